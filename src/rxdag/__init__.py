@@ -1,0 +1,145 @@
+"""Streaming DAGs on reactivex: bounded, correct in event time, typed.
+
+The front door: lazy at run time, so that `import rxdag` loads neither reactivex nor numpy; plain for type checkers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rxdag import aggregates, market, on_error, operators, sinks, sources, testing, windows
+    from rxdag.compiler import Plan, compile
+    from rxdag.contract import (
+        Accumulator,
+        Aggregate,
+        BadItem,
+        Chunk,
+        DeadLetter,
+        Duration,
+        Emit,
+        Kernel,
+        KeyBy,
+        Operator,
+        Overflow,
+        Pane,
+        RouteOp,
+        Sink,
+        Source,
+        Unkeyed,
+        WindowOp,
+    )
+    from rxdag.errors import (
+        BufferOverflow,
+        CompileError,
+        GraphError,
+        GraphWarning,
+        NodeError,
+        RxDagError,
+        SourceError,
+        SpecError,
+        Stalled,
+    )
+    from rxdag.expressions import Expr, col
+    from rxdag.graph import (
+        Dag,
+        DagBuilder,
+        KeyedRoutes,
+        KeyedStream,
+        Routes,
+        SinkNode,
+        Stream,
+        WindowedStream,
+        from_source,
+    )
+    from rxdag.operators import merge
+    from rxdag.runtime import AsyncRun, Run, RunResult, RunStats, run, run_async, start, start_async, to_observable
+
+__all__ = [
+    "Accumulator",
+    "Aggregate",
+    "AsyncRun",
+    "BadItem",
+    "BufferOverflow",
+    "Chunk",
+    "CompileError",
+    "Dag",
+    "DagBuilder",
+    "DeadLetter",
+    "Duration",
+    "Emit",
+    "Expr",
+    "GraphError",
+    "GraphWarning",
+    "Kernel",
+    "KeyBy",
+    "KeyedRoutes",
+    "KeyedStream",
+    "NodeError",
+    "Operator",
+    "Overflow",
+    "Pane",
+    "Plan",
+    "RouteOp",
+    "Routes",
+    "Run",
+    "RunResult",
+    "RunStats",
+    "RxDagError",
+    "Sink",
+    "SinkNode",
+    "Source",
+    "SourceError",
+    "SpecError",
+    "Stalled",
+    "Stream",
+    "Unkeyed",
+    "WindowOp",
+    "WindowedStream",
+    "aggregates",
+    "col",
+    "compile",
+    "from_source",
+    "market",
+    "merge",
+    "on_error",
+    "operators",
+    "run",
+    "run_async",
+    "sinks",
+    "sources",
+    "start",
+    "start_async",
+    "testing",
+    "to_observable",
+    "windows",
+]
+
+__version__: Final = "0.1.0"
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+    _ROOMS = ("aggregates", "market", "on_error", "operators", "sinks", "sources", "testing", "windows")
+    _HOMES = ("contract", "errors", "expressions", "graph", "operators", "compiler", "runtime")
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return importlib.import_module(f"rxdag.{name}")
+        if name in __all__:
+            for home in _HOMES:
+                module = importlib.import_module(f"rxdag.{home}")
+                if name in module.__all__ if hasattr(module, "__all__") else hasattr(module, name):
+                    value = getattr(module, name)
+                    globals()[name] = value
+                    return value
+        raise AttributeError(f"module 'rxdag' has no attribute {name!r}{_did_you_mean(name)}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+    def _did_you_mean(name: str) -> str:
+        return importlib.import_module("rxdag.graph").did_you_mean(name, __all__)
+
+    def find_runner() -> Any:
+        """What gives streams their `head`, `collect` and loops."""
+        return importlib.import_module("rxdag.runtime").StreamRunner()

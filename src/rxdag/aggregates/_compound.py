@@ -1,0 +1,125 @@
+"""Aggregates of items and of aggregates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rxdag.contract import Accumulator, Aggregate, BadItem
+from rxdag.errors import GraphError
+
+A = TypeVar("A")
+
+
+class _Collected(Accumulator[Any, "list[Any]"]):
+    __slots__ = ("items",)
+    state = ("items",)
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    def add(self, item: Any, /) -> None:
+        self.items.append(item)
+
+    def result(self) -> list[Any]:
+        return self.items
+
+    def merge(self, other: _Collected, /) -> None:
+        self.items += other.items
+
+    def snapshot(self) -> list[Any]:
+        return [list(self.items)]
+
+    def restore(self, saved: list[Any]) -> None:
+        self.items = list(saved[0])
+
+
+@dataclass(frozen=True)
+class _Collect(Aggregate[A, "list[A]"]):
+    def accumulator(self) -> _Collected:
+        return _Collected()
+
+
+def collect() -> Aggregate[A, list[A]]:
+    """The items themselves, in order of arrival. Holds all of them until the window closes.
+
+    Example:
+        >>> aggregate(agg.collect(), "ab")
+        ['a', 'b']
+    """
+    return _Collect()
+
+
+class _Named(Accumulator[Any, "dict[str, Any]"]):
+    __slots__ = ("_ordered", "parts")
+
+    def __init__(self, parts: dict[str, Accumulator[Any, Any]], ordered: tuple[bool, ...]) -> None:
+        self.parts = parts
+        self._ordered = ordered
+
+    def add(self, item: Any, /) -> None:
+        self.add_at(item, 0, 0)
+
+    def check(self, item: Any, /) -> None:
+        for name, part in self.parts.items():
+            try:
+                part.check(item)
+            except BadItem as error:
+                raise BadItem(f"named: {name}: {error}") from error
+
+    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
+        self.check(item)  # an item is in all parts or in none
+        for part, is_ordered in zip(self.parts.values(), self._ordered, strict=True):
+            if is_ordered:
+                part.add_at(item, ts, sequence)
+            else:
+                part.add(item)
+
+    def result(self) -> dict[str, Any]:
+        return {name: part.result() for name, part in self.parts.items()}
+
+    def merge(self, other: _Named, /) -> None:
+        for name, part in self.parts.items():
+            part.merge(other.parts[name])
+
+    def snapshot(self) -> list[Any]:
+        return [part.snapshot() for part in self.parts.values()]
+
+    def restore(self, saved: list[Any]) -> None:
+        for part, state in zip(self.parts.values(), saved, strict=True):
+            part.restore(state)
+
+
+@dataclass(frozen=True)
+class _NamedOf(Aggregate[A, "dict[str, Any]"]):
+    aggregates: tuple[tuple[str, Aggregate[A, Any]], ...]
+    ordered = True
+
+    def check(self, item_type: Any, where: str) -> None:
+        for name, aggregate in self.aggregates:
+            aggregate.check(item_type, f"{where}: {name}")
+
+    def accumulator(self) -> _Named:
+        parts = {name: aggregate.accumulator() for name, aggregate in self.aggregates}
+        return _Named(parts, tuple(aggregate.ordered for _, aggregate in self.aggregates))
+
+
+def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]:
+    """Several aggregates at once, in a dict by name. An item that one of them refuses is in none.
+
+    Args:
+        aggregates: One or more, by the name of the result.
+
+    Raises:
+        GraphError: If there is none, or one is no aggregate.
+
+    Example:
+        >>> aggregate(agg.named(n=agg.count(), total=agg.sum(lambda x: x)), [1, 2])
+        {'n': 2, 'total': 3}
+    """
+    if not aggregates:
+        raise GraphError("named: takes one aggregate or more, got none")
+    for name, aggregate in aggregates.items():
+        if not isinstance(aggregate, Aggregate):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GraphError(f"named: {name} must be an aggregate, got {aggregate!r}")
+    return _NamedOf(tuple(aggregates.items()))

@@ -1,0 +1,134 @@
+"""Open, high, low, close, volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rxdag.aggregates._numeric import priced
+from rxdag.contract import Accumulator, Aggregate
+from rxdag.expressions import Field, check_field, getter
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Ohlcv:
+    """A bar.
+
+    Attributes:
+        open: Price of the first trade by (event time, sequence, arrival).
+        high: Largest price.
+        low: Least price.
+        close: Price of the last trade by (event time, sequence, arrival).
+        volume: Sum of quantities, added in order of arrival.
+        vwap: Volume-weighted average price; None where nothing was traded.
+        count: Trades, those of quantity 0 included.
+    """
+
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None
+    count: int
+
+
+class _Bar(Accumulator[Any, Ohlcv]):
+    __slots__ = (
+        "_price", "_qty", "close", "count", "first_seq", "first_ts", "high", "last_seq", "last_ts", "low", "open",
+        "turnover", "volume",
+    )  # fmt: skip
+    state = (
+        "open", "high", "low", "close", "volume", "turnover", "count", "first_ts", "first_seq", "last_ts", "last_seq",
+    )  # fmt: skip
+
+    def __init__(self, price: Callable[[Any], float], qty: Callable[[Any], float]) -> None:
+        self._price = price
+        self._qty = qty
+        self.count = 0
+        self.open = self.high = self.low = self.close = 0.0
+        self.volume: float = 0
+        self.turnover = 0.0
+        self.first_ts = self.first_seq = self.last_ts = self.last_seq = 0
+
+    def check(self, item: Any, /) -> None:
+        priced(self._price(item), self._qty(item), "ohlcv")
+
+    def add(self, item: Any, /) -> None:
+        self.add_at(item, self.last_ts, self.last_seq)
+
+    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
+        price, qty = priced(self._price(item), self._qty(item), "ohlcv")
+        if self.count == 0:
+            self.open = self.high = self.low = self.close = price
+            self.first_ts = self.last_ts = ts
+            self.first_seq = self.last_seq = sequence
+        else:
+            if price > self.high:
+                self.high = price
+            elif price < self.low:
+                self.low = price
+            # Arrival breaks a tie: the earlier one opens, the later one closes.
+            if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
+                self.last_ts, self.last_seq, self.close = ts, sequence, price
+            if ts < self.first_ts or (ts == self.first_ts and sequence < self.first_seq):
+                self.first_ts, self.first_seq, self.open = ts, sequence, price
+        self.volume += qty
+        self.turnover += price * qty
+        self.count += 1
+
+    def result(self) -> Ohlcv:
+        vwap = self.turnover / self.volume if self.volume else None
+        return Ohlcv(self.open, self.high, self.low, self.close, self.volume, vwap, self.count)
+
+    def merge(self, other: _Bar, /) -> None:
+        if other.count == 0:
+            return
+        if self.count == 0:
+            self.restore(other.snapshot())
+            return
+        self.high, self.low = max(self.high, other.high), min(self.low, other.low)
+        if (other.last_ts, other.last_seq) >= (self.last_ts, self.last_seq):
+            self.last_ts, self.last_seq, self.close = other.last_ts, other.last_seq, other.close
+        if (other.first_ts, other.first_seq) < (self.first_ts, self.first_seq):
+            self.first_ts, self.first_seq, self.open = other.first_ts, other.first_seq, other.open
+        self.volume += other.volume
+        self.turnover += other.turnover
+        self.count += other.count
+
+
+@dataclass(frozen=True)
+class _OhlcvOf(Aggregate[A, Ohlcv]):
+    price: Field[A, float]
+    qty: Field[A, float]
+    ordered = True
+
+    def check(self, item_type: Any, where: str) -> None:
+        check_field(self.price, item_type, f"{where}: price")
+        check_field(self.qty, item_type, f"{where}: qty")
+
+    def accumulator(self) -> _Bar:
+        return _Bar(getter(self.price), getter(self.qty))
+
+
+def ohlcv(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, Ohlcv]:
+    """Open, high, low, close, volume, volume-weighted average price and count of trades.
+
+    Open and close go by (event time, sequence, arrival). A trade of quantity 0 counts for prices and count, not for
+    the average.
+
+    Args:
+        price: Finite price of each item: a field's name, `col.<name>` or a function.
+        qty: Quantity of each item, finite, 0 or more. Items for which this does not hold go to port "dead".
+
+    Example:
+        >>> bar = aggregate(agg.ohlcv(lambda t: t[0], lambda t: t[1]), [(10.0, 1), (12.0, 2), (11.0, 1)])
+        >>> bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.count
+        (10.0, 12.0, 10.0, 11.0, 4, 11.25, 3)
+    """
+    check_field(price, None, "ohlcv: price")
+    check_field(qty, None, "ohlcv: qty")
+    return _OhlcvOf(price, qty)

@@ -1,0 +1,27 @@
+"""How a dag runs: passes that turn it into a plan, and a plan into the parts of a run."""
+
+from rxdag.compiler._block import BlockHost
+from rxdag.compiler._colour import MAIN
+from rxdag.compiler._end_hosts import SinkHost, SourceHost
+from rxdag.compiler._host import RunContext
+from rxdag.compiler._kernel_host import KernelHost
+from rxdag.compiler._ledger import EdgeBook, Ledger
+from rxdag.compiler._lower import Program, lower
+from rxdag.compiler._plan import QUANTUM, Plan, compile, use_observable
+
+__all__ = [
+    "MAIN",
+    "QUANTUM",
+    "BlockHost",
+    "EdgeBook",
+    "KernelHost",
+    "Ledger",
+    "Plan",
+    "Program",
+    "RunContext",
+    "SinkHost",
+    "SourceHost",
+    "compile",
+    "lower",
+    "use_observable",
+]

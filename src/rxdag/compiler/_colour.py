@@ -1,0 +1,46 @@
+"""Colour: which serial domain runs which node."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rxdag.compiler._topology import Topology
+from rxdag.contract import Sink, Source
+
+MAIN: Final = "main"
+"""The caller's thread, or the loop of the run."""
+
+
+def colour(topology: Topology) -> dict[str, str]:
+    """Name of the domain of each node.
+
+    A blocking source or sink has a thread of its own. What `.on(name)` stands before is on that thread, and what
+    follows too. Everything else is on the main domain.
+    """
+    domains: dict[str, str] = {}
+    for name, node in topology.nodes.items():
+        thing = node.thing
+        if isinstance(thing, Source | Sink) and thing.where == "blocking":
+            domains[name] = f"thread {name}"
+            continue
+        if isinstance(thing, Source) or (isinstance(thing, Sink) and thing.where == "async"):
+            domains[name] = MAIN
+            continue
+        wished = [e.boundary.scheduler for e in topology.into[name] if e.boundary and e.boundary.scheduler]
+        if wished:
+            domains[name] = f"thread {wished[0]}"
+            continue
+        before = {_inherited(topology, domains, e.producer) for e in topology.into[name]}
+        domains[name] = before.pop() if len(before) == 1 else MAIN
+    return domains
+
+
+def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> str:
+    thing = topology.nodes[producer].thing
+    own_thread = isinstance(thing, Source | Sink) and thing.where == "blocking"
+    return MAIN if own_thread else domains[producer]
+
+
+def needs_loop(topology: Topology) -> bool:
+    """True if a node must run on an asyncio loop."""
+    return any(isinstance(n.thing, Source | Sink) and n.thing.where == "async" for n in topology.nodes.values())

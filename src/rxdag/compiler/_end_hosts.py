@@ -1,0 +1,348 @@
+"""Hosts of sources and sinks: where the graph meets the world."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable
+from typing import Any, Literal
+
+from rxdag.compiler._host import Host, RunContext, node_error
+from rxdag.compiler._ledger import Ledger
+from rxdag.contract import (
+    DEAD,
+    END,
+    ENDED,
+    FLUSHED,
+    SKIP,
+    Chunk,
+    Clock,
+    DeadLetter,
+    OnError,
+    Read,
+    Reader,
+    Shape,
+    Sink,
+    Source,
+    WriteFailed,
+    Writer,
+)
+from rxdag.errors import NodeError
+from rxdag.schedulers import Pump, Segment
+
+
+class SourceHost(Host):
+    """Reads a source, and stops it when the run wants.
+
+    Args:
+        name: Of the node.
+        segment: Where it runs.
+        context: Of the run.
+        policy: What becomes of malformed input.
+        source: What it reads.
+        itemwise: True to hand items over one by one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        segment: Segment,
+        context: RunContext,
+        policy: OnError,
+        source: Source[Any],
+        *,
+        itemwise: bool,
+    ) -> None:
+        super().__init__(name, segment, context, policy)
+        self.source = source
+        self.clock: Clock = context.clock
+        self.pump = Pump(name, segment, self._supply, self._push, self._end)
+        self._itemwise = itemwise
+        self._reader: Reader | None = None
+        self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
+        self._mark: int | None = None
+        self.is_closed = False
+
+    def start(self) -> None:
+        """Give the pump its first turn."""
+        self.pump.wake()
+
+    # ---- what the source sees
+
+    def wake(self) -> None:
+        self.pump.wake()
+
+    def wake_at(self, when: int) -> None:
+        self.segment.scheduler.at(when, self.pump.wake)
+
+    def bad(self, item: object, error: Exception) -> None:
+        self.ledger.arrived += 1
+        if self.policy is SKIP:
+            self.ledger.drop("skipped")
+        elif self.policy is DEAD:
+            self.ledger.dead += 1
+            self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, str(error)), 0, 0, None)
+        else:
+            self.ledger.failed += 1
+            raise error
+
+    # ---- the pump's side
+
+    def stop(self, how: Literal["drain", "flush", "fail"], error: Exception | None = None) -> None:
+        """Read no more: end as a drain, as a drain that flushes, or with an error. From any thread."""
+        if self._stop is None or how == "fail":
+            self._stop = (how, error)
+        self.pump.wake()
+
+    def _supply(self, max_items: int) -> Read:
+        if self._stop is not None:
+            how, error = self._stop
+            if how == "fail" and error is not None:
+                raise error
+            self._mark = FLUSHED if how == "flush" else None
+            return END
+        try:
+            if self._reader is None:
+                self._reader = self.source.open(self)
+            read = self._reader.read(max_items)
+        except NodeError:
+            raise
+        except Exception as error:
+            made = NodeError(f'source "{self.name}": {_said(error)}', node=self.name)
+            made.__cause__ = error
+            raise made from error
+        if read is END:
+            self._mark = ENDED
+        return read
+
+    def _push(self, chunk: Chunk) -> None:
+        self.ledger.made += len(chunk.items)
+        outlet = self.outlets["out"]
+        outlet.out += len(chunk.items)
+        if outlet.port.is_seen and (chunk.items or chunk.marks):
+            for each in chunk.singles() if self._itemwise else (chunk,):
+                outlet.port.on_next(each)
+        self.outlets["dead"].flush()
+
+    def _end(self, error: Exception | None) -> None:
+        if self.is_ended:
+            return
+        if error is None and self._mark is not None:
+            for outlet in self.outlets.values():
+                outlet.mark(self._mark)
+        self.finish(error)
+        self.close()
+        if error is not None:
+            self.context.fail(error)
+
+    def unused(self) -> None:
+        super().unused()
+        if self.is_ended:
+            self.pump.stop()
+            self.close()
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.pump.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Close the reader; once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        reader, self._reader = self._reader, None
+        try:
+            if reader is None:
+                pass
+            elif self.source.where == "async":
+                self.context.spawn(self.name, reader.aclose())
+            else:
+                reader.close()
+        except Exception as error:
+            self.context.fail(node_error(self.name, error, None))
+        finally:
+            self.context.source_ended(self.name)
+
+    def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
+        self.ledger.out = {name: outlet.out for name, outlet in self.outlets.items()}
+        return [(self.name, self.ledger, {"dead": "dead"})]
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+class SinkHost(Host):
+    """Writes to a sink; what an async sink has taken is in flight until its write has ended.
+
+    Args:
+        name: Of the node.
+        segment: Where it runs.
+        context: Of the run.
+        policy: What becomes of an item that the sink fails on.
+        sink: What it writes to.
+        shape: Of the stream.
+    """
+
+    def __init__(
+        self, name: str, segment: Segment, context: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape
+    ) -> None:
+        super().__init__(name, segment, context, policy)
+        self.sink = sink
+        self.shape = shape
+        self.clock: Clock = context.clock
+        self.pump: Pump | None = None
+        self._writer: Writer | None = None
+        self._in_flight = 0
+        self._ending: tuple[Exception | None] | None = None
+        self._has_opened = False
+        self.is_closed = False
+
+    def open(self) -> None:
+        """Open the sink, before anything flows."""
+        self._has_opened = True
+        try:
+            self._writer = self.sink.open(self)
+        except Exception as error:
+            made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+            made.__cause__ = error
+            self.fail(made)
+
+    def want(self) -> int | None:
+        """0 while a write is in flight."""
+        return 0 if self._in_flight and not self.is_ended else None
+
+    def held(self) -> int:
+        return self._in_flight
+
+    def discard(self) -> None:
+        self.ledger.discarded += self._in_flight
+        self._in_flight = 0
+
+    def receive(self, input: int, chunk: Chunk) -> None:  # noqa: ARG002, RUF100
+        n = len(chunk.items)
+        self.ledger.arrived += n
+        if self.is_ended:
+            self.ledger.unread += n
+            return
+        if n:
+            self._write(chunk)
+
+    def _write(self, chunk: Chunk) -> None:
+        writer = self._writer
+        if writer is None:
+            self.ledger.discarded += len(chunk)
+            return
+        while chunk.items and not self.is_ended:
+            try:
+                pending = writer.write(chunk)
+            except Exception as error:
+                chunk = self._fault(chunk, error)
+                continue
+            if pending is None:
+                self.ledger.passed += len(chunk)
+            else:
+                self._in_flight = len(chunk)
+                self.context.spawn(self.name, self._await(pending, chunk))
+            break
+        else:
+            self.ledger.discarded += len(chunk)
+        self.outlets["dead"].flush()
+
+    def _fault(self, chunk: Chunk, error: Exception) -> Chunk:
+        """Deal with the item that failed; what came before it is written. Returns what is still to write."""
+        if isinstance(error, WriteFailed):
+            index, cause = error.index, error.cause
+            self.ledger.passed += index
+            item, (_, rest) = chunk.items[index], chunk.split(index + 1)
+            self.bury(self.ledger, self.name, item, cause, self.outlets.get("dead"))
+            return rest
+        self.ledger.failed += 1
+        made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+        made.__cause__ = error
+        self.fail(made)
+        return chunk.split(1)[1]
+
+    def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
+        """A sink has no main port: what it delivered is what passed."""
+        books = super().books()
+        self.ledger.out["delivered"] = self.ledger.passed
+        return books
+
+    async def _await(self, pending: Awaitable[None], chunk: Chunk) -> None:
+        try:
+            await pending
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if self._in_flight:
+                self._in_flight = 0
+                rest = self._fault(chunk, error)
+                self._write(rest)
+        else:
+            if self._in_flight:
+                self.ledger.passed += self._in_flight
+                self._in_flight = 0
+        self.outlets["dead"].flush()
+        self.segment.run()
+        if self._in_flight == 0 and self._ending is not None and not self.is_ended:
+            self.inputs_ended(*self._ending)
+            self.segment.run()
+        for pump in self.segment.pumps:
+            pump.wake()
+
+    def inputs_ended(self, error: Exception | None) -> None:
+        if self._in_flight:
+            self._ending = (error,)
+            return
+        super().inputs_ended(error)
+
+    def finish(self, error: Exception | None) -> None:
+        """Mark the dead letters' end, then close."""
+        if self.is_ended:
+            return
+        if error is None:
+            self.outlets["dead"].mark(ENDED)
+        super().finish(error)
+        self.close(ok=error is None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.is_ended:
+            self.context.fail(error)  # before the sink closes, so that no other one ends well after it
+        super().fail(error)
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.close(ok=False)
+
+    def close(self, *, ok: bool) -> None:
+        """Close the sink; once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        writer, self._writer = self._writer, None
+        result: Any = None
+        if writer is not None:
+            try:
+                result = writer.close(ok=ok and self.context.may_succeed)
+            except Exception as error:
+                made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+                made.__cause__ = error
+                self.context.fail(made)
+        if inspect.isawaitable(result):
+            self.context.spawn(self.name, self._await_close(result))
+        else:
+            self.context.sink_ended(self.name, result)
+
+    async def _await_close(self, closing: Awaitable[Any]) -> None:
+        result: Any = None
+        try:
+            result = await closing
+        except Exception as error:
+            made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+            made.__cause__ = error
+            self.context.fail(made)
+        finally:
+            self.context.sink_ended(self.name, result)
+

@@ -1,0 +1,90 @@
+"""Gates and segments: where data may rest, and what runs between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rxdag.compiler._topology import Topology
+from rxdag.contract import Sink
+from rxdag.graph import Edge
+
+HOP_ITEMS: Final = 4096
+ASYNC_ITEMS: Final = 1024
+
+
+@dataclass(frozen=True)
+class GatePlan:
+    """A bounded buffer on an edge.
+
+    Attributes:
+        edge: Where it stands.
+        max_items: Most items that rest in it.
+        reason: Why it is there.
+    """
+
+    edge: Edge
+    max_items: int
+    reason: str
+
+
+def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
+    """Put a gate wherever data can rest: hops between domains, before nodes that can say "not now", by wish."""
+    gates: dict[Edge, GatePlan] = {}
+    for edge in topology.edges:
+        reasons: list[str] = []
+        items = HOP_ITEMS
+        if domains[edge.producer] != domains[edge.consumer]:
+            reasons.append(f"hop from {domains[edge.producer]} to {domains[edge.consumer]}")
+        thing = topology.nodes[edge.consumer].thing
+        if isinstance(thing, Sink) and thing.where == "async":
+            reasons.append("its sink is async")
+            items = ASYNC_ITEMS
+        kernel = topology.kernels.get(edge.consumer)
+        if kernel is not None and kernel.may_park:
+            reasons.append("its consumer can refuse for a while")
+        if edge.boundary is not None and edge.boundary.max_items is not None:
+            reasons.append("buffered")
+            items = edge.boundary.max_items
+        if reasons:
+            gates[edge] = GatePlan(edge, items, ", ".join(reasons))
+    return gates
+
+
+def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, int]:
+    """Number of the segment of each node: what hangs together without a gate between runs synchronously."""
+    root = {name: name for name in topology.nodes}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            root[name] = root[root[name]]
+            name = root[name]
+        return name
+
+    for edge in topology.edges:
+        if edge not in gates:
+            root[find(edge.consumer)] = find(edge.producer)
+    numbers: dict[str, int] = {}
+    return {name: numbers.setdefault(find(name), len(numbers)) for name in topology.nodes}
+
+
+def fork_nodes(topology: Topology, gates: dict[Edge, GatePlan]) -> set[str]:
+    """Nodes whose outputs meet again in their segment: they hand over item by item, so that order is exact."""
+    order = {name: i for i, name in enumerate(topology.nodes)}
+    forks: set[str] = set()
+    for name in topology.nodes:
+        inputs = [e for e in topology.into[name] if e not in gates]
+        if len(inputs) < 2:
+            continue
+        leading: set[str] = {name}
+        todo = [name]
+        while todo:
+            for edge in topology.into[todo.pop()]:
+                if edge not in gates and edge.producer not in leading:
+                    leading.add(edge.producer)
+                    todo.append(edge.producer)
+        for each in sorted(leading - {name}, key=order.__getitem__):
+            ways = sum(1 for e in topology.out_of[each] if e not in gates and e.consumer in leading)
+            if ways > 1:
+                forks.add(each)
+    return forks

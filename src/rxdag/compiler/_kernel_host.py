@@ -1,0 +1,402 @@
+"""The reactivex kernel host: runs one node from its kernel alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import islice, repeat
+from typing import Any, Final, TypeAlias
+
+from rxdag.compiler._host import Host, Outlet, RunContext, node_error
+from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError, on_item_parameters
+from rxdag.schedulers import Gate, Limiter, Segment, Timer
+
+_KEEP: Final = object()
+
+
+_END_OF_ITEM: Final = object()
+_Rows: TypeAlias = Iterator[tuple[Any, int, int, Any]]
+
+
+class _Expansion:
+    """A chunk of which each item becomes many, and how far that has got."""
+
+    __slots__ = ("input", "left", "mark", "outputs", "row", "rows", "runs")
+
+    def __init__(self, input: int, runs: Iterator[tuple[_Rows, int | None]], n: int) -> None:
+        self.input = input
+        self.runs = runs
+        self.left = n
+        self.rows: _Rows = iter(())
+        self.row: tuple[Any, int, int, Any] = (None, 0, 0, None)
+        self.mark: int | None = None
+        self.outputs: Iterator[Any] | None = None
+
+    def done_with_item(self) -> None:
+        self.outputs = None
+        self.left -= 1
+
+
+class HostEmit:
+    """The exits of a kernel, into outlets and ledger."""
+
+    __slots__ = ("_host", "_ledger", "_main", "input", "item", "key", "sequence", "ts")
+
+    def __init__(self, host: KernelHost) -> None:
+        self._host = host
+        self._ledger = host.ledger
+        self._main: Outlet | None = None
+        self.item: Any = None
+        self.ts: int = 0
+        self.sequence: int = 0
+        self.key: Any = None
+        self.input = 0
+
+    def open(self) -> None:
+        self._main = self._host.outlets.get("out")
+
+    def __call__(self, item: Any, /, *, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
+        if self._main is None:
+            raise TypeError(f'node "{self._host.name}" has no port "out"; its kernel must use emit.to(port, item)')
+        self._put(self._main, item, ts, sequence, key)
+
+    def _put(self, outlet: Outlet, item: Any, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
+        if self._host.passes:
+            self._ledger.passed += 1
+        else:
+            self._ledger.made += 1
+        outlet.put(
+            item,
+            self.ts if ts is _KEEP else ts,
+            self.sequence if sequence is _KEEP else sequence,
+            self.key if key is _KEEP else key,
+        )
+
+    def many(self, items: Sequence[Any], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
+        for i, item in enumerate(items):
+            self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
+
+    def to(self, port: str, item: Any, /) -> None:
+        outlet = self._host.outlets.get(port)
+        if outlet is None:
+            raise TypeError(f'node "{self._host.name}" has no port "{port}"')
+        self._put(outlet, item)
+
+    def watermark(self, watermark: int, /) -> None:
+        for outlet in self._host.outlets.values():
+            if outlet.timed or watermark >= FLUSHED:
+                outlet.mark(watermark)
+
+    def absorbed(self, n: int, /) -> None:
+        self._ledger.absorbed += n
+
+    def filtered(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+        self._ledger.filtered += 1
+
+    def dropped(self, item: object, reason: str, /) -> None:  # noqa: ARG002, RUF100
+        self._ledger.drop(reason)
+
+    def late(self, item: object, /) -> None:
+        self._ledger.late += 1
+        outlet = self._host.outlets.get("late")
+        if outlet is not None:
+            outlet.put(item, self.ts, self.sequence, self.key)
+
+    def unassigned(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+        self._ledger.unassigned += 1
+
+    def unrouted(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+        self._ledger.unrouted += 1
+
+
+def _caller(kernel: Any, emit: HostEmit) -> Callable[[], None]:
+    """A call of `on_item` with what it takes of the item at hand."""
+    on_item = kernel.on_item
+    names = on_item_parameters(type(kernel))
+    if names == ("item", "emit"):
+        return lambda: on_item(emit.item, emit)
+    if names == ("item", "ts", "emit"):
+        return lambda: on_item(emit.item, emit.ts, emit)
+    if names == ("item", "ts", "sequence", "key", "emit"):
+        return lambda: on_item(emit.item, emit.ts, emit.sequence, emit.key, emit)
+    values = tuple(name for name in names if name != "emit")
+    tail = (emit,) if "emit" in names else ()
+    return lambda: on_item(*[getattr(emit, name) for name in values], *tail)
+
+
+def _nothing() -> None:
+    """What a kernel that expands has for `on_item`."""
+
+
+class KernelHost(Host):
+    """Runs a kernel: feeds it items, watermarks, timers and the end, in their order.
+
+    Args:
+        name: Of the node.
+        segment: Where it runs.
+        context: Of the run.
+        policy: What becomes of an item on which user code fails.
+        kernel: The state machine.
+        clock: "processing" to stamp items with the time of the scheduler.
+    """
+
+    def __init__(
+        self, name: str, segment: Segment, context: RunContext, policy: OnError, kernel: Kernel, clock: str
+    ) -> None:
+        super().__init__(name, segment, context, policy)
+        self.kernel = kernel
+        self.passes = kernel.passes
+        self.expands = type(kernel).expand is not Kernel.expand
+        self.has_want = type(kernel).want is not Kernel.want
+        self.gates: tuple[Gate, ...] = ()
+        self.limiters: tuple[Limiter, ...] = ()
+        self._processing = clock == "processing"
+        self._emit = HostEmit(self)
+        self._call = _caller(kernel, self._emit) if not self.expands else _nothing
+        self._can_finish = type(kernel).is_finished is not Kernel.is_finished
+        self._watermarks: list[int] = []
+        self._watermark = MIN
+        self._end_called = False
+        self._timer: Timer | None = None
+        self._is_discarded = False
+        self._clock_mark = MIN
+        self._expansions: deque[_Expansion] = deque()
+
+    def open(self) -> None:
+        """Get ready, once all outlets and wires are there."""
+        self._emit.open()
+        self._watermarks = [MIN] * len(self.wires)
+        self._settle()
+
+    @property
+    def watermark(self) -> int:
+        """The watermark at the output."""
+        return self._watermark
+
+    def want(self) -> int | None:
+        """Most items that the kernel takes now."""
+        return None if self.is_ended else self.kernel.want(self.context.clock.now())
+
+    def held(self) -> int:
+        return 0 if self._is_discarded else self.kernel.held() + sum(e.left for e in self._expansions)
+
+    def discard(self) -> None:
+        if not self._is_discarded:
+            self.ledger.discarded += self.held()
+            self._is_discarded = True
+            self._expansions.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # ---- input
+
+    def receive(self, input: int, chunk: Chunk) -> None:
+        n = len(chunk.items)
+        self.ledger.arrived += n
+        if self.is_ended:
+            self.ledger.unread += n
+            return
+        self._emit.input = input
+        rows = self._rows(chunk)
+        runs = self._marked(rows, chunk)
+        if self.expands:
+            self._expansions.append(_Expansion(input, runs, n))
+            if len(self._expansions) == 1:
+                self.segment.handover.fresh.append((self._resume, None))
+            return
+        for run, mark in runs:
+            self._work(run)
+            if mark is not None:
+                self._mark(input, mark)
+        self._settle()
+
+    def _rows(self, chunk: Chunk) -> _Rows:
+        if self._processing:
+            now = self.context.clock.now()
+            if now - 1 > self._clock_mark:  # time that has passed on the clock is past for the kernel too
+                self._advance_clock(now - 1)
+            ts: Any = repeat(now)
+            return iter(zip(chunk.items, ts, repeat(0), chunk.key or repeat(None)))  # noqa: B905, RUF100
+        return iter(zip(chunk.items, chunk.ts or repeat(0), chunk.sequence or repeat(0), chunk.key or repeat(None)))
+
+    def _advance_clock(self, watermark: int) -> None:
+        self._clock_mark = watermark
+        if watermark >= self.kernel.wake:
+            self._guard(lambda: self.kernel.on_watermark(watermark, self._emit))
+
+    @staticmethod
+    def _marked(rows: _Rows, chunk: Chunk) -> Iterator[tuple[_Rows, int | None]]:
+        """The runs of items between marks, each with the mark behind it."""
+        at = 0
+        for position, mark in chunk.marks:
+            yield islice(rows, position - at), mark
+            at = position
+        yield rows, None
+
+    def _work(self, rows: _Rows) -> None:
+        """Feed a run of items; what follows one on which the node fails is discarded."""
+        emit, call = self._emit, self._call
+        while not self.is_ended:
+            try:
+                if self._can_finish:
+                    for emit.item, emit.ts, emit.sequence, emit.key in rows:
+                        call()
+                        if self.kernel.is_finished():
+                            self.ledger.unread += sum(1 for _ in rows)
+                            self._finish_early()
+                            return
+                else:
+                    for emit.item, emit.ts, emit.sequence, emit.key in rows:  # noqa: B007, RUF100
+                        call()
+                return
+            except Exception as error:
+                self._bury(error)
+        # Between failing and here only the rest of a chunk can come.
+        self.ledger.discarded += sum(1 for _ in rows)
+
+    def _bury(self, error: Exception) -> bool:
+        return self.bury(self.ledger, self.name, self._emit.item, error, self.outlets.get("dead"))
+
+    # ---- items that become many
+
+    def _resume(self, _: object) -> None:
+        """Go on with what waits to become many, as far as there is room."""
+        if self.is_ended or not self._expansions:
+            return
+        room = self._room()
+        if room == 0:
+            self.segment.handover.suspend(self._resume, None)
+            return
+        expansion = self._expansions[0]
+        is_done = self._expand(expansion, room)
+        if self.is_ended:
+            return
+        self.flush()
+        if is_done:
+            self._expansions.popleft()
+        if self._expansions:
+            self.segment.handover.fresh.append((self._resume, None))
+
+    def _room(self) -> int:
+        room = self.segment.scheduler.quantum
+        for limiter in self.limiters:
+            want = limiter.want()
+            if want is not None:
+                room = min(room, max(want, 1))
+        for gate in self.gates:
+            free = gate.room()
+            if free is not None and free < room:
+                if free == 0 and gate.park(self.segment):
+                    return 0
+                room = max(free, 1)
+        return room
+
+    def _expand(self, expansion: _Expansion, room: int) -> bool:
+        """Give out up to `room` outputs; True if the chunk is through."""
+        emit = self._emit
+        emit.item, emit.ts, emit.sequence, emit.key = expansion.row
+        while room and not self.is_ended:
+            if expansion.outputs is None:
+                row = next(expansion.rows, None)
+                if row is None:
+                    if expansion.mark is not None:
+                        self._mark(expansion.input, expansion.mark)
+                    following = next(expansion.runs, None)
+                    if following is None:
+                        return True
+                    expansion.rows, expansion.mark = following
+                    continue
+                expansion.row = row
+                emit.item, emit.ts, emit.sequence, emit.key = row
+            try:
+                if expansion.outputs is None:
+                    expansion.outputs = iter(self.kernel.expand(emit.item) or ())
+                output = next(expansion.outputs, _END_OF_ITEM)
+            except Exception as error:
+                expansion.done_with_item()
+                self._bury(error)
+                continue
+            if output is _END_OF_ITEM:
+                expansion.done_with_item()
+                self.ledger.absorbed += 1
+                continue
+            emit(output)
+            room -= 1
+        return False
+
+    # ---- watermarks, timers, ends
+
+    def _mark(self, input: int, mark: int) -> None:
+        if self.is_ended:
+            return
+        watermarks = self._watermarks
+        if mark <= watermarks[input]:
+            return
+        watermarks[input] = mark
+        combined = min(watermarks)
+        if combined <= self._watermark:
+            return
+        kernel, emit = self.kernel, self._emit
+        if combined >= FLUSHED:
+            if combined == ENDED and not self._processing:
+                self._guard(lambda: kernel.on_watermark(MAX, emit))
+            self._call_end()
+        elif kernel.makes_time:
+            return
+        elif combined >= kernel.wake and not self._processing:
+            self._guard(lambda: kernel.on_watermark(combined, emit))
+        if not self.is_ended:
+            self._watermark = combined
+            emit.watermark(combined)
+
+    def _call_end(self) -> None:
+        if not self._end_called and not self.is_ended:
+            self._end_called = True
+            self._guard(lambda: self.kernel.on_end(self._emit))
+
+    def _guard(self, fn: Callable[[], None]) -> None:
+        """Call into the kernel where no single item is at hand."""
+        try:
+            fn()
+        except Exception as error:
+            self.fail(node_error(self.name, error, None))
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self.is_ended:
+            return
+        self._guard(lambda: self.kernel.on_timer(self.context.clock.now(), self._emit))
+        self._settle()
+        self.segment.run()
+
+    def _settle(self) -> None:
+        """Hand over what came out; set the timer that the kernel wants; end if it is done."""
+        if self.is_ended:
+            return
+        self.flush()
+        self._arm()
+        if self._can_finish and self.kernel.is_finished():
+            self._finish_early()
+
+    def _arm(self) -> None:
+        due = self.kernel.timer
+        if self._timer is not None:
+            if self._timer.when == due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self.segment.scheduler.at(due, self._on_timer)
+
+    def _finish_early(self) -> None:
+        if self.is_ended:
+            return
+        self._emit.watermark(ENDED)
+        self.discard()
+        self.finish(None)
+        self.leave()
+
+    def inputs_ended(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().inputs_ended(error)

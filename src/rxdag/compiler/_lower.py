@@ -1,0 +1,267 @@
+"""Lower: a plan becomes hosts, ports, gates and pumps of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxdag.compiler._block import BlockHost
+from rxdag.compiler._end_hosts import SinkHost, SourceHost
+from rxdag.compiler._foreign import ForeignHost
+from rxdag.compiler._host import Host, Outlet, RunContext, Wire
+from rxdag.compiler._kernel_host import KernelHost
+from rxdag.compiler._ledger import EdgeBook, Ledger
+from rxdag.compiler._plan import Plan
+from rxdag.compiler._topology import make_kernel
+from rxdag.contract import AnyOperator, Foreign, Sink, Source
+from rxdag.errors import CompileError
+from rxdag.graph import Edge, Node
+from rxdag.schedulers import FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
+
+
+@dataclass
+class Program:
+    """What one run consists of.
+
+    Attributes:
+        plan: What it was lowered from.
+        schedulers: The serial domains, by name.
+        segments: By number.
+        hosts: In the order of the nodes; a fused run has one.
+        gates: By edge.
+        ends: The producing outlet and the consuming wire of each edge between hosts.
+    """
+
+    plan: Plan
+    schedulers: dict[str, FlowScheduler]
+    segments: dict[int, Segment] = field(default_factory=lambda: dict[int, Segment]())
+    hosts: list[Host] = field(default_factory=lambda: list[Host]())
+    gates: dict[Edge, Gate] = field(default_factory=lambda: dict[Edge, Gate]())
+    ends: dict[Edge, tuple[Outlet, Wire]] = field(default_factory=lambda: dict[Edge, tuple[Outlet, Wire]]())
+
+    @property
+    def sources(self) -> list[SourceHost]:
+        return [host for host in self.hosts if isinstance(host, SourceHost)]
+
+    @property
+    def sinks(self) -> list[SinkHost]:
+        return [host for host in self.hosts if isinstance(host, SinkHost)]
+
+    @property
+    def pumps(self) -> list[Pump]:
+        return [pump for segment in self.segments.values() for pump in segment.pumps]
+
+    def nodes(self) -> dict[str, tuple[Ledger, dict[str, str]]]:
+        """Ledger of each node, and which count each of its side ports must equal."""
+        found = {name: (ledger, sides) for host in self.hosts for name, ledger, sides in host.books()}
+        return {name: found[name] for name in self.plan.dag.nodes}
+
+    def edges(self) -> list[EdgeBook]:
+        """Book of each edge between hosts."""
+        books: list[EdgeBook] = []
+        for edge, (outlet, wire) in self.ends.items():
+            gate = self.gates.get(edge)
+            rests, discarded = (gate.held, gate.discarded) if gate is not None else (0, 0)
+            books.append(
+                EdgeBook(
+                    str(edge), outlet.out, wire.received, 0, discarded + wire.discarded + wire.unsent(), rests
+                )
+            )
+        return books
+
+    def watermarks(self) -> dict[str, int]:
+        """The watermark at the output of each node that has one."""
+        return {h.name: h.watermark for h in self.hosts if isinstance(h, KernelHost | BlockHost)}
+
+    def observe(self, name: str, inlet: Inlet) -> None:
+        """Have an inlet see what comes out of a node, or what goes into a sink.
+
+        Raises:
+            CompileError: If the node is inside a fused loop, where nothing can be seen.
+        """
+        node = self.plan.dag.nodes[name]
+        if isinstance(node.thing, Sink):
+            edge = self.plan.topology.into[name][0]
+            wire = self.ends[edge][1]
+            wire.watchers = (*wire.watchers, inlet)
+            return
+        host = next(h for h in self.hosts if name in (h.names if isinstance(h, BlockHost) else (h.name,)))
+        if isinstance(host, BlockHost) and host.names[-1] != name:
+            raise CompileError(
+                f'observable: node "{name}" must be at the end of a fused run, got one inside {", ".join(host.names)}; '
+                f"compile with fuse=False to see it"
+            )
+        host.outlets[node.ports[0]].port.watch(inlet)
+
+    def discard_waiting(self) -> None:
+        """Count what waits inside segments and rests in gates as discarded: nobody will take it."""
+        for segment in self.segments.values():
+            for fn, arg in (*segment.handover.stack, *segment.handover.fresh):
+                owner: Any = getattr(fn, "__self__", None)
+                if isinstance(owner, Wire) and hasattr(arg, "items"):
+                    owner.discarded += len(arg.items)
+                elif isinstance(owner, Gate) and hasattr(arg, "items"):
+                    owner.discarded += len(arg.items)
+            segment.handover.stack.clear()
+            segment.handover.fresh.clear()
+        for gate in self.gates.values():
+            gate.abandon()
+
+
+def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler]) -> Program:
+    """Make what a run consists of; nothing moves yet."""
+    program = Program(plan, schedulers)
+    for number, names in plan.members.items():
+        program.segments[number] = Segment(f"segment {number}", schedulers[plan.domains[names[0]]])
+    host_of = _make_hosts(plan, context, program)
+    for edge in plan.topology.edges:
+        if host_of[edge.producer] is not host_of[edge.consumer]:
+            _connect(plan, program, edge, host_of)
+    _limit(plan, program, host_of)
+    return program
+
+
+def _make_hosts(plan: Plan, context: RunContext, program: Program) -> dict[str, Host]:
+    host_of: dict[str, Host] = {}
+    run_of = {name: run for run in plan.blocks for name in run}
+    for name, node in plan.dag.nodes.items():
+        if name in host_of:
+            continue
+        segment = program.segments[plan.segments[name]]
+        run = run_of.get(name)
+        if run is not None:
+            host: Host = BlockHost(
+                run,
+                segment,
+                context,
+                tuple(plan.dag.nodes[n].on_error for n in run),
+                plan.blocks[run],
+                tuple(make_kernel(n, plan.dag.nodes[n]) for n in run),
+            )
+        else:
+            host = _make_host(plan, context, name, node, segment)
+        last = run[-1] if run is not None else name
+        _add_outlets(plan, host, last, plan.dag.nodes[last])
+        for each in run or (name,):
+            host_of[each] = host
+        program.hosts.append(host)
+    return host_of
+
+
+def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: Segment) -> Host:
+    thing = node.thing
+    if isinstance(thing, Source):
+        itemwise = not plan.is_fused or name in plan.forks
+        return SourceHost(name, segment, context, node.on_error, thing, itemwise=itemwise)
+    if isinstance(thing, Sink):
+        return SinkHost(name, segment, context, node.on_error, thing, node.in_shape)
+    if isinstance(thing, Foreign):
+        return ForeignHost(name, segment, context, thing.build)
+    kernel = make_kernel(name, node)
+    if name in plan.grids:
+        kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
+    clock = thing.clock_for(node.in_shape) if isinstance(thing, AnyOperator) else "event"
+    return KernelHost(name, segment, context, node.on_error, kernel, clock)
+
+
+def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:
+    handover = host.segment.handover
+    itemwise = not plan.is_fused or name in plan.forks
+    for port in node.ports:
+        shape = node.port_shape(port)
+        # Sources and fused runs fill whole chunks and take them apart when they hand over.
+        by_item = itemwise and not isinstance(host, SourceHost | BlockHost)
+        host.outlets[port] = Outlet(
+            port, Port(handover, host.unused), timed=shape.timed, keyed=shape.keyed, itemwise=by_item
+        )
+    if isinstance(host, BlockHost):
+        host.itemwise = itemwise
+
+
+def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host]) -> None:
+    producer, consumer = host_of[edge.producer], host_of[edge.consumer]
+    outlet = producer.outlets[edge.port]
+    wire = Wire(str(edge), consumer, edge.input)
+    consumer.add_wire(wire)
+    program.ends[edge] = (outlet, wire)
+    gate_plan = plan.gates.get(edge)
+    if gate_plan is None:
+        wire.outlet = outlet
+        outlet.port.attach(wire)
+        return
+    gate = Gate(str(edge), gate_plan.max_items)
+    outlet.port.attach(gate)
+    handover = consumer.segment.handover
+    by_item = not plan.is_fused
+
+    def push(chunk: Any) -> None:
+        for each in chunk.singles() if by_item else (chunk,):
+            handover.fresh.append((wire.on_next, each))
+
+    def end(error: Exception | None) -> None:
+        handover.fresh.append((wire.end, error))
+
+    pump = Pump(str(edge), consumer.segment, gate.take, push, end)
+    gate.reader = pump
+    program.gates[edge] = gate
+
+    def leave() -> None:
+        pump.stop()
+        gate.abandon()
+        producer.segment.scheduler.call(lambda: _detach(producer, outlet, gate, wire))
+
+    wire.on_detach.append(leave)
+
+
+def _detach(producer: Host, outlet: Outlet, gate: Gate, wire: Wire) -> None:
+    wire.left(outlet)
+    outlet.port.detach(gate)
+    producer.segment.run()
+
+
+def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
+    """Tell each pump, and each node that makes many of one, which gates and limiting nodes are behind it."""
+    topology = plan.topology
+    behind: dict[str, tuple[dict[Gate, None], dict[Limiter, bool]]] = {}
+    for name in reversed(topology.nodes):
+        gates: dict[Gate, None] = {}
+        limiters: dict[Limiter, bool] = {}
+        for edge in topology.out_of[name]:
+            gate = program.gates.get(edge)
+            if gate is not None:
+                gates[gate] = None
+                continue
+            consumer = host_of[edge.consumer]
+            expands = isinstance(consumer, KernelHost) and consumer.expands
+            for limiter, is_behind in behind[edge.consumer][1].items():
+                limiters[limiter] = limiters.get(limiter, False) or is_behind or expands
+            if _limits(consumer):
+                limiters.setdefault(consumer, False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # _limits has looked
+            gates |= behind[edge.consumer][0]
+        behind[name] = (gates, limiters)
+        host = host_of[name]
+        if isinstance(host, KernelHost) and host.expands:
+            host.gates, host.limiters = tuple(gates), tuple(limiters)
+        if isinstance(host, SourceHost):
+            _tell(host.pump, gates, limiters)
+    for edge, gate in program.gates.items():
+        if gate.reader is not None:
+            consumer = host_of[edge.consumer]
+            gates, limiters = behind[edge.consumer]
+            if isinstance(consumer, KernelHost) and consumer.expands:
+                limiters = dict.fromkeys(limiters, True)
+            if _limits(consumer):
+                limiters = {**limiters, consumer: False}  # type: ignore[dict-item]  # pyright: ignore[reportAssignmentType]  # _limits has looked
+            _tell(gate.reader, gates, limiters)
+
+
+def _tell(pump: Pump, gates: dict[Gate, None], limiters: dict[Limiter, bool]) -> None:
+    pump.gates = tuple(gates)
+    pump.limiters = tuple(limiters)
+    pump.expands = any(limiters.values())
+
+
+def _limits(host: Host) -> bool:
+    if isinstance(host, SinkHost):
+        return host.sink.where == "async"
+    return isinstance(host, KernelHost) and host.has_want

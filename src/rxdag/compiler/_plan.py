@@ -1,0 +1,186 @@
+"""Plan: the compiled dag. Frozen and printable; each run lowers it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rxdag.compiler._block import Fused
+from rxdag.compiler._colour import MAIN, colour, needs_loop
+from rxdag.compiler._fuse import find_runs, fuse
+from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
+from rxdag.compiler._grid import mark_grids
+from rxdag.compiler._topology import Topology, normalise
+from rxdag.contract import Foreign, Kernel, Source
+from rxdag.errors import CompileError, GraphError
+from rxdag.graph import Dag, Edge, did_you_mean, parameters
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+
+QUANTUM = 1024
+
+ObservableOf = Callable[["Plan", str], Any]
+_observable_of: list[ObservableOf] = []
+
+
+def use_observable(make: ObservableOf) -> None:
+    """Say how a plan's nodes become observables; the runtime does, since they run."""
+    _observable_of[:] = [make]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled dag.
+
+    Attributes:
+        dag: What it was compiled from.
+        is_fused: False if every node is lowered from its kernel alone.
+        domains: Name of the serial domain of each node.
+        segments: Number of the segment of each node.
+        gates: The bounded buffers, by edge.
+        forks: Nodes that hand over item by item, since their outputs meet again.
+        blocks: Generated loops, by the nodes they fuse.
+        grids: How fine the watermarks of each time source are, ns.
+        needs_loop: True if a node runs on an asyncio loop.
+    """
+
+    dag: Dag
+    is_fused: bool
+    topology: Topology = field(repr=False)
+    domains: dict[str, str]
+    segments: dict[str, int]
+    gates: dict[Edge, GatePlan]
+    forks: frozenset[str]
+    blocks: dict[tuple[str, ...], Fused] = field(repr=False)
+    grids: dict[str, int]
+    needs_loop: bool
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.dag.name}: {len(self.members)} segments, {len(self.gates)} gates>"
+
+    @property
+    def members(self) -> dict[int, list[str]]:
+        """Nodes of each segment."""
+        out: dict[int, list[str]] = {}
+        for name, number in self.segments.items():
+            out.setdefault(number, []).append(name)
+        return out
+
+    @property
+    def max_held(self) -> int:
+        """Hard cap on the items in gates, in sources' queues and in flight, in the whole graph."""
+        gates = sum(gate.max_items for gate in self.gates.values())
+        queues = sum(getattr(n.thing, "max_items", 0) for n in self.dag.nodes.values() if isinstance(n.thing, Source))
+        return gates + queues + sum(self._in_flight(number) for number in self.members)
+
+    def _in_flight(self, number: int) -> int:
+        """Most items that a segment works on at once."""
+        inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
+        has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in self.members[number])
+        return QUANTUM if has_source or not inputs else min(QUANTUM, max(inputs))
+
+    def explain(self) -> str:
+        """Return what runs where, where data rests, and how much at most, as text."""
+        topology = self.topology
+        block_of = {name: run for run in self.blocks for name in run}
+        lines = [f"plan {self.dag.name}: {len(self.members)} segments on {len(set(self.domains.values()))} schedulers"]
+        for number, names in self.members.items():
+            lines.append(f"segment {number}, on {self._where(names[0])}")
+            for name in names:
+                notes = self._notes(name, block_of.get(name))
+                tail = f"  [{'; '.join(notes)}]" if notes else ""
+                lines.append(f"  {name}: {parameters(topology.nodes[name])}{tail}")
+        lines.append("gates" if self.gates else "gates: none, nothing rests between nodes")
+        lines += [f"  {e}: block, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
+        bursts = [n for n, k in topology.kernels.items() if not k.passes and type(k).expand is Kernel.expand]
+        for name in bursts:
+            lines.append(f"burst: what one input of {name} sets free rests there, and goes out before anything new comes")
+        for name, node in topology.nodes.items():
+            if isinstance(node.thing, Foreign):
+                lines.append(f"unbounded?: {name} is a reactivex operator; what it keeps is not in the cap")
+        lines.append(f"cap: at most {self.max_held:,} items in gates, queues and in flight; keyed state is not in it")
+        return "\n".join(lines)
+
+    def _where(self, name: str) -> str:
+        domain = self.domains[name]
+        if domain != MAIN:
+            return domain
+        return "the event loop" if self.needs_loop else "the caller's thread"
+
+    def _notes(self, name: str, run: tuple[str, ...] | None) -> list[str]:
+        notes: list[str] = []
+        if run is not None and len(run) > 1:
+            notes.append(f"fused from {run[0]} to {run[-1]}, {len(run)} nodes")
+        elif run is not None:
+            notes.append("generated loop")
+        elif name in self.topology.kernels:
+            notes.append("called item by item" if self.is_fused else "unfused")
+        if name in self.forks:
+            notes.append("hands over item by item: its outputs meet again")
+        if name in self.grids:
+            grid = self.grids[name]
+            notes.append(f"watermarks every {grid:,} ns" if grid > 1 else "watermarks: " + ("all" if grid else "at the end"))
+        return notes
+
+    def source(self, segment: int | str) -> str:
+        """Return the generated code of a segment, by its number or the name of one of its nodes.
+
+        Raises:
+            GraphError: If there is no such segment.
+        """
+        if isinstance(segment, str):
+            if segment not in self.segments:
+                raise GraphError(f'source: node "{segment}" is not known{did_you_mean(segment, self.segments)}')
+            segment = self.segments[segment]
+        if segment not in self.members:
+            raise GraphError(f"source: segment must be 0 to {len(self.members) - 1}, got {segment}")
+        texts = [fused.source for run, fused in self.blocks.items() if self.segments[run[0]] == segment]
+        return "\n".join(texts) or f"# segment {segment} has no generated code: its nodes are called one by one\n"
+
+    def observable(self, name: str) -> Observable[Any]:
+        """Return a node's items as a cold observable: each subscription is a run of its own, disposing cancels it.
+
+        Raises:
+            GraphError: If the node is not known.
+        """
+        if name not in self.dag.nodes:
+            raise GraphError(f'observable: node "{name}" is not known{did_you_mean(name, self.dag.nodes)}')
+        return _observable_of[0](self, name)
+
+
+def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
+    """Compile a dag.
+
+    Args:
+        dag: The definition.
+        fuse: False to lower every node from its kernel alone: slower, with the same output.
+
+    Raises:
+        CompileError: If a node cannot be lowered.
+    """
+    if not isinstance(dag, Dag):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CompileError(f"compile: takes a Dag, got {dag!r}; rxdag.Dag(sink, ...) makes one")
+    topology = normalise(dag)
+    domains = colour(topology)
+    gates = place_gates(topology, domains)
+    forks = fork_nodes(topology, gates)
+    return Plan(
+        dag=dag,
+        is_fused=fuse,
+        topology=topology,
+        domains=domains,
+        segments=cut_segments(topology, gates),
+        gates=gates,
+        forks=frozenset(forks),
+        blocks=_fused(dag.name, topology, gates, forks) if fuse else {},
+        grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
+        needs_loop=needs_loop(topology),
+    )
+
+
+def _fused(
+    dag: str, topology: Topology, gates: dict[Edge, GatePlan], forks: set[str]
+) -> dict[tuple[str, ...], Fused]:
+    return {run: fuse(dag, topology, run) for run in find_runs(topology, gates, forks)}

@@ -1,0 +1,70 @@
+"""Normalise: the dag as the passes see it: nodes in order, edges by end, a kernel of each operator to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rxdag.contract import AnyOperator, Foreign, Kernel, on_item_parameters
+from rxdag.errors import CompileError
+from rxdag.graph import Dag, Edge, Node
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A dag, indexed.
+
+    Attributes:
+        nodes: Nodes by name, producers before consumers.
+        into: Edges into each node, by input.
+        out_of: Edges out of each node.
+        kernels: A kernel of each operator, to look at; runs make their own.
+    """
+
+    nodes: dict[str, Node]
+    into: dict[str, list[Edge]] = field(repr=False)
+    out_of: dict[str, list[Edge]] = field(repr=False)
+    kernels: dict[str, Kernel] = field(repr=False)
+
+    @property
+    def edges(self) -> list[Edge]:
+        return [edge for edges in self.into.values() for edge in edges]
+
+
+def normalise(dag: Dag) -> Topology:
+    """Index a dag, and check that every operator's kernel can be hosted.
+
+    Raises:
+        CompileError: If a kernel has no `on_item` that a host can call.
+    """
+    into: dict[str, list[Edge]] = {name: [] for name in dag.nodes}
+    out_of: dict[str, list[Edge]] = {name: [] for name in dag.nodes}
+    for edge in dag.edges:
+        into[edge.consumer].append(edge)
+        out_of[edge.producer].append(edge)
+    kernels = {name: make_kernel(name, node) for name, node in dag.nodes.items() if _has_kernel(node)}
+    problems: list[str] = []
+    for name, kernel in kernels.items():
+        try:
+            on_item_parameters(type(kernel))
+        except ValueError as error:
+            if type(kernel).expand is Kernel.expand:
+                problems.append(f'node "{name}": {error}')
+    if problems:
+        raise CompileError("; ".join(problems))
+    return Topology(dict(dag.nodes), into, out_of, kernels)
+
+
+def _has_kernel(node: Node) -> bool:
+    return isinstance(node.thing, AnyOperator) and not isinstance(node.thing, Foreign)
+
+
+def make_kernel(name: str, node: Node) -> Kernel:
+    """Make the kernel of an operator.
+
+    Raises:
+        CompileError: If what the operator makes is none.
+    """
+    kernel = node.thing.kernel()  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # all operators but foreign ones have it
+    if not isinstance(kernel, Kernel):
+        raise CompileError(f'node "{name}": {node.label}.kernel() must return a Kernel, got {kernel!r}')
+    return kernel

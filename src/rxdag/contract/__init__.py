@@ -1,0 +1,75 @@
+"""What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
+
+from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner
+from rxdag.contract._chunk import Chunk, settled
+from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns
+from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
+from rxdag.contract._kernel import BadItem, Emit, Kernel, KernelOf, Pure, on_item_parameters
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError
+from rxdag.contract._operator import (
+    AnyOperator,
+    FanIn,
+    Foreign,
+    KeyBy,
+    Operator,
+    RouteOp,
+    Unkeyed,
+    WindowOp,
+    label_of,
+)
+from rxdag.contract._overflow import Boundary, Overflow
+from rxdag.contract._pane import DeadLetter, Pane
+from rxdag.contract._shape import Shape
+from rxdag.contract._time import ENDED, FLUSHED, MAX, MIN, Clock
+
+__all__ = [
+    "DEAD",
+    "END",
+    "ENDED",
+    "FLUSHED",
+    "MAX",
+    "MIN",
+    "RAISE",
+    "SKIP",
+    "UNITS",
+    "Accumulator",
+    "Aggregate",
+    "AnyOperator",
+    "Assigner",
+    "BadItem",
+    "Boundary",
+    "Chunk",
+    "Clock",
+    "DeadLetter",
+    "Duration",
+    "Emit",
+    "FanIn",
+    "Foreign",
+    "Kernel",
+    "KernelOf",
+    "KeyBy",
+    "OnError",
+    "Operator",
+    "Overflow",
+    "Pane",
+    "Pure",
+    "Read",
+    "Reader",
+    "RouteOp",
+    "Shape",
+    "Sink",
+    "SinkContext",
+    "Source",
+    "SourceContext",
+    "Unkeyed",
+    "Where",
+    "WindowOp",
+    "WriteFailed",
+    "Writer",
+    "duration_ns",
+    "format_ns",
+    "label_of",
+    "on_item_parameters",
+    "positive_ns",
+    "settled",
+]

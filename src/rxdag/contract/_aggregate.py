@@ -1,0 +1,72 @@
+"""Aggregates: what a window computes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+A_contra = TypeVar("A_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Accumulator(ABC, Generic[A_contra, R_co]):
+    """The running state of an aggregate in one pane.
+
+    `add` raises `BadItem` for an item that is wrong in itself, before it changes anything.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ()
+    """Attributes that a snapshot holds."""
+
+    def check(self, item: A_contra, /) -> None:  # noqa: B027  # most take anything
+        """Raise what `add` would raise for the item; `agg.named` asks all its parts before any takes it in."""
+
+    @abstractmethod
+    def add(self, item: A_contra, /) -> None:
+        """Take in one item."""
+
+    def add_at(self, item: A_contra, ts: int, sequence: int, /) -> None:  # noqa: ARG002, RUF100
+        """Take in one item and its place in event time; used if the aggregate is `ordered`."""
+        self.add(item)
+
+    @abstractmethod
+    def result(self) -> R_co:
+        """What the pane says."""
+
+    def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
+        """Take in a younger accumulator; only windows that merge call this."""
+        raise TypeError(f"{type(self).__name__} must have a method merge to be used in windows that merge")
+
+    def snapshot(self) -> list[Any]:
+        """State as plain data."""
+        return [getattr(self, name) for name in self.state]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Take up what `snapshot` gave."""
+        for name, value in zip(self.state, saved, strict=True):
+            setattr(self, name, value)
+
+
+class Aggregate(ABC, Generic[A_contra, R_co]):
+    """What a window computes; a subclass is a frozen dataclass."""
+
+    ordered: ClassVar[bool] = False
+    """True: the result depends on the order in event time, and `add_at` is used."""
+
+    @abstractmethod
+    def accumulator(self) -> Accumulator[A_contra, R_co]:
+        """Make the state of one pane."""
+
+    def check(self, item_type: Any, where: str) -> None:  # noqa: B027  # most aggregates have nothing to check
+        """Raise GraphError if a field is not one of the item type."""
+
+
+class Assigner(ABC):
+    """Which windows an item belongs to."""
+
+    grid: int
+    """All ends of windows are multiples of it, ns."""
+
+    @abstractmethod
+    def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
+        """Windows [start, end) of an event time, ns; empty if it falls between them."""

@@ -1,0 +1,89 @@
+"""A chunk: a run of items that travels together, with its times, keys and watermarks beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A run of items; rows now, columns later.
+
+    Attributes:
+        items: The items, in order.
+        ts: Event time of each item, ns since the epoch; None on a stream without event time.
+        sequence: Tie-break among equal times, beside `ts`.
+        key: Key of each item; None on a stream without keys.
+        marks: (position, watermark): the watermark holds before the item at that position. Positions do not
+            fall, watermarks rise; a position equal to the length is after the last item.
+    """
+
+    items: list[Any]
+    ts: list[int] | None = None
+    sequence: list[int] | None = None
+    key: list[Any] | None = None
+    marks: tuple[tuple[int, int], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def split(self, n: int) -> tuple[Chunk, Chunk]:
+        """Cut behind the first `n` items; a mark that stands at the cut goes with the head."""
+        ts, sequence, key = self.ts, self.sequence, self.key
+        head = Chunk(
+            self.items[:n],
+            None if ts is None else ts[:n],
+            None if sequence is None else sequence[:n],
+            None if key is None else key[:n],
+            tuple(m for m in self.marks if m[0] <= n),
+        )
+        tail = Chunk(
+            self.items[n:],
+            None if ts is None else ts[n:],
+            None if sequence is None else sequence[n:],
+            None if key is None else key[n:],
+            tuple((p - n, w) for p, w in self.marks if p > n),
+        )
+        return head, tail
+
+    def join(self, other: Chunk) -> Chunk:
+        """Put a chunk of the same stream behind this one."""
+        n = len(self.items)
+        marks = settled(self.marks + tuple((p + n, w) for p, w in other.marks))
+        if not n or not other.items:
+            full = self if n else other
+            return Chunk(full.items, full.ts, full.sequence, full.key, marks)
+        return Chunk(
+            self.items + other.items,
+            None if self.ts is None or other.ts is None else self.ts + other.ts,
+            None if self.sequence is None or other.sequence is None else self.sequence + other.sequence,
+            None if self.key is None or other.key is None else self.key + other.key,
+            marks,
+        )
+
+    def singles(self) -> list[Chunk]:
+        """The same run as chunks of one item, marks in chunks of their own."""
+        if len(self.items) == 1 and not self.marks:
+            return [self]
+        out: list[Chunk] = []
+        marks = list(self.marks)
+        ts, sequence, key = self.ts, self.sequence, self.key
+        for i, item in enumerate(self.items):
+            while marks and marks[0][0] <= i:
+                out.append(Chunk([], marks=((0, marks.pop(0)[1]),)))
+            out.append(
+                Chunk(
+                    [item],
+                    None if ts is None else [ts[i]],
+                    None if sequence is None else [sequence[i]],
+                    None if key is None else [key[i]],
+                )
+            )
+        out += [Chunk([], marks=((0, w),)) for _, w in marks]
+        return out
+
+
+def settled(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Keep the last of several marks at one position: what it says holds the others."""
+    return tuple(m for i, m in enumerate(marks) if i + 1 == len(marks) or marks[i + 1][0] != m[0])

@@ -1,0 +1,69 @@
+"""Durations as users write them, nanoseconds inside."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from rxdag.errors import GraphError
+
+Duration: TypeAlias = str | timedelta
+
+UNITS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+}
+_TEXT = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
+_LONGEST = 1 << 62
+
+
+def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
+    """Turn a duration into nanoseconds.
+
+    Args:
+        value: "10ns", "500ms", "1.5s", "5m", "1h", "1d", or a timedelta.
+        where: What the duration is of, for the message: "dedupe: within".
+        least: Least value allowed, in nanoseconds.
+
+    Raises:
+        GraphError: If it is no duration, less than `least`, no whole number of nanoseconds, or over 146 years.
+    """
+    if isinstance(value, timedelta):
+        ns = (value.days * 86_400 + value.seconds) * UNITS["s"] + value.microseconds * 1_000
+    elif isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users without a type checker
+        match = _TEXT.fullmatch(value.strip())
+        if match is None:
+            raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {value!r}')
+        number, unit = match.groups()
+        whole, _, part = number.partition(".")
+        scale = UNITS[unit]
+        scaled = int(part or "0") * scale
+        if scaled % 10 ** len(part):
+            raise GraphError(f"{where} must be a whole number of nanoseconds, got {value!r}")
+        ns = int(whole) * scale + scaled // 10 ** len(part)
+    else:
+        raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {value!r}')
+    if ns < least:
+        raise GraphError(f"{where} must be {'more than 0' if least == 1 else '0 or more'}, got {value!r}")
+    if ns > _LONGEST:
+        raise GraphError(f"{where} must be under 146 years, got {value!r}")
+    return ns
+
+
+def positive_ns(value: Duration, where: str) -> int:
+    """Turn a duration of more than 0 into nanoseconds; raises GraphError otherwise."""
+    return duration_ns(value, where, least=1)
+
+
+def format_ns(ns: int) -> str:
+    """Write nanoseconds in the largest unit that is whole: 1_500_000_000 is "1500ms"."""
+    for unit in ("d", "h", "m", "s", "ms", "us"):
+        if ns and ns % UNITS[unit] == 0:
+            return f"{ns // UNITS[unit]}{unit}"
+    return f"{ns}ns" if ns else "0s"

@@ -1,0 +1,124 @@
+"""Sources and sinks: where the graph meets the world. Only these two do I/O."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from rxdag.contract._chunk import Chunk
+from rxdag.contract._shape import Shape
+from rxdag.contract._time import Clock
+
+T_co = TypeVar("T_co", covariant=True)
+A_contra = TypeVar("A_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+Where: TypeAlias = Literal["inline", "blocking", "async"]
+"""Who runs it: the thread of the graph, a thread of its own, or the event loop."""
+
+
+class _End(enum.Enum):
+    END = "END"
+
+
+END: Final = _End.END
+"""What `Reader.read` returns when there is nothing more."""
+Read: TypeAlias = Chunk | _End | None
+
+
+class SourceContext(Protocol):
+    """What a run gives to a source."""
+
+    clock: Clock
+
+    def wake(self) -> None:
+        """Say that `read` may have something now; from any thread."""
+        ...
+
+    def wake_at(self, when: int) -> None:
+        """Ask for a `read` at that time, ns since the epoch."""
+        ...
+
+    def bad(self, item: object, error: Exception) -> None:
+        """Give up an input that is malformed: raises, skips or sends it to port "dead", as the node's policy says."""
+        ...
+
+
+class Reader(ABC):
+    """An open source. One thread at a time calls it."""
+
+    @abstractmethod
+    def read(self, max_items: int) -> Read:
+        """Take up to `max_items`: a chunk, None for nothing now (then call `wake`), or END."""
+
+    def close(self) -> None:  # noqa: B027  # nothing to give back
+        """Give back what is open; called once, at any end."""
+
+    async def aclose(self) -> None:
+        """As `close`, for sources that run on the loop."""
+        self.close()
+
+
+class Source(ABC, Generic[T_co]):
+    """Where items come from. Frozen parameters; `open` makes the reader of one run."""
+
+    label: ClassVar[str] = ""
+    where: Where = "inline"
+    shape: Shape = Shape()
+
+    @abstractmethod
+    def open(self, context: SourceContext) -> Reader:
+        """Open it."""
+
+
+class Writer(ABC):
+    """An open sink. One thread at a time calls it."""
+
+    @abstractmethod
+    def write(self, chunk: Chunk) -> Awaitable[None] | None:
+        """Take a chunk; a sink that runs on the loop returns an awaitable."""
+
+    @abstractmethod
+    def close(self, *, ok: bool) -> Any:
+        """Finish: `ok` is False if the run failed or was cancelled. Returns what `result[sink]` gives.
+
+        An async sink returns an awaitable of it, if closing takes time.
+        """
+
+
+class WriteFailed(Exception):  # noqa: N818  # says what happened, to the host only
+    """Raised by `Writer.write`: the item at `index` failed for `cause`; those before it are written, none after it.
+
+    Args:
+        index: Of the item, in the chunk.
+        cause: What it failed for.
+    """
+
+    def __init__(self, index: int, cause: Exception) -> None:
+        super().__init__(index, cause)
+        self.index = index
+        self.cause = cause
+
+
+class SinkContext(Protocol):
+    """What a run gives to a sink."""
+
+    clock: Clock
+    shape: Shape
+
+
+class Sink(ABC, Generic[A_contra, R_co]):
+    """Where items go; `R_co` is what `result[sink]` gives. `open` makes the writer of one run."""
+
+    label: ClassVar[str] = ""
+    where: Where = "inline"
+
+    @abstractmethod
+    def open(self, context: SinkContext) -> Writer:
+        """Open it."""
+
+    def check(self, shape: Shape, where: str) -> None:  # noqa: B027  # most sinks take anything
+        """Raise GraphError if the sink cannot take such a stream."""
+

@@ -1,0 +1,169 @@
+"""A kernel: the sans-I/O state machine of one operator in one run."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+
+from rxdag.contract._time import MAX
+from rxdag.errors import GraphError
+
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+B_contra = TypeVar("B_contra", contravariant=True)
+
+
+class BadItem(ValueError):  # noqa: N818  # it is the item that is wrong, not the program
+    """The item itself is wrong: it goes to port "dead" under every error policy.
+
+    A kernel or an accumulator raises it before it changes any state.
+    """
+
+
+class Emit(Protocol[B_contra]):
+    """The exits of a kernel. An item that came in leaves by exactly one of them, or is held."""
+
+    def __call__(self, item: B_contra, /, *, ts: int = ..., sequence: int = ..., key: Hashable = ...) -> None:
+        """Send an item out; time, sequence and key are those of the item at hand unless given."""
+        ...
+
+    def many(self, items: Sequence[B_contra], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
+        """Send several items out."""
+        ...
+
+    def to(self, port: str, item: object, /) -> None:
+        """Send the item at hand to another port."""
+        ...
+
+    def watermark(self, watermark: int, /) -> None:
+        """Say that no item with an event time at or below `watermark` is expected any more."""
+        ...
+
+    def absorbed(self, n: int, /) -> None:
+        """`n` items that were held are spent in outputs that are not they."""
+        ...
+
+    def filtered(self, item: object, /) -> None: ...
+    def dropped(self, item: object, reason: str, /) -> None: ...
+    def late(self, item: object, /) -> None: ...
+    def unassigned(self, item: object, /) -> None: ...
+    def unrouted(self, item: object, /) -> None: ...
+
+
+class Pure(enum.Enum):
+    """Kernels without state whose `on_item` is one call of `fn`: the compiler may write that call into a loop."""
+
+    MAP = "map"  # emit(fn(item))
+    FILTER = "filter"  # emit(item) if fn(item), else filtered
+    TAP = "tap"  # fn(item), then emit(item)
+    KEY = "key"  # emit(item, key=fn(item))
+
+
+class Kernel:
+    """The sans-I/O state machine of an operator; a subclass adds `on_item`.
+
+    `on_item` takes any of `item, ts, sequence, key, input, emit`, by these names and in this order. Rules: user
+    functions are called before any state changes, so that an error leaves the state as it was; `emit(...)` is the
+    last thing that happens; every other way out is `return emit.<exit>(item)`.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ()
+    """Attributes that a snapshot holds."""
+    passes: ClassVar[bool] = True
+    """True: an item leaves as itself, one for one. False: items are spent in outputs that are not they."""
+    pure: ClassVar[Pure | None] = None
+    makes_time: ClassVar[bool] = False
+    """True: the kernel gives out watermarks of its own, and those that come in end here."""
+    may_park: ClassVar[bool] = False
+    """True: `want` can be 0 while the node is alive, so there must be a gate before it."""
+    wake: int = MAX
+    """Least watermark at which `on_watermark` has something to do."""
+    grid: int = 0
+    """Watermarks between two multiples of it (less 1) make no difference; 0: watermarks are not asked for."""
+    timer: int | None = None
+    """When `on_timer` is due, ns since the epoch; None for never."""
+
+    def want(self, now: int) -> int | None:  # noqa: ARG002, RUF100
+        """Most items it takes now; None for any number, 0 to be parked until its timer or a wake."""
+        return None
+
+    def is_finished(self) -> bool:
+        """Return True once nothing more will come out, whatever goes in."""
+        return False
+
+    def held(self) -> int:
+        """How many items that came in rest in the state."""
+        return 0
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        """Called when the watermark is at or past `wake`, with the same result as any steps that end there."""
+
+    def on_timer(self, now: int, emit: Emit[Any]) -> None:
+        """Called when `timer` is due; sets the next one."""
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        """Called once, when the input ended or is flushed: give out what is open."""
+
+    def expand(self, item: Any) -> Iterable[Any] | None:  # noqa: ARG002, RUF100
+        """Outputs of one item, made one by one as there is room; None (the default) to use `on_item`."""
+        return None
+
+    def snapshot(self) -> dict[str, Any]:
+        """State as plain data: dicts, lists and numbers, with items and keys as they are."""
+        return {name: getattr(self, name) for name in self.state}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take up what `snapshot` gave."""
+        for name in self.state:
+            setattr(self, name, saved[name])
+
+
+class OnItem(Protocol[A_contra, B_co]):
+    """`on_item` of an item."""
+
+    def on_item(self, item: A_contra, emit: Emit[B_co]) -> None: ...
+
+
+class OnItemTs(Protocol[A_contra, B_co]):
+    """`on_item` of an item and its event time."""
+
+    def on_item(self, item: A_contra, ts: int, emit: Emit[B_co]) -> None: ...
+
+
+class OnItemKey(Protocol[A_contra, B_co]):
+    """`on_item` of an item and its key."""
+
+    def on_item(self, item: A_contra, key: Any, emit: Emit[B_co]) -> None: ...
+
+
+class OnItemTsKey(Protocol[A_contra, B_co]):
+    """`on_item` of an item, its event time and its key."""
+
+    def on_item(self, item: A_contra, ts: int, key: Any, emit: Emit[B_co]) -> None: ...
+
+
+KernelOf: TypeAlias = (
+    OnItem[A_contra, B_co] | OnItemTs[A_contra, B_co] | OnItemKey[A_contra, B_co] | OnItemTsKey[A_contra, B_co]
+)
+
+PARAMETERS: Final = ("item", "ts", "sequence", "key", "input", "emit")
+
+
+def on_item_parameters(kernel: type[Any]) -> tuple[str, ...]:
+    """Names of what a kernel's `on_item` takes, in order.
+
+    Raises:
+        GraphError: If there is no `on_item`, or it takes something else or in another order.
+    """
+    on_item: Callable[..., None] | None = getattr(kernel, "on_item", None)
+    if on_item is None:
+        raise GraphError(f"{kernel.__name__}: a kernel must have a method on_item, got none")
+    names = tuple(inspect.signature(on_item).parameters)[1:]
+    if names != tuple(name for name in PARAMETERS if name in names):
+        wanted = ", ".join(PARAMETERS)
+        raise GraphError(
+            f"{kernel.__name__}.on_item: parameters must be some of {wanted}, in this order, got {', '.join(names)}"
+        )
+    return names

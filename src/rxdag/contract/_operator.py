@@ -1,0 +1,124 @@
+"""Operators: the parameters of a node, frozen; each class types differently under `pipe`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from rxdag.contract._kernel import Kernel, KernelOf
+from rxdag.contract._shape import Shape
+from rxdag.errors import GraphError
+
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+K_co = TypeVar("K_co", covariant=True)
+K_contra = TypeVar("K_contra", contravariant=True)
+
+
+class AnyOperator(ABC):
+    """What all operators have; a subclass is a frozen dataclass."""
+
+    label: ClassVar[str] = ""
+    """Name of its nodes where the user gives none; the class name in lower case by default."""
+    needs_event_time: ClassVar[bool] = False
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Output ports, the main one first."""
+        return ("out", "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        """Raise GraphError if the operator cannot work on such a stream."""
+        if self.needs_event_time and not shape.timed:
+            raise GraphError(f"{where}: needs event time, and the stream has none; put ops.event_time(...) before it")
+
+    def shape(self, shape: Shape) -> Shape:
+        """What is known of the main output."""
+        return Shape(None, shape.timed, shape.keyed, shape.key_names)
+
+    def clock_for(self, shape: Shape) -> Literal["event", "processing"]:  # noqa: ARG002, RUF100
+        """Which clock stamps the items that the kernel sees."""
+        return "event"
+
+    def port_shape(self, port: str, shape: Shape) -> Shape:
+        """What is known of the port, given the shape of the input."""
+        if port == "dead":
+            return Shape()
+        return self.shape(shape) if port == self.ports[0] else shape
+
+
+class Operator(AnyOperator, Generic[A_contra, B_co]):
+    """One input and one output; on a keyed stream it keeps the key."""
+
+    @abstractmethod
+    def kernel(self) -> KernelOf[A_contra, B_co]:
+        """Make the state machine of one run."""
+
+
+class Unkeyed(AnyOperator, Generic[A_contra, B_co]):
+    """As `Operator`, but the key ends here."""
+
+    @abstractmethod
+    def kernel(self) -> KernelOf[A_contra, B_co]:
+        """Make the state machine of one run."""
+
+    def shape(self, shape: Shape) -> Shape:
+        return Shape(None, shape.timed)
+
+
+class KeyBy(AnyOperator, Generic[A_contra, K_co]):
+    """Gives each item a key."""
+
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """Make the state machine of one run."""
+
+
+class WindowOp(AnyOperator, Generic[K_contra, A_contra, B_co]):
+    """Takes items of a keyed stream, emits panes, or what `into=` makes of them."""
+
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """Make the state machine of one run."""
+
+
+class RouteOp(AnyOperator, Generic[A_contra]):
+    """Sends each item to one of several ports."""
+
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """Make the state machine of one run."""
+
+
+class FanIn(AnyOperator):
+    """Several inputs, one output."""
+
+    @abstractmethod
+    def kernel(self) -> Kernel:
+        """Make the state machine of one run."""
+
+    @abstractmethod
+    def merged(self, shapes: tuple[Shape, ...]) -> Shape:
+        """What is known of the output."""
+
+
+class Foreign(AnyOperator):
+    """A reactivex operator: an island that takes items one by one. Event time, key and watermark end there."""
+
+    @property
+    @abstractmethod
+    def build(self) -> Any:
+        """The reactivex operator: Observable -> Observable."""
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out",)
+
+    def shape(self, shape: Shape) -> Shape:  # noqa: ARG002, RUF100
+        return Shape()
+
+
+def label_of(thing: object) -> str:
+    """Name of a node for which the user gave none."""
+    label = getattr(thing, "label", "")
+    return str(label) or type(thing).__name__.strip("_").lower()

@@ -1,0 +1,50 @@
+"""What windows emit, and what becomes of an item that a node could not work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+K_co = TypeVar("K_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pane(Generic[K_co, R_co]):
+    """One result of a window.
+
+    Attributes:
+        key: Key of the stream.
+        start: First instant of the window, ns since the epoch, UTC.
+        end: First instant after the window, ns since the epoch, UTC.
+        revision: 0 for the first result of this key and window, 1 more for each later one.
+        value: What the aggregate says.
+        closed_by: "watermark" if the window's time has passed, "end" if it was flushed, "early" otherwise.
+    """
+
+    key: K_co
+    start: int
+    end: int
+    revision: int
+    value: R_co
+    closed_by: Literal["watermark", "end", "early"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter(Generic[T_co]):
+    """An item that a node could not work on.
+
+    Attributes:
+        node: Name of the node.
+        item: The item.
+        error: What was raised.
+        attempts: How many times it was tried.
+        traceback: Where it was raised, as text.
+    """
+
+    node: str
+    item: T_co
+    error: BaseException
+    attempts: int
+    traceback: str

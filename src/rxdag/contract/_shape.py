@@ -1,0 +1,23 @@
+"""What is known of a stream when the dag is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a stream before anything runs.
+
+    Attributes:
+        item_type: Type of the items; None where it is not known.
+        timed: True if the items have event times and the stream has watermarks.
+        keyed: True if the items have keys.
+        key_names: Names of the parts of a tuple key, for sinks that flatten panes.
+    """
+
+    item_type: Any = None
+    timed: bool = False
+    keyed: bool = False
+    key_names: tuple[str, ...] = ()

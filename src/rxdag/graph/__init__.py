@@ -1,0 +1,42 @@
+"""What the graph is: frozen data and checks. No reactivex, clock, thread or I/O here."""
+
+from rxdag.graph._builder import DagBuilder
+from rxdag.graph._dag import Dag, Edge
+from rxdag.graph._draw import parameters
+from rxdag.graph._nearest import did_you_mean
+from rxdag.graph._node import Input, Node, Thing
+from rxdag.graph._runner import Runner
+from rxdag.graph._stream import (
+    ForeignOperator,
+    KeyedRoutes,
+    KeyedStream,
+    Routes,
+    SinkNode,
+    Stream,
+    WindowedStream,
+    fan_in,
+    from_source,
+    stream_of,
+)
+
+__all__ = [
+    "Dag",
+    "DagBuilder",
+    "Edge",
+    "ForeignOperator",
+    "Input",
+    "KeyedRoutes",
+    "KeyedStream",
+    "Node",
+    "Routes",
+    "Runner",
+    "SinkNode",
+    "Stream",
+    "Thing",
+    "WindowedStream",
+    "did_you_mean",
+    "fan_in",
+    "from_source",
+    "parameters",
+    "stream_of",
+]

@@ -1,0 +1,190 @@
+"""Dags: named, frozen, checked definitions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rxdag.contract import Boundary, Foreign, Sink, Source
+from rxdag.errors import GraphError, GraphWarning
+from rxdag.graph._draw import describe, mermaid
+from rxdag.graph._nearest import did_you_mean
+from rxdag.graph._node import Node, checked_name
+from rxdag.graph._stream import SinkNode
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A link from an output port to an input.
+
+    Attributes:
+        producer: Name of the node it leaves.
+        port: Port it leaves by.
+        consumer: Name of the node it enters.
+        input: Which input of that node, from 0.
+        boundary: The gate the user wants on it, if any.
+    """
+
+    producer: str
+    port: str
+    consumer: str
+    input: int
+    boundary: Boundary | None = None
+
+    def __str__(self) -> str:
+        port = "" if self.port == "out" else f".{self.port}"
+        return f"{self.producer}{port} -> {self.consumer}"
+
+
+class Dag:
+    """Sinks and all that feeds them, checked and frozen.
+
+    Args:
+        sinks: What `.to(...)` gave; all their ancestors belong to the dag.
+        name: Name of the dag, for messages and metrics.
+
+    Attributes:
+        nodes: The nodes by name, producers before consumers.
+        edges: The links, in the order of their consumers.
+
+    Raises:
+        GraphError: If there is no sink, or two nodes have one name; all problems at once.
+    """
+
+    def __init__(self, *sinks: SinkNode[Any, Any], name: str = "dag") -> None:
+        self.name = checked_name(name, "dag")
+        for sink in sinks:
+            if not isinstance(sink, SinkNode):  # pyright: ignore[reportUnnecessaryIsInstance]
+                hint = "; end the stream with .to(sink)" if hasattr(sink, "pipe") else ""
+                raise GraphError(f'dag "{name}": takes sinks, got {sink!r}{hint}')
+        if not sinks:
+            raise GraphError(f'dag "{name}": must have one sink or more, got none; end a stream with .to(sink)')
+        self._assemble(ancestors(sink.node for sink in sinks))
+        self._warn_of_loose_sinks()
+
+    def _assemble(self, nodes: list[Node]) -> None:
+        names = named(nodes, self.name)
+        self.nodes: Mapping[str, Node] = {names[node]: node for node in nodes}
+        self.edges = tuple(
+            Edge(names[i.producer], i.port, names[node], index, i.boundary)
+            for node in nodes
+            for index, i in enumerate(node.inputs)
+        )
+
+    def _warn_of_loose_sinks(self) -> None:
+        known = {node.identity for node in self.nodes.values()}
+        for node in self.nodes.values():
+            for sink in node.sinks:
+                if sink not in known:
+                    warnings.warn(
+                        f'dag "{self.name}": {sink.where} hangs on "{node.where}" but was not passed; it will not run',
+                        GraphWarning,
+                        stacklevel=4,
+                    )
+
+    def __repr__(self) -> str:
+        return f"<Dag {self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges>"
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Names of the sinks, in order."""
+        return tuple(name for name, node in self.nodes.items() if isinstance(node.thing, Sink))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources, in order."""
+        return tuple(name for name, node in self.nodes.items() if isinstance(node.thing, Source))
+
+    def replace(self, nodes: Mapping[str, Source[Any] | Sink[Any, Any]], /) -> Dag:
+        """Return the same dag with other sources or sinks, for tests, development and backtests.
+
+        Args:
+            nodes: New things by node name; a source takes the place of a source, a sink that of a sink.
+
+        Raises:
+            GraphError: If a name is not known or the kinds differ; all problems at once.
+        """
+        problems: list[str] = []
+        for name, thing in nodes.items():
+            node = self.nodes.get(name)
+            if node is None:
+                problems.append(f'node "{name}" is not known{did_you_mean(name, self.nodes)}')
+            elif not isinstance(thing, Source if isinstance(node.thing, Source) else Sink) or not isinstance(
+                node.thing, Source | Sink
+            ):
+                problems.append(f'node "{name}" is {_kind(node)} and can only be replaced by one, got {thing!r}')
+        if problems:
+            raise GraphError(f'dag "{self.name}": replace: ' + "; ".join(problems))
+        new: dict[Node, Node] = {}
+        for name, node in self.nodes.items():
+            thing = nodes.get(name, node.thing)
+            inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
+            new[node] = Node(thing, inputs, name, node.on_error, node.identity)
+        dag = object.__new__(Dag)
+        dag.name = self.name
+        dag._assemble(list(new.values()))
+        return dag
+
+    def describe(self) -> str:
+        """Return the dag as text: one line a node, with what feeds it."""
+        return describe(self.name, self.nodes, self.edges)
+
+    def mermaid(self) -> str:
+        """Return the dag as a Mermaid flowchart."""
+        return mermaid(self.nodes, self.edges)
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node.thing, Source):
+        return "a source"
+    return "a sink" if isinstance(node.thing, Sink) else "an operator"
+
+
+def ancestors(ends: Iterable[Node]) -> list[Node]:
+    """All nodes that feed these, producers first, in the order of a walk from the first end."""
+    done: dict[Node, None] = {}
+    stack = [(node, False) for node in reversed(list(ends))]
+    while stack:
+        node, is_open = stack.pop()
+        if node in done:
+            continue
+        if is_open:
+            done[node] = None
+            continue
+        stack.append((node, True))
+        stack += [(i.producer, False) for i in reversed(node.inputs) if i.producer not in done]
+    return list(done)
+
+
+def named(nodes: list[Node], dag: str) -> dict[Node, str]:
+    """Names of all nodes: the user's, and for the others their label, numbered where it is taken.
+
+    Raises:
+        GraphError: If the user gave one name to two nodes.
+    """
+    given: dict[str, Node] = {}
+    doubled: dict[str, None] = {}
+    for node in nodes:
+        if node.name is not None:
+            if node.name in given:
+                doubled[node.name] = None
+            given[node.name] = node
+    if doubled:
+        listed = ", ".join(f'"{name}"' for name in doubled)
+        raise GraphError(f'dag "{dag}": each name must be of one node, got twice: {listed}')
+    names: dict[Node, str] = {}
+    counts: dict[str, int] = {}
+    for node in nodes:
+        if node.name is not None:
+            names[node] = node.name
+            continue
+        label = "rx" if isinstance(node.thing, Foreign) else node.label
+        while True:
+            counts[label] = counts.get(label, 0) + 1
+            name = label if counts[label] == 1 else f"{label}_{counts[label]}"
+            if name not in given:
+                break
+        names[node] = name
+    return names

@@ -1,0 +1,111 @@
+"""Nodes: a source, an operator or a sink, and what feeds it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from weakref import WeakSet
+
+from rxdag.contract import RAISE, AnyOperator, Boundary, FanIn, Foreign, OnError, Shape, Sink, Source, label_of
+from rxdag.errors import GraphError
+from rxdag.graph._nearest import did_you_mean
+
+Thing: TypeAlias = Source[Any] | AnyOperator | Sink[Any, Any]
+_NAME: Final = re.compile(r"[A-Za-z_][\w.\-]*")
+
+
+def checked_name(name: str, where: str) -> str:
+    """Return the name if nodes can be called so, else raise GraphError."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise GraphError(f"{where}: a name must be letters, digits, _, - or . and start with a letter, got {name!r}")
+    return name
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a node: what feeds it, and the gate that the user wants there."""
+
+    producer: Node
+    port: str
+    boundary: Boundary | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return self.producer.port_shape(self.port)
+
+
+@dataclass(eq=False)
+class Node:
+    """A source, an operator or a sink on the graph; compared by identity.
+
+    Attributes:
+        thing: What it is: its frozen parameters.
+        inputs: What feeds it, in order.
+        name: As the user called it; None until a dag gives it one.
+        on_error: What becomes of an item on which user code fails.
+        origin: The node that this one replaces in a dag; itself if none.
+    """
+
+    thing: Thing
+    inputs: tuple[Input, ...] = ()
+    name: str | None = None
+    on_error: OnError = RAISE
+    origin: Node | None = None
+    sinks: WeakSet[Node] = field(default_factory=lambda: WeakSet[Node](), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            checked_name(self.name, self.label)
+        where = self.where
+        if isinstance(self.thing, FanIn):
+            self.in_shape = self.thing.merged(tuple(i.shape for i in self.inputs))
+        elif self.inputs:
+            self.in_shape = self.inputs[0].shape
+        else:
+            self.in_shape = Shape()
+        if isinstance(self.thing, AnyOperator | Sink):
+            self.thing.check(self.in_shape, where)
+        if not isinstance(self.on_error, OnError):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GraphError(f"{where}: on_error must be one of rxdag.on_error, got {self.on_error!r}")
+        if isinstance(self.thing, Foreign) and self.on_error is not RAISE:
+            raise GraphError(f"{where}: a reactivex operator has no on_error policy; handle errors inside it")
+
+    @property
+    def label(self) -> str:
+        return label_of(self.thing)
+
+    @property
+    def where(self) -> str:
+        """How messages call it."""
+        return f'{self.label} "{self.name}"' if self.name and self.name != self.label else self.label
+
+    @property
+    def identity(self) -> Node:
+        """The node that the user's handles know."""
+        return self if self.origin is None else self.origin.identity
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        if isinstance(self.thing, Source):
+            return ("out", "dead")
+        return ("dead",) if isinstance(self.thing, Sink) else self.thing.ports
+
+    def port_shape(self, port: str) -> Shape:
+        """What is known of a port's stream."""
+        if isinstance(self.thing, Source):
+            return self.thing.shape if port == "out" else Shape()
+        return Shape() if isinstance(self.thing, Sink) else self.thing.port_shape(port, self.in_shape)
+
+    def checked_port(self, port: str) -> str:
+        """Return the port if the node has it, else raise GraphError with those it has."""
+        if port not in self.ports:
+            known = ", ".join(self.ports)
+            raise GraphError(f'{self.where}: has no port "{port}"{did_you_mean(port, self.ports)}; its ports are {known}')
+        return port
+
+    def rename(self, name: str) -> None:
+        """Give it the name; once."""
+        if self.name is not None and self.name != name:
+            raise GraphError(f'{self.where}: is named already, got a second name "{name}"')
+        self.name = checked_name(name, self.label)

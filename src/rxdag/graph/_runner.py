@@ -1,0 +1,25 @@
+"""What of a stream needs a runtime: filled by the front door, so that the definition stays pure data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rxdag.graph._stream import Stream
+
+
+class Runner(Protocol):
+    """Runs just enough of a graph to give a stream's items."""
+
+    def head(self, stream: Stream[Any], max_items: int) -> list[Any]: ...
+    def collect(self, stream: Stream[Any]) -> list[Any]: ...
+    def iterate(self, stream: Stream[Any]) -> Iterator[Any]: ...
+    def aiterate(self, stream: Stream[Any]) -> AsyncIterator[Any]: ...
+
+
+def runner() -> Runner:
+    """The runner in use: the front door knows where it is."""
+    found: Runner = sys.modules["rxdag"].find_runner()
+    return found

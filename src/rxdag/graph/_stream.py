@@ -1,0 +1,328 @@
+"""Streams: typed handles on the outputs of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+
+from rxdag.contract import (
+    RAISE,
+    AnyOperator,
+    Boundary,
+    DeadLetter,
+    FanIn,
+    Foreign,
+    KeyBy,
+    OnError,
+    Operator,
+    Overflow,
+    RouteOp,
+    Sink,
+    Source,
+    Unkeyed,
+    WindowOp,
+)
+from rxdag.errors import GraphError
+from rxdag.graph._node import Input, Node
+from rxdag.graph._runner import runner
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+    from typing_extensions import Self
+
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
+K = TypeVar("K")
+K2 = TypeVar("K2")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+AnyOp: TypeAlias = Operator[Any, Any] | Unkeyed[Any, Any] | KeyBy[Any, Any] | WindowOp[Any, Any, Any] | RouteOp[Any]
+
+
+@dataclass(frozen=True)
+class ForeignOperator(Foreign):
+    """A reactivex operator, kept as it is."""
+
+    operator: Callable[[Any], Any]
+    label = "rx"
+
+    @property
+    def build(self) -> Any:
+        return self.operator
+
+
+class Stream(Generic[T_co]):
+    """A typed handle on the output of a node. Nothing runs until `run`, `head`, `collect` or a loop asks for it."""
+
+    def __init__(self, node: Node, port: str = "out", boundary: Boundary | None = None) -> None:
+        self.node = node
+        self.port = port
+        self.boundary = boundary
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.node.where}, port {self.port}>"
+
+    @overload
+    def pipe(self, op: Operator[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[B]: ...
+    @overload
+    def pipe(self, op: Unkeyed[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[B]: ...
+    @overload
+    def pipe(
+        self, op: KeyBy[T_co, K2], /, *, name: str | None = None, on_error: OnError = RAISE
+    ) -> KeyedStream[K2, T_co]: ...
+    @overload
+    def pipe(self, op: RouteOp[T_co], /, *, name: str | None = None, on_error: OnError = RAISE) -> Routes[T_co]: ...
+    @overload
+    def pipe(self, first: AnyOp, second: AnyOp, /, *more: AnyOp) -> Stream[Any]: ...
+    def pipe(self, *ops: Any, name: str | None = None, on_error: OnError = RAISE) -> Any:
+        """Put an operator behind this stream.
+
+        One operator a call is typed exactly; several give `Stream[Any]`.
+
+        Args:
+            ops: The operator or operators, in order.
+            name: Name of the node; by default that of the operator. With one operator only.
+            on_error: What becomes of an item on which the operator's user code fails. With one operator only.
+
+        Raises:
+            GraphError: If the operator cannot work on this stream, or is none.
+        """
+        if not ops:
+            raise GraphError("pipe: takes one operator or more, got none")
+        if len(ops) > 1 and (name is not None or on_error is not RAISE):
+            raise GraphError("pipe: name= and on_error= go with one operator; give each its own pipe call")
+        stream: Any = self
+        for op in ops:
+            if not isinstance(stream, Stream):
+                raise GraphError("pipe: nothing can follow a route; take one of its ports: routes[name]")
+            stream = stream._then(op, name, on_error)
+        return stream
+
+    def _then(self, op: Any, name: str | None, on_error: OnError) -> Any:
+        if not isinstance(op, AnyOperator):
+            raise GraphError(_not_an_operator(op))
+        if isinstance(op, FanIn):
+            raise GraphError("pipe: an operator with several inputs takes its streams as arguments: rxdag.merge(a, b)")
+        node = Node(op, (self._input(),), name, on_error)
+        if isinstance(op, RouteOp):
+            return (KeyedRoutes if node.in_shape.keyed else Routes)(node)
+        if isinstance(op, WindowOp):
+            return WindowedStream(node)
+        return stream_of(node)
+
+    def _input(self) -> Input:
+        return Input(self.node, self.port, self.boundary)
+
+    def rx(self, op: Callable[[Observable[T_co]], Observable[B]], /, *, name: str | None = None) -> Stream[B]:
+        """Put a reactivex operator behind this stream: `stream.rx(reactivex.operators.pairwise())`.
+
+        It gets the items one by one. Event time, key and watermark end here. Operators with a queue of their own
+        (observe_on, delay, zip, flat_map, replay) are not bounded by rxdag.
+        """
+        if isinstance(op, AnyOperator) or not callable(op):
+            raise GraphError(f"rx: takes an operator of reactivex, got {op!r}; operators of rxdag go into pipe(...)")
+        return Stream(Node(ForeignOperator(op), (self._input(),), name))
+
+    def through(self, fn: Callable[[Self], R], /) -> R:
+        """Apply a function of streams: `trades.through(clean)` is `clean(trades)`."""
+        return fn(self)
+
+    def to(self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError = RAISE) -> SinkNode[T_co, R]:
+        """Put a sink behind this stream; what comes back goes into `rxdag.run` or `rxdag.Dag`."""
+        if not isinstance(sink, Sink):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GraphError(f"to: takes a sink, got {sink!r}; see rxdag.sinks")
+        node = Node(sink, (self._input(),), name, on_error)
+        self.node.sinks.add(node)
+        return SinkNode(node)
+
+    def named(self, name: str, /) -> Self:
+        """Name the node behind this stream."""
+        self.node.rename(name)
+        return self
+
+    def buffered(self, *, max_items: int = 4096, overflow: Overflow = Overflow.BLOCK) -> Self:
+        """Put a gate behind this stream: up to `max_items` may rest there, whatever the consumer does.
+
+        Raises:
+            GraphError: If `max_items` is less than 1.
+        """
+        if max_items < 1:
+            raise GraphError(f"buffered: max_items must be 1 or more, got {max_items}")
+        if overflow is not Overflow.BLOCK:
+            raise GraphError(f"buffered: overflow must be Overflow.BLOCK, got {overflow}")
+        boundary = replace(self.boundary or Boundary(), max_items=max_items, overflow=overflow)
+        return self._with(boundary)
+
+    def on(self, scheduler: str, /) -> Self:
+        """Run what follows on a thread of that name; streams with one name share it."""
+        return self._with(replace(self.boundary or Boundary(), scheduler=scheduler))
+
+    def _with(self, boundary: Boundary) -> Self:
+        return type(self)(self.node, self.port, boundary)
+
+    @property
+    def late(self) -> Stream[Any]:
+        """Items that came after their windows were closed."""
+        return self.side("late")
+
+    @property
+    def dead(self) -> Stream[DeadLetter[Any]]:
+        """Items that the node could not work on."""
+        return self.side("dead")
+
+    @overload
+    def side(self, name: str, /, *, of: type[B]) -> Stream[B]: ...
+    @overload
+    def side(self, name: str, /) -> Stream[Any]: ...
+    def side(self, name: str, /, *, of: Any = None) -> Any:  # noqa: ARG002, RUF100
+        """Return another port of the node behind this stream.
+
+        Raises:
+            GraphError: If the node has no such port; the message lists those it has.
+        """
+        return stream_of(self.node, self.node.checked_port(name))
+
+    def head(self, max_items: int = 5, /) -> list[T_co]:
+        """Run just enough of the graph for the first items, and return them."""
+        return runner().head(self, max_items)
+
+    def collect(self) -> list[T_co]:
+        """Run the graph to its end and return all items."""
+        return runner().collect(self)
+
+    def __iter__(self) -> Iterator[T_co]:
+        return runner().iterate(self)
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        return runner().aiterate(self)
+
+
+class KeyedStream(Stream[T_co], Generic[K, T_co]):
+    """A stream whose items have a key; invariant in the key."""
+
+    @overload
+    def pipe(
+        self, op: Operator[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE
+    ) -> KeyedStream[K, B]: ...
+    @overload
+    def pipe(self, op: Unkeyed[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[B]: ...
+    @overload
+    def pipe(
+        self, op: KeyBy[T_co, K2], /, *, name: str | None = None, on_error: OnError = RAISE
+    ) -> KeyedStream[K2, T_co]: ...
+    @overload
+    def pipe(
+        self, op: RouteOp[T_co], /, *, name: str | None = None, on_error: OnError = RAISE
+    ) -> KeyedRoutes[K, T_co]: ...
+    @overload
+    def pipe(
+        self, op: WindowOp[K, T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE
+    ) -> WindowedStream[T_co, B]: ...
+    @overload
+    def pipe(self, first: AnyOp, second: AnyOp, /, *more: AnyOp) -> Stream[Any]: ...
+    def pipe(  # pyright: ignore[reportIncompatibleMethodOverride]  # pyright does not match the variadic overload; mypy does
+        self, *ops: Any, name: str | None = None, on_error: OnError = RAISE
+    ) -> Any:
+        """Put an operator behind this stream; see `Stream.pipe`."""
+        return super().pipe(*ops, name=name, on_error=on_error)
+
+
+class WindowedStream(Stream[R_co], Generic[T_co, R_co]):
+    """Panes, or what `into=` made of them; `T_co` is the item that went in."""
+
+    @property
+    def late(self) -> Stream[T_co]:
+        """Items that came after all their windows were closed."""
+        return self.side("late")
+
+    @property
+    def dead(self) -> Stream[DeadLetter[T_co]]:
+        """Items that the aggregate refused."""
+        return self.side("dead")
+
+
+class Routes(Generic[T_co]):
+    """The ports of a route: `routes["fx"]`."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __getitem__(self, name: str, /) -> Stream[T_co]:
+        return stream_of(self.node, self.node.checked_port(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(port for port in self.node.ports if port != "dead")
+
+    @property
+    def dead(self) -> Stream[DeadLetter[T_co]]:
+        """Items on which a predicate failed, with `on_error=on_error.dead`."""
+        return Stream(self.node, "dead")
+
+
+class KeyedRoutes(Routes[T_co], Generic[K, T_co]):
+    """The ports of a route of a keyed stream."""
+
+    def __getitem__(self, name: str, /) -> KeyedStream[K, T_co]:
+        return KeyedStream(self.node, self.node.checked_port(name))
+
+
+class SinkNode(Generic[T_co, R_co]):
+    """A sink on the graph: `T_co` goes in, `R_co` is its result."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __repr__(self) -> str:
+        return f"<SinkNode {self.node.where}>"
+
+    @property
+    def dead(self) -> Stream[DeadLetter[T_co]]:
+        """Items that the sink could not take, with `on_error=on_error.dead`."""
+        return Stream(self.node, "dead")
+
+    def _result_type(self) -> R_co:  # pyright: ignore[reportUnusedFunction]  # gives the type parameter its place
+        raise TypeError("the result of a sink is in the RunResult")
+
+
+def stream_of(node: Node, port: str = "out") -> Stream[Any]:
+    """The handle on a port, keyed or not."""
+    return KeyedStream(node, port) if node.port_shape(port).keyed else Stream(node, port)
+
+
+def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[T]:
+    """Start a stream at a source.
+
+    Args:
+        source: One of `rxdag.sources`, or your own.
+        name: Name of the node.
+        on_error: What becomes of malformed input: ends the run (default), is skipped, or goes to port "dead".
+    """
+    if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise GraphError(f"from_source: takes a source, got {source!r}; sources.iterable(...) makes one of an iterable")
+    return Stream(Node(source, (), name, on_error))
+
+
+def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
+    """Put an operator with several inputs behind streams."""
+    for stream in streams:
+        if not isinstance(stream, Stream):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GraphError(f"{op.label}: takes streams, got {stream!r}")
+    return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]
+
+
+def _not_an_operator(op: Any) -> str:
+    if isinstance(op, Source):
+        return "pipe: takes an operator, got a source; start a stream with rxdag.from_source(...)"
+    if isinstance(op, Sink):
+        return "pipe: takes an operator, got a sink; sinks go into .to(...)"
+    if callable(op):
+        name = getattr(op, "__name__", repr(op))
+        return (
+            f"pipe: takes an operator, got the function {name}; a reactivex operator goes into .rx(...), "
+            f"a function of streams into .through(...), a function of items into ops.map(...)"
+        )
+    return f"pipe: takes an operator, got {op!r}; see rxdag.operators"

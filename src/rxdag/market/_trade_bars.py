@@ -1,0 +1,125 @@
+"""Bars from trades: the main job, as one function of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Final
+
+import msgspec
+
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import windows
+from rxdag.aggregates import Ohlcv
+from rxdag.contract import Duration, Pane
+from rxdag.graph import Stream, WindowedStream
+from rxdag.sources import Trade
+
+BAR_COLUMNS: Final = (
+    "venue", "symbol", "start", "end", "open", "high", "low", "close", "volume", "vwap", "count",
+)  # fmt: skip
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """A bar of trades, flat.
+
+    Attributes:
+        venue: Of the exchange.
+        symbol: Of the instrument.
+        start: First instant, ISO 8601 UTC.
+        end: First instant after it, ISO 8601 UTC.
+        open: First price by (trade time, trade id).
+        high: Largest price.
+        low: Least price.
+        close: Last price by (trade time, trade id).
+        volume: Sum of quantities.
+        vwap: Volume-weighted average price; None where nothing was traded.
+        count: Trades.
+    """
+
+    venue: str
+    symbol: str
+    start: str
+    end: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    vwap: float | None
+    count: int
+
+
+def iso_utc(ns: int) -> str:
+    """ISO 8601 of an instant in UTC, with as many digits of the second as it has, in threes."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")  # noqa: UP017
+    digits = f"{rest:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def as_bar(pane: Pane[tuple[str, str], Ohlcv]) -> Bar:
+    """The pane of a window as a flat bar."""
+    bar, (venue, symbol) = pane.value, pane.key
+    return Bar(
+        venue, symbol, iso_utc(pane.start), iso_utc(pane.end),
+        bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.count,
+    )  # fmt: skip
+
+
+def is_valid(trade: Trade) -> bool:
+    """True for a trade with a price and a quantity above 0, both finite."""
+    return 0 < trade.price < float("inf") and 0 < trade.qty < float("inf")
+
+
+def trade_bars(
+    trades: Stream[Trade],
+    *,
+    size: Duration = "1s",
+    out_of_order: Duration = "250ms",
+    dedupe_within: Duration = "5s",
+) -> WindowedStream[Trade, Bar]:
+    """Bars of trades by (venue, symbol), right whatever the order of receipt.
+
+    Args:
+        trades: In order of receipt, with repeats.
+        size: Length of a bar.
+        out_of_order: How far behind the largest trade time a trade may be and still count.
+        dedupe_within: How long a (venue, symbol, trade_id) is remembered.
+
+    Returns:
+        The bars, by start, venue and symbol; `.late` has the trades that came too late.
+    """
+    return (
+        trades
+        .pipe(
+            ops.event_time(
+                lambda t: t.trade_ms, unit="ms", sequence=lambda t: t.trade_id, out_of_order=out_of_order
+            )
+        )
+        .pipe(ops.filter(is_valid), name="valid")
+        .pipe(ops.dedupe(lambda t: (t.venue, t.symbol, t.trade_id), within=dedupe_within))
+        .pipe(ops.key_by(lambda t: (t.venue, t.symbol), names=("venue", "symbol")))
+        .pipe(ops.window(windows.tumbling(size), agg.ohlcv(lambda t: t.price, lambda t: t.qty), into=as_bar), name="bars")
+    )  # fmt: skip
+
+
+def by_venue(bars: Stream[Bar], venues: Iterable[str]) -> dict[str, Stream[Bar]]:
+    """Bars of each venue; those of others are under "other"."""
+    names = tuple(venues)
+    routes = bars.pipe(ops.route({name: _is_of(name) for name in names}, default="other"), name="by_venue")
+    return {name: routes[name] for name in (*names, "other")}
+
+
+class _is_of:  # noqa: N801  # stands for a function
+    """A predicate with a name that `describe` can show."""
+
+    def __init__(self, venue: str) -> None:
+        self._venue = venue
+        self.__name__ = f"venue_is_{venue}"
+
+    def __call__(self, bar: Bar) -> bool:
+        return bar.venue == self._venue

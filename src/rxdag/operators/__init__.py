@@ -1,0 +1,31 @@
+"""Operators: `from rxdag import operators as ops`, one per `pipe` call."""
+
+from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
+from rxdag.operators._dedupe import dedupe
+from rxdag.operators._elementwise import explode, filter, map, scan, take, tap
+from rxdag.operators._event_time import event_time
+from rxdag.operators._keyed import key_by
+from rxdag.operators._routing import merge, route
+from rxdag.operators._window import window
+
+__all__ = [
+    "Emit",
+    "Kernel",
+    "KeyBy",
+    "Operator",
+    "RouteOp",
+    "Unkeyed",
+    "WindowOp",
+    "dedupe",
+    "event_time",
+    "explode",
+    "filter",
+    "key_by",
+    "map",
+    "merge",
+    "route",
+    "scan",
+    "take",
+    "tap",
+    "window",
+]

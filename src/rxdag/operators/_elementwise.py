@@ -1,0 +1,326 @@
+"""Operators that look at one item at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar, overload
+
+from rxdag.contract import Emit, Kernel, Operator, Pure, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Expr, Field, check_field, getter
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class _Calls(Kernel):
+    """A kernel that is one call of a function."""
+
+    def __init__(self, fn: Callable[[Any], Any]) -> None:
+        self.fn = fn
+
+
+class _MapKernel(_Calls):
+    pure = Pure.MAP
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(self.fn(item))
+
+
+class _FilterKernel(_Calls):
+    pure = Pure.FILTER
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        if not self.fn(item):
+            return emit.filtered(item)
+        emit(item)
+        return None
+
+
+class _TapKernel(_Calls):
+    pure = Pure.TAP
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        self.fn(item)
+        emit(item)
+
+
+@dataclass(frozen=True)
+class _Map(Operator[A, B]):
+    fn: Field[A, B]
+    of: Any = None
+    label = "map"
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.fn, shape.item_type, f"{where}: fn")
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(shape, item_type=self.of)
+
+    def kernel(self) -> _MapKernel:
+        return _MapKernel(getter(self.fn))
+
+
+@dataclass(frozen=True)
+class _Filter(Operator[A, A]):
+    predicate: Field[A, bool]
+    label = "filter"
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.predicate, shape.item_type, f"{where}: predicate")
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _FilterKernel:
+        return _FilterKernel(getter(self.predicate))
+
+
+@dataclass(frozen=True)
+class _Tap(Operator[A, A]):
+    fn: Callable[[A], object]
+    label = "tap"
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _TapKernel:
+        return _TapKernel(self.fn)
+
+
+@overload
+def map(fn: Callable[[A], B], /) -> Operator[A, B]: ...
+@overload
+def map(fn: Expr, /, *, of: type[B]) -> Operator[Any, B]: ...
+@overload
+def map(fn: Expr, /) -> Operator[Any, Any]: ...
+def map(fn: Any, /, *, of: Any = None) -> Any:
+    """Turn each item into another.
+
+    Emits: `fn(item)`, with the event time and the key of the item.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        fn: A function of the item, or `col.<name>` for a field of it.
+        of: Type of the result of `col.<name>`, for type checkers and for operators behind that name fields.
+
+    Raises:
+        GraphError: If `fn` is neither.
+
+    Example:
+        >>> feed(ops.map(lambda x: x * 2), [1, 2, 3])
+        [2, 4, 6]
+    """
+    return _Map(_function(fn, "map: fn"), of)
+
+
+def filter(predicate: Field[A, bool], /) -> Operator[A, A]:
+    """Keep the items for which the predicate is true.
+
+    Emits: an item for which `predicate(item)` is true.
+    Drops: every other item, counted as `filtered`.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when `predicate` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        predicate: A function of the item, a field's name, or `col.<name>`.
+
+    Raises:
+        GraphError: If `predicate` is none of these.
+
+    Example:
+        >>> feed(ops.filter(lambda x: x % 2 == 1), [1, 2, 3])
+        [1, 3]
+    """
+    return _Filter(_field(predicate, "filter: predicate"))
+
+
+def tap(fn: Callable[[A], object], /) -> Operator[A, A]:
+    """Call a function with each item, and pass the item on.
+
+    Emits: every item, after `fn(item)` has returned.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        fn: A function of the item; what it returns is not used.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> seen = []
+        >>> feed(ops.tap(seen.append), "ab"), seen
+        (['a', 'b'], ['a', 'b'])
+    """
+    if isinstance(fn, Expr):
+        raise GraphError(f"tap: fn must be a function of the item, got {fn!r}")
+    return _Tap(_function(fn, "tap: fn"))
+
+
+class _ExplodeKernel(Kernel):
+    passes = False
+
+    def __init__(self, fn: Callable[[Any], Iterable[Any]]) -> None:
+        self._fn = fn
+
+    def expand(self, item: Any) -> Iterable[Any]:
+        return self._fn(item)
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        for each in self._fn(item):
+            emit(each)
+        emit.absorbed(1)
+
+
+@dataclass(frozen=True)
+class _Explode(Operator[A, B]):
+    fn: Callable[[A], Iterable[B]]
+    label = "explode"
+
+    def kernel(self) -> _ExplodeKernel:
+        return _ExplodeKernel(self.fn)
+
+
+def explode(fn: Callable[[A], Iterable[B]], /) -> Operator[A, B]:
+    """Turn each item into any number of items.
+
+    The iterable is read as there is room behind, never ahead, so it may be endless.
+
+    Emits: each element of `fn(item)`, with the event time and the key of the item.
+    Drops: nothing; an item with no elements is counted as `absorbed`, like every other.
+    Holds: the items of the chunk at hand, at most 1,024, and one open iterator.
+    Ends: when the source ends. Fails: when `fn` or its iterable raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        fn: A function of the item that returns an iterable.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> feed(ops.explode(lambda word: word.upper()), ["ab", "", "c"])
+        ['A', 'B', 'C']
+    """
+    return _Explode(_function(fn, "explode: fn"))
+
+
+class _ScanKernel(Kernel):
+    state = ("total",)
+
+    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
+        self.total = initial
+        self._fn = fn
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        total = self._fn(self.total, item)
+        self.total = total
+        emit(total)
+
+
+@dataclass(frozen=True)
+class _Scan(Operator[A, B]):
+    initial: B
+    fn: Callable[[B, A], B]
+    label = "scan"
+
+    def kernel(self) -> _ScanKernel:
+        return _ScanKernel(copy.deepcopy(self.initial), self.fn)
+
+
+def scan(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
+    """Carry a value along the stream and give it out after each item.
+
+    Emits: `fn(value, item)` for each item, which is the next value; `initial` itself is not emitted.
+    Drops: nothing.
+    Holds: one value; each run starts from a copy of `initial`.
+    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
+    Clock: none.
+
+    Args:
+        initial: First value.
+        fn: A function of the value and the item that returns the next value.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
+        [1, 3, 6]
+    """
+    return _Scan(initial, _function(fn, "scan: fn"))
+
+
+class _TakeKernel(Kernel):
+    state = ("left",)
+
+    def __init__(self, max_items: int) -> None:
+        self.left = max_items
+
+    def want(self, now: int) -> int | None:  # noqa: ARG002, RUF100
+        return self.left
+
+    def is_finished(self) -> bool:
+        return self.left == 0
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        self.left -= 1
+        emit(item)
+
+
+@dataclass(frozen=True)
+class _Take(Operator[A, A], Generic[A]):
+    max_items: int
+    label = "take"
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _TakeKernel:
+        return _TakeKernel(self.max_items)
+
+
+def take(max_items: int, /) -> Operator[A, A]:
+    """Pass the first items and end.
+
+    No more are asked of the source than pass.
+
+    Emits: the first `max_items` items.
+    Drops: nothing; what was under way behind them is counted as `unread`.
+    Holds: one number.
+    Ends: with the last of them, or when the source ends. Fails: when the source fails.
+    Clock: none.
+
+    Args:
+        max_items: How many, 0 or more.
+
+    Raises:
+        GraphError: If `max_items` is less than 0.
+
+    Example:
+        >>> feed(ops.take(2), "abcd")
+        ['a', 'b']
+    """
+    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise GraphError(f"take: max_items must be 0 or more, got {max_items!r}")
+    return _Take(max_items)
+
+
+def _function(fn: Any, where: str) -> Any:
+    if not callable(fn) and not isinstance(fn, Expr):
+        raise GraphError(f"{where} must be a function, got {fn!r}")
+    return fn
+
+
+def _field(field: Any, where: str) -> Any:
+    check_field(field, None, where)
+    return field

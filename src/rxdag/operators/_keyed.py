@@ -1,0 +1,100 @@
+"""Keys: which items belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, overload
+
+from rxdag.contract import Emit, Kernel, KeyBy, Pure, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Expr, check_field, field_name, getter
+
+A = TypeVar("A")
+K = TypeVar("K")
+
+
+class _KeyByKernel(Kernel):
+    pure = Pure.KEY
+
+    def __init__(self, key_of: Callable[[Any], Any]) -> None:
+        self._key_of = key_of
+
+    def fn(self, item: Any) -> Any:
+        key = self._key_of(item)
+        try:
+            hash(key)
+        except TypeError:
+            raise TypeError(f"key_by: a key must be hashable, got {key!r}; use a tuple") from None
+        return key
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(item, key=self.fn(item))
+
+
+def tuple_getter(fields: tuple[Any, ...]) -> Callable[[Any], Any]:
+    """One field is the key itself; several make a tuple."""
+    getters = [getter(field) for field in fields]
+    if len(getters) == 1:
+        return getters[0]
+    return lambda item: tuple([get(item) for get in getters])
+
+
+@dataclass(frozen=True)
+class _KeyBy(KeyBy[A, K]):
+    fields: tuple[Any, ...]
+    names: tuple[str, ...]
+    label = "key_by"
+
+    def check(self, shape: Shape, where: str) -> None:
+        for field in self.fields:
+            check_field(field, shape.item_type, f"{where}: key")
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(shape, keyed=True, key_names=self.names)
+
+    def kernel(self) -> _KeyByKernel:
+        return _KeyByKernel(tuple_getter(self.fields))
+
+
+@overload
+def key_by(key: Callable[[A], K], /) -> KeyBy[A, K]: ...
+@overload
+def key_by(key: str | Expr, /, *, of: type[K]) -> KeyBy[Any, K]: ...
+@overload
+def key_by(*key: str | Expr, names: Sequence[str] | None = None) -> KeyBy[Any, Any]: ...
+@overload
+def key_by(key: Callable[[A], K], /, *, names: Sequence[str]) -> KeyBy[A, K]: ...
+def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any:  # noqa: ARG001, RUF100
+    """Give each item a key; windows and other keyed operators then work key by key.
+
+    Emits: every item, with its key.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when `key` raises or returns no hashable value, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        key: A function of the item; or one or more fields, by name or as `col.<name>`; several make a tuple.
+        of: Type of a key that is given by a field, for type checkers.
+        names: Names of the parts of the key, for sinks that flatten panes; by default those of the fields.
+
+    Raises:
+        GraphError: If there is no key, or a name is no field of the items.
+
+    Example:
+        >>> feed(ops.key_by(lambda word: word[0]), ["apple", "bean"])
+        ['apple', 'bean']
+    """
+    if not key:
+        raise GraphError("key_by: takes a function or one field or more, got none")
+    for each in key:
+        check_field(each, None, "key_by: key")
+    if names is None:
+        found = [field_name(each) for each in key]
+        given = tuple(name for name in found if name is not None) if None not in found else ()
+    else:
+        given = tuple(names)
+        if len(key) > 1 and len(given) != len(key):
+            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {given!r}")
+    return _KeyBy(key, given)

@@ -1,0 +1,150 @@
+"""Routes and merges: one stream into several, several into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from rxdag.contract import Emit, FanIn, Kernel, RouteOp, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, check_field, getter
+from rxdag.graph import Stream, fan_in
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+
+
+class _RouteKernel(Kernel):
+    def __init__(self, routes: tuple[tuple[str, Callable[[Any], bool]], ...], default: str | None) -> None:
+        self._routes = routes
+        self._default = default
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        for name, predicate in self._routes:
+            if predicate(item):
+                return emit.to(name, item)
+        if self._default is None:
+            return emit.unrouted(item)
+        return emit.to(self._default, item)
+
+
+@dataclass(frozen=True)
+class _Route(RouteOp[A]):
+    routes: tuple[tuple[str, Field[A, bool]], ...]
+    default: str | None
+    label = "route"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        rest = () if self.default is None else (self.default,)
+        return (*(name for name, _ in self.routes), *rest, "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        for name, predicate in self.routes:
+            check_field(predicate, shape.item_type, f'{where}: predicate of "{name}"')
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _RouteKernel:
+        return _RouteKernel(tuple((name, getter(predicate)) for name, predicate in self.routes), self.default)
+
+
+def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None) -> RouteOp[A]:
+    """Send each item to the first port whose predicate is true.
+
+    `routes = stream.pipe(ops.route({"fx": is_fx}))`, then `routes["fx"]` is a stream.
+
+    Emits: every item on one port, with its event time and key.
+    Drops: an item for which no predicate is true goes to `default`; without one it is counted as `unrouted`.
+    Holds: nothing.
+    Ends: when the source ends, all ports. Fails: when a predicate raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        routes: Predicates by port, tried in order: functions of the item, fields' names, or `col.<name>`.
+        default: Port for the items that match none.
+
+    Raises:
+        GraphError: If there is no route, a port is named "dead" or twice, or a predicate is not as above.
+
+    Example:
+        >>> routes = rxdag.from_source(sources.range(5)).pipe(ops.route({"even": lambda x: x % 2 == 0}, default="odd"))
+        >>> routes["odd"].collect()
+        [1, 3]
+    """
+    if not routes:
+        raise GraphError("route: must have one route or more, got none")
+    if default in routes:
+        raise GraphError(f'route: default must be a port of its own, got "{default}"')
+    for name, predicate in routes.items():
+        if not isinstance(name, str) or not name or name in ("dead", "out"):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GraphError(f'route: a port must have a name other than "dead" and "out", got {name!r}')
+        check_field(predicate, None, f'route: predicate of "{name}"')
+    return _Route(tuple(routes.items()), default)
+
+
+class _MergeKernel(Kernel):
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(item)
+
+
+@dataclass(frozen=True)
+class _Merge(FanIn):
+    label = "merge"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out",)
+
+    def merged(self, shapes: tuple[Shape, ...]) -> Shape:
+        item_types = {shape.item_type for shape in shapes}
+        return Shape(item_types.pop() if len(item_types) == 1 else None, timed=all(shape.timed for shape in shapes))
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _MergeKernel:
+        return _MergeKernel()
+
+
+@overload
+def merge(a: Stream[A], b: Stream[B], /) -> Stream[A | B]: ...
+@overload
+def merge(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[A | B | C]: ...
+@overload
+def merge(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /) -> Stream[A | B | C | D]: ...
+@overload
+def merge(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], e: Stream[E], /) -> Stream[A | B | C | D | E]: ...
+@overload
+def merge(*streams: Stream[A]) -> Stream[A]: ...
+def merge(*streams: Any) -> Any:
+    """Make one stream of several.
+
+    Each input keeps its order; between inputs there is none, but where they come from one stream in one segment items
+    leave in the order of that stream. Keys end here. The watermark is the least of the inputs' that have not ended.
+
+    Emits: every item of every input; with its event time, if all inputs have it.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when all inputs have ended. Fails: when one fails.
+    Clock: none.
+
+    Args:
+        streams: Two or more; one is allowed.
+
+    Raises:
+        GraphError: If there is no stream.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(3))
+        >>> rxdag.merge(numbers, numbers.pipe(ops.map(lambda x: -x))).collect()
+        [0, 0, 1, -1, 2, -2]
+    """
+    if not streams:
+        raise GraphError("merge: takes one stream or more, got none")
+    return fan_in(_Merge(), streams)

@@ -1,0 +1,221 @@
+"""Windows: an aggregate for each key and each stretch of event time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane, Shape, WindowOp
+from rxdag.errors import GraphError
+
+A = TypeVar("A")
+B = TypeVar("B")
+K = TypeVar("K")
+R = TypeVar("R")
+
+_Open = dict[Any, list[Any]]  # key -> [accumulator, items]
+
+
+class _WindowKernel(Kernel):
+    """Open windows by (end, start), each with its keys."""
+
+    state = ("open", "closed", "wake")
+    passes = False
+
+    def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
+        self._assign = assigner.assign
+        self._aggregate = aggregate
+        self._ordered = aggregate.ordered
+        self._into = into
+        self.grid = assigner.grid
+        self.open: dict[tuple[int, int], _Open] = {}
+        self.closed = MIN
+        """The watermark: windows that end at or before `closed` + 1 are closed."""
+        self.wake = MAX
+        self._held = 0
+        self._low, self._high = 1, 0
+        self._keys: _Open = {}
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        if self._low <= ts < self._high:
+            keys = self._keys
+        else:
+            found = self._find(item, ts, emit)
+            if found is None:
+                return
+            if len(found) > 1:
+                self._add_to_all(found, item, ts, sequence, key)
+                return
+            keys = found[0]
+        entry = keys.get(key)
+        if entry is None:
+            fresh = self._aggregate.accumulator()
+            self._add(fresh, item, ts, sequence)
+            keys[key] = [fresh, 1]
+        else:
+            self._add(entry[0], item, ts, sequence)
+            entry[1] += 1
+        self._held += 1
+
+    def _add(self, accumulator: Accumulator[Any, Any], item: Any, ts: int, sequence: int) -> None:
+        if self._ordered:
+            accumulator.add_at(item, ts, sequence)
+        else:
+            accumulator.add(item)
+
+    def _find(self, item: Any, ts: int, emit: Emit[Any]) -> list[_Open] | None:
+        """The live windows of a time; None if there are none, and the item has been counted."""
+        windows = self._assign(ts)
+        live = [(start, end) for start, end in windows if end - 1 > self.closed]
+        if not live:
+            if windows:
+                emit.late(item)
+            else:
+                emit.unassigned(item)
+            return None
+        found: list[_Open] = []
+        for start, end in live:
+            keys = self.open.get((end, start))
+            if keys is None:
+                keys = self.open[end, start] = {}
+                self.wake = min(self.wake, end - 1)
+            found.append(keys)
+        if len(windows) == 1:
+            self._low, self._high = windows[0]
+            self._keys = found[0]
+        return found
+
+    def _add_to_all(self, found: list[_Open], item: Any, ts: int, sequence: int, key: Any) -> None:
+        """An item of several windows; it is held once, until the last of them is purged: the one that ends last."""
+        for i, keys in enumerate(found):
+            entry = keys.get(key)
+            if entry is None:
+                entry = [self._aggregate.accumulator(), 0]
+                self._add(entry[0], item, ts, sequence)
+                keys[key] = entry
+            else:
+                self._add(entry[0], item, ts, sequence)
+            entry[1] += i == len(found) - 1
+        self._held += 1
+
+    def held(self) -> int:
+        return self._held
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        self.closed = max(self.closed, watermark)
+        self._low, self._high = 1, 0
+        self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
+        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self._fire(list(self.open), "end", emit)
+        self._low, self._high = 1, 0
+
+    def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
+        for end, start in sorted(windows):
+            keys = self.open.pop((end, start))
+            items = 0
+            for key in _in_order(keys):
+                accumulator, n = keys[key]
+                items += n
+                pane: Any = Pane(key, start, end, 0, accumulator.result(), closed_by)
+                emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
+            self._held -= items
+            emit.absorbed(items)
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [
+            [end, start, [[key, accumulator.snapshot(), n] for key, (accumulator, n) in keys.items()]]
+            for (end, start), keys in self.open.items()
+        ]
+        return {"open": rows, "closed": self.closed, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.open = {}
+        self._held = 0
+        for end, start, rows in saved["open"]:
+            keys = self.open[end, start] = {}
+            for key, state, n in rows:
+                accumulator = self._aggregate.accumulator()
+                accumulator.restore(state)
+                keys[key] = [accumulator, n]
+                self._held += n
+        self.closed, self.wake = saved["closed"], saved["wake"]
+        self._low, self._high = 1, 0
+
+
+def _in_order(keys: _Open) -> list[Any]:
+    """Keys in their order; in that of arrival where they have none."""
+    try:
+        return sorted(keys)
+    except TypeError:
+        return list(keys)
+
+
+@dataclass(frozen=True)
+class _Window(WindowOp[K, A, B]):
+    assigner: Assigner
+    aggregate: Aggregate[Any, Any]
+    into: Callable[[Any], B] | None
+    label = "window"
+    needs_event_time = True
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "late", "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
+        if not shape.keyed:
+            raise GraphError(f"{where}: needs a keyed stream; put ops.key_by(...) before it")
+        self.aggregate.check(shape.item_type, f"{where}: {type(self.aggregate).__name__.strip('_').lower()}")
+
+    def shape(self, shape: Shape) -> Shape:
+        return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
+
+    def kernel(self) -> _WindowKernel:
+        return _WindowKernel(self.assigner, self.aggregate, self.into)
+
+
+@overload
+def window(assigner: Assigner, aggregate: Aggregate[A, R], /) -> WindowOp[K, A, Pane[K, R]]: ...
+@overload
+def window(
+    assigner: Assigner, aggregate: Aggregate[A, R], /, *, into: Callable[[Pane[K, R]], B]
+) -> WindowOp[K, A, B]: ...
+def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None) -> Any:
+    """Aggregate each key over each window of event time.
+
+    A window [start, end) is closed when the watermark reaches end - 1, and when the source ends. Windows that close
+    together come out by end, then start, then key.
+
+    Emits: a `Pane` for each key and window, or `into(pane)`, with event time end - 1.
+    Drops: an item whose windows are all closed goes to port "late"; one that the aggregate refuses to port "dead";
+        one that falls between windows is counted as `unassigned`.
+    Holds: an accumulator for each key and open window, until the watermark has passed its end.
+    Ends: when the source ends, after the last panes. Fails: when the aggregate or `into` raises.
+    Clock: event time.
+
+    Args:
+        assigner: Which windows an item belongs to; see `rxdag.windows`.
+        aggregate: What to compute; see `rxdag.aggregates`.
+        into: A function of the pane; what it returns is emitted instead.
+
+    Raises:
+        GraphError: If the stream has no key or no event time, or a name is no field of the items.
+
+    Example:
+        >>> from rxdag import aggregates as agg, windows
+        >>> timed = rxdag.from_source(sources.iterable([1, 2, 12])).pipe(ops.event_time(lambda x: x, unit="s"))
+        >>> counts = timed.pipe(ops.key_by(lambda x: "all")).pipe(ops.window(windows.tumbling("10s"), agg.count()))
+        >>> [(pane.start // 10**9, pane.value) for pane in counts.collect()]
+        [(0, 2), (10, 1)]
+    """
+    if not isinstance(assigner, Assigner):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise GraphError(f"window: takes windows first, as windows.tumbling(...), got {assigner!r}")
+    if not isinstance(aggregate, Aggregate):
+        raise GraphError(f"window: takes an aggregate second, as agg.count(), got {aggregate!r}")
+    if into is not None and not callable(into):
+        raise GraphError(f"window: into must be a function of the pane, got {into!r}")
+    return _Window(assigner, aggregate, into)

@@ -1,0 +1,323 @@
+"""Execution: one run from its first to its last instant: states, failure, drain, cancel, books."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from rxdag.compiler import MAIN, QUANTUM, EdgeBook, KernelHost, Plan, lower
+from rxdag.compiler._host import Host  # pyright: ignore[reportPrivateUsage]  # to name the node on a stack
+from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
+from rxdag.errors import RxDagError, Stalled
+from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
+from rxdag.schedulers import FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
+
+_log = logging.getLogger("rxdag")
+
+SILENT_NS: Final = 5_000_000_000
+"""After so long with items in and none out, say so."""
+_GRACE_NS: Final = 500_000_000
+"""How long a thread that reads has to notice a drain before its gates are closed for it."""
+JOIN_S: Final = 5.0
+"""How long user code that blocks has to return before its thread is left behind."""
+
+
+class Execution:
+    """One run of a plan. Drivers call its schedulers; handles ask it to drain or cancel.
+
+    Args:
+        plan: What to run.
+        clock: What time it is; the world's by default.
+    """
+
+    def __init__(self, plan: Plan, clock: Clock | None = None) -> None:
+        self.plan = plan
+        self.clock: Clock = clock or MonotonicClock()
+        self.state: State = "created"
+        self.error: Exception | None = None
+        self.was_drained = False
+        self.done = threading.Event()
+        self.result: RunResult | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.RLock()
+        self._values: dict[str, Any] = {}
+        self._open_sources: set[str] = set(plan.dag.sources)
+        self._open_sinks: set[str] = set(plan.dag.sinks)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_cancelled = False
+        self._on_done: list[Callable[[], None]] = []
+        self._began = self._ended = 0
+        is_virtual = isinstance(self.clock, VirtualClock)
+        many = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
+        # In virtual time several inputs give one item a turn each, so that their order is defined.
+        self.quantum = 1 if is_virtual and many else QUANTUM
+        self.schedulers = self._make_schedulers(is_virtual)
+        self.program = lower(plan, self, self.schedulers)
+        self.threads: list[ThreadDriver] = []
+
+    def _make_schedulers(self, is_virtual: bool) -> dict[str, FlowScheduler]:
+        names = dict.fromkeys([MAIN, *self.plan.domains.values()])
+        if is_virtual:
+            one = FlowScheduler(MAIN, self.clock, self.quantum)
+            one.on_failure = self.fail
+            return dict.fromkeys(names, one)
+        made = {name: FlowScheduler(name, self.clock, self.quantum) for name in names}
+        for scheduler in made.values():
+            scheduler.on_failure = self.fail
+        return made
+
+    @property
+    def main(self) -> FlowScheduler:
+        return self.schedulers[MAIN]
+
+    # ---- what hosts need
+
+    @property
+    def may_succeed(self) -> bool:
+        return self.error is None and not self._is_cancelled
+
+    def spawn(self, node: str, work: Coroutine[Any, Any, None]) -> None:
+        if self.loop is None:
+            work.close()
+            raise RxDagError(f'node "{node}" needs an event loop, and this run has none')
+        task = self.loop.create_task(work, name=f"rxdag {node}")
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(task.exception(), Exception):
+            self.fail(task.exception())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # just looked
+        self._kick()
+
+    def fail(self, error: Exception) -> None:
+        with self._lock:
+            if error is self.error:
+                return
+            if self.error is not None:
+                self.error.add_note(f"then: {error}")
+                return
+            self.error = error
+            if self.state in ("running", "draining"):
+                self.state = "failed"
+        for source in self.program.sources:
+            source.stop("fail", error)
+        self._close_gates_of_threads(error)
+
+    def source_ended(self, name: str) -> None:
+        with self._lock:
+            self._open_sources.discard(name)
+        self._kick()
+
+    def sink_ended(self, name: str, result: object) -> None:
+        with self._lock:
+            self._open_sinks.discard(name)
+            self._values[name] = result
+        self._kick()
+
+    def _kick(self) -> None:
+        for scheduler in dict.fromkeys(self.schedulers.values()):
+            scheduler.kick()
+
+    # ---- life
+
+    def open(self) -> None:
+        """Open sinks and nodes, start the threads, give the sources their first turn. On the main domain's thread."""
+        self.state = "running"
+        self._began = self.clock.now()
+        program = self.program
+        for scheduler in self.schedulers.values():
+            scheduler.thread = scheduler.thread or threading.get_ident()
+        for host in program.sinks:
+            host.open()
+        for host in program.hosts:
+            if host not in program.sinks and hasattr(host, "open"):
+                host.open()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        for segment in program.segments.values():
+            segment.run()
+        self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True)
+        for source in program.sources:
+            source.start()
+        if not isinstance(self.clock, VirtualClock):
+            for name, scheduler in self.schedulers.items():
+                if name != MAIN:
+                    scheduler.thread = None
+                    self.threads.append(ThreadDriver(scheduler, self.is_done, self.check_stall, lambda: None))
+            for driver in self.threads:
+                driver.start()
+
+    def is_done(self) -> bool:
+        """True once all sinks and all sources are closed and no task is left."""
+        if self._open_sinks or self._tasks:
+            return False
+        return not self._open_sources or self._only_blocked_left()
+
+    def _only_blocked_left(self) -> bool:
+        """True if all sources that are open hang in a read on a thread of their own, and were told to stop."""
+        if self.state == "running":
+            return False
+        return all(self.plan.domains[name] != MAIN for name in self._open_sources)
+
+    def check_stall(self) -> None:
+        """Called by drivers with nothing to do: fail if nothing in the graph can ever move."""
+        pumps = self.program.pumps
+        parked = [pump for pump in pumps if pump.parked_on is not None and not pump.is_finished]
+        if not parked or self._tasks or self.is_done():
+            return
+        if any(pump.is_starved for source in self.program.sources for pump in (source.pump,)):
+            return
+        if all_quiet(list(dict.fromkeys(self.schedulers.values()))) and all(p.parked_on for p in parked):
+            gates = ", ".join(sorted({str(p.parked_on.name) for p in parked if p.parked_on is not None}))
+            self.fail(Stalled(f"run: something must be able to move, but the gates {gates} are full and wait in a ring"))
+
+    def drain(self, *, flush: bool = False) -> None:
+        """Read no more; let what is under way go through. From any thread."""
+        with self._lock:
+            if self.state not in ("created", "running"):
+                return
+            if self.state == "running":
+                self.state = "draining"
+            self.was_drained = True
+        for source in self.program.sources:
+            source.stop("flush" if flush else "drain")
+        when = self.clock.now() + _GRACE_NS
+        self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True)
+
+    def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
+        """End the gates behind sources that hang in a read; what their threads still bring is discarded."""
+        for source in self.program.sources:
+            if source.is_closed or self.plan.domains[source.name] == MAIN:
+                continue
+            for edge, gate in self.program.gates.items():
+                if edge.producer == source.name:
+                    if flush:
+                        gate.on_next(Chunk([], marks=((0, FLUSHED),)))
+                    gate.end(error)
+
+    def cancel(self) -> None:
+        """Stop now: sources and sinks are closed, what is under way is discarded. From any thread."""
+        with self._lock:
+            if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
+                return
+            self._is_cancelled = True
+            if self.state != "failed":
+                self.state = "cancelled"
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._cancel_tasks)
+        for scheduler in dict.fromkeys(self.schedulers.values()):
+            scheduler.call(lambda scheduler=scheduler: self._cancel_domain(scheduler))
+
+    def _cancel_tasks(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+
+    def _cancel_domain(self, scheduler: FlowScheduler) -> None:
+        for host in self.program.hosts:
+            if host.segment.scheduler is scheduler:
+                host.cancel()
+
+    def abort(self) -> None:
+        """Cancel from the main domain's own thread, where something has got through every guard."""
+        self.cancel()
+        self._cancel_domain(self.main)
+
+    # ---- the end
+
+    def finish(self) -> RunResult:
+        """Join the threads, settle the books. Called once, when the main driver has left."""
+        stuck = self._join()
+        for host in self.program.hosts:
+            if host.segment.scheduler not in stuck:
+                host.cancel()
+        if self.error is not None or self._is_cancelled:
+            self.program.discard_waiting()
+        self._ended = self.clock.now()
+        if self.state in ("running", "draining"):
+            self.state = "completed"
+        if self.error is not None and not self._is_cancelled:
+            self.state = "failed"
+        stats = self.stats()
+        problems = [] if stuck else self._problems(stats)
+        self.result = RunResult(
+            self.plan.dag, self.state, stats, self.error, self.was_drained, tuple(problems), dict(self._values)
+        )
+        self.done.set()
+        for fn in self._on_done:
+            fn()
+        return self.result
+
+    def _join(self) -> list[FlowScheduler]:
+        """Wait for the threads; name those whose user code does not return."""
+        stuck: list[FlowScheduler] = []
+        for scheduler in dict.fromkeys(self.schedulers.values()):
+            scheduler.stop()
+        for driver in self.threads:
+            driver.thread.join(JOIN_S)
+            if driver.thread.is_alive():
+                scheduler = next(s for s in self.schedulers.values() if s.thread == driver.thread.ident)
+                stuck.append(scheduler)
+                _log.warning("%s did not return within %g s; its thread is left behind:\n%s", *self._stack(scheduler))
+        return stuck
+
+    def _stack(self, scheduler: FlowScheduler) -> tuple[str, float, str]:
+        frame = sys._current_frames().get(scheduler.thread or 0)  # the only way to see another thread's stack
+        node, text = f"scheduler {scheduler.name}", ""
+        if frame is not None:
+            text = "".join(traceback.format_stack(frame))
+            walk: Any = frame
+            while walk is not None:
+                owner = walk.f_locals.get("self")
+                if isinstance(owner, Host):
+                    node = f'node "{owner.name}"'
+                    break
+                walk = walk.f_back
+        return node, JOIN_S, text
+
+    def where_stuck(self) -> str:
+        """Node and stack of what the main domain is in."""
+        node, _, text = self._stack(self.main)
+        return f"{node}:\n{text}"
+
+    def on_done(self, fn: Callable[[], None]) -> None:
+        """Call `fn` when the run has ended, on the thread that ended it."""
+        self._on_done.append(fn)
+
+    def stats(self) -> RunStats:
+        """The books as they stand."""
+        nodes = {name: ledger for name, (ledger, _) in self.program.nodes().items()}
+        gates = {str(e): GateStats(g.held, g.high, g.high_water, g.waits) for e, g in self.program.gates.items()}
+        elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
+        return RunStats(
+            self.state, elapsed, nodes, tuple(self.program.edges()), gates, self.program.watermarks()
+        )
+
+    def _problems(self, stats: RunStats) -> list[str]:
+        out = [p for n, (ledger, sides) in self.program.nodes().items() for p in ledger.problems(n, sides)]
+        edges: tuple[EdgeBook, ...] = stats.edges
+        out += [p for edge in edges for p in edge.problems()]
+        if self.state == "completed" and not self.was_drained:
+            out += [
+                f"{host.name}: {host.held()} items are held after the end"
+                for host in self.program.hosts
+                if isinstance(host, KernelHost) and host.held()
+            ]
+        for problem in out:
+            _log.error("books: %s", problem)
+        return out
+
+    def _say_if_silent(self) -> None:
+        stats = self.stats()
+        came = sum(stats.nodes[name].made for name in self.plan.dag.sources)
+        went = sum(stats.nodes[name].arrived for name in self.plan.dag.sinks)
+        if came and not went:
+            _log.warning(
+                "%s: %s in, 0 out, watermark at %s: is unit= right?",
+                self.plan.dag.name,
+                f"{came:,}",
+                shown_watermark(stats.watermarks),
+            )

@@ -1,0 +1,98 @@
+"""run, start and their async twins: from a definition to a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxdag.compiler import Plan, compile
+from rxdag.contract import Duration, positive_ns
+from rxdag.errors import GraphError
+from rxdag.graph import Dag, SinkNode
+from rxdag.runtime._execution import Execution
+from rxdag.runtime._handles import AsyncRun, Run, execute, run_on_loop
+from rxdag.runtime._result import RunResult
+from rxdag.runtime._signals import draining_on_signals
+
+
+def planned(what: tuple[Any, ...], where: str) -> Plan:
+    """The plan of what a user wants to run: sinks, a dag, or a plan."""
+    if len(what) == 1 and isinstance(what[0], Plan):
+        return what[0]
+    if len(what) == 1 and isinstance(what[0], Dag):
+        return compile(what[0])
+    if not what:
+        raise GraphError(f"{where}: takes sinks, a Dag or a Plan, got nothing; end a stream with .to(sink)")
+    wrong = [each for each in what if not isinstance(each, SinkNode)]
+    if wrong:
+        hint = "; end the stream with .to(sink), or use .collect()" if hasattr(wrong[0], "pipe") else ""
+        raise GraphError(f"{where}: takes sinks, a Dag or a Plan, got {wrong[0]!r}{hint}")
+    return compile(Dag(*what))
+
+
+def _stop_after(execution: Execution, until: Duration | None) -> None:
+    if until is not None:
+        when = execution.clock.now() + positive_ns(until, "run: until")
+        execution.main.at(when, execution.drain, is_background=True)
+
+
+def run(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -> RunResult:
+    """Run to the end, on this thread.
+
+    In the main thread Ctrl-C and SIGTERM drain the run, at most 10 s; a second Ctrl-C cancels it. Inside a running
+    event loop (Jupyter) it runs on a thread of its own, and this call waits.
+
+    Args:
+        what: Sinks, or one Dag, or one Plan.
+        until: Drain after that long.
+
+    Raises:
+        GraphError: If there is nothing to run.
+        NodeError: If a node failed; the error's cause is what was raised in it.
+    """
+    plan = planned(what, "run")
+    executions: list[Execution] = []
+
+    def on_start(execution: Execution) -> None:
+        executions.append(execution)
+        _stop_after(execution, until)
+
+    with draining_on_signals(executions):
+        return execute(plan, on_start)
+
+
+async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -> RunResult:
+    """Run to the end, on this event loop; cancelling the task cancels the run.
+
+    Args:
+        what: Sinks, or one Dag, or one Plan.
+        until: Drain after that long.
+
+    Raises:
+        GraphError: If there is nothing to run.
+        NodeError: If a node failed.
+    """
+    execution = Execution(planned(what, "run_async"))
+    _stop_after(execution, until)
+    result = await run_on_loop(execution)
+    if result.error is not None:
+        raise result.error
+    return result
+
+
+def start(*what: Dag | Plan | SinkNode[Any, Any]) -> Run:
+    """Start a run on threads of its own; hold on to what it returns.
+
+    Args:
+        what: Sinks, or one Dag, or one Plan.
+    """
+    return Run(Execution(planned(what, "start")))
+
+
+def start_async(*what: Dag | Plan | SinkNode[Any, Any]) -> AsyncRun:
+    """Start a run on this event loop; hold on to what it returns.
+
+    Args:
+        what: Sinks, or one Dag, or one Plan.
+    """
+    return AsyncRun(Execution(planned(what, "start_async")))
+

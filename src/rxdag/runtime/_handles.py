@@ -1,0 +1,212 @@
+"""Runs: what `start` and `start_async` return."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from rxdag.compiler import Plan
+from rxdag.contract import Duration, duration_ns
+from rxdag.errors import RxDagError
+from rxdag.runtime._execution import Execution
+from rxdag.runtime._result import RunResult, RunStats, State
+from rxdag.schedulers import LoopDriver, drive
+
+_CANCEL_S: Final = 2.0
+
+
+def run_here(execution: Execution) -> RunResult:
+    """Run on this thread to the end; with an event loop if a node needs one."""
+    if execution.plan.needs_loop:
+        with asyncio.Runner() as runner:
+            return runner.run(run_on_loop(execution))
+    try:
+        execution.open()
+        drive(execution.main, execution.is_done, execution.check_stall)
+    except BaseException:
+        execution.abort()
+        execution.finish()
+        raise
+    return execution.finish()
+
+
+async def run_on_loop(execution: Execution) -> RunResult:
+    """Run on this loop to the end; cancelling the task cancels the run."""
+    execution.loop = asyncio.get_running_loop()
+    driver = LoopDriver(execution.main, execution.loop, execution.is_done, execution.check_stall)
+    try:
+        execution.open()
+        driver.start()
+        await driver.done
+    except BaseException:
+        execution.abort()
+        with contextlib.suppress(asyncio.CancelledError):
+            await _settle(execution)
+        execution.finish()
+        raise
+    await _settle(execution)
+    return await asyncio.to_thread(execution.finish) if execution.threads else execution.finish()
+
+
+async def _settle(execution: Execution) -> None:
+    """Let the run's tasks end."""
+    tasks = list(execution._tasks)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001, RUF100  # the runtime's own
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CANCEL_S)
+
+
+class _Handle:
+    """What both kinds of runs have."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        # A handle that is dropped takes its run along, so that no thread stays.
+        self._finalizer = weakref.finalize(self, execution.cancel)
+        self._finalizer.atexit = False
+
+    @property
+    def state(self) -> State:
+        """Where the run is: created, running, draining, completed, failed or cancelled."""
+        return self._execution.state
+
+    @property
+    def result(self) -> RunResult | None:
+        """How the run ended, failures included; None while it goes on."""
+        return self._execution.result
+
+    def stats(self) -> RunStats:
+        """Return the books as they stand."""
+        return self._execution.stats()
+
+    def cancel(self) -> None:
+        """Stop now: what is under way is discarded, and no file looks complete."""
+        self._execution.cancel()
+
+    def _outcome(self) -> RunResult:
+        result = self._execution.result
+        if result is None:
+            raise RxDagError("run: must have ended, and has not")
+        if result.error is not None:
+            raise result.error
+        return result
+
+
+class Run(_Handle):
+    """A run on threads of its own; `rxdag.start` makes one.
+
+    Dropped without `wait`, it is cancelled.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        super().__init__(execution)
+        self._thread = threading.Thread(
+            target=_run_quietly, args=(execution,), name=f"rxdag-{execution.plan.dag.name}", daemon=True
+        )
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> RunResult:
+        """Wait for the end.
+
+        Args:
+            timeout: Most seconds to wait; None for as long as it takes.
+
+        Raises:
+            TimeoutError: If it has not ended in time; it goes on.
+            NodeError: If a node failed.
+        """
+        if not self._execution.done.wait(timeout):
+            raise TimeoutError(f"run: did not end within {timeout} s; it goes on")
+        self._thread.join()
+        return self._outcome()
+
+    def drain(self, timeout: Duration | None = None, *, flush: bool = False) -> RunResult:
+        """Read no more, let what is under way go through, and wait for the end.
+
+        Args:
+            timeout: After that the run is cancelled; None to wait as long as it takes.
+            flush: True to close open panes, marked `closed_by="end"`; else they stay held and are reported.
+
+        Raises:
+            RxDagError: If user code does not return even then; names the node and shows its stack.
+            NodeError: If a node failed.
+        """
+        self._execution.drain(flush=flush)
+        limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9
+        if not self._execution.done.wait(limit):
+            self._execution.cancel()
+            if not self._execution.done.wait(_CANCEL_S):
+                raise RxDagError(f"drain: user code must return, it hangs in {self._execution.where_stuck()}")
+        return self._outcome()
+
+
+class AsyncRun(_Handle):
+    """A run on this event loop; `rxdag.start_async` makes one."""
+
+    def __init__(self, execution: Execution) -> None:
+        super().__init__(execution)
+        self._task = asyncio.get_running_loop().create_task(run_on_loop(execution))
+
+    async def wait(self) -> RunResult:
+        """Await the end; being cancelled does not cancel the run.
+
+        Raises:
+            NodeError: If a node failed.
+        """
+        await asyncio.shield(self._task)
+        return self._outcome()
+
+    async def drain(self, timeout: Duration | None = None, *, flush: bool = False) -> RunResult:
+        """Read no more, let what is under way go through, and await the end; see `Run.drain`."""
+        self._execution.drain(flush=flush)
+        limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9
+        try:
+            await asyncio.wait_for(asyncio.shield(self._task), limit)
+        except TimeoutError:
+            self._execution.cancel()
+            await asyncio.shield(self._task)
+        return self._outcome()
+
+
+def _run_quietly(execution: Execution) -> None:
+    """Run on this thread; the handle tells of failures."""
+    try:
+        run_here(execution)
+    except BaseException as error:  # noqa: BLE001, RUF100  # nobody is above this frame; wait() raises it
+        if execution.error is None:
+            execution.error = error if isinstance(error, Exception) else RxDagError(f"run: ended by {error!r}")
+        if not execution.done.is_set():
+            execution.finish()
+
+
+def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> RunResult:
+    """Run a plan on this thread; if a loop runs here already (Jupyter), on a thread of its own.
+
+    Raises:
+        NodeError: If a node failed.
+    """
+    execution = Execution(plan)
+    if on_start is not None:
+        on_start(execution)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        result = run_here(execution)
+    else:
+        thread = threading.Thread(target=_run_quietly, args=(execution,), name="rxdag-run", daemon=True)
+        thread.start()
+        try:
+            thread.join()
+        except BaseException:
+            execution.cancel()
+            thread.join(_CANCEL_S)
+            raise
+        if execution.result is None:
+            raise RxDagError("run: must have ended, and has not")
+        result = execution.result
+    if result.error is not None:
+        raise result.error
+    return result

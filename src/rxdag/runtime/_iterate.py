@@ -1,0 +1,242 @@
+"""Streams as lists, iterators and observables."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxdag import operators as ops
+from rxdag import sinks
+from rxdag.compiler import Plan, compile
+from rxdag.contract import Chunk, Sink, SinkContext, Writer
+from rxdag.errors import RxDagError
+from rxdag.graph import Dag, Node, SinkNode, Stream
+from rxdag.runtime._execution import Execution
+from rxdag.runtime._front import run
+from rxdag.runtime._handles import run_here, run_on_loop
+from rxdag.schedulers import LoopDriver
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Buffer(Sink[Any, None], Writer):
+    """A sink that keeps what has come until somebody takes it."""
+
+    items: list[Any] = field(default_factory=lambda: list[Any](), repr=False)
+    label = "iterate"
+
+    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+        return self
+
+    def write(self, chunk: Chunk) -> None:
+        self.items.extend(chunk.items)
+
+    def close(self, *, ok: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Queue(Sink[Any, None], Writer):
+    """An async sink that hands one chunk over at a time."""
+
+    queue: asyncio.Queue[list[Any]] = field(repr=False)
+    label = "iterate"
+    where = "async"
+
+    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+        return self
+
+    async def write(self, chunk: Chunk) -> None:
+        await self.queue.put(chunk.items)
+        await self.queue.join()
+
+    def close(self, *, ok: bool) -> None: ...
+
+
+def _plan_into(stream: Stream[Any], sink: Sink[Any, Any]) -> Plan:
+    node = Node(sink, (stream._input(),))  # pyright: ignore[reportPrivateUsage]  # no sink that would hang on the graph
+    return compile(Dag(SinkNode(node), name="iterate"))
+
+
+class StreamRunner:
+    """Gives streams their `head`, `collect` and loops."""
+
+    def head(self, stream: Stream[Any], max_items: int) -> list[Any]:
+        return self.collect(stream.pipe(ops.take(max_items)))
+
+    def collect(self, stream: Stream[Any]) -> list[Any]:
+        plan = _plan_into(stream, sinks.collect())
+        return run(plan)[plan.dag.sinks[0]]
+
+    def iterate(self, stream: Stream[Any]) -> Iterator[Any]:
+        buffer = _Buffer()
+        execution = Execution(_plan_into(stream, buffer))
+        steps = _steps_on_loop(execution) if execution.plan.needs_loop else _steps_here(execution)
+        try:
+            for _ in steps:
+                while buffer.items:
+                    ready = buffer.items.copy()
+                    buffer.items.clear()
+                    yield from ready
+        finally:
+            steps.close()
+        if execution.error is not None:
+            raise execution.error
+
+    async def aiterate(self, stream: Stream[Any]) -> AsyncIterator[Any]:
+        queue: asyncio.Queue[list[Any]] = asyncio.Queue(1)
+        execution = Execution(_plan_into(stream, _Queue(queue)))
+        task = asyncio.ensure_future(run_on_loop(execution))
+        getter: asyncio.Future[list[Any]] | None = None
+        try:
+            while True:
+                getter = asyncio.ensure_future(queue.get())
+                await asyncio.wait((getter, task), return_when=asyncio.FIRST_COMPLETED)
+                if not getter.done():
+                    break
+                for item in getter.result():
+                    yield item
+                queue.task_done()
+        finally:
+            if getter is not None:
+                getter.cancel()
+            if not task.done():
+                execution.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if execution.error is not None:
+            raise execution.error
+
+
+def _steps_here(execution: Execution) -> Any:
+    """Run on this thread, and give way after each step."""
+    try:
+        execution.open()
+        main = execution.main
+        while not execution.is_done():
+            wait = main.step()
+            yield
+            if wait != 0 and not execution.is_done():
+                execution.check_stall()
+                main.wait(None if wait is None else wait / 1e9)
+        yield
+    except GeneratorExit:
+        execution.abort()
+        raise
+    except BaseException:
+        execution.abort()
+        raise
+    finally:
+        execution.finish()
+
+
+def _steps_on_loop(execution: Execution) -> Any:
+    """Run on an event loop of our own, and give way after each turn of it."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise RxDagError("for: this graph needs an event loop, and one runs here already; use `async for`")
+    runner = asyncio.Runner()
+    loop = runner.get_loop()
+    execution.loop = loop
+
+    async def begin() -> LoopDriver:
+        driver = LoopDriver(execution.main, loop, execution.is_done, execution.check_stall)
+        execution.open()
+        driver.start()
+        return driver
+
+    async def turn(driver: LoopDriver) -> None:
+        await asyncio.wait((driver.done,), timeout=0.002)
+
+    try:
+        driver = runner.run(begin())
+        while not driver.done.done():
+            runner.run(turn(driver))
+            yield
+        yield
+    except BaseException:
+        execution.abort()
+        raise
+    finally:
+        runner.run(_leave(execution))
+        execution.finish()
+        runner.close()
+
+
+async def _leave(execution: Execution) -> None:
+    for _ in range(100):
+        if execution.is_done():
+            return
+        await asyncio.sleep(0.01)
+
+
+def observable_of(plan: Plan, name: str) -> Observable[Any]:
+    """A node's items as a cold observable: each subscription runs the plan on the subscriber's thread."""
+
+    def subscribe(observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        execution = Execution(plan)
+        _observe(execution, name, observer)
+
+        def act(*_: object) -> None:
+            result = run_here(execution)
+            if result.error is not None:
+                observer.on_error(result.error)
+            elif result.state == "completed":
+                observer.on_completed()
+
+        if scheduler is not None:
+            scheduler.schedule(act)
+        elif _in_loop():
+            threading.Thread(target=act, daemon=True, name="rxdag-observable").start()
+        else:
+            act()
+        return Disposable(execution.cancel)
+
+    return Observable(subscribe)
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _observe(execution: Execution, name: str, observer: abc.ObserverBase[Any]) -> None:
+    """Have the observer see what comes out of a node, or goes into a sink."""
+    execution.program.observe(name, _ItemsTo(observer))
+
+
+class _ItemsTo:
+    """An inlet that gives an observer the items one by one."""
+
+    def __init__(self, observer: abc.ObserverBase[Any]) -> None:
+        self._observer = observer
+
+    def on_next(self, chunk: Chunk, /) -> None:
+        for item in chunk.items:
+            self._observer.on_next(item)
+
+    def end(self, error: Exception | None, /) -> None:
+        """The run tells of its end itself, when everything is closed."""
+
+
+def to_observable(stream: Stream[T], /) -> Observable[T]:
+    """Return a stream as a cold reactivex observable: each subscription is a run of its own, disposing cancels it.
+
+    It runs on the thread that subscribes, or on the scheduler given there.
+    """
+
+    def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
+        plan = _plan_into(stream, sinks.null())
+        return plan.observable(plan.dag.sinks[0]).subscribe(observer, scheduler=scheduler)
+
+    return Observable(subscribe)

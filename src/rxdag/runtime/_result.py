@@ -1,0 +1,170 @@
+"""RunResult: what came in, what was lost and where, how fast; and what the sinks say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+
+from rxdag.compiler import EdgeBook, Ledger
+from rxdag.contract import MAX, MIN, Sink, Source
+from rxdag.errors import GraphError
+from rxdag.graph import Dag, SinkNode, did_you_mean
+
+R = TypeVar("R")
+
+State: TypeAlias = Literal["created", "running", "draining", "completed", "failed", "cancelled"]
+
+_FIXES: Final = {
+    "late": "read port late, or raise out_of_order= of its event_time",
+    "dead": "read port dead to see them and why",
+    "unrouted": "add a route, or default=",
+    "unassigned": "they fall between windows",
+    "dropped (skipped)": 'on_error.dead shows them on port dead',
+    "held": "a drain closes no window; drain(flush=True) does, marked closed_by=end",
+    "discarded": "they were under way when the run ended",
+    "unread": "they came after the node had ended",
+}
+
+
+@dataclass(frozen=True)
+class GateStats:
+    """A gate.
+
+    Attributes:
+        depth: Items that rest in it.
+        capacity: Most that may.
+        high_water: Most that did.
+        waits: How often a pump parked on it.
+    """
+
+    depth: int
+    capacity: int
+    high_water: int
+    waits: int
+
+
+@dataclass(frozen=True)
+class RunStats:
+    """A run as it stands.
+
+    Attributes:
+        state: Of the run.
+        elapsed_s: Since it started, s.
+        nodes: Ledger of each node.
+        edges: Book of each edge between nodes that are not fused.
+        gates: By edge.
+        watermarks: At the output of each operator, ns since the epoch; only where there is one.
+    """
+
+    state: State
+    elapsed_s: float
+    nodes: Mapping[str, Ledger]
+    edges: tuple[EdgeBook, ...]
+    gates: Mapping[str, GateStats]
+    watermarks: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended; `result[sink]` is what a sink says, `print(result)` the books.
+
+    Attributes:
+        dag: What was run.
+        state: "completed", "failed" or "cancelled".
+        stats: The books at the end.
+        error: What it failed with.
+        was_drained: True if it was stopped before its sources ended.
+        problems: Laws of the books that do not hold; empty unless rxdag is wrong.
+    """
+
+    dag: Dag
+    state: State
+    stats: RunStats
+    error: Exception | None
+    was_drained: bool
+    problems: tuple[str, ...]
+    values: Mapping[str, Any] = field(repr=False)
+
+    @overload
+    def __getitem__(self, sink: SinkNode[Any, R], /) -> R: ...
+    @overload
+    def __getitem__(self, sink: str, /) -> Any: ...
+    def __getitem__(self, sink: SinkNode[Any, Any] | str, /) -> Any:
+        """Return what a sink gave at its end.
+
+        Raises:
+            GraphError: If the sink was not in the run.
+        """
+        if isinstance(sink, str):
+            name: str | None = sink if sink in self.values else None
+        else:
+            identity = sink.node.identity
+            name = next((n for n, node in self.dag.nodes.items() if node.identity is identity), None)
+        if name is None or name not in self.values:
+            asked = sink if isinstance(sink, str) else sink.node.where
+            known = ", ".join(self.dag.sinks)
+            raise GraphError(
+                f'result: sink "{asked}" was not in the run{did_you_mean(str(asked), self.dag.sinks)}; its sinks are {known}'
+            )
+        return self.values[name]
+
+    @property
+    def items_in(self) -> int:
+        """Items that the sources gave."""
+        return sum(l.made for n, l in self.stats.nodes.items() if isinstance(self.dag.nodes[n].thing, Source))
+
+    @property
+    def items_out(self) -> int:
+        """Items that the sinks took."""
+        return sum(l.passed for n, l in self.stats.nodes.items() if isinstance(self.dag.nodes[n].thing, Sink))
+
+    def __str__(self) -> str:
+        return render(self)
+
+
+def render(result: RunResult) -> str:
+    """The books as text: a line a node, what was lost and the likely fix, and the speed."""
+    stats = result.stats
+    speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
+    drained = ", drained" if result.was_drained else ""
+    lines = [f"{result.dag.name}: {result.state}{drained} in {stats.elapsed_s:.2f} s, {speed:,.0f} items/s"]
+    rows: list[tuple[str, str, str, str]] = [("node", "in", "out", "")]
+    losses: list[str] = []
+    for name, ledger in stats.nodes.items():
+        node = result.dag.nodes[name]
+        is_source, is_sink = isinstance(node.thing, Source), isinstance(node.thing, Sink)
+        lost = dict(ledger.lost)
+        if ledger.filtered:
+            lost = {"filtered": ledger.filtered, **lost}
+        if ledger.held:
+            lost["held"] = ledger.held
+        note = ", ".join(f"{n:,} {what}" for what, n in lost.items())
+        out = ledger.passed if is_sink else sum(n for port, n in ledger.out.items() if port not in ("late", "dead"))
+        rows.append((name, "" if is_source else f"{ledger.arrived:,}", f"{out:,}", note))
+        losses += [f"  {n:,} {what} at {name}: {_FIXES[what]}" for what, n in lost.items() if what in _FIXES]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines += [
+        f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows
+    ]
+    lines += losses
+    for edge in stats.edges:
+        if edge.discarded or edge.held:
+            lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
+    if result.error is not None:
+        lines.append(f"error: {result.error}")
+    lines += [f"books: {problem}" for problem in result.problems]
+    return "\n".join(lines)
+
+
+def shown_watermark(watermarks: Mapping[str, int]) -> str:
+    """The least watermark that has moved, as a date."""
+    from datetime import datetime, timezone
+
+    moved = [w for w in watermarks.values() if MIN < w < MAX]
+    if not moved:
+        return "not set"
+    try:
+        return datetime.fromtimestamp(min(moved) / 1e9, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S")  # noqa: UP017
+    except (ValueError, OverflowError):
+        return f"{min(moved)} ns"

@@ -1,0 +1,38 @@
+"""Who runs when: schedulers, gates, pumps, and the drivers that move them."""
+
+from rxdag.schedulers._clock import MonotonicClock, VirtualClock
+from rxdag.schedulers._drivers import (
+    LoopDriver,
+    ThreadDriver,
+    VirtualDeadlockError,
+    VirtualLoop,
+    drive,
+    drive_virtual,
+)
+from rxdag.schedulers._flow import FlowScheduler, Timer, all_quiet
+from rxdag.schedulers._gate import Gate, Waiter
+from rxdag.schedulers._handover import Handover, Inlet, Port, items_of
+from rxdag.schedulers._pump import Limiter, Pump, Segment
+
+__all__ = [
+    "FlowScheduler",
+    "Gate",
+    "Handover",
+    "Inlet",
+    "Limiter",
+    "LoopDriver",
+    "MonotonicClock",
+    "Port",
+    "Pump",
+    "Segment",
+    "ThreadDriver",
+    "Timer",
+    "VirtualClock",
+    "VirtualDeadlockError",
+    "VirtualLoop",
+    "Waiter",
+    "all_quiet",
+    "drive",
+    "drive_virtual",
+    "items_of",
+]

@@ -1,0 +1,174 @@
+"""Drivers: what calls a scheduler's `step`: the caller's thread, an own thread, an asyncio loop, a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from rxdag.schedulers._clock import VirtualClock
+from rxdag.schedulers._flow import FlowScheduler
+
+_SLICE_S: Final = 0.002
+
+
+def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callable[[], None]) -> None:
+    """Run a scheduler on this thread until `is_done`; `on_idle` is called when it has nothing to do."""
+    scheduler.thread = threading.get_ident()
+    while not is_done() and not scheduler.is_stopped:
+        wait = scheduler.step()
+        if wait == 0:
+            continue
+        on_idle()
+        if not is_done():
+            scheduler.wait(None if wait is None else wait / 1e9)
+
+
+def drive_virtual(
+    scheduler: FlowScheduler, clock: VirtualClock, is_done: Callable[[], bool], on_idle: Callable[[], None]
+) -> bool:
+    """Run a scheduler on this thread in virtual time; False if nothing is left to do before `is_done`."""
+    scheduler.thread = threading.get_ident()
+    while not is_done() and not scheduler.is_stopped:
+        if scheduler.step() == 0:
+            continue
+        on_idle()
+        due = scheduler.next_due()
+        if due is None:
+            return is_done()
+        clock.advance_to(due)
+    return True
+
+
+class ThreadDriver:
+    """Runs a scheduler on a thread of its own; a daemon, so that user code that hangs does not hold the process.
+
+    Args:
+        scheduler: What to run.
+        is_done: True once there is nothing more to run.
+        on_idle: Called when there is nothing to do.
+        on_exit: Called on the thread before it ends.
+    """
+
+    def __init__(
+        self,
+        scheduler: FlowScheduler,
+        is_done: Callable[[], bool],
+        on_idle: Callable[[], None],
+        on_exit: Callable[[], None],
+    ) -> None:
+        def target() -> None:
+            try:
+                drive(scheduler, is_done, on_idle)
+            finally:
+                on_exit()
+
+        self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+
+class LoopDriver:
+    """Runs a scheduler on an asyncio loop, in slices of 2 ms.
+
+    Args:
+        scheduler: What to run.
+        loop: Where; the driver is made on its thread.
+        is_done: True once there is nothing more to run.
+        on_idle: Called when there is nothing to do.
+    """
+
+    def __init__(
+        self,
+        scheduler: FlowScheduler,
+        loop: asyncio.AbstractEventLoop,
+        is_done: Callable[[], bool],
+        on_idle: Callable[[], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._loop = loop
+        self._is_done = is_done
+        self._on_idle = on_idle
+        self._armed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread = threading.get_ident()
+        self.done: asyncio.Future[None] = loop.create_future()
+        scheduler.thread = self._thread
+        scheduler.on_kick = self._kick
+
+    def _kick(self) -> None:
+        """Called under the scheduler's lock."""
+        if self._armed:
+            return
+        self._armed = True
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._slice)
+        else:
+            try:
+                self._loop.call_soon_threadsafe(self._slice)
+            except RuntimeError:  # the loop is closed: nobody waits for this run any more
+                self._armed = False
+
+    def start(self) -> None:
+        self._scheduler.kick()
+
+    def _slice(self) -> None:
+        scheduler = self._scheduler
+        end = time.monotonic() + _SLICE_S
+        wait: int | None = 0
+        while not scheduler.is_stopped and not self._is_done():
+            wait = scheduler.step()
+            if wait != 0:
+                self._on_idle()
+                break
+            if time.monotonic() >= end:
+                break
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        with scheduler.changed:
+            self._armed = False
+        if scheduler.is_stopped or self._is_done():
+            if not self.done.done():
+                self.done.set_result(None)
+        elif wait == 0 or not scheduler.is_idle():
+            scheduler.kick()
+        elif wait is not None:
+            self._timer = self._loop.call_later(wait / 1e9, self._slice)
+
+
+class _InstantSelector(selectors.SelectSelector):
+    """Never sleeps: it moves the virtual clock to where the sleep would have ended."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            raise VirtualDeadlockError("nothing is left to happen in virtual time, and the run is not done")
+        self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
+        return ready
+
+
+class VirtualDeadlockError(RuntimeError):
+    """A virtual loop waits for something that cannot happen."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop on a virtual clock: `asyncio.sleep(3600)` takes no time."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        super().__init__(_InstantSelector(clock))
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        return self._clock.now() / 1e9

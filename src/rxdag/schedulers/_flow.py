@@ -1,0 +1,206 @@
+"""FlowScheduler: one serial domain of the graph: its pumps, its timers, and a scheduler for reactivex operators."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from reactivex import abc, typing
+from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from rxdag.contract import Clock
+
+if TYPE_CHECKING:
+    from rxdag.schedulers._pump import Pump
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  # datetime.UTC is the same object
+
+
+class Timer:
+    """A call that is due at a time; `cancel` forgets it."""
+
+    __slots__ = ("fn", "is_background", "when")
+
+    def __init__(self, when: int, fn: Callable[[], None], is_background: bool) -> None:
+        self.when = when
+        self.fn: Callable[[], None] | None = fn
+        self.is_background = is_background
+
+    def cancel(self) -> None:
+        self.fn = None
+
+
+class FlowScheduler(PeriodicScheduler):
+    """Runs the pumps and timers of one serial domain; drivers call `step`.
+
+    What holds: one thread at a time runs its work, so nothing inside a segment needs a lock. A pump never waits: it
+    parks on a gate and is woken by it. `queued` is set before a pump is enqueued, under the lock. Timers that are due
+    go first, then pumps round robin, each one chunk a turn. `running` is set before the work is popped, so a scan for
+    a stall never sees work that is neither queued nor running.
+
+    Args:
+        name: Name of the domain.
+        clock: What time it is.
+        quantum: Most items that a pump moves in one turn.
+    """
+
+    def __init__(self, name: str, clock: Clock, quantum: int = 1024) -> None:
+        super().__init__()
+        self.name = name
+        self.clock = clock
+        self.quantum = quantum
+        self.pumps: list[Pump] = []
+        self.changed = threading.Condition(threading.Lock())
+        self.epoch = 0
+        self.running = False
+        self.is_stopped = False
+        self.thread: int | None = None
+        self.on_kick: Callable[[], None] | None = None
+        self.on_failure: Callable[[Exception], None] | None = None
+        self._ready: deque[Pump | Callable[[], None]] = deque()
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._order = itertools.count()
+        self._foreground = 0
+
+    @property
+    def now(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self.clock.now() // 1000)
+
+    def schedule(self, action: Any, state: Any = None) -> abc.DisposableBase:
+        return self._schedule(self.clock.now(), action, state)
+
+    def schedule_relative(self, duetime: typing.RelativeTime, action: Any, state: Any = None) -> abc.DisposableBase:
+        delay = max(0, round(self.to_seconds(duetime) * 1e9))
+        return self._schedule(self.clock.now() + delay, action, state)
+
+    def schedule_absolute(self, duetime: typing.AbsoluteTime, action: Any, state: Any = None) -> abc.DisposableBase:
+        since = self.to_datetime(duetime) - _EPOCH.replace(tzinfo=self.to_datetime(duetime).tzinfo)
+        return self._schedule((since // timedelta(microseconds=1)) * 1000, action, state)
+
+    def _schedule(self, when: int, action: Any, state: Any) -> abc.DisposableBase:
+        disposable = SingleAssignmentDisposable()
+
+        def run() -> None:
+            if not disposable.is_disposed:
+                disposable.disposable = self.invoke_action(action, state)
+
+        self.at(when, run)
+        return disposable
+
+    def at(self, when: int, fn: Callable[[], None], *, is_background: bool = False) -> Timer:
+        """Call `fn` at `when`, ns since the epoch; a background timer keeps nothing alive. From any thread."""
+        timer = Timer(when, fn, is_background)
+        with self.changed:
+            heapq.heappush(self._timers, (when, next(self._order), timer))
+            self.epoch += 1
+            self._kick()
+        return timer
+
+    def wake(self, pump: Pump) -> None:
+        """Give the pump a turn; from any thread."""
+        if pump.queued:
+            return
+        with self.changed:
+            if not pump.queued and not pump.is_finished:
+                pump.queued = True
+                self.epoch += 1
+                self._ready.append(pump)
+                self._kick()
+
+    def call(self, fn: Callable[[], None]) -> None:
+        """Call `fn` in this domain, soon; from any thread."""
+        with self.changed:
+            self.epoch += 1
+            self._ready.append(fn)
+            self._kick()
+
+    def kick(self) -> None:
+        """Have the driver look again; from any thread."""
+        with self.changed:
+            self._kick()
+
+    def _kick(self) -> None:
+        self.changed.notify_all()
+        if self.on_kick is not None:
+            self.on_kick()
+
+    def step(self) -> int | None:
+        """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none."""
+        with self.changed:
+            self.running = True
+            job, wait = self._pop()
+            if job is None:
+                self.running = False
+                return wait
+        try:
+            job()
+        except Exception as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(error)
+        finally:
+            self.running = False
+        return 0
+
+    def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
+        timers = self._timers
+        while timers and timers[0][2].fn is None:
+            heapq.heappop(timers)
+        wait: int | None = None
+        if timers:
+            wait = timers[0][0] - self.clock.now()
+            if wait <= 0:
+                fn = heapq.heappop(timers)[2].fn
+                return fn, 0
+        if not self._ready:
+            return None, wait
+        work = self._ready.popleft()
+        if callable(work):
+            return work, 0
+        work.queued = False
+        return work.step, 0
+
+    def next_due(self) -> int | None:
+        """When the next timer that keeps the run alive is due; background timers before it count too."""
+        with self.changed:
+            live = [when for when, _, timer in self._timers if timer.fn is not None and not timer.is_background]
+            if not live:
+                return None
+            return min(when for when, _, timer in self._timers if timer.fn is not None and when <= min(live))
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Sleep until something is ready, or the time is over."""
+        with self.changed:
+            if not self._ready and not self.is_stopped:
+                self.changed.wait(timeout_s)
+
+    def is_idle(self) -> bool:
+        """True if nothing is ready."""
+        return not self._ready
+
+    def is_quiet(self) -> bool:
+        """True if nothing is ready or running, and no timer that keeps the run alive is set."""
+        if self._ready or self.running:
+            return False
+        return not any(t.fn is not None and not t.is_background for _, _, t in tuple(self._timers))
+
+    def stop(self) -> None:
+        """Have the driver leave; from any thread."""
+        with self.changed:
+            self.is_stopped = True
+            self._kick()
+
+
+def all_quiet(schedulers: list[FlowScheduler]) -> bool:
+    """True if no scheduler of the graph has anything to do: a double scan with epochs, since one alone can be wrong."""
+    epochs = [s.epoch for s in schedulers]
+    for _ in (0, 1):
+        if not all(s.is_quiet() for s in schedulers):
+            return False
+    return epochs == [s.epoch for s in schedulers]

@@ -1,0 +1,171 @@
+"""Gates: bounded buffers between segments, the only places where data rests."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rxdag.contract import END, Chunk, Read
+
+if TYPE_CHECKING:
+    from rxdag.schedulers._pump import Pump
+
+_HYSTERESIS_FROM: Final = 64
+
+
+class Waiter(Protocol):
+    """What can wait for room."""
+
+    def wake(self) -> None: ...
+
+
+class Gate:
+    """A bounded buffer between two segments; policy block.
+
+    The producer's pump asks for room before it moves a chunk, so the gate never holds more than `high` items. What
+    one input bursts into beyond that room rests with the producer, in `spill`, and is let in before anything new.
+
+    Args:
+        name: Name of the edge it stands on.
+        high: Most items that rest in it.
+    """
+
+    def __init__(self, name: str, high: int) -> None:
+        self.name = name
+        self.high = high
+        self.low = high // 2 if high >= _HYSTERESIS_FROM else high - 1
+        self.reader: Pump | None = None
+        self.n = 0
+        self.high_water = 0
+        self.spilled = 0
+        self.spill_high_water = 0
+        self.waits = 0
+        self.discarded = 0
+        self.is_abandoned = False
+        self._chunks: deque[Chunk] = deque()
+        self._spill: deque[Chunk] = deque()
+        self._parked: list[Waiter] = []
+        self._ended = False
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+
+    def room(self) -> int | None:
+        """How many more items fit; None for any number."""
+        if self.is_abandoned:
+            return None
+        return 0 if self._spill else self.high - self.n
+
+    def park(self, waiter: Waiter) -> bool:
+        """Have the waiter woken when there is room; False if there is some now."""
+        with self._lock:
+            room = self.room()
+            if room is None or room > 0:
+                return False
+            if waiter not in self._parked:
+                self._parked.append(waiter)
+                self.waits += 1
+            return True
+
+    def on_next(self, chunk: Chunk, /) -> None:
+        with self._lock:
+            if self.is_abandoned or self._ended:
+                self.discarded += len(chunk)
+                return
+            self._let_in(chunk)
+        self._wake_reader()
+
+    def _let_in(self, chunk: Chunk) -> None:
+        room = self.high - self.n
+        if self._spill:
+            self._put(self._spill, chunk)
+            self.spilled += len(chunk)
+        elif len(chunk) <= room:
+            self._put(self._chunks, chunk)
+            self.n += len(chunk)
+        else:
+            head, tail = chunk.split(room)
+            if head.items or head.marks:
+                self._put(self._chunks, head)
+                self.n += len(head)
+            self._spill.append(tail)
+            self.spilled += len(tail)
+        self.high_water = max(self.high_water, self.n)
+        self.spill_high_water = max(self.spill_high_water, self.spilled)
+
+    @staticmethod
+    def _put(queue: deque[Chunk], chunk: Chunk) -> None:
+        """Put it at the end; a chunk without items joins its neighbour, so marks are bounded by items."""
+        if queue and not (chunk.items and queue[-1].items):
+            queue[-1] = queue[-1].join(chunk)
+        else:
+            queue.append(chunk)
+
+    def end(self, error: Exception | None, /) -> None:
+        """No more comes in; what rests goes out first, then `error`, if any, or the end."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended, self._error = True, error
+        self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        reader = self.reader
+        if reader is not None:
+            reader.wake()
+
+    def take(self, max_items: int) -> Read:
+        """Take out up to `max_items`; None for nothing now, END for no more. Raises the producer's error at the end."""
+        with self._lock:
+            if not self._chunks:
+                if not self._ended:
+                    return None
+                if self._error is not None:
+                    raise self._error
+                return END
+            chunk = self._chunks.popleft()
+            if len(chunk) > max_items:
+                chunk, rest = chunk.split(max_items)
+                self._chunks.appendleft(rest)
+            else:
+                while self._chunks and len(chunk) + len(self._chunks[0]) <= max_items:
+                    chunk = chunk.join(self._chunks.popleft())
+            self.n -= len(chunk)
+            self._refill()
+            parked = self._release() if self.n <= self.low and not self._spill else []
+        for waiter in parked:
+            waiter.wake()
+        return chunk
+
+    def _refill(self) -> None:
+        while self._spill and self.n < self.high:
+            chunk = self._spill.popleft()
+            if len(chunk) > self.high - self.n:
+                chunk, rest = chunk.split(self.high - self.n)
+                self._spill.appendleft(rest)
+            self._put(self._chunks, chunk)
+            self.n += len(chunk)
+            self.spilled -= len(chunk)
+        self.high_water = max(self.high_water, self.n)
+
+    def _release(self) -> list[Waiter]:
+        parked, self._parked = self._parked, []
+        return parked
+
+    def abandon(self) -> None:
+        """Nobody reads any more: what rests is discarded, what comes too, and nobody waits."""
+        with self._lock:
+            self.is_abandoned = True
+            self.discarded += self.n + self.spilled
+            self.n = self.spilled = 0
+            self._chunks.clear()
+            self._spill.clear()
+            parked = self._release()
+        for waiter in parked:
+            waiter.wake()
+
+    @property
+    def held(self) -> int:
+        """Items that rest here."""
+        return self.n + self.spilled
+

@@ -1,0 +1,177 @@
+"""Sinks that stay in the process: lists and functions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer
+from rxdag.errors import GraphError
+
+T = TypeVar("T")
+
+
+class _Counted(Writer):
+    """A writer whose result is how many items it took."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def close(self, *, ok: bool) -> int:  # noqa: ARG002, RUF100
+        return self.n
+
+
+class _CollectWriter(Writer):
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+
+    def write(self, chunk: Chunk) -> None:
+        self._items += chunk.items
+
+    def close(self, *, ok: bool) -> list[Any]:  # noqa: ARG002, RUF100
+        return self._items
+
+
+@dataclass(frozen=True)
+class _Collect(Sink[T, "list[T]"]):
+    label = "collect"
+
+    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+        return _CollectWriter()
+
+
+def collect() -> Sink[T, list[T]]:
+    """Keep all items; `result[sink]` is the list of them.
+
+    Example:
+        >>> kept = rxdag.from_source(sources.range(3)).to(sinks.collect())
+        >>> rxdag.run(kept)[kept]
+        [0, 1, 2]
+    """
+    return _Collect()
+
+
+class _CallWriter(_Counted):
+    def __init__(self, fn: Callable[[Any], object]) -> None:
+        super().__init__()
+        self._fn = fn
+
+    def write(self, chunk: Chunk) -> None:
+        fn = self._fn
+        index = 0
+        try:
+            for index, item in enumerate(chunk.items):  # noqa: B007  # the handler needs it
+                fn(item)
+        except Exception as error:
+            self.n += index
+            raise WriteFailed(index, error) from error
+        self.n += len(chunk.items)
+
+
+@dataclass(frozen=True)
+class _Call(Sink[T, int]):
+    fn: Callable[[T], object]
+    label = "call"
+
+    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+        return _CallWriter(self.fn)
+
+
+def call(fn: Callable[[T], object], /) -> Sink[T, int]:
+    """Call a function with each item; `result[sink]` is how many calls returned.
+
+    Args:
+        fn: What to call, on the thread of the graph. A coroutine function goes into `sinks.acall`.
+
+    Raises:
+        GraphError: If it cannot be called, or is a coroutine function.
+
+    Example:
+        >>> seen = []
+        >>> kept = rxdag.from_source(sources.range(3)).to(sinks.call(seen.append))
+        >>> rxdag.run(kept)[kept], seen
+        (3, [0, 1, 2])
+    """
+    if not callable(fn):
+        raise GraphError(f"call: fn must be a function, got {fn!r}")
+    if is_coroutine_function(fn):
+        raise GraphError(f"call: fn must be a plain function, got the coroutine function {fn!r}; use sinks.acall")
+    return _Call(fn)
+
+
+def is_coroutine_function(fn: Any) -> bool:
+    """True for `async def` functions, methods and objects with an async `__call__`."""
+    import inspect
+
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
+
+
+class _AcallWriter(_Counted):
+    def __init__(self, fn: Callable[[Any], Awaitable[object]]) -> None:
+        super().__init__()
+        self._fn = fn
+
+    async def write(self, chunk: Chunk) -> None:
+        for index, item in enumerate(chunk.items):
+            try:
+                await self._fn(item)
+            except Exception as error:
+                raise WriteFailed(index, error) from error
+            self.n += 1
+
+
+@dataclass(frozen=True)
+class _Acall(Sink[T, int]):
+    fn: Callable[[T], Awaitable[object]]
+    label = "acall"
+    where = "async"
+
+    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+        return _AcallWriter(self.fn)
+
+
+def acall(fn: Callable[[T], Awaitable[object]], /) -> Sink[T, int]:
+    """Await a coroutine function with each item, one after the other; `result[sink]` is how many calls returned.
+
+    What comes faster than it returns waits in the gate before it, up to 1,024 items, then in the source.
+
+    Args:
+        fn: What to await, on the run's event loop.
+
+    Raises:
+        GraphError: If it is no coroutine function.
+
+    Example:
+        >>> async def save(item): ...
+        >>> saved = rxdag.from_source(sources.range(3)).to(sinks.acall(save))
+        >>> rxdag.run(saved)[saved]
+        3
+    """
+    if not callable(fn):
+        raise GraphError(f"acall: fn must be a coroutine function, got {fn!r}")
+    return _Acall(fn)
+
+
+class _NullWriter(_Counted):
+    def write(self, chunk: Chunk) -> None:
+        self.n += len(chunk.items)
+
+
+@dataclass(frozen=True)
+class _Null(Sink[object, int]):
+    label = "null"
+
+    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+        return _NullWriter()
+
+
+def null() -> Sink[object, int]:
+    """Count the items and forget them; `result[sink]` is the count.
+
+    Example:
+        >>> counted = rxdag.from_source(sources.range(3)).to(sinks.null())
+        >>> rxdag.run(counted)[counted]
+        3
+    """
+    return _Null()

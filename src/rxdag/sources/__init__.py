@@ -1,0 +1,24 @@
+"""Where items come from."""
+
+from rxdag.contract import END, Chunk, Reader, Source
+from rxdag.sources._csv import csv
+from rxdag.sources._ingress import Ingress, ingress
+from rxdag.sources._iterable import async_iterable, iterable, range
+from rxdag.sources._jsonl import jsonl
+from rxdag.sources._simulated import Trade, simulated_trades
+
+__all__ = [
+    "END",
+    "Chunk",
+    "Ingress",
+    "Reader",
+    "Source",
+    "Trade",
+    "async_iterable",
+    "csv",
+    "ingress",
+    "iterable",
+    "jsonl",
+    "range",
+    "simulated_trades",
+]

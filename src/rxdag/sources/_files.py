@@ -1,0 +1,96 @@
+"""Files of lines, plain or gzipped, and stdin."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from rxdag.errors import SourceError
+
+
+class LineFile:
+    """An open file of lines, with its name and the number of the line at hand for messages.
+
+    Args:
+        path: Of the file; "-" for stdin. ".gz" is unpacked.
+        where: Name of the source, for messages.
+    """
+
+    def __init__(self, path: str, where: str) -> None:
+        self.path = path
+        self.where = where
+        self.line = 0
+        self._raw = self._open()
+
+    def _open(self) -> IO[bytes]:
+        if self.path == "-":
+            return sys.stdin.buffer
+        path = Path(self.path)
+        try:
+            if path.is_dir():
+                names = sorted(p.name for p in path.iterdir())[:5]
+                inside = f" (it holds {', '.join(names)})" if names else ""
+                raise SourceError(f'{self.where}: path must be a file, got the directory "{self.path}"{inside}')
+            raw = path.open("rb")
+        except FileNotFoundError:
+            raise SourceError(f'{self.where}: file must exist, got "{self.path}"{_nearby(path)}') from None
+        except PermissionError:
+            raise SourceError(
+                f'{self.where}: file must be readable, got "{self.path}"; change its permissions or run as another user'
+            ) from None
+        except OSError as error:
+            raise SourceError(f'{self.where}: cannot open "{self.path}": {os.strerror(error.errno or 0)}') from error
+        return gzip.open(raw, "rb") if path.suffix == ".gz" else raw  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # reads bytes too
+
+    def lines(self) -> Iterator[str]:
+        """The lines, without their ends, as text.
+
+        Raises:
+            SourceError: If the file is truncated, not gzip though called so, or not UTF-8.
+        """
+        raw = iter(self._raw)
+        while True:
+            try:
+                line = next(raw)
+            except StopIteration:
+                return
+            except EOFError:
+                raise self.problem("the .gz file is truncated; fetch it again, or gunzip what is there") from None
+            except (gzip.BadGzipFile, zlib.error) as error:
+                raise self.problem(f"the .gz file is damaged or no gzip ({error})") from None
+            self.line += 1
+            try:
+                yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                shown = line[max(0, error.start - 10) : error.start + 10]
+                raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {shown!r}") from None
+
+    def problem(self, what: str) -> SourceError:
+        """An error that names file and line."""
+        name = "stdin" if self.path == "-" else self.path
+        return SourceError(f"{name}: line {max(self.line, 1)}: {what}")
+
+    def close(self) -> None:
+        if self.path != "-":
+            self._raw.close()
+
+
+def _nearby(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f'; its directory "{parent}" does not exist either'
+    same = sorted(p.name for p in parent.iterdir() if p.name.split(".")[0] == path.name.split(".")[0])
+    return f"; did you mean {same[0]}?" if same else ""
+
+
+def text_of(value: Any) -> str:
+    """What came in, short enough for a message."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+

@@ -1,0 +1,170 @@
+"""Sources of what is there already, or is made on the way: iterables and ranges."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
+from rxdag.errors import GraphError
+
+T = TypeVar("T")
+
+
+class _IteratorReader(Reader):
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    def read(self, max_items: int) -> Read:
+        items = list(islice(self._items, max_items))
+        return Chunk(items) if items else END
+
+    def close(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+
+@dataclass(frozen=True)
+class _Iterable(Source[T]):
+    items: Iterable[T] = field(repr=False)
+    shape: Shape = field(default=Shape(), repr=False)
+    where: Where = field(default="inline", repr=False)
+    label = "iterable"
+
+    def open(self, context: SourceContext) -> Reader:  # noqa: ARG002, RUF100
+        return _IteratorReader(iter(self.items))
+
+
+def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False) -> Source[T]:
+    """Read an iterable.
+
+    A generator can be read by one run only; a list by any number. A generator is closed at the end of the run.
+
+    Args:
+        items: What to read.
+        of: Type of the items, so that fields can be checked by name.
+        blocking: True if `next` may wait for the world: it then has a thread of its own.
+
+    Raises:
+        GraphError: If `items` cannot be iterated.
+
+    Example:
+        >>> rxdag.from_source(sources.iterable("abc")).collect()
+        ['a', 'b', 'c']
+    """
+    if not isinstance(items, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        hint = "; an async iterable goes into sources.async_iterable" if hasattr(items, "__aiter__") else ""
+        raise GraphError(f"iterable: items must be iterable, got {items!r}{hint}")
+    return _Iterable(items, Shape(of), "blocking" if blocking else "inline")
+
+
+def range(*bounds: int) -> Source[int]:
+    """Count, as the builtin `range` does: `range(stop)`, `range(start, stop)`, `range(start, stop, step)`.
+
+    Raises:
+        GraphError: If the bounds are none of these.
+
+    Example:
+        >>> rxdag.from_source(sources.range(2, 5)).collect()
+        [2, 3, 4]
+    """
+    try:
+        return _Iterable(builtins.range(*bounds), Shape(int))
+    except (TypeError, ValueError) as error:
+        raise GraphError(f"range: takes (stop), (start, stop) or (start, stop, step), got {bounds!r}") from error
+
+
+class _AsyncReader(Reader):
+    """Pulls an async iterator with credit: never more than was asked for."""
+
+    def __init__(self, items: AsyncIterator[Any], context: SourceContext) -> None:
+        self._items = items
+        self._context = context
+        self._buffer: list[Any] = []
+        self._credit = 0
+        self._more = asyncio.Event()
+        self._error: BaseException | None = None
+        self._is_done = False
+        self._task = asyncio.ensure_future(self._pull())
+
+    async def _pull(self) -> None:
+        try:
+            while True:
+                while len(self._buffer) >= self._credit:
+                    self._more.clear()
+                    await self._more.wait()
+                self._buffer.append(await anext(self._items))
+                self._context.wake()
+        except StopAsyncIteration:
+            pass
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001, RUF100  # read gives it to the run
+            self._error = error
+        self._is_done = True
+        self._context.wake()
+
+    def read(self, max_items: int) -> Read:
+        if self._buffer:
+            items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+            self._credit = 0
+            return Chunk(items)
+        if self._is_done:
+            if self._error is not None:
+                raise self._error
+            return END
+        self._credit = max_items
+        self._more.set()
+        return None
+
+    async def aclose(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        aclose = getattr(self._items, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+@dataclass(frozen=True)
+class _AsyncIterable(Source[T]):
+    factory: Callable[[], AsyncIterable[T]]
+    shape: Shape = field(default=Shape(), repr=False)
+    label = "async_iterable"
+    where = "async"
+
+    def open(self, context: SourceContext) -> Reader:
+        return _AsyncReader(aiter(self.factory()), context)
+
+
+def async_iterable(factory: Callable[[], AsyncIterable[T]] | AsyncIterable[T], /, *, of: type[T] | None = None) -> Source[T]:
+    """Read an async iterable, with no more asked of it than there is room for.
+
+    Its generator is closed (`aclose`) at any end of the run.
+
+    Args:
+        factory: A function that makes one for each run; an async iterable itself can be read by one run only.
+        of: Type of the items, so that fields can be checked by name.
+
+    Raises:
+        GraphError: If it is neither.
+
+    Example:
+        >>> async def letters():
+        ...     for letter in "ab":
+        ...         yield letter
+        >>> rxdag.from_source(sources.async_iterable(letters)).collect()
+        ['a', 'b']
+    """
+    if isinstance(factory, AsyncIterable):
+        given = factory
+        return _AsyncIterable(lambda: given, Shape(of))
+    if not callable(factory):  # pyright: ignore[reportUnnecessaryComparison]
+        raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {factory!r}")
+    return _AsyncIterable(factory, Shape(of))

@@ -1,0 +1,105 @@
+"""Records: rows of text become typed items."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from rxdag.errors import GraphError, SourceError
+from rxdag.expressions import field_names
+
+
+def record_fields(of: Any, where: str) -> dict[str, Any]:
+    """Type of each field of a record type.
+
+    Raises:
+        GraphError: If it is no msgspec.Struct, dataclass, NamedTuple or TypedDict.
+    """
+    names = field_names(of)
+    if names is None:
+        raise GraphError(f"{where}: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {of!r}")
+    hints = typing.get_type_hints(of)
+    return {name: hints.get(name, Any) for name in names}
+
+
+def required_fields(of: Any) -> set[str]:
+    """Fields without a default."""
+    if dataclasses.is_dataclass(of):
+        return {
+            f.name
+            for f in dataclasses.fields(of)
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        }
+    if typing.is_typeddict(of):
+        return set(of.__required_keys__)
+    if hasattr(of, "_field_defaults"):
+        return set(of._fields) - set(of._field_defaults)
+    return {f.name for f in msgspec.structs.fields(of) if f.required}
+
+
+_TRUE = frozenset(("true", "t", "1", "yes"))
+_FALSE = frozenset(("false", "f", "0", "no"))
+
+
+def _to_bool(text: str) -> bool:
+    low = text.lower()
+    if low in _TRUE:
+        return True
+    if low in _FALSE:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _to_int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("must be a whole number") from None
+
+
+def _to_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+
+
+def converter(kind: Any) -> Callable[[str], Any]:
+    """The function that reads a column of text as a type; it raises ValueError with what must hold."""
+    plain: dict[Any, Callable[[str], Any]] = {str: str, int: _to_int, float: _to_float, bool: _to_bool, Any: str}
+    if kind in plain:
+        return plain[kind]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(kind) if part is not type(None)]
+        if len(parts) == 1:
+            inner = converter(parts[0])
+            return lambda text: None if text == "" else inner(text)
+
+    def convert(text: str) -> Any:
+        try:
+            return msgspec.convert(text, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"must be {getattr(kind, '__name__', kind)} ({error})") from None
+
+    return convert
+
+
+def build(of: Any) -> Callable[[dict[str, Any]], Any]:
+    """The function that makes an item of its fields."""
+    if typing.is_typeddict(of):
+        return dict
+    return lambda fields: of(**fields)
+
+
+def check_columns(of: Any, columns: Mapping[str, Any], problem: Callable[[str], SourceError]) -> None:
+    """Raise if a file lacks a column that the items need."""
+    missing = [name for name in field_names(of) or () if name in required_fields(of) and name not in columns]
+    if missing:
+        raise problem(
+            f"header must have the columns of {of.__name__}, lacks {', '.join(missing)}; it has {', '.join(columns)}"
+        )
