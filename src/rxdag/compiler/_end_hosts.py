@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Literal
 
 from rxdag.compiler._host import Host, RunContext, node_error
@@ -192,7 +193,7 @@ class SinkHost(Host):
         self.sink = sink
         self.shape = shape
         self.clock: Clock = context.clock
-        self.pump: Pump | None = None
+        self.has_want = sink.where == "async"
         self._writer: Writer | None = None
         self._in_flight = 0
         self._ending: tuple[Exception | None] | None = None
@@ -244,7 +245,7 @@ class SinkHost(Host):
                 self.ledger.passed += len(chunk)
             else:
                 self._in_flight = len(chunk)
-                self.context.spawn(self.name, self._await(pending, chunk))
+                self.context.spawn(self.name, pending, partial(self._written, chunk))
             break
         else:
             self.ledger.discarded += len(chunk)
@@ -270,25 +271,20 @@ class SinkHost(Host):
         self.ledger.out["delivered"] = self.ledger.passed
         return books
 
-    async def _await(self, pending: Awaitable[None], chunk: Chunk) -> None:
-        try:
-            await pending
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            if self._in_flight:
-                self._in_flight = 0
-                rest = self._fault(chunk, error)
-                self._write(rest)
-        else:
-            if self._in_flight:
-                self.ledger.passed += self._in_flight
-                self._in_flight = 0
+    def _written(self, chunk: Chunk, task: asyncio.Future[Any]) -> None:
+        """A write has ended."""
+        if task.cancelled() or not self._in_flight:
+            return
+        self._in_flight = 0
+        error = task.exception()
+        if error is None:
+            self.ledger.passed += len(chunk)
+        elif isinstance(error, Exception):
+            self._write(self._fault(chunk, error))
         self.outlets["dead"].flush()
-        self.segment.run()
-        if self._in_flight == 0 and self._ending is not None and not self.is_ended:
+        if not self._in_flight and self._ending is not None and not self.is_ended:
             self.inputs_ended(*self._ending)
-            self.segment.run()
+        self.segment.run()
         for pump in self.segment.pumps:
             pump.wake()
 
@@ -331,18 +327,15 @@ class SinkHost(Host):
                 made.__cause__ = error
                 self.context.fail(made)
         if inspect.isawaitable(result):
-            self.context.spawn(self.name, self._await_close(result))
+            self.context.spawn(self.name, result, self._closed)
         else:
             self.context.sink_ended(self.name, result)
 
-    async def _await_close(self, closing: Awaitable[Any]) -> None:
-        result: Any = None
-        try:
-            result = await closing
-        except Exception as error:
+    def _closed(self, task: asyncio.Future[Any]) -> None:
+        """An async close has ended."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
             made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
             made.__cause__ = error
             self.context.fail(made)
-        finally:
-            self.context.sink_ended(self.name, result)
-
+        self.context.sink_ended(self.name, None if task.cancelled() or error else task.result())

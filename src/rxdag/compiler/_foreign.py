@@ -112,14 +112,15 @@ class ForeignHost(Host):
     def _here(self, fn: Callable[[], None]) -> None:
         """Do it on the segment's thread: now, if we are there, else soon."""
         scheduler = self.segment.scheduler
-        if scheduler.thread == threading.get_ident():
+        if scheduler.thread != threading.get_ident():
+            scheduler.call(lambda: self._here(fn))
+        elif self._feeding:
             fn()
-            if not self._feeding:
-                self._move()
         else:
-            scheduler.call(lambda: (fn(), self._move())[0])
+            self.segment.when_clear(lambda: self._move(fn), self.reaches)
 
-    def _move(self) -> None:
+    def _move(self, fn: Callable[[], None]) -> None:
+        fn()
         if not self.is_ended:
             self.flush()
         self.segment.run()

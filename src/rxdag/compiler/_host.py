@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Coroutine
+from asyncio import Future
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from rxdag.compiler._ledger import Ledger
@@ -22,8 +23,8 @@ class RunContext(Protocol):
         """False once a node has failed or the run was cancelled: no sink may look complete then."""
         ...
 
-    def spawn(self, node: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run it as a task of the run's loop."""
+    def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
+        """Run it as a task of the run's loop; `then` is called at its end, or its failure is the run's."""
         ...
 
     def fail(self, error: Exception) -> None:
@@ -110,6 +111,8 @@ class Host:
         self.outlets: dict[str, Outlet] = {}
         self.wires: list[Wire] = []
         self.is_ended = False
+        self.reaches: frozenset[object] = frozenset()
+        """Hosts and edges that its outputs pass in the segment."""
         self._open_inputs = 0
 
     def add_wire(self, wire: Wire) -> None:

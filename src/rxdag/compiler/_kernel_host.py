@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import islice, repeat
@@ -136,15 +137,22 @@ class KernelHost(Host):
         segment: Where it runs.
         context: Of the run.
         policy: What becomes of an item on which user code fails.
-        kernel: The state machine.
+        make: Makes the state machine.
         clock: "processing" to stamp items with the time of the scheduler.
     """
 
     def __init__(
-        self, name: str, segment: Segment, context: RunContext, policy: OnError, kernel: Kernel, clock: str
+        self,
+        name: str,
+        segment: Segment,
+        context: RunContext,
+        policy: OnError,
+        make: Callable[[], Kernel],
+        clock: str,
     ) -> None:
         super().__init__(name, segment, context, policy)
-        self.kernel = kernel
+        self._make = make
+        self.kernel = kernel = make()
         self.passes = kernel.passes
         self.expands = type(kernel).expand is not Kernel.expand
         self.has_want = type(kernel).want is not Kernel.want
@@ -172,6 +180,15 @@ class KernelHost(Host):
     def watermark(self) -> int:
         """The watermark at the output."""
         return self._watermark
+
+    def restart(self) -> None:
+        """Go on with a new kernel that has taken up a deep copy of the state of this one."""
+        saved = copy.deepcopy(self.kernel.snapshot())
+        self.kernel = self._make()
+        self.kernel.restore(saved)
+        if not self.expands:
+            self._call = _caller(self.kernel, self._emit)
+        self._arm()
 
     def want(self) -> int | None:
         """Most items that the kernel takes now."""
@@ -265,7 +282,7 @@ class KernelHost(Host):
             return
         room = self._room()
         if room == 0:
-            self.segment.handover.suspend(self._resume, None)
+            self.segment.handover.suspend(self, self._resume)
             return
         expansion = self._expansions[0]
         is_done = self._expand(expansion, room)
@@ -277,6 +294,10 @@ class KernelHost(Host):
         if self._expansions:
             self.segment.handover.fresh.append((self._resume, None))
 
+    def wake(self) -> None:
+        """There is room in the gate that it waits for; from any thread."""
+        self.segment.scheduler.call(lambda: self.segment.resume(self))
+
     def _room(self) -> int:
         room = self.segment.scheduler.quantum
         for limiter in self.limiters:
@@ -286,7 +307,7 @@ class KernelHost(Host):
         for gate in self.gates:
             free = gate.room()
             if free is not None and free < room:
-                if free == 0 and gate.park(self.segment):
+                if free == 0 and gate.park(self):
                     return 0
                 room = max(free, 1)
         return room
@@ -362,6 +383,9 @@ class KernelHost(Host):
             self.fail(node_error(self.name, error, None))
 
     def _on_timer(self) -> None:
+        self.segment.when_clear(self._fire, self.reaches)
+
+    def _fire(self) -> None:
         self._timer = None
         if self.is_ended:
             return

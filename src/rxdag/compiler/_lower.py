@@ -13,7 +13,7 @@ from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._plan import Plan
 from rxdag.compiler._topology import make_kernel
-from rxdag.contract import AnyOperator, Foreign, Sink, Source
+from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source
 from rxdag.errors import CompileError
 from rxdag.graph import Edge, Node
 from rxdag.schedulers import FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
@@ -96,14 +96,13 @@ class Program:
     def discard_waiting(self) -> None:
         """Count what waits inside segments and rests in gates as discarded: nobody will take it."""
         for segment in self.segments.values():
-            for fn, arg in (*segment.handover.stack, *segment.handover.fresh):
+            for fn, arg in segment.waiting():
                 owner: Any = getattr(fn, "__self__", None)
                 if isinstance(owner, Wire) and hasattr(arg, "items"):
                     owner.discarded += len(arg.items)
                 elif isinstance(owner, Gate) and hasattr(arg, "items"):
                     owner.discarded += len(arg.items)
-            segment.handover.stack.clear()
-            segment.handover.fresh.clear()
+            segment.clear()
         for gate in self.gates.values():
             gate.abandon()
 
@@ -157,11 +156,15 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
         return SinkHost(name, segment, context, node.on_error, thing, node.in_shape)
     if isinstance(thing, Foreign):
         return ForeignHost(name, segment, context, thing.build)
-    kernel = make_kernel(name, node)
-    if name in plan.grids:
-        kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
+
+    def make() -> Kernel:
+        kernel = make_kernel(name, node)
+        if name in plan.grids:
+            kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
+        return kernel
+
     clock = thing.clock_for(node.in_shape) if isinstance(thing, AnyOperator) else "event"
-    return KernelHost(name, segment, context, node.on_error, kernel, clock)
+    return KernelHost(name, segment, context, node.on_error, make, clock)
 
 
 def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:
@@ -192,7 +195,8 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
     gate = Gate(str(edge), gate_plan.max_items)
     outlet.port.attach(gate)
     handover = consumer.segment.handover
-    by_item = not plan.is_fused
+    # An async sink takes a chunk as one write.
+    by_item = not plan.is_fused and not isinstance(consumer, SinkHost)
 
     def push(chunk: Any) -> None:
         for each in chunk.singles() if by_item else (chunk,):
@@ -219,49 +223,58 @@ def _detach(producer: Host, outlet: Outlet, gate: Gate, wire: Wire) -> None:
     producer.segment.run()
 
 
+@dataclass
+class _Behind:
+    """What a node's outputs reach without passing a gate."""
+
+    gates: dict[Gate, None] = field(default_factory=lambda: dict[Gate, None]())
+    limiters: dict[Limiter, bool] = field(default_factory=lambda: dict[Limiter, bool]())
+    """Nodes that say how many items they take; True if items become many on the way."""
+    reaches: set[object] = field(default_factory=lambda: set[object]())
+
+    def add(self, host: Host, wire: Wire | None, behind: _Behind) -> None:
+        """Add a consumer, and what is behind it."""
+        expands = isinstance(host, KernelHost) and host.expands
+        for limiter, is_many in behind.limiters.items():
+            self.limiters[limiter] = self.limiters.get(limiter, False) or is_many or expands
+        if isinstance(host, SinkHost | KernelHost) and host.has_want:
+            self.limiters.setdefault(host, False)
+        self.gates |= behind.gates
+        self.reaches |= behind.reaches
+        self.reaches.add(host)
+        if wire is not None:
+            self.reaches.add(wire)
+
+
 def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
-    """Tell each pump, and each node that makes many of one, which gates and limiting nodes are behind it."""
+    """Tell each pump, and each node that makes many of one, what is behind it."""
     topology = plan.topology
-    behind: dict[str, tuple[dict[Gate, None], dict[Limiter, bool]]] = {}
+    behind: dict[str, _Behind] = {}
     for name in reversed(topology.nodes):
-        gates: dict[Gate, None] = {}
-        limiters: dict[Limiter, bool] = {}
+        own = behind[name] = _Behind()
         for edge in topology.out_of[name]:
             gate = program.gates.get(edge)
             if gate is not None:
-                gates[gate] = None
-                continue
-            consumer = host_of[edge.consumer]
-            expands = isinstance(consumer, KernelHost) and consumer.expands
-            for limiter, is_behind in behind[edge.consumer][1].items():
-                limiters[limiter] = limiters.get(limiter, False) or is_behind or expands
-            if _limits(consumer):
-                limiters.setdefault(consumer, False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # _limits has looked
-            gates |= behind[edge.consumer][0]
-        behind[name] = (gates, limiters)
+                own.gates[gate] = None
+                own.reaches.add(gate)
+            else:
+                wire = program.ends[edge][1] if edge in program.ends else None
+                own.add(host_of[edge.consumer], wire, behind[edge.consumer])
         host = host_of[name]
+        host.reaches = frozenset(own.reaches | {host})
         if isinstance(host, KernelHost) and host.expands:
-            host.gates, host.limiters = tuple(gates), tuple(limiters)
+            host.gates, host.limiters = tuple(own.gates), tuple(own.limiters)
         if isinstance(host, SourceHost):
-            _tell(host.pump, gates, limiters)
+            _tell(host.pump, own)
     for edge, gate in program.gates.items():
         if gate.reader is not None:
-            consumer = host_of[edge.consumer]
-            gates, limiters = behind[edge.consumer]
-            if isinstance(consumer, KernelHost) and consumer.expands:
-                limiters = dict.fromkeys(limiters, True)
-            if _limits(consumer):
-                limiters = {**limiters, consumer: False}  # type: ignore[dict-item]  # pyright: ignore[reportAssignmentType]  # _limits has looked
-            _tell(gate.reader, gates, limiters)
+            entry = _Behind()
+            entry.add(host_of[edge.consumer], program.ends[edge][1], behind[edge.consumer])
+            _tell(gate.reader, entry)
 
 
-def _tell(pump: Pump, gates: dict[Gate, None], limiters: dict[Limiter, bool]) -> None:
-    pump.gates = tuple(gates)
-    pump.limiters = tuple(limiters)
-    pump.expands = any(limiters.values())
-
-
-def _limits(host: Host) -> bool:
-    if isinstance(host, SinkHost):
-        return host.sink.where == "async"
-    return isinstance(host, KernelHost) and host.has_want
+def _tell(pump: Pump, behind: _Behind) -> None:
+    pump.gates = tuple(behind.gates)
+    pump.limiters = tuple(behind.limiters)
+    pump.expands = any(behind.limiters.values())
+    pump.reaches = frozenset(behind.reaches)

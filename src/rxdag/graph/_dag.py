@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -81,7 +82,7 @@ class Dag:
                     warnings.warn(
                         f'dag "{self.name}": {sink.where} hangs on "{node.where}" but was not passed; it will not run',
                         GraphWarning,
-                        stacklevel=4,
+                        stacklevel=_users_level(),
                     )
 
     def __repr__(self) -> str:
@@ -134,6 +135,14 @@ class Dag:
     def mermaid(self) -> str:
         """Return the dag as a Mermaid flowchart."""
         return mermaid(self.nodes, self.edges)
+
+
+def _users_level() -> int:
+    """How far up the stack the user's own line is, for `warnings.warn` in its caller."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "rxdag":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _kind(node: Node) -> str:

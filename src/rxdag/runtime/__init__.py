@@ -2,7 +2,7 @@
 
 from rxdag.compiler import use_observable
 from rxdag.runtime._execution import Execution
-from rxdag.runtime._front import planned, run, run_async, start, start_async
+from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop
 from rxdag.runtime._iterate import StreamRunner, observable_of, to_observable
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State
@@ -28,5 +28,6 @@ __all__ = [
     "run_on_loop",
     "start",
     "start_async",
+    "stop_after",
     "to_observable",
 ]

@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from rxdag.compiler import MAIN, QUANTUM, EdgeBook, KernelHost, Plan, lower
@@ -48,22 +48,22 @@ class Execution:
         self._values: dict[str, Any] = {}
         self._open_sources: set[str] = set(plan.dag.sources)
         self._open_sinks: set[str] = set(plan.dag.sinks)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._is_cancelled = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
-        is_virtual = isinstance(self.clock, VirtualClock)
+        self.is_virtual = isinstance(self.clock, VirtualClock)
         many = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
         # In virtual time several inputs give one item a turn each, so that their order is defined.
-        self.quantum = 1 if is_virtual and many else QUANTUM
-        self.schedulers = self._make_schedulers(is_virtual)
+        self.quantum = 1 if self.is_virtual and many else QUANTUM
+        self.schedulers = self._make_schedulers()
         self.program = lower(plan, self, self.schedulers)
         self.threads: list[ThreadDriver] = []
 
-    def _make_schedulers(self, is_virtual: bool) -> dict[str, FlowScheduler]:
+    def _make_schedulers(self) -> dict[str, FlowScheduler]:
         names = dict.fromkeys([MAIN, *self.plan.domains.values()])
-        if is_virtual:
-            one = FlowScheduler(MAIN, self.clock, self.quantum)
+        if self.is_virtual:
+            one = FlowScheduler(MAIN, self.clock, self.quantum, in_rounds=True)
             one.on_failure = self.fail
             return dict.fromkeys(names, one)
         made = {name: FlowScheduler(name, self.clock, self.quantum) for name in names}
@@ -81,19 +81,21 @@ class Execution:
     def may_succeed(self) -> bool:
         return self.error is None and not self._is_cancelled
 
-    def spawn(self, node: str, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, node: str, work: Awaitable[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
         if self.loop is None:
-            work.close()
             raise RxDagError(f'node "{node}" needs an event loop, and this run has none')
-        task = self.loop.create_task(work, name=f"rxdag {node}")
+        task = asyncio.ensure_future(work, loop=self.loop)
         self._tasks.add(task)
-        task.add_done_callback(self._task_done)
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(task.exception(), Exception):
-            self.fail(task.exception())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # just looked
-        self._kick()
+        def done(task: asyncio.Future[Any]) -> None:
+            self._tasks.discard(task)
+            if then is not None:
+                then(task)
+            elif not task.cancelled() and isinstance(task.exception(), Exception):
+                self.fail(task.exception())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # just looked
+            self._kick()
+
+        task.add_done_callback(done)
 
     def fail(self, error: Exception) -> None:
         with self._lock:
@@ -143,7 +145,7 @@ class Execution:
         self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True)
         for source in program.sources:
             source.start()
-        if not isinstance(self.clock, VirtualClock):
+        if not self.is_virtual:
             for name, scheduler in self.schedulers.items():
                 if name != MAIN:
                     scheduler.thread = None

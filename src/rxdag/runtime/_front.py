@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rxdag.compiler import Plan, compile
@@ -10,7 +11,7 @@ from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import AsyncRun, Run, execute, run_on_loop
-from rxdag.runtime._result import RunResult
+from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._signals import draining_on_signals
 
 
@@ -29,13 +30,29 @@ def planned(what: tuple[Any, ...], where: str) -> Plan:
     return compile(Dag(*what))
 
 
-def _stop_after(execution: Execution, until: Duration | None) -> None:
+def stop_after(execution: Execution, until: Duration | None, *, is_background: bool = True) -> None:
+    """Have the run drain after that long."""
     if until is not None:
         when = execution.clock.now() + positive_ns(until, "run: until")
-        execution.main.at(when, execution.drain, is_background=True)
+        execution.main.at(when, execution.drain, is_background=is_background)
 
 
-def run(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -> RunResult:
+def report_progress(execution: Execution, tell: Callable[[RunStats], object], every_ns: int) -> None:
+    """Call `tell` with the books every so often, between two chunks."""
+
+    def tick() -> None:
+        tell(execution.stats())
+        report_progress(execution, tell, every_ns)
+
+    execution.main.at(execution.clock.now() + every_ns, tick, is_background=True)
+
+
+def run(
+    *what: Dag | Plan | SinkNode[Any, Any],
+    until: Duration | None = None,
+    on_progress: Callable[[RunStats], object] | None = None,
+    progress_every: Duration = "1s",
+) -> RunResult:
     """Run to the end, on this thread.
 
     In the main thread Ctrl-C and SIGTERM drain the run, at most 10 s; a second Ctrl-C cancels it. Inside a running
@@ -44,6 +61,8 @@ def run(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -
     Args:
         what: Sinks, or one Dag, or one Plan.
         until: Drain after that long.
+        on_progress: Called with the books as they stand, on the thread of the graph.
+        progress_every: How often.
 
     Raises:
         GraphError: If there is nothing to run.
@@ -54,7 +73,9 @@ def run(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -
 
     def on_start(execution: Execution) -> None:
         executions.append(execution)
-        _stop_after(execution, until)
+        stop_after(execution, until)
+        if on_progress is not None:
+            report_progress(execution, on_progress, positive_ns(progress_every, "run: progress_every"))
 
     with draining_on_signals(executions):
         return execute(plan, on_start)
@@ -72,7 +93,7 @@ async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | No
         NodeError: If a node failed.
     """
     execution = Execution(planned(what, "run_async"))
-    _stop_after(execution, until)
+    stop_after(execution, until)
     result = await run_on_loop(execution)
     if result.error is not None:
         raise result.error

@@ -7,6 +7,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 from rxdag.compiler import Plan
@@ -37,7 +38,8 @@ def run_here(execution: Execution) -> RunResult:
 async def run_on_loop(execution: Execution) -> RunResult:
     """Run on this loop to the end; cancelling the task cancels the run."""
     execution.loop = asyncio.get_running_loop()
-    driver = LoopDriver(execution.main, execution.loop, execution.is_done, execution.check_stall)
+    slice_s = {"slice_s": inf} if execution.is_virtual else {}
+    driver = LoopDriver(execution.main, execution.loop, execution.is_done, execution.check_stall, **slice_s)
     try:
         execution.open()
         driver.start()

@@ -80,6 +80,7 @@ class LoopDriver:
         loop: Where; the driver is made on its thread.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
+        slice_s: Longest slice, s; without end in virtual time, where the world's clock must not matter.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class LoopDriver:
         loop: asyncio.AbstractEventLoop,
         is_done: Callable[[], bool],
         on_idle: Callable[[], None],
+        slice_s: float = _SLICE_S,
     ) -> None:
+        self._slice_s = slice_s
         self._scheduler = scheduler
         self._loop = loop
         self._is_done = is_done
@@ -118,7 +121,7 @@ class LoopDriver:
 
     def _slice(self) -> None:
         scheduler = self._scheduler
-        end = time.monotonic() + _SLICE_S
+        end = time.monotonic() + self._slice_s
         wait: int | None = 0
         while not scheduler.is_stopped and not self._is_done():
             wait = scheduler.step()

@@ -48,9 +48,11 @@ class FlowScheduler(PeriodicScheduler):
         name: Name of the domain.
         clock: What time it is.
         quantum: Most items that a pump moves in one turn.
+        in_rounds: True to give the pumps their turns in rounds, in their own order, however they were woken: then
+            the order does not depend on how the graph was lowered.
     """
 
-    def __init__(self, name: str, clock: Clock, quantum: int = 1024) -> None:
+    def __init__(self, name: str, clock: Clock, quantum: int = 1024, *, in_rounds: bool = False) -> None:
         super().__init__()
         self.name = name
         self.clock = clock
@@ -63,7 +65,10 @@ class FlowScheduler(PeriodicScheduler):
         self.thread: int | None = None
         self.on_kick: Callable[[], None] | None = None
         self.on_failure: Callable[[Exception], None] | None = None
-        self._ready: deque[Pump | Callable[[], None]] = deque()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._ready: deque[Pump] = deque()
+        self._rounds: list[tuple[int, int, Pump]] | None = [] if in_rounds else None
+        self._turn = (0, -1)
         self._timers: list[tuple[int, int, Timer]] = []
         self._order = itertools.count()
         self._foreground = 0
@@ -110,14 +115,22 @@ class FlowScheduler(PeriodicScheduler):
             if not pump.queued and not pump.is_finished:
                 pump.queued = True
                 self.epoch += 1
-                self._ready.append(pump)
+                self._enqueue(pump)
                 self._kick()
+
+    def _enqueue(self, pump: Pump) -> None:
+        if self._rounds is None:
+            self._ready.append(pump)
+            return
+        number, last = self._turn
+        index = pump.index
+        heapq.heappush(self._rounds, (number if index > last else number + 1, index, pump))
 
     def call(self, fn: Callable[[], None]) -> None:
         """Call `fn` in this domain, soon; from any thread."""
         with self.changed:
             self.epoch += 1
-            self._ready.append(fn)
+            self._calls.append(fn)
             self._kick()
 
     def kick(self) -> None:
@@ -158,13 +171,17 @@ class FlowScheduler(PeriodicScheduler):
             if wait <= 0:
                 fn = heapq.heappop(timers)[2].fn
                 return fn, 0
-        if not self._ready:
+        if self._calls:
+            return self._calls.popleft(), 0
+        if self._rounds:
+            number, index, pump = heapq.heappop(self._rounds)
+            self._turn = (number, index)
+        elif self._ready:
+            pump = self._ready.popleft()
+        else:
             return None, wait
-        work = self._ready.popleft()
-        if callable(work):
-            return work, 0
-        work.queued = False
-        return work.step, 0
+        pump.queued = False
+        return pump.step, 0
 
     def next_due(self) -> int | None:
         """When the next timer that keeps the run alive is due; background timers before it count too."""
@@ -177,16 +194,16 @@ class FlowScheduler(PeriodicScheduler):
     def wait(self, timeout_s: float | None) -> None:
         """Sleep until something is ready, or the time is over."""
         with self.changed:
-            if not self._ready and not self.is_stopped:
+            if self.is_idle() and not self.is_stopped:
                 self.changed.wait(timeout_s)
 
     def is_idle(self) -> bool:
         """True if nothing is ready."""
-        return not self._ready
+        return not (self._ready or self._calls or self._rounds)
 
     def is_quiet(self) -> bool:
         """True if nothing is ready or running, and no timer that keeps the run alive is set."""
-        if self._ready or self.running:
+        if not self.is_idle() or self.running:
             return False
         return not any(t.fn is not None and not t.is_background for _, _, t in tuple(self._timers))
 

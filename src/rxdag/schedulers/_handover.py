@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, TypeAlias
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -21,6 +21,9 @@ class Inlet(Protocol):
         ...
 
 
+Work: TypeAlias = tuple[Callable[[Any], None], Any]
+
+
 class Handover:
     """The work that waits inside a segment: a stack, so that an item is through before the next one enters.
 
@@ -28,17 +31,16 @@ class Handover:
     and the depth does not grow with the graph.
     """
 
-    __slots__ = ("fresh", "is_suspended", "stack")
+    __slots__ = ("fresh", "stack", "suspended_by")
 
     def __init__(self) -> None:
-        self.stack: list[tuple[Callable[[Any], None], Any]] = []
-        self.fresh: list[tuple[Callable[[Any], None], Any]] = []
-        self.is_suspended = False
+        self.stack: list[Work] = []
+        self.fresh: list[Work] = []
+        self.suspended_by: Hashable | None = None
 
     def run(self) -> None:
         """Work until nothing waits, or a node suspends itself for want of room."""
         stack, fresh = self.stack, self.fresh
-        self.is_suspended = False
         if fresh:
             self._take_fresh()
         while stack:
@@ -46,7 +48,7 @@ class Handover:
             fn(arg)
             if fresh:
                 self._take_fresh()
-            if self.is_suspended:
+            if self.suspended_by is not None:
                 return
 
     def _take_fresh(self) -> None:
@@ -54,10 +56,18 @@ class Handover:
         self.stack += self.fresh
         self.fresh.clear()
 
-    def suspend(self, resume: Callable[[Any], None], arg: Any) -> None:
-        """Leave off here; `resume(arg)` is what goes on when there is room."""
-        self.stack.append((resume, arg))
-        self.is_suspended = True
+    def suspend(self, owner: Hashable, resume: Callable[[Any], None]) -> None:
+        """Leave off here; `resume(None)` is what goes on when the owner has room."""
+        self.stack.append((resume, None))
+        self.suspended_by = owner
+
+    def set_aside(self) -> tuple[Hashable, list[Work]] | None:
+        """Take out the work that was suspended, with its owner; None if none was."""
+        owner, self.suspended_by = self.suspended_by, None
+        if owner is None:
+            return None
+        stack, self.stack = self.stack, []
+        return owner, stack
 
 
 class Port(Subject[Chunk]):

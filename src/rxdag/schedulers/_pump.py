@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from rxdag.contract import END, Chunk, Read
 from rxdag.schedulers._flow import FlowScheduler
 from rxdag.schedulers._gate import Gate
-from rxdag.schedulers._handover import Handover
+from rxdag.schedulers._handover import Handover, Work
 
 
 class Limiter(Protocol):
@@ -18,25 +18,65 @@ class Limiter(Protocol):
 
 
 class Segment:
-    """A part of the graph that runs synchronously: its waiting work, the gates behind it, the nodes that limit it."""
+    """A part of the graph that runs synchronously: its waiting work, the gates behind it, the nodes that limit it.
+
+    A node that finds no room for all it makes of one item suspends the work at hand. Until that is resumed only pumps
+    that cannot overtake it may go on: those that reach none of the edges on which it waits.
+    """
 
     def __init__(self, name: str, scheduler: FlowScheduler) -> None:
         self.name = name
         self.scheduler = scheduler
         self.handover = Handover()
         self.pumps: list[Pump] = []
-
-    def wake(self) -> None:
-        """Go on with what was suspended for want of room; from any thread."""
-        self.scheduler.call(self.run)
+        self.suspended: dict[Hashable, list[Work]] = {}
+        self._waits_on: dict[Hashable, set[object]] = {}
+        self._deferred: list[tuple[Callable[[], None], frozenset[object]]] = []
 
     def run(self) -> None:
-        """Do what waits; with nothing left, the pumps may go on. Called by the scheduler's thread only."""
-        was_suspended = self.handover.is_suspended
+        """Do what waits, as far as there is room. Called by the scheduler's thread only."""
         self.handover.run()
-        if was_suspended and not self.handover.is_suspended:
-            for pump in self.pumps:
-                pump.wake()
+        aside = self.handover.set_aside()
+        if aside is not None:
+            owner, stack = aside
+            self.suspended[owner] = stack
+            self._waits_on[owner] = {getattr(fn, "__self__", None) for fn, _ in stack} | {owner}
+
+    def resume(self, owner: Hashable) -> None:
+        """Go on with the work that the owner suspended."""
+        stack = self.suspended.pop(owner, None)
+        if stack is None:
+            return
+        del self._waits_on[owner]
+        self.handover.stack = stack
+        self.run()
+        deferred, self._deferred = self._deferred, []
+        for fn, reaches in deferred:
+            self.when_clear(fn, reaches)
+        for pump in self.pumps:
+            pump.wake()
+
+    def when_clear(self, fn: Callable[[], None], reaches: frozenset[object]) -> None:
+        """Call `fn` now, or when no work is suspended that what it sends out could overtake."""
+        if self.suspended and self.would_overtake(reaches):
+            self._deferred.append((fn, reaches))
+        else:
+            fn()
+
+    def would_overtake(self, reaches: frozenset[object]) -> bool:
+        """True if what a pump moves could pass work that is suspended."""
+        return any(not reaches.isdisjoint(waits) for waits in self._waits_on.values())
+
+    def waiting(self) -> list[Work]:
+        """All work that waits, suspended or not."""
+        return [*self.handover.stack, *self.handover.fresh, *(w for stack in self.suspended.values() for w in stack)]
+
+    def clear(self) -> None:
+        """Forget the work that waits."""
+        self.handover.stack.clear()
+        self.handover.fresh.clear()
+        self.suspended.clear()
+        self._waits_on.clear()
 
 
 class Pump:
@@ -64,6 +104,8 @@ class Pump:
         self.gates: tuple[Gate, ...] = ()
         self.limiters: tuple[Limiter, ...] = ()
         self.expands = False
+        self.reaches: frozenset[object] = frozenset()
+        """Hosts and edges that its chunks pass in the segment."""
         self.queued = False
         self.is_finished = False
         self.is_starved = False
@@ -71,6 +113,7 @@ class Pump:
         self._supply = supply
         self._push = push
         self._end = end
+        self.index = len(self.scheduler.pumps)
         segment.pumps.append(self)
         self.scheduler.pumps.append(self)
 
@@ -97,9 +140,10 @@ class Pump:
     def step(self) -> None:
         """Move one chunk."""
         segment = self.segment
-        # A wake may have been on its way while the last step ended; a suspended segment wakes its pumps when it is done.
-        if self.is_finished or segment.handover.is_suspended:
+        if self.is_finished:  # a wake may have been on its way while the last step ended
             return
+        if segment.suspended and segment.would_overtake(self.reaches):
+            return  # woken when the work is resumed
         self.is_starved = False
         self.parked_on = None
         room = self.room()

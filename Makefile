@@ -1,0 +1,51 @@
+# Every target sets up what it needs; a python3 of 3.11 or newer, with its venv module, is all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DATA ?=
+OUT ?= out
+SECONDS ?= 60
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check floor stress clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything that is pinned in constraints.txt
+
+$(READY): pyproject.toml constraints.txt README.md
+	@command -v $(PYTHON) >/dev/null || { echo "make: python3 is missing; install Python 3.11 or newer (Debian: apt-get install python3 python3-venv)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: python3 must be 3.11 or newer, got $$($(PYTHON) -V 2>&1); install one and say make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: python3 lacks its venv module; install it (Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## run the main job on simulated trades; DATA=trades.csv.gz OUT=dir for a file
+	@$(BIN)/rxdag demo $(if $(DATA),--data '$(DATA)') --out '$(OUT)'
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## ruff, mypy --strict, pyright strict, lint-imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright --warnings
+	@$(BIN)/lint-imports
+
+floor: $(READY) ## run the tests with the oldest versions of the dependencies that are allowed
+	@test -x .floor/bin/python || $(PYTHON) -m venv .floor
+	@$(BIN)/python tests/floor.py > .floor/constraints.txt
+	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[dev]'
+	@.floor/bin/python -m pytest $(PYTEST_ARGS)
+
+stress: $(READY) ## random graphs over three schedulers for SECONDS=n
+	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) .floor out dist .pytest_cache .mypy_cache .ruff_cache

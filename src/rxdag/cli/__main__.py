@@ -1,0 +1,5 @@
+"""`python -m rxdag.cli`."""
+
+from rxdag.cli import main
+
+main()

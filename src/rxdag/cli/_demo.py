@@ -1,0 +1,117 @@
+"""`rxdag demo`: real or simulated trades to right bars, with progress and a table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import rxdag
+from rxdag import market, on_error, sinks, sources
+from rxdag.market import BAR_COLUMNS, Bar, Trade
+from rxdag.runtime import RunResult, RunStats
+
+_LOOK_AHEAD: Final = 2_000
+"""Trades read to find the venues."""
+_WIDTH: Final = 100
+"""Columns that the whole table takes; on a narrower terminal high and low are left out."""
+
+
+def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: dict[tuple[str, str], Bar]) -> rxdag.Dag:
+    """The main job as a dag.
+
+    Args:
+        trades: In order of receipt.
+        out: Directory of the files.
+        venues: Ports of the route; others go to "other".
+        last: Filled with the last bar of each symbol.
+    """
+    bars = market.trade_bars(trades)
+
+    def keep_last(bar: Bar) -> None:
+        last[bar.venue, bar.symbol] = bar
+
+    merged = rxdag.merge(*market.by_venue(bars, venues).values()).named("merged") if venues else bars
+    return rxdag.Dag(
+        merged.pipe(rxdag.operators.tap(keep_last), name="last").to(
+            sinks.csv(out / "bars.csv", columns=BAR_COLUMNS), name="bars_csv"
+        ),
+        bars.late.to(sinks.jsonl(out / "late.jsonl"), name="late_jsonl"),
+        name="demo",
+    )
+
+
+def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: float | None, skip_bad: bool) -> None:
+    """Run it and print the table; raises what the run fails with."""
+    source: rxdag.Source[Trade]
+    if data is None:
+        source = sources.simulated_trades(seed, trades=trades, speed=speed)
+        ahead: rxdag.Source[Trade] = sources.simulated_trades(seed, trades=min(trades, _LOOK_AHEAD))
+    else:
+        source = ahead = sources.csv(data, Trade)
+    policy = on_error.skip if skip_bad else on_error.raise_
+    venues: list[str] = []
+    if data != "-":
+        seen = rxdag.from_source(ahead, name="trades", on_error=policy).head(_LOOK_AHEAD)
+        venues = sorted({trade.venue for trade in seen})
+    last: dict[tuple[str, str], Bar] = {}
+    stream = rxdag.from_source(source, name="trades", on_error=policy)
+    dag = demo_dag(stream, out, venues, last)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    if console.is_terminal:
+        with console.status("starting") as status:
+            result = rxdag.run(dag, on_progress=lambda stats: status.update(_progress(stats)), progress_every="200ms")
+    else:
+        result = rxdag.run(dag, on_progress=lambda stats: print(_progress(stats), flush=True), progress_every="2s")
+    _report(console, result, last, out)
+
+
+def _progress(stats: RunStats) -> str:
+    came, bars = stats.nodes["trades"].made, stats.nodes["bars_csv"].passed
+    speed = came / stats.elapsed_s if stats.elapsed_s > 0 else 0
+    return f"{came:,} trades, {bars:,} bars, {speed:,.0f} trades/s"
+
+
+def _report(console: Console, result: RunResult, last: dict[tuple[str, str], Bar], out: Path) -> None:
+    nodes = result.stats.nodes
+    came = nodes["trades"].made
+    speed = came / result.stats.elapsed_s if result.stats.elapsed_s > 0 else 0
+    names = ("trades in", "malformed", "invalid", "duplicates", "late", "bars out", "trades/s")
+    counts = _table(*names, title="demo")
+    values = [
+        came,
+        sum(nodes["trades"].dropped.values()),
+        nodes["valid"].filtered,
+        nodes["dedupe"].dropped.get("repeated", 0),
+        nodes["bars"].late,
+        nodes["bars_csv"].passed,
+        round(speed),
+    ]
+    counts.add_row(*(f"{value:,}" for value in values))
+    console.print(counts)
+    wide = console.width >= _WIDTH
+    prices = ("open", "high", "low", "close") if wide else ("open", "close")
+    bars = _table("venue", "symbol", "last bar", *prices, "volume", "count", title="last bar per symbol")
+    for _, bar in sorted(last.items()):
+        shown = [f"{getattr(bar, name):.10g}" for name in prices]
+        bars.add_row(bar.venue, bar.symbol, bar.start[11:], *shown, f"{bar.volume:.6g}", f"{bar.count:,}")
+    if last:
+        console.print(bars)
+    if result.was_drained:
+        held = nodes["bars"].held
+        console.print(f"drained: {held:,} trades of open bars are not written, so that no bar is half a bar")
+    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}", file=sys.stdout, flush=True)
+
+
+def _table(*names: str, title: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name in names:
+        is_text = name in ("venue", "symbol", "last bar")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
+    return table

@@ -1,0 +1,229 @@
+"""check_operator: the laws that every operator must hold, ours and yours."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rxdag import sinks
+from rxdag.compiler import KernelHost, compile
+from rxdag.contract import AnyOperator
+from rxdag.errors import GraphError, NodeError
+from rxdag.graph import Dag, Routes, SinkNode, Stream, from_source, stream_of
+from rxdag.operators import take
+from rxdag.runtime import RunResult
+from rxdag.schedulers import VirtualClock, drive_virtual
+from rxdag.testing._sources import Chunked
+from rxdag.testing._virtual import settle_virtual, virtual
+
+LAWS: Final = ("ends", "books", "fused", "chunks", "runs", "restart", "fails", "disposes", "frozen")
+
+Build = Callable[[Stream[Any]], "Stream[Any] | Routes[Any]"]
+
+
+class LawBroken(AssertionError):  # noqa: N818  # it is an assertion that fails
+    """An operator does not hold a law; the message names it and shows the difference."""
+
+
+class SourceFailed(Exception):
+    """What the source fails with where a law is about failures."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    outputs: dict[str, list[Any]]
+    result: RunResult
+
+
+def check_operator(
+    make: Callable[[], AnyOperator] | Build,
+    items: Iterable[Any],
+    /,
+    *,
+    before: Callable[[Stream[Any]], Stream[Any]] | None = None,
+    waive: Iterable[str] = (),
+    seed: int = 0,
+) -> None:
+    """Check that an operator holds the laws, over the items given.
+
+    The laws: it *ends* when its source does; the *books* balance at every end; *fused* it gives what it gives unfused;
+    any split into *chunks* gives the same; two *runs* do not meet; a *restart* from a snapshot at any point changes
+    nothing; when its source *fails*, so does it, after what it had given out; it *disposes* what is before it when
+    nobody reads it; and it is *frozen*.
+
+    Args:
+        make: Makes the operator; or a function that puts it behind a stream: `lambda s: s.pipe(ops.take(3))`.
+        items: Input; a few dozen that reach every way out.
+        before: What must stand before it, as event time and keys.
+        waive: Laws that it cannot hold.
+        seed: Of the random chunks and restarts.
+
+    Raises:
+        LawBroken: If it does not hold one.
+        GraphError: If a waived law is not one.
+    """
+    waived = set(waive)
+    unknown = waived - set(LAWS)
+    if unknown:
+        raise GraphError(f"check_operator: waive must be some of {', '.join(LAWS)}, got {', '.join(sorted(unknown))}")
+    check = _Check(_builder(make), before, list(items), random.Random(seed))
+    for law in LAWS:
+        if law not in waived:
+            getattr(check, law)()
+
+
+def _builder(make: Callable[..., Any]) -> Build:
+    if len(inspect.signature(make).parameters) == 0:
+        return lambda stream: stream.pipe(make())
+    return make
+
+
+class _Check:
+    """One operator, its items, and a baseline: unfused, in one chunk."""
+
+    def __init__(self, build: Build, before: Callable[[Stream[Any]], Stream[Any]] | None, items: list[Any], rng: random.Random) -> None:
+        self.build = build
+        self.before = before
+        self.items = items
+        self.rng = rng
+        self.baseline = self.run([items], is_fused=False)
+
+    def ports(self, source: Chunked[Any]) -> dict[str, Stream[Any]]:
+        stream: Stream[Any] = from_source(source)
+        if self.before is not None:
+            stream = self.before(stream)
+        built = self.build(stream)
+        return {port: stream_of(built.node, port) for port in built.node.ports}
+
+    def plan(self, chunks: Sequence[Sequence[Any]], *, is_fused: bool, error: Exception | None = None) -> Any:
+        source = Chunked(tuple(tuple(chunk) for chunk in chunks), error)
+        kept = [stream.to(sinks.collect(), name=f"port.{port}") for port, stream in self.ports(source).items()]
+        return compile(Dag(*kept, name="check"), fuse=is_fused)
+
+    def run(
+        self, chunks: Sequence[Sequence[Any]], *, is_fused: bool = True, error: Exception | None = None
+    ) -> _Outcome:
+        return self.outcome(settle_virtual(virtual(self.plan(chunks, is_fused=is_fused, error=error))))
+
+    @staticmethod
+    def outcome(result: RunResult) -> _Outcome:
+        outputs = {name.removeprefix("port."): result[name] for name in result.dag.sinks}
+        return _Outcome({port: [_comparable(item) for item in items] for port, items in outputs.items()}, result)
+
+    def same(self, law: str, got: _Outcome, how: str) -> None:
+        for port, expected in self.baseline.outputs.items():
+            if not _equal(got.outputs[port], expected):
+                raise LawBroken(
+                    f"{law}: {how} must give the same on port {port}, got {got.outputs[port]!r}, not {expected!r}"
+                )
+
+    # ---- the laws
+
+    def ends(self) -> None:
+        if self.baseline.result.state != "completed":
+            raise LawBroken(f"ends: must complete, got {self.baseline.result.state}: {self.baseline.result.error}")
+
+    def books(self) -> None:
+        if self.baseline.result.problems:
+            raise LawBroken(f"books: must balance, got {'; '.join(self.baseline.result.problems)}")
+
+    def fused(self) -> None:
+        got = self.run([self.items])
+        self.same("fused", got, "the fused lowering")
+        if got.result.problems:
+            raise LawBroken(f"books: must balance when fused, got {'; '.join(got.result.problems)}")
+
+    def chunks(self) -> None:
+        for _ in range(8):
+            self.same("chunks", self.run(self.split()), "a split into chunks")
+
+    def split(self) -> list[list[Any]]:
+        chunks: list[list[Any]] = [[]]
+        for item in self.items:
+            chunks[-1].append(item)
+            if self.rng.random() < 0.4:
+                chunks.append([])
+        return [chunk for chunk in chunks if chunk]
+
+    def runs(self) -> None:
+        plan = self.plan([self.items], is_fused=True)
+        for which in ("first", "second"):
+            self.same("runs", self.outcome(settle_virtual(virtual(plan))), f"the {which} run of one plan")
+
+    def restart(self) -> None:
+        points = [self.rng.randrange(len(self.items) + 1) for _ in range(6)] if self.items else [0]
+        for point in points:
+            self.same("restart", self.outcome(self.restarted(point)), f"a restart after {point} items")
+
+    def restarted(self, point: int) -> RunResult:
+        """A run in which every kernel is replaced by one restored from its snapshot, after some items."""
+        execution = virtual(self.plan([[item] for item in self.items], is_fused=False))
+        source = execution.program.sources[0]
+        has_restarted = False
+
+        def restart_or_done() -> bool:
+            nonlocal has_restarted
+            if not has_restarted and source.ledger.made >= point:
+                has_restarted = True
+                for host in execution.program.hosts:
+                    if isinstance(host, KernelHost) and not host.is_ended and not host.expands:
+                        host.restart()
+            return execution.is_done()
+
+        clock = execution.clock
+        if not isinstance(clock, VirtualClock):
+            raise TypeError("check_operator: must run on a virtual clock")
+        execution.open()
+        drive_virtual(execution.main, clock, restart_or_done, execution.check_stall)
+        return execution.finish()
+
+    def fails(self) -> None:
+        half = self.items[: len(self.items) // 2]
+        got = self.run([half], error=SourceFailed("half way"))
+        if got.result.state == "completed":  # it had ended before its source failed
+            self_ended = self.run([half])
+            if self_ended.outputs == got.outputs:
+                return
+            raise LawBroken("fails: must fail when its source does, got completed")
+        if not isinstance(got.result.error, NodeError) or not isinstance(got.result.error.__cause__, SourceFailed):
+            raise LawBroken(f"fails: must end with the source's error, got {got.result.error!r}")
+        if got.result.problems:
+            raise LawBroken(f"books: must balance after a failure, got {'; '.join(got.result.problems)}")
+        for port, outputs in got.outputs.items():
+            whole = self.run([half]).outputs[port]
+            if not _equal(outputs, whole[: len(outputs)]):
+                raise LawBroken(f"fails: what comes before the failure must be what comes without, got {outputs!r}")
+
+    def disposes(self) -> None:
+        source = Chunked(tuple((item,) for item in self.items))
+        kept: list[SinkNode[Any, Any]] = [
+            stream.pipe(take(0)).to(sinks.collect(), name=f"port.{port}") for port, stream in self.ports(source).items()
+        ]
+        execution = virtual(compile(Dag(*kept, name="check")))
+        result = settle_virtual(execution)
+        if result.problems:
+            raise LawBroken(f"books: must balance when nobody reads, got {'; '.join(result.problems)}")
+        if any(result[sink] for sink in kept):
+            raise LawBroken("disposes: must be silent after its end")
+        if result.items_in > 0:
+            raise LawBroken(f"disposes: must let go of its source when nobody reads, got {result.items_in} items read")
+
+    def frozen(self) -> None:
+        node = next(iter(self.ports(Chunked(())).values())).node
+        thing = node.thing
+        params: Any = getattr(type(thing), "__dataclass_params__", None)
+        if params is None or not params.frozen:
+            raise LawBroken(f"frozen: an operator must be a frozen dataclass, got {type(thing).__name__}")
+
+
+def _comparable(item: Any) -> Any:
+    """Dead letters hold exceptions, which are equal to themselves only."""
+    error = getattr(item, "error", None)
+    return (item.node, item.item, repr(error)) if isinstance(error, BaseException) else item
+
+
+def _equal(a: list[Any], b: list[Any]) -> bool:
+    return a == b or repr(a) == repr(b)  # NaN is not equal to itself; its text is

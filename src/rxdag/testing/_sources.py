@@ -1,0 +1,100 @@
+"""Sources for tests: timelines, and items in chosen chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, duration_ns
+from rxdag.errors import GraphError
+
+T = TypeVar("T")
+
+
+class _TimelineReader(Reader):
+    def __init__(self, items: Sequence[tuple[int, Any]], end: int | None, error: Exception | None, context: SourceContext) -> None:
+        self._items = list(items)
+        self._end = end
+        self._error = error
+        self._context = context
+        self._began = context.clock.now()
+        self._at = 0
+
+    def read(self, max_items: int) -> Read:
+        now = self._context.clock.now() - self._began
+        ready: list[Any] = []
+        while self._at < len(self._items) and len(ready) < max_items and self._items[self._at][0] <= now:
+            ready.append(self._items[self._at][1])
+            self._at += 1
+        if ready:
+            return Chunk(ready)
+        due = self._items[self._at][0] if self._at < len(self._items) else self._end
+        if due is not None and due > now:
+            self._context.wake_at(self._began + due)
+            return None
+        if due is None:
+            return None
+        if self._error is not None:
+            raise self._error
+        return END
+
+
+@dataclass(frozen=True)
+class Timeline(Source[T]):
+    """Items at their times from the start of the run; `timeline` makes one."""
+
+    items: tuple[tuple[int, T], ...] = field(repr=False)
+    end_ns: int | None
+    error: Exception | None = None
+    label = "timeline"
+    shape = Shape()
+
+    def open(self, context: SourceContext) -> Reader:
+        return _TimelineReader(self.items, self.end_ns, self.error, context)
+
+
+def timeline(*items: tuple[Duration, T], end: Duration | None = None) -> Source[T]:
+    """Items at their times from the start of the run.
+
+    Args:
+        items: (time, item), times not falling.
+        end: When the source ends; by default with the last item.
+
+    Raises:
+        GraphError: If times fall.
+    """
+    timed = tuple((duration_ns(when, "timeline: time"), item) for when, item in items)
+    if any(later < earlier for (earlier, _), (later, _) in zip(timed, timed[1:], strict=False)):
+        raise GraphError("timeline: times must not fall")
+    last = timed[-1][0] if timed else 0
+    return Timeline(timed, last if end is None else max(last, duration_ns(end, "timeline: end")))
+
+
+class _ChunkedReader(Reader):
+    def __init__(self, chunks: Iterable[Sequence[Any]], error: Exception | None) -> None:
+        self._chunks = [list(chunk) for chunk in chunks]
+        self._error = error
+
+    def read(self, max_items: int) -> Read:
+        if not self._chunks:
+            if self._error is not None:
+                raise self._error
+            return END
+        head = self._chunks[0][:max_items]
+        self._chunks[0] = self._chunks[0][max_items:]
+        if not self._chunks[0]:
+            del self._chunks[0]
+        return Chunk(head)
+
+
+@dataclass(frozen=True)
+class Chunked(Source[T]):
+    """Items in chunks as given, as far as there is room; then the end, or an error."""
+
+    chunks: tuple[tuple[T, ...], ...] = field(repr=False)
+    error: Exception | None = None
+    label = "chunked"
+
+    def open(self, context: SourceContext) -> Reader:  # noqa: ARG002, RUF100
+        return _ChunkedReader(self.chunks, self.error)
