@@ -1,6 +1,6 @@
 """Trades to bars: event time, dedupe, 1 s OHLCV by venue and symbol, routed by venue and merged again.
 
-    python examples/bars.py [trades.csv.gz [out]]
+python examples/bars.py [trades.csv.gz [out]]
 """
 
 import sys

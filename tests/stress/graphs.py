@@ -79,7 +79,9 @@ def make(seed: int, *, threads: bool, faults: bool) -> StressGraph:
             stream = edge(picked[0])
             if len(picked) > 1:
                 stream = rxdag.merge(*(edge(p) for p in picked))
-            kind = rng.choice(["map", "filter", "explode", "scan", "route", "diamond", "dedupe", "tap", "chain", "take"])
+            kind = rng.choice(
+                ["map", "filter", "explode", "scan", "route", "diamond", "dedupe", "tap", "chain", "take"]
+            )
             if kind == "map":
                 below.append(stream.pipe(ops.map(lambda x: x + 1)))
             elif kind == "filter":

@@ -120,6 +120,6 @@ def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]:
     if not aggregates:
         raise GraphError("named: takes one aggregate or more, got none")
     for name, aggregate in aggregates.items():
-        if not isinstance(aggregate, Aggregate):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(aggregate, Aggregate):
             raise GraphError(f"named: {name} must be an aggregate, got {aggregate!r}")
     return _NamedOf(tuple(aggregates.items()))

@@ -50,7 +50,9 @@ def demo(
         float | None,
         typer.Option(help="1 for simulated trades in real time, 20 for twenty times that; as fast as it goes without."),
     ] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave malformed lines out instead of stopping.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave malformed lines out instead of stopping.")
+    ] = False,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")] = False,
 ) -> None:
     """Make 1 s bars of trades: deduped, right in event time, by venue and symbol."""

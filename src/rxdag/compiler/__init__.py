@@ -3,7 +3,7 @@
 from rxdag.compiler._block import BlockHost
 from rxdag.compiler._colour import MAIN
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
-from rxdag.compiler._host import RunContext
+from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._lower import Program, lower
@@ -14,6 +14,7 @@ __all__ = [
     "QUANTUM",
     "BlockHost",
     "EdgeBook",
+    "Host",
     "KernelHost",
     "Ledger",
     "Plan",

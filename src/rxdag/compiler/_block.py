@@ -46,7 +46,10 @@ def generate(name: str, pures: tuple[Pure, ...], names: tuple[str, ...], *, time
     gives_key = Pure.KEY in pures
     target = ", ".join(["x0", *(["t", "s"] if timed else []), *(["k"] if keyed else [])])
     fns = ", ".join(f"f{i}" for i in range(len(pures)))
-    lines = [f"def loop(rows, append, append_ts, append_sequence, append_key, counts, {fns}):", "    n = [0] * len(counts)"]
+    lines = [
+        f"def loop(rows, append, append_ts, append_sequence, append_key, counts, {fns}):",
+        "    n = [0] * len(counts)",
+    ]
     owners = [0, 0]
     lines += ["    try:", f"        for {target} in rows:"]
     owners += [0, 0]
@@ -161,9 +164,7 @@ class BlockHost(Host):
         append_key = None if outlet.key is None else outlet.key.append
         while not self.is_ended:
             try:
-                fused.loop(
-                    rows, outlet.items.append, append_ts, append_sequence, append_key, self._counts, *self._fns
-                )
+                fused.loop(rows, outlet.items.append, append_ts, append_sequence, append_key, self._counts, *self._fns)
                 return
             except Exception as error:
                 self._fault(error)

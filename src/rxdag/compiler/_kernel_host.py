@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from typing import Any, Final, TypeAlias
 
@@ -110,10 +110,10 @@ class HostEmit:
         self._ledger.unrouted += 1
 
 
-def _caller(kernel: Any, emit: HostEmit) -> Callable[[], None]:
+def _caller(kernel: Any, parameters: tuple[str, ...], emit: HostEmit) -> Callable[[], None]:
     """A call of `on_item` with what it takes of the item at hand."""
     on_item = kernel.on_item
-    names = on_item_parameters(type(kernel))
+    names = parameters
     if names == ("item", "emit"):
         return lambda: on_item(emit.item, emit)
     if names == ("item", "ts", "emit"):
@@ -160,7 +160,7 @@ class KernelHost(Host):
         self.limiters: tuple[Limiter, ...] = ()
         self._processing = clock == "processing"
         self._emit = HostEmit(self)
-        self._call = _caller(kernel, self._emit) if not self.expands else _nothing
+        self._call = _caller(kernel, on_item_parameters(type(kernel)), self._emit) if not self.expands else _nothing
         self._can_finish = type(kernel).is_finished is not Kernel.is_finished
         self._watermarks: list[int] = []
         self._watermark = MIN
@@ -187,7 +187,7 @@ class KernelHost(Host):
         self.kernel = self._make()
         self.kernel.restore(saved)
         if not self.expands:
-            self._call = _caller(self.kernel, self._emit)
+            self._call = _caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit)
         self._arm()
 
     def want(self) -> int | None:
@@ -228,13 +228,15 @@ class KernelHost(Host):
         self._settle()
 
     def _rows(self, chunk: Chunk) -> _Rows:
+        ts: Iterable[int] = chunk.ts or repeat(0)
         if self._processing:
             now = self.context.clock.now()
             if now - 1 > self._clock_mark:  # time that has passed on the clock is past for the kernel too
                 self._advance_clock(now - 1)
-            ts: Any = repeat(now)
-            return iter(zip(chunk.items, ts, repeat(0), chunk.key or repeat(None)))  # noqa: B905, RUF100
-        return iter(zip(chunk.items, chunk.ts or repeat(0), chunk.sequence or repeat(0), chunk.key or repeat(None)))
+            ts = repeat(now)
+        sequence: Iterable[int] = chunk.sequence or repeat(0)
+        key: Iterable[Any] = chunk.key or repeat(None)
+        return iter(zip(chunk.items, ts, sequence, key, strict=False))  # the repeats have no end
 
     def _advance_clock(self, watermark: int) -> None:
         self._clock_mark = watermark

@@ -13,7 +13,7 @@ from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._plan import Plan
 from rxdag.compiler._topology import make_kernel
-from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source
+from rxdag.contract import Foreign, Kernel, Sink, Source
 from rxdag.errors import CompileError
 from rxdag.graph import Edge, Node
 from rxdag.schedulers import FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
@@ -63,9 +63,7 @@ class Program:
             gate = self.gates.get(edge)
             rests, discarded = (gate.held, gate.discarded) if gate is not None else (0, 0)
             books.append(
-                EdgeBook(
-                    str(edge), outlet.out, wire.received, 0, discarded + wire.discarded + wire.unsent(), rests
-                )
+                EdgeBook(str(edge), outlet.out, wire.received, 0, discarded + wire.discarded + wire.unsent(), rests)
             )
         return books
 
@@ -98,9 +96,9 @@ class Program:
         for segment in self.segments.values():
             for fn, arg in segment.waiting():
                 owner: Any = getattr(fn, "__self__", None)
-                if isinstance(owner, Wire) and hasattr(arg, "items"):
-                    owner.discarded += len(arg.items)
-                elif isinstance(owner, Gate) and hasattr(arg, "items"):
+                if (isinstance(owner, Wire) and hasattr(arg, "items")) or (
+                    isinstance(owner, Gate) and hasattr(arg, "items")
+                ):
                     owner.discarded += len(arg.items)
             segment.clear()
         for gate in self.gates.values():
@@ -163,7 +161,7 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
             kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
         return kernel
 
-    clock = thing.clock_for(node.in_shape) if isinstance(thing, AnyOperator) else "event"
+    clock = thing.clock_for(node.in_shape)
     return KernelHost(name, segment, context, node.on_error, make, clock)
 
 

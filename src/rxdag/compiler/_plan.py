@@ -96,7 +96,9 @@ class Plan:
         lines += [f"  {e}: block, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
         bursts = [n for n, k in topology.kernels.items() if not k.passes and type(k).expand is Kernel.expand]
         for name in bursts:
-            lines.append(f"burst: what one input of {name} sets free rests there, and goes out before anything new comes")
+            lines.append(
+                f"burst: what one input of {name} sets free rests there, and goes out before anything new comes"
+            )
         for name, node in topology.nodes.items():
             if isinstance(node.thing, Foreign):
                 lines.append(f"unbounded?: {name} is a reactivex operator; what it keeps is not in the cap")
@@ -121,7 +123,9 @@ class Plan:
             notes.append("hands over item by item: its outputs meet again")
         if name in self.grids:
             grid = self.grids[name]
-            notes.append(f"watermarks every {grid:,} ns" if grid > 1 else "watermarks: " + ("all" if grid else "at the end"))
+            notes.append(
+                f"watermarks every {grid:,} ns" if grid > 1 else "watermarks: " + ("all" if grid else "at the end")
+            )
         return notes
 
     def source(self, segment: int | str) -> str:
@@ -147,7 +151,8 @@ class Plan:
         """
         if name not in self.dag.nodes:
             raise GraphError(f'observable: node "{name}" is not known{did_you_mean(name, self.dag.nodes)}')
-        return _observable_of[0](self, name)
+        made: Observable[Any] = _observable_of[0](self, name)
+        return made
 
 
 def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
@@ -160,7 +165,7 @@ def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
     Raises:
         CompileError: If a node cannot be lowered.
     """
-    if not isinstance(dag, Dag):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(dag, Dag):
         raise CompileError(f"compile: takes a Dag, got {dag!r}; rxdag.Dag(sink, ...) makes one")
     topology = normalise(dag)
     domains = colour(topology)
@@ -180,7 +185,5 @@ def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
     )
 
 
-def _fused(
-    dag: str, topology: Topology, gates: dict[Edge, GatePlan], forks: set[str]
-) -> dict[tuple[str, ...], Fused]:
+def _fused(dag: str, topology: Topology, gates: dict[Edge, GatePlan], forks: set[str]) -> dict[tuple[str, ...], Fused]:
     return {run: fuse(dag, topology, run) for run in find_runs(topology, gates, forks)}

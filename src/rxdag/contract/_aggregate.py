@@ -18,7 +18,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that a snapshot holds."""
 
-    def check(self, item: A_contra, /) -> None:  # noqa: B027  # most take anything
+    def check(self, item: A_contra, /) -> None:  # most take anything
         """Raise what `add` would raise for the item; `agg.named` asks all its parts before any takes it in."""
 
     @abstractmethod
@@ -57,15 +57,17 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
 
-    def check(self, item_type: Any, where: str) -> None:  # noqa: B027  # most aggregates have nothing to check
+    def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check
         """Raise GraphError if a field is not one of the item type."""
 
 
 class Assigner(ABC):
     """Which windows an item belongs to."""
 
-    grid: int
-    """All ends of windows are multiples of it, ns."""
+    @property
+    @abstractmethod
+    def grid(self) -> int:
+        """All ends of windows are multiples of it, ns."""
 
     @abstractmethod
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:

@@ -36,7 +36,7 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
     """
     if isinstance(value, timedelta):
         ns = (value.days * 86_400 + value.seconds) * UNITS["s"] + value.microseconds * 1_000
-    elif isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users without a type checker
+    elif isinstance(value, str):
         match = _TEXT.fullmatch(value.strip())
         if match is None:
             raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {value!r}')

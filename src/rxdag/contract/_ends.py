@@ -88,7 +88,7 @@ class Writer(ABC):
         """
 
 
-class WriteFailed(Exception):  # noqa: N818  # says what happened, to the host only
+class WriteFailed(Exception):  # says what happened, to the host only
     """Raised by `Writer.write`: the item at `index` failed for `cause`; those before it are written, none after it.
 
     Args:
@@ -119,6 +119,5 @@ class Sink(ABC, Generic[A_contra, R_co]):
     def open(self, context: SinkContext) -> Writer:
         """Open it."""
 
-    def check(self, shape: Shape, where: str) -> None:  # noqa: B027  # most sinks take anything
+    def check(self, shape: Shape, where: str) -> None:  # most sinks take anything
         """Raise GraphError if the sink cannot take such a stream."""
-

@@ -15,7 +15,7 @@ B_co = TypeVar("B_co", covariant=True)
 B_contra = TypeVar("B_contra", contravariant=True)
 
 
-class BadItem(ValueError):  # noqa: N818  # it is the item that is wrong, not the program
+class BadItem(ValueError):  # it is the item that is wrong, not the program
     """The item itself is wrong: it goes to port "dead" under every error policy.
 
     A kernel or an accumulator raises it before it changes any state.

@@ -15,7 +15,7 @@ K_co = TypeVar("K_co", covariant=True)
 K_contra = TypeVar("K_contra", contravariant=True)
 
 
-class AnyOperator(ABC):
+class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     """What all operators have; a subclass is a frozen dataclass."""
 
     label: ClassVar[str] = ""

@@ -13,7 +13,7 @@ from rxdag.graph._node import Input, Node, Thing
 from rxdag.graph._stream import SinkNode
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,13 @@ class DagBuilder:
         self._edges: list[_Edge] = []
         self._problems: list[str] = []
 
-    def node(self, name: str, thing: Source[Any] | Sink[Any, Any] | AnyOperator, /, *, on_error: OnError = RAISE) -> Self:
+    def node(
+        self, name: str, thing: Source[Any] | Sink[Any, Any] | AnyOperator, /, *, on_error: OnError = RAISE
+    ) -> Self:
         """Add a node."""
         if name in self._things:
             self._problems.append(f'node "{name}" is there twice')
-        elif not isinstance(thing, Source | Sink | AnyOperator):  # pyright: ignore[reportUnnecessaryIsInstance]
+        elif not isinstance(thing, Source | Sink | AnyOperator):
             self._problems.append(f'node "{name}" must be a source, an operator or a sink, got {thing!r}')
         else:
             self._things[name] = (thing, on_error)
@@ -84,7 +86,8 @@ class DagBuilder:
                 break
         if problems:
             raise GraphError(f'dag "{self.name}": ' + "; ".join(problems))
-        return Dag(*(SinkNode(n) for n in nodes.values() if isinstance(n.thing, Sink)), name=self.name)
+        ends: list[SinkNode[Any, Any]] = [SinkNode(n) for n in nodes.values() if isinstance(n.thing, Sink)]
+        return Dag(*ends, name=self.name)
 
     def _inputs(self, name: str, nodes: dict[str, Node]) -> list[Input]:
         own = [e for e in self._edges if e.consumer == name]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any
 
 from rxdag.contract import Boundary, Foreign, Sink, Source
 from rxdag.errors import GraphError, GraphWarning
 from rxdag.graph._draw import describe, mermaid
 from rxdag.graph._nearest import did_you_mean
-from rxdag.graph._node import Node, checked_name
+from rxdag.graph._node import Node, Thing, checked_name
 from rxdag.graph._stream import SinkNode
 
 
@@ -57,7 +58,7 @@ class Dag:
     def __init__(self, *sinks: SinkNode[Any, Any], name: str = "dag") -> None:
         self.name = checked_name(name, "dag")
         for sink in sinks:
-            if not isinstance(sink, SinkNode):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not isinstance(sink, SinkNode):
                 hint = "; end the stream with .to(sink)" if hasattr(sink, "pipe") else ""
                 raise GraphError(f'dag "{name}": takes sinks, got {sink!r}{hint}')
         if not sinks:
@@ -120,9 +121,9 @@ class Dag:
             raise GraphError(f'dag "{self.name}": replace: ' + "; ".join(problems))
         new: dict[Node, Node] = {}
         for name, node in self.nodes.items():
-            thing = nodes.get(name, node.thing)
+            thing_now: Thing = nodes.get(name) or node.thing
             inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
-            new[node] = Node(thing, inputs, name, node.on_error, node.identity)
+            new[node] = Node(thing_now, inputs, name, node.on_error, node.identity)
         dag = object.__new__(Dag)
         dag.name = self.name
         dag._assemble(list(new.values()))
@@ -139,10 +140,15 @@ class Dag:
 
 def _users_level() -> int:
     """How far up the stack the user's own line is, for `warnings.warn` in its caller."""
-    frame, level = sys._getframe(1), 1
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "rxdag":
+    frame = inspect.currentframe()
+    level = 0
+    while frame is not None and (level == 0 or _is_ours(frame)):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "rxdag"
 
 
 def _kind(node: Node) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
-from rxdag.contract import AnyOperator, Sink, Source
+from rxdag.contract import Sink, Source
 from rxdag.graph._node import Node
 
 if TYPE_CHECKING:
@@ -45,13 +45,11 @@ def mermaid(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> str:
     ids = {name: f"n{i}" for i, name in enumerate(nodes)}
     lines = ["flowchart LR"]
     for name, node in nodes.items():
-        left, right = ("(", ")")
+        left, right = ("[", "]")
         if isinstance(node.thing, Source):
             left, right = "([", "])"
         elif isinstance(node.thing, Sink):
             left, right = "[(", ")]"
-        elif isinstance(node.thing, AnyOperator):
-            left, right = "[", "]"
         lines.append(f'  {ids[name]}{left}"{name}"{right}')
     for edge in edges:
         arrow = "-->" if edge.port == "out" else f'-- "{edge.port}" -->'

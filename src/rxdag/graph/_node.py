@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][\w.\-]*")
 
 def checked_name(name: str, where: str) -> str:
     """Return the name if nodes can be called so, else raise GraphError."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise GraphError(f"{where}: a name must be letters, digits, _, - or . and start with a letter, got {name!r}")
     return name
 
@@ -66,7 +66,7 @@ class Node:
             self.in_shape = Shape()
         if isinstance(self.thing, AnyOperator | Sink):
             self.thing.check(self.in_shape, where)
-        if not isinstance(self.on_error, OnError):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(self.on_error, OnError):
             raise GraphError(f"{where}: on_error must be one of rxdag.on_error, got {self.on_error!r}")
         if isinstance(self.thing, Foreign) and self.on_error is not RAISE:
             raise GraphError(f"{where}: a reactivex operator has no on_error policy; handle errors inside it")
@@ -101,7 +101,9 @@ class Node:
         """Return the port if the node has it, else raise GraphError with those it has."""
         if port not in self.ports:
             known = ", ".join(self.ports)
-            raise GraphError(f'{self.where}: has no port "{port}"{did_you_mean(port, self.ports)}; its ports are {known}')
+            raise GraphError(
+                f'{self.where}: has no port "{port}"{did_you_mean(port, self.ports)}; its ports are {known}'
+            )
         return port
 
     def rename(self, name: str) -> None:

@@ -28,8 +28,9 @@ from rxdag.graph._node import Input, Node
 from rxdag.graph._runner import runner
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from reactivex import Observable
-    from typing_extensions import Self
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -91,6 +92,9 @@ class Stream(Generic[T_co]):
         Raises:
             GraphError: If the operator cannot work on this stream, or is none.
         """
+        return self._piped(ops, name, on_error)
+
+    def _piped(self, ops: tuple[Any, ...], name: str | None, on_error: OnError) -> Any:
         if not ops:
             raise GraphError("pipe: takes one operator or more, got none")
         if len(ops) > 1 and (name is not None or on_error is not RAISE):
@@ -109,9 +113,10 @@ class Stream(Generic[T_co]):
             raise GraphError("pipe: an operator with several inputs takes its streams as arguments: rxdag.merge(a, b)")
         node = Node(op, (self._input(),), name, on_error)
         if isinstance(op, RouteOp):
-            return (KeyedRoutes if node.in_shape.keyed else Routes)(node)
+            routes: Routes[Any] = KeyedRoutes[Any, Any](node) if node.in_shape.keyed else Routes[Any](node)
+            return routes
         if isinstance(op, WindowOp):
-            return WindowedStream(node)
+            return WindowedStream[Any, Any](node)
         return stream_of(node)
 
     def _input(self) -> Input:
@@ -133,7 +138,7 @@ class Stream(Generic[T_co]):
 
     def to(self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError = RAISE) -> SinkNode[T_co, R]:
         """Put a sink behind this stream; what comes back goes into `rxdag.run` or `rxdag.Dag`."""
-        if not isinstance(sink, Sink):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(sink, Sink):
             raise GraphError(f"to: takes a sink, got {sink!r}; see rxdag.sinks")
         node = Node(sink, (self._input(),), name, on_error)
         self.node.sinks.add(node)
@@ -228,7 +233,7 @@ class KeyedStream(Stream[T_co], Generic[K, T_co]):
         self, *ops: Any, name: str | None = None, on_error: OnError = RAISE
     ) -> Any:
         """Put an operator behind this stream; see `Stream.pipe`."""
-        return super().pipe(*ops, name=name, on_error=on_error)
+        return self._piped(ops, name, on_error)
 
 
 class WindowedStream(Stream[R_co], Generic[T_co, R_co]):
@@ -284,13 +289,13 @@ class SinkNode(Generic[T_co, R_co]):
         """Items that the sink could not take, with `on_error=on_error.dead`."""
         return Stream(self.node, "dead")
 
-    def _result_type(self) -> R_co:  # pyright: ignore[reportUnusedFunction]  # gives the type parameter its place
+    def _result_type(self) -> R_co:  # gives the type parameter its place
         raise TypeError("the result of a sink is in the RunResult")
 
 
 def stream_of(node: Node, port: str = "out") -> Stream[Any]:
     """The handle on a port, keyed or not."""
-    return KeyedStream(node, port) if node.port_shape(port).keyed else Stream(node, port)
+    return KeyedStream[Any, Any](node, port) if node.port_shape(port).keyed else Stream[Any](node, port)
 
 
 def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[T]:
@@ -301,7 +306,7 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
         name: Name of the node.
         on_error: What becomes of malformed input: ends the run (default), is skipped, or goes to port "dead".
     """
-    if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(source, Source):
         raise GraphError(f"from_source: takes a source, got {source!r}; sources.iterable(...) makes one of an iterable")
     return Stream(Node(source, (), name, on_error))
 
@@ -309,7 +314,7 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
 def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
     """Put an operator with several inputs behind streams."""
     for stream in streams:
-        if not isinstance(stream, Stream):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(stream, Stream):
             raise GraphError(f"{op.label}: takes streams, got {stream!r}")
     return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]
 

@@ -310,7 +310,7 @@ def take(max_items: int, /) -> Operator[A, A]:
         >>> feed(ops.take(2), "abcd")
         ['a', 'b']
     """
-    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0:
         raise GraphError(f"take: max_items must be 0 or more, got {max_items!r}")
     return _Take(max_items)
 

@@ -97,4 +97,4 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
         given = tuple(names)
         if len(key) > 1 and len(given) != len(key):
             raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {given!r}")
-    return _KeyBy(key, given)
+    return _KeyBy[Any, Any](key, given)

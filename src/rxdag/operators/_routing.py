@@ -82,7 +82,7 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
     if default in routes:
         raise GraphError(f'route: default must be a port of its own, got "{default}"')
     for name, predicate in routes.items():
-        if not isinstance(name, str) or not name or name in ("dead", "out"):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(name, str) or not name or name in ("dead", "out"):
             raise GraphError(f'route: a port must have a name other than "dead" and "out", got {name!r}')
         check_field(predicate, None, f'route: predicate of "{name}"')
     return _Route(tuple(routes.items()), default)

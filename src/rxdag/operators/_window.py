@@ -91,9 +91,9 @@ class _WindowKernel(Kernel):
         for i, keys in enumerate(found):
             entry = keys.get(key)
             if entry is None:
-                entry = [self._aggregate.accumulator(), 0]
-                self._add(entry[0], item, ts, sequence)
-                keys[key] = entry
+                fresh = self._aggregate.accumulator()
+                self._add(fresh, item, ts, sequence)
+                entry = keys[key] = [fresh, 0]
             else:
                 self._add(entry[0], item, ts, sequence)
             entry[1] += i == len(found) - 1
@@ -212,10 +212,11 @@ def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None) -> Any:
         >>> [(pane.start // 10**9, pane.value) for pane in counts.collect()]
         [(0, 2), (10, 1)]
     """
-    if not isinstance(assigner, Assigner):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(assigner, Assigner):
         raise GraphError(f"window: takes windows first, as windows.tumbling(...), got {assigner!r}")
-    if not isinstance(aggregate, Aggregate):
-        raise GraphError(f"window: takes an aggregate second, as agg.count(), got {aggregate!r}")
+    given: object = aggregate
+    if not isinstance(given, Aggregate):
+        raise GraphError(f"window: takes an aggregate second, as agg.count(), got {given!r}")
     if into is not None and not callable(into):
         raise GraphError(f"window: into must be a function of the pane, got {into!r}")
-    return _Window(assigner, aggregate, into)
+    return _Window[Any, Any, Any](assigner, aggregate, into)

@@ -8,10 +8,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, QUANTUM, EdgeBook, KernelHost, Plan, lower
-from rxdag.compiler._host import Host  # pyright: ignore[reportPrivateUsage]  # to name the node on a stack
+from rxdag.compiler import MAIN, QUANTUM, EdgeBook, Host, KernelHost, Plan, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
 from rxdag.errors import RxDagError, Stalled
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
@@ -135,8 +135,8 @@ class Execution:
         program = self.program
         for scheduler in self.schedulers.values():
             scheduler.thread = scheduler.thread or threading.get_ident()
-        for host in program.sinks:
-            host.open()
+        for sink in program.sinks:
+            sink.open()
         for host in program.hosts:
             if host not in program.sinks and hasattr(host, "open"):
                 host.open()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
@@ -175,7 +175,9 @@ class Execution:
             return
         if all_quiet(list(dict.fromkeys(self.schedulers.values()))) and all(p.parked_on for p in parked):
             gates = ", ".join(sorted({str(p.parked_on.name) for p in parked if p.parked_on is not None}))
-            self.fail(Stalled(f"run: something must be able to move, but the gates {gates} are full and wait in a ring"))
+            self.fail(
+                Stalled(f"run: something must be able to move, but the gates {gates} are full and wait in a ring")
+            )
 
     def drain(self, *, flush: bool = False) -> None:
         """Read no more; let what is under way go through. From any thread."""
@@ -212,7 +214,7 @@ class Execution:
         if self.loop is not None and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._cancel_tasks)
         for scheduler in dict.fromkeys(self.schedulers.values()):
-            scheduler.call(lambda scheduler=scheduler: self._cancel_domain(scheduler))
+            scheduler.call(partial(self._cancel_domain, scheduler))
 
     def _cancel_tasks(self) -> None:
         for task in list(self._tasks):
@@ -267,7 +269,7 @@ class Execution:
         return stuck
 
     def _stack(self, scheduler: FlowScheduler) -> tuple[str, float, str]:
-        frame = sys._current_frames().get(scheduler.thread or 0)  # the only way to see another thread's stack
+        frame = sys._current_frames().get(scheduler.thread or 0)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
         node, text = f"scheduler {scheduler.name}", ""
         if frame is not None:
             text = "".join(traceback.format_stack(frame))
@@ -294,9 +296,7 @@ class Execution:
         nodes = {name: ledger for name, (ledger, _) in self.program.nodes().items()}
         gates = {str(e): GateStats(g.held, g.high, g.high_water, g.waits) for e, g in self.program.gates.items()}
         elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
-        return RunStats(
-            self.state, elapsed, nodes, tuple(self.program.edges()), gates, self.program.watermarks()
-        )
+        return RunStats(self.state, elapsed, nodes, tuple(self.program.edges()), gates, self.program.watermarks())
 
     def _problems(self, stats: RunStats) -> list[str]:
         out = [p for n, (ledger, sides) in self.program.nodes().items() for p in ledger.problems(n, sides)]

@@ -116,4 +116,3 @@ def start_async(*what: Dag | Plan | SinkNode[Any, Any]) -> AsyncRun:
         what: Sinks, or one Dag, or one Plan.
     """
     return AsyncRun(Execution(planned(what, "start_async")))
-

@@ -161,7 +161,7 @@ class AsyncRun(_Handle):
         await asyncio.shield(self._task)
         return self._outcome()
 
-    async def drain(self, timeout: Duration | None = None, *, flush: bool = False) -> RunResult:
+    async def drain(self, timeout: Duration | None = None, *, flush: bool = False) -> RunResult:  # noqa: ASYNC109  # the twin of Run.drain
         """Read no more, let what is under way go through, and await the end; see `Run.drain`."""
         self._execution.drain(flush=flush)
         limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9

@@ -73,7 +73,8 @@ class StreamRunner:
 
     def collect(self, stream: Stream[Any]) -> list[Any]:
         plan = _plan_into(stream, sinks.collect())
-        return run(plan)[plan.dag.sinks[0]]
+        kept: list[Any] = run(plan)[plan.dag.sinks[0]]
+        return kept
 
     def iterate(self, stream: Stream[Any]) -> Iterator[Any]:
         buffer = _Buffer()

@@ -20,7 +20,7 @@ _FIXES: Final = {
     "dead": "read port dead to see them and why",
     "unrouted": "add a route, or default=",
     "unassigned": "they fall between windows",
-    "dropped (skipped)": 'on_error.dead shows them on port dead',
+    "dropped (skipped)": "on_error.dead shows them on port dead",
     "held": "a drain closes no window; drain(flush=True) does, marked closed_by=end",
     "discarded": "they were under way when the run ended",
     "unread": "they came after the node had ended",
@@ -112,12 +112,12 @@ class RunResult:
     @property
     def items_in(self) -> int:
         """Items that the sources gave."""
-        return sum(l.made for n, l in self.stats.nodes.items() if isinstance(self.dag.nodes[n].thing, Source))
+        return sum(self.stats.nodes[name].made for name in self.dag.sources)
 
     @property
     def items_out(self) -> int:
         """Items that the sinks took."""
-        return sum(l.passed for n, l in self.stats.nodes.items() if isinstance(self.dag.nodes[n].thing, Sink))
+        return sum(self.stats.nodes[name].passed for name in self.dag.sinks)
 
     def __str__(self) -> str:
         return render(self)
@@ -144,9 +144,7 @@ def render(result: RunResult) -> str:
         rows.append((name, "" if is_source else f"{ledger.arrived:,}", f"{out:,}", note))
         losses += [f"  {n:,} {what} at {name}: {_FIXES[what]}" for what, n in lost.items() if what in _FIXES]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines += [
-        f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows
-    ]
+    lines += [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]
     lines += losses
     for edge in stats.edges:
         if edge.discarded or edge.held:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import FrameType
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ DEADLINE_S: Final = 10.0
 
 
 @contextlib.contextmanager
-def draining_on_signals(executions: list[Execution]) -> Iterator[None]:
+def draining_on_signals(executions: list[Execution]) -> Generator[None]:
     """Drain on the first signal, cancel on the second or past the deadline; the handlers are restored behind.
 
     Does nothing outside the main thread, where Python takes no signals.
@@ -41,8 +41,8 @@ def draining_on_signals(executions: list[Execution]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for restored, handler in before.items():
+            signal.signal(restored, handler)
 
 
 def _drain(executions: list[Execution], number: int) -> None:

@@ -168,4 +168,3 @@ class Gate:
     def held(self) -> int:
         """Items that rest here."""
         return self.n + self.spilled
-

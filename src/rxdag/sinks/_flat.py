@@ -23,23 +23,29 @@ def flatten(item: Any, key_names: tuple[str, ...]) -> dict[str, Any]:
         key_names: Names of the parts of a pane's key.
     """
     if isinstance(item, Pane):
-        return _flatten_pane(item, key_names)
+        return _flatten_pane(item, key_names)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
     if isinstance(item, DeadLetter):
-        return {
-            "node": item.node,
-            "item": _plain(item.item),
-            "error": f"{type(item.error).__name__}: {item.error}",
-            "attempts": item.attempts,
-        }
+        return _flatten_dead(item)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
     fields = fields_of(item)
     return {"value": item} if fields is None else fields
 
 
+def _flatten_dead(letter: DeadLetter[Any]) -> dict[str, Any]:
+    return {
+        "node": letter.node,
+        "item": _plain(letter.item),
+        "error": f"{type(letter.error).__name__}: {letter.error}",
+        "attempts": letter.attempts,
+    }
+
+
 def _flatten_pane(pane: Pane[Any, Any], key_names: tuple[str, ...]) -> dict[str, Any]:
     key: Any = pane.key
-    parts: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
-    names = key_names if len(key_names) == len(parts) else tuple(
-        "key" if len(parts) == 1 else f"key_{i}" for i in range(len(parts))
+    parts: tuple[Any, ...] = tuple(key) if isinstance(key, tuple) else (key,)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # of whatever
+    names = (
+        key_names
+        if len(key_names) == len(parts)
+        else tuple("key" if len(parts) == 1 else f"key_{i}" for i in range(len(parts)))
     )
     row: dict[str, Any] = dict(zip(names, parts, strict=True))
     row["start"], row["end"] = pane.start, pane.end
@@ -71,7 +77,7 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
     encode = msgspec.json.Encoder(enc_hook=_enc_hook).encode
 
     def line(item: Any, key_names: tuple[str, ...]) -> bytes:
-        simple = isinstance(item, (Pane, DeadLetter)) or hasattr(type(item), "_fields")
+        simple = item.__class__ in (Pane, DeadLetter) or hasattr(item, "_fields")
         return encode(flatten(item, key_names) if simple else item) + b"\n"
 
     return line

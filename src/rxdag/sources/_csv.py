@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv as csv_module
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike, fspath
@@ -30,7 +30,7 @@ class _CsvReader(Reader):
         items = list(islice(self._items, max_items))
         return Chunk(items) if items else END
 
-    def _parse(self) -> Iterator[Any]:
+    def _parse(self) -> Generator[Any]:
         # newline handling is csv's: a quoted field may hold line ends
         rows = csv_module.reader(self._file.lines(), strict=True)
         header = self._next(rows)
@@ -68,11 +68,13 @@ class _CsvReader(Reader):
             try:
                 fields[name] = convert(row[at])
             except ValueError as error:
-                raise _BadRow(str(self._file.problem(f'column "{name}": {error}, got {text_of(row[at])}')), row) from None
+                raise _BadRow(
+                    str(self._file.problem(f'column "{name}": {error}, got {text_of(row[at])}')), row
+                ) from None
         return fields
 
     def close(self) -> None:
-        self._items.close()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # a generator
+        self._items.close()
         self._file.close()
 
 

@@ -92,5 +92,3 @@ def text_of(value: Any) -> str:
     """What came in, short enough for a message."""
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:77] + "..."
-
-

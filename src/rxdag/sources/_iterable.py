@@ -58,7 +58,7 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
         >>> rxdag.from_source(sources.iterable("abc")).collect()
         ['a', 'b', 'c']
     """
-    if not isinstance(items, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(items, Iterable):
         hint = "; an async iterable goes into sources.async_iterable" if hasattr(items, "__aiter__") else ""
         raise GraphError(f"iterable: items must be iterable, got {items!r}{hint}")
     return _Iterable(items, Shape(of), "blocking" if blocking else "inline")
@@ -143,7 +143,9 @@ class _AsyncIterable(Source[T]):
         return _AsyncReader(aiter(self.factory()), context)
 
 
-def async_iterable(factory: Callable[[], AsyncIterable[T]] | AsyncIterable[T], /, *, of: type[T] | None = None) -> Source[T]:
+def async_iterable(
+    factory: Callable[[], AsyncIterable[T]] | AsyncIterable[T], /, *, of: type[T] | None = None
+) -> Source[T]:
     """Read an async iterable, with no more asked of it than there is room for.
 
     Its generator is closed (`aclose`) at any end of the run.
@@ -163,8 +165,8 @@ def async_iterable(factory: Callable[[], AsyncIterable[T]] | AsyncIterable[T], /
         ['a', 'b']
     """
     if isinstance(factory, AsyncIterable):
-        given = factory
+        given: AsyncIterable[T] = factory  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
         return _AsyncIterable(lambda: given, Shape(of))
-    if not callable(factory):  # pyright: ignore[reportUnnecessaryComparison]
+    if not callable(factory):
         raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {factory!r}")
     return _AsyncIterable(factory, Shape(of))

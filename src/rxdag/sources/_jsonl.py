@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike, fspath
@@ -29,7 +29,7 @@ class _JsonlReader(Reader):
         items = list(islice(self._items, max_items))
         return Chunk(items) if items else END
 
-    def _parse(self) -> Iterator[Any]:
+    def _parse(self) -> Generator[Any]:
         for line in self._file.lines():
             if not line.strip():
                 continue
@@ -42,7 +42,7 @@ class _JsonlReader(Reader):
             yield item
 
     def close(self) -> None:
-        self._items.close()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # a generator
+        self._items.close()
         self._file.close()
 
 

@@ -12,7 +12,7 @@ from rxdag import sinks
 from rxdag.compiler import KernelHost, compile
 from rxdag.contract import AnyOperator
 from rxdag.errors import GraphError, NodeError
-from rxdag.graph import Dag, Routes, SinkNode, Stream, from_source, stream_of
+from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
 from rxdag.operators import take
 from rxdag.runtime import RunResult
 from rxdag.schedulers import VirtualClock, drive_virtual
@@ -24,7 +24,7 @@ LAWS: Final = ("ends", "books", "fused", "chunks", "runs", "restart", "fails", "
 Build = Callable[[Stream[Any]], "Stream[Any] | Routes[Any]"]
 
 
-class LawBroken(AssertionError):  # noqa: N818  # it is an assertion that fails
+class LawBroken(AssertionError):  # it is an assertion that fails
     """An operator does not hold a law; the message names it and shows the difference."""
 
 
@@ -77,14 +77,20 @@ def check_operator(
 
 def _builder(make: Callable[..., Any]) -> Build:
     if len(inspect.signature(make).parameters) == 0:
-        return lambda stream: stream.pipe(make())
+
+        def build(stream: Stream[Any]) -> Any:
+            return stream_of(Node(make(), (Input(stream.node, stream.port),)))
+
+        return build
     return make
 
 
 class _Check:
     """One operator, its items, and a baseline: unfused, in one chunk."""
 
-    def __init__(self, build: Build, before: Callable[[Stream[Any]], Stream[Any]] | None, items: list[Any], rng: random.Random) -> None:
+    def __init__(
+        self, build: Build, before: Callable[[Stream[Any]], Stream[Any]] | None, items: list[Any], rng: random.Random
+    ) -> None:
         self.build = build
         self.before = before
         self.items = items

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, duration_ns
@@ -13,7 +14,9 @@ T = TypeVar("T")
 
 
 class _TimelineReader(Reader):
-    def __init__(self, items: Sequence[tuple[int, Any]], end: int | None, error: Exception | None, context: SourceContext) -> None:
+    def __init__(
+        self, items: Sequence[tuple[int, Any]], end: int | None, error: Exception | None, context: SourceContext
+    ) -> None:
         self._items = list(items)
         self._end = end
         self._error = error
@@ -65,7 +68,7 @@ def timeline(*items: tuple[Duration, T], end: Duration | None = None) -> Source[
         GraphError: If times fall.
     """
     timed = tuple((duration_ns(when, "timeline: time"), item) for when, item in items)
-    if any(later < earlier for (earlier, _), (later, _) in zip(timed, timed[1:], strict=False)):
+    if any(later < earlier for (earlier, _), (later, _) in pairwise(timed)):
         raise GraphError("timeline: times must not fall")
     last = timed[-1][0] if timed else 0
     return Timeline(timed, last if end is None else max(last, duration_ns(end, "timeline: end")))

@@ -15,7 +15,7 @@ class _Tumbling(Assigner):
     offset_ns: int
 
     @property
-    def grid(self) -> int:  # type: ignore[override]  # frozen: a property stands for the attribute
+    def grid(self) -> int:
         return gcd(self.size_ns, self.offset_ns)
 
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:

@@ -1,0 +1,90 @@
+"""What must not type: each line fails in both checkers, and is reported when it stops failing. Never run."""
+
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownLambdaType=false
+# pyright: reportUnusedClass=false, reportUnusedExpression=false
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import rxdag
+from rxdag import KeyedStream, Stream, sinks, windows
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag.aggregates import Ohlcv
+from rxdag.operators import Emit, Kernel, Operator
+
+
+@dataclass(frozen=True)
+class Trade:
+    ts_ms: int
+    symbol: str
+    price: float
+    qty: float
+
+
+def positive(price: float) -> bool:
+    return price > 0
+
+
+def symbol_of(t: Trade) -> str:
+    return t.symbol
+
+
+class _Upper(Kernel):
+    def on_item(self, item: str, emit: Emit[str]) -> None:
+        emit(item.upper())
+
+
+class _Wrong(Kernel):
+    def on_item(self, item: str, emit: Emit[str]) -> None:
+        emit(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class Upper(Operator[str, str]):
+    def kernel(self) -> _Upper:
+        return _Upper()
+
+
+@dataclass(frozen=True)
+class Mismatch(Operator[Trade, str]):
+    def kernel(self) -> _Upper:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Upper()
+
+
+def wrong(trades: Stream[Trade], keyed: KeyedStream[str, Trade], by_int: KeyedStream[int, Trade]) -> None:
+    second = windows.tumbling("1s")
+    # a wrong attribute in a lambda
+    trades.pipe(ops.map(lambda t: t.prize))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.filter(lambda t: t.quantity > 0))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.key_by(lambda t: t.simbol))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.dedupe(lambda t: t.id))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.route({"fx": lambda t: t.venue}))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    keyed.pipe(ops.map(lambda t: t.prize))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    keyed.pipe(ops.window(second, agg.ohlcv(lambda t: t.prize, "qty")))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    # wrong operator order
+    trades.pipe(ops.map(lambda t: t.price)).pipe(ops.key_by(lambda t: t.symbol))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.filter(positive))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    trades.pipe(Upper())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # window on an unkeyed stream
+    trades.pipe(ops.window(second, agg.ohlcv("price", "qty")))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # a sink of the wrong item type
+    trades.to(sinks.call(positive))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    # an aggregate field of the wrong type
+    keyed.pipe(ops.window(second, agg.ohlcv(lambda t: t.symbol, "qty")))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    keyed.pipe(ops.window(second, agg.ohlcv(symbol_of, "qty")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    keyed.pipe(ops.window(second, agg.ohlcv(1.0, "qty")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    # event_time that returns str
+    trades.pipe(ops.event_time(lambda t: t.symbol))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.event_time(symbol_of))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.pipe(ops.event_time("ts_ms", unit="minutes"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    # a filter that returns no bool, a reactivex operator without rx, an unknown name
+    trades.pipe(ops.filter(lambda t: t.symbol))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(lambda s: s)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    rxdag.nosuch  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    # the type of a result
+    bars = keyed.pipe(ops.window(second, agg.ohlcv("price", "qty")))
+    wrong_late: Stream[Ohlcv] = bars.late  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    rxdag.run(bars)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    print(wrong_late)
