@@ -183,9 +183,10 @@ class KernelHost(Host):
 
     def restart(self) -> None:
         """Go on with a new kernel that has taken up a deep copy of the state of this one."""
-        saved = copy.deepcopy(self.kernel.snapshot())
+        old = self.kernel
         self.kernel = self._make()
-        self.kernel.restore(saved)
+        self.kernel.restore(copy.deepcopy(old.snapshot()))
+        self.kernel.watermark = old.watermark
         if not self.expands:
             self._call = _caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit)
         self._arm()
@@ -240,6 +241,7 @@ class KernelHost(Host):
 
     def _advance_clock(self, watermark: int) -> None:
         self._clock_mark = watermark
+        self.kernel.watermark = watermark
         if watermark >= self.kernel.wake:
             self._guard(lambda: self.kernel.on_watermark(watermark, self._emit))
 
@@ -362,12 +364,15 @@ class KernelHost(Host):
         kernel, emit = self.kernel, self._emit
         if combined >= FLUSHED:
             if combined == ENDED and not self._processing:
+                kernel.watermark = MAX
                 self._guard(lambda: kernel.on_watermark(MAX, emit))
             self._call_end()
         elif kernel.makes_time:
             return
-        elif combined >= kernel.wake and not self._processing:
-            self._guard(lambda: kernel.on_watermark(combined, emit))
+        elif not self._processing:
+            kernel.watermark = combined
+            if combined >= kernel.wake:
+                self._guard(lambda: kernel.on_watermark(combined, emit))
         if not self.is_ended:
             self._watermark = combined
             emit.watermark(combined)

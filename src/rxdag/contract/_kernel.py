@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
-from rxdag.contract._time import MAX
+from rxdag.contract._time import MAX, MIN
 from rxdag.errors import GraphError
 
 A_contra = TypeVar("A_contra", contravariant=True)
@@ -82,6 +82,8 @@ class Kernel:
     """Least watermark at which `on_watermark` has something to do."""
     grid: int = 0
     """Watermarks between two multiples of it (less 1) make no difference; 0: watermarks are not asked for."""
+    watermark: int = MIN
+    """The watermark at the input; the host keeps it up to date, whether `wake` is reached or not."""
     timer: int | None = None
     """When `on_timer` is due, ns since the epoch; None for never."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane, Shape, WindowOp
+from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane, Shape, WindowOp
 from rxdag.errors import GraphError
 
 A = TypeVar("A")
@@ -20,7 +20,7 @@ _Open = dict[Any, list[Any]]  # key -> [accumulator, items]
 class _WindowKernel(Kernel):
     """Open windows by (end, start), each with its keys."""
 
-    state = ("open", "closed", "wake")
+    state = ("open", "wake")
     passes = False
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
@@ -30,8 +30,6 @@ class _WindowKernel(Kernel):
         self._into = into
         self.grid = assigner.grid
         self.open: dict[tuple[int, int], _Open] = {}
-        self.closed = MIN
-        """The watermark: windows that end at or before `closed` + 1 are closed."""
         self.wake = MAX
         self._held = 0
         self._low, self._high = 1, 0
@@ -67,7 +65,7 @@ class _WindowKernel(Kernel):
     def _find(self, item: Any, ts: int, emit: Emit[Any]) -> list[_Open] | None:
         """The live windows of a time; None if there are none, and the item has been counted."""
         windows = self._assign(ts)
-        live = [(start, end) for start, end in windows if end - 1 > self.closed]
+        live = [(start, end) for start, end in windows if end - 1 > self.watermark]
         if not live:
             if windows:
                 emit.late(item)
@@ -103,7 +101,6 @@ class _WindowKernel(Kernel):
         return self._held
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        self.closed = max(self.closed, watermark)
         self._low, self._high = 1, 0
         self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
         self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
@@ -129,7 +126,7 @@ class _WindowKernel(Kernel):
             [end, start, [[key, accumulator.snapshot(), n] for key, (accumulator, n) in keys.items()]]
             for (end, start), keys in self.open.items()
         ]
-        return {"open": rows, "closed": self.closed, "wake": self.wake}
+        return {"open": rows, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open = {}
@@ -141,7 +138,7 @@ class _WindowKernel(Kernel):
                 accumulator.restore(state)
                 keys[key] = [accumulator, n]
                 self._held += n
-        self.closed, self.wake = saved["closed"], saved["wake"]
+        self.wake = saved["wake"]
         self._low, self._high = 1, 0
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from reactivex.scheduler import CurrentThreadScheduler
 
 from rxdag import operators as ops
 from rxdag import sinks
@@ -192,12 +193,11 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
             elif result.state == "completed":
                 observer.on_completed()
 
-        if scheduler is not None:
-            scheduler.schedule(act)
-        elif _in_loop():
+        if scheduler is None and _in_loop():
             threading.Thread(target=act, daemon=True, name="rxdag-observable").start()
         else:
-            act()
+            # The trampoline starts the run once the subscription is there to be disposed.
+            (scheduler or CurrentThreadScheduler.singleton()).schedule(act)
         return Disposable(execution.cancel)
 
     return Observable(subscribe)

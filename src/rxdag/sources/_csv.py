@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv as csv_module
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
+from rxdag.contract import Reader, Shape, Source, SourceContext, Where
 from rxdag.errors import SourceError
 from rxdag.sources._files import LineFile, text_of
+from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._records import build, check_columns, converter, record_fields, required_fields
 
 T = TypeVar("T")
@@ -19,16 +19,12 @@ T = TypeVar("T")
 Column = tuple[str, int, Callable[[str], Any]]
 
 
-class _CsvReader(Reader):
+class _CsvReader(IteratorReader):
     def __init__(self, path: str, of: Any, context: SourceContext) -> None:
         self._of = of
         self._context = context
         self._file = LineFile(path, "csv")
-        self._items = self._parse()
-
-    def read(self, max_items: int) -> Read:
-        items = list(islice(self._items, max_items))
-        return Chunk(items) if items else END
+        super().__init__(self._parse(), blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
         # newline handling is csv's: a quoted field may hold line ends
@@ -74,7 +70,7 @@ class _CsvReader(Reader):
         return fields
 
     def close(self) -> None:
-        self._items.close()
+        super().close()
         self._file.close()
 
 

@@ -25,6 +25,7 @@ class LineFile:
         self.path = path
         self.where = where
         self.line = 0
+        self._opened: list[IO[bytes]] = []
         self._raw = self._open()
 
     def _open(self) -> IO[bytes]:
@@ -45,6 +46,7 @@ class LineFile:
             ) from None
         except OSError as error:
             raise SourceError(f'{self.where}: cannot open "{self.path}": {os.strerror(error.errno or 0)}') from error
+        self._opened.append(raw)
         return gzip.open(raw, "rb") if path.suffix == ".gz" else raw  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # reads bytes too
 
     def lines(self) -> Iterator[str]:
@@ -78,6 +80,8 @@ class LineFile:
     def close(self) -> None:
         if self.path != "-":
             self._raw.close()
+        for file in self._opened:  # gzip does not close what it was given
+            file.close()
 
 
 def _nearby(path: Path) -> str:

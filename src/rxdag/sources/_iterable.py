@@ -16,12 +16,15 @@ from rxdag.errors import GraphError
 T = TypeVar("T")
 
 
-class _IteratorReader(Reader):
-    def __init__(self, items: Iterator[Any]) -> None:
+class IteratorReader(Reader):
+    """Reads an iterator; one item at a time if it may block, so that none waits for the next."""
+
+    def __init__(self, items: Iterator[Any], *, blocking: bool = False) -> None:
         self._items = items
+        self._blocking = blocking
 
     def read(self, max_items: int) -> Read:
-        items = list(islice(self._items, max_items))
+        items = list(islice(self._items, 1 if self._blocking else max_items))
         return Chunk(items) if items else END
 
     def close(self) -> None:
@@ -38,7 +41,7 @@ class _Iterable(Source[T]):
     label = "iterable"
 
     def open(self, context: SourceContext) -> Reader:  # noqa: ARG002, RUF100
-        return _IteratorReader(iter(self.items))
+        return IteratorReader(iter(self.items), blocking=self.where == "blocking")
 
 
 def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False) -> Source[T]:
@@ -99,7 +102,8 @@ class _AsyncReader(Reader):
                 while len(self._buffer) >= self._credit:
                     self._more.clear()
                     await self._more.wait()
-                self._buffer.append(await anext(self._items))
+                item = await anext(self._items)  # the buffer may be another one after this
+                self._buffer.append(item)
                 self._context.wake()
         except StopAsyncIteration:
             pass

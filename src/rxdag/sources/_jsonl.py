@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from itertools import islice
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
+from rxdag.contract import Reader, Shape, Source, SourceContext, Where
 from rxdag.errors import GraphError, SourceError
 from rxdag.sources._files import LineFile, text_of
+from rxdag.sources._iterable import IteratorReader
 
 T = TypeVar("T")
 
 
-class _JsonlReader(Reader):
+class _JsonlReader(IteratorReader):
     def __init__(self, path: str, of: Any, context: SourceContext) -> None:
         import msgspec
 
@@ -23,11 +23,7 @@ class _JsonlReader(Reader):
         self._file = LineFile(path, "jsonl")
         self._decode = msgspec.json.Decoder(of).decode
         self._bad = (msgspec.ValidationError, msgspec.DecodeError)
-        self._items = self._parse()
-
-    def read(self, max_items: int) -> Read:
-        items = list(islice(self._items, max_items))
-        return Chunk(items) if items else END
+        super().__init__(self._parse(), blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
         for line in self._file.lines():
@@ -42,7 +38,7 @@ class _JsonlReader(Reader):
             yield item
 
     def close(self) -> None:
-        self._items.close()
+        super().close()
         self._file.close()
 
 

@@ -56,8 +56,8 @@ class _Feed:
 
 # Shares, sizes and delays of six real feeds captured at once; a stall holds a feed back, then lets it catch up.
 _FEEDS: Final = (
-    _Feed("sim_spot", "BTCUSDT", 0.21, 61_837.0, 0.01, 0.0006, 2.0, 2.0, 0.020),
-    _Feed("sim_spot", "ETHUSDT", 0.13, 2_683.0, 0.01, 0.0088, 1.0, 2.0, 0.012),
+    _Feed("sim_spot", "BTCUSDT", 0.21, 61_837.0, 0.01, 0.0006, 2.0, 2.0, 0.034),
+    _Feed("sim_spot", "ETHUSDT", 0.13, 2_683.0, 0.01, 0.0088, 1.0, 2.0, 0.022),
     _Feed("sim_usdm", "BTCUSDT", 0.34, 61_800.0, 0.1, 0.016, 3.0, 1.0, 0.002),
     _Feed("sim_usdm", "ETHUSDT", 0.22, 2_681.0, 0.01, 0.071, 3.0, 1.0, 0.002),
     _Feed("sim_cm", "BTCUSD_PERP", 0.05, 61_804.0, 0.1, 4.0, 16.0, 8.0, 0.004),
@@ -65,7 +65,7 @@ _FEEDS: Final = (
 )
 _START_MS: Final = 1_723_161_254_000
 _SKEW_MS: Final = -1_275.0  # the local clock is behind the exchanges'
-_STALL_MAX_MS: Final = 200.0
+_STALL_MAX_MS: Final = 205.0
 _LEAST_LATENCY_MS: Final = min(feed.latency_ms for feed in _FEEDS)
 
 
@@ -90,6 +90,7 @@ class _Market:
         self._rng = rng
         self._duplicates = duplicates
         self._now = float(_START_MS)
+        self._mood = 0.0
         self._ids = [1_000_000 * (i + 1) for i in range(len(_FEEDS))]
         self._prices = [feed.price for feed in _FEEDS]
         self._received = [0.0] * len(_FEEDS)
@@ -101,8 +102,9 @@ class _Market:
     def burst(self) -> None:
         """One event of the market: a leader trades, others follow within milliseconds."""
         rng = self._rng
-        # Heavy-tailed gaps: mostly a few ms, seldom half a second.
-        self._now += min(rng.lognormvariate(2.1, 1.35), 520.0)
+        # Busy spells come and go; within one, gaps have a heavy tail: mostly a few ms, seldom half a second.
+        self._mood = 0.998 * self._mood + rng.gauss(0.0, 0.045)
+        self._now += min(rng.lognormvariate(2.55 - self._mood, 1.15), 520.0)
         leader = rng.choices(range(len(_FEEDS)), [feed.weight for feed in _FEEDS])[0]
         self._trades(leader, self._now)
         for i, feed in enumerate(_FEEDS):
@@ -113,9 +115,9 @@ class _Market:
         rng, feed = self._rng, _FEEDS[i]
         trade_ms = max(int(at_ms), self._last_ms[i])
         self._last_ms[i] = trade_ms
-        n = min(int(rng.paretovariate(1.15)), 735)
+        n = min(int(rng.paretovariate(1.22)), 735)
         if rng.random() < feed.stall:
-            self._stalled_until[i] = at_ms + rng.uniform(5.0, _STALL_MAX_MS)
+            self._stalled_until[i] = at_ms + _STALL_MAX_MS * math.sqrt(rng.random())
         buyer_is_maker = rng.random() < 0.5
         for k in range(n):
             if rng.random() < 0.36:

@@ -1,0 +1,24 @@
+"""500 random graphs: in both lowerings in virtual time, and over three schedulers with failures, drains and cancels."""
+
+import sys
+
+import pytest
+
+from tests.stress.laws import check_lowerings, check_threads
+
+
+@pytest.fixture(autouse=True)
+def eager_switches():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(10))
+def test_random_graphs_lose_nothing_hold_their_bounds_and_end(part):
+    problems = []
+    for seed in range(part * 50, part * 50 + 50):
+        problems += [p for p in (check_lowerings(seed), check_threads(seed)) if p is not None]
+    assert problems == []

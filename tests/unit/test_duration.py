@@ -1,0 +1,52 @@
+from datetime import timedelta
+
+import pytest
+
+from rxdag import GraphError
+from rxdag.contract import duration_ns, format_ns, positive_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("10ns", 10),
+        ("3us", 3_000),
+        ("500ms", 500_000_000),
+        ("1.5s", 1_500_000_000),
+        ("5m", 300_000_000_000),
+        ("1h", 3_600_000_000_000),
+        ("1d", 86_400_000_000_000),
+        (timedelta(seconds=2, microseconds=5), 2_000_005_000),
+        ("0s", 0),
+    ],
+)
+def test_a_duration_is_whole_nanoseconds(text, ns):
+    assert duration_ns(text, "x") == ns
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("5", 'x must be a duration such as "500ms", "1s" or a timedelta, got \'5\''),
+        ("5 parsecs", "x must be a duration"),
+        ("-1s", "x must be a duration"),
+        (7, 'x must be a duration such as "500ms", "1s" or a timedelta, got 7'),
+        ("0.5ns", "x must be a whole number of nanoseconds, got '0.5ns'"),
+        (timedelta(seconds=-1), "x must be 0 or more"),
+        ("99999999d", "x must be under 146 years"),
+    ],
+)
+def test_a_bad_duration_says_what_must_hold(value, message):
+    with pytest.raises(GraphError) as caught:
+        duration_ns(value, "x")
+    assert message in str(caught.value)
+
+
+def test_a_positive_duration_is_more_than_0():
+    with pytest.raises(GraphError, match="window: size must be more than 0, got '0s'"):
+        positive_ns("0s", "window: size")
+
+
+@pytest.mark.parametrize(("ns", "text"), [(1_500_000_000, "1500ms"), (0, "0s"), (60_000_000_000, "1m"), (7, "7ns")])
+def test_nanoseconds_are_written_in_the_largest_whole_unit(ns, text):
+    assert format_ns(ns) == text

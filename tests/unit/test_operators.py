@@ -1,0 +1,440 @@
+"""Every exported operator holds the shared laws; a new one without a sample here fails."""
+
+import inspect
+import math
+import random
+
+import pytest
+
+import rxdag
+from rxdag import contract, windows
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag.testing import LawBroken, check_operator, feed, play
+
+rng = random.Random(7)
+NUMBERS = list(range(40))
+EVENTS = [(second + rng.randrange(-6, 1), rng.choice("ab"), rng.randrange(9)) for second in range(60)]
+
+
+def timed(stream):
+    return stream.pipe(ops.event_time(lambda e: e[0], unit="s", sequence=lambda e: e[2], out_of_order="2s"))
+
+
+def keyed(stream):
+    return timed(stream).pipe(ops.key_by(lambda e: e[1]))
+
+
+def every_aggregate():
+    value = lambda e: e[2]  # noqa: E731
+    return agg.named(
+        n=agg.count(), total=agg.sum(value), all=agg.collect(), bar=agg.ohlcv(value, value), vwap=agg.vwap(value, value)
+    )
+
+
+SAMPLES = {
+    "map": [(lambda: ops.map(lambda x: x + 1), NUMBERS, None)],
+    "filter": [
+        (lambda: ops.filter(lambda x: x % 3), NUMBERS, None),
+        (lambda: ops.filter(lambda e: e[1] == "a"), EVENTS, keyed),
+    ],
+    "explode": [
+        (lambda: ops.explode(lambda x: range(x % 4)), NUMBERS, None),
+        (lambda: ops.explode(lambda e: [e, e]), EVENTS, keyed),
+    ],
+    "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
+    "scan": [(lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None)],
+    "take": [
+        (lambda: ops.take(7), NUMBERS, None),
+        (lambda: ops.take(0), NUMBERS, None),
+        (lambda: ops.take(99), NUMBERS, None),
+    ],
+    "event_time": [(lambda: ops.event_time(lambda e: e[0], unit="s", out_of_order="2s"), EVENTS, None)],
+    "key_by": [(lambda: ops.key_by(lambda e: e[1]), EVENTS, None)],
+    "dedupe": [
+        (lambda: ops.dedupe(lambda e: e[1:], within="3s"), EVENTS, timed),
+        (lambda: ops.dedupe(lambda x: x % 5, max_keys=3), NUMBERS, None),
+        (lambda: ops.dedupe(lambda e: e[1:], within="5s", max_keys=4), EVENTS, timed),
+    ],
+    "window": [
+        (lambda: ops.window(windows.tumbling("3s"), every_aggregate()), EVENTS, keyed),
+        (
+            lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
+            EVENTS,
+            keyed,
+        ),
+    ],
+    "route": [
+        (lambda: ops.route({"a": lambda e: e[1] == "a", "even": lambda e: e[0] % 2 == 0}), EVENTS, timed),
+        (lambda: ops.route({"small": lambda x: x < 9}, default="rest"), NUMBERS, None),
+    ],
+    "merge": [
+        (lambda s: rxdag.merge(s, s.pipe(ops.map(lambda x: -x)), s.pipe(ops.filter(lambda x: x % 2))), NUMBERS, None),
+        (lambda s: rxdag.merge(s, s.pipe(ops.filter(lambda e: e[1] == "a"))), EVENTS, timed),
+    ],
+}
+
+
+def exported():
+    return [name for name in ops.__all__ if inspect.isfunction(getattr(ops, name))]
+
+
+@pytest.mark.parametrize("name", exported())
+def test_an_exported_operator_holds_the_laws(name):
+    assert name in SAMPLES, f"{name} needs a sample for check_operator"
+    for make, items, before in SAMPLES[name]:
+        check_operator(make, items, before=before)
+
+
+@pytest.mark.parametrize("name", exported())
+def test_an_exported_operator_documents_its_six_lines(name):
+    text = inspect.getdoc(getattr(ops, name))
+    for line in ("Emits:", "Drops:", "Holds:", "Ends:", "Fails:", "Clock:", "Args:", "Raises:", "Example:"):
+        assert line in text, f"{name} lacks {line}"
+
+
+# ---- the laws can be broken
+
+
+class _Forgets(ops.Kernel):
+    """Holds state that its snapshot leaves out."""
+
+    def __init__(self):
+        self.n = 0
+
+    def on_item(self, item, emit):
+        self.n += 1
+        emit(self.n)
+
+
+class _Loses(ops.Kernel):
+    def on_item(self, item, emit):
+        if item % 5:
+            emit(item)
+
+
+class _PerChunk(ops.Kernel):
+    """Gives out what depends on the watermarks it happens to see."""
+
+    wake = rxdag.contract.MIN
+    grid = 1
+
+    def on_item(self, item, ts, emit):
+        emit(item)
+
+    def on_watermark(self, watermark, emit):
+        self.seen = watermark
+
+
+def operator_of(kernel_class, *, frozen=True):
+    from dataclasses import dataclass
+
+    @dataclass(frozen=frozen)
+    class Made(ops.Operator):
+        def kernel(self):
+            return kernel_class()
+
+    return Made
+
+
+@pytest.mark.parametrize(
+    ("make", "law"),
+    [
+        (operator_of(_Forgets), "restart"),
+        (operator_of(_Loses), "books"),
+        (operator_of(_PerChunk, frozen=False), "frozen"),
+    ],
+)
+def test_check_operator_finds_a_broken_law(make, law):
+    with pytest.raises(LawBroken, match=f"^{law}"):
+        check_operator(make, NUMBERS)
+    with pytest.raises(rxdag.GraphError, match="waive must be some of ends, books"):
+        check_operator(make, NUMBERS, waive=["nope"])
+
+
+def test_a_waived_law_is_not_checked():
+    check_operator(operator_of(_Forgets), NUMBERS, waive=["restart"])
+
+
+def test_a_users_kernel_with_a_timer_fires_in_virtual_time():
+    class Late(ops.Kernel):
+        state = ("waiting",)
+
+        def __init__(self):
+            self.waiting = []
+
+        def on_item(self, item, emit):
+            self.waiting.append(item)
+            self.timer = 5_000_000_000
+
+        def on_timer(self, now, emit):
+            self.timer = None
+            for item in self.waiting:
+                emit(item)
+            self.waiting = []
+
+        def held(self):
+            return len(self.waiting)
+
+    assert play(operator_of(Late)(), "ab-----|") == "-----(ab)-|"
+
+
+@pytest.mark.parametrize("parameters", ["self, item, key, ts, emit", "self, thing, emit"])
+def test_a_kernel_with_other_parameters_is_a_compile_error(parameters):
+    made: dict = {}
+    exec(f"def on_item({parameters}): ...", made)
+    kernel = type("Odd", (ops.Kernel,), {"on_item": made["on_item"]})
+    with pytest.raises(rxdag.CompileError, match="parameters must be some of item, ts, sequence, key, input, emit"):
+        feed(operator_of(kernel)(), [1])
+
+
+def test_a_kernel_without_on_item_and_what_is_no_kernel_are_compile_errors():
+    with pytest.raises(rxdag.CompileError, match="a kernel must have a method on_item"):
+        feed(operator_of(ops.Kernel)(), [1])
+    with pytest.raises(rxdag.CompileError, match=r"made.kernel\(\) must return a Kernel, got 3"):
+        feed(operator_of(lambda: 3)(), [1])
+
+
+# ---- single operators
+
+
+def test_take_in_marbles():
+    assert play(ops.take(2), "a-bc|") == "a-(b|)"
+
+
+def test_scan_starts_each_run_from_a_copy():
+    gather = ops.scan([], lambda all_, x: [*all_, x])
+    assert feed(gather, "ab") == feed(gather, "ab") == [["a"], ["a", "b"]]
+
+
+def test_explode_reads_no_further_than_it_needs():
+    read = 0
+
+    def endless(_):
+        nonlocal read
+        while True:
+            read += 1
+            yield read
+
+    stream = rxdag.from_source(rxdag.sources.range(9)).pipe(ops.explode(endless)).pipe(ops.take(5))
+    assert stream.collect() == [1, 2, 3, 4, 5]
+    assert read == 5
+
+
+def test_dedupe_remembers_for_its_span_and_a_repeat_does_not_extend_it():
+    events = [(0, "a"), (9, "a"), (10, "a"), (19, "a"), (20, "a")]
+    stream = rxdag.from_source(rxdag.sources.iterable(events)).pipe(ops.event_time(lambda e: e[0]))
+    assert stream.pipe(ops.dedupe(lambda e: e[1], within="10ns")).collect() == [(0, "a"), (10, "a"), (20, "a")]
+
+
+def test_dedupe_drops_an_older_copy_of_a_key_it_has_seen():
+    stream = rxdag.from_source(rxdag.sources.iterable([(100, "a"), (50, "a")])).pipe(ops.event_time(lambda e: e[0]))
+    assert stream.pipe(ops.dedupe(lambda e: e[1], within="60ns")).collect() == [(100, "a")]
+
+
+def test_dedupe_with_a_cap_forgets_the_oldest_key():
+    assert feed(ops.dedupe(lambda x: x, max_keys=2), "abcac") == ["a", "b", "c", "a"]
+
+
+def test_dedupe_in_processing_time_forgets_by_the_clock():
+    assert play(ops.dedupe(lambda x: x, within="3s"), "aa-a-aa|") == "a--a--a|"
+
+
+def test_dedupe_frees_what_the_watermark_has_passed():
+    items = range(10_000)
+    stream = rxdag.from_source(rxdag.sources.iterable(items)).pipe(ops.event_time(lambda x: x, unit="ms"))
+    kept = stream.pipe(ops.dedupe(lambda x: x, within="10ms"), name="d").to(rxdag.sinks.null())
+    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept)))
+    most = 0
+    host = next(h for h in execution.program.hosts if h.name == "d")
+    original = host.kernel.on_watermark
+
+    def on_watermark(watermark, emit):
+        nonlocal most
+        most = max(most, len(host.kernel.first))
+        original(watermark, emit)
+
+    host.kernel.on_watermark = on_watermark
+    rxdag.testing.settle_virtual(execution)
+    assert 0 < most <= 21
+
+
+def window_of(events, assigner, aggregate, **options):
+    stream = rxdag.from_source(rxdag.sources.iterable(events))
+    stream = stream.pipe(ops.event_time(lambda e: e[0], sequence=lambda e: e[2], **options))
+    return stream.pipe(ops.key_by(lambda e: e[1])).pipe(ops.window(assigner, aggregate))
+
+
+def test_a_window_closes_when_the_watermark_reaches_its_last_instant():
+    panes = window_of([(0, "a", 0), (9, "a", 0), (10, "a", 0), (21, "b", 0)], windows.tumbling("10ns"), agg.count())
+    assert [(p.key, p.start, p.end, p.value, p.closed_by) for p in panes.collect()] == [
+        ("a", 0, 10, 2, "watermark"),
+        ("a", 10, 20, 1, "watermark"),
+        ("b", 20, 30, 1, "watermark"),
+    ]
+
+
+def test_an_item_is_late_only_if_its_window_is_closed():
+    panes = window_of(
+        [(12, "a", 0), (10, "a", 0), (9, "a", 0), (5, "a", 0)],
+        windows.tumbling("10ns"),
+        agg.count(),
+        out_of_order="2ns",
+    )
+    late = panes.late.to(rxdag.sinks.collect())
+    out = panes.to(rxdag.sinks.collect())
+    result = rxdag.run(out, late)
+    assert [p.value for p in result[out]] == [2]
+    assert result[late] == [(9, "a", 0), (5, "a", 0)]
+
+
+def test_times_before_the_epoch_fall_into_the_window_that_holds_them():
+    panes = window_of([(-11, "a", 0), (-10, "a", 0), (-1, "a", 0)], windows.tumbling("10ns"), agg.count())
+    assert [(p.start, p.end, p.value) for p in panes.collect()] == [(-20, -10, 1), (-10, 0, 2)]
+
+
+def test_panes_that_end_together_come_in_key_order():
+    events = [(1, "b", 0), (2, "c", 0), (3, "a", 0)]
+    assert [p.key for p in window_of(events, windows.tumbling("10ns"), agg.count()).collect()] == ["a", "b", "c"]
+
+
+def test_open_and_close_go_by_time_then_sequence_then_arrival():
+    ticks = [(5, 2, 101), (5, 1, 100), (5, 3, 99), (5, 3, 98)]
+    stream = rxdag.from_source(rxdag.sources.iterable(ticks)).pipe(
+        ops.event_time(lambda t: t[0], sequence=lambda t: t[1])
+    )
+    bar = stream.pipe(ops.key_by(lambda t: 0)).pipe(
+        ops.window(windows.tumbling("10ns"), agg.ohlcv(lambda t: t[2], lambda t: 1))
+    )
+    value = bar.collect()[0].value
+    assert (value.open, value.high, value.low, value.close, value.count) == (100, 101, 98, 98, 4)
+
+
+@pytest.mark.parametrize("bad", [(math.nan, 1), (math.inf, 1), (None, 1), (1, -1), (1, math.nan), ("x", 1)])
+def test_a_trade_that_is_none_goes_to_dead_and_changes_nothing(bad):
+    ticks = [(1, 10.0, 2), (2, *bad), (3, 11.0, 2)]
+    stream = (
+        rxdag.from_source(rxdag.sources.iterable(ticks))
+        .pipe(ops.event_time(lambda t: t[0]))
+        .pipe(ops.key_by(lambda t: 0))
+    )
+    bars = stream.pipe(ops.window(windows.tumbling("10ns"), agg.ohlcv(lambda t: t[1], lambda t: t[2])), name="bars")
+    out, dead = bars.to(rxdag.sinks.collect()), bars.dead.to(rxdag.sinks.collect())
+    result = rxdag.run(out, dead)
+    assert [(p.value.count, p.value.volume, p.value.vwap) for p in result[out]] == [(2, 4, 10.5)]
+    (letter,) = result[dead]
+    assert (letter.node, letter.item, letter.attempts) == ("bars", ticks[1], 1)
+    assert "ohlcv: " in str(letter.error)
+
+
+def test_a_trade_of_size_0_counts_for_prices_not_for_the_average():
+    bar = rxdag.testing.aggregate(agg.ohlcv(lambda t: t[0], lambda t: t[1]), [(10, 0), (20, 2)])
+    assert (bar.open, bar.close, bar.volume, bar.count, bar.vwap) == (10, 20, 2, 2, 20)
+    assert rxdag.testing.aggregate(agg.ohlcv(lambda t: t[0], lambda t: t[1]), [(10, 0)]).vwap is None
+
+
+def test_an_item_that_one_part_refuses_is_in_no_part_of_named():
+    parts = agg.named(n=agg.count(), total=agg.sum(lambda x: x)).accumulator()
+    parts.add(1)
+    with pytest.raises(rxdag.BadItem, match="named: total: sum: value must be a finite number, got nan"):
+        parts.add(math.nan)
+    assert parts.result() == {"n": 1, "total": 1}
+
+
+@pytest.mark.parametrize(
+    "aggregate",
+    [
+        agg.count(),
+        agg.sum(lambda e: e[2]),
+        agg.collect(),
+        agg.ohlcv(lambda e: e[2], lambda e: 1),
+        agg.vwap(lambda e: e[2], lambda e: 1),
+        every_aggregate(),
+    ],
+)
+def test_merging_two_accumulators_is_adding_to_one(aggregate):
+    one, left, right = aggregate.accumulator(), aggregate.accumulator(), aggregate.accumulator()
+    for i, (ts, *rest) in enumerate(sorted(EVENTS)):
+        item = (ts, *rest)
+        for target in (one, left if i < 20 else right):
+            target.add_at(item, ts, i)
+    left.merge(right)
+    assert left.result() == one.result()
+
+
+def test_event_time_takes_datetimes_and_numpy_times():
+    from datetime import datetime, timedelta, timezone
+
+    import numpy as np
+
+    utc = datetime(2024, 1, 1, tzinfo=timezone.utc)
+    east = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    expected = 1_704_067_200_000_000_000
+    for value in (utc, east, np.datetime64("2024-01-01"), np.int64(expected)):
+        panes = window_of([], windows.tumbling("1s"), agg.count())
+        stream = (
+            rxdag.from_source(rxdag.sources.iterable([value]))
+            .pipe(ops.event_time(lambda v: v))
+            .pipe(ops.key_by(lambda v: 0))
+        )
+        panes = stream.pipe(ops.window(windows.tumbling("1s"), agg.count()))
+        assert [p.start for p in panes.collect()] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("x", "a time must be an int, a datetime with a time zone or a numpy datetime64, got 'x'"),
+        (1.5, "a time must be an int"),
+        (True, "a time must be an int"),
+    ],
+)
+def test_what_is_no_time_ends_the_run_and_says_so(value, message):
+    with pytest.raises(rxdag.NodeError, match='node "event_time" failed on') as caught:
+        feed(ops.event_time(lambda _: value), [1])
+    assert message in str(caught.value.__cause__)
+
+
+def test_a_naive_datetime_is_an_error_with_the_fix():
+    from datetime import datetime
+
+    with pytest.raises(rxdag.NodeError, match=r"got the naive .*; use .replace\(tzinfo="):
+        feed(ops.event_time(lambda _: datetime(2024, 1, 1)), [1])
+
+
+def test_nat_and_times_out_of_range_go_to_dead():
+    import numpy as np
+
+    times = [np.datetime64("NaT"), 10**30, 5]
+    stream = rxdag.from_source(rxdag.sources.iterable(times)).pipe(ops.event_time(lambda v: v))
+    out, dead = stream.to(rxdag.sinks.collect()), stream.dead.to(rxdag.sinks.collect())
+    result = rxdag.run(out, dead)
+    assert result[out] == [5]
+    assert ["NaT" in str(letter.error) for letter in result[dead]] == [True, False]
+    assert "is unit= right?" in str(result[dead][1].error)
+
+
+def test_an_unhashable_key_says_so():
+    with pytest.raises(rxdag.NodeError, match=r"key_by: a key must be hashable, got \[1\]; use a tuple"):
+        feed(ops.key_by(lambda x: [x]), [1])
+
+
+def test_merge_keeps_the_order_of_a_stream_that_forks_and_meets_again():
+    stream = rxdag.from_source(rxdag.sources.range(8))
+    routes = stream.pipe(ops.route({"even": lambda x: x % 2 == 0}, default="odd"))
+    merged = rxdag.merge(routes["even"].pipe(ops.map(lambda x: x)), routes["odd"])
+    assert merged.collect() == list(range(8))
+
+
+def test_the_watermark_of_a_merge_is_the_least_of_its_inputs():
+    fast = rxdag.from_source(rxdag.sources.iterable([100, 200])).pipe(ops.event_time(lambda x: x))
+    slow = rxdag.from_source(rxdag.sources.iterable([5, 8])).pipe(ops.event_time(lambda x: x))
+    panes = (
+        rxdag.merge(fast, slow).pipe(ops.key_by(lambda x: 0)).pipe(ops.window(windows.tumbling("10ns"), agg.collect()))
+    )
+    kept = panes.to(rxdag.sinks.collect())
+    assert [p.value for p in rxdag.testing.run_virtual(kept)[kept]] == [[5, 8], [100], [200]]
+
+
+def test_contract_names_are_the_kernels_vocabulary():
+    assert contract.on_item_parameters(type(ops.map(lambda x: x).kernel())) == ("item", "emit")

@@ -1,0 +1,725 @@
+import asyncio
+import gc
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import tracemalloc
+
+import pytest
+import reactivex as rx
+from reactivex import operators as rxops
+
+import rxdag
+from rxdag import NodeError, on_error, sinks, sources, windows
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag.testing import run_virtual, settle_virtual, virtual
+
+
+def numbers(n=10):
+    return rxdag.from_source(sources.range(n), name="numbers")
+
+
+def endless():
+    i = 0
+    while True:
+        yield i
+        i += 1
+
+
+def boom_at(n):
+    def fn(x):
+        if x == n:
+            raise ValueError("boom")
+        return x
+
+    return fn
+
+
+def books(result):
+    assert result.problems == ()
+    return result.stats.nodes
+
+
+# ---- ends and failures
+
+
+def test_a_failing_node_ends_the_run_naming_node_item_and_cause():
+    with pytest.raises(NodeError) as caught:
+        rxdag.run(numbers().pipe(ops.map(boom_at(4)), name="clean").to(sinks.null()))
+    error = caught.value
+    assert str(error) == 'node "clean" failed on 4: ValueError: boom'
+    assert (error.node, error.item, type(error.__cause__)) == ("clean", 4, ValueError)
+    import traceback
+
+    assert "boom_at" not in str(error)
+    assert "in fn" in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_what_was_given_out_before_a_failure_is_delivered_and_the_books_balance(fuse):
+    seen = []
+    stream = (
+        numbers(100).pipe(ops.map(lambda x: x)).pipe(ops.map(boom_at(7)), name="boom").pipe(ops.filter(lambda x: x % 2))
+    )
+    run = rxdag.start(rxdag.compile(rxdag.Dag(stream.to(sinks.call(seen.append), name="out")), fuse=fuse))
+    with pytest.raises(NodeError):
+        run.wait()
+    assert seen == [1, 3, 5]
+    nodes = books(run.result)
+    assert run.result.state == "failed"
+    assert nodes["boom"].failed == 1
+    assert nodes["out"].passed == 3
+
+
+def test_a_sink_that_raises_on_its_first_item_ends_the_run_while_the_source_has_more():
+    with pytest.raises(NodeError, match='node "out" failed on 0: ValueError: boom'):
+        rxdag.run(rxdag.from_source(sources.iterable(endless())).to(sinks.call(boom_at(0)), name="out"))
+
+
+def test_the_first_failure_wins_and_later_ones_are_attached():
+    class Closes(rxdag.Source):
+        def open(self, context):
+            class Reader(sources.Reader):
+                def read(self, max_items):
+                    return sources.Chunk([1])
+
+                def close(self):
+                    raise RuntimeError("close failed too")
+
+            return Reader()
+
+    with pytest.raises(NodeError, match="boom") as caught:
+        rxdag.run(rxdag.from_source(Closes()).to(sinks.call(boom_at(1))))
+    assert any("close failed too" in note for note in caught.value.__notes__)
+
+
+def test_a_failure_in_a_sinks_open_ends_the_run(tmp_path):
+    with pytest.raises(NodeError, match='sink "csv": csv: path must be a file'):
+        rxdag.run(numbers().to(sinks.csv(tmp_path)))
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_policies_keep_the_run_going_and_count(fuse):
+    def inverse(x):
+        return 1 / (x % 3)
+
+    for policy in (on_error.skip, on_error.dead):
+        stream = (
+            numbers(9)
+            .pipe(ops.map(lambda x: x))
+            .pipe(ops.map(inverse), name="inv", on_error=policy)
+            .pipe(ops.map(lambda x: x))
+        )
+        out = stream.to(sinks.collect())
+        result = rxdag.run(rxdag.compile(rxdag.Dag(out), fuse=fuse))
+        assert len(result[out]) == 6
+        ledger = books(result)["inv"]
+        assert (ledger.dead, ledger.dropped) == ((0, {"skipped": 3}) if policy is on_error.skip else (3, {}))
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_dead_letters_hold_node_item_error_attempts_and_traceback(fuse):
+    stream = numbers(3).pipe(ops.map(boom_at(1)), name="m", on_error=on_error.dead)
+    dead = stream.dead.to(sinks.collect())
+    (letter,) = rxdag.run(rxdag.compile(rxdag.Dag(dead), fuse=fuse))[dead]
+    assert (letter.node, letter.item, letter.attempts, str(letter.error)) == ("m", 1, 1, "boom")
+    assert "ValueError: boom" in letter.traceback
+
+
+def test_a_stop_iteration_from_user_code_does_not_end_a_stream_silently():
+    def stops(x):
+        raise StopIteration
+
+    for fuse in (True, False):
+        with pytest.raises(NodeError, match="StopIteration"):
+            rxdag.run(rxdag.compile(rxdag.Dag(numbers().pipe(ops.map(stops)).to(sinks.null())), fuse=fuse))
+
+
+def test_a_failing_reactivex_operator_ends_the_run_naming_it():
+    with pytest.raises(NodeError, match='node "rx1" failed on 0: ZeroDivisionError'):
+        numbers().rx(rxops.map(lambda x: 1 / x), name="rx1").collect()
+
+
+def test_states_go_from_running_to_their_end():
+    ingress = sources.ingress()
+    run = rxdag.start(rxdag.from_source(ingress).to(sinks.collect(), name="out"))
+    ingress.push(1)
+    assert run.state in ("created", "running")
+    with pytest.raises(TimeoutError, match="did not end within"):
+        run.wait(0.01)
+    ingress.complete()
+    result = run.wait()
+    assert (run.state, result.state, result["out"], run.result) == ("completed", "completed", [1], result)
+
+
+def test_two_runs_of_one_plan_at_once_do_not_meet():
+    stream = numbers(2000).pipe(ops.scan(0, lambda total, x: total + x)).pipe(ops.dedupe(lambda x: x, max_keys=10**6))
+    plan = rxdag.compile(rxdag.Dag(stream.to(sinks.collect(), name="out")))
+    expected = run_virtual(plan)["out"]
+    runs = [rxdag.start(plan) for _ in range(4)]
+    assert all(run.wait()["out"] == expected for run in runs)
+
+
+def test_a_run_that_is_dropped_without_wait_leaves_no_thread():
+    run = rxdag.start(rxdag.from_source(sources.iterable(endless())).on("far").to(sinks.null()))
+    threads = [t for t in threading.enumerate() if t.name.startswith("rxdag")]
+    assert threads
+    del run
+    gc.collect()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_cancel_closes_sources_and_discards_what_is_under_way():
+    closed = []
+
+    def numbers_forever():
+        try:
+            yield from endless()
+        finally:
+            closed.append(1)
+
+    stream = (
+        rxdag.from_source(sources.iterable(numbers_forever()))
+        .buffered(max_items=50)
+        .on("far")
+        .pipe(ops.map(lambda x: x))
+    )
+    run = rxdag.start(stream.to(sinks.null()))
+    run.cancel()
+    result = run.wait()
+    assert (result.state, closed) in (("cancelled", [1]), ("cancelled", []))
+    books(result)
+
+
+# ---- drain
+
+
+def window_counts():
+    ingress = sources.ingress()
+    timed = rxdag.from_source(ingress).pipe(ops.event_time(lambda x: x)).pipe(ops.key_by(lambda x: 0))
+    return ingress, timed.pipe(ops.window(windows.tumbling("10ns"), agg.count()), name="w")
+
+
+def test_drain_moves_no_event_time_and_reports_what_is_held():
+    ingress, panes = window_counts()
+    run = rxdag.start(panes.to(sinks.collect(), name="out"))
+    for x in (1, 5, 12):
+        ingress.push(x)
+    while run.stats().nodes["w"].arrived < 3:
+        pass
+    result = run.drain("10s")
+    assert [(p.value, p.closed_by) for p in result["out"]] == [(2, "watermark")]
+    assert (result.state, result.was_drained, books(result)["w"].held) == ("completed", True, 1)
+    assert "1 held at w: a drain closes no window; drain(flush=True) does" in str(result)
+
+
+def test_drain_with_flush_closes_open_panes_marked_end():
+    ingress, panes = window_counts()
+    run = rxdag.start(panes.to(sinks.collect(), name="out"))
+    for x in (1, 5, 12):
+        ingress.push(x)
+    while run.stats().nodes["w"].arrived < 3:
+        pass
+    result = run.drain(flush=True)
+    assert [(p.value, p.closed_by) for p in result["out"]] == [(2, "watermark"), (1, "end")]
+    assert books(result)["w"].held == 0
+
+
+def test_drain_takes_along_what_rests_in_gates():
+    stream = rxdag.from_source(sources.iterable(endless())).buffered(max_items=500)
+    run = rxdag.start(stream.on("far").pipe(ops.map(lambda x: x)).to(sinks.collect(), name="out"))
+    while not run.stats().nodes["out"].passed:
+        pass
+    result = run.drain()
+    assert result["out"] == list(range(len(result["out"])))
+    assert books(result)["numbers" if "numbers" in result.stats.nodes else "iterable"].made == len(result["out"])
+
+
+def test_a_reader_that_blocks_is_left_behind_named_with_its_stack(caplog, monkeypatch):
+    from rxdag.runtime import _execution
+
+    monkeypatch.setattr(_execution, "JOIN_S", 0.1)
+    release = threading.Event()
+
+    def waits():
+        yield 1
+        release.wait()
+
+    stream = rxdag.from_source(sources.iterable(waits(), blocking=True), name="slow")
+    run = rxdag.start(stream.to(sinks.collect(), name="out"))
+    while not run.stats().nodes["out"].passed:
+        pass
+    with caplog.at_level(logging.WARNING, "rxdag"):
+        result = run.drain()
+    assert result["out"] == [1]
+    assert 'node "slow" did not return within 0.1 s; its thread is left behind' in caplog.text
+    assert "release.wait()" in caplog.text
+    release.set()
+
+
+def test_user_code_that_hangs_in_the_graph_is_named_when_a_drain_is_over(monkeypatch):
+    from rxdag.runtime import _handles
+
+    monkeypatch.setattr(_handles, "_CANCEL_S", 0.1)
+    release, entered = threading.Event(), threading.Event()
+
+    def hangs(x):
+        entered.set()
+        release.wait()
+        return x
+
+    run = rxdag.start(numbers().pipe(ops.map(hangs), name="stuck").to(sinks.null()))
+    entered.wait()
+    with pytest.raises(rxdag.RxDagError, match='user code must return, it hangs in node "stuck"'):
+        run.drain("10ms")
+    release.set()
+
+
+def test_until_drains_after_that_long():
+    stream = rxdag.from_source(sources.simulated_trades(seed=1, trades=10**6, speed=1.0))
+    result = run_virtual(stream.to(sinks.null()), until="3s")
+    assert result.was_drained
+    assert result.stats.elapsed_s == 3.0
+    assert rxdag.run(rxdag.from_source(sources.iterable(endless())).to(sinks.null()), until="50ms").was_drained
+
+
+# ---- bounds
+
+
+def test_a_slow_async_sink_behind_a_fast_source_never_holds_more_than_explain_printed():
+    made = taken = most = 0
+
+    def items():
+        nonlocal made
+        for i in range(60_000):
+            made += 1
+            yield bytes(1000) + i.to_bytes(4, "big")
+
+    async def slow(_):
+        nonlocal taken, most
+        most = max(most, made - taken)
+        taken += 1
+        if taken % 500 == 0:
+            await asyncio.sleep(0)
+
+    sink = rxdag.from_source(sources.iterable(items())).to(sinks.acall(slow))
+    plan = rxdag.compile(rxdag.Dag(sink))
+    tracemalloc.start()
+    assert rxdag.run(plan)[sink] == 60_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    cap = plan.max_held
+    assert f"at most {cap:,} items" in plan.explain()
+    assert most <= cap < 5_000
+    assert peak < 5_000_000
+
+
+def test_a_burst_past_a_gate_rests_with_the_node_that_made_it():
+    def trades():
+        for i in range(300):
+            yield (1, i)
+        yield (100, 0)
+
+    timed = rxdag.from_source(sources.iterable(trades())).pipe(ops.event_time(lambda t: t[0]))
+    panes = timed.pipe(ops.key_by(lambda t: t[1])).pipe(ops.window(windows.tumbling("10ns"), agg.count()))
+    out = panes.buffered(max_items=4).pipe(ops.map(lambda p: p.key)).to(sinks.collect())
+    plan = rxdag.compile(rxdag.Dag(out))
+    result = rxdag.run(plan)
+    assert result[out] == [*range(300), 0]
+    assert max(g.high_water for g in result.stats.gates.values()) == 4
+    assert "burst: what one input of window sets free rests there" in plan.explain()
+
+
+def test_explode_makes_no_more_than_there_is_room_for():
+    made = taken = most = 0
+
+    def many(_):
+        nonlocal made
+        for i in range(10_000):
+            made += 1
+            yield i
+
+    async def take(_):
+        nonlocal taken, most
+        most = max(most, made - taken)
+        taken += 1
+
+    stream = rxdag.from_source(sources.range(3)).pipe(ops.explode(many)).buffered(max_items=16)
+    plan = rxdag.compile(rxdag.Dag(stream.to(sinks.acall(take))))
+    rxdag.run(plan)
+    assert taken == 30_000
+    assert most <= 16 + 16 + 16
+
+
+# ---- size
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_a_chain_of_a_thousand_operators_runs(fuse):
+    stream = numbers(3)
+    for _ in range(1000):
+        stream = stream.pipe(ops.map(lambda x: x + 1))
+    kept = stream.to(sinks.collect())
+    assert rxdag.run(rxdag.compile(rxdag.Dag(kept), fuse=fuse))[kept] == [1000, 1001, 1002]
+
+
+def test_a_chain_of_a_thousand_stateful_operators_runs():
+    stream = numbers(3)
+    for _ in range(1000):
+        stream = stream.pipe(ops.scan(0, lambda a, b: b + 1))
+    assert stream.collect() == [1000, 1001, 1002]
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_a_fan_out_and_fan_in_of_a_thousand_runs(fuse):
+    source = numbers(3)
+    merged = rxdag.merge(*(source.pipe(ops.map(lambda x: x)) for _ in range(1000)))
+    kept = merged.to(sinks.collect())
+    result = rxdag.run(rxdag.compile(rxdag.Dag(kept), fuse=fuse))
+    assert result[kept] == [0] * 1000 + [1] * 1000 + [2] * 1000
+    books(result)
+
+
+def test_a_thousand_sinks_on_one_stream_run():
+    source = numbers(3)
+    outs = [source.to(sinks.null()) for _ in range(1000)]
+    result = rxdag.run(*outs)
+    assert all(result[out] == 3 for out in outs)
+
+
+# ---- in and out
+
+
+def test_head_and_collect_and_loops():
+    stream = numbers(100).pipe(ops.map(lambda x: x * 2))
+    assert stream.head() == [0, 2, 4, 6, 8]
+    assert stream.head(0) == []
+    assert sum(stream.collect()) == sum(stream) == 9900
+
+
+def test_leaving_a_loop_cancels_the_run_and_closes_the_source():
+    closed = []
+
+    def items():
+        try:
+            yield from endless()
+        finally:
+            closed.append(1)
+
+    for x in rxdag.from_source(sources.iterable(items())):
+        if x == 5:
+            break
+    gc.collect()
+    assert closed == [1]
+
+
+def test_a_loop_raises_what_the_run_fails_with_behind_what_came_before():
+    seen = []
+    with pytest.raises(NodeError, match="boom"):
+        for x in numbers().pipe(ops.map(boom_at(3))):
+            seen.append(x)
+    assert seen == [0, 1, 2]
+
+
+def test_async_loops_and_async_sources():
+    async def letters():
+        for letter in "abc":
+            await asyncio.sleep(0)
+            yield letter
+
+    stream = rxdag.from_source(sources.async_iterable(letters)).pipe(ops.map(str.upper))
+
+    async def main():
+        return [x async for x in stream], [x async for x in numbers(3)]
+
+    assert asyncio.run(main()) == (["A", "B", "C"], [0, 1, 2])
+    assert list(stream) == ["A", "B", "C"]
+
+
+def test_leaving_an_async_loop_cancels_the_run():
+    closed = []
+
+    async def items():
+        try:
+            for i in endless():
+                yield i
+        finally:
+            closed.append(1)
+
+    async def main():
+        loop = aiter(rxdag.from_source(sources.async_iterable(items)))
+        async for x in loop:
+            if x == 3:
+                break
+        await loop.aclose()
+        return x
+
+    assert asyncio.run(main()) == 3
+    assert closed == [1]
+
+
+def test_run_inside_a_running_loop_works():
+    async def main():
+        await asyncio.sleep(0)
+        kept = numbers(3).to(sinks.collect())
+        return rxdag.run(kept)[kept]
+
+    assert asyncio.run(main()) == [0, 1, 2]
+
+
+def test_run_async_and_start_async_run_on_this_loop():
+    threads = set()
+
+    async def save(x):
+        threads.add(threading.get_ident())
+
+    async def main():
+        sink = numbers(3).to(sinks.acall(save))
+        return (await rxdag.run_async(sink))[sink], (await rxdag.start_async(sink).wait())[sink]
+
+    assert asyncio.run(main()) == (3, 3)
+    assert threads == {threading.get_ident()}
+
+
+def test_cancelling_the_task_of_run_async_cancels_the_run():
+    async def main():
+        sink = rxdag.from_source(sources.ingress()).to(sinks.null())
+        task = asyncio.create_task(rxdag.run_async(sink))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_an_async_run_drains():
+    async def main():
+        ingress = sources.ingress()
+        run = rxdag.start_async(rxdag.from_source(ingress).to(sinks.collect(), name="out"))
+        await ingress.apush(1)
+        await asyncio.sleep(0.01)
+        return await run.drain("5s")
+
+    result = asyncio.run(main())
+    assert (result["out"], result.state) == ([1], "completed")
+
+
+def test_a_plan_gives_its_nodes_as_observables():
+    plan = rxdag.compile(rxdag.Dag(numbers(5).pipe(ops.map(lambda x: x + 1), name="m").to(sinks.null(), name="out")))
+    for name in ("numbers", "m", "out"):
+        seen = []
+        plan.observable(name).subscribe(seen.append, on_completed=lambda seen=seen: seen.append("end"))
+        assert seen == [*(range(5) if name == "numbers" else range(1, 6)), "end"]
+    with pytest.raises(rxdag.GraphError, match='node "n" is not known'):
+        plan.observable("n")
+
+
+def test_disposing_an_observable_cancels_its_run():
+    closed, seen = [], []
+
+    def items():
+        try:
+            yield from endless()
+        finally:
+            closed.append(1)
+
+    observable = rxdag.to_observable(rxdag.from_source(sources.iterable(items())))
+    observable.pipe(rxops.take(3)).subscribe(seen.append, on_completed=lambda: seen.append("end"))
+    assert (seen, closed) == ([0, 1, 2, "end"], [1])
+
+
+def test_an_observable_tells_of_a_failure():
+    errors = []
+    observable = rxdag.to_observable(numbers().pipe(ops.map(boom_at(0))))
+    observable.subscribe(lambda _: None, errors.append)
+    assert [type(e) for e in errors] == [NodeError]
+    assert isinstance(observable, rx.Observable)
+
+
+# ---- reactivex inside
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_reactivex_operators_run_inside_the_dag(fuse):
+    def run(stream):
+        kept = stream.to(sinks.collect())
+        result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse)))
+        books(result)
+        return result[kept], result.stats.elapsed_s
+
+    assert run(numbers(4).rx(rxops.pairwise()))[0] == [(0, 1), (1, 2), (2, 3)]
+    assert run(numbers(9).rx(rxops.take(2)).pipe(ops.map(lambda x: x + 1)))[0] == [1, 2]
+    assert run(numbers(5).rx(rxops.buffer_with_count(2)))[0] == [[0, 1], [2, 3], [4]]
+    assert run(numbers(3).rx(rxops.delay(2.0))) == ([0, 1, 2], 2.0)
+    assert run(numbers(3).rx(rxops.flat_map(lambda x: rx.of(x, -x))))[0] == [0, 0, 1, -1, 2, -2]
+
+
+def test_a_reactivex_operator_on_a_thread_of_its_own_comes_back_to_the_graphs():
+    from reactivex.scheduler import NewThreadScheduler
+
+    threads = set()
+    stream = (
+        numbers(20)
+        .rx(rxops.observe_on(NewThreadScheduler()))
+        .pipe(ops.tap(lambda x: threads.add(threading.get_ident())))
+    )
+    assert stream.collect() == list(range(20))
+    assert threads == {threading.get_ident()}
+
+
+def test_explain_marks_reactivex_operators():
+    plan = rxdag.compile(rxdag.Dag(numbers().rx(rxops.pairwise(), name="pairs").to(sinks.null())))
+    assert "unbounded?: pairs is a reactivex operator" in plan.explain()
+
+
+# ---- explain, source, result
+
+
+def test_explain_says_segments_gates_fusion_and_the_cap():
+    async def save(x): ...
+
+    stream = numbers().pipe(ops.map(lambda x: x)).pipe(ops.filter(lambda x: True)).pipe(ops.scan(0, lambda a, b: b))
+    plan = rxdag.compile(
+        rxdag.Dag(
+            stream.on("far").buffered(max_items=77).pipe(ops.map(lambda x: x), name="last").to(sinks.acall(save)),
+            name="d",
+        )
+    )
+    text = plan.explain()
+    for expected in (
+        "plan d: 3 segments on 2 schedulers",
+        "segment 0, on the event loop",
+        "segment 1, on thread far",
+        "[fused from map to filter, 2 nodes]",
+        "scan -> last: block, 77 items (hop from main to thread far, buffered)",
+        "last -> acall: block, 1,024 items (hop from thread far to main, its sink is async)",
+        f"cap: at most {77 + 1024 + 1024 + 77 + 1024:,} items",
+    ):
+        assert expected in text
+    assert plan.max_held == 77 + 1024 + 1024 + 77 + 1024
+    assert "x1 = f0(x0)  # map" in plan.source(0)
+    assert plan.source("map") == plan.source(0)
+    assert "has no generated code" in plan.source(2)
+    with pytest.raises(rxdag.GraphError, match="segment must be 0 to 2, got 9"):
+        plan.source(9)
+    with pytest.raises(rxdag.GraphError, match='node "mop" is not known; did you mean "map"?'):
+        plan.source("mop")
+
+
+def test_the_generated_code_is_in_tracebacks():
+    import traceback
+
+    with pytest.raises(NodeError) as caught:
+        numbers().pipe(ops.map(boom_at(0)), name="first").pipe(ops.map(lambda x: x)).collect()
+    assert caught.value.node == "first"
+    text = "".join(traceback.format_exception(caught.value.__cause__))
+    assert "boom" in text
+
+
+def test_a_result_prints_what_was_lost_where_and_the_likely_fix():
+    ingress = sources.ingress()
+    for x in (50, 1, 60, 75):
+        ingress.push(x)
+    ingress.complete()
+    timed = rxdag.from_source(ingress, name="in").pipe(ops.event_time(lambda x: x)).pipe(ops.filter(lambda x: x != 60))
+    panes = timed.pipe(ops.key_by(lambda x: 0)).pipe(ops.window(windows.tumbling("10ns"), agg.count()), name="w")
+    text = str(rxdag.run(panes.to(sinks.null(), name="out")))
+    assert "completed in" in text
+    assert "1 filtered" in text
+    assert "1 late at w: read port late, or raise out_of_order= of its event_time" in text
+
+
+def test_a_silent_run_says_so_once(caplog):
+    feed = rxdag.testing.timeline(*(("0s", i) for i in range(10)), end="20s")
+    stream = rxdag.from_source(feed).pipe(ops.event_time(lambda x: x, unit="ms"))
+    panes = stream.pipe(ops.key_by(lambda x: 0)).pipe(ops.window(windows.tumbling("1d"), agg.count()))
+    with caplog.at_level(logging.WARNING, "rxdag"):
+        run_virtual(panes.to(sinks.null()))
+    said = [r.message for r in caplog.records]
+    assert said == ["dag: 10 in, 0 out, watermark at 1970-01-01 00:00:00: is unit= right?"]
+
+
+def test_progress_is_told_between_chunks():
+    told = []
+    rxdag.run(
+        rxdag.from_source(sources.iterable(endless())).to(sinks.null()),
+        until="100ms",
+        on_progress=lambda stats: told.append(stats.state),
+        progress_every="10ms",
+    )
+    assert told[0] == "running"
+
+
+def test_a_virtual_run_that_cannot_end_says_what_it_waits_for():
+    with pytest.raises(rxdag.Stalled, match="nothing is left to happen in virtual time; sources that are open: feed"):
+        run_virtual(rxdag.from_source(sources.ingress(), name="feed").to(sinks.null()))
+
+
+# ---- signals, in a process of their own
+
+SIGNALLED = """
+import os, signal, sys, threading, time
+import rxdag
+from rxdag import sources, sinks, windows, operators as ops, aggregates as agg
+before = signal.getsignal(signal.SIGTERM)
+def items():
+    i = 0
+    while True:
+        i += 1
+        if i == 2000:
+            os.kill(os.getpid(), signal.{number})
+        yield i
+timed = rxdag.from_source(sources.iterable(items())).pipe(ops.event_time(lambda x: x, unit="ms")).pipe(ops.key_by(lambda x: 0))
+panes = timed.pipe(ops.window(windows.tumbling("1s"), agg.count()))
+out = panes.to(sinks.csv({path!r}), name="out")
+result = rxdag.run(out)
+assert signal.getsignal(signal.SIGTERM) is before
+print(result.state, result.was_drained, result.stats.nodes["window"].held > 0)
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_signal_drains_and_no_open_pane_is_written(tmp_path, number):
+    path = tmp_path / "panes.csv"
+    code = SIGNALLED.format(number=number, path=str(path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["completed", "True", "True"], done.stderr
+    rows = path.read_text().splitlines()[1:]
+    assert [row.split(",")[3] for row in rows] == ["999"] + ["1000"] * (len(rows) - 1)
+    assert all(row.endswith("watermark") for row in rows)
+
+
+def test_a_second_interrupt_cancels_and_leaves_no_file(tmp_path):
+    path = tmp_path / "x.csv"
+    code = f"""
+import asyncio, os, signal, rxdag
+from rxdag import sources, sinks
+async def stuck(x):
+    if x == 0:
+        os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0.3)
+    if x == 0:
+        os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(3600)
+numbers = rxdag.from_source(sources.range(10**9))
+print(rxdag.run(numbers.to(sinks.acall(stuck)), numbers.to(sinks.csv({str(path)!r}))).state)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "cancelled", done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_inside_user_code_leaves_nothing_open(tmp_path):
+    def interrupted(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rxdag.run(numbers().pipe(ops.map(interrupted)).to(sinks.csv(tmp_path / "x.csv")))
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
