@@ -54,7 +54,9 @@ def assert_equal_bars(path: Path, trades):
 
 
 def demo(*args):
-    return subprocess.run([sys.executable, "-m", "rxdag.cli", "demo", *args], capture_output=True, text=True, timeout=110)
+    return subprocess.run(
+        [sys.executable, "-m", "rxdag.cli", "demo", *args], capture_output=True, text=True, timeout=110
+    )
 
 
 def test_bars_of_the_real_trades_equal_polars_and_none_is_late(data, tmp_path):
@@ -71,7 +73,9 @@ def test_doubling_a_tenth_of_the_real_trades_changes_no_bar(data, tmp_path):
     trades = rxdag.from_source(sources.csv(data / "binance_20240808_trades.csv.gz", market.Trade)).collect()
     rng = random.Random(5)
     arrivals = [(trade.recv_ns, i, trade) for i, trade in enumerate(trades)]
-    doubled = [(at + rng.randrange(2 * 10**9), len(trades) + i, t) for at, i, t in rng.sample(arrivals, len(trades) // 10)]
+    doubled = [
+        (at + rng.randrange(2 * 10**9), len(trades) + i, t) for at, i, t in rng.sample(arrivals, len(trades) // 10)
+    ]
     received = sorted(arrivals + doubled)
     began = received[0][0]
 
@@ -106,11 +110,13 @@ def test_bars_of_simulated_trades_equal_polars(tmp_path):
     trades = rxdag.from_source(sources.simulated_trades(seed=9, trades=20_000, duplicates=0.1)).collect()
     bars = market.trade_bars(rxdag.from_source(sources.iterable(trades)))
     rxdag.run(bars.to(sinks.csv(tmp_path / "bars.csv", columns=market.BAR_COLUMNS)))
-    assert_equal_bars(tmp_path / "bars.csv", polars.DataFrame([{f: getattr(t, f) for f in t.__struct_fields__} for t in trades]))
+    assert_equal_bars(
+        tmp_path / "bars.csv", polars.DataFrame([{f: getattr(t, f) for f in t.__struct_fields__} for t in trades])
+    )
 
 
 def test_a_trade_without_price_or_size_is_left_out_and_one_past_the_bound_is_late():
-    def trade(ms, price=1.0, qty=1.0, id_=[0]):  # noqa: B006
+    def trade(ms, price=1.0, qty=1.0, id_=[0]):
         id_[0] += 1
         return market.Trade(0, ms, ms, "v", "s", id_[0], price, qty, False)
 
@@ -123,7 +129,15 @@ def test_a_trade_without_price_or_size_is_left_out_and_one_past_the_bound_is_lat
     assert result.stats.nodes["valid"].filtered == 2
 
 
-@pytest.mark.parametrize(("ns", "text"), [(0, "1970-01-01T00:00:00Z"), (1_500_000_000, "1970-01-01T00:00:01.500Z"), (-1, "1969-12-31T23:59:59.999999999Z"), (1_000_001_000, "1970-01-01T00:00:01.000001Z")])
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_500_000_000, "1970-01-01T00:00:01.500Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+        (1_000_001_000, "1970-01-01T00:00:01.000001Z"),
+    ],
+)
 def test_times_are_written_in_iso_8601_utc(ns, text):
     assert market.iso_utc(ns) == text
 
@@ -138,15 +152,33 @@ def test_the_demo_runs_on_the_simulator(tmp_path):
     done = demo("--trades", "5000", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert {p.name for p in tmp_path.iterdir()} == {"bars.csv", "late.jsonl"}
-    for expected in ("trades in", "duplicates", "late", "bars out", "last bar per symbol", "sim_spot", "5,000", "bars:", "late:"):
+    for expected in (
+        "trades in",
+        "duplicates",
+        "late",
+        "bars out",
+        "last bar per symbol",
+        "sim_spot",
+        "5,000",
+        "bars:",
+        "late:",
+    ):
         assert expected in done.stdout
 
 
 def test_the_demo_reads_stdin(tmp_path):
     text = HEADER + "1,1000,1000,v,s,1,2.5,1,true\n"
-    done = subprocess.run([sys.executable, "-m", "rxdag.cli", "demo", "--data", "-", "--out", str(tmp_path)], input=text, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "rxdag.cli", "demo", "--data", "-", "--out", str(tmp_path)],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "bars.csv").read_text().splitlines()[1] == "v,s,1970-01-01T00:00:01Z,1970-01-01T00:00:02Z,2.5,2.5,2.5,2.5,1.0,2.5,1"
+    assert (tmp_path / "bars.csv").read_text().splitlines()[
+        1
+    ] == "v,s,1970-01-01T00:00:01Z,1970-01-01T00:00:02Z,2.5,2.5,2.5,2.5,1.0,2.5,1"
 
 
 @pytest.mark.parametrize(
@@ -154,10 +186,14 @@ def test_the_demo_reads_stdin(tmp_path):
     [
         ("missing.csv", None, "file must exist"),
         ("empty.csv", "", "file must have a header, got an empty file"),
-        ("bad.csv", HEADER + "1,1,1,v,s,1,abc,1,true\n", 'line 2: column "price": must be a number, got \'abc\''),
+        ("bad.csv", HEADER + "1,1,1,v,s,1,abc,1,true\n", "line 2: column \"price\": must be a number, got 'abc'"),
         ("columns.csv", "a,b\n1,2\n", "header must have the columns of Trade, lacks recv_ns"),
         ("utf8.csv", HEADER.encode() + b"\xff\n", "line 2: must be UTF-8"),
-        ("cut.csv.gz", gzip.compress(HEADER.encode() * 50)[:-12], "the .gz file is truncated"),
+        (
+            "cut.csv.gz",
+            gzip.compress((HEADER + "1,1,1,v,s,1,1,1,true\n" * 50).encode())[:-12],
+            "the .gz file is truncated",
+        ),
     ],
 )
 def test_bad_input_ends_the_demo_with_1_a_line_and_no_traceback(tmp_path, name, content, expected):

@@ -29,4 +29,4 @@ def test_every_public_name_is_there(name):
 
 def test_a_misspelt_name_offers_the_nearest():
     with pytest.raises(AttributeError, match="module 'rxdag' has no attribute 'merg'; did you mean \"merge\"?"):
-        rxdag.merg  # noqa: B018
+        rxdag.merg

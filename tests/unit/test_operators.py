@@ -3,12 +3,13 @@
 import inspect
 import math
 import random
+from datetime import UTC
 
 import pytest
 
 import rxdag
-from rxdag import contract, windows
 from rxdag import aggregates as agg
+from rxdag import contract, windows
 from rxdag import operators as ops
 from rxdag.testing import LawBroken, check_operator, feed, play
 
@@ -367,7 +368,7 @@ def test_event_time_takes_datetimes_and_numpy_times():
 
     import numpy as np
 
-    utc = datetime(2024, 1, 1, tzinfo=timezone.utc)
+    utc = datetime(2024, 1, 1, tzinfo=UTC)
     east = datetime(2024, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     expected = 1_704_067_200_000_000_000
     for value in (utc, east, np.datetime64("2024-01-01"), np.int64(expected)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 EXITS = ("passed", "absorbed", "filtered", "late", "dead", "unassigned", "unrouted", "failed", "discarded", "unread")
 
@@ -44,6 +44,10 @@ class Ledger:
     dropped: dict[str, int] = field(default_factory=lambda: dict[str, int]())
     out: dict[str, int] = field(default_factory=lambda: dict[str, int]())
     held: int = 0
+
+    def copy(self) -> Ledger:
+        """The ledger as it stands."""
+        return replace(self, dropped=dict(self.dropped), out=dict(self.out))
 
     def drop(self, reason: str, n: int = 1) -> None:
         """Count items left out for a reason."""

@@ -66,6 +66,14 @@ class Dag:
         self._assemble(ancestors(sink.node for sink in sinks))
         self._warn_of_loose_sinks()
 
+    @classmethod
+    def glance(cls, sink: SinkNode[Any, Any]) -> Dag:
+        """The dag of one sink, for a look at a stream: other sinks on it are not meant to run."""
+        dag = object.__new__(cls)
+        dag.name = "glance"
+        dag._assemble(ancestors([sink.node]))
+        return dag
+
     def _assemble(self, nodes: list[Node]) -> None:
         names = named(nodes, self.name)
         self.nodes: Mapping[str, Node] = {names[node]: node for node in nodes}
@@ -81,7 +89,7 @@ class Dag:
             for sink in node.sinks:
                 if sink not in known:
                     warnings.warn(
-                        f'dag "{self.name}": {sink.where} hangs on "{node.where}" but was not passed; it will not run',
+                        f'dag "{self.name}": {sink.where} hangs on {node.where} but was not passed; it will not run',
                         GraphWarning,
                         stacklevel=_users_level(),
                     )

@@ -142,8 +142,8 @@ def merge(*streams: Any) -> Any:
 
     Example:
         >>> numbers = rxdag.from_source(sources.range(3))
-        >>> rxdag.merge(numbers, numbers.pipe(ops.map(lambda x: -x))).collect()
-        [0, 0, 1, -1, 2, -2]
+        >>> sorted(rxdag.merge(numbers, numbers.pipe(ops.map(lambda x: -x))).collect())
+        [-2, -1, 0, 0, 1, 2]
     """
     if not streams:
         raise GraphError("merge: takes one stream or more, got none")

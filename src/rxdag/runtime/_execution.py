@@ -163,7 +163,8 @@ class Execution:
         """True if all sources that are open hang in a read on a thread of their own, and were told to stop."""
         if self.state == "running":
             return False
-        return all(self.plan.domains[name] != MAIN for name in self._open_sources)
+        open_sources = tuple(self._open_sources)  # other threads take from it
+        return all(self.plan.domains[name] != MAIN for name in open_sources)
 
     def check_stall(self) -> None:
         """Called by drivers with nothing to do: fail if nothing in the graph can ever move."""
@@ -293,7 +294,7 @@ class Execution:
 
     def stats(self) -> RunStats:
         """The books as they stand."""
-        nodes = {name: ledger for name, (ledger, _) in self.program.nodes().items()}
+        nodes = {name: ledger.copy() for name, (ledger, _) in self.program.nodes().items()}
         gates = {str(e): GateStats(g.held, g.high, g.high_water, g.waits) for e, g in self.program.gates.items()}
         elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
         return RunStats(self.state, elapsed, nodes, tuple(self.program.edges()), gates, self.program.watermarks())

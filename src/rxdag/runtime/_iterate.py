@@ -63,7 +63,7 @@ class _Queue(Sink[Any, None], Writer):
 
 def _plan_into(stream: Stream[Any], sink: Sink[Any, Any]) -> Plan:
     node = Node(sink, (stream._input(),))  # pyright: ignore[reportPrivateUsage]  # no sink that would hang on the graph
-    return compile(Dag(SinkNode(node), name="iterate"))
+    return compile(Dag.glance(SinkNode(node)))
 
 
 class StreamRunner:

@@ -102,10 +102,10 @@ class RunResult:
             identity = sink.node.identity
             name = next((n for n, node in self.dag.nodes.items() if node.identity is identity), None)
         if name is None or name not in self.values:
-            asked = sink if isinstance(sink, str) else sink.node.where
+            asked = sink if isinstance(sink, str) else sink.node.name or sink.node.label
             known = ", ".join(self.dag.sinks)
             raise GraphError(
-                f'result: sink "{asked}" was not in the run{did_you_mean(str(asked), self.dag.sinks)}; its sinks are {known}'
+                f'result: sink "{asked}" was not in the run{did_you_mean(asked, self.dag.sinks)}; its sinks are {known}'
             )
         return self.values[name]
 
