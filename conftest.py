@@ -24,6 +24,7 @@ def in_a_folder(namespace: dict) -> None:
 
 
 def back_home(namespace: dict) -> None:
+    """Leave the folder and remove it."""
     import shutil
 
     folder = os.getcwd()

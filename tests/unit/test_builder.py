@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 import rxdag
@@ -49,7 +51,7 @@ def test_a_cycle_is_shown_with_its_path():
     path = text.split("must have no cycle, got ")[1].split("; ")[0].split(" -> ")
     assert path[0] == path[-1]
     assert set(path) == {"a", "b", "c"}
-    for producer, consumer in zip(path, path[1:], strict=False):
+    for producer, consumer in pairwise(path):
         assert (producer, consumer) in {("a", "b"), ("b", "c"), ("c", "a")}
 
 

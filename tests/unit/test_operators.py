@@ -400,7 +400,7 @@ def test_a_naive_datetime_is_an_error_with_the_fix():
     from datetime import datetime
 
     with pytest.raises(rxdag.NodeError, match=r"got the naive .*; use .replace\(tzinfo="):
-        feed(ops.event_time(lambda _: datetime(2024, 1, 1)), [1])
+        feed(ops.event_time(lambda _: datetime(2024, 1, 1)), [1])  # noqa: DTZ001  # that is the point
 
 
 def test_nat_and_times_out_of_range_go_to_dead():
