@@ -40,8 +40,8 @@ check: $(READY) ## ruff, mypy --strict, pyright strict, lint-imports
 
 floor: $(READY) ## run the tests with the oldest versions of the dependencies that are allowed
 	@test -x .floor/bin/python || $(PYTHON) -m venv .floor
-	@$(BIN)/python tests/floor.py > .floor/constraints.txt
-	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[dev]'
+	@$(BIN)/python .ci/floor.py > .floor/constraints.txt
+	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[test]'
 	@.floor/bin/python -m pytest $(PYTEST_ARGS)
 
 stress: $(READY) ## random graphs over three schedulers for SECONDS=n

@@ -248,3 +248,21 @@ def test_without_its_extra_the_command_line_says_what_to_install():
     assert done.returncode == 2
     assert "pip install 'rxdag[cli]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_demo_that_is_terminated_drains_exits_with_0_and_writes_no_open_bar(tmp_path):
+    import signal
+
+    args = [sys.executable, "-m", "rxdag.cli", "demo", "--speed", "4", "--out", str(tmp_path)]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "trades/s" in process.stdout.readline()  # the first line of progress
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "SIGTERM: draining" in err
+    assert "trades of open bars are not written" in out
+    seed = rxdag.from_source(sources.simulated_trades(seed=0))
+    whole = market.trade_bars(seed).head(len((tmp_path / "bars.csv").read_text().splitlines()) - 1)
+    rows = polars.read_csv(tmp_path / "bars.csv")
+    assert rows["count"].to_list() == [bar.count for bar in whole]

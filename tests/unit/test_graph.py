@@ -139,17 +139,25 @@ def test_a_dag_takes_sinks():
     assert "got nothing" in message(lambda: rxdag.run())
 
 
-def test_a_sink_that_was_not_passed_is_warned_of_at_the_users_line():
+def test_a_sink_that_was_not_passed_is_warned_of_once_at_the_users_line():
     s = trades()
     out = s.to(sinks.null(), name="out")
-    forgotten = s.to(sinks.null(), name="forgotten")
-    with pytest.warns(
-        GraphWarning, match='dag "dag": null "forgotten" hangs on .* but was not passed; it will not run'
-    ) as caught:
+    s.to(sinks.null(), name="forgotten")
+    expected = 'dag "dag": null "forgotten" hangs on iterable "trades" but was not passed; it will not run'
+    with pytest.warns(GraphWarning, match=expected) as caught:
         rxdag.Dag(out)
     assert caught[0].filename == __file__
-    del forgotten
     rxdag.Dag(out)
+
+
+def test_a_sink_that_runs_in_a_dag_of_its_own_is_not_warned_of():
+    s = trades()
+    first, second = s.to(sinks.null()), s.to(sinks.collect())
+    with pytest.warns(GraphWarning):
+        rxdag.run(first)
+    rxdag.run(second)
+    rxdag.run(first)
+    assert s.head(1)
 
 
 def test_describe_and_mermaid_show_nodes_and_edges():

@@ -192,7 +192,8 @@ def test_cancel_closes_sources_and_discards_what_is_under_way():
     run = rxdag.start(stream.to(sinks.null()))
     run.cancel()
     result = run.wait()
-    assert (result.state, closed) in (("cancelled", [1]), ("cancelled", []))
+    assert result.state == "cancelled"
+    assert closed in ([1], [])  # a run that was cancelled before it began has read nothing
     books(result)
 
 
@@ -642,7 +643,7 @@ def test_a_silent_run_says_so_once(caplog):
     with caplog.at_level(logging.WARNING, "rxdag"):
         run_virtual(panes.to(sinks.null()))
     said = [r.message for r in caplog.records]
-    assert said == ["dag: 10 in, 0 out, watermark at 1970-01-01 00:00:00: is unit= right?"]
+    assert said == ["dag: 10 in, 0 out, watermark at 1970-01-01: is unit= right?"]
 
 
 def test_progress_is_told_between_chunks():

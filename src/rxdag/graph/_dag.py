@@ -84,10 +84,13 @@ class Dag:
         )
 
     def _warn_of_loose_sinks(self) -> None:
-        known = {node.identity for node in self.nodes.values()}
+        """Warn of each sink that hangs on this dag and was never passed to any; once."""
+        for node in self.nodes.values():
+            node.is_spoken_for = True
         for node in self.nodes.values():
             for sink in node.sinks:
-                if sink not in known:
+                if not sink.is_spoken_for:
+                    sink.is_spoken_for = True
                     warnings.warn(
                         f'dag "{self.name}": {sink.where} hangs on {node.where} but was not passed; it will not run',
                         GraphWarning,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from weakref import WeakSet
 
 from rxdag.contract import RAISE, AnyOperator, Boundary, FanIn, Foreign, OnError, Shape, Sink, Source, label_of
 from rxdag.errors import GraphError
@@ -45,6 +44,8 @@ class Node:
         name: As the user called it; None until a dag gives it one.
         on_error: What becomes of an item on which user code fails.
         origin: The node that this one replaces in a dag; itself if none.
+        sinks: Sinks that were put behind it.
+        is_spoken_for: True once the node was in a dag, or a warning was given that it was in none.
     """
 
     thing: Thing
@@ -52,7 +53,8 @@ class Node:
     name: str | None = None
     on_error: OnError = RAISE
     origin: Node | None = None
-    sinks: WeakSet[Node] = field(default_factory=lambda: WeakSet[Node](), repr=False)
+    sinks: list[Node] = field(default_factory=lambda: list[Node](), repr=False)
+    is_spoken_for: bool = False
 
     def __post_init__(self) -> None:
         if self.name is not None:

@@ -141,7 +141,7 @@ class Stream(Generic[T_co]):
         if not isinstance(sink, Sink):
             raise GraphError(f"to: takes a sink, got {sink!r}; see rxdag.sinks")
         node = Node(sink, (self._input(),), name, on_error)
-        self.node.sinks.add(node)
+        self.node.sinks.append(node)
         return SinkNode(node)
 
     def named(self, name: str, /) -> Self:

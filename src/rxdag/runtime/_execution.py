@@ -130,7 +130,8 @@ class Execution:
 
     def open(self) -> None:
         """Open sinks and nodes, start the threads, give the sources their first turn. On the main domain's thread."""
-        self.state = "running"
+        if self.state == "created":
+            self.state = "draining" if self.was_drained else "running"
         self._began = self.clock.now()
         program = self.program
         for scheduler in self.schedulers.values():
@@ -210,7 +211,7 @@ class Execution:
             if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
                 return
             self._is_cancelled = True
-            if self.state != "failed":
+            if self.error is None:
                 self.state = "cancelled"
         if self.loop is not None and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._cancel_tasks)
@@ -242,10 +243,7 @@ class Execution:
         if self.error is not None or self._is_cancelled:
             self.program.discard_waiting()
         self._ended = self.clock.now()
-        if self.state in ("running", "draining"):
-            self.state = "completed"
-        if self.error is not None and not self._is_cancelled:
-            self.state = "failed"
+        self.state = "failed" if self.error is not None else "cancelled" if self._is_cancelled else "completed"
         stats = self.stats()
         problems = [] if stuck else self._problems(stats)
         self.result = RunResult(

@@ -163,6 +163,6 @@ def shown_watermark(watermarks: Mapping[str, int]) -> str:
     if not moved:
         return "not set"
     try:
-        return datetime.fromtimestamp(min(moved) / 1e9, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S")  # noqa: UP017
+        return datetime.fromtimestamp(min(moved) / 1e9, tz=timezone.utc).strftime("%Y-%m-%d")  # noqa: UP017
     except (ValueError, OverflowError):
         return f"{min(moved)} ns"
