@@ -724,3 +724,74 @@ def test_an_interrupt_inside_user_code_leaves_nothing_open(tmp_path):
         rxdag.run(numbers().pipe(ops.map(interrupted)).to(sinks.csv(tmp_path / "x.csv")))
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_what_is_no_exception_ends_a_run_on_any_thread_and_is_told(far):
+    def leaves(x):
+        raise SystemExit(3)
+
+    stream = numbers().buffered(max_items=5)
+    run = rxdag.start((stream.on("far") if far else stream).pipe(ops.map(leaves)).to(sinks.null()))
+    with pytest.raises(rxdag.RxDagError, match=r"run: ended by SystemExit\(3\)"):
+        run.wait(10)
+    assert run.state == "failed"
+
+
+class _Closed(ops.Kernel):
+    """Takes one item and then nothing, for ever."""
+
+    may_park = True
+
+    def __init__(self):
+        self.n = 0
+
+    def want(self, now):
+        return 0 if self.n else 1
+
+    def on_item(self, item, emit):
+        self.n += 1
+        emit(item)
+
+
+def closed_stream():
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Closed(ops.Operator):
+        def kernel(self):
+            return _Closed()
+
+    return numbers(5000).pipe(Closed(), name="closed").to(sinks.null())
+
+
+def test_a_graph_in_which_nothing_can_move_is_stalled_and_says_where():
+    for run in (rxdag.run, run_virtual):
+        with pytest.raises(rxdag.Stalled, match="what is behind numbers -> closed takes nothing and has set no timer"):
+            run(closed_stream())
+
+
+def test_a_generator_is_read_by_one_run_and_the_second_says_so():
+    stream = rxdag.from_source(sources.iterable(x for x in range(3)))
+    assert stream.collect() == [0, 1, 2]
+    with pytest.raises(NodeError, match="a generator can be read by one run only, got a second; pass a list"):
+        stream.collect()
+
+    async def letters():
+        yield "a"
+
+    stream = rxdag.from_source(sources.async_iterable(letters()))
+    assert stream.collect() == ["a"]
+    with pytest.raises(NodeError, match="pass the function that makes it"):
+        stream.collect()
+
+
+def test_generated_code_is_forgotten_with_its_plan():
+    import linecache
+
+    before = len(linecache.cache)
+    plan = rxdag.compile(rxdag.Dag(numbers().pipe(ops.map(lambda x: x)).to(sinks.null())))
+    assert len(linecache.cache) == before + 1
+    del plan
+    gc.collect()
+    assert len(linecache.cache) == before

@@ -3,6 +3,7 @@
 from rxdag.compiler._block import BlockHost
 from rxdag.compiler._colour import MAIN
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
+from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
@@ -14,6 +15,7 @@ __all__ = [
     "QUANTUM",
     "BlockHost",
     "EdgeBook",
+    "ForeignHost",
     "Host",
     "KernelHost",
     "Ledger",

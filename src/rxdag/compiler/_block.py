@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +16,9 @@ from rxdag.contract import FLUSHED, MIN, Chunk, Kernel, OnError, Pure
 from rxdag.schedulers import Segment
 
 Loop = Callable[..., None]
+
+
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,13 @@ def generate(name: str, pures: tuple[Pure, ...], names: tuple[str, ...], *, time
     lines += ["    finally:", "        for i, more in enumerate(n):", "            counts[i] += more"]
     owners += [last] * (len(ends) + 3)
     source = "\n".join(lines) + "\n"
-    file = f"<rxdag {name}>"
+    file = f"<rxdag {name} #{next(_numbers)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {}
     exec(compile(source, file, "exec"), namespace)
-    return Fused(source, namespace["loop"], tuple(owners), tuple(inputs))
+    fused = Fused(source, namespace["loop"], tuple(owners), tuple(inputs))
+    weakref.finalize(fused, linecache.cache.pop, file, None)
+    return fused
 
 
 class BlockHost(Host):

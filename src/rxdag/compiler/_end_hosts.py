@@ -92,6 +92,7 @@ class SourceHost(Host):
         """Read no more: end as a drain, as a drain that flushes, or with an error. From any thread."""
         if self._stop is None or how == "fail":
             self._stop = (how, error)
+        self.pump.is_ending = True
         self.pump.wake()
 
     def _supply(self, max_items: int) -> Read:
@@ -294,13 +295,16 @@ class SinkHost(Host):
         super().inputs_ended(error)
 
     def finish(self, error: Exception | None) -> None:
-        """Mark the dead letters' end, then close."""
+        """Mark the dead letters' end; a run that succeeds closes all its sinks together, behind the last of them."""
         if self.is_ended:
             return
         if error is None:
             self.outlets["dead"].mark(ENDED)
         super().finish(error)
-        self.close(ok=error is None)
+        if error is None:
+            self.context.sink_ready(self.name)
+        else:
+            self.close(ok=False)
 
     def fail(self, error: Exception) -> None:
         if not self.is_ended:

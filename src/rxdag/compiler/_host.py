@@ -35,6 +35,10 @@ class RunContext(Protocol):
         """A source is closed; from any thread."""
         ...
 
+    def sink_ready(self, name: str) -> None:
+        """A sink has taken everything, and waits to be closed with all the others; from any thread."""
+        ...
+
     def sink_ended(self, name: str, result: object) -> None:
         """A sink is closed; from any thread."""
         ...

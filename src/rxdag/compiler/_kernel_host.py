@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, repeat
 from typing import Any, Final, TypeAlias
 
-from rxdag.compiler._host import Host, Outlet, RunContext, node_error
+from rxdag.compiler._emit import HostEmit, caller
+from rxdag.compiler._host import Host, RunContext, node_error
 from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError, on_item_parameters
 from rxdag.schedulers import Gate, Limiter, Segment, Timer
-
-_KEEP: Final = object()
-
 
 _END_OF_ITEM: Final = object()
 _Rows: TypeAlias = Iterator[tuple[Any, int, int, Any]]
@@ -36,93 +34,6 @@ class _Expansion:
     def done_with_item(self) -> None:
         self.outputs = None
         self.left -= 1
-
-
-class HostEmit:
-    """The exits of a kernel, into outlets and ledger."""
-
-    __slots__ = ("_host", "_ledger", "_main", "input", "item", "key", "sequence", "ts")
-
-    def __init__(self, host: KernelHost) -> None:
-        self._host = host
-        self._ledger = host.ledger
-        self._main: Outlet | None = None
-        self.item: Any = None
-        self.ts: int = 0
-        self.sequence: int = 0
-        self.key: Any = None
-        self.input = 0
-
-    def open(self) -> None:
-        self._main = self._host.outlets.get("out")
-
-    def __call__(self, item: Any, /, *, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
-        if self._main is None:
-            raise TypeError(f'node "{self._host.name}" has no port "out"; its kernel must use emit.to(port, item)')
-        self._put(self._main, item, ts, sequence, key)
-
-    def _put(self, outlet: Outlet, item: Any, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
-        if self._host.passes:
-            self._ledger.passed += 1
-        else:
-            self._ledger.made += 1
-        outlet.put(
-            item,
-            self.ts if ts is _KEEP else ts,
-            self.sequence if sequence is _KEEP else sequence,
-            self.key if key is _KEEP else key,
-        )
-
-    def many(self, items: Sequence[Any], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
-        for i, item in enumerate(items):
-            self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
-
-    def to(self, port: str, item: Any, /) -> None:
-        outlet = self._host.outlets.get(port)
-        if outlet is None:
-            raise TypeError(f'node "{self._host.name}" has no port "{port}"')
-        self._put(outlet, item)
-
-    def watermark(self, watermark: int, /) -> None:
-        for outlet in self._host.outlets.values():
-            if outlet.timed or watermark >= FLUSHED:
-                outlet.mark(watermark)
-
-    def absorbed(self, n: int, /) -> None:
-        self._ledger.absorbed += n
-
-    def filtered(self, item: object, /) -> None:  # noqa: ARG002, RUF100
-        self._ledger.filtered += 1
-
-    def dropped(self, item: object, reason: str, /) -> None:  # noqa: ARG002, RUF100
-        self._ledger.drop(reason)
-
-    def late(self, item: object, /) -> None:
-        self._ledger.late += 1
-        outlet = self._host.outlets.get("late")
-        if outlet is not None:
-            outlet.put(item, self.ts, self.sequence, self.key)
-
-    def unassigned(self, item: object, /) -> None:  # noqa: ARG002, RUF100
-        self._ledger.unassigned += 1
-
-    def unrouted(self, item: object, /) -> None:  # noqa: ARG002, RUF100
-        self._ledger.unrouted += 1
-
-
-def _caller(kernel: Any, parameters: tuple[str, ...], emit: HostEmit) -> Callable[[], None]:
-    """A call of `on_item` with what it takes of the item at hand."""
-    on_item = kernel.on_item
-    names = parameters
-    if names == ("item", "emit"):
-        return lambda: on_item(emit.item, emit)
-    if names == ("item", "ts", "emit"):
-        return lambda: on_item(emit.item, emit.ts, emit)
-    if names == ("item", "ts", "sequence", "key", "emit"):
-        return lambda: on_item(emit.item, emit.ts, emit.sequence, emit.key, emit)
-    values = tuple(name for name in names if name != "emit")
-    tail = (emit,) if "emit" in names else ()
-    return lambda: on_item(*[getattr(emit, name) for name in values], *tail)
 
 
 def _nothing() -> None:
@@ -160,7 +71,7 @@ class KernelHost(Host):
         self.limiters: tuple[Limiter, ...] = ()
         self._processing = clock == "processing"
         self._emit = HostEmit(self)
-        self._call = _caller(kernel, on_item_parameters(type(kernel)), self._emit) if not self.expands else _nothing
+        self._call = caller(kernel, on_item_parameters(type(kernel)), self._emit) if not self.expands else _nothing
         self._can_finish = type(kernel).is_finished is not Kernel.is_finished
         self._watermarks: list[int] = []
         self._watermark = MIN
@@ -188,7 +99,7 @@ class KernelHost(Host):
         self.kernel.restore(copy.deepcopy(old.snapshot()))
         self.kernel.watermark = old.watermark
         if not self.expands:
-            self._call = _caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit)
+            self._call = caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit)
         self._arm()
 
     def want(self) -> int | None:

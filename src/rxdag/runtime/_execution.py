@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, QUANTUM, EdgeBook, Host, KernelHost, Plan, lower
+from rxdag.compiler import MAIN, QUANTUM, EdgeBook, ForeignHost, Host, KernelHost, Plan, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
 from rxdag.errors import RxDagError, Stalled
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
@@ -48,6 +48,7 @@ class Execution:
         self._values: dict[str, Any] = {}
         self._open_sources: set[str] = set(plan.dag.sources)
         self._open_sinks: set[str] = set(plan.dag.sinks)
+        self._writing_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._is_cancelled = False
         self._on_done: list[Callable[[], None]] = []
@@ -88,11 +89,11 @@ class Execution:
         self._tasks.add(task)
 
         def done(task: asyncio.Future[Any]) -> None:
-            self._tasks.discard(task)
             if then is not None:
                 then(task)
             elif not task.cancelled() and isinstance(task.exception(), Exception):
                 self.fail(task.exception())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # just looked
+            self._tasks.discard(task)  # only now: a scan for a stall must see the task or what it has woken
             self._kick()
 
         task.add_done_callback(done)
@@ -116,10 +117,24 @@ class Execution:
             self._open_sources.discard(name)
         self._kick()
 
+    def sink_ready(self, name: str) -> None:
+        with self._lock:
+            self._writing_sinks.discard(name)
+            if self._writing_sinks:
+                return
+        self._close_sinks()
+
+    def _close_sinks(self) -> None:
+        """All sinks have ended: now it is known whether what they wrote may look complete."""
+        for sink in self.program.sinks:
+            if not sink.is_closed:
+                sink.segment.scheduler.call(partial(sink.close, ok=True))
+
     def sink_ended(self, name: str, result: object) -> None:
         with self._lock:
             self._open_sinks.discard(name)
             self._values[name] = result
+        self.sink_ready(name)
         self._kick()
 
     def _kick(self) -> None:
@@ -150,7 +165,9 @@ class Execution:
             for name, scheduler in self.schedulers.items():
                 if name != MAIN:
                     scheduler.thread = None
-                    self.threads.append(ThreadDriver(scheduler, self.is_done, self.check_stall, lambda: None))
+                    self.threads.append(
+                        ThreadDriver(scheduler, self.is_done, self.check_stall, partial(self._crashed, scheduler))
+                    )
             for driver in self.threads:
                 driver.start()
 
@@ -169,17 +186,25 @@ class Execution:
 
     def check_stall(self) -> None:
         """Called by drivers with nothing to do: fail if nothing in the graph can ever move."""
-        pumps = self.program.pumps
-        parked = [pump for pump in pumps if pump.parked_on is not None and not pump.is_finished]
-        if not parked or self._tasks or self.is_done():
+        schedulers = list(dict.fromkeys(self.schedulers.values()))
+        epochs = [scheduler.epoch for scheduler in schedulers]
+        parked = [pump for pump in self.program.pumps if pump.is_parked and not pump.is_finished]
+        if not parked or self._tasks or not self.may_succeed or self.is_done() or self._may_be_woken():
             return
-        if any(pump.is_starved for source in self.program.sources for pump in (source.pump,)):
-            return
-        if all_quiet(list(dict.fromkeys(self.schedulers.values()))) and all(p.parked_on for p in parked):
-            gates = ", ".join(sorted({str(p.parked_on.name) for p in parked if p.parked_on is not None}))
-            self.fail(
-                Stalled(f"run: something must be able to move, but the gates {gates} are full and wait in a ring")
-            )
+        # Nothing may have happened since the first look, tasks that came and went included.
+        if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
+            full = sorted({pump.parked_on.name for pump in parked if pump.parked_on is not None})
+            closed = sorted(pump.name for pump in parked if pump.parked_on is None)
+            what = [f"the gates {', '.join(full)} are full"] if full else []
+            what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
+            self.fail(Stalled(f"run: something must be able to move, but {' and '.join(what)}"))
+            self.cancel()  # what is under way can go nowhere
+
+    def _may_be_woken(self) -> bool:
+        """True if a source may still give something, or a reactivex operator on a thread of its own."""
+        program = self.program
+        waits = any(source.pump.is_starved and not source.is_ended for source in program.sources)
+        return waits or any(isinstance(host, ForeignHost) and not host.is_ended for host in program.hosts)
 
     def drain(self, *, flush: bool = False) -> None:
         """Read no more; let what is under way go through. From any thread."""
@@ -213,10 +238,10 @@ class Execution:
             self._is_cancelled = True
             if self.error is None:
                 self.state = "cancelled"
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._cancel_tasks)
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.call(partial(self._cancel_domain, scheduler))
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._cancel_tasks)
 
     def _cancel_tasks(self) -> None:
         for task in list(self._tasks):
@@ -227,10 +252,19 @@ class Execution:
             if host.segment.scheduler is scheduler:
                 host.cancel()
 
-    def abort(self) -> None:
+    def abort(self, reason: BaseException) -> None:
         """Cancel from the main domain's own thread, where something has got through every guard."""
+        self._crashed(self.main, reason)
+
+    def _crashed(self, scheduler: FlowScheduler, reason: BaseException) -> None:
+        """Something that is no Exception has ended a domain's driver; on its thread."""
+        if not isinstance(reason, GeneratorExit | asyncio.CancelledError):
+            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {reason!r}")
+            if error is not reason:
+                error.__cause__ = reason
+            self.fail(error)
         self.cancel()
-        self._cancel_domain(self.main)
+        self._cancel_domain(scheduler)
 
     # ---- the end
 

@@ -28,8 +28,8 @@ def run_here(execution: Execution) -> RunResult:
     try:
         execution.open()
         drive(execution.main, execution.is_done, execution.check_stall)
-    except BaseException:
-        execution.abort()
+    except BaseException as reason:
+        execution.abort(reason)
         execution.finish()
         raise
     return execution.finish()
@@ -44,8 +44,8 @@ async def run_on_loop(execution: Execution) -> RunResult:
         execution.open()
         driver.start()
         await driver.done
-    except BaseException:
-        execution.abort()
+    except BaseException as reason:
+        execution.abort(reason)
         with contextlib.suppress(asyncio.CancelledError):
             await _settle(execution)
         execution.finish()
@@ -177,10 +177,9 @@ def _run_quietly(execution: Execution) -> None:
     """Run on this thread; the handle tells of failures."""
     try:
         run_here(execution)
-    except BaseException as error:  # noqa: BLE001, RUF100  # nobody is above this frame; wait() raises it
-        if execution.error is None:
-            execution.error = error if isinstance(error, Exception) else RxDagError(f"run: ended by {error!r}")
+    except BaseException as reason:  # noqa: BLE001, RUF100  # nobody is above this frame; wait() raises it
         if not execution.done.is_set():
+            execution.abort(reason)
             execution.finish()
 
 

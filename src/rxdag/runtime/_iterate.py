@@ -129,11 +129,8 @@ def _steps_here(execution: Execution) -> Any:
                 execution.check_stall()
                 main.wait(None if wait is None else wait / 1e9)
         yield
-    except GeneratorExit:
-        execution.abort()
-        raise
-    except BaseException:
-        execution.abort()
+    except BaseException as reason:
+        execution.abort(reason)
         raise
     finally:
         execution.finish()
@@ -163,8 +160,8 @@ def _steps_on_loop(execution: Execution) -> Any:
             runner.run(turn(driver))
             yield
         yield
-    except BaseException:
-        execution.abort()
+    except BaseException as reason:
+        execution.abort(reason)
         raise
     finally:
         runner.run(_leave(execution))

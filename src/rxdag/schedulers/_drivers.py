@@ -36,6 +36,8 @@ def drive_virtual(
         if scheduler.step() == 0:
             continue
         on_idle()
+        if not scheduler.is_idle():
+            continue
         due = scheduler.next_due()
         if due is None:
             return is_done()
@@ -50,7 +52,7 @@ class ThreadDriver:
         scheduler: What to run.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
-        on_exit: Called on the thread before it ends.
+        on_crash: Called on the thread with what ended it before its time, as SystemExit.
     """
 
     def __init__(
@@ -58,13 +60,13 @@ class ThreadDriver:
         scheduler: FlowScheduler,
         is_done: Callable[[], bool],
         on_idle: Callable[[], None],
-        on_exit: Callable[[], None],
+        on_crash: Callable[[BaseException], None],
     ) -> None:
         def target() -> None:
             try:
                 drive(scheduler, is_done, on_idle)
-            finally:
-                on_exit()
+            except BaseException as error:  # noqa: BLE001, RUF100  # what no guard holds must not end a thread unseen
+                on_crash(error)
 
         self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)
 

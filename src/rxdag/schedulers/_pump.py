@@ -109,6 +109,9 @@ class Pump:
         self.queued = False
         self.is_finished = False
         self.is_starved = False
+        self.is_ending = False
+        """True if its supply will end now: that needs no room."""
+        self.is_parked = False
         self.parked_on: Gate | None = None
         self._supply = supply
         self._push = push
@@ -146,8 +149,9 @@ class Pump:
             return  # woken when the work is resumed
         self.is_starved = False
         self.parked_on = None
-        room = self.room()
-        if room == 0:
+        room = 1 if self.is_ending else self.room()
+        self.is_parked = room == 0
+        if self.is_parked:
             return
         try:
             read = self._supply(room)

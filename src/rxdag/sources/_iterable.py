@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, SourceError
 
 T = TypeVar("T")
 
@@ -33,14 +33,30 @@ class IteratorReader(Reader):
             close()
 
 
+class Once:
+    """Something that one run can read."""
+
+    def __init__(self) -> None:
+        self._is_used = False
+
+    def use(self, what: str, instead: str) -> None:
+        """Raise SourceError at the second use."""
+        if self._is_used:
+            raise SourceError(f"{what} can be read by one run only, got a second; pass {instead}")
+        self._is_used = True
+
+
 @dataclass(frozen=True)
 class _Iterable(Source[T]):
     items: Iterable[T] = field(repr=False)
     shape: Shape = field(default=Shape(), repr=False)
     where: Where = field(default="inline", repr=False)
+    once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
     label = "iterable"
 
     def open(self, context: SourceContext) -> Reader:  # noqa: ARG002, RUF100
+        if isinstance(self.items, Iterator):
+            self.once.use("iterable: a generator", "a list, or make a graph for each run")
         return IteratorReader(iter(self.items), blocking=self.where == "blocking")
 
 
@@ -170,7 +186,14 @@ def async_iterable(
     """
     if isinstance(factory, AsyncIterable):
         given: AsyncIterable[T] = factory  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
-        return _AsyncIterable(lambda: given, Shape(of))
+        once = Once()
+
+        def first_time() -> AsyncIterable[T]:
+            if isinstance(given, AsyncIterator):
+                once.use("async_iterable: an async generator", "the function that makes it")
+            return given
+
+        return _AsyncIterable(first_time, Shape(of))
     if not callable(factory):
         raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {factory!r}")
     return _AsyncIterable(factory, Shape(of))

@@ -55,8 +55,8 @@ def settle_virtual(execution: Execution) -> RunResult:
         execution.open()
         if not drive_virtual(execution.main, clock, execution.is_done, execution.check_stall):
             raise _stalled(execution)
-    except BaseException:
-        execution.abort()
+    except BaseException as reason:
+        execution.abort(reason)
         execution.finish()
         raise
     return execution.finish()
