@@ -51,11 +51,10 @@ def collect() -> Aggregate[A, list[A]]:
 
 
 class _Named(Accumulator[Any, "dict[str, Any]"]):
-    __slots__ = ("_ordered", "parts")
+    __slots__ = ("parts",)
 
-    def __init__(self, parts: dict[str, Accumulator[Any, Any]], ordered: tuple[bool, ...]) -> None:
+    def __init__(self, parts: dict[str, Accumulator[Any, Any]]) -> None:
         self.parts = parts
-        self._ordered = ordered
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, 0, 0)
@@ -69,11 +68,8 @@ class _Named(Accumulator[Any, "dict[str, Any]"]):
 
     def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
         self.check(item)  # an item is in all parts or in none
-        for part, is_ordered in zip(self.parts.values(), self._ordered, strict=True):
-            if is_ordered:
-                part.add_at(item, ts, sequence)
-            else:
-                part.add(item)
+        for part in self.parts.values():
+            part.add_at(item, ts, sequence)
 
     def result(self) -> dict[str, Any]:
         return {name: part.result() for name, part in self.parts.items()}
@@ -93,15 +89,13 @@ class _Named(Accumulator[Any, "dict[str, Any]"]):
 @dataclass(frozen=True)
 class _NamedOf(Aggregate[A, "dict[str, Any]"]):
     aggregates: tuple[tuple[str, Aggregate[A, Any]], ...]
-    ordered = True
 
     def check(self, item_type: Any, where: str) -> None:
         for name, aggregate in self.aggregates:
             aggregate.check(item_type, f"{where}: {name}")
 
     def accumulator(self) -> _Named:
-        parts = {name: aggregate.accumulator() for name, aggregate in self.aggregates}
-        return _Named(parts, tuple(aggregate.ordered for _, aggregate in self.aggregates))
+        return _Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})
 
 
 def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rxdag.aggregates._numeric import priced
-from rxdag.contract import Accumulator, Aggregate
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem
 from rxdag.expressions import Field, check_field, getter
 
 A = TypeVar("A")
+
+_INF: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class _Bar(Accumulator[Any, Ohlcv]):
         "_price", "_qty", "close", "count", "first_seq", "first_ts", "high", "last_seq", "last_ts", "low", "open",
         "turnover", "volume",
     )  # fmt: skip
+    shared = ("_price", "_qty")
     state = (
         "open", "high", "low", "close", "volume", "turnover", "count", "first_ts", "first_seq", "last_ts", "last_seq",
     )  # fmt: skip
@@ -49,33 +52,41 @@ class _Bar(Accumulator[Any, Ohlcv]):
         self._price = price
         self._qty = qty
         self.count = 0
-        self.open = self.high = self.low = self.close = 0.0
+        self.open = self.close = 0.0
+        self.high, self.low = -_INF, _INF
         self.volume: float = 0
         self.turnover = 0.0
-        self.first_ts = self.first_seq = self.last_ts = self.last_seq = 0
+        self.first_ts, self.last_ts = MAX, MIN
+        self.first_seq = self.last_seq = 0
 
     def check(self, item: Any, /) -> None:
         priced(self._price(item), self._qty(item), "ohlcv")
 
     def add(self, item: Any, /) -> None:
-        self.add_at(item, self.last_ts, self.last_seq)
+        self.add_at(item, max(self.last_ts, MIN + 1), self.last_seq)
 
     def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
-        price, qty = priced(self._price(item), self._qty(item), "ohlcv")
-        if self.count == 0:
-            self.open = self.high = self.low = self.close = price
-            self.first_ts = self.last_ts = ts
-            self.first_seq = self.last_seq = sequence
-        else:
+        price = self._price(item)
+        qty = self._qty(item)
+        if not 0 <= qty < _INF:
+            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
+        # Inside the range of the prices so far, which are finite, a price is finite: no test of its own.
+        if not self.low <= price <= self.high:
+            if not -_INF < price < _INF:
+                raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
             if price > self.high:
                 self.high = price
-            elif price < self.low:
+            if price < self.low:
                 self.low = price
-            # Arrival breaks a tie: the earlier one opens, the later one closes.
-            if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
-                self.last_ts, self.last_seq, self.close = ts, sequence, price
-            if ts < self.first_ts or (ts == self.first_ts and sequence < self.first_seq):
-                self.first_ts, self.first_seq, self.open = ts, sequence, price
+        # Arrival breaks a tie: the earlier one opens, the later one closes.
+        if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
+            self.last_ts = ts
+            self.last_seq = sequence
+            self.close = price
+        if ts < self.first_ts or (ts == self.first_ts and sequence < self.first_seq):
+            self.first_ts = ts
+            self.first_seq = sequence
+            self.open = price
         self.volume += qty
         self.turnover += price * qty
         self.count += 1
@@ -104,7 +115,6 @@ class _Bar(Accumulator[Any, Ohlcv]):
 class _OhlcvOf(Aggregate[A, Ohlcv]):
     price: Field[A, float]
     qty: Field[A, float]
-    ordered = True
 
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.price, item_type, f"{where}: price")

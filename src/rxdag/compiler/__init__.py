@@ -1,6 +1,5 @@
 """How a dag runs: passes that turn it into a plan, and a plan into the parts of a run."""
 
-from rxdag.compiler._block import BlockHost
 from rxdag.compiler._colour import MAIN
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
@@ -9,11 +8,11 @@ from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._lower import Program, lower
 from rxdag.compiler._plan import QUANTUM, Plan, compile, use_observable
+from rxdag.compiler._region_host import RegionHost
 
 __all__ = [
     "MAIN",
     "QUANTUM",
-    "BlockHost",
     "EdgeBook",
     "ForeignHost",
     "Host",
@@ -21,6 +20,7 @@ __all__ = [
     "Ledger",
     "Plan",
     "Program",
+    "RegionHost",
     "RunContext",
     "SinkHost",
     "SourceHost",

@@ -7,7 +7,6 @@ from typing import Any, Final, Protocol
 
 from rxdag.compiler._host import Outlet
 from rxdag.compiler._ledger import Ledger
-from rxdag.contract import FLUSHED
 
 _KEEP: Final = object()
 
@@ -17,8 +16,12 @@ class EmitHost(Protocol):
 
     name: str
     ledger: Ledger
-    outlets: dict[str, Outlet]
+    outlets: dict[str, Any]
     passes: bool
+
+    def mark(self, watermark: int) -> None:
+        """The node says that a watermark is reached."""
+        ...
 
 
 class HostEmit:
@@ -67,9 +70,7 @@ class HostEmit:
         self._put(outlet, item)
 
     def watermark(self, watermark: int, /) -> None:
-        for outlet in self._host.outlets.values():
-            if outlet.timed or watermark >= FLUSHED:
-                outlet.mark(watermark)
+        self._host.mark(watermark)
 
     def absorbed(self, n: int, /) -> None:
         self._ledger.absorbed += n

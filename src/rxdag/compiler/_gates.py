@@ -68,13 +68,19 @@ def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, i
     return {name: numbers.setdefault(find(name), len(numbers)) for name in topology.nodes}
 
 
-def fork_nodes(topology: Topology, gates: dict[Edge, GatePlan]) -> set[str]:
-    """Nodes whose outputs meet again in their segment: they hand over item by item, so that order is exact."""
+def fork_nodes(topology: Topology, gates: dict[Edge, GatePlan], met: set[str]) -> set[str]:
+    """Nodes whose outputs meet again in their segment: they hand over item by item, so that order is exact.
+
+    Args:
+        topology: The dag.
+        gates: Where segments end.
+        met: Nodes where branches meet inside a generated loop, in order already.
+    """
     order = {name: i for i, name in enumerate(topology.nodes)}
     forks: set[str] = set()
     for name in topology.nodes:
         inputs = [e for e in topology.into[name] if e not in gates]
-        if len(inputs) < 2:
+        if len(inputs) < 2 or name in met:
             continue
         leading: set[str] = {name}
         todo = [name]

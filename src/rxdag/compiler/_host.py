@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from rxdag.compiler._ledger import Ledger
-from rxdag.contract import DEAD, SKIP, BadItem, Chunk, Clock, DeadLetter, OnError
+from rxdag.contract import DEAD, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
 from rxdag.errors import NodeError
 from rxdag.schedulers import Inlet, Port, Segment
 
@@ -216,6 +217,14 @@ class Host:
         if not self.is_ended:
             self.is_ended = True
             self.discard()
+
+
+def restarted(kernel: Kernel, make: Callable[[], Kernel]) -> Kernel:
+    """A new kernel that has taken up a deep copy of the state of another."""
+    fresh = make()
+    fresh.restore(copy.deepcopy(kernel.snapshot()))
+    fresh.watermark = kernel.watermark
+    return fresh
 
 
 def node_error(name: str, error: Exception, item: Any) -> NodeError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, repeat
 from typing import Any, Final, TypeAlias
 
 from rxdag.compiler._emit import HostEmit, caller
-from rxdag.compiler._host import Host, RunContext, node_error
+from rxdag.compiler._host import Host, RunContext, node_error, restarted
 from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError, on_item_parameters
 from rxdag.schedulers import Gate, Limiter, Segment, Timer
 
@@ -94,10 +93,7 @@ class KernelHost(Host):
 
     def restart(self) -> None:
         """Go on with a new kernel that has taken up a deep copy of the state of this one."""
-        old = self.kernel
-        self.kernel = self._make()
-        self.kernel.restore(copy.deepcopy(old.snapshot()))
-        self.kernel.watermark = old.watermark
+        self.kernel = restarted(self.kernel, self._make)
         if not self.expands:
             self._call = caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit)
         self._arm()
@@ -187,7 +183,8 @@ class KernelHost(Host):
         self.ledger.discarded += sum(1 for _ in rows)
 
     def _bury(self, error: Exception) -> bool:
-        return self.bury(self.ledger, self.name, self._emit.item, error, self.outlets.get("dead"))
+        blamed = self.kernel.blame(self._emit.item, error)
+        return self.bury(self.ledger, self.name, self._emit.item, blamed, self.outlets.get("dead"))
 
     # ---- items that become many
 
@@ -261,6 +258,12 @@ class KernelHost(Host):
         return False
 
     # ---- watermarks, timers, ends
+
+    def mark(self, watermark: int) -> None:
+        """Give out a watermark on every port that has event time; the end on all."""
+        for outlet in self.outlets.values():
+            if outlet.timed or watermark >= FLUSHED:
+                outlet.mark(watermark)
 
     def _mark(self, input: int, mark: int) -> None:
         if self.is_ended:

@@ -54,6 +54,12 @@ class Ledger:
         self.dropped[reason] = self.dropped.get(reason, 0) + n
 
     @property
+    def spent_otherwise(self) -> int:
+        """Inputs that did not pass, held ones included."""
+        spent: int = sum(getattr(self, exit_) for exit_ in EXITS) + sum(self.dropped.values()) + self.held
+        return spent - self.passed
+
+    @property
     def lost(self) -> dict[str, int]:
         """What did not go on, by what became of it; zeros left out."""
         named = {name: getattr(self, name) for name in EXITS if name not in ("passed", "absorbed", "filtered")}
@@ -68,7 +74,7 @@ class Ledger:
             ports: For each side port, which count its outputs must equal.
         """
         out: list[str] = []
-        spent = sum(getattr(self, exit_) for exit_ in EXITS) + sum(self.dropped.values()) + self.held
+        spent = self.passed + self.spent_otherwise
         if self.arrived != spent:
             out.append(f"{name}: in {self.arrived} != {spent} ({self})")
         main = sum(n for port, n in self.out.items() if port not in ports)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from rxdag.compiler._block import BlockHost
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._plan import Plan
+from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._topology import make_kernel
+from rxdag.compiler._weave import Woven
 from rxdag.contract import Foreign, Kernel, Sink, Source
 from rxdag.errors import CompileError
 from rxdag.graph import Edge, Node
@@ -69,7 +72,13 @@ class Program:
 
     def watermarks(self) -> dict[str, int]:
         """The watermark at the output of each node that has one."""
-        return {h.name: h.watermark for h in self.hosts if isinstance(h, KernelHost | BlockHost)}
+        found: dict[str, int] = {}
+        for host in self.hosts:
+            if isinstance(host, KernelHost):
+                found[host.name] = host.watermark
+            elif isinstance(host, RegionHost):
+                found |= host.watermarks()
+        return found
 
     def observe(self, name: str, inlet: Inlet) -> None:
         """Have an inlet see what comes out of a node, or what goes into a sink.
@@ -83,13 +92,15 @@ class Program:
             wire = self.ends[edge][1]
             wire.watchers = (*wire.watchers, inlet)
             return
-        host = next(h for h in self.hosts if name in (h.names if isinstance(h, BlockHost) else (h.name,)))
-        if isinstance(host, BlockHost) and host.names[-1] != name:
+        host = next(h for h in self.hosts if name in (h.names if isinstance(h, RegionHost) else (h.name,)))
+        port = node.ports[0]
+        outlet = host.exits.get((name, port)) if isinstance(host, RegionHost) else host.outlets[port]
+        if outlet is None:
             raise CompileError(
-                f'observable: node "{name}" must be at the end of a fused run, got one inside {", ".join(host.names)}; '
+                f'observable: node "{name}" must be at the edge of a fused region, got one inside it; '
                 f"compile with fuse=False to see it"
             )
-        host.outlets[node.ports[0]].port.watch(inlet)
+        outlet.port.watch(inlet)
 
     def discard_waiting(self) -> None:
         """Count what waits inside segments and rests in gates as discarded: nobody will take it."""
@@ -120,29 +131,48 @@ def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler])
 
 def _make_hosts(plan: Plan, context: RunContext, program: Program) -> dict[str, Host]:
     host_of: dict[str, Host] = {}
-    run_of = {name: run for run in plan.blocks for name in run}
+    woven_of = {name: woven for woven in plan.regions for name in woven.plan.nodes}
     for name, node in plan.dag.nodes.items():
         if name in host_of:
             continue
         segment = program.segments[plan.segments[name]]
-        run = run_of.get(name)
-        if run is not None:
-            host: Host = BlockHost(
-                run,
-                segment,
-                context,
-                tuple(plan.dag.nodes[n].on_error for n in run),
-                plan.blocks[run],
-                tuple(make_kernel(n, plan.dag.nodes[n]) for n in run),
-            )
+        woven = woven_of.get(name)
+        if woven is not None:
+            host: Host = _make_region(plan, context, woven, segment)
         else:
             host = _make_host(plan, context, name, node, segment)
-        last = run[-1] if run is not None else name
-        _add_outlets(plan, host, last, plan.dag.nodes[last])
-        for each in run or (name,):
+            _add_outlets(plan, host, name, node)
+        for each in woven.plan.nodes if woven is not None else (name,):
             host_of[each] = host
         program.hosts.append(host)
     return host_of
+
+
+def _make_region(plan: Plan, context: RunContext, woven: Woven, segment: Segment) -> RegionHost:
+    nodes = {name: plan.dag.nodes[name] for name in woven.plan.nodes}
+    makes: dict[str, Callable[[], Kernel]] = {n: partial(_kernel, plan, n, node) for n, node in nodes.items()}
+    host = RegionHost(woven, makes, segment, context, {name: node.on_error for name, node in nodes.items()})
+    itemwise = any(name in plan.forks for name in nodes)
+    for name, node in nodes.items():
+        for port in node.ports:
+            shape = node.port_shape(port)
+            if (name, port) in woven.plan.exits:
+                outlet = Outlet(
+                    port, Port(segment.handover, host.unused), timed=shape.timed, keyed=shape.keyed, itemwise=itemwise
+                )
+                host.add_exit(name, port, outlet)
+            elif (name, port) in woven.plan.after:
+                host.add_inner(name, port, timed=shape.timed, keyed=shape.keyed)
+            elif port == node.ports[0]:
+                host.add_unread(name, port)
+    return host
+
+
+def _kernel(plan: Plan, name: str, node: Node) -> Kernel:
+    kernel = make_kernel(name, node)
+    if name in plan.grids:
+        kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
+    return kernel
 
 
 def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: Segment) -> Host:
@@ -154,15 +184,8 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
         return SinkHost(name, segment, context, node.on_error, thing, node.in_shape)
     if isinstance(thing, Foreign):
         return ForeignHost(name, segment, context, thing.build)
-
-    def make() -> Kernel:
-        kernel = make_kernel(name, node)
-        if name in plan.grids:
-            kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
-        return kernel
-
     clock = thing.clock_for(node.in_shape)
-    return KernelHost(name, segment, context, node.on_error, make, clock)
+    return KernelHost(name, segment, context, node.on_error, partial(_kernel, plan, name, node), clock)
 
 
 def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:
@@ -170,18 +193,18 @@ def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:
     itemwise = not plan.is_fused or name in plan.forks
     for port in node.ports:
         shape = node.port_shape(port)
-        # Sources and fused runs fill whole chunks and take them apart when they hand over.
-        by_item = itemwise and not isinstance(host, SourceHost | BlockHost)
+        # Sources fill whole chunks and take them apart when they hand over.
+        by_item = itemwise and not isinstance(host, SourceHost)
         host.outlets[port] = Outlet(
             port, Port(handover, host.unused), timed=shape.timed, keyed=shape.keyed, itemwise=by_item
         )
-    if isinstance(host, BlockHost):
-        host.itemwise = itemwise
 
 
 def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host]) -> None:
     producer, consumer = host_of[edge.producer], host_of[edge.consumer]
-    outlet = producer.outlets[edge.port]
+    outlet = (
+        producer.exits[edge.producer, edge.port] if isinstance(producer, RegionHost) else producer.outlets[edge.port]
+    )
     wire = Wire(str(edge), consumer, edge.input)
     consumer.add_wire(wire)
     program.ends[edge] = (outlet, wire)

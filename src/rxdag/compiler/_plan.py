@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rxdag.compiler._block import Fused
 from rxdag.compiler._colour import MAIN, colour, needs_loop
-from rxdag.compiler._fuse import find_runs, fuse
 from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
 from rxdag.compiler._grid import mark_grids
+from rxdag.compiler._regions import find_regions
+from rxdag.compiler._splice import why_not
 from rxdag.compiler._topology import Topology, normalise
+from rxdag.compiler._weave import RegionPlan, Woven, weave
 from rxdag.contract import Foreign, Kernel, Source
 from rxdag.errors import CompileError, GraphError
 from rxdag.graph import Dag, Edge, did_you_mean, parameters
@@ -41,7 +42,7 @@ class Plan:
         segments: Number of the segment of each node.
         gates: The bounded buffers, by edge.
         forks: Nodes that hand over item by item, since their outputs meet again.
-        blocks: Generated loops, by the nodes they fuse.
+        regions: Generated loops, and the nodes they fuse.
         grids: How fine the watermarks of each time source are, ns.
         needs_loop: True if a node runs on an asyncio loop.
     """
@@ -53,7 +54,7 @@ class Plan:
     segments: dict[str, int]
     gates: dict[Edge, GatePlan]
     forks: frozenset[str]
-    blocks: dict[tuple[str, ...], Fused] = field(repr=False)
+    regions: tuple[Woven, ...] = field(repr=False)
     grids: dict[str, int]
     needs_loop: bool
 
@@ -84,12 +85,12 @@ class Plan:
     def explain(self) -> str:
         """Return what runs where, where data rests, and how much at most, as text."""
         topology = self.topology
-        block_of = {name: run for run in self.blocks for name in run}
+        region_of = {name: woven.plan.nodes for woven in self.regions for name in woven.plan.nodes}
         lines = [f"plan {self.dag.name}: {len(self.members)} segments on {len(set(self.domains.values()))} schedulers"]
         for number, names in self.members.items():
             lines.append(f"segment {number}, on {self._where(names[0])}")
             for name in names:
-                notes = self._notes(name, block_of.get(name))
+                notes = self._notes(name, region_of.get(name))
                 tail = f"  [{'; '.join(notes)}]" if notes else ""
                 lines.append(f"  {name}: {parameters(topology.nodes[name])}{tail}")
         lines.append("gates" if self.gates else "gates: none, nothing rests between nodes")
@@ -118,7 +119,7 @@ class Plan:
         elif run is not None:
             notes.append("generated loop")
         elif name in self.topology.kernels:
-            notes.append("called item by item" if self.is_fused else "unfused")
+            notes.append(f"called: {self._why_called(name)}" if self.is_fused else "unfused")
         if name in self.forks:
             notes.append("hands over item by item: its outputs meet again")
         if name in self.grids:
@@ -127,6 +128,15 @@ class Plan:
                 f"watermarks every {grid:,} ns" if grid > 1 else "watermarks: " + ("all" if grid else "at the end")
             )
         return notes
+
+    def _why_called(self, name: str) -> str:
+        kernel, node = self.topology.kernels[name], self.dag.nodes[name]
+        reason = why_not(kernel)
+        if reason is None and len(self.topology.into[name]) > 1:
+            return "its inputs come from several places"
+        if reason is None and kernel.may_park:
+            return "it can refuse items for a while"
+        return reason or f"it works in processing time, {node.label}"
 
     def source(self, segment: int | str) -> str:
         """Return the generated code of a segment, by its number or the name of one of its nodes.
@@ -140,7 +150,7 @@ class Plan:
             segment = self.segments[segment]
         if segment not in self.members:
             raise GraphError(f"source: segment must be 0 to {len(self.members) - 1}, got {segment}")
-        texts = [fused.source for run, fused in self.blocks.items() if self.segments[run[0]] == segment]
+        texts = [woven.source for woven in self.regions if self.segments[woven.plan.nodes[0]] == segment]
         return "\n".join(texts) or f"# segment {segment} has no generated code: its nodes are called one by one\n"
 
     def observable(self, name: str) -> Observable[Any]:
@@ -170,7 +180,7 @@ def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
     topology = normalise(dag)
     domains = colour(topology)
     gates = place_gates(topology, domains)
-    forks = fork_nodes(topology, gates)
+    regions, forks = find_regions(topology, gates) if fuse else ([], fork_nodes(topology, gates, set()))
     return Plan(
         dag=dag,
         is_fused=fuse,
@@ -179,11 +189,20 @@ def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
         segments=cut_segments(topology, gates),
         gates=gates,
         forks=frozenset(forks),
-        blocks=_fused(dag.name, topology, gates, forks) if fuse else {},
+        regions=tuple(_woven(dag.name, topology, region, forks) for region in regions),
         grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
         needs_loop=needs_loop(topology),
     )
 
 
-def _fused(dag: str, topology: Topology, gates: dict[Edge, GatePlan], forks: set[str]) -> dict[tuple[str, ...], Fused]:
-    return {run: fuse(dag, topology, run) for run in find_runs(topology, gates, forks)}
+def _woven(dag: str, topology: Topology, region: RegionPlan, forks: set[str]) -> Woven:
+    """Generate the loops of a region."""
+    shapes: dict[str, tuple[bool, bool]] = {}
+    for name in region.nodes:
+        node = topology.nodes[name]
+        shapes[name] = (node.in_shape.timed, node.in_shape.keyed)
+        for port in node.ports:
+            shape = node.port_shape(port)
+            shapes[f"{name}.{port}"] = (shape.timed, shape.keyed)
+    kernels = {name: topology.kernels[name] for name in region.nodes}
+    return weave(dag, region, kernels, shapes, itemwise=any(name in forks for name in region.nodes))

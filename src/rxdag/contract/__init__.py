@@ -4,7 +4,7 @@ from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner
 from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
-from rxdag.contract._kernel import BadItem, Emit, Kernel, KernelOf, Pure, on_item_parameters
+from rxdag.contract._kernel import BadItem, Emit, Kernel, KernelOf, Splitter, on_item_parameters
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError
 from rxdag.contract._operator import (
     AnyOperator,
@@ -52,7 +52,6 @@ __all__ = [
     "Operator",
     "Overflow",
     "Pane",
-    "Pure",
     "Read",
     "Reader",
     "RouteOp",
@@ -61,6 +60,7 @@ __all__ = [
     "SinkContext",
     "Source",
     "SourceContext",
+    "Splitter",
     "Unkeyed",
     "Where",
     "WindowOp",

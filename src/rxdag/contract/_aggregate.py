@@ -17,6 +17,8 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
 
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that a snapshot holds."""
+    shared: ClassVar[tuple[str, ...]] = ()
+    """Attributes that all accumulators of one aggregate have in common: its parameters."""
 
     def check(self, item: A_contra, /) -> None:  # most take anything
         """Raise what `add` would raise for the item; `agg.named` asks all its parts before any takes it in."""
@@ -26,7 +28,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
         """Take in one item."""
 
     def add_at(self, item: A_contra, ts: int, sequence: int, /) -> None:  # noqa: ARG002, RUF100
-        """Take in one item and its place in event time; used if the aggregate is `ordered`."""
+        """Take in one item and its place in event time; for aggregates that depend on it."""
         self.add(item)
 
     @abstractmethod
@@ -49,9 +51,6 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
 
 class Aggregate(ABC, Generic[A_contra, R_co]):
     """What a window computes; a subclass is a frozen dataclass."""
-
-    ordered: ClassVar[bool] = False
-    """True: the result depends on the order in event time, and `add_at` is used."""
 
     @abstractmethod
     def accumulator(self) -> Accumulator[A_contra, R_co]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
@@ -52,28 +51,25 @@ class Emit(Protocol[B_contra]):
     def unrouted(self, item: object, /) -> None: ...
 
 
-class Pure(enum.Enum):
-    """Kernels without state whose `on_item` is one call of `fn`: the compiler may write that call into a loop."""
-
-    MAP = "map"  # emit(fn(item))
-    FILTER = "filter"  # emit(item) if fn(item), else filtered
-    TAP = "tap"  # fn(item), then emit(item)
-    KEY = "key"  # emit(item, key=fn(item))
-
-
 class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
     `on_item` takes any of `item, ts, sequence, key, input, emit`, by these names and in this order. Rules: user
     functions are called before any state changes, so that an error leaves the state as it was; `emit(...)` is the
-    last thing that happens; every other way out is `return emit.<exit>(item)`.
+    last thing that happens; every other way out is `return emit.<exit>(item)`. A kernel that keeps to plain
+    statements, and calls its own methods as statements only, is written into the loop of its segment; any other is
+    called, with the same result.
     """
 
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that a snapshot holds."""
     passes: ClassVar[bool] = True
     """True: an item leaves as itself, one for one. False: items are spent in outputs that are not they."""
-    pure: ClassVar[Pure | None] = None
+    splices: ClassVar[tuple[str, ...]] = ()
+    """Attributes that hold a method of what a kernel keeps, as `add_at` of an accumulator; `on_item` calls
+    `self.<name>(owner, ...)` as a statement, and the compiler may write the method's own statements there."""
+    shared: tuple[str, ...] = ()
+    """Attributes that all owners of spliced methods have in common; the kernel has them as `shared_<name>`."""
     makes_time: ClassVar[bool] = False
     """True: the kernel gives out watermarks of its own, and those that come in end here."""
     may_park: ClassVar[bool] = False
@@ -112,6 +108,10 @@ class Kernel:
         """Outputs of one item, made one by one as there is room; None (the default) to use `on_item`."""
         return None
 
+    def blame(self, item: Any, error: Exception) -> Exception:  # noqa: ARG002, RUF100
+        """What to say of an item on which `on_item` raised; returns the error, or a BadItem if the item is wrong."""
+        return error
+
     def snapshot(self) -> dict[str, Any]:
         """State as plain data: dicts, lists and numbers, with items and keys as they are."""
         return {name: getattr(self, name) for name in self.state}
@@ -120,6 +120,27 @@ class Kernel:
         """Take up what `snapshot` gave."""
         for name in self.state:
             setattr(self, name, saved[name])
+
+
+class Splitter(Kernel):
+    """A kernel that sends each item to the port of the first condition that holds, else to `default`.
+
+    The compiler writes the conditions out one after the other.
+    """
+
+    conditions: tuple[tuple[str, Callable[[Any], Any]], ...]
+    """Port and condition, in order."""
+    default: str | None
+    """Port of what meets none; None to count it as unrouted."""
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        """Send the item its way."""
+        for port, condition in self.conditions:
+            if condition(item):
+                return emit.to(port, item)
+        if self.default is None:
+            return emit.unrouted(item)
+        return emit.to(self.default, item)
 
 
 class OnItem(Protocol[A_contra, B_co]):

@@ -27,33 +27,43 @@ class _DedupeKernel(Kernel):
         self.first: dict[Hashable, int] = {}
         self.spans: dict[int, list[Hashable]] = {}
         self.wake = MAX
+        self._low, self._high = 1, 0
+        self._keys: list[Hashable] = []
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         key = self._key_of(item)
         first = self.first.get(key)
-        within = self._within
-        if first is not None and (within is None or ts - first < within):
-            return emit.dropped(item, "repeated")
-        self._remember(key, ts)
+        if first is not None:
+            if self._within is None or ts - first < self._within:
+                return emit.dropped(item, "repeated")
+            self._forget(key)
+        self.first[key] = ts
+        if self._within is not None:
+            if not self._low <= ts < self._high:
+                self._open_span(ts // self._within)
+            self._keys.append(key)
+        if self._max_keys is not None and len(self.first) > self._max_keys:
+            del self.first[next(iter(self.first))]
         emit(item)
         return None
 
-    def _remember(self, key: Hashable, ts: int) -> None:
-        self.first.pop(key, None)  # so that the order of the dict is that of the times
-        self.first[key] = ts
-        within = self._within
-        if within is not None:
-            span = ts // within
-            keys = self.spans.get(span)
-            if keys is None:
-                keys = self.spans[span] = []
-                self.wake = min(self.wake, (span + 2) * within - 1)
-            keys.append(key)
-        if self._max_keys is not None and len(self.first) > self._max_keys:
-            del self.first[next(iter(self.first))]
+    def _forget(self, key: Hashable) -> None:
+        """Take a key out, so that it comes in again behind all others: the order of the dict is that of the times."""
+        del self.first[key]
+
+    def _open_span(self, span: int) -> None:
+        """Find the list of a span of time, and keep it at hand."""
+        within = self._within or 1
+        self._low, self._high = span * within, (span + 1) * within
+        keys = self.spans.get(span)
+        if keys is None:
+            keys = self.spans[span] = []
+            self.wake = min(self.wake, (span + 2) * within - 1)
+        self._keys = keys
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:  # noqa: ARG002, RUF100
         within = self._within or 1
+        self._low, self._high = 1, 0
         for span in sorted(span for span in self.spans if (span + 2) * within - 1 <= watermark):
             for key in self.spans.pop(span):
                 first = self.first.get(key)
@@ -72,6 +82,7 @@ class _DedupeKernel(Kernel):
         self.first = {key: ts for key, ts in saved["first"]}  # noqa: C416  # the rows are lists
         self.spans = {span: list(keys) for span, keys in saved["spans"]}
         self.wake = saved["wake"]
+        self._low, self._high = 1, 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
-from rxdag.contract import Emit, Kernel, Operator, Pure, Shape
+from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Expr, Field, check_field, getter
 
@@ -19,31 +19,25 @@ class _Calls(Kernel):
     """A kernel that is one call of a function."""
 
     def __init__(self, fn: Callable[[Any], Any]) -> None:
-        self.fn = fn
+        self._fn = fn
 
 
 class _MapKernel(_Calls):
-    pure = Pure.MAP
-
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        emit(self.fn(item))
+        emit(self._fn(item))
 
 
 class _FilterKernel(_Calls):
-    pure = Pure.FILTER
-
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        if not self.fn(item):
+        if not self._fn(item):
             return emit.filtered(item)
         emit(item)
         return None
 
 
 class _TapKernel(_Calls):
-    pure = Pure.TAP
-
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        self.fn(item)
+        self._fn(item)
         emit(item)
 
 

@@ -38,18 +38,20 @@ class _EventTimeKernel(Kernel):
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ts = self._time_of(item)
-        if type(ts) is int:
+        if ts.__class__ is int:
             ts *= self._scale
         else:
             ts = _to_ns(ts, self._scale)
-        if not MIN < ts < MAX:
-            raise BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
         if ts > self.max_ts:
+            if ts >= MAX:
+                raise BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
             self.max_ts = ts
             mark = ts - self._lag - 1
             if mark >= self.next_mark:
                 self._raise(mark, emit)
+        elif ts <= MIN:
+            raise BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
         emit(item, ts=ts, sequence=sequence)
 
     def _raise(self, mark: int, emit: Emit[Any]) -> None:

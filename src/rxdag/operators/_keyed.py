@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import Emit, Kernel, KeyBy, Pure, Shape
+from rxdag.contract import Emit, Kernel, KeyBy, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Expr, check_field, field_name, getter
 
@@ -15,21 +15,19 @@ K = TypeVar("K")
 
 
 class _KeyByKernel(Kernel):
-    pure = Pure.KEY
-
     def __init__(self, key_of: Callable[[Any], Any]) -> None:
         self._key_of = key_of
 
-    def fn(self, item: Any) -> Any:
-        key = self._key_of(item)
-        try:
-            hash(key)
-        except TypeError:
-            raise TypeError(f"key_by: a key must be hashable, got {key!r}; use a tuple") from None
-        return key
-
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        emit(item, key=self.fn(item))
+        key = self._key_of(item)
+        if key.__class__ is not str:
+            hash(key)
+        emit(item, key=key)
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        if isinstance(error, TypeError) and "unhashable" in str(error):
+            return TypeError(f"key_by: a key must be hashable, got {self._key_of(item)!r}; use a tuple")
+        return error
 
 
 def tuple_getter(fields: tuple[Any, ...]) -> Callable[[Any], Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import Emit, FanIn, Kernel, RouteOp, Shape
+from rxdag.contract import Emit, FanIn, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, check_field, getter
 from rxdag.graph import Stream, fan_in
@@ -18,18 +18,10 @@ D = TypeVar("D")
 E = TypeVar("E")
 
 
-class _RouteKernel(Kernel):
-    def __init__(self, routes: tuple[tuple[str, Callable[[Any], bool]], ...], default: str | None) -> None:
-        self._routes = routes
-        self._default = default
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        for name, predicate in self._routes:
-            if predicate(item):
-                return emit.to(name, item)
-        if self._default is None:
-            return emit.unrouted(item)
-        return emit.to(self._default, item)
+class _RouteKernel(Splitter):
+    def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
+        self.conditions = conditions
+        self.default = default
 
 
 @dataclass(frozen=True)

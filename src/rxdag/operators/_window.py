@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane, Shape, WindowOp
+from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, BadItem, Emit, Kernel, Pane, Shape, WindowOp
 from rxdag.errors import GraphError
 
 A = TypeVar("A")
@@ -14,7 +14,7 @@ B = TypeVar("B")
 K = TypeVar("K")
 R = TypeVar("R")
 
-_Open = dict[Any, list[Any]]  # key -> [accumulator, items]
+_Open = dict[Any, Accumulator[Any, Any]]
 
 
 class _WindowKernel(Kernel):
@@ -22,16 +22,24 @@ class _WindowKernel(Kernel):
 
     state = ("open", "wake")
     passes = False
+    splices = ("_add_at",)
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assign = assigner.assign
         self._aggregate = aggregate
-        self._ordered = aggregate.ordered
+        sample = aggregate.accumulator()
+        self._add_at = type(sample).add_at
+        self.shared = type(sample).shared
+        for name in self.shared:
+            setattr(self, f"shared_{name}", getattr(sample, name))
         self._into = into
         self.grid = assigner.grid
         self.open: dict[tuple[int, int], _Open] = {}
         self.wake = MAX
-        self._held = 0
+        self.counts: dict[tuple[int, int], int] = {}
+        """Items by the window that holds them, but for those since `_at` is at hand: `_n`."""
+        self._n = 0
+        self._at = (0, 0)
         self._low, self._high = 1, 0
         self._keys: _Open = {}
 
@@ -46,26 +54,32 @@ class _WindowKernel(Kernel):
                 self._add_to_all(found, item, ts, sequence, key)
                 return
             keys = found[0]
-        entry = keys.get(key)
-        if entry is None:
-            fresh = self._aggregate.accumulator()
-            self._add(fresh, item, ts, sequence)
-            keys[key] = [fresh, 1]
+        accumulator = keys.get(key)
+        if accumulator is None:
+            accumulator = self._new()
+            self._add_at(accumulator, item, ts, sequence)
+            keys[key] = accumulator
         else:
-            self._add(entry[0], item, ts, sequence)
-            entry[1] += 1
-        self._held += 1
+            self._add_at(accumulator, item, ts, sequence)
+        self._n += 1
 
-    def _add(self, accumulator: Accumulator[Any, Any], item: Any, ts: int, sequence: int) -> None:
-        if self._ordered:
-            accumulator.add_at(item, ts, sequence)
-        else:
-            accumulator.add(item)
+    def _new(self) -> Accumulator[Any, Any]:
+        return self._aggregate.accumulator()
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        """An item on which a comparison fails, as a price that is None, is wrong in itself."""
+        try:
+            self._aggregate.accumulator().check(item)
+        except BadItem as bad:
+            return bad
+        except Exception:  # noqa: BLE001, RUF100  # then the first error says it all
+            return error
+        return error
 
     def _find(self, item: Any, ts: int, emit: Emit[Any]) -> list[_Open] | None:
         """The live windows of a time; None if there are none, and the item has been counted."""
         windows = self._assign(ts)
-        live = [(start, end) for start, end in windows if end - 1 > self.watermark]
+        live = [(end, start) for start, end in windows if end - 1 > self.watermark]
         if not live:
             if windows:
                 emit.late(item)
@@ -73,71 +87,77 @@ class _WindowKernel(Kernel):
                 emit.unassigned(item)
             return None
         found: list[_Open] = []
-        for start, end in live:
-            keys = self.open.get((end, start))
+        for window in live:
+            keys = self.open.get(window)
             if keys is None:
-                keys = self.open[end, start] = {}
-                self.wake = min(self.wake, end - 1)
+                keys = self.open[window] = {}
+                self.counts[window] = 0
+                self.wake = min(self.wake, window[0] - 1)
             found.append(keys)
         if len(windows) == 1:
+            self._settle()
+            self._at = live[0]
             self._low, self._high = windows[0]
             self._keys = found[0]
         return found
 
+    def _settle(self) -> None:
+        """Put the items of the window at hand to its count."""
+        if self._n:
+            self.counts[self._at] += self._n
+            self._n = 0
+
     def _add_to_all(self, found: list[_Open], item: Any, ts: int, sequence: int, key: Any) -> None:
         """An item of several windows; it is held once, until the last of them is purged: the one that ends last."""
-        for i, keys in enumerate(found):
-            entry = keys.get(key)
-            if entry is None:
-                fresh = self._aggregate.accumulator()
-                self._add(fresh, item, ts, sequence)
-                entry = keys[key] = [fresh, 0]
+        for keys in found:
+            accumulator = keys.get(key)
+            if accumulator is None:
+                accumulator = self._new()
+                accumulator.add_at(item, ts, sequence)
+                keys[key] = accumulator
             else:
-                self._add(entry[0], item, ts, sequence)
-            entry[1] += i == len(found) - 1
-        self._held += 1
+                accumulator.add_at(item, ts, sequence)
+        last = max(window for window, keys in self.open.items() if keys is found[-1])
+        self.counts[last] += 1
 
     def held(self) -> int:
-        return self._held
+        return sum(self.counts.values()) + self._n
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        self._settle()
         self._low, self._high = 1, 0
         self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
         self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
 
     def on_end(self, emit: Emit[Any]) -> None:
+        self._settle()
         self._fire(list(self.open), "end", emit)
         self._low, self._high = 1, 0
 
     def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
         for end, start in sorted(windows):
             keys = self.open.pop((end, start))
-            items = 0
             for key in _in_order(keys):
-                accumulator, n = keys[key]
-                items += n
-                pane: Any = Pane(key, start, end, 0, accumulator.result(), closed_by)
+                pane: Any = Pane(key, start, end, 0, keys[key].result(), closed_by)
                 emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
-            self._held -= items
-            emit.absorbed(items)
+            emit.absorbed(self.counts.pop((end, start)))
 
     def snapshot(self) -> dict[str, Any]:
+        self._settle()
         rows = [
-            [end, start, [[key, accumulator.snapshot(), n] for key, (accumulator, n) in keys.items()]]
+            [end, start, self.counts[end, start], [[key, kept.snapshot()] for key, kept in keys.items()]]
             for (end, start), keys in self.open.items()
         ]
         return {"open": rows, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.open = {}
-        self._held = 0
-        for end, start, rows in saved["open"]:
+        self.open, self.counts, self._n = {}, {}, 0
+        for end, start, n, rows in saved["open"]:
+            self.counts[end, start] = n
             keys = self.open[end, start] = {}
-            for key, state, n in rows:
-                accumulator = self._aggregate.accumulator()
-                accumulator.restore(state)
-                keys[key] = [accumulator, n]
-                self._held += n
+            for key, state in rows:
+                keys[key] = self._new()
+                keys[key].restore(state)
         self.wake = saved["wake"]
         self._low, self._high = 1, 0
 

@@ -140,8 +140,5 @@ def aggregate(of: Aggregate[A, R], items: Iterable[A], /) -> R:
     """
     accumulator = of.accumulator()
     for ts, item in enumerate(items):
-        if of.ordered:
-            accumulator.add_at(item, ts, 0)
-        else:
-            accumulator.add(item)
+        accumulator.add_at(item, ts, 0)
     return accumulator.result()

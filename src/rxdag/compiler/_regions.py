@@ -1,0 +1,146 @@
+"""Regions: which nodes of a segment become generated loops together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rxdag.compiler._gates import GatePlan, fork_nodes
+from rxdag.compiler._splice import why_not
+from rxdag.compiler._topology import Topology
+from rxdag.compiler._weave import RegionPlan
+from rxdag.contract import AnyOperator, Splitter
+from rxdag.graph import Edge
+
+_MOST_NODES: Final = 60
+_MOST_ROUTES: Final = 5
+
+
+def find_regions(topology: Topology, gates: dict[Edge, GatePlan]) -> tuple[list[RegionPlan], set[str]]:
+    """The regions, and the nodes that must hand over item by item since their outputs meet again outside of one."""
+    refused: set[str] = set()
+    while True:
+        finder = _Finder(topology, gates, refused)
+        for name in topology.nodes:
+            finder.place(name)
+        apart = finder.joins_apart()
+        if not apart:
+            return finder.regions(), finder.forks
+        refused |= apart
+
+
+class _Finder:
+    """Puts nodes into regions, producers first."""
+
+    def __init__(self, topology: Topology, gates: dict[Edge, GatePlan], refused: set[str]) -> None:
+        self._topology = topology
+        self._refused = refused
+        self._gates = gates
+        self._spliced = {name for name in topology.kernels if self._can_be_spliced(name)}
+        self._joins = self._find_joins()
+        met = set(self._joins.values())
+        self.forks = fork_nodes(topology, gates, met)
+        self._members: dict[str, list[str]] = {}
+        self._region_of: dict[str, str] = {}
+        self._routes: dict[str, int] = {}
+
+    def _can_be_spliced(self, name: str) -> bool:
+        node, kernel = self._topology.nodes[name], self._topology.kernels[name]
+        if not isinstance(node.thing, AnyOperator) or node.thing.clock_for(node.in_shape) != "event":
+            return False
+        return not kernel.may_park and why_not(kernel) is None
+
+    def _find_joins(self) -> dict[str, str]:
+        """Routes whose connected branches are chains of one-to-one nodes that meet in one node, and only there."""
+        joins: dict[str, str] = {}
+        for name in self._topology.nodes:
+            if name in self._refused or name not in self._spliced or not self._is_route(name):
+                continue
+            ends = [self._end_of_branch(edge) for edge in self._topology.out_of[name]]
+            ports = [edge.port for edge in self._topology.out_of[name]]
+            meeting = {end.consumer for end in ends if end is not None}
+            if None in ends or len(meeting) != 1 or len(set(ports)) != len(ports) or "dead" in ports:
+                continue
+            join = meeting.pop()
+            if len(self._topology.into[join]) == len(ends) and join in self._spliced:
+                joins[name] = join
+        return joins
+
+    def _end_of_branch(self, edge: Edge) -> Edge | None:
+        """The edge by which a branch enters a node of several inputs; None if it does not."""
+        while True:
+            if edge in self._gates:
+                return None
+            name = edge.consumer
+            if len(self._topology.into[name]) > 1:
+                return edge
+            kernel = self._topology.kernels.get(name)
+            following = self._topology.out_of[name]
+            if name not in self._spliced or kernel is None or not kernel.passes or kernel.makes_time:
+                return None
+            if len(following) != 1 or following[0].port != "out" or self._is_route(name):
+                return None
+            edge = following[0]
+
+    def place(self, name: str) -> None:
+        """Put a node into the region of what feeds it, or into one of its own."""
+        if name not in self._spliced:
+            return
+        region = self._joined(name)
+        if region is None:
+            if len(self._topology.into[name]) != 1:
+                return
+            region = name
+            self._members[region] = []
+            self._routes[region] = 0
+        self._members[region].append(name)
+        self._region_of[name] = region
+        self._routes[region] += self._is_route(name)
+
+    def _joined(self, name: str) -> str | None:
+        edges = self._topology.into[name]
+        regions = {self._region_of.get(e.producer) for e in edges}
+        if len(regions) != 1 or any(e in self._gates for e in edges):
+            return None
+        region = regions.pop()
+        if region is None:
+            return None
+        if len(edges) > 1:
+            return region if name in self._joins.values() else None
+        edge = edges[0]
+        producer = edge.producer
+        is_route = self._is_route(producer)
+        main = edge.port != "dead" if is_route else edge.port == "out"
+        alone = sum(1 for e in self._topology.out_of[producer] if e.port == edge.port) == 1
+        if not main or not alone or producer in self.forks or len(self._members[region]) >= _MOST_NODES:
+            return None
+        if self._is_route(name) and self._routes[region] >= _MOST_ROUTES:
+            return None
+        return region
+
+    def _is_route(self, name: str) -> bool:
+        return isinstance(self._topology.kernels[name], Splitter)
+
+    def joins_apart(self) -> set[str]:
+        """Routes whose branches were to meet in their region and do not."""
+        where = self._region_of
+        return {r for r, j in self._joins.items() if where.get(r) is None or where.get(r) != where.get(j)}
+
+    def regions(self) -> list[RegionPlan]:
+        """The regions, each with its inner and outer links."""
+        out: list[RegionPlan] = []
+        for members in self._members.values():
+            inside = set(members)
+            after: dict[tuple[str, str], str] = {}
+            exits: set[tuple[str, str]] = set()
+            for name in members:
+                for edge in self._topology.out_of[name]:
+                    if edge.consumer in inside and edge not in self._gates and self._is_inner(edge, members[0]):
+                        after[name, edge.port] = edge.consumer
+                    else:
+                        exits.add((name, edge.port))
+            joins = {route: join for route, join in self._joins.items() if route in inside and join in inside}
+            out.append(RegionPlan(tuple(members), after, frozenset(exits), joins))
+        return out
+
+    def _is_inner(self, edge: Edge, entry: str) -> bool:
+        return edge.consumer != entry and self._region_of.get(edge.producer) == self._region_of.get(edge.consumer)
