@@ -74,22 +74,36 @@ class _Bar(Accumulator[Any, Ohlcv]):
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
                 raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
+            if self.count == 0:
+                self.open = self.close = price
+                self.first_ts = self.last_ts = ts
+                self.first_seq = self.last_seq = sequence
             if price > self.high:
                 self.high = price
             if price < self.low:
                 self.low = price
-        # Arrival breaks a tie: the earlier one opens, the later one closes.
-        if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
+        if ts > self.last_ts:
             self.last_ts = ts
             self.last_seq = sequence
             self.close = price
-        if ts < self.first_ts or (ts == self.first_ts and sequence < self.first_seq):
+        elif ts < self.first_ts:
             self.first_ts = ts
             self.first_seq = sequence
             self.open = price
+        elif ts == self.last_ts or ts == self.first_ts:
+            self.tie(price, ts, sequence)
         self.volume += qty
         self.turnover += price * qty
         self.count += 1
+
+    def tie(self, price: float, ts: int, sequence: int) -> None:
+        """A trade at the first or last instant: the sequence decides, then arrival; the later one closes."""
+        if ts == self.last_ts and sequence >= self.last_seq:
+            self.last_seq = sequence
+            self.close = price
+        if ts == self.first_ts and sequence < self.first_seq:
+            self.first_seq = sequence
+            self.open = price
 
     def result(self) -> Ohlcv:
         vwap = self.turnover / self.volume if self.volume else None

@@ -134,14 +134,13 @@ def check(kernel: Kernel) -> None:
     method = read(kind.on_item)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]  # on_item_parameters has looked
     if not stored_names(method).isdisjoint(method.parameters):
         raise NotSpliced("on_item assigns a parameter")
-    _check_block(method.body, is_tail=True, top=True)
+    _check_block(kind, method.body, top=True)
     _check_calls(kind, method.body)
 
 
-def _check_block(body: tuple[ast.stmt, ...] | list[ast.stmt], *, is_tail: bool, top: bool = False) -> None:
+def _check_block(kind: type[Kernel], body: tuple[ast.stmt, ...] | list[ast.stmt], *, top: bool = False) -> None:
     """Check that control leaves only where a loop can say so."""
     for i, statement in enumerate(body):
-        is_last = i == len(body) - 1
         if not isinstance(statement, _PLAIN):
             raise NotSpliced(f"line {statement.lineno} of on_item: {type(statement).__name__.lower()} is not spliced")
         if is_emit(statement):
@@ -149,10 +148,14 @@ def _check_block(body: tuple[ast.stmt, ...] | list[ast.stmt], *, is_tail: bool, 
             if not top or any(not _is_bare_return(s) for s in rest):
                 raise NotSpliced(f"line {statement.lineno} of on_item: emit must be the last thing that happens")
         if isinstance(statement, ast.If):
-            _check_block(statement.body, is_tail=is_tail and is_last)
-            _check_block(statement.orelse, is_tail=is_tail and is_last)
+            _check_block(kind, statement.body)
+            _check_block(kind, statement.orelse)
         elif isinstance(statement, ast.For):
-            if any(isinstance(n, ast.Return) or _names_emit(n) for n in ast.walk(statement)) or statement.orelse:
+            if (
+                any(isinstance(n, ast.Return) or _names_emit(n) for n in ast.walk(statement))
+                or statement.orelse
+                or _calls_methods(kind, statement)
+            ):
                 raise NotSpliced(f"line {statement.lineno} of on_item: a loop with a way out of it")
         elif isinstance(statement, ast.Return):
             if statement.value is not None and not _is_none(statement.value) and exit_of(statement) is None:
@@ -172,7 +175,7 @@ def _check_calls(kind: type[Kernel], body: tuple[ast.stmt, ...]) -> None:
         raise NotSpliced(f"line {seen[0]} of on_item: a method of its own inside an expression")
 
 
-def _method_uses(kind: type[Kernel], body: tuple[ast.stmt, ...] | list[ast.stmt]) -> list[int]:
+def _method_uses(kind: type[Any], body: tuple[ast.stmt, ...] | list[ast.stmt]) -> list[int]:
     """Lines where a method is used other than as `self.m(...)` or `x = self.m(...)`."""
     out: list[int] = []
     for statement in body:
@@ -320,8 +323,11 @@ def stored_names(method: Method) -> frozenset[str]:
     )
 
 
-def inlinable(function: Callable[..., Any], depth: int) -> Method | None:
-    """The tree of a helper that can stand where it is called: plain statements, no return, no emit; else None."""
+def inlinable(function: Callable[..., Any], owner: type[Any], depth: int) -> Method | None:
+    """The tree of a helper that can stand where it is called; else None.
+
+    It must have plain statements, no return, no emit, and call methods of its own as statements outside loops only.
+    """
     if depth >= _DEEPEST:
         return None
     try:
@@ -334,4 +340,14 @@ def inlinable(function: Callable[..., Any], depth: int) -> Method | None:
                 return None
             if isinstance(node, ast.While | ast.FunctionDef | ast.Continue | ast.Break) or _names_emit(node):
                 return None
-    return method
+            if isinstance(node, ast.For) and _calls_methods(owner, node):
+                return None
+    return (
+        None if _method_uses(owner, method.body) or not stored_names(method).isdisjoint(method.parameters) else method
+    )
+
+
+def _calls_methods(owner: type[Any], tree: ast.AST) -> bool:
+    """True if a method of the owner is used in the tree."""
+    own = (own_attribute(node) for node in ast.walk(tree))
+    return any(a is not None and inspect.isfunction(getattr(owner, a.attr, None)) for a in own)

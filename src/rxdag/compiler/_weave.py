@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rxdag.compiler._fold import Folder, decided
 from rxdag.compiler._splice import (
     Method,
     Renamer,
@@ -102,6 +103,10 @@ def weave(
     )
     weakref.finalize(woven, linecache.cache.pop, file, None)
     return woven
+
+
+class _NoMethods:
+    """Stands for the owner of a spliced method: what that calls of its own is called, since nothing of it is spilled."""
 
 
 @dataclass
@@ -300,6 +305,21 @@ class _Writer:
 
     # ---- pieces of source
 
+    def _known(self, index: int) -> Callable[[str], Any]:
+        """Parameters of a node's kernel that never change, by name."""
+        kernel = self.kernels[self.plan.nodes[index]]
+        changing = assigned(type(kernel))
+
+        def known(attr: str) -> Any:
+            if attr in changing or attr in ("watermark", "timer"):
+                raise KeyError(attr)
+            value = vars(kernel)[attr]
+            if value is not None and type(value) not in (bool, int):
+                raise KeyError(attr)
+            return value
+
+        return known
+
     def _own(self, index: int, attr: str) -> str:
         local = f"n{index}_{attr}"
         self._loads[local] = (index, attr)
@@ -342,9 +362,10 @@ class _Writer:
         """Write statements of a method."""
         name = self.plan.nodes[index]
         renamer = self._renamer(method, names, index, depth)
+        fold = Folder(self._known(index))
         wrote = len(self._body)
         for given in body:
-            statement = copy.deepcopy(given)
+            statement: ast.stmt = fold.visit(copy.deepcopy(given))
             if is_emit(statement):
                 self._emit(statement, renamer, name, env, indent)
                 return
@@ -359,6 +380,12 @@ class _Writer:
                 self.put(indent, "#RELOAD")
             elif isinstance(statement, ast.Return):
                 self.put(indent, "continue")
+            elif isinstance(statement, ast.If) and decided(statement.test) is not None:
+                taken = statement.body if decided(statement.test) else statement.orelse
+                if taken:
+                    self._block(taken, method, names, index, env, indent, depth)
+                if taken and isinstance(taken[-1], ast.Return):
+                    return
             elif isinstance(statement, ast.If):
                 self.put(indent, f"if {ast.unparse(renamer.visit(statement.test))}:")
                 self._block(statement.body, method, names, index, env, indent + 1, depth)
@@ -391,7 +418,11 @@ class _Writer:
         self, statement: ast.stmt, call: ast.Call, function: Any, renamer: Renamer, index: int, indent: int, depth: int
     ) -> None:
         """A method of the kernel: its statements if it is plain, else a call with the state spilled around it."""
-        method = inlinable(function, depth) if isinstance(statement, ast.Expr) else None
+        method = (
+            inlinable(function, type(self.kernels[self.plan.nodes[index]]), depth)
+            if isinstance(statement, ast.Expr)
+            else None
+        )
         arguments = [ast.unparse(renamer.visit(a)) for a in call.args]
         if method is not None and not call.keywords and all(a.isidentifier() or _is_literal(a) for a in arguments):
             names = dict(zip(method.parameters[1:], arguments, strict=True))
@@ -419,7 +450,7 @@ class _Writer:
         self, call: ast.Call, function: Any, renamer: Renamer, index: int, indent: int, depth: int
     ) -> None:
         """`self.<attr>(owner, ...)` where the attribute is a method of the owner's class: its statements."""
-        method = inlinable(function, depth)
+        method = inlinable(function, _NoMethods, depth)
         arguments = [ast.unparse(renamer.visit(a)) for a in call.args]
         if method is None or len(method.parameters) != len(arguments) or call.keywords:
             made = f"{self._own(index, attribute_of(call))}({', '.join(arguments)})"

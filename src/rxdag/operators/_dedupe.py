@@ -64,11 +64,12 @@ class _DedupeKernel(Kernel):
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:  # noqa: ARG002, RUF100
         within = self._within or 1
         self._low, self._high = 1, 0
+        first = self.first
         for span in sorted(span for span in self.spans if (span + 2) * within - 1 <= watermark):
+            low, high = span * within, (span + 1) * within
             for key in self.spans.pop(span):
-                first = self.first.get(key)
-                if first is not None and first // within == span:
-                    del self.first[key]
+                if low <= first.get(key, high) < high:  # not if it was forgotten, or came again later
+                    del first[key]
         self.wake = (min(self.spans) + 2) * within - 1 if self.spans else MAX
 
     def snapshot(self) -> dict[str, Any]:

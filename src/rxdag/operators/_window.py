@@ -37,14 +37,19 @@ class _WindowKernel(Kernel):
         self.open: dict[tuple[int, int], _Open] = {}
         self.wake = MAX
         self.counts: dict[tuple[int, int], int] = {}
-        """Items by the window that holds them, but for those since `_at` is at hand: `_n`."""
-        self._n = 0
-        self._at = (0, 0)
-        self._low, self._high = 1, 0
+        """Items by the window that holds them, but for those since it is at hand: `_n`, `_other_n`."""
+        self._n = self._other_n = 0
+        self._at = self._other_at = (0, 0)
+        self._low = self._other_low = 1
+        self._high = self._other_high = 0
         self._keys: _Open = {}
+        self._other_keys: _Open = {}
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if self._low <= ts < self._high:
+            keys = self._keys
+        elif self._other_low <= ts < self._other_high:
+            self._swap()
             keys = self._keys
         else:
             found = self._find(item, ts, emit)
@@ -96,16 +101,34 @@ class _WindowKernel(Kernel):
             found.append(keys)
         if len(windows) == 1:
             self._settle()
+            self._swap()
             self._at = live[0]
             self._low, self._high = windows[0]
             self._keys = found[0]
         return found
 
+    def _swap(self) -> None:
+        """Have the other of the two windows at hand: out of order, items fall into now this one, now that."""
+        self._low, self._other_low = self._other_low, self._low
+        self._high, self._other_high = self._other_high, self._high
+        self._keys, self._other_keys = self._other_keys, self._keys
+        self._n, self._other_n = self._other_n, self._n
+        self._at, self._other_at = self._other_at, self._at
+
     def _settle(self) -> None:
-        """Put the items of the window at hand to its count."""
+        """Put the items of the two windows at hand to their counts."""
         if self._n:
             self.counts[self._at] += self._n
             self._n = 0
+        if self._other_n:
+            self.counts[self._other_at] += self._other_n
+            self._other_n = 0
+
+    def _put_away(self) -> None:
+        """Have no window at hand."""
+        self._settle()
+        self._low, self._high = 1, 0
+        self._other_low, self._other_high = 1, 0
 
     def _add_to_all(self, found: list[_Open], item: Any, ts: int, sequence: int, key: Any) -> None:
         """An item of several windows; it is held once, until the last of them is purged: the one that ends last."""
@@ -121,18 +144,16 @@ class _WindowKernel(Kernel):
         self.counts[last] += 1
 
     def held(self) -> int:
-        return sum(self.counts.values()) + self._n
+        return sum(self.counts.values()) + self._n + self._other_n
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        self._settle()
-        self._low, self._high = 1, 0
+        self._put_away()
         self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
         self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
 
     def on_end(self, emit: Emit[Any]) -> None:
-        self._settle()
+        self._put_away()
         self._fire(list(self.open), "end", emit)
-        self._low, self._high = 1, 0
 
     def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
         for end, start in sorted(windows):
@@ -151,7 +172,8 @@ class _WindowKernel(Kernel):
         return {"open": rows, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.open, self.counts, self._n = {}, {}, 0
+        self._n = self._other_n = 0
+        self.open, self.counts = {}, {}
         for end, start, n, rows in saved["open"]:
             self.counts[end, start] = n
             keys = self.open[end, start] = {}
@@ -159,7 +181,7 @@ class _WindowKernel(Kernel):
                 keys[key] = self._new()
                 keys[key].restore(state)
         self.wake = saved["wake"]
-        self._low, self._high = 1, 0
+        self._put_away()
 
 
 def _in_order(keys: _Open) -> list[Any]:
