@@ -115,6 +115,10 @@ assert_type(trades.pipe(ops.map(price_of)).pipe(ops.filter(positive)), Stream[fl
 assert_type(trades.pipe(ops.map(col.price, of=float)), Stream[float])
 assert_type(trades.pipe(ops.map(col.price)), Stream[Any])
 assert_type(trades.pipe(ops.filter(col.is_open)), Stream[Trade])
+assert_type(trades.pipe(ops.filter(col.qty > 0)), Stream[Trade])
+assert_type(trades.pipe(ops.filter((col.qty > 0) & ~(col.symbol == "X"))), Stream[Trade])
+assert_type(trades.pipe(ops.map(col.price * col.qty, of=float)), Stream[float])
+assert_type(trades.pipe(ops.route({"fx": col.symbol == "EURUSD", "big": col.qty > 100})), Routes[Trade])
 
 # ---- keyed streams
 keyed = trades.pipe(ops.key_by(lambda t: t.symbol))

@@ -197,7 +197,9 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: ops.take(True): "take: max_items must be 0 or more, got True",
         lambda: ops.map(3): "map: fn must be a function, got 3",
         lambda: ops.tap(col.x): "tap: fn must be a function of the item, got col.x",
-        lambda: ops.filter(3): "filter: predicate must be a field's name, col.<name> or a function of the item, got 3",
+        lambda: ops.filter(
+            3
+        ): "filter: predicate must be a field's name, an expression of col.<name> or a function of the item, got 3",
         lambda: ops.scan(0, 3): "scan: fn must be a function, got 3",
         lambda: ops.explode(None): "explode: fn must be a function, got None",
         lambda: ops.key_by(): "key_by: takes a function or one field or more, got none",
@@ -223,7 +225,9 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: windows.tumbling("1s", offset="1s"): "tumbling: offset must be less than size '1s', got '1s'",
         lambda: agg.named(): "named: takes one aggregate or more, got none",
         lambda: agg.named(a=3): "named: a must be an aggregate, got 3",
-        lambda: agg.sum(3): "sum: value must be a field's name, col.<name> or a function of the item, got 3",
+        lambda: agg.sum(
+            3
+        ): "sum: value must be a field's name, an expression of col.<name> or a function of the item, got 3",
         lambda: sources.iterable(3): "iterable: items must be iterable, got 3",
         lambda: sources.range("a"): "range: takes (stop), (start, stop) or (start, stop, step), got ('a',)",
         lambda: sources.ingress(max_items=0): "ingress: max_items must be 1 or more, got 0",
@@ -254,7 +258,7 @@ def test_a_coroutine_function_in_call_is_sent_to_acall():
 
 
 def test_an_expression_has_no_truth_value():
-    with pytest.raises(TypeError, match=r"col\.a stands for a field"):
+    with pytest.raises(TypeError, match=r"col\.a has no truth value"):
         bool(col.a)
     assert repr(col["odd name"]) == "col['odd name']"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 from rxdag.contract import Accumulator, Aggregate, BadItem
 from rxdag.errors import GraphError
@@ -93,6 +93,9 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
     def check(self, item_type: Any, where: str) -> None:
         for name, aggregate in self.aggregates:
             aggregate.check(item_type, f"{where}: {name}")
+
+    def bound(self, item_type: Any) -> Self:
+        return replace(self, aggregates=tuple((name, each.bound(item_type)) for name, each in self.aggregates))
 
     def accumulator(self) -> _Named:
         return _Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self, TypeVar
 
 from rxdag.contract import Accumulator, Aggregate, BadItem
-from rxdag.expressions import Field, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
 
@@ -85,6 +85,9 @@ class _SumOf(Aggregate[A, float]):
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.value, item_type, f"{where}: value")
 
+    def bound(self, item_type: Any) -> Self:
+        return replace(self, value=bound(self.value, item_type))
+
     def accumulator(self) -> _Sum:
         return _Sum(getter(self.value))
 
@@ -146,6 +149,9 @@ class _VwapOf(Aggregate[A, "float | None"]):
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.price, item_type, f"{where}: price")
         check_field(self.qty, item_type, f"{where}: qty")
+
+    def bound(self, item_type: Any) -> Self:
+        return replace(self, price=bound(self.price, item_type), qty=bound(self.qty, item_type))
 
     def accumulator(self) -> _Vwap:
         return _Vwap(getter(self.price), getter(self.qty))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self, TypeVar
 
 from rxdag.aggregates._numeric import priced
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem
-from rxdag.expressions import Field, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
 
@@ -133,6 +133,9 @@ class _OhlcvOf(Aggregate[A, Ohlcv]):
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.price, item_type, f"{where}: price")
         check_field(self.qty, item_type, f"{where}: qty")
+
+    def bound(self, item_type: Any) -> Self:
+        return replace(self, price=bound(self.price, item_type), qty=bound(self.qty, item_type))
 
     def accumulator(self) -> _Bar:
         return _Bar(getter(self.price), getter(self.qty))

@@ -277,6 +277,7 @@ class Renamer(ast.NodeTransformer):
 
     Args:
         own: Gives the local that stands for `self.<name>`.
+        inline: Gives the tree of `self.<name>(local)` where that is an expression; None where it is to be called.
         names: What stands for parameters.
         local: Gives the local that stands for a name that the method assigns.
         constant: Gives the local that stands for a global of the method's module.
@@ -287,6 +288,7 @@ class Renamer(ast.NodeTransformer):
     def __init__(
         self,
         own: Callable[[str], str],
+        inline: Callable[[str, str], ast.expr | None],
         names: dict[str, str],
         local: Callable[[str], str],
         constant: Callable[[str, Any], str],
@@ -294,11 +296,22 @@ class Renamer(ast.NodeTransformer):
         stored: frozenset[str],
     ) -> None:
         self._own = own
+        self._inline = inline
         self._names = names
         self._local = local
         self._constant = constant
         self._scope = scope
         self._stored = stored
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        own = own_attribute(node.func)
+        if own is not None and len(node.args) == 1 and not node.keywords:
+            argument: ast.expr = self.visit(node.args[0])
+            if isinstance(argument, ast.Name):
+                tree = self._inline(own.attr, argument.id)
+                if tree is not None:
+                    return tree
+        return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "self":

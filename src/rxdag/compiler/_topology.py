@@ -64,7 +64,7 @@ def make_kernel(name: str, node: Node) -> Kernel:
     Raises:
         CompileError: If what the operator makes is none.
     """
-    kernel = node.thing.kernel()  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # all operators but foreign ones have it
+    kernel = node.thing.bound(node.in_shape).kernel()  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # all operators but foreign ones have it
     if not isinstance(kernel, Kernel):
         raise CompileError(f'node "{name}": {node.label}.kernel() must return a Kernel, got {kernel!r}')
     return kernel

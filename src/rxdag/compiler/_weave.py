@@ -9,6 +9,7 @@ import linecache
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rxdag.compiler._fold import Folder, decided
@@ -26,6 +27,7 @@ from rxdag.compiler._splice import (
     stored_names,
 )
 from rxdag.contract import Kernel, Splitter
+from rxdag.expressions import Reader
 
 _numbers = itertools.count(1)
 
@@ -276,11 +278,14 @@ class _Writer:
         if join is not None:
             self._stop, self._join_env = join, joined
         index = self._index[name]
-        for i, (port, _) in enumerate(kernel.conditions):
-            test = f"k{index}.conditions[{i}][1]"
-            local = f"n{index}_condition_{i}"
-            self._conditions[local] = (index, test)
-            self.put(indent, f"{'elif' if i else 'if'} {local}({env.item}):  # {name}: {port}")
+        local = ""
+        for i, (port, condition) in enumerate(kernel.conditions):
+            tree = self._tree(condition, env.item)
+            if tree is None:
+                local = f"n{index}_condition_{i}"
+                self._conditions[local] = (index, f"k{index}.conditions[{i}][1]")
+            test = f"{local}({env.item})" if tree is None else ast.unparse(tree)
+            self.put(indent, f"{'elif' if i else 'if'} {test}:  # {name}: {port}")
             self._branch(name, port, env, indent)
         self.put(indent, "else:")
         if kernel.default is not None:
@@ -320,6 +325,13 @@ class _Writer:
 
         return known
 
+    def _inline(self, index: int, attr: str, item: str) -> ast.expr | None:
+        """The tree of `self.<attr>(item)` where the attribute is an expression; None where it must be called."""
+        return self._tree(vars(self.kernels[self.plan.nodes[index]]).get(attr), item)
+
+    def _tree(self, reader: object, item: str) -> ast.expr | None:
+        return reader.tree(item, self._constant) if isinstance(reader, Reader) else None
+
     def _own(self, index: int, attr: str) -> str:
         local = f"n{index}_{attr}"
         self._loads[local] = (index, attr)
@@ -347,7 +359,15 @@ class _Writer:
         def own(attr: str) -> str:
             return self._own(index, attr)
 
-        return Renamer(own, names, lambda n: f"{prefix}v_{n}", self._constant, method.scope, stored_names(method))
+        return Renamer(
+            own,
+            partial(self._inline, index),
+            names,
+            lambda n: f"{prefix}v_{n}",
+            self._constant,
+            method.scope,
+            stored_names(method),
+        )
 
     def _block(
         self,
@@ -461,7 +481,13 @@ class _Writer:
         names = dict(zip(method.parameters[1:], arguments[1:], strict=True))
         shared = self.kernels[self.plan.nodes[index]].shared
         inner = _OwnerRenamer(
-            owner, {a: self._own_shared(index, a) for a in shared}, names, f"n{index}_a_", self._constant, method
+            owner,
+            {a: self._own_shared(index, a) for a in shared},
+            lambda a, item: self._inline(index, f"shared_{a}", item),
+            names,
+            f"n{index}_a_",
+            self._constant,
+            method,
         )
         for given in method.body:
             self.put(indent, ast.unparse(ast.fix_missing_locations(inner.visit(copy.deepcopy(given)))))
@@ -511,6 +537,7 @@ class _OwnerRenamer(ast.NodeTransformer):
         self,
         owner: str,
         shared: dict[str, str],
+        inline: Callable[[str, str], ast.expr | None],
         names: dict[str, str],
         prefix: str,
         constant: Callable[[str, Any], str],
@@ -518,11 +545,22 @@ class _OwnerRenamer(ast.NodeTransformer):
     ) -> None:
         self._owner = owner
         self._shared = shared
+        self._inline = inline
         self._names = names
         self._prefix = prefix
         self._constant = constant
         self._scope = method.scope
         self._stored = stored_names(method)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        function = node.func
+        if isinstance(function, ast.Attribute) and _is_self(function.value) and function.attr in self._shared:
+            argument: ast.expr = self.visit(node.args[0])
+            if isinstance(argument, ast.Name):
+                tree = self._inline(function.attr, argument.id)
+                if tree is not None:
+                    return tree
+        return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if _is_self(node.value) and node.attr in self._shared:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -55,6 +55,10 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     @abstractmethod
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
+
+    def bound(self, item_type: Any) -> Self:  # noqa: ARG002, RUF100
+        """The aggregate for items of that type: fields by name become functions that know it."""
+        return self
 
     def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check
         """Raise GraphError if a field is not one of the item type."""

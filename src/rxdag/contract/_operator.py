@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from rxdag.contract._kernel import Kernel, KernelOf
 from rxdag.contract._shape import Shape
@@ -31,6 +31,10 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
         """Raise GraphError if the operator cannot work on such a stream."""
         if self.needs_event_time and not shape.timed:
             raise GraphError(f"{where}: needs event time, and the stream has none; put ops.event_time(...) before it")
+
+    def bound(self, shape: Shape) -> Self:  # noqa: ARG002, RUF100
+        """The operator for such a stream: fields by name become functions that know the items' type."""
+        return self
 
     def shape(self, shape: Shape) -> Shape:
         """What is known of the main output."""

@@ -1,5 +1,22 @@
-"""Fields of items, by name: `col.price`."""
+"""Expressions of the fields of an item: `col.price * col.qty > 0`."""
 
-from rxdag.expressions._col import Columns, Expr, Field, check_field, col, field_name, field_names, getter
+from rxdag.expressions._expr import Columns, Expr, as_expr, as_tuple, col, lit
+from rxdag.expressions._parse import parse
+from rxdag.expressions._reader import Field, Reader, bound, check_field, field_name, field_names, getter
 
-__all__ = ["Columns", "Expr", "Field", "check_field", "col", "field_name", "field_names", "getter"]
+__all__ = [
+    "Columns",
+    "Expr",
+    "Field",
+    "Reader",
+    "as_expr",
+    "as_tuple",
+    "bound",
+    "check_field",
+    "col",
+    "field_name",
+    "field_names",
+    "getter",
+    "lit",
+    "parse",
+]

@@ -32,7 +32,7 @@ def parameters(node: Node) -> str:
     parts: list[str] = []
     for each in fields(thing):
         value = getattr(thing, each.name)
-        if not each.repr or value is None or value == each.default:
+        if not each.repr or value is None or value is each.default:
             continue
         text = getattr(value, "__name__", None) if callable(value) else repr(value)
         text = text or type(value).__name__

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, check_field
-from rxdag.operators._keyed import tuple_getter
+from rxdag.operators._keyed import one_reader
 
 A = TypeVar("A")
 
@@ -102,6 +102,9 @@ class _Dedupe(Operator[A, A]):
                 f'{where}: clock="event" needs event time, and the stream has none; put ops.event_time(...) before it'
             )
 
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, key=(one_reader(self.key, shape.item_type),))
+
     def shape(self, shape: Shape) -> Shape:
         return shape
 
@@ -109,7 +112,7 @@ class _Dedupe(Operator[A, A]):
         return self.chosen_clock or ("event" if shape.timed else "processing")
 
     def kernel(self) -> _DedupeKernel:
-        return _DedupeKernel(tuple_getter(self.key), self.within_ns, self.max_keys)
+        return _DedupeKernel(one_reader(self.key, None), self.within_ns, self.max_keys)
 
 
 def dedupe(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, Field, check_field, getter
+from rxdag.expressions import Expr, Field, bound, check_field, getter
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -50,6 +50,9 @@ class _Map(Operator[A, B]):
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.fn, shape.item_type, f"{where}: fn")
 
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, fn=bound(self.fn, shape.item_type))
+
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, item_type=self.of)
 
@@ -64,6 +67,9 @@ class _Filter(Operator[A, A]):
 
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.predicate, shape.item_type, f"{where}: predicate")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, predicate=bound(self.predicate, shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
         return shape
@@ -100,8 +106,8 @@ def map(fn: Any, /, *, of: Any = None) -> Any:
     Clock: none.
 
     Args:
-        fn: A function of the item, or `col.<name>` for a field of it.
-        of: Type of the result of `col.<name>`, for type checkers and for operators behind that name fields.
+        fn: A function of the item, or an expression of its fields: `col.price * col.qty`.
+        of: Type of the result of an expression, for type checkers and for operators behind that name fields.
 
     Raises:
         GraphError: If `fn` is neither.
@@ -123,7 +129,7 @@ def filter(predicate: Field[A, bool], /) -> Operator[A, A]:
     Clock: none.
 
     Args:
-        predicate: A function of the item, a field's name, or `col.<name>`.
+        predicate: A function of the item, a field's name, or an expression: `col.qty > 0`.
 
     Raises:
         GraphError: If `predicate` is none of these.

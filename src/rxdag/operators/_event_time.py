@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, MIN, UNITS, BadItem, Duration, Emit, Kernel, Operator, Shape, duration_ns
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,6 +98,9 @@ class _EventTime(Operator[A, A]):
         check_field(self.ts, shape.item_type, f"{where}: ts")
         if self.sequence is not None:
             check_field(self.sequence, shape.item_type, f"{where}: sequence")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, ts=bound(self.ts, shape.item_type), sequence=bound(self.sequence, shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, timed=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import Emit, Kernel, KeyBy, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, check_field, field_name, getter
+from rxdag.expressions import Expr, as_tuple, check_field, field_name, getter
 
 A = TypeVar("A")
 K = TypeVar("K")
@@ -30,11 +30,13 @@ class _KeyByKernel(Kernel):
         return error
 
 
-def tuple_getter(fields: tuple[Any, ...]) -> Callable[[Any], Any]:
+def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:
     """One field is the key itself; several make a tuple."""
-    getters = [getter(field) for field in fields]
-    if len(getters) == 1:
-        return getters[0]
+    if len(fields) == 1:
+        return getter(fields[0], item_type)
+    if all(isinstance(field, str | Expr) for field in fields):
+        return getter(as_tuple(fields), item_type)
+    getters = [getter(field, item_type) for field in fields]
     return lambda item: tuple([get(item) for get in getters])
 
 
@@ -48,11 +50,14 @@ class _KeyBy(KeyBy[A, K]):
         for field in self.fields:
             check_field(field, shape.item_type, f"{where}: key")
 
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, fields=(one_reader(self.fields, shape.item_type),))
+
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, keyed=True, key_names=self.names)
 
     def kernel(self) -> _KeyByKernel:
-        return _KeyByKernel(tuple_getter(self.fields))
+        return _KeyByKernel(one_reader(self.fields, None))
 
 
 @overload

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import Emit, FanIn, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.graph import Stream, fan_in
 
 A = TypeVar("A")
@@ -38,6 +38,9 @@ class _Route(RouteOp[A]):
     def check(self, shape: Shape, where: str) -> None:
         for name, predicate in self.routes:
             check_field(predicate, shape.item_type, f'{where}: predicate of "{name}"')
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, routes=tuple((name, bound(fn, shape.item_type)) for name, fn in self.routes))
 
     def shape(self, shape: Shape) -> Shape:
         return shape

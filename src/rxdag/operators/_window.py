@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, BadItem, Emit, Kernel, Pane, Shape, WindowOp
 from rxdag.errors import GraphError
@@ -209,6 +209,9 @@ class _Window(WindowOp[K, A, B]):
         if not shape.keyed:
             raise GraphError(f"{where}: needs a keyed stream; put ops.key_by(...) before it")
         self.aggregate.check(shape.item_type, f"{where}: {type(self.aggregate).__name__.strip('_').lower()}")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, aggregate=self.aggregate.bound(shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
         return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)

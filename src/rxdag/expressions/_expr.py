@@ -1,0 +1,415 @@
+"""Expressions: `col.price * col.qty > 0`, one small tree that is written into loops as Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn
+
+Write = Callable[[str], str]
+"""Gives the text that reads a field of the item at hand."""
+Bind = Callable[[Any], str]
+"""Gives the name under which a value is at hand."""
+
+_PLAIN: Final = (bool, int, str)
+
+
+class Expr:
+    """A value computed from the fields of an item.
+
+    Build them from `col.<name>` and `lit(value)` with arithmetic, comparisons, `& | ~` and the methods below. In rows
+    they mean what Python means: integers do not overflow, NaN is less, equal and more than nothing, division by zero
+    raises. None is null.
+    """
+
+    __slots__ = ("fields",)
+
+    fields: tuple[str, ...]
+    """Names of the fields it reads."""
+
+    def text(self, read: Write, bind: Bind) -> str:
+        """Write it as Python."""
+        raise TypeError("an expression must say how it is written")
+
+    def parts(self) -> tuple[Any, ...]:
+        """What it is made of, for comparison of structures."""
+        raise TypeError("an expression must say what it is made of")
+
+    def is_same(self, other: object) -> bool:
+        """True if the other is built alike; `==` builds an expression."""
+        return isinstance(other, Expr) and type(other) is type(self) and _alike(self.parts(), other.parts())
+
+    def __add__(self, other: object, /) -> Expr:
+        return Binary("+", self, other)
+
+    def __radd__(self, other: object, /) -> Expr:
+        return Binary("+", other, self)
+
+    def __sub__(self, other: object, /) -> Expr:
+        return Binary("-", self, other)
+
+    def __rsub__(self, other: object, /) -> Expr:
+        return Binary("-", other, self)
+
+    def __mul__(self, other: object, /) -> Expr:
+        return Binary("*", self, other)
+
+    def __rmul__(self, other: object, /) -> Expr:
+        return Binary("*", other, self)
+
+    def __truediv__(self, other: object, /) -> Expr:
+        return Binary("/", self, other)
+
+    def __rtruediv__(self, other: object, /) -> Expr:
+        return Binary("/", other, self)
+
+    def __floordiv__(self, other: object, /) -> Expr:
+        return Binary("//", self, other)
+
+    def __rfloordiv__(self, other: object, /) -> Expr:
+        return Binary("//", other, self)
+
+    def __mod__(self, other: object, /) -> Expr:
+        return Binary("%", self, other)
+
+    def __rmod__(self, other: object, /) -> Expr:
+        return Binary("%", other, self)
+
+    def __neg__(self) -> Expr:
+        return Unary("-", self)
+
+    def __lt__(self, other: object, /) -> Expr:
+        return Binary("<", self, other)
+
+    def __le__(self, other: object, /) -> Expr:
+        return Binary("<=", self, other)
+
+    def __gt__(self, other: object, /) -> Expr:
+        return Binary(">", self, other)
+
+    def __ge__(self, other: object, /) -> Expr:
+        return Binary(">=", self, other)
+
+    def __eq__(self, other: object, /) -> Expr:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # builds an expression
+        return Binary("==", self, other)
+
+    def __ne__(self, other: object, /) -> Expr:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # builds an expression
+        return Binary("!=", self, other)
+
+    def __and__(self, other: object, /) -> Expr:
+        return Binary("&", self, other)
+
+    def __rand__(self, other: object, /) -> Expr:
+        return Binary("&", other, self)
+
+    def __or__(self, other: object, /) -> Expr:
+        return Binary("|", self, other)
+
+    def __ror__(self, other: object, /) -> Expr:
+        return Binary("|", other, self)
+
+    def __invert__(self) -> Expr:
+        return Unary("~", self)
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self.fields, repr(self)))
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not")
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"{self!r} stands for a value of an item and cannot be iterated")
+
+    def abs(self) -> Expr:
+        """Its absolute value."""
+        return Call("abs", (self,))
+
+    def min(self, other: object, /) -> Expr:
+        """The lesser of it and another."""
+        return Call("min", (self, as_expr(other)))
+
+    def max(self, other: object, /) -> Expr:
+        """The greater of it and another."""
+        return Call("max", (self, as_expr(other)))
+
+    def is_in(self, values: Iterable[object], /) -> Expr:
+        """True if it is one of the values."""
+        return IsIn(self, tuple(values))
+
+    def between(self, low: object, high: object, /) -> Expr:
+        """True if it is at least `low` and at most `high`."""
+        return Between(self, as_expr(low), as_expr(high))
+
+    def is_null(self) -> Expr:
+        """True if it is None; NaN is not."""
+        return IsNull(self)
+
+    def fill_null(self, value: object, /) -> Expr:
+        """Another value where it is None."""
+        return FillNull(self, as_expr(value))
+
+    def cast(self, to: type[Any], /) -> Expr:
+        """It as an int, a float, a str or a bool."""
+        if to not in (int, float, str, bool):
+            raise TypeError(f"cast: must be to int, float, str or bool, got {to!r}")
+        return Call(to.__name__, (self,))
+
+
+def as_expr(value: object) -> Expr:
+    """The value as an expression."""
+    return value if isinstance(value, Expr) else Literal(value)
+
+
+def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    if len(a) != len(b):
+        return False
+    for left, right in zip(a, b, strict=True):
+        if isinstance(left, Expr):
+            if not left.is_same(right):
+                return False
+        elif isinstance(right, Expr) or type(left) is not type(right) or left != right:
+            return False
+    return True
+
+
+def _union(*exprs: Expr) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for expr in exprs for name in expr.fields))
+
+
+class Field(Expr):
+    """A field of the item."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fields = (name,)
+
+    def __repr__(self) -> str:
+        return f"col.{self.name}" if self.name.isidentifier() else f"col[{self.name!r}]"
+
+    def text(self, read: Write, bind: Bind) -> str:  # noqa: ARG002, RUF100
+        return read(self.name)
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.name,)
+
+
+class Literal(Expr):
+    """A value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        self.fields = ()
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def text(self, read: Write, bind: Bind) -> str:  # noqa: ARG002, RUF100
+        if self.value is None or type(self.value) in _PLAIN:
+            return repr(self.value)
+        return bind(self.value)
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.value,)
+
+
+class Unary(Expr):
+    """An operator of one value."""
+
+    __slots__ = ("of", "op")
+
+    def __init__(self, op: str, of: Expr) -> None:
+        self.op = op
+        self.of = of
+        self.fields = of.fields
+
+    def __repr__(self) -> str:
+        return f"{self.op}{_inner(self.of)}"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        return f"({'not ' if self.op == '~' else '-'}{self.of.text(read, bind)})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.op, self.of)
+
+
+class Binary(Expr):
+    """An operator of two values."""
+
+    __slots__ = ("left", "op", "right")
+
+    def __init__(self, op: str, left: object, right: object) -> None:
+        self.op = op
+        self.left = as_expr(left)
+        self.right = as_expr(right)
+        self.fields = _union(self.left, self.right)
+
+    def __repr__(self) -> str:
+        return f"{_inner(self.left)} {self.op} {_inner(self.right)}"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        op = {"&": "and", "|": "or"}.get(self.op, self.op)
+        return f"({self.left.text(read, bind)} {op} {self.right.text(read, bind)})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.op, self.left, self.right)
+
+
+def _inner(expr: Expr) -> str:
+    return f"({expr!r})" if isinstance(expr, Binary | Unary) else repr(expr)
+
+
+def _receiver(expr: Expr) -> str:
+    """The text on which a method is called."""
+    return f"lit({expr!r})" if isinstance(expr, Literal) else _inner(expr)
+
+
+class Call(Expr):
+    """A function of Python's own."""
+
+    __slots__ = ("arguments", "fn")
+
+    def __init__(self, fn: str, arguments: tuple[Expr, ...]) -> None:
+        self.fn = fn
+        self.arguments = arguments
+        self.fields = _union(*arguments)
+
+    def __repr__(self) -> str:
+        first, *rest = self.arguments
+        if self.fn in ("int", "float", "str", "bool"):
+            return f"{_receiver(first)}.cast({self.fn})"
+        return f"{_receiver(first)}.{self.fn}({', '.join(repr(a) for a in rest)})"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        return f"{self.fn}({', '.join(a.text(read, bind) for a in self.arguments)})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.fn, *self.arguments)
+
+
+class IsIn(Expr):
+    """Membership."""
+
+    __slots__ = ("of", "values")
+
+    def __init__(self, of: Expr, values: tuple[object, ...]) -> None:
+        self.of = of
+        self.values = values
+        self.fields = of.fields
+
+    def __repr__(self) -> str:
+        return f"{_receiver(self.of)}.is_in({list(self.values)!r})"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        try:
+            values: Any = frozenset(self.values)
+        except TypeError:
+            values = self.values
+        return f"({self.of.text(read, bind)} in {bind(values)})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.of, self.values)
+
+
+class Between(Expr):
+    """A closed range."""
+
+    __slots__ = ("high", "low", "of")
+
+    def __init__(self, of: Expr, low: Expr, high: Expr) -> None:
+        self.of, self.low, self.high = of, low, high
+        self.fields = _union(of, low, high)
+
+    def __repr__(self) -> str:
+        return f"{_receiver(self.of)}.between({self.low!r}, {self.high!r})"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        return f"({self.low.text(read, bind)} <= {self.of.text(read, bind)} <= {self.high.text(read, bind)})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.of, self.low, self.high)
+
+
+class IsNull(Expr):
+    """True for None."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Expr) -> None:
+        self.of = of
+        self.fields = of.fields
+
+    def __repr__(self) -> str:
+        return f"{_receiver(self.of)}.is_null()"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        return f"({self.of.text(read, bind)} is None)"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.of,)
+
+
+class FillNull(Expr):
+    """Another value for None."""
+
+    __slots__ = ("instead", "of")
+
+    def __init__(self, of: Expr, instead: Expr) -> None:
+        self.of, self.instead = of, instead
+        self.fields = _union(of, instead)
+
+    def __repr__(self) -> str:
+        return f"{_receiver(self.of)}.fill_null({self.instead!r})"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        value = self.of.text(read, bind)
+        return f"({self.instead.text(read, bind)} if {value} is None else {value})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.of, self.instead)
+
+
+class Several(Expr):
+    """Several values, as a tuple."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: tuple[Expr, ...]) -> None:
+        self.of = of
+        self.fields = _union(*of)
+
+    def __repr__(self) -> str:
+        return f"({', '.join(repr(e) for e in self.of)})"
+
+    def text(self, read: Write, bind: Bind) -> str:
+        return f"({', '.join(e.text(read, bind) for e in self.of)},)"
+
+    def parts(self) -> tuple[Any, ...]:
+        return self.of
+
+
+def as_tuple(fields: tuple[Any, ...]) -> Expr:
+    """Fields and expressions as one expression, of a tuple."""
+    return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
+
+
+class Columns:
+    """The fields of the item at hand: `col.price`, `col["odd name"]`."""
+
+    def __getattr__(self, name: str, /) -> Expr:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Field(name)
+
+    def __getitem__(self, name: str, /) -> Expr:
+        return Field(name)
+
+
+col: Final = Columns()
+
+
+def lit(value: object, /) -> Expr:
+    """A value as an expression: `lit(1) / col.price`."""
+    return Literal(value)

@@ -1,0 +1,140 @@
+"""Readers: fields and expressions as functions of an item, which a loop may also have as text."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
+
+from rxdag.errors import GraphError
+from rxdag.expressions._expr import Expr
+from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._types import check_types
+from rxdag.graph import did_you_mean
+
+A = TypeVar("A")
+V = TypeVar("V")
+
+Field: TypeAlias = str | Expr | Callable[[A], V]
+"""What stands for a value of an item: a field's name, an expression, or a function of the item."""
+
+_ITEM: Final = "__item__"
+
+
+def field_names(item_type: Any) -> tuple[str, ...] | None:
+    """Names of the fields of a type of items, or None if it does not say."""
+    if dataclasses.is_dataclass(item_type):
+        return tuple(f.name for f in dataclasses.fields(item_type))
+    names = getattr(item_type, "__struct_fields__", None) or getattr(item_type, "_fields", None)
+    if names is None and typing.is_typeddict(item_type):
+        names = tuple(item_type.__annotations__)
+    return None if names is None else tuple(names)
+
+
+def field_name(field: object) -> str | None:
+    """The name, if it is a plain field; None for expressions and functions."""
+    if isinstance(field, FieldExpr):
+        return field.name
+    return field if isinstance(field, str) else None
+
+
+def check_field(field: object, item_type: Any, where: str) -> None:
+    """Raise GraphError if the field is not one of the type, does not fit it, or is no field at all."""
+    expr = FieldExpr(field) if isinstance(field, str) else field
+    if not isinstance(expr, Expr):
+        if not callable(field):
+            raise GraphError(
+                f"{where} must be a field's name, an expression of col.<name> or a function of the item, got {field!r}"
+            )
+        return
+    names = field_names(item_type)
+    if names is None:
+        return
+    for name in expr.fields:
+        if name not in names:
+            known = ", ".join(names)
+            raise GraphError(
+                f'{where}: {item_type.__name__} has no field "{name}"{did_you_mean(name, names)}; its fields are {known}'
+            )
+    check_types(expr, item_type, where)
+
+
+class Reader:
+    """An expression as a function of an item, which a loop may also have as a tree."""
+
+    __slots__ = ("_constants", "_fn", "_text", "expr")
+
+    def __init__(self, expr: Expr, item_type: Any) -> None:
+        self.expr = expr
+        self._constants: dict[str, Any] = {}
+        names = field_names(item_type)
+        is_mapping = typing.is_typeddict(item_type) or _is_mapping(item_type)
+
+        def read(name: str) -> str:
+            if is_mapping:
+                return f"{_ITEM}[{name!r}]"
+            if names is not None:
+                return f"{_ITEM}.{name}"
+            return f"{self._bind(look_up)}({_ITEM}, {name!r})"
+
+        self._text = expr.text(read, self._bind)
+        # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
+        self._fn: Callable[[Any], Any] = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
+
+    def _bind(self, value: Any) -> str:
+        for name, known in self._constants.items():
+            if known is value:
+                return name
+        name = f"__v{len(self._constants)}__"
+        self._constants[name] = value
+        return name
+
+    def __call__(self, item: Any) -> Any:
+        return self._fn(item)
+
+    def __repr__(self) -> str:
+        return repr(self.expr)
+
+    def tree(self, item: str, constant: Callable[[str, Any], str]) -> ast.expr:
+        """The expression of the item in that local, its constants under the names that `constant` gives them."""
+        names = {name: constant(f"v{i}", value) for i, (name, value) in enumerate(self._constants.items())}
+        return _Rename({_ITEM: item, **names}).visit(ast.parse(self._text, mode="eval").body)  # type: ignore[no-any-return]
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self._names.get(node.id, node.id), node.ctx)
+
+
+def _is_mapping(item_type: Any) -> bool:
+    origin = typing.get_origin(item_type) or item_type
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def look_up(item: Any, name: str) -> Any:
+    """A field of an item of whatever type: an attribute, or the entry of a mapping."""
+    if isinstance(item, dict):
+        return item[name]  # pyright: ignore[reportUnknownVariableType]
+    try:
+        return getattr(item, name)
+    except AttributeError:
+        if isinstance(item, Mapping):
+            return item[name]  # pyright: ignore[reportUnknownVariableType]
+        raise
+
+
+def getter(field: Field[Any, V], item_type: Any = None) -> Callable[[Any], V]:
+    """The function that reads a field."""
+    if isinstance(field, str):
+        return Reader(FieldExpr(field), item_type)
+    return Reader(field, item_type) if isinstance(field, Expr) else field
+
+
+def bound(field: Any, item_type: Any) -> Any:
+    """The field as a function of items of that type; functions stay what they are."""
+    return None if field is None else getter(field, item_type)

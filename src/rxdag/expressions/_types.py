@@ -1,0 +1,77 @@
+"""Types: what can be said of an expression before anything runs."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, Final
+
+from rxdag.errors import GraphError
+from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
+
+_ARITHMETIC: Final = ("+", "-", "*", "/", "//", "%")
+_ORDER: Final = ("<", "<=", ">", ">=")
+
+
+def check_types(expr: Expr, item_type: Any, where: str) -> None:
+    """Raise GraphError if the expression cannot work on items of that type: arithmetic with text, text against number."""
+    try:
+        hints = typing.get_type_hints(item_type)
+    except (NameError, TypeError):
+        return
+    _kind(expr, hints, where)
+
+
+def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:
+    """What kind of value it gives: number, text or any."""
+    if isinstance(expr, Field):
+        return _kind_of(hints.get(expr.name, Any))
+    if isinstance(expr, Literal):
+        return _kind_of(type(expr.value))
+    if isinstance(expr, Binary):
+        return _binary(expr, hints, where)
+    if isinstance(expr, Unary):
+        kind = _kind(expr.of, hints, where)
+        if expr.op == "-" and kind == "text":
+            raise GraphError(f"{where}: {expr!r}: must negate a number, got the text {expr.of!r}")
+        return "number"
+    if isinstance(expr, Call):
+        kinds = [_kind(a, hints, where) for a in expr.arguments]
+        if expr.fn == "abs" and kinds[0] == "text":
+            raise GraphError(f"{where}: {expr!r}: must be of a number, got the text {expr.arguments[0]!r}")
+        return {"str": "text", "int": "number", "float": "number", "bool": "number"}.get(expr.fn, kinds[0])
+    if isinstance(expr, FillNull):
+        return _kind(expr.of, hints, where)
+    if isinstance(expr, IsIn | IsNull):
+        _kind(expr.of, hints, where)
+    if isinstance(expr, Between):
+        for bound in (expr.low, expr.high):
+            _compare(expr, expr.of, bound, hints, where)
+    return "number"
+
+
+def _binary(expr: Binary, hints: dict[str, Any], where: str) -> str:
+    left, right = _kind(expr.left, hints, where), _kind(expr.right, hints, where)
+    if expr.op in _ARITHMETIC:
+        if "text" in (left, right) and not (expr.op == "+" and "number" not in (left, right)):
+            text = expr.left if left == "text" else expr.right
+            raise GraphError(f"{where}: {expr!r}: must be arithmetic of numbers, got the text {text!r}")
+        return left if left == right else "any"
+    if expr.op in _ORDER:
+        _compare(expr, expr.left, expr.right, hints, where)
+    return "number"
+
+
+def _compare(expr: Expr, left: Expr, right: Expr, hints: dict[str, Any], where: str) -> None:
+    kinds = {_kind(left, hints, where), _kind(right, hints, where)}
+    if kinds == {"text", "number"}:
+        raise GraphError(f"{where}: {expr!r}: must compare alike, got a text and a number")
+
+
+def _kind_of(hint: Any) -> str:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = {_kind_of(part) for part in typing.get_args(hint) if part is not type(None)}
+        return kinds.pop() if len(kinds) == 1 else "any"
+    if hint is str:
+        return "text"
+    return "number" if hint in (int, float, bool) else "any"

@@ -1,0 +1,256 @@
+import dataclasses
+import math
+from typing import NamedTuple, TypedDict
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rxdag
+from rxdag import GraphError, SpecError, aggregates, col, expressions, lit, sources, windows
+from rxdag import operators as ops
+from rxdag.expressions import Reader
+from rxdag.testing import run_virtual
+
+
+class Trade(msgspec.Struct):
+    price: float
+    qty: int
+    symbol: str
+    note: str | None = None
+
+
+@dataclasses.dataclass
+class Point:
+    price: float
+    qty: int
+    symbol: str
+    note: str | None = None
+
+
+class Tick(NamedTuple):
+    price: float
+    qty: int
+    symbol: str
+    note: str | None = None
+
+
+class Row(TypedDict):
+    price: float
+    qty: int
+    symbol: str
+    note: str | None
+
+
+VALUES = {"price": 2.5, "qty": 4, "symbol": "A", "note": None}
+ITEMS = [
+    (Trade, Trade(**VALUES)),
+    (Point, Point(**VALUES)),
+    (Tick, Tick(**VALUES)),
+    (Row, VALUES),
+    (None, VALUES),
+    (None, Tick(**VALUES)),
+    (dict, VALUES),
+]
+
+CASES = [
+    (col.price * col.qty, 10.0, "col.price * col.qty"),
+    (col.price + 1, 3.5, "col.price + 1"),
+    (1 - col.price, -1.5, "1 - col.price"),
+    (10 / col.qty, 2.5, "10 / col.qty"),
+    (col.qty // 3 + col.qty % 3, 2, "(col.qty // 3) + (col.qty % 3)"),
+    (-col.qty, -4, "-col.qty"),
+    ((-col.qty).abs(), 4, "(-col.qty).abs()"),
+    (col.price.min(col.qty), 2.5, "col.price.min(col.qty)"),
+    (col.price.max(3), 3, "col.price.max(3)"),
+    (col.qty > 0, True, "col.qty > 0"),
+    ((col.qty > 0) & (col.symbol == "B"), False, "(col.qty > 0) & (col.symbol == 'B')"),
+    ((col.qty > 9) | ~(col.symbol == "B"), True, "(col.qty > 9) | (~(col.symbol == 'B'))"),
+    (col.symbol != "A", False, "col.symbol != 'A'"),
+    (col.symbol.is_in(["A", "C"]), True, "col.symbol.is_in(['A', 'C'])"),
+    (col.price.between(2, 3), True, "col.price.between(2, 3)"),
+    (col.note.is_null(), True, "col.note.is_null()"),
+    (col.note.fill_null("none"), "none", "col.note.fill_null('none')"),
+    (col.price.cast(int), 2, "col.price.cast(int)"),
+    (col.qty.cast(str) + "x", "4x", "col.qty.cast(str) + 'x'"),
+    (lit(1) / col.qty, 0.25, "1 / col.qty"),
+    (col["symbol"] + col.symbol, "AA", "col.symbol + col.symbol"),
+    (lit((1, 2)), (1, 2), "(1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("expr", "expected", "shown"), CASES, ids=[shown for *_, shown in CASES])
+def test_an_expression_means_the_same_for_every_kind_of_item_and_reads_as_written(expr, expected, shown):
+    for item_type, item in ITEMS:
+        assert Reader(expr, item_type)(item) == expected
+    assert repr(expr) == shown
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize(("item_type", "item"), ITEMS)
+def test_an_expression_in_a_loop_gives_what_it_gives_alone(item_type, item, fuse):
+    for expr, expected, _ in CASES:
+        stream = rxdag.from_source(sources.iterable([item, item], of=item_type)).pipe(ops.map(expr))
+        kept = stream.to(rxdag.sinks.collect())
+        assert run_virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse))[kept] == [expected, expected]
+
+
+def test_expressions_are_written_into_the_loop():
+    stream = rxdag.from_source(sources.iterable([Trade(**VALUES)], of=Trade))
+    stream = stream.pipe(ops.filter((col.qty > 0) & col.symbol.is_in(["A"]))).pipe(ops.map(col.price * col.qty))
+    source = rxdag.compile(rxdag.Dag(stream.to(rxdag.sinks.null()))).source(0)
+    assert "if not (x.qty > 0 and x.symbol in g0_v0):" in source
+    assert "x1 = x.price * x.qty" in source
+
+
+numbers = st.one_of(st.integers(-5, 5), st.floats(allow_nan=True, allow_infinity=True), st.just(0))
+
+
+@st.composite
+def trees(draw, depth=3):
+    if depth == 0 or draw(st.booleans()):
+        return draw(st.sampled_from([col.a, col.b, lit(2), lit(-1.5)]))
+    left, right = draw(trees(depth=depth - 1)), draw(trees(depth=depth - 1))
+    op = draw(st.sampled_from(["+", "-", "*", "<", "<=", ">", ">=", "==", "!=", "min", "max", "neg"]))
+    made = {
+        "+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "<": lambda: left < right,
+        "<=": lambda: left <= right, ">": lambda: left > right, ">=": lambda: left >= right, "==": lambda: left == right,
+        "!=": lambda: left != right, "min": lambda: left.min(right), "max": lambda: left.max(right), "neg": lambda: -left,
+    }  # fmt: skip
+    return made[op]()
+
+
+@given(trees(), numbers, numbers)
+def test_repr_is_the_expression_again(expr, a, b):
+    again = eval(repr(expr), {"col": col, "lit": lit})
+    item = {"a": a, "b": b}
+    first, second = Reader(expressions.as_expr(again), None)(item), Reader(expr, None)(item)
+    assert first == second or (math.isnan(first) and math.isnan(second))
+
+
+def test_equal_structures_are_the_same_and_others_are_not():
+    assert (col.a + 1).is_same(col.a + 1)
+    assert not (col.a + 1).is_same(col.a + 1.0)
+    assert not (col.a + 1).is_same(col.a + 2)
+    assert not (col.a + 1).is_same(col.a - 1)
+    assert hash(col.a + 1) == hash(col.a + 1)
+
+
+def test_integers_do_not_overflow_and_nan_compares_as_in_python():
+    assert Reader(col.qty * col.qty, None)({"qty": 2**62}) == 2**124
+    nan = {"a": math.nan}
+    assert [Reader(e, None)(nan) for e in (col.a < 1, col.a > 1, col.a == col.a, col.a != col.a)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_division_by_zero_is_an_error_of_the_node():
+    with pytest.raises(rxdag.NodeError, match='node "map" failed on .*ZeroDivisionError'):
+        rxdag.from_source(sources.iterable([{"a": 0}])).pipe(ops.map(1 / col.a)).collect()
+
+
+@pytest.mark.parametrize(
+    ("expr", "problem"),
+    [
+        (col.symbol * 2, "col.symbol * 2: must be arithmetic of numbers, got the text col.symbol"),
+        (col.symbol > 1, "col.symbol > 1: must compare alike, got a text and a number"),
+        (-col.symbol, "-col.symbol: must negate a number, got the text col.symbol"),
+        (col.symbol.abs(), "col.symbol.abs(): must be of a number, got the text col.symbol"),
+        (col.price.between("a", 1), "must compare alike, got a text and a number"),
+        (col.price + col.prize, 'Trade has no field "prize"; did you mean "price"?'),
+    ],
+)
+def test_an_expression_that_does_not_fit_the_items_is_an_error_when_the_dag_is_made(expr, problem):
+    stream = rxdag.from_source(sources.iterable([], of=Trade))
+    with pytest.raises(GraphError) as caught:
+        stream.pipe(ops.map(expr))
+    assert str(caught.value).startswith("map: fn: ")
+    assert problem in str(caught.value)
+
+
+def test_expressions_go_wherever_functions_go():
+    rows = [{"ts": i, "s": "ab"[i % 2], "p": float(i), "q": 1} for i in range(8)]
+
+    def bars(**fields):
+        stream = rxdag.from_source(sources.iterable(rows)).pipe(
+            ops.event_time(fields["ts"], unit="s", sequence=fields["ts"])
+        )
+        stream = stream.pipe(ops.dedupe(fields["ts"], fields["s"], within="1s")).pipe(ops.key_by(fields["s"]))
+        named = aggregates.named(
+            bar=aggregates.ohlcv(fields["p"], fields["q"]),
+            vwap=aggregates.vwap(fields["p"], fields["q"]),
+            sum=aggregates.sum(fields["p"]),
+        )
+        return stream.pipe(ops.window(windows.tumbling("4s"), named)).collect()
+
+    by_name = bars(ts="ts", s="s", p="p", q="q")
+    by_expression = bars(ts=col.ts + 0, s=col.s, p=col.p * 1, q=col.q)
+    by_function = bars(ts=lambda r: r["ts"], s=lambda r: r["s"], p=lambda r: r["p"], q=lambda r: r["q"])
+    assert by_name == by_expression == by_function
+    routes = rxdag.from_source(sources.iterable(rows)).pipe(
+        ops.route({"a": col.s == "a", "big": col.p > 5}, default="rest")
+    )
+    assert [r["ts"] for r in routes["big"].collect()] == [7]
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("qty > 0 and symbol in ['BTCUSDT']", (col.qty > 0) & col.symbol.is_in(["BTCUSDT"])),
+        ("not (a or b)", ~(col.a | col.b)),
+        ("1 < a <= 2", (lit(1) < col.a) & (col.a <= 2)),
+        ("a not in (1, 2)", ~col.a.is_in([1, 2])),
+        ("a is None or b is not None", col.a.is_null() | ~col.b.is_null()),
+        ("-a * 2.5 // b % 3", ((-col.a * 2.5) // col.b) % 3),
+        ("abs(a) + min(a, b) - max(a, 1)", col.a.abs() + col.a.min(col.b) - col.a.max(1)),
+        ("-5", lit(-5)),
+        ("a == 'x' and a != \"y\"", (col.a == "x") & (col.a != "y")),
+    ],
+)
+def test_text_becomes_the_expression_it_says(text, same):
+    assert expressions.parse(text).is_same(same)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("__import__('os')", "column 1: must be one of the functions abs, min, max"),
+        ("a.b", "column 1: must be fields, values and operators, got attribute"),
+        ("a + b[0]", "column 5: must be fields, values and operators, got subscript"),
+        ("lambda: 1", "column 1: must be fields, values and operators, got lambda"),
+        ("[x for x in a]", "got listcomp"),
+        ("f'{a}'", "got joinedstr"),
+        ("(a := 1)", "got namedexpr"),
+        ("a if b else c", "got ifexp"),
+        ("a ** 99999", "got binop"),
+        ("~a", "must be - or not, got invert"),
+        ("a in b", "column 6: must be a list of values behind in"),
+        ("a in [b]", "must be a list of plain values behind in"),
+        ("a is 1", "column 6: must be None behind is"),
+        ("min(a)", "min takes 2, got 1"),
+        ("abs(a, key=b)", "must be one of the functions"),
+        ("a +", "must be an expression"),
+        ("", "must be an expression"),
+        ("a; b", "must be an expression"),
+        ("1j", "got constant"),
+        ("b'x'", "got constant"),
+        ("a" * 20_000, "must be at most 10,000 characters, got 20,000"),
+        ("(" * 500 + "a" + ")" * 500, "expression"),
+        ("-" * 5_000 + "a", "expression"),
+    ],
+)
+def test_anything_else_is_rejected_with_its_position(text, problem):
+    with pytest.raises(SpecError) as caught:
+        expressions.parse(text)
+    assert problem in str(caught.value)
+
+
+def test_an_expression_cannot_be_iterated_or_cast_to_anything():
+    with pytest.raises(TypeError, match="cannot be iterated"):
+        list(col.a)
+    with pytest.raises(TypeError, match="cast: must be to int, float, str or bool"):
+        col.a.cast(list)
