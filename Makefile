@@ -7,9 +7,11 @@ DATA ?=
 OUT ?= out
 SECONDS ?= 60
 PYTEST_ARGS ?=
+COMPARE ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check floor stress clean
+.PHONY: help setup demo test check floor stress bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +48,9 @@ floor: $(READY) ## run the tests with the oldest versions of the dependencies th
 
 stress: $(READY) ## random graphs over three schedulers for SECONDS=n
 	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
+
+bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold it against budgets and baseline
+	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)
 
 clean: ## remove what the other targets made
 	@rm -rf $(VENV) .floor out dist .pytest_cache .mypy_cache .ruff_cache

@@ -33,9 +33,10 @@ class Execution:
     Args:
         plan: What to run.
         clock: What time it is; the world's by default.
+        quantum: Most items that a pump moves in one turn.
     """
 
-    def __init__(self, plan: Plan, clock: Clock | None = None) -> None:
+    def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM) -> None:
         self.plan = plan
         self.clock: Clock = clock or MonotonicClock()
         self.state: State = "created"
@@ -56,7 +57,7 @@ class Execution:
         self.is_virtual = isinstance(self.clock, VirtualClock)
         many = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
         # In virtual time several inputs give one item a turn each, so that their order is defined.
-        self.quantum = 1 if self.is_virtual and many else QUANTUM
+        self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
         self.program = lower(plan, self, self.schedulers)
         self.threads: list[ThreadDriver] = []
