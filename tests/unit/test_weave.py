@@ -421,3 +421,16 @@ def test_parameters_that_are_known_are_decided_when_the_plan_is_made():
     assert "_max_keys" not in source
     assert "_sequence_of" not in source
     assert "is None" not in source
+
+
+def test_ports_of_any_name_are_no_code():
+    names = ["a\n    raise SystemExit", "items", "x_items", "x", "'; 1/0 #", "class"]
+
+    def build(stream, _):
+        conditions = {name: (lambda x, i=i: x % len(names) == i) for i, name in enumerate(names)}
+        routes = stream.pipe(ops.route(conditions))
+        return [routes[name] for name in names]
+
+    fused = results(build, range(60), fuse=True)
+    assert fused == results(build, range(60), fuse=False)
+    assert fused[0] == [list(range(i, 60, len(names))) for i in range(len(names))]

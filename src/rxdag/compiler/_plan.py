@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from rxdag.compiler._colour import MAIN, colour, needs_loop
 from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
 from rxdag.compiler._grid import mark_grids
+from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._regions import find_regions
 from rxdag.compiler._splice import why_not
 from rxdag.compiler._topology import Topology, normalise
-from rxdag.compiler._weave import RegionPlan, Woven, weave
+from rxdag.compiler._weave import Woven, weave
 from rxdag.contract import Foreign, Kernel, Source
 from rxdag.errors import CompileError, GraphError
 from rxdag.graph import Dag, Edge, did_you_mean, parameters

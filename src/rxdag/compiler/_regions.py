@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from rxdag.compiler._gates import GatePlan, fork_nodes
+from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._splice import why_not
 from rxdag.compiler._topology import Topology
-from rxdag.compiler._weave import RegionPlan
 from rxdag.contract import AnyOperator, Splitter
 from rxdag.graph import Edge
 

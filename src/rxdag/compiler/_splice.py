@@ -272,62 +272,6 @@ def _calls_emit(call: ast.Call) -> bool:
     return _names_emit(function)
 
 
-class Renamer(ast.NodeTransformer):
-    """Puts a method's names into those of the loop.
-
-    Args:
-        own: Gives the local that stands for `self.<name>`.
-        inline: Gives the tree of `self.<name>(local)` where that is an expression; None where it is to be called.
-        names: What stands for parameters.
-        local: Gives the local that stands for a name that the method assigns.
-        constant: Gives the local that stands for a global of the method's module.
-        scope: Those globals.
-        stored: Names that the method assigns.
-    """
-
-    def __init__(
-        self,
-        own: Callable[[str], str],
-        inline: Callable[[str, str], ast.expr | None],
-        names: dict[str, str],
-        local: Callable[[str], str],
-        constant: Callable[[str, Any], str],
-        scope: dict[str, Any],
-        stored: frozenset[str],
-    ) -> None:
-        self._own = own
-        self._inline = inline
-        self._names = names
-        self._local = local
-        self._constant = constant
-        self._scope = scope
-        self._stored = stored
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        own = own_attribute(node.func)
-        if own is not None and len(node.args) == 1 and not node.keywords:
-            argument: ast.expr = self.visit(node.args[0])
-            if isinstance(argument, ast.Name):
-                tree = self._inline(own.attr, argument.id)
-                if tree is not None:
-                    return tree
-        return self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id == "self":
-            return ast.Name(self._own(node.attr), node.ctx)
-        return self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id in self._names:
-            return ast.parse(self._names[node.id], mode="eval").body
-        if node.id in self._stored:
-            return ast.Name(self._local(node.id), node.ctx)
-        if node.id in self._scope:
-            return ast.Name(self._constant(node.id, self._scope[node.id]), node.ctx)
-        return node
-
-
 @functools.lru_cache(maxsize=1024)
 def stored_names(method: Method) -> frozenset[str]:
     """Names that a method assigns."""

@@ -226,7 +226,7 @@ class Unary(Expr):
         self.fields = of.fields
 
     def __repr__(self) -> str:
-        return f"{self.op}{_inner(self.of)}"
+        return f"{self.op}{_receiver(self.of)}"
 
     def text(self, read: Write, bind: Bind) -> str:
         return f"({'not ' if self.op == '~' else '-'}{self.of.text(read, bind)})"
@@ -263,7 +263,7 @@ def _inner(expr: Expr) -> str:
 
 def _receiver(expr: Expr) -> str:
     """The text on which a method is called."""
-    return f"lit({expr!r})" if isinstance(expr, Literal) else _inner(expr)
+    return f"lit({expr!r})" if not expr.fields else _inner(expr)
 
 
 class Call(Expr):
