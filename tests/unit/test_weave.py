@@ -434,3 +434,12 @@ def test_ports_of_any_name_are_no_code():
     fused = results(build, range(60), fuse=True)
     assert fused == results(build, range(60), fuse=False)
     assert fused[0] == [list(range(i, 60, len(names))) for i in range(len(names))]
+
+
+def test_the_books_of_a_region_that_never_ran_are_empty():
+    routes = rxdag.from_source(sources.ingress()).pipe(ops.route({"a": bool, "b": bool}))
+    merged = rxdag.merge(routes["a"].pipe(ops.map(abs)), routes["b"])
+    run = rxdag.start(merged.to(sinks.null()))
+    run.cancel()
+    result = run.wait()
+    assert (result.state, result.problems, result.stats.nodes["merge"].arrived) == ("cancelled", (), 0)

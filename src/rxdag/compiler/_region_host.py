@@ -278,7 +278,7 @@ class RegionHost(Host):
         for name, member in self.members.items():
             ledger = member.ledger.copy()
             before = [port for port, behind in plan.after.items() if behind == name]
-            ledger.arrived += sum(sent[port] for port in before)
+            ledger.arrived += sum(sent.get(port, 0) for port in before)
             ports: dict[str, int] = {}
             for (owner, exit_), n in self._counts.items():
                 if owner != name:

@@ -412,4 +412,4 @@ col: Final = Columns()
 
 def lit(value: object, /) -> Expr:
     """A value as an expression: `lit(1) / col.price`."""
-    return Literal(value)
+    return as_expr(value)
