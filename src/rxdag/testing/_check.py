@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag import sinks
-from rxdag.compiler import KernelHost, compile
+from rxdag.compiler import KernelHost, RegionHost, compile
 from rxdag.contract import AnyOperator
 from rxdag.errors import GraphError, NodeError
 from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
@@ -162,11 +162,13 @@ class _Check:
     def restart(self) -> None:
         points = [self.rng.randrange(len(self.items) + 1) for _ in range(6)] if self.items else [0]
         for point in points:
-            self.same("restart", self.outcome(self.restarted(point)), f"a restart after {point} items")
+            for is_fused in (False, True):
+                got = self.outcome(self.restarted(point, is_fused=is_fused))
+                self.same("restart", got, f"a restart after {point} items, {'fused' if is_fused else 'unfused'},")
 
-    def restarted(self, point: int) -> RunResult:
+    def restarted(self, point: int, *, is_fused: bool) -> RunResult:
         """A run in which every kernel is replaced by one restored from its snapshot, after some items."""
-        execution = virtual(self.plan([[item] for item in self.items], is_fused=False))
+        execution = virtual(self.plan([[item] for item in self.items], is_fused=is_fused))
         source = execution.program.sources[0]
         has_restarted = False
 
@@ -175,7 +177,7 @@ class _Check:
             if not has_restarted and source.ledger.made >= point:
                 has_restarted = True
                 for host in execution.program.hosts:
-                    if isinstance(host, KernelHost) and not host.is_ended and not host.expands:
+                    if isinstance(host, KernelHost | RegionHost) and not host.is_ended:
                         host.restart()
             return execution.is_done()
 
