@@ -439,3 +439,25 @@ def test_the_watermark_of_a_merge_is_the_least_of_its_inputs():
 
 def test_contract_names_are_the_kernels_vocabulary():
     assert contract.on_item_parameters(type(ops.map(lambda x: x).kernel())) == ("item", "emit")
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_without_a_sequence_arrival_breaks_ties(fuse):
+    ticks = [(5, 101), (5, 100), (5, 99), (3, 98), (3, 97), (5, 96), (4, 102)]
+    stream = rxdag.from_source(rxdag.sources.iterable(ticks)).pipe(ops.event_time(lambda t: t[0], out_of_order="9ns"))
+    bars = stream.pipe(ops.key_by(lambda t: 0)).pipe(
+        ops.window(windows.tumbling("10ns"), agg.ohlcv(lambda t: t[1], lambda t: 1))
+    )
+    kept = bars.to(rxdag.sinks.collect())
+    (pane,) = rxdag.run(rxdag.compile(rxdag.Dag(kept), fuse=fuse))[kept]
+    assert (pane.value.open, pane.value.high, pane.value.low, pane.value.close) == (98, 102, 96, 96)
+
+
+def test_merging_bars_by_arrival_is_adding_to_one():
+    aggregate = agg.ohlcv(lambda e: e[2], lambda e: 1).bound(contract.Shape(timed=True))
+    one, left, right = aggregate.accumulator(), aggregate.accumulator(), aggregate.accumulator()
+    for i, event in enumerate(sorted(EVENTS)):
+        for target in (one, left if i < 20 else right):
+            target.add_at(event, event[0], 0)
+    left.merge(right)
+    assert left.result() == one.result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate, BadItem
+from rxdag.contract import Accumulator, Aggregate, BadItem, Shape
 from rxdag.errors import GraphError
 
 A = TypeVar("A")
@@ -94,8 +94,8 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
         for name, aggregate in self.aggregates:
             aggregate.check(item_type, f"{where}: {name}")
 
-    def bound(self, item_type: Any) -> Self:
-        return replace(self, aggregates=tuple((name, each.bound(item_type)) for name, each in self.aggregates))
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, aggregates=tuple((name, each.bound(shape)) for name, each in self.aggregates))
 
     def accumulator(self) -> _Named:
         return _Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate, BadItem
+from rxdag.contract import Accumulator, Aggregate, BadItem, Shape
 from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
@@ -85,8 +85,8 @@ class _SumOf(Aggregate[A, float]):
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.value, item_type, f"{where}: value")
 
-    def bound(self, item_type: Any) -> Self:
-        return replace(self, value=bound(self.value, item_type))
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, value=bound(self.value, shape.item_type))
 
     def accumulator(self) -> _Sum:
         return _Sum(getter(self.value))
@@ -150,8 +150,8 @@ class _VwapOf(Aggregate[A, "float | None"]):
         check_field(self.price, item_type, f"{where}: price")
         check_field(self.qty, item_type, f"{where}: qty")
 
-    def bound(self, item_type: Any) -> Self:
-        return replace(self, price=bound(self.price, item_type), qty=bound(self.qty, item_type))
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, price=bound(self.price, shape.item_type), qty=bound(self.qty, shape.item_type))
 
     def accumulator(self) -> _Vwap:
         return _Vwap(getter(self.price), getter(self.qty))

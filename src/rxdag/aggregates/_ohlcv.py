@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 from rxdag.aggregates._numeric import priced
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem, Shape
 from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
@@ -125,20 +125,60 @@ class _Bar(Accumulator[Any, Ohlcv]):
         self.count += other.count
 
 
+class _BarByArrival(_Bar):
+    """A bar of trades without a sequence: of equal times the one that came first opens, the last one closes."""
+
+    __slots__ = ()
+
+    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:  # noqa: ARG002, RUF100
+        price = self._price(item)
+        qty = self._qty(item)
+        if not 0 <= qty < _INF:
+            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
+        if not self.low <= price <= self.high:
+            if not -_INF < price < _INF:
+                raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
+            if self.count == 0:
+                self.open = price
+                self.first_ts = ts
+                self.last_ts = ts
+            if price > self.high:
+                self.high = price
+            if price < self.low:
+                self.low = price
+        if ts >= self.last_ts:
+            self.last_ts = ts
+            self.close = price
+        elif ts < self.first_ts:
+            self.first_ts = ts
+            self.open = price
+        self.volume += qty
+        self.turnover += price * qty
+        self.count += 1
+
+
 @dataclass(frozen=True)
 class _OhlcvOf(Aggregate[A, Ohlcv]):
     price: Field[A, float]
     qty: Field[A, float]
+    by_arrival: bool = False
+    """True if no sequence breaks ties, so that arrival does: known when the dag is made."""
 
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.price, item_type, f"{where}: price")
         check_field(self.qty, item_type, f"{where}: qty")
 
-    def bound(self, item_type: Any) -> Self:
-        return replace(self, price=bound(self.price, item_type), qty=bound(self.qty, item_type))
+    def bound(self, shape: Shape) -> Self:
+        return replace(
+            self,
+            price=bound(self.price, shape.item_type),
+            qty=bound(self.qty, shape.item_type),
+            by_arrival=not shape.sequenced,
+        )
 
     def accumulator(self) -> _Bar:
-        return _Bar(getter(self.price), getter(self.qty))
+        kind = _BarByArrival if self.by_arrival else _Bar
+        return kind(getter(self.price), getter(self.qty))
 
 
 def ohlcv(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, Ohlcv]:

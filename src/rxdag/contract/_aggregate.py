@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from rxdag.contract._shape import Shape
+
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
@@ -56,8 +58,8 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
 
-    def bound(self, item_type: Any) -> Self:  # noqa: ARG002, RUF100
-        """The aggregate for items of that type: fields by name become functions that know it."""
+    def bound(self, shape: Shape) -> Self:  # noqa: ARG002, RUF100
+        """The aggregate for such a stream: fields by name become functions that know the items' type."""
         return self
 
     def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from rxdag.contract._kernel import Kernel, KernelOf
@@ -38,7 +39,7 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
 
     def shape(self, shape: Shape) -> Shape:
         """What is known of the main output."""
-        return Shape(None, shape.timed, shape.keyed, shape.key_names)
+        return replace(shape, item_type=None)
 
     def clock_for(self, shape: Shape) -> Literal["event", "processing"]:  # noqa: ARG002, RUF100
         """Which clock stamps the items that the kernel sees."""
@@ -67,7 +68,7 @@ class Unkeyed(AnyOperator, Generic[A_contra, B_co]):
         """Make the state machine of one run."""
 
     def shape(self, shape: Shape) -> Shape:
-        return Shape(None, shape.timed)
+        return Shape(None, shape.timed, sequenced=shape.sequenced)
 
 
 class KeyBy(AnyOperator, Generic[A_contra, K_co]):

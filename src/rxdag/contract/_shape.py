@@ -15,9 +15,11 @@ class Shape:
         timed: True if the items have event times and the stream has watermarks.
         keyed: True if the items have keys.
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
+        sequenced: True if a sequence breaks ties among equal event times; else arrival does.
     """
 
     item_type: Any = None
     timed: bool = False
     keyed: bool = False
     key_names: tuple[str, ...] = ()
+    sequenced: bool = False

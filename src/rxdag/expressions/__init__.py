@@ -3,6 +3,7 @@
 from rxdag.expressions._expr import Columns, Expr, as_expr, as_tuple, col, lit
 from rxdag.expressions._parse import parse
 from rxdag.expressions._reader import Field, Reader, bound, check_field, field_name, field_names, getter
+from rxdag.expressions._types import kind_of
 
 __all__ = [
     "Columns",
@@ -17,6 +18,7 @@ __all__ = [
     "field_name",
     "field_names",
     "getter",
+    "kind_of",
     "lit",
     "parse",
 ]

@@ -22,6 +22,17 @@ def check_types(expr: Expr, item_type: Any, where: str) -> None:
     _kind(expr, hints, where)
 
 
+def kind_of(field: object, item_type: Any) -> str:
+    """What is known of a field's values: "text", "number" or "any"."""
+    expr = Field(field) if isinstance(field, str) else field
+    if not isinstance(expr, Expr) or item_type is None:
+        return "any"
+    try:
+        return _kind(expr, typing.get_type_hints(item_type), "kind_of")
+    except (NameError, TypeError):
+        return "any"
+
+
 def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:
     """What kind of value it gives: number, text or any."""
     if isinstance(expr, Field):

@@ -103,7 +103,7 @@ class _EventTime(Operator[A, A]):
         return replace(self, ts=bound(self.ts, shape.item_type), sequence=bound(self.sequence, shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
-        return replace(shape, timed=True)
+        return replace(shape, timed=True, sequenced=self.sequence is not None)
 
     def kernel(self) -> _EventTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)

@@ -8,19 +8,20 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import Emit, Kernel, KeyBy, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, as_tuple, check_field, field_name, getter
+from rxdag.expressions import Expr, as_tuple, check_field, field_name, getter, kind_of
 
 A = TypeVar("A")
 K = TypeVar("K")
 
 
 class _KeyByKernel(Kernel):
-    def __init__(self, key_of: Callable[[Any], Any]) -> None:
+    def __init__(self, key_of: Callable[[Any], Any], *, is_plain: bool) -> None:
         self._key_of = key_of
+        self._is_plain = is_plain
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         key = self._key_of(item)
-        if key.__class__ is not str:
+        if not self._is_plain:
             hash(key)
         emit(item, key=key)
 
@@ -44,6 +45,8 @@ def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:
 class _KeyBy(KeyBy[A, K]):
     fields: tuple[Any, ...]
     names: tuple[str, ...]
+    is_plain: bool = False
+    """True if the items' type says that the key is a text or a number, which can be hashed."""
     label = "key_by"
 
     def check(self, shape: Shape, where: str) -> None:
@@ -51,13 +54,14 @@ class _KeyBy(KeyBy[A, K]):
             check_field(field, shape.item_type, f"{where}: key")
 
     def bound(self, shape: Shape) -> Self:
-        return replace(self, fields=(one_reader(self.fields, shape.item_type),))
+        is_plain = all(kind_of(field, shape.item_type) in ("text", "number") for field in self.fields)
+        return replace(self, fields=(one_reader(self.fields, shape.item_type),), is_plain=is_plain)
 
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, keyed=True, key_names=self.names)
 
     def kernel(self) -> _KeyByKernel:
-        return _KeyByKernel(one_reader(self.fields, None))
+        return _KeyByKernel(one_reader(self.fields, None), is_plain=self.is_plain)
 
 
 @overload

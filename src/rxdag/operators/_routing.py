@@ -98,7 +98,11 @@ class _Merge(FanIn):
 
     def merged(self, shapes: tuple[Shape, ...]) -> Shape:
         item_types = {shape.item_type for shape in shapes}
-        return Shape(item_types.pop() if len(item_types) == 1 else None, timed=all(shape.timed for shape in shapes))
+        return Shape(
+            item_types.pop() if len(item_types) == 1 else None,
+            timed=all(shape.timed for shape in shapes),
+            sequenced=any(shape.sequenced for shape in shapes),
+        )
 
     def shape(self, shape: Shape) -> Shape:
         return shape

@@ -211,7 +211,7 @@ class _Window(WindowOp[K, A, B]):
         self.aggregate.check(shape.item_type, f"{where}: {type(self.aggregate).__name__.strip('_').lower()}")
 
     def bound(self, shape: Shape) -> Self:
-        return replace(self, aggregate=self.aggregate.bound(shape.item_type))
+        return replace(self, aggregate=self.aggregate.bound(shape))
 
     def shape(self, shape: Shape) -> Shape:
         return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
