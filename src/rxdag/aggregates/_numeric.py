@@ -31,7 +31,7 @@ class _Count(Accumulator[object, int]):
     def __init__(self) -> None:
         self.n = 0
 
-    def add(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+    def add(self, item: object, /) -> None:
         self.n += 1
 
     def result(self) -> int:

@@ -130,7 +130,7 @@ class _BarByArrival(_Bar):
 
     __slots__ = ()
 
-    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:  # noqa: ARG002, RUF100
+    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
         price = self._price(item)
         qty = self._qty(item)
         if not 0 <= qty < _INF:

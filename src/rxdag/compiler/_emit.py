@@ -75,10 +75,10 @@ class HostEmit:
     def absorbed(self, n: int, /) -> None:
         self._ledger.absorbed += n
 
-    def filtered(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+    def filtered(self, item: object, /) -> None:
         self._ledger.filtered += 1
 
-    def dropped(self, item: object, reason: str, /) -> None:  # noqa: ARG002, RUF100
+    def dropped(self, item: object, reason: str, /) -> None:
         self._ledger.drop(reason)
 
     def late(self, item: object, /) -> None:
@@ -87,10 +87,10 @@ class HostEmit:
         if outlet is not None:
             outlet.put(item, self.ts, self.sequence, self.key)
 
-    def unassigned(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+    def unassigned(self, item: object, /) -> None:
         self._ledger.unassigned += 1
 
-    def unrouted(self, item: object, /) -> None:  # noqa: ARG002, RUF100
+    def unrouted(self, item: object, /) -> None:
         self._ledger.unrouted += 1
 
 

@@ -221,7 +221,7 @@ class SinkHost(Host):
         self.ledger.discarded += self._in_flight
         self._in_flight = 0
 
-    def receive(self, input: int, chunk: Chunk) -> None:  # noqa: ARG002, RUF100
+    def receive(self, input: int, chunk: Chunk) -> None:
         n = len(chunk.items)
         self.ledger.arrived += n
         if self.is_ended:

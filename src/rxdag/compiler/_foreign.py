@@ -52,7 +52,7 @@ class ForeignHost(Host):
         """None: event time ends here."""
         return None
 
-    def receive(self, input: int, chunk: Chunk) -> None:  # noqa: ARG002, RUF100
+    def receive(self, input: int, chunk: Chunk) -> None:
         n = len(chunk.items)
         self.ledger.arrived += n
         done = 0

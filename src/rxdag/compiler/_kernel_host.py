@@ -174,7 +174,7 @@ class KernelHost(Host):
                             self._finish_early()
                             return
                 else:
-                    for emit.item, emit.ts, emit.sequence, emit.key in rows:  # noqa: B007, RUF100
+                    for emit.item, emit.ts, emit.sequence, emit.key in rows:
                         call()
                 return
             except Exception as error:

@@ -131,7 +131,7 @@ class RegionHost(Host):
 
     # ---- input
 
-    def receive(self, input: int, chunk: Chunk) -> None:  # noqa: ARG002, RUF100
+    def receive(self, input: int, chunk: Chunk) -> None:
         n = len(chunk.items)
         entry = self.members[self.names[0]]
         entry.ledger.arrived += n

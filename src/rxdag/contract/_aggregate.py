@@ -29,7 +29,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
     def add(self, item: A_contra, /) -> None:
         """Take in one item."""
 
-    def add_at(self, item: A_contra, ts: int, sequence: int, /) -> None:  # noqa: ARG002, RUF100
+    def add_at(self, item: A_contra, ts: int, sequence: int, /) -> None:
         """Take in one item and its place in event time; for aggregates that depend on it."""
         self.add(item)
 
@@ -58,7 +58,7 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
 
-    def bound(self, shape: Shape) -> Self:  # noqa: ARG002, RUF100
+    def bound(self, shape: Shape) -> Self:
         """The aggregate for such a stream: fields by name become functions that know the items' type."""
         return self
 

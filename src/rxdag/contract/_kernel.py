@@ -83,7 +83,7 @@ class Kernel:
     timer: int | None = None
     """When `on_timer` is due, ns since the epoch; None for never."""
 
-    def want(self, now: int) -> int | None:  # noqa: ARG002, RUF100
+    def want(self, now: int) -> int | None:
         """Most items it takes now; None for any number, 0 to be parked until its timer or a wake."""
         return None
 
@@ -104,11 +104,11 @@ class Kernel:
     def on_end(self, emit: Emit[Any]) -> None:
         """Called once, when the input ended or is flushed: give out what is open."""
 
-    def expand(self, item: Any) -> Iterable[Any] | None:  # noqa: ARG002, RUF100
+    def expand(self, item: Any) -> Iterable[Any] | None:
         """Outputs of one item, made one by one as there is room; None (the default) to use `on_item`."""
         return None
 
-    def blame(self, item: Any, error: Exception) -> Exception:  # noqa: ARG002, RUF100
+    def blame(self, item: Any, error: Exception) -> Exception:
         """What to say of an item on which `on_item` raised; returns the error, or a BadItem if the item is wrong."""
         return error
 

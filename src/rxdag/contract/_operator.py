@@ -33,7 +33,7 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
         if self.needs_event_time and not shape.timed:
             raise GraphError(f"{where}: needs event time, and the stream has none; put ops.event_time(...) before it")
 
-    def bound(self, shape: Shape) -> Self:  # noqa: ARG002, RUF100
+    def bound(self, shape: Shape) -> Self:
         """The operator for such a stream: fields by name become functions that know the items' type."""
         return self
 
@@ -41,7 +41,7 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
         """What is known of the main output."""
         return replace(shape, item_type=None)
 
-    def clock_for(self, shape: Shape) -> Literal["event", "processing"]:  # noqa: ARG002, RUF100
+    def clock_for(self, shape: Shape) -> Literal["event", "processing"]:
         """Which clock stamps the items that the kernel sees."""
         return "event"
 
@@ -119,7 +119,7 @@ class Foreign(AnyOperator):
     def ports(self) -> tuple[str, ...]:
         return ("out",)
 
-    def shape(self, shape: Shape) -> Shape:  # noqa: ARG002, RUF100
+    def shape(self, shape: Shape) -> Shape:
         return Shape()
 
 

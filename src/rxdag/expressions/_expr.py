@@ -187,7 +187,7 @@ class Field(Expr):
     def __repr__(self) -> str:
         return f"col.{self.name}" if self.name.isidentifier() else f"col[{self.name!r}]"
 
-    def text(self, read: Write, bind: Bind) -> str:  # noqa: ARG002, RUF100
+    def text(self, read: Write, bind: Bind) -> str:
         return read(self.name)
 
     def parts(self) -> tuple[Any, ...]:
@@ -206,7 +206,7 @@ class Literal(Expr):
     def __repr__(self) -> str:
         return repr(self.value)
 
-    def text(self, read: Write, bind: Bind) -> str:  # noqa: ARG002, RUF100
+    def text(self, read: Write, bind: Bind) -> str:
         if self.value is None or type(self.value) in _PLAIN:
             return repr(self.value)
         return bind(self.value)

@@ -183,7 +183,7 @@ class Stream(Generic[T_co]):
     def side(self, name: str, /, *, of: type[B]) -> Stream[B]: ...
     @overload
     def side(self, name: str, /) -> Stream[Any]: ...
-    def side(self, name: str, /, *, of: Any = None) -> Any:  # noqa: ARG002, RUF100
+    def side(self, name: str, /, *, of: Any = None) -> Any:
         """Return another port of the node behind this stream.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -54,7 +54,7 @@ class Bar(msgspec.Struct, frozen=True):
 def iso_utc(ns: int) -> str:
     """ISO 8601 of an instant in UTC, with as many digits of the second as it has, in threes."""
     seconds, rest = divmod(ns, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")  # noqa: UP017
+    text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     digits = f"{rest:09d}"
     while digits.endswith("000"):
         digits = digits[:-3]

@@ -61,7 +61,7 @@ class _DedupeKernel(Kernel):
             self.wake = min(self.wake, (span + 2) * within - 1)
         self._keys = keys
 
-    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:  # noqa: ARG002, RUF100
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         within = self._within or 1
         self._low, self._high = 1, 0
         first = self.first

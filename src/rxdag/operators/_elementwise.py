@@ -266,7 +266,7 @@ class _TakeKernel(Kernel):
     def __init__(self, max_items: int) -> None:
         self.left = max_items
 
-    def want(self, now: int) -> int | None:  # noqa: ARG002, RUF100
+    def want(self, now: int) -> int | None:
         return self.left
 
     def is_finished(self) -> bool:

@@ -77,7 +77,7 @@ class _WindowKernel(Kernel):
             self._aggregate.accumulator().check(item)
         except BadItem as bad:
             return bad
-        except Exception:  # noqa: BLE001, RUF100  # then the first error says it all
+        except Exception:  # then the first error says it all
             return error
         return error
 

@@ -56,7 +56,7 @@ async def run_on_loop(execution: Execution) -> RunResult:
 
 async def _settle(execution: Execution) -> None:
     """Let the run's tasks end."""
-    tasks = list(execution._tasks)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001, RUF100  # the runtime's own
+    tasks = list(execution._tasks)  # pyright: ignore[reportPrivateUsage]  # the runtime's own
     if tasks:
         await asyncio.wait(tasks, timeout=_CANCEL_S)
 
@@ -177,7 +177,7 @@ def _run_quietly(execution: Execution) -> None:
     """Run on this thread; the handle tells of failures."""
     try:
         run_here(execution)
-    except BaseException as reason:  # noqa: BLE001, RUF100  # nobody is above this frame; wait() raises it
+    except BaseException as reason:  # nobody is above this frame; wait() raises it
         if not execution.done.is_set():
             execution.abort(reason)
             execution.finish()

@@ -34,7 +34,7 @@ class _Buffer(Sink[Any, None], Writer):
     items: list[Any] = field(default_factory=lambda: list[Any](), repr=False)
     label = "iterate"
 
-    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+    def open(self, context: SinkContext) -> Writer:
         return self
 
     def write(self, chunk: Chunk) -> None:
@@ -51,7 +51,7 @@ class _Queue(Sink[Any, None], Writer):
     label = "iterate"
     where = "async"
 
-    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+    def open(self, context: SinkContext) -> Writer:
         return self
 
     async def write(self, chunk: Chunk) -> None:

@@ -157,12 +157,12 @@ def render(result: RunResult) -> str:
 
 def shown_watermark(watermarks: Mapping[str, int]) -> str:
     """The least watermark that has moved, as a date."""
-    from datetime import datetime, timezone
+    from datetime import UTC, datetime
 
     moved = [w for w in watermarks.values() if MIN < w < MAX]
     if not moved:
         return "not set"
     try:
-        return datetime.fromtimestamp(min(moved) / 1e9, tz=timezone.utc).strftime("%Y-%m-%d")  # noqa: UP017
+        return datetime.fromtimestamp(min(moved) / 1e9, tz=UTC).strftime("%Y-%m-%d")
     except (ValueError, OverflowError):
         return f"{min(moved)} ns"

@@ -65,7 +65,7 @@ class ThreadDriver:
         def target() -> None:
             try:
                 drive(scheduler, is_done, on_idle)
-            except BaseException as error:  # noqa: BLE001, RUF100  # what no guard holds must not end a thread unseen
+            except BaseException as error:  # what no guard holds must not end a thread unseen
                 on_crash(error)
 
         self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)

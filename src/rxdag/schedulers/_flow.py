@@ -7,7 +7,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from reactivex import abc, typing
@@ -19,7 +19,7 @@ from rxdag.contract import Clock
 if TYPE_CHECKING:
     from rxdag.schedulers._pump import Pump
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  # datetime.UTC is the same object
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Timer:

@@ -155,7 +155,7 @@ class Pump:
             return
         try:
             read = self._supply(room)
-        except Exception as error:  # noqa: BLE001, RUF100  # whatever ends a supply ends the stream
+        except Exception as error:  # whatever ends a supply ends the stream
             self._finish(error)
             return
         if read is None:

@@ -18,7 +18,7 @@ class _Counted(Writer):
     def __init__(self) -> None:
         self.n = 0
 
-    def close(self, *, ok: bool) -> int:  # noqa: ARG002, RUF100
+    def close(self, *, ok: bool) -> int:
         return self.n
 
 
@@ -29,7 +29,7 @@ class _CollectWriter(Writer):
     def write(self, chunk: Chunk) -> None:
         self._items += chunk.items
 
-    def close(self, *, ok: bool) -> list[Any]:  # noqa: ARG002, RUF100
+    def close(self, *, ok: bool) -> list[Any]:
         return self._items
 
 
@@ -37,7 +37,7 @@ class _CollectWriter(Writer):
 class _Collect(Sink[T, "list[T]"]):
     label = "collect"
 
-    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+    def open(self, context: SinkContext) -> Writer:
         return _CollectWriter()
 
 
@@ -74,7 +74,7 @@ class _Call(Sink[T, int]):
     fn: Callable[[T], object]
     label = "call"
 
-    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+    def open(self, context: SinkContext) -> Writer:
         return _CallWriter(self.fn)
 
 
@@ -127,7 +127,7 @@ class _Acall(Sink[T, int]):
     label = "acall"
     where = "async"
 
-    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+    def open(self, context: SinkContext) -> Writer:
         return _AcallWriter(self.fn)
 
 
@@ -162,7 +162,7 @@ class _NullWriter(_Counted):
 class _Null(Sink[object, int]):
     label = "null"
 
-    def open(self, context: SinkContext) -> Writer:  # noqa: ARG002, RUF100
+    def open(self, context: SinkContext) -> Writer:
         return _NullWriter()
 
 

@@ -26,7 +26,7 @@ class _StdoutWriter(Writer):
         sys.stdout.flush()
         self.n += len(chunk.items)
 
-    def close(self, *, ok: bool) -> int:  # noqa: ARG002, RUF100
+    def close(self, *, ok: bool) -> int:
         return self.n
 
 

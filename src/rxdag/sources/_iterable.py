@@ -54,7 +54,7 @@ class _Iterable(Source[T]):
     once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
     label = "iterable"
 
-    def open(self, context: SourceContext) -> Reader:  # noqa: ARG002, RUF100
+    def open(self, context: SourceContext) -> Reader:
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")
         return IteratorReader(iter(self.items), blocking=self.where == "blocking")
@@ -125,7 +125,7 @@ class _AsyncReader(Reader):
             pass
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001, RUF100  # read gives it to the run
+        except Exception as error:  # read gives it to the run
             self._error = error
         self._is_done = True
         self._context.wake()

@@ -99,5 +99,5 @@ class Chunked(Source[T]):
     error: Exception | None = None
     label = "chunked"
 
-    def open(self, context: SourceContext) -> Reader:  # noqa: ARG002, RUF100
+    def open(self, context: SourceContext) -> Reader:
         return _ChunkedReader(self.chunks, self.error)
