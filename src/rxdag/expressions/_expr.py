@@ -171,7 +171,8 @@ def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     return True
 
 
-def _union(*exprs: Expr) -> tuple[str, ...]:
+def union(*exprs: Expr) -> tuple[str, ...]:
+    """Names of the fields that several expressions read, each once."""
     return tuple(dict.fromkeys(name for expr in exprs for name in expr.fields))
 
 
@@ -244,7 +245,7 @@ class Binary(Expr):
         self.op = op
         self.left = as_expr(left)
         self.right = as_expr(right)
-        self.fields = _union(self.left, self.right)
+        self.fields = union(self.left, self.right)
 
     def __repr__(self) -> str:
         return f"{_inner(self.left)} {self.op} {_inner(self.right)}"
@@ -274,7 +275,7 @@ class Call(Expr):
     def __init__(self, fn: str, arguments: tuple[Expr, ...]) -> None:
         self.fn = fn
         self.arguments = arguments
-        self.fields = _union(*arguments)
+        self.fields = union(*arguments)
 
     def __repr__(self) -> str:
         first, *rest = self.arguments
@@ -320,7 +321,7 @@ class Between(Expr):
 
     def __init__(self, of: Expr, low: Expr, high: Expr) -> None:
         self.of, self.low, self.high = of, low, high
-        self.fields = _union(of, low, high)
+        self.fields = union(of, low, high)
 
     def __repr__(self) -> str:
         return f"{_receiver(self.of)}.between({self.low!r}, {self.high!r})"
@@ -358,7 +359,7 @@ class FillNull(Expr):
 
     def __init__(self, of: Expr, instead: Expr) -> None:
         self.of, self.instead = of, instead
-        self.fields = _union(of, instead)
+        self.fields = union(of, instead)
 
     def __repr__(self) -> str:
         return f"{_receiver(self.of)}.fill_null({self.instead!r})"
@@ -369,47 +370,3 @@ class FillNull(Expr):
 
     def parts(self) -> tuple[Any, ...]:
         return (self.of, self.instead)
-
-
-class Several(Expr):
-    """Several values, as a tuple."""
-
-    __slots__ = ("of",)
-
-    def __init__(self, of: tuple[Expr, ...]) -> None:
-        self.of = of
-        self.fields = _union(*of)
-
-    def __repr__(self) -> str:
-        return f"({', '.join(repr(e) for e in self.of)})"
-
-    def text(self, read: Write, bind: Bind) -> str:
-        return f"({', '.join(e.text(read, bind) for e in self.of)},)"
-
-    def parts(self) -> tuple[Any, ...]:
-        return self.of
-
-
-def as_tuple(fields: tuple[Any, ...]) -> Expr:
-    """Fields and expressions as one expression, of a tuple."""
-    return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
-
-
-class Columns:
-    """The fields of the item at hand: `col.price`, `col["odd name"]`."""
-
-    def __getattr__(self, name: str, /) -> Expr:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Field(name)
-
-    def __getitem__(self, name: str, /) -> Expr:
-        return Field(name)
-
-
-col: Final = Columns()
-
-
-def lit(value: object, /) -> Expr:
-    """A value as an expression: `lit(1) / col.price`."""
-    return as_expr(value)
