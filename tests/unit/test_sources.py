@@ -256,6 +256,26 @@ def test_take_pulls_exactly_what_it_takes_of_an_async_generator_and_closes_it():
     assert (pulled, closed) == ([0, 1, 2], [1])
 
 
+def test_what_came_before_a_failure_of_a_generator_is_delivered_and_counted():
+    seen = []
+
+    def numbers():
+        yield from range(5)
+        raise ValueError("lost")
+
+    run = rxdag.start(rxdag.from_source(sources.iterable(numbers())).to(sinks.call(seen.append)))
+    with pytest.raises(NodeError, match='source "iterable": lost'):
+        run.wait()
+    assert (seen, run.result.items_in, run.result.problems) == ([0, 1, 2, 3, 4], 5, ())
+
+
+def test_the_rows_before_a_malformed_one_are_delivered(tmp_path):
+    path, seen = write(tmp_path / "t.csv", "a,b\n1,x\n2,y\nz,z\n"), []
+    with pytest.raises(NodeError, match="line 4"):
+        rxdag.run(rxdag.from_source(sources.csv(path, Pair)).to(sinks.call(seen.append)))
+    assert seen == [Pair(1, "x"), Pair(2, "y")]
+
+
 def test_a_failing_async_generator_ends_the_run_behind_what_it_gave():
     seen = []
 

@@ -22,9 +22,18 @@ class IteratorReader(Reader):
     def __init__(self, items: Iterator[Any], *, blocking: bool = False) -> None:
         self._items = items
         self._blocking = blocking
+        self._error: Exception | None = None
 
     def read(self, max_items: int) -> Read:
-        items = list(islice(self._items, 1 if self._blocking else max_items))
+        if self._error is not None:
+            raise self._error
+        items: list[Any] = []
+        try:
+            items.extend(islice(self._items, 1 if self._blocking else max_items))
+        except Exception as error:
+            if not items:
+                raise
+            self._error = error  # what came before it goes out first
         return Chunk(items) if items else END
 
     def close(self) -> None:
