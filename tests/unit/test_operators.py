@@ -180,6 +180,35 @@ def test_a_users_kernel_with_a_timer_fires_in_virtual_time():
     assert play(operator_of(Late)(), "ab-----|") == "-----(ab)-|"
 
 
+def test_a_timer_that_is_put_off_with_each_item_is_one_timer():
+    class Debounce(ops.Kernel):
+        state = ("waiting",)
+
+        def __init__(self):
+            self.waiting = []
+
+        def on_item(self, item, ts, emit):
+            self.waiting.append(item)
+            self.timer = 3_000_000_000 + item
+
+        def on_timer(self, now, emit):
+            self.timer = None
+            for item in self.waiting:
+                emit((item, now))
+            self.waiting = []
+
+        def held(self):
+            return len(self.waiting)
+
+    stream = rxdag.from_source(rxdag.testing.timeline(*(("1s", i) for i in range(500)), end="9s"))
+    kept = stream.pipe(operator_of(Debounce)()).to(rxdag.sinks.collect())
+    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), fuse=False))
+    result = rxdag.testing.settle_virtual(execution)
+    assert result[kept] == [(i, 3_000_000_499) for i in range(500)]
+    assert result.problems == ()
+    assert len(execution.main._timers) < 10
+
+
 @pytest.mark.parametrize("parameters", ["self, item, key, ts, emit", "self, thing, emit"])
 def test_a_kernel_with_other_parameters_is_a_compile_error(parameters):
     made: dict = {}

@@ -308,7 +308,11 @@ class KernelHost(Host):
 
     def _fire(self) -> None:
         self._timer = None
+        due = self.kernel.timer
         if self.is_ended:
+            return
+        if due is None or due > self.context.clock.now():
+            self._arm()
             return
         self._guard(lambda: self.kernel.on_timer(self.context.clock.now(), self._emit))
         self._settle()
@@ -326,7 +330,8 @@ class KernelHost(Host):
     def _arm(self) -> None:
         due = self.kernel.timer
         if self._timer is not None:
-            if self._timer.when == due:
+            # An earlier timer stays and sets the later one when it fires: one that is put off with each item is one timer.
+            if due is not None and self._timer.when <= due:
                 return
             self._timer.cancel()
             self._timer = None
