@@ -128,6 +128,8 @@ class _Bar(Accumulator[Any, Ohlcv]):
 class _BarByArrival(_Bar):
     """A bar of trades without a sequence: of equal times the one that came first opens, the last one closes."""
 
+    # The same statements but for the ties, since they are written into loops: a shared part would be a call a trade.
+
     __slots__ = ()
 
     def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
