@@ -231,6 +231,57 @@ def test_drain_with_flush_closes_open_panes_marked_end():
     assert books(result)["w"].held == 0
 
 
+def test_drain_takes_along_what_was_pushed_and_cancel_counts_it():
+    release, entered = threading.Event(), threading.Event()
+
+    def first_waits(x):
+        entered.set()
+        release.wait()
+        return x
+
+    def started():
+        ingress = sources.ingress(max_items=5000)
+        stream = rxdag.from_source(ingress, name="in").pipe(ops.map(first_waits))
+        run = rxdag.start(stream.to(sinks.collect(), name="out"))
+        ingress.push(0)
+        entered.wait()
+        for i in range(1, 3000):
+            ingress.push(i)
+        return run
+
+    run = started()
+    threading.Timer(0.05, release.set).start()
+    assert run.drain()["out"] == list(range(3000))
+    books(run.result)
+    release.clear()
+    entered.clear()
+    run = started()
+    run.cancel()
+    release.set()
+    result = run.wait()
+    ledger = books(result)["in"]
+    assert ledger.made + ledger.discarded == 3000
+    assert ledger.discarded > 0
+
+
+def test_drain_takes_along_what_an_async_source_has_read_ahead():
+    async def endless_letters():
+        for i in endless():
+            yield i
+
+    async def main():
+        run = rxdag.start_async(
+            rxdag.from_source(sources.async_iterable(endless_letters)).to(sinks.collect(), name="out")
+        )
+        while not run.stats().nodes["out"].passed:  # noqa: ASYNC110  # a run has no event for its first item
+            await asyncio.sleep(0)
+        return await run.drain()
+
+    result = asyncio.run(main())
+    assert result["out"] == list(range(len(result["out"])))
+    books(result)
+
+
 def test_drain_takes_along_what_rests_in_gates():
     stream = rxdag.from_source(sources.iterable(endless())).buffered(max_items=500)
     run = rxdag.start(stream.on("far").pipe(ops.map(lambda x: x)).to(sinks.collect(), name="out"))

@@ -92,7 +92,10 @@ class SourceHost(Host):
         """Read no more: end as a drain, as a drain that flushes, or with an error. From any thread."""
         if self._stop is None or how == "fail":
             self._stop = (how, error)
-        self.pump.is_ending = True
+        # What a reader has taken in goes out first on a drain, and needs room as ever.
+        reader = self._reader
+        has_rest = how != "fail" and reader is not None and type(reader).rest is not Reader.rest
+        self.pump.is_ending = not has_rest
         self.pump.wake()
 
     def _supply(self, max_items: int) -> Read:
@@ -100,6 +103,9 @@ class SourceHost(Host):
             how, error = self._stop
             if how == "fail" and error is not None:
                 raise error
+            rest = self._reader.rest(max_items) if self._reader is not None else None
+            if rest is not None:
+                return rest
             self._mark = FLUSHED if how == "flush" else None
             return END
         try:
@@ -153,6 +159,9 @@ class SourceHost(Host):
             return
         self.is_closed = True
         reader, self._reader = self._reader, None
+        left = 0 if reader is None else reader.held()
+        self.ledger.arrived += left
+        self.ledger.discarded += left
         try:
             if reader is None:
                 pass

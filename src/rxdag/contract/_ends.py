@@ -53,6 +53,14 @@ class Reader(ABC):
     def read(self, max_items: int) -> Read:
         """Take up to `max_items`: a chunk, None for nothing now (then call `wake`), or END."""
 
+    def rest(self, max_items: int) -> Chunk | None:
+        """Called instead of `read` once the run drains: up to `max_items` of what was taken in already, None for no more."""
+        return None
+
+    def held(self) -> int:
+        """Items that were taken in and not read; those left at the end are counted as discarded."""
+        return 0
+
     def close(self) -> None:  # noqa: B027  # nothing to give back
         """Give back what is open; called once, at any end."""
 

@@ -70,6 +70,12 @@ class _Queue:
             raise self.error
         return END
 
+    def leftover(self, max_items: int) -> Chunk | None:
+        """What was let in before the queue was closed."""
+        with self.lock:
+            taken = [self.items.popleft() for _ in range(min(max_items, len(self.items)))]
+        return Chunk(taken) if taken else None
+
     def end(self, error: Exception | None) -> None:
         with self.lock:
             self.is_complete = True
@@ -95,6 +101,13 @@ class _IngressReader(Reader):
 
     def read(self, max_items: int) -> Read:
         return self._queue.take(max_items)
+
+    def rest(self, max_items: int) -> Chunk | None:
+        self._queue.close()
+        return self._queue.leftover(max_items)
+
+    def held(self) -> int:
+        return len(self._queue.items)
 
     def close(self) -> None:
         self._queue.close()

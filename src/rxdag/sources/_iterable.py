@@ -152,6 +152,14 @@ class _AsyncReader(Reader):
         self._more.set()
         return None
 
+    def rest(self, max_items: int) -> Chunk | None:
+        self._task.cancel()
+        items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+        return Chunk(items) if items else None
+
+    def held(self) -> int:
+        return len(self._buffer)
+
     async def aclose(self) -> None:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
