@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         SpecError,
         Stalled,
     )
-    from rxdag.expressions import Expr, col, lit
+    from rxdag.expressions import Expr, col, item, lit
     from rxdag.graph import (
         Dag,
         DagBuilder,
@@ -101,6 +101,7 @@ __all__ = [
     "col",
     "compile",
     "from_source",
+    "item",
     "lit",
     "market",
     "merge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate, BadItem, Shape
+from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
 from rxdag.errors import GraphError
 
 A = TypeVar("A")
@@ -99,6 +99,17 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
 
     def accumulator(self) -> _Named:
         return _Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        parts: dict[str, ColumnsAggregate] = {}
+        for name, aggregate in self.aggregates:
+            part = aggregate.in_columns()
+            if isinstance(part, str):
+                return part
+            parts[name] = part
+        from rxdag.aggregates._arrays import ArrayNamed  # it loads numpy
+
+        return ArrayNamed(parts)
 
 
 def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]:

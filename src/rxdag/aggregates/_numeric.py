@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate, BadItem, Shape
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
 
@@ -45,6 +45,11 @@ class _Count(Accumulator[object, int]):
 class _CountOf(Aggregate[object, int]):
     def accumulator(self) -> _Count:
         return _Count()
+
+    def in_columns(self) -> ColumnsAggregate:
+        from rxdag.aggregates._arrays import ArrayCount  # it loads numpy
+
+        return ArrayCount()
 
 
 def count() -> Aggregate[object, int]:
@@ -90,6 +95,14 @@ class _SumOf(Aggregate[A, float]):
 
     def accumulator(self) -> _Sum:
         return _Sum(getter(self.value))
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        reason = why_opaque(self.value)
+        if reason is not None:
+            return reason
+        from rxdag.aggregates._arrays import ArraySum  # it loads numpy
+
+        return ArraySum(self.value, lambda value: finite(value, "sum: value"))
 
 
 def sum(value: Field[A, float], /) -> Aggregate[A, float]:
@@ -155,6 +168,14 @@ class _VwapOf(Aggregate[A, "float | None"]):
 
     def accumulator(self) -> _Vwap:
         return _Vwap(getter(self.price), getter(self.qty))
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        reason = why_opaque(self.price, self.qty)
+        if reason is not None:
+            return reason
+        from rxdag.aggregates._arrays import ArrayVwap  # it loads numpy
+
+        return ArrayVwap(self.price, self.qty, lambda price, qty: priced(price, qty, "vwap"))
 
 
 def vwap(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, float | None]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 from rxdag.aggregates._numeric import priced
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem, Shape
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
 
@@ -181,6 +181,14 @@ class _OhlcvOf(Aggregate[A, Ohlcv]):
     def accumulator(self) -> _Bar:
         kind = _BarByArrival if self.by_arrival else _Bar
         return kind(getter(self.price), getter(self.qty))
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        reason = why_opaque(self.price, self.qty)
+        if reason is not None:
+            return reason
+        from rxdag.aggregates._arrays import ArrayBar  # it loads numpy
+
+        return ArrayBar(self.price, self.qty, lambda price, qty: priced(price, qty, "ohlcv"), Ohlcv)
 
 
 def ohlcv(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, Ohlcv]:

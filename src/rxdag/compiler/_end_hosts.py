@@ -41,6 +41,7 @@ class SourceHost(Host):
         policy: What becomes of malformed input.
         source: What it reads.
         itemwise: True to hand items over one by one.
+        wants_columns: True if a reader works on columns.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class SourceHost(Host):
         source: Source[Any],
         *,
         itemwise: bool,
+        wants_columns: bool,
     ) -> None:
         super().__init__(name, segment, context, policy)
         self.source = source
+        self.wants_columns = wants_columns
         self.clock: Clock = context.clock
         self.pump = Pump(name, segment, self._supply, self._push, self._end)
         self._itemwise = itemwise
@@ -265,7 +268,8 @@ class SinkHost(Host):
         if isinstance(error, WriteFailed):
             index, cause = error.index, error.cause
             self.ledger.passed += index
-            item, (_, rest) = chunk.items[index], chunk.split(index + 1)
+            head, rest = chunk.split(index + 1)
+            item = head.split(index)[1].rows().items[0]
             self.bury(self.ledger, self.name, item, cause, self.outlets.get("dead"))
             return rest
         self.ledger.failed += 1

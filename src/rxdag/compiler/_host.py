@@ -6,12 +6,16 @@ import copy
 import traceback
 from asyncio import Future
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rxdag.compiler._ledger import Ledger
 from rxdag.contract import DEAD, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
 from rxdag.errors import NodeError
 from rxdag.schedulers import Inlet, Port, Segment
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 
 class RunContext(Protocol):
@@ -82,6 +86,24 @@ class Outlet:
             self.sequence.append(sequence)
         if self.key is not None:
             self.key.append(key)
+
+    def put_columns(self, columns: Columns) -> None:
+        """Hand over a run of items as it is, behind what the chunk holds."""
+        if self.itemwise:
+            self.put_rows(columns)
+            return
+        self.flush()
+        self.out += columns.n
+        if self.port.is_seen:
+            self.port.on_next(Chunk(columns))
+
+    def put_rows(self, columns: Columns) -> None:
+        """Add a run of items to the chunk, one by one."""
+        none = repeat(None, columns.n)
+        times: Any = columns.times() or repeat(0, columns.n)
+        sequences: Any = columns.sequences() or repeat(0, columns.n)
+        for row in zip(columns.rows(), times, sequences, columns.keys() or none, strict=True):
+            self.put(*row)
 
     def mark(self, watermark: int) -> None:
         """Add a watermark to the chunk, or hand it over at once."""
@@ -251,6 +273,7 @@ class Wire:
         self.input = input
         self.received = 0
         self.discarded = 0
+        self.takes_columns = False
         self.outlet: Outlet | None = None
         self.on_detach: list[Any] = []
         self.watchers: tuple[Inlet, ...] = ()
@@ -259,6 +282,8 @@ class Wire:
 
     def on_next(self, chunk: Chunk, /) -> None:
         self.received += len(chunk.items)
+        if not self.takes_columns:
+            chunk = chunk.rows()
         for watcher in self.watchers:
             watcher.on_next(chunk)
         self.host.receive(self.input, chunk)

@@ -144,7 +144,8 @@ class KernelHost(Host):
             ts = repeat(now)
         sequence: Iterable[int] = chunk.sequence or repeat(0)
         key: Iterable[Any] = chunk.key or repeat(None)
-        return iter(zip(chunk.items, ts, sequence, key, strict=False))  # the repeats have no end
+        items: list[Any] = chunk.items
+        return iter(zip(items, ts, sequence, key, strict=False))  # the repeats have no end
 
     def _advance_clock(self, watermark: int) -> None:
         self._clock_mark = watermark

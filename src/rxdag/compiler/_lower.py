@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rxdag.compiler._columns_host import ColumnsHost
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
-from rxdag.compiler._plan import Plan
+from rxdag.compiler._loop_host import LoopHost
+from rxdag.compiler._plan import Plan, shapes_of
 from rxdag.compiler._region_host import RegionHost
+from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
-from rxdag.contract import Foreign, Kernel, Sink, Source
+from rxdag.contract import Chunk, Foreign, Kernel, Sink, Source
 from rxdag.errors import CompileError
 from rxdag.graph import Edge, Node
 from rxdag.schedulers import FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
@@ -87,6 +90,7 @@ class Program:
             CompileError: If the node is inside a fused loop, where nothing can be seen.
         """
         node = self.plan.dag.nodes[name]
+        inlet = _InRows(inlet)
         if isinstance(node.thing, Sink):
             edge = self.plan.topology.into[name][0]
             wire = self.ends[edge][1]
@@ -116,6 +120,19 @@ class Program:
             gate.abandon()
 
 
+class _InRows:
+    """Hands what it sees to an inlet, columns as rows."""
+
+    def __init__(self, inlet: Inlet) -> None:
+        self._inlet = inlet
+
+    def on_next(self, chunk: Chunk, /) -> None:
+        self._inlet.on_next(chunk.rows())
+
+    def end(self, error: Exception | None, /) -> None:
+        self._inlet.end(error)
+
+
 def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler]) -> Program:
     """Make what a run consists of; nothing moves yet."""
     program = Program(plan, schedulers)
@@ -131,37 +148,44 @@ def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler])
 
 def _make_hosts(plan: Plan, context: RunContext, program: Program) -> dict[str, Host]:
     host_of: dict[str, Host] = {}
-    woven_of = {name: woven for woven in plan.regions for name in woven.plan.nodes}
+    region_of: dict[str, Woven | RegionPlan] = {name: woven for woven in plan.regions for name in woven.plan.nodes}
+    region_of |= {name: region for region in plan.columns_regions for name in region.nodes}
     for name, node in plan.dag.nodes.items():
         if name in host_of:
             continue
         segment = program.segments[plan.segments[name]]
-        woven = woven_of.get(name)
-        if woven is not None:
-            host: Host = _make_region(plan, context, woven, segment)
+        region = region_of.get(name)
+        if region is not None:
+            host: Host = _make_region(plan, context, region, segment)
         else:
             host = _make_host(plan, context, name, node, segment)
             _add_outlets(plan, host, name, node)
-        for each in woven.plan.nodes if woven is not None else (name,):
+        for each in host.names if isinstance(host, RegionHost) else (name,):
             host_of[each] = host
         program.hosts.append(host)
     return host_of
 
 
-def _make_region(plan: Plan, context: RunContext, woven: Woven, segment: Segment) -> RegionHost:
-    nodes = {name: plan.dag.nodes[name] for name in woven.plan.nodes}
+def _make_region(plan: Plan, context: RunContext, made: Woven | RegionPlan, segment: Segment) -> RegionHost:
+    region = made.plan if isinstance(made, Woven) else made
+    nodes = {name: plan.dag.nodes[name] for name in region.nodes}
     makes: dict[str, Callable[[], Kernel]] = {n: partial(_kernel, plan, n, node) for n, node in nodes.items()}
-    host = RegionHost(woven, makes, segment, context, {name: node.on_error for name, node in nodes.items()})
+    policies = {name: node.on_error for name, node in nodes.items()}
+    if isinstance(made, Woven):
+        host: RegionHost = LoopHost(made, makes, segment, context, policies)
+    else:
+        item_type = nodes[region.nodes[0]].in_shape.item_type
+        host = ColumnsHost(region, makes, segment, context, policies, shapes_of(plan.topology, region), item_type)
     itemwise = any(name in plan.forks for name in nodes)
     for name, node in nodes.items():
         for port in node.ports:
             shape = node.port_shape(port)
-            if (name, port) in woven.plan.exits:
+            if (name, port) in region.exits:
                 outlet = Outlet(
                     port, Port(segment.handover, host.unused), timed=shape.timed, keyed=shape.keyed, itemwise=itemwise
                 )
                 host.add_exit(name, port, outlet)
-            elif (name, port) in woven.plan.after:
+            elif (name, port) in region.after:
                 host.add_inner(name, port, timed=shape.timed, keyed=shape.keyed)
             elif port == node.ports[0]:
                 host.add_unread(name, port)
@@ -170,6 +194,11 @@ def _make_region(plan: Plan, context: RunContext, woven: Woven, segment: Segment
 
 def _kernel(plan: Plan, name: str, node: Node) -> Kernel:
     kernel = make_kernel(name, node)
+    if name in plan.lanes.kernels:
+        in_columns = kernel.in_columns()
+        if isinstance(in_columns, str):
+            raise TypeError(f'node "{name}": in_columns() must give a kernel again, got "{in_columns}"')
+        kernel = in_columns
     if name in plan.grids:
         kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
     return kernel
@@ -179,7 +208,10 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
     thing = node.thing
     if isinstance(thing, Source):
         itemwise = not plan.is_fused or name in plan.forks
-        return SourceHost(name, segment, context, node.on_error, thing, itemwise=itemwise)
+        columns = any(edge.consumer in plan.lanes.columns for edge in plan.topology.out_of[name])
+        return SourceHost(
+            name, segment, context, node.on_error, thing, itemwise=itemwise, wants_columns=columns and not itemwise
+        )
     if isinstance(thing, Sink):
         return SinkHost(name, segment, context, node.on_error, thing, node.in_shape)
     if isinstance(thing, Foreign):
@@ -206,6 +238,7 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         producer.exits[edge.producer, edge.port] if isinstance(producer, RegionHost) else producer.outlets[edge.port]
     )
     wire = Wire(str(edge), consumer, edge.input)
+    wire.takes_columns = edge.consumer in plan.lanes.columns
     consumer.add_wire(wire)
     program.ends[edge] = (outlet, wire)
     gate_plan = plan.gates.get(edge)

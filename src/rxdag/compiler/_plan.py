@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rxdag.compiler._colour import MAIN, colour, needs_loop
 from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
 from rxdag.compiler._grid import mark_grids
+from rxdag.compiler._lanes import Lanes, find_lanes
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._regions import find_regions
 from rxdag.compiler._splice import why_not
@@ -44,6 +45,8 @@ class Plan:
         gates: The bounded buffers, by edge.
         forks: Nodes that hand over item by item, since their outputs meet again.
         regions: Generated loops, and the nodes they fuse.
+        columns_regions: Nodes that hand columns from one to the next.
+        lanes: Which nodes work on columns, and why others do not.
         grids: How fine the watermarks of each time source are, ns.
         needs_loop: True if a node runs on an asyncio loop.
     """
@@ -56,6 +59,8 @@ class Plan:
     gates: dict[Edge, GatePlan]
     forks: frozenset[str]
     regions: tuple[Woven, ...] = field(repr=False)
+    columns_regions: tuple[RegionPlan, ...]
+    lanes: Lanes = field(repr=False)
     grids: dict[str, int]
     needs_loop: bool
 
@@ -86,7 +91,8 @@ class Plan:
     def explain(self) -> str:
         """Return what runs where, where data rests, and how much at most, as text."""
         topology = self.topology
-        region_of = {name: woven.plan.nodes for woven in self.regions for name in woven.plan.nodes}
+        regions = (*(woven.plan for woven in self.regions), *self.columns_regions)
+        region_of = {name: region.nodes for region in regions for name in region.nodes}
         lines = [f"plan {self.dag.name}: {len(self.members)} segments on {len(set(self.domains.values()))} schedulers"]
         for number, names in self.members.items():
             lines.append(f"segment {number}, on {self._where(names[0])}")
@@ -115,8 +121,14 @@ class Plan:
 
     def _notes(self, name: str, run: tuple[str, ...] | None) -> list[str]:
         notes: list[str] = []
+        if name in self.lanes.why_rows:
+            notes.append(f"columns become rows: {self.lanes.why_rows[name]}")
+        is_columns = name in self.lanes.columns
         if run is not None and len(run) > 1:
-            notes.append(f"fused from {run[0]} to {run[-1]}, {len(run)} nodes")
+            fused = f"from {run[0]} to {run[-1]}, {len(run)} nodes"
+            notes.append(f"columns {fused}" if is_columns else f"fused {fused}")
+        elif is_columns:
+            notes.append("columns")
         elif run is not None:
             notes.append("generated loop")
         elif name in self.topology.kernels:
@@ -152,6 +164,11 @@ class Plan:
         if segment not in self.members:
             raise GraphError(f"source: segment must be 0 to {len(self.members) - 1}, got {segment}")
         texts = [woven.source for woven in self.regions if self.segments[woven.plan.nodes[0]] == segment]
+        texts += [
+            f"# {' -> '.join(region.nodes)}: columns, handed from kernel to kernel\n"
+            for region in self.columns_regions
+            if self.segments[region.nodes[0]] == segment
+        ]
         return "\n".join(texts) or f"# segment {segment} has no generated code: its nodes are called one by one\n"
 
     def observable(self, name: str) -> Observable[Any]:
@@ -166,12 +183,13 @@ class Plan:
         return made
 
 
-def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
+def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
     """Compile a dag.
 
     Args:
         dag: The definition.
         fuse: False to lower every node from its kernel alone: slower, with the same output.
+        columns: False to have everything work on rows, with the same output.
 
     Raises:
         CompileError: If a node cannot be lowered.
@@ -181,7 +199,8 @@ def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
     topology = normalise(dag)
     domains = colour(topology)
     gates = place_gates(topology, domains)
-    regions, forks = find_regions(topology, gates) if fuse else ([], fork_nodes(topology, gates, set()))
+    lanes, regions, forks = _fuse(topology, gates, columns=columns) if fuse else (Lanes(), [], set[str]())
+    topology = lanes.in_lanes(topology)
     return Plan(
         dag=dag,
         is_fused=fuse,
@@ -189,15 +208,31 @@ def compile(dag: Dag, /, *, fuse: bool = True) -> Plan:
         domains=domains,
         segments=cut_segments(topology, gates),
         gates=gates,
-        forks=frozenset(forks),
-        regions=tuple(_woven(dag.name, topology, region, forks) for region in regions),
+        forks=frozenset(forks if fuse else fork_nodes(topology, gates, set())),
+        regions=tuple(_woven(dag.name, topology, r, forks) for r in regions if r.nodes[0] not in lanes.columns),
+        columns_regions=tuple(region for region in regions if region.nodes[0] in lanes.columns),
+        lanes=lanes,
         grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
         needs_loop=needs_loop(topology),
     )
 
 
-def _woven(dag: str, topology: Topology, region: RegionPlan, forks: set[str]) -> Woven:
-    """Generate the loops of a region."""
+def _fuse(
+    topology: Topology, gates: dict[Edge, GatePlan], *, columns: bool
+) -> tuple[Lanes, list[RegionPlan], set[str]]:
+    """Lanes and regions; what hands over item by item gives rows, which changes the lanes behind it."""
+    itemwise: set[str] = set()
+    while True:
+        lanes = find_lanes(topology, itemwise) if columns else Lanes()
+        regions, forks = find_regions(lanes.in_lanes(topology), gates, lanes.columns)
+        fresh = (forks & lanes.columns) - itemwise
+        if not fresh:
+            return lanes, regions, forks
+        itemwise |= fresh
+
+
+def shapes_of(topology: Topology, region: RegionPlan) -> dict[str, tuple[bool, bool]]:
+    """Whether there are event times and keys: where each node takes items, and at each of its ports."""
     shapes: dict[str, tuple[bool, bool]] = {}
     for name in region.nodes:
         node = topology.nodes[name]
@@ -205,5 +240,11 @@ def _woven(dag: str, topology: Topology, region: RegionPlan, forks: set[str]) ->
         for port in node.ports:
             shape = node.port_shape(port)
             shapes[f"{name}.{port}"] = (shape.timed, shape.keyed)
+    return shapes
+
+
+def _woven(dag: str, topology: Topology, region: RegionPlan, forks: set[str]) -> Woven:
+    """Generate the loops of a region."""
     kernels = {name: topology.kernels[name] for name in region.nodes}
-    return weave(dag, region, kernels, shapes, itemwise=any(name in forks for name in region.nodes))
+    itemwise = any(name in forks for name in region.nodes)
+    return weave(dag, region, kernels, shapes_of(topology, region), itemwise=itemwise)

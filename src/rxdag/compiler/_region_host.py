@@ -1,28 +1,26 @@
-"""The host of a region: runs its generated loops, and keeps the books of each of its nodes."""
+"""The host of a region: the nodes that run as one, with their books, watermarks and ends."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from types import TracebackType
+from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from rxdag.compiler._emit import HostEmit
 from rxdag.compiler._host import Host, Outlet, RunContext, node_error, restarted
 from rxdag.compiler._ledger import Ledger
-from rxdag.compiler._weave import Woven
+from rxdag.compiler._region_plan import RegionPlan
 from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError
 from rxdag.schedulers import Segment
 
-_Row = Any
+Row = Any
 
 
-class RegionEnded(Exception):  # unwinds the loops of a region that has failed
-    """The region has failed: its loops must stop."""
+class RegionEnded(Exception):  # unwinds a region that has failed
+    """The region has failed: what runs in it must stop."""
 
 
-class _Member:
+class Member:
     """One node of a region, as its slow exits see it."""
 
     def __init__(self, host: RegionHost, name: str, kernel: Kernel, policy: OnError) -> None:
@@ -32,7 +30,7 @@ class _Member:
         self.passes = kernel.passes
         self.ledger = Ledger()
         self.outlets: dict[str, Any] = {}
-        self.rows: list[_Row] = []
+        self.rows: list[Row] = []
         self.watermark = MIN
         self.emit = HostEmit(self)
         self._host = host
@@ -41,17 +39,13 @@ class _Member:
         """The node has made a watermark."""
         self._host.pass_mark(self.name, watermark)
 
-    def buffer(self, *, timed: bool, keyed: bool) -> _Inner:
-        """The outlet of a port that is read inside the region."""
-        return _Inner(self.rows, timed=timed, keyed=keyed)
 
-
-class _Inner:
-    """Takes what a node emits when no item is at hand, for the loop behind it."""
+class Inner:
+    """Takes what a node emits when no item is at hand, for what is behind it in the region."""
 
     timed = True  # takes watermarks: the region passes them on itself
 
-    def __init__(self, rows: list[_Row], *, timed: bool, keyed: bool, is_read: bool = True) -> None:
+    def __init__(self, rows: list[Row], *, timed: bool, keyed: bool, is_read: bool = True) -> None:
         self._rows = rows
         self._is_read = is_read
         self._timed = timed
@@ -67,10 +61,10 @@ class _Inner:
 
 
 class RegionHost(Host):
-    """Runs the generated loops of a region.
+    """Runs the nodes of a region; a subclass says how they take in what comes.
 
     Args:
-        woven: The loops.
+        region: Its nodes and links.
         makes: Make the kernel of each node.
         segment: Where it runs.
         context: Of the run.
@@ -79,26 +73,21 @@ class RegionHost(Host):
 
     def __init__(
         self,
-        woven: Woven,
+        region: RegionPlan,
         makes: dict[str, Callable[[], Kernel]],
         segment: Segment,
         context: RunContext,
         policies: dict[str, OnError],
     ) -> None:
-        self.names = woven.plan.nodes
+        self.names = region.nodes
         super().__init__(self.names[0], segment, context, policies[self.names[0]])
-        self._woven = woven
+        self.region = region
         self._makes = makes
-        self.members = {name: _Member(self, name, makes[name](), policies[name]) for name in self.names}
+        self.members = {name: Member(self, name, makes[name](), policies[name]) for name in self.names}
         self.exits: dict[tuple[str, str], Outlet] = {}
-        self._counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._input_marks: list[int] = []
         self._end_called: set[str] = set()
         self._is_discarded = False
-        self._bind()
-
-    def _bind(self) -> None:
-        self._kernels = tuple(member.kernel for member in self.members.values())
-        self._emits = tuple(member.emit for member in self.members.values())
 
     def add_exit(self, name: str, port: str, outlet: Outlet) -> None:
         """Add a port that is read outside."""
@@ -108,14 +97,16 @@ class RegionHost(Host):
 
     def add_inner(self, name: str, port: str, *, timed: bool, keyed: bool) -> None:
         """Add a port that is read inside."""
-        self.members[name].outlets[port] = self.members[name].buffer(timed=timed, keyed=keyed)
+        member = self.members[name]
+        member.outlets[port] = Inner(member.rows, timed=timed, keyed=keyed)
 
     def add_unread(self, name: str, port: str) -> None:
         """Add a port that nobody reads: what is emitted there is counted, and gone."""
-        self.members[name].outlets[port] = _Inner([], timed=False, keyed=False, is_read=False)
+        self.members[name].outlets[port] = Inner([], timed=False, keyed=False, is_read=False)
 
     def open(self) -> None:
         """Get ready, once all exits are there."""
+        self._input_marks = [MIN] * len(self.wires)
         for member in self.members.values():
             member.emit.open()
 
@@ -127,78 +118,33 @@ class RegionHost(Host):
         """Go on with new kernels that have taken up deep copies of the state of these."""
         for member in self.members.values():
             member.kernel = restarted(member.kernel, self._makes[member.name])
-        self._bind()
 
     # ---- input
 
     def receive(self, input: int, chunk: Chunk) -> None:
-        n = len(chunk.items)
-        entry = self.members[self.names[0]]
-        entry.ledger.arrived += n
         if self.is_ended:
-            entry.ledger.unread += n
+            entry = self.members[self.names[0]]
+            entry.ledger.arrived += len(chunk.items)
+            entry.ledger.unread += len(chunk.items)
             return
-        rows = rows_of(chunk)
-        try:
-            at = 0
-            for position, mark in chunk.marks:
-                if position > at:
-                    self._drive(self.names[0], islice(rows, position - at))
-                    at = position
-                self._mark(mark)
-            self._drive(self.names[0], rows)
-        except RegionEnded:
-            entry.ledger.discarded += sum(1 for _ in rows)
+        self.take(input, chunk)
         if not self.is_ended:
             self.flush()
 
-    def _drive(self, where: str, rows: Iterable[_Row]) -> None:
-        """Run a loop over rows; an item on which a node fails is dealt with, and the loop goes on behind it."""
-        loop = self._woven.loops[where]
-        iterator = iter(rows)
-        while True:
-            try:
-                loop(iterator, self._kernels, self._emits, self.exits, self._woven.constants, self._counts)
-                return
-            except RegionEnded as ended:
-                # The item at hand got as far as the node whose watermark brought the failure.
-                self.members[self._where(loop, ended)[0]].ledger.discarded += 1
-                self._discard_rows(where, iterator)
-                raise
-            except Exception as error:
-                if not self._fault(loop, error):
-                    self._discard_rows(where, iterator)
-                    raise RegionEnded from None
+    @abstractmethod
+    def take(self, input: int, chunk: Chunk) -> None:
+        """Work on a chunk, marks and all; what is not looked at since the region fails is counted."""
 
-    def _discard_rows(self, where: str, rows: Iterator[_Row]) -> None:
-        """What a loop has pulled and not looked at; what comes behind a window's output is its reader's loss."""
-        left = sum(1 for _ in rows)
-        name = where.removesuffix(".out") if where != self.names[0] else None
-        reader = self.names[0] if name is None else self._woven.plan.after[name, "out"]
-        self.members[reader].ledger.discarded += left
-
-    def _fault(self, loop: Callable[..., None], error: Exception) -> bool:
-        """Deal with the item on which a node failed; False if the region has failed."""
-        name, item, trace = self._where(loop, error)
-        error.__traceback__ = trace.tb_next or trace
-        member = self.members[name]
-        self.policy = member.policy
-        blamed = member.kernel.blame(item, error)
-        return self.bury(member.ledger, name, item, blamed, member.outlets.get("dead"))
-
-    def _where(self, loop: Callable[..., None], error: Exception) -> tuple[str, Any, TracebackType]:
-        """The node, by the line of the loop, and the item, by its local."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code is not loop.__code__:
-            trace = trace.tb_next
-        if trace is None:
-            raise error
-        line = trace.tb_lineno - 1
-        return self._woven.nodes[line], trace.tb_frame.f_locals.get(self._woven.inputs[line]), trace
+    def release(self, member: Member) -> None:
+        """Have what a node gave out with no item at hand go on to what is behind it."""
 
     # ---- watermarks and ends
 
-    def _mark(self, mark: int) -> None:
+    def mark(self, input: int, mark: int) -> None:
+        """A watermark came in; of several inputs the least counts."""
+        if len(self.wires) > 1:
+            self._input_marks[input] = max(mark, self._input_marks[input])
+            mark = min(self._input_marks)
         entry = self.members[self.names[0]]
         if mark > entry.watermark and not self.is_ended:
             self._pass_to(self.names[0], mark)
@@ -210,7 +156,7 @@ class RegionHost(Host):
         for (owner, _), outlet in self.exits.items():
             if owner == name and (outlet.timed or watermark >= FLUSHED):
                 outlet.mark(watermark)
-        for (owner, _), behind in self._woven.plan.after.items():
+        for (owner, _), behind in self.region.after.items():
             if owner == name:
                 self._pass_to(behind, watermark)
 
@@ -237,14 +183,14 @@ class RegionHost(Host):
 
     def _waits(self, name: str, mark: int) -> bool:
         """True if a node where branches meet has not had the mark from all of them."""
-        if name not in self._woven.plan.joins.values():
+        if name not in self.region.joins.values():
             return False
-        before = [owner for (owner, _), behind in self._woven.plan.after.items() if behind == name]
-        routes = set(self._woven.plan.joins)
+        before = [owner for (owner, _), behind in self.region.after.items() if behind == name]
+        routes = set(self.region.joins)
         return any(self.members[owner].watermark < mark for owner in before if owner not in routes)
 
-    def _guard(self, member: _Member, fn: Callable[[], None]) -> None:
-        """Call into a kernel where no single item is at hand; what it gives out runs through the loop behind it."""
+    def _guard(self, member: Member, fn: Callable[[], None]) -> None:
+        """Call into a kernel where no single item is at hand; what it gives out goes on to what is behind it."""
         failure: Exception | None = None
         try:
             fn()
@@ -252,12 +198,16 @@ class RegionHost(Host):
             raise
         except Exception as error:
             failure = error
-        rows, member.rows[:] = list(member.rows), []
-        if rows:
-            self._drive(f"{member.name}.out", rows)
+        self.release(member)
         if failure is not None:
             self.fail(node_error(member.name, failure, None))
             raise RegionEnded from failure
+
+    def bury_of(self, member: Member, item: Any, error: Exception) -> bool:
+        """Deal with an item on which a node failed; False if the region has failed."""
+        self.policy = member.policy
+        blamed = member.kernel.blame(item, error)
+        return self.bury(member.ledger, member.name, item, blamed, member.outlets.get("dead"))
 
     def held(self) -> int:
         return 0 if self._is_discarded else sum(member.kernel.held() for member in self.members.values())
@@ -267,44 +217,3 @@ class RegionHost(Host):
             for member in self.members.values():
                 member.ledger.discarded += member.kernel.held()
             self._is_discarded = True
-
-    # ---- books
-
-    def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
-        """Ledger of each node: what came in, from what left the node before it; what went out, from the exits."""
-        plan = self._woven.plan
-        sent: dict[tuple[str, str], int] = {}
-        out: list[tuple[str, Ledger, dict[str, str]]] = []
-        for name, member in self.members.items():
-            ledger = member.ledger.copy()
-            before = [port for port, behind in plan.after.items() if behind == name]
-            ledger.arrived += sum(sent.get(port, 0) for port in before)
-            ports: dict[str, int] = {}
-            for (owner, exit_), n in self._counts.items():
-                if owner != name:
-                    continue
-                if exit_.startswith("to "):
-                    ports[exit_[3:]] = n
-                elif exit_.startswith("dropped "):
-                    ledger.drop(exit_[8:], n)
-                else:
-                    setattr(ledger, exit_, getattr(ledger, exit_) + n)
-            ledger.held = 0 if self._is_discarded else member.kernel.held()
-            if member.passes:
-                ledger.passed = ledger.arrived - ledger.spent_otherwise
-            main = ports or {"out": ledger.passed + ledger.made}
-            sent |= {(name, port): n for port, n in main.items()}
-            real = {port: outlet.out for (owner, port), outlet in self.exits.items() if owner == name}
-            ledger.out = {**main, "late": ledger.late, "dead": ledger.dead, **real}
-            out.append((name, ledger, {"late": "late", "dead": "dead"}))
-        return out
-
-
-def rows_of(chunk: Chunk) -> Iterator[_Row]:
-    """The items of a chunk, each with its time, sequence and key if it has them."""
-    columns: list[list[Any]] = [chunk.items]
-    if chunk.ts is not None and chunk.sequence is not None:
-        columns += [chunk.ts, chunk.sequence]
-    if chunk.key is not None:
-        columns.append(chunk.key)
-    return iter(chunk.items) if len(columns) == 1 else iter(zip(*columns, strict=True))

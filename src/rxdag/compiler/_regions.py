@@ -15,11 +15,19 @@ _MOST_NODES: Final = 60
 _MOST_ROUTES: Final = 5
 
 
-def find_regions(topology: Topology, gates: dict[Edge, GatePlan]) -> tuple[list[RegionPlan], set[str]]:
-    """The regions, and the nodes that must hand over item by item since their outputs meet again outside of one."""
+def find_regions(
+    topology: Topology, gates: dict[Edge, GatePlan], columns: frozenset[str] = frozenset()
+) -> tuple[list[RegionPlan], set[str]]:
+    """The regions, and the nodes that must hand over item by item since their outputs meet again outside of one.
+
+    Args:
+        topology: The dag.
+        gates: Where segments end.
+        columns: Nodes that work on columns; a region is of one lane.
+    """
     refused: set[str] = set()
     while True:
-        finder = _Finder(topology, gates, refused)
+        finder = _Finder(topology, gates, refused, columns)
         for name in topology.nodes:
             finder.place(name)
         apart = finder.joins_apart()
@@ -31,8 +39,11 @@ def find_regions(topology: Topology, gates: dict[Edge, GatePlan]) -> tuple[list[
 class _Finder:
     """Puts nodes into regions, producers first."""
 
-    def __init__(self, topology: Topology, gates: dict[Edge, GatePlan], refused: set[str]) -> None:
+    def __init__(
+        self, topology: Topology, gates: dict[Edge, GatePlan], refused: set[str], columns: frozenset[str]
+    ) -> None:
         self._topology = topology
+        self._columns = columns
         self._refused = refused
         self._gates = gates
         self._spliced = {name for name in topology.kernels if self._can_be_spliced(name)}
@@ -47,6 +58,8 @@ class _Finder:
         node, kernel = self._topology.nodes[name], self._topology.kernels[name]
         if not isinstance(node.thing, AnyOperator) or node.thing.clock_for(node.in_shape) != "event":
             return False
+        if name in self._columns:
+            return not kernel.may_park
         return not kernel.may_park and why_not(kernel) is None
 
     def _find_joins(self) -> dict[str, str]:
@@ -61,9 +74,14 @@ class _Finder:
             if None in ends or len(meeting) != 1 or len(set(ports)) != len(ports) or "dead" in ports:
                 continue
             join = meeting.pop()
-            if len(self._topology.into[join]) == len(ends) and join in self._spliced:
+            inputs = self._topology.into[join]
+            is_one_lane = all(self._same_lane(name, edge.producer) for edge in inputs) and self._same_lane(name, join)
+            if len(inputs) == len(ends) and join in self._spliced and is_one_lane:
                 joins[name] = join
         return joins
+
+    def _same_lane(self, a: str, b: str) -> bool:
+        return (a in self._columns) == (b in self._columns)
 
     def _end_of_branch(self, edge: Edge) -> Edge | None:
         """The edge by which a branch enters a node of several inputs; None if it does not."""
@@ -87,7 +105,7 @@ class _Finder:
             return
         region = self._joined(name)
         if region is None:
-            if len(self._topology.into[name]) != 1:
+            if len(self._topology.into[name]) != 1 and name not in self._columns:
                 return
             region = name
             self._members[region] = []
@@ -108,6 +126,8 @@ class _Finder:
             return region if name in self._joins.values() else None
         edge = edges[0]
         producer = edge.producer
+        if not self._same_lane(name, producer):
+            return None
         is_route = self._is_route(producer)
         main = edge.port != "dead" if is_route else edge.port == "out"
         alone = sum(1 for e in self._topology.out_of[producer] if e.port == edge.port) == 1

@@ -1,10 +1,10 @@
 """What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
 
-from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner
+from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
-from rxdag.contract._kernel import BadItem, Emit, Kernel, KernelOf, Splitter, on_item_parameters
+from rxdag.contract._kernel import BadItem, ColumnsEmit, Emit, Kernel, KernelOf, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError
 from rxdag.contract._operator import (
     AnyOperator,
@@ -40,6 +40,8 @@ __all__ = [
     "Boundary",
     "Chunk",
     "Clock",
+    "ColumnsAggregate",
+    "ColumnsEmit",
     "DeadLetter",
     "Duration",
     "Emit",
@@ -55,6 +57,7 @@ __all__ = [
     "Read",
     "Reader",
     "RouteOp",
+    "RowFailed",
     "Shape",
     "Sink",
     "SinkContext",

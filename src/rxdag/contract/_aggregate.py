@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from rxdag.contract._shape import Shape
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns, Groups, Places
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -51,6 +55,45 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
             setattr(self, name, value)
 
 
+class ColumnsAggregate(ABC):
+    """The accumulators of all panes of a window at once, as arrays; each pane has a place in them.
+
+    It means what the accumulator of its aggregate means, to the bit: sums are added one by one in order of arrival.
+    """
+
+    @abstractmethod
+    def read(self, columns: Columns) -> Any:
+        """What it needs of a run of items, checked.
+
+        Raises:
+            RowFailed: If an item is wrong; with a `BadItem`, if it is so in itself.
+        """
+
+    @abstractmethod
+    def reserve(self, size: int) -> None:
+        """Have room for that many places."""
+
+    @abstractmethod
+    def clear(self, places: Places) -> None:
+        """Make those places those of new panes."""
+
+    @abstractmethod
+    def add(self, values: Any, groups: Groups) -> None:
+        """Take in what `read` gave, each item at the place of its group."""
+
+    @abstractmethod
+    def results(self, places: Places) -> Sequence[Any]:
+        """What the panes at those places say."""
+
+    @abstractmethod
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        """State of the panes at those places, each as its accumulator's."""
+
+    @abstractmethod
+    def restore(self, place: int, saved: list[Any]) -> None:
+        """Take up the state of one pane."""
+
+
 class Aggregate(ABC, Generic[A_contra, R_co]):
     """What a window computes; a subclass is a frozen dataclass."""
 
@@ -61,6 +104,10 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     def bound(self, shape: Shape) -> Self:
         """The aggregate for such a stream: fields by name become functions that know the items' type."""
         return self
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        """The same for all panes of a window at once, over columns; or why there is none."""
+        return f"the aggregate {type(self).__name__.strip('_').lower()} takes items one by one"
 
     def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check
         """Raise GraphError if a field is not one of the item type."""
@@ -73,6 +120,11 @@ class Assigner(ABC):
     @abstractmethod
     def grid(self) -> int:
         """All ends of windows are multiples of it, ns."""
+
+    @property
+    def tumbles(self) -> tuple[int, int] | None:
+        """Size and offset, ns, if each time is in just one of windows of equal size; None otherwise."""
+        return None
 
     @abstractmethod
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:

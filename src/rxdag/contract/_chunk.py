@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 
 @dataclass(slots=True)
 class Chunk:
-    """A run of items; rows now, columns later.
+    """A run of items.
 
     Attributes:
-        items: The items, in order.
+        items: The items, in order: a list, or `Columns`, which hold times, sequence and keys themselves.
         ts: Event time of each item, ns since the epoch; None on a stream without event time.
         sequence: Tie-break among equal times, beside `ts`.
         key: Key of each item; None on a stream without keys.
@@ -19,7 +22,7 @@ class Chunk:
             fall, watermarks rise; a position equal to the length is after the last item.
     """
 
-    items: list[Any]
+    items: Any
     ts: list[int] | None = None
     sequence: list[int] | None = None
     key: list[Any] | None = None
@@ -27,6 +30,18 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def columns(self) -> Columns | None:
+        """The items as columns, if they are; None for a list."""
+        return None if self.items.__class__ is list else self.items
+
+    def rows(self) -> Chunk:
+        """The same run with its items in a list."""
+        columns = self.columns
+        if columns is None:
+            return self
+        return Chunk(columns.rows(), columns.times(), columns.sequences(), columns.keys(), self.marks)
 
     def split(self, n: int) -> tuple[Chunk, Chunk]:
         """Cut behind the first `n` items; a mark that stands at the cut goes with the head."""
@@ -51,7 +66,7 @@ class Chunk:
         """Put a chunk of the same stream behind this one."""
         n = len(self.items)
         marks = settled(self.marks + tuple((p + n, w) for p, w in other.marks))
-        if not n or not other.items:
+        if not n or not len(other.items):
             full = self if n else other
             return Chunk(full.items, full.ts, full.sequence, full.key, marks)
         return Chunk(
@@ -64,6 +79,8 @@ class Chunk:
 
     def singles(self) -> list[Chunk]:
         """The same run as chunks of one item, marks in chunks of their own."""
+        if self.columns is not None:
+            return self.rows().singles()
         if len(self.items) == 1 and not self.marks:
             return [self]
         out: list[Chunk] = []

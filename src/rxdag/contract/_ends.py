@@ -32,6 +32,8 @@ class SourceContext(Protocol):
     """What a run gives to a source."""
 
     clock: Clock
+    wants_columns: bool
+    """True if what reads the source works on columns; a source that gives them may read so then, else rows."""
 
     def wake(self) -> None:
         """Say that `read` may have something now; from any thread."""
@@ -75,6 +77,8 @@ class Source(ABC, Generic[T_co]):
     label: ClassVar[str] = ""
     where: Where = "inline"
     shape: Shape = Shape()
+    gives_columns: bool = False
+    """True if it can read its items as columns."""
 
     @abstractmethod
     def open(self, context: SourceContext) -> Reader:
@@ -122,6 +126,10 @@ class Sink(ABC, Generic[A_contra, R_co]):
 
     label: ClassVar[str] = ""
     where: Where = "inline"
+    takes_columns: bool = False
+    """True if its writer takes chunks of columns, beside those of rows."""
+    is_quiet: bool = False
+    """True if nothing can be seen of what it took until it is closed."""
 
     @abstractmethod
     def open(self, context: SinkContext) -> Writer:

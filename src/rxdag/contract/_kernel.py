@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from rxdag.contract._time import MAX, MIN
 from rxdag.errors import GraphError
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 A_contra = TypeVar("A_contra", contravariant=True)
 B_co = TypeVar("B_co", covariant=True)
@@ -19,6 +22,20 @@ class BadItem(ValueError):  # it is the item that is wrong, not the program
 
     A kernel or an accumulator raises it before it changes any state.
     """
+
+
+class RowFailed(Exception):  # says what happened, to the host only
+    """Raised by `on_columns`, before it changes any state: the item at `index` failed for `cause`.
+
+    Args:
+        index: Of the first item that failed, in the columns.
+        cause: What it failed for; a `BadItem` if the item itself is wrong.
+    """
+
+    def __init__(self, index: int, cause: Exception) -> None:
+        super().__init__(index, cause)
+        self.index = index
+        self.cause = cause
 
 
 class Emit(Protocol[B_contra]):
@@ -51,6 +68,33 @@ class Emit(Protocol[B_contra]):
     def unrouted(self, item: object, /) -> None: ...
 
 
+class ColumnsEmit(Protocol):
+    """The exits of a kernel that works on columns; an empty run may go out, and is nothing."""
+
+    def __call__(self, columns: Columns, /) -> None:
+        """Send items out, with the times and keys that stand beside them."""
+        ...
+
+    def to(self, port: str, columns: Columns, /) -> None:
+        """Send items to another port."""
+        ...
+
+    def watermark(self, watermark: int, /) -> None:
+        """Say that no item with an event time at or below `watermark` is expected any more."""
+        ...
+
+    def late(self, columns: Columns, /) -> None: ...
+    def made(self, columns: Columns, /) -> None:
+        """Send out items that are none of those that came in; a kernel that passes nothing uses it."""
+        ...
+
+    def absorbed(self, n: int, /) -> None: ...
+    def filtered(self, n: int, /) -> None: ...
+    def dropped(self, n: int, reason: str, /) -> None: ...
+    def unassigned(self, n: int, /) -> None: ...
+    def unrouted(self, n: int, /) -> None: ...
+
+
 class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
@@ -72,6 +116,12 @@ class Kernel:
     """Attributes that all owners of spliced methods have in common; the kernel has them as `shared_<name>`."""
     makes_time: ClassVar[bool] = False
     """True: the kernel gives out watermarks of its own, and those that come in end here."""
+    gives_columns: ClassVar[bool] = True
+    """True: what `on_columns` gives out on its main ports are columns too."""
+    needs_columns: ClassVar[bool] = False
+    """True: rows that come in are made columns, except where every node is lowered from its kernel alone."""
+    is_quiet: ClassVar[bool] = False
+    """True: items set nothing free, only watermarks and the end do; so small runs of columns may wait for more."""
     may_park: ClassVar[bool] = False
     """True: `want` can be 0 while the node is alive, so there must be a gate before it."""
     wake: int = MAX
@@ -103,6 +153,18 @@ class Kernel:
 
     def on_end(self, emit: Emit[Any]) -> None:
         """Called once, when the input ended or is flushed: give out what is open."""
+
+    def in_columns(self) -> Kernel | str:
+        """The kernel that works on columns, this one or another with the same meaning; or why there is none."""
+        return "it works item by item"
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        """Take in a run of items as columns, with the result of `on_item` for each.
+
+        Raises:
+            RowFailed: If an item fails, before any state has changed and anything went out.
+        """
+        raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
 
     def expand(self, item: Any) -> Iterable[Any] | None:
         """Outputs of one item, made one by one as there is room; None (the default) to use `on_item`."""
@@ -141,6 +203,16 @@ class Splitter(Kernel):
         if self.default is None:
             return emit.unrouted(item)
         return emit.to(self.default, item)
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        """Send the items their ways; those that meet a condition are not asked for the next."""
+        parts, rest = columns.divided([condition for _, condition in self.conditions])
+        for (port, _), part in zip(self.conditions, parts, strict=True):
+            emit.to(port, part)
+        if self.default is None:
+            emit.unrouted(len(rest))
+        else:
+            emit.to(self.default, rest)
 
 
 class OnItem(Protocol[A_contra, B_co]):

@@ -1,25 +1,53 @@
 """Expressions of the fields of an item: `col.price * col.qty > 0`."""
 
-from rxdag.expressions._col import Columns, as_tuple, col, lit
-from rxdag.expressions._expr import Expr, as_expr
+from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, item, lit
+from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
+from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._parse import parse
-from rxdag.expressions._reader import Field, Reader, bound, check_field, field_name, field_names, getter
-from rxdag.expressions._types import kind_of
+from rxdag.expressions._reader import (
+    ITEM,
+    Field,
+    Reader,
+    bound,
+    check_field,
+    field_name,
+    field_names,
+    getter,
+    of_value,
+    why_opaque,
+)
+from rxdag.expressions._types import field_types, kind_of
 
 __all__ = [
+    "Between",
+    "Binary",
+    "Call",
     "Columns",
     "Expr",
     "Field",
+    "FieldExpr",
+    "FillNull",
+    "ITEM",
+    "IsIn",
+    "IsNull",
+    "Literal",
     "Reader",
+    "Record",
+    "Several",
+    "Unary",
     "as_expr",
     "as_tuple",
     "bound",
     "check_field",
     "col",
     "field_name",
+    "field_types",
     "field_names",
     "getter",
+    "item",
     "kind_of",
     "lit",
+    "of_value",
     "parse",
+    "why_opaque",
 ]

@@ -31,6 +31,42 @@ def as_tuple(fields: tuple[Any, ...]) -> Expr:
     return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
 
 
+class Record(Expr):
+    """A record of several values.
+
+    Args:
+        values: Expressions, or functions of the item, by field.
+        of: What makes it of its fields, by name; None for a dict.
+        keep: True to have the fields of the item beside them, which must be a mapping then.
+    """
+
+    __slots__ = ("keep", "of", "values")
+
+    def __init__(self, values: dict[str, Any], of: Any = None, *, keep: bool = False) -> None:
+        self.values = values
+        self.of = of
+        self.keep = keep
+        self.fields = union(*(value for value in values.values() if isinstance(value, Expr)))
+
+    def __repr__(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.values.items())
+
+    def text(self, read: Write, bind: Bind) -> str:
+        item = read("")
+        texts = {
+            name: value.text(read, bind) if isinstance(value, Expr) else f"{bind(value)}({item})"
+            for name, value in self.values.items()
+        }
+        if self.of is not None and all(name.isidentifier() for name in texts):
+            return f"{bind(self.of)}({', '.join(f'{name}={text}' for name, text in texts.items())})"
+        kept = f"**{item}, " if self.keep else ""
+        made = f"{{{kept}{', '.join(f'{name!r}: {text}' for name, text in texts.items())}}}"
+        return made if self.of is None else f"{bind(self.of)}(**{made})"
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.of, self.keep, *self.values, *self.values.values())
+
+
 class Columns:
     """The fields of the item at hand: `col.price`, `col["odd name"]`."""
 
@@ -44,6 +80,22 @@ class Columns:
 
 
 col: Final = Columns()
+
+
+class Item(Field):
+    """The item itself."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def __repr__(self) -> str:
+        return "item"
+
+
+item: Final[Expr] = Item()
+"""The item itself, of a stream whose items are no records: `item * 2`."""
 
 
 def lit(value: object, /) -> Expr:

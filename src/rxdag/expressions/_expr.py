@@ -258,6 +258,16 @@ class Binary(Expr):
         return (self.op, self.left, self.right)
 
 
+def _null_test(expr: Expr, read: Write, bind: Bind) -> str:
+    """The text that says whether it is None; Python warns of `is` between constants."""
+    text = expr.text(read, bind)
+    return f"{text} is None" if expr.fields else f"{bind(_is_none)}({text})"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 def _inner(expr: Expr) -> str:
     return f"({expr!r})" if isinstance(expr, Binary | Unary) else repr(expr)
 
@@ -346,7 +356,7 @@ class IsNull(Expr):
         return f"{_receiver(self.of)}.is_null()"
 
     def text(self, read: Write, bind: Bind) -> str:
-        return f"({self.of.text(read, bind)} is None)"
+        return f"({_null_test(self.of, read, bind)})"
 
     def parts(self) -> tuple[Any, ...]:
         return (self.of,)
@@ -366,7 +376,7 @@ class FillNull(Expr):
 
     def text(self, read: Write, bind: Bind) -> str:
         value = self.of.text(read, bind)
-        return f"({self.instead.text(read, bind)} if {value} is None else {value})"
+        return f"({self.instead.text(read, bind)} if {_null_test(self.of, read, bind)} else {value})"
 
     def parts(self) -> tuple[Any, ...]:
         return (self.of, self.instead)

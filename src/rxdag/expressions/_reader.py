@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag.errors import GraphError
-from rxdag.expressions._expr import Expr
+from rxdag.expressions._expr import Bind, Expr, Write
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._types import check_types
 from rxdag.graph import did_you_mean
@@ -21,6 +21,8 @@ Field: TypeAlias = str | Expr | Callable[[A], V]
 """What stands for a value of an item: a field's name, an expression, or a function of the item."""
 
 _ITEM: Final = "__item__"
+ITEM: Final = ""
+"""Name of the field that is the item itself."""
 
 
 def field_names(item_type: Any) -> tuple[str, ...] | None:
@@ -34,9 +36,9 @@ def field_names(item_type: Any) -> tuple[str, ...] | None:
 
 
 def field_name(field: object) -> str | None:
-    """The name, if it is a plain field; None for expressions and functions."""
+    """The name, if it is a plain field; None for expressions, functions and the item itself."""
     if isinstance(field, FieldExpr):
-        return field.name
+        return field.name or None
     return field if isinstance(field, str) else None
 
 
@@ -53,7 +55,7 @@ def check_field(field: object, item_type: Any, where: str) -> None:
     if names is None:
         return
     for name in expr.fields:
-        if name not in names:
+        if name not in names and name != ITEM:
             known = ", ".join(names)
             raise GraphError(
                 f'{where}: {item_type.__name__} has no field "{name}"{did_you_mean(name, names)}; its fields are {known}'
@@ -64,15 +66,19 @@ def check_field(field: object, item_type: Any, where: str) -> None:
 class Reader:
     """An expression as a function of an item, which a loop may also have as a tree."""
 
-    __slots__ = ("_constants", "_fn", "_text", "expr")
+    __slots__ = ("_constants", "_fn", "_text", "expr", "vector")
 
     def __init__(self, expr: Expr, item_type: Any) -> None:
         self.expr = expr
+        self.vector: Any = None
+        """What evaluates it over columns, once somebody has; it is made by them."""
         self._constants: dict[str, Any] = {}
         names = field_names(item_type)
         is_mapping = typing.is_typeddict(item_type) or _is_mapping(item_type)
 
         def read(name: str) -> str:
+            if name == ITEM:
+                return _ITEM
             if is_mapping:
                 return f"{_ITEM}[{name!r}]"
             if names is not None:
@@ -111,6 +117,24 @@ class _Rename(ast.NodeTransformer):
         return ast.Name(self._names.get(node.id, node.id), node.ctx)
 
 
+def of_value(expr: Expr) -> Callable[[Any], Any]:
+    """An expression of one field as a function of that field's value."""
+    return Reader(_OnValue(expr), None)
+
+
+class _OnValue(Expr):
+    """An expression whose one field is the item itself."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Expr) -> None:
+        self.of = of
+        self.fields = (ITEM,)
+
+    def text(self, read: Write, bind: Bind) -> str:
+        return self.of.text(lambda _: read(ITEM), bind)
+
+
 def _is_mapping(item_type: Any) -> bool:
     origin = typing.get_origin(item_type) or item_type
     return isinstance(origin, type) and issubclass(origin, Mapping)
@@ -138,3 +162,12 @@ def getter(field: Field[Any, V], item_type: Any = None) -> Callable[[Any], V]:
 def bound(field: Any, item_type: Any) -> Any:
     """The field as a function of items of that type; functions stay what they are."""
     return None if field is None else getter(field, item_type)
+
+
+def why_opaque(*fns: Any) -> str | None:
+    """Why functions cannot be evaluated over columns; None if all are expressions."""
+    for fn in fns:
+        if not isinstance(fn, Reader):
+            name = getattr(fn, "__qualname__", type(fn).__name__)
+            return f"opaque callable {name.replace('<locals>.', '')}"
+    return None

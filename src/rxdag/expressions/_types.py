@@ -16,10 +16,18 @@ _ORDER: Final = ("<", "<=", ">", ">=")
 def check_types(expr: Expr, item_type: Any, where: str) -> None:
     """Raise GraphError if the expression cannot work on items of that type: arithmetic with text, text against number."""
     try:
-        hints = typing.get_type_hints(item_type)
+        hints = _hints(item_type)
     except (NameError, TypeError):
         return
     _kind(expr, hints, where)
+
+
+def field_types(item_type: Any) -> dict[str, Any]:
+    """Type of each field, as far as it is known."""
+    try:
+        return typing.get_type_hints(item_type)
+    except (NameError, TypeError):
+        return {}
 
 
 def kind_of(field: object, item_type: Any) -> str:
@@ -28,9 +36,14 @@ def kind_of(field: object, item_type: Any) -> str:
     if not isinstance(expr, Expr) or item_type is None:
         return "any"
     try:
-        return _kind(expr, typing.get_type_hints(item_type), "kind_of")
+        return _kind(expr, _hints(item_type), "kind_of")
     except (NameError, TypeError):
         return "any"
+
+
+def _hints(item_type: Any) -> dict[str, Any]:
+    """Types of the fields, and of the item itself under no name."""
+    return {**typing.get_type_hints(item_type), "": item_type}
 
 
 def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:

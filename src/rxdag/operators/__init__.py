@@ -4,6 +4,7 @@ from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, Wind
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, scan, take, tap
 from rxdag.operators._event_time import event_time
+from rxdag.operators._fields import select, with_columns
 from rxdag.operators._keyed import key_by
 from rxdag.operators._routing import merge, route
 from rxdag.operators._window import window
@@ -25,7 +26,9 @@ __all__ = [
     "merge",
     "route",
     "scan",
+    "select",
     "take",
     "tap",
     "window",
+    "with_columns",
 ]

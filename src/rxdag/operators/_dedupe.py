@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, check_field
+from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._keyed import one_reader
 
 A = TypeVar("A")
@@ -46,6 +46,15 @@ class _DedupeKernel(Kernel):
             del self.first[next(iter(self.first))]
         emit(item)
         return None
+
+    def in_columns(self) -> Kernel | str:
+        if not isinstance(self._key_of, Reader):
+            return why_opaque(self._key_of) or ""
+        if self._within is None or self._max_keys is not None:
+            return "max_keys is counted item by item"
+        from rxdag.operators._dedupe_columns import DedupeColumnsKernel  # it loads numpy
+
+        return DedupeColumnsKernel(self._key_of, self._within)
 
     def _forget(self, key: Hashable) -> None:
         """Take a key out, so that it comes in again behind all others: the order of the dict is that of the times."""

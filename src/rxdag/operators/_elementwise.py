@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from rxdag.contract import Emit, Kernel, Operator, Shape
+from rxdag.contract import ColumnsEmit, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, Field, bound, check_field, getter
+from rxdag.expressions import ITEM, Expr, Field, bound, check_field, getter, why_opaque
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -21,10 +24,18 @@ class _Calls(Kernel):
     def __init__(self, fn: Callable[[Any], Any]) -> None:
         self._fn = fn
 
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._fn) or self
 
-class _MapKernel(_Calls):
+
+class MapKernel(_Calls):
+    """Sends out what a function gives."""
+
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         emit(self._fn(item))
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        emit(columns.mapped({ITEM: self._fn}))
 
 
 class _FilterKernel(_Calls):
@@ -33,6 +44,11 @@ class _FilterKernel(_Calls):
             return emit.filtered(item)
         emit(item)
         return None
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        kept = columns.where(columns.truths(self._fn))
+        emit.filtered(len(columns) - len(kept))
+        emit(kept)
 
 
 class _TapKernel(_Calls):
@@ -56,8 +72,8 @@ class _Map(Operator[A, B]):
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, item_type=self.of)
 
-    def kernel(self) -> _MapKernel:
-        return _MapKernel(getter(self.fn))
+    def kernel(self) -> MapKernel:
+        return MapKernel(getter(self.fn))
 
 
 @dataclass(frozen=True)

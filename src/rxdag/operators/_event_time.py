@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, MIN, UNITS, BadItem, Duration, Emit, Kernel, Operator, Shape, duration_ns
+from rxdag.contract import MAX, MIN, UNITS, BadItem, ColumnsEmit, Duration, Emit, Kernel, Operator, Shape, duration_ns
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from rxdag.columns import Columns
 
 A = TypeVar("A")
 
@@ -45,16 +47,51 @@ class _EventTimeKernel(Kernel):
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
         if ts > self.max_ts:
             if ts >= MAX:
-                raise BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
+                raise _out_of_range(ts)
             self.max_ts = ts
             mark = ts - self._lag - 1
             if mark >= self.next_mark:
                 self._raise(mark, emit)
         elif ts <= MIN:
-            raise BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
+            raise _out_of_range(ts)
         emit(item, ts=ts, sequence=sequence)
 
-    def _raise(self, mark: int, emit: Emit[Any]) -> None:
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        from rxdag.columns import times_of  # it loads numpy
+
+        ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
+        sequence = None if self._sequence_of is None else columns.ordinals(self._sequence_of)
+        timed = columns.timed(ts, sequence)
+        while True:
+            due = self._due(timed)
+            head = timed if due is None else timed[:due]
+            if head.n and head.ts is not None:
+                self.max_ts = max(self.max_ts, int(head.ts.max()))
+                emit(head)
+            if due is None or timed.ts is None:
+                return
+            self.max_ts = int(timed.ts[due])
+            self._raise(self.max_ts - self._lag - 1, emit)
+            timed = timed[due:]
+
+    def _checked_ns(self, value: Any) -> int:
+        ts = value * self._scale if value.__class__ is int else _to_ns(value, self._scale)
+        if not MIN < ts < MAX:
+            raise _out_of_range(ts)
+        return int(ts)
+
+    def _due(self, columns: Columns) -> int | None:
+        """Position of the first item that brings a watermark."""
+        ts = columns.ts
+        least = max(self.next_mark + self._lag + 1, self.max_ts + 1)
+        if ts is None or not len(ts) or int(ts.max()) < least:
+            return None
+        return int((ts >= least).argmax())
+
+    def _raise(self, mark: int, emit: Emit[Any] | ColumnsEmit) -> None:
         grid = self.mark_grid
         if grid == 0:
             self.next_mark = MAX
@@ -63,6 +100,10 @@ class _EventTimeKernel(Kernel):
             return
         self.next_mark = ((mark + 1) // grid + 1) * grid - 1
         emit.watermark(mark)
+
+
+def _out_of_range(ts: int) -> BadItem:
+    return BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
 
 
 def _to_ns(value: Any, scale: int) -> int:

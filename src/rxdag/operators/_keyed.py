@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from rxdag.contract import Emit, Kernel, KeyBy, Shape
+from rxdag.contract import ColumnsEmit, Emit, Kernel, KeyBy, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, as_tuple, check_field, field_name, getter, kind_of
+from rxdag.expressions import Expr, as_tuple, check_field, field_name, getter, kind_of, why_opaque
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 A = TypeVar("A")
 K = TypeVar("K")
@@ -24,6 +27,12 @@ class _KeyByKernel(Kernel):
         if not self._is_plain:
             hash(key)
         emit(item, key=key)
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._key_of) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        emit(columns.keyed(columns.coded(self._key_of)))
 
     def blame(self, item: Any, error: Exception) -> Exception:
         if isinstance(error, TypeError) and "unhashable" in str(error):

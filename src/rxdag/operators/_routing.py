@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from rxdag.contract import Emit, FanIn, Kernel, RouteOp, Shape, Splitter
+from rxdag.contract import ColumnsEmit, Emit, FanIn, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.graph import Stream, fan_in
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -22,6 +25,9 @@ class _RouteKernel(Splitter):
     def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
         self.conditions = conditions
         self.default = default
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(*(condition for _, condition in self.conditions)) or self
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,12 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
 class _MergeKernel(Kernel):
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         emit(item)
+
+    def in_columns(self) -> Kernel:
+        return self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        emit(columns)
 
 
 @dataclass(frozen=True)

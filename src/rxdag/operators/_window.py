@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, BadItem, Emit, Kernel, Pane, Shape, WindowOp
 from rxdag.errors import GraphError
+from rxdag.operators._pane_order import in_order
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -23,8 +24,10 @@ class _WindowKernel(Kernel):
     state = ("open", "wake")
     passes = False
     splices = ("_add_at",)
+    is_quiet = True
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
+        self._assigner = assigner
         self._assign = assigner.assign
         self._aggregate = aggregate
         sample = aggregate.accumulator()
@@ -67,6 +70,17 @@ class _WindowKernel(Kernel):
         else:
             self._add_at(accumulator, item, ts, sequence)
         self._n += 1
+
+    def in_columns(self) -> Kernel | str:
+        tumbling = self._assigner.tumbles
+        if tumbling is None:
+            return "an item can be in several windows"
+        arrays = self._aggregate.in_columns()
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators._window_columns import WindowColumnsKernel  # it loads numpy
+
+        return WindowColumnsKernel(tumbling, self.grid, self._aggregate, arrays, self._into)
 
     def _new(self) -> Accumulator[Any, Any]:
         return self._aggregate.accumulator()
@@ -158,7 +172,7 @@ class _WindowKernel(Kernel):
     def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
         for end, start in sorted(windows):
             keys = self.open.pop((end, start))
-            for key in _in_order(keys):
+            for key in in_order(keys):
                 pane: Any = Pane(key, start, end, 0, keys[key].result(), closed_by)
                 emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
             emit.absorbed(self.counts.pop((end, start)))
@@ -182,14 +196,6 @@ class _WindowKernel(Kernel):
                 keys[key].restore(state)
         self.wake = saved["wake"]
         self._put_away()
-
-
-def _in_order(keys: _Open) -> list[Any]:
-    """Keys in their order; in that of arrival where they have none."""
-    try:
-        return sorted(keys)
-    except TypeError:
-        return list(keys)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def items_of(port: Observable[Chunk]) -> Observable[Any]:
 
     def subscribe(observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         def on_next(chunk: Chunk) -> None:
-            for item in chunk.items:
+            for item in chunk.rows().items:
                 observer.on_next(item)
 
         return port.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)

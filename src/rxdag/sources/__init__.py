@@ -1,6 +1,7 @@
 """Where items come from."""
 
 from rxdag.contract import END, Chunk, Reader, Source
+from rxdag.sources._arrays import arrays
 from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import async_iterable, iterable, range
@@ -8,6 +9,7 @@ from rxdag.sources._jsonl import jsonl
 from rxdag.sources._simulated import Trade, simulated_trades
 
 __all__ = [
+    "arrays",
     "END",
     "Chunk",
     "Ingress",

@@ -19,7 +19,7 @@ from rxdag.schedulers import VirtualClock, drive_virtual
 from rxdag.testing._sources import Chunked
 from rxdag.testing._virtual import settle_virtual, virtual
 
-LAWS: Final = ("ends", "books", "fused", "chunks", "runs", "restart", "fails", "disposes", "frozen")
+LAWS: Final = ("ends", "books", "fused", "columns", "chunks", "runs", "restart", "fails", "disposes", "frozen")
 
 Build = Callable[[Stream[Any]], "Stream[Any] | Routes[Any]"]
 
@@ -44,13 +44,14 @@ def check_operator(
     /,
     *,
     before: Callable[[Stream[Any]], Stream[Any]] | None = None,
+    of: Any = None,
     waive: Iterable[str] = (),
     seed: int = 0,
 ) -> None:
     """Check that an operator holds the laws, over the items given.
 
-    The laws: it *ends* when its source does; the *books* balance at every end; *fused* it gives what it gives unfused;
-    any split into *chunks* gives the same; two *runs* do not meet; a *restart* from a snapshot at any point changes
+    The laws: it *ends* when its source does; the *books* balance at every end; *fused* it gives what it gives unfused,
+    and so it does over *columns*, if it can work on them; any split into *chunks* gives the same; two *runs* do not meet; a *restart* from a snapshot at any point changes
     nothing; when its source *fails*, so does it, after what it had given out; it *disposes* what is before it when
     nobody reads it; and it is *frozen*.
 
@@ -58,6 +59,7 @@ def check_operator(
         make: Makes the operator; or a function that puts it behind a stream: `lambda s: s.pipe(ops.take(3))`.
         items: Input; a few dozen that reach every way out.
         before: What must stand before it, as event time and keys.
+        of: Type of the items, where fields are given by name.
         waive: Laws that it cannot hold.
         seed: Of the random chunks and restarts.
 
@@ -69,7 +71,7 @@ def check_operator(
     unknown = waived - set(LAWS)
     if unknown:
         raise GraphError(f"check_operator: waive must be some of {', '.join(LAWS)}, got {', '.join(sorted(unknown))}")
-    check = _Check(_builder(make), before, list(items), random.Random(seed))
+    check = _Check(_builder(make), before, list(items), of, random.Random(seed))
     for law in LAWS:
         if law not in waived:
             getattr(check, law)()
@@ -89,11 +91,17 @@ class _Check:
     """One operator, its items, and a baseline: unfused, in one chunk."""
 
     def __init__(
-        self, build: Build, before: Callable[[Stream[Any]], Stream[Any]] | None, items: list[Any], rng: random.Random
+        self,
+        build: Build,
+        before: Callable[[Stream[Any]], Stream[Any]] | None,
+        items: list[Any],
+        of: Any,
+        rng: random.Random,
     ) -> None:
         self.build = build
         self.before = before
         self.items = items
+        self.of = of
         self.rng = rng
         self.baseline = self.run([items], is_fused=False)
 
@@ -104,15 +112,20 @@ class _Check:
         built = self.build(stream)
         return {port: stream_of(built.node, port) for port in built.node.ports}
 
-    def plan(self, chunks: Sequence[Sequence[Any]], *, is_fused: bool, error: Exception | None = None) -> Any:
-        source = Chunked(tuple(tuple(chunk) for chunk in chunks), error)
+    def plan(
+        self,
+        chunks: Sequence[Sequence[Any]],
+        *,
+        is_fused: bool,
+        error: Exception | None = None,
+        in_columns: bool = False,
+    ) -> Any:
+        source = Chunked(tuple(tuple(chunk) for chunk in chunks), error, self.of, in_columns)
         kept = [stream.to(sinks.collect(), name=f"port.{port}") for port, stream in self.ports(source).items()]
         return compile(Dag(*kept, name="check"), fuse=is_fused)
 
-    def run(
-        self, chunks: Sequence[Sequence[Any]], *, is_fused: bool = True, error: Exception | None = None
-    ) -> _Outcome:
-        return self.outcome(settle_virtual(virtual(self.plan(chunks, is_fused=is_fused, error=error))))
+    def run(self, chunks: Sequence[Sequence[Any]], *, is_fused: bool = True, **how: Any) -> _Outcome:
+        return self.outcome(settle_virtual(virtual(self.plan(chunks, is_fused=is_fused, **how))))
 
     @staticmethod
     def outcome(result: RunResult) -> _Outcome:
@@ -123,7 +136,7 @@ class _Check:
         for port, expected in self.baseline.outputs.items():
             if not _equal(got.outputs[port], expected):
                 raise LawBroken(
-                    f"{law}: {how} must give the same on port {port}, got {got.outputs[port]!r}, not {expected!r}"
+                    f"{law}: {how} must give the same on port {port}, {_difference(got.outputs[port], expected)}"
                 )
 
     # ---- the laws
@@ -141,6 +154,21 @@ class _Check:
         self.same("fused", got, "the fused lowering")
         if got.result.problems:
             raise LawBroken(f"books: must balance when fused, got {'; '.join(got.result.problems)}")
+
+    def columns(self) -> None:
+        if not self.items or not self.works_on_columns():
+            return
+        for chunks in ([self.items], *(self.split() for _ in range(8))):
+            got = self.run(chunks, in_columns=True)
+            self.same("columns", got, f"the columns lane, in {len(chunks)} chunks,")
+            if got.result.problems:
+                raise LawBroken(f"books: must balance over columns, got {'; '.join(got.result.problems)}")
+
+    def works_on_columns(self) -> bool:
+        """True if the operator does, where columns come in."""
+        plan = self.plan([self.items], is_fused=True, in_columns=True)
+        built = next(iter(self.ports(Chunked((), None, self.of, True)).values())).node
+        return any(type(plan.dag.nodes[name].thing) is type(built.thing) for name in plan.lanes.columns)
 
     def chunks(self) -> None:
         for _ in range(8):
@@ -162,13 +190,14 @@ class _Check:
     def restart(self) -> None:
         points = [self.rng.randrange(len(self.items) + 1) for _ in range(6)] if self.items else [0]
         for point in points:
-            for is_fused in (False, True):
-                got = self.outcome(self.restarted(point, is_fused=is_fused))
-                self.same("restart", got, f"a restart after {point} items, {'fused' if is_fused else 'unfused'},")
+            for how in ("unfused", "fused", "columns"):
+                got = self.outcome(self.restarted(point, how))
+                self.same("restart", got, f"a restart after {point} items, {how},")
 
-    def restarted(self, point: int, *, is_fused: bool) -> RunResult:
+    def restarted(self, point: int, how: str) -> RunResult:
         """A run in which every kernel is replaced by one restored from its snapshot, after some items."""
-        execution = virtual(self.plan([[item] for item in self.items], is_fused=is_fused))
+        chunks = [[item] for item in self.items]
+        execution = virtual(self.plan(chunks, is_fused=how != "unfused", in_columns=how == "columns"))
         source = execution.program.sources[0]
         has_restarted = False
 
@@ -225,6 +254,14 @@ class _Check:
         params: Any = getattr(type(thing), "__dataclass_params__", None)
         if params is None or not params.frozen:
             raise LawBroken(f"frozen: an operator must be a frozen dataclass, got {type(thing).__name__}")
+
+
+def _difference(got: list[Any], expected: list[Any]) -> str:
+    """Where two outputs part."""
+    at = next((i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if not _equal([a], [b])), None)
+    if at is None:
+        return f"got {len(got)} items, not {len(expected)}"
+    return f"got {got[at]!r} at position {at}, not {expected[at]!r}"
 
 
 def _comparable(item: Any) -> Any:

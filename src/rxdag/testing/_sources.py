@@ -75,9 +75,11 @@ def timeline(*items: tuple[Duration, T], end: Duration | None = None) -> Source[
 
 
 class _ChunkedReader(Reader):
-    def __init__(self, chunks: Iterable[Sequence[Any]], error: Exception | None) -> None:
+    def __init__(self, chunks: Iterable[Sequence[Any]], error: Exception | None, *, of: Any, in_columns: bool) -> None:
         self._chunks = [list(chunk) for chunk in chunks]
         self._error = error
+        self._of = of
+        self._in_columns = in_columns
 
     def read(self, max_items: int) -> Read:
         if not self._chunks:
@@ -88,16 +90,33 @@ class _ChunkedReader(Reader):
         self._chunks[0] = self._chunks[0][max_items:]
         if not self._chunks[0]:
             del self._chunks[0]
+        if self._in_columns:
+            from rxdag.columns import Columns  # it loads numpy
+
+            return Chunk(Columns.from_items(head, self._of))
         return Chunk(head)
 
 
 @dataclass(frozen=True)
 class Chunked(Source[T]):
-    """Items in chunks as given, as far as there is room; then the end, or an error."""
+    """Items in chunks as given, as far as there is room; then the end, or an error.
+
+    Args:
+        chunks: The items.
+        error: What it fails with after the last of them.
+        of: Type of the items, so that fields can be checked by name.
+        gives_columns: True to have the items come as columns.
+    """
 
     chunks: tuple[tuple[T, ...], ...] = field(repr=False)
     error: Exception | None = None
+    of: Any = None
+    gives_columns: bool = False
     label = "chunked"
 
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the type
+        return Shape(self.of)
+
     def open(self, context: SourceContext) -> Reader:
-        return _ChunkedReader(self.chunks, self.error)
+        return _ChunkedReader(self.chunks, self.error, of=self.of, in_columns=self.gives_columns)

@@ -18,6 +18,10 @@ class _Tumbling(Assigner):
     def grid(self) -> int:
         return gcd(self.size_ns, self.offset_ns)
 
+    @property
+    def tumbles(self) -> tuple[int, int]:
+        return self.size_ns, self.offset_ns
+
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
         # Floor division, so times before the epoch fall into the right window too.
         start = ts - (ts - self.offset_ns) % self.size_ns

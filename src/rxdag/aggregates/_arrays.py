@@ -1,0 +1,350 @@
+"""Aggregates of all panes of a window at once: what their accumulators mean, over columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
+from rxdag.columns import Array, Columns, Groups, Places, objects_of
+from rxdag.contract import MAX, MIN, BadItem, ColumnsAggregate, RowFailed
+
+_INF: Final = float("inf")
+
+
+def numbers(columns: Columns, fn: Any, check: Callable[[Any], object]) -> Array:
+    """A field as int64, float64 or checked Python numbers.
+
+    Args:
+        columns: The items.
+        fn: Reader of the field.
+        check: Raises BadItem for a value that is not finite.
+
+    Raises:
+        RowFailed: With that, for the first such value.
+    """
+    column = columns.values(fn)
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind == "i":
+            return column
+        if column.dtype.kind == "f":
+            if not bool(np.isfinite(column).all()):
+                index = int(np.argmin(np.isfinite(column)))
+                refuse(index, check, float(column[index]))
+            return column
+    objects = objects_of(column)
+    for index, value in enumerate(objects.tolist()):
+        refuse(index, check, value)
+    return objects
+
+
+def refuse(index: int, check: Callable[[Any], object], value: Any) -> None:
+    """Raise what a check has against a value, as the failure of a row."""
+    try:
+        check(value)
+    except BadItem as error:
+        raise RowFailed(index, error) from error
+
+
+class ArrayCount(ColumnsAggregate):
+    """How many items."""
+
+    def __init__(self) -> None:
+        self.n: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def read(self, columns: Columns) -> None:
+        return None
+
+    def reserve(self, size: int) -> None:
+        self.n = np.concatenate((self.n, np.zeros(size - len(self.n), np.int64)))
+
+    def clear(self, places: Places) -> None:
+        self.n[places] = 0
+
+    def add(self, values: Any, groups: Groups) -> None:
+        self.n[groups.places] += np.bincount(groups.group, minlength=len(groups.places))
+
+    def empty(self) -> NDArray[np.bool_]:
+        """Which places have taken in nothing."""
+        is_new: NDArray[np.bool_] = self.n == 0
+        return is_new
+
+    def results(self, places: Places) -> list[int]:
+        counts: list[int] = self.n[places].tolist()
+        return counts
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        return [[n] for n in self.n[places].tolist()]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        self.n[place] = saved[0]
+
+
+class ArraySum(ColumnsAggregate):
+    """Sums.
+
+    Args:
+        get: Reader of the value.
+        check: Raises BadItem for a value that is no finite number.
+    """
+
+    def __init__(self, get: Any, check: Callable[[Any], object]) -> None:
+        self._get = get
+        self._check = check
+        self._count = ArrayCount()
+        self._total = Total()
+
+    def read(self, columns: Columns) -> Array:
+        return numbers(columns, self._get, self._check)
+
+    def reserve(self, size: int) -> None:
+        self._count.reserve(size)
+        self._total.reserve(size)
+
+    def clear(self, places: Places) -> None:
+        self._count.clear(places)
+        self._total.clear(places)
+
+    def add(self, values: Any, groups: Groups) -> None:
+        self._total.add(values, groups, self._count.empty)
+        self._count.add(None, groups)
+
+    def results(self, places: Places) -> list[Any]:
+        return self._total.at(places)
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        return [[total] for total in self._total.at(places)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        self._total.put(place, saved[0], self._count.empty)
+        self._count.n[place] = 1
+
+
+def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], object]) -> tuple[Array, Array]:
+    """Prices and quantities, checked."""
+    prices = _unchecked(columns, price)
+    quantities = _unchecked(columns, qty)
+    if "O" in (prices.dtype.kind, quantities.dtype.kind):
+        for index, pair in enumerate(zip(prices.tolist(), quantities.tolist(), strict=True)):
+            refuse(index, lambda pair: check(*pair), pair)
+        return prices, quantities
+    good = (prices > -_INF) & (prices < _INF) & (quantities >= 0) & (quantities < _INF)
+    if not bool(good.all()):
+        index = int(np.argmin(good))
+        refuse(index, lambda pair: check(*pair), (prices[index].item(), quantities[index].item()))
+    return prices, quantities
+
+
+def _unchecked(columns: Columns, fn: Any) -> Array:
+    column = columns.values(fn)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "if":
+        return column
+    return objects_of(column)
+
+
+class ArrayVwap(ColumnsAggregate):
+    """Turnover and volume.
+
+    Args:
+        price: Reader of the price.
+        qty: Reader of the quantity.
+        check: Raises BadItem for what is no trade.
+    """
+
+    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], object]) -> None:
+        self._price = price
+        self._qty = qty
+        self._check = check
+        self._count = ArrayCount()
+        self._turnover = Total(0.0)
+        self._volume = Total()
+
+    def read(self, columns: Columns) -> tuple[Array, Array]:
+        return traded(columns, self._price, self._qty, self._check)
+
+    def reserve(self, size: int) -> None:
+        for each in (self._count, self._turnover, self._volume):
+            each.reserve(size)
+
+    def clear(self, places: Places) -> None:
+        for each in (self._count, self._turnover, self._volume):
+            each.clear(places)
+
+    def add(self, values: Any, groups: Groups) -> None:
+        prices, quantities = values
+        self._turnover.add(turnover(prices, quantities), groups, self._count.empty)
+        self._volume.add(quantities, groups, self._count.empty)
+        self._count.add(None, groups)
+
+    def results(self, places: Places) -> list[Any]:
+        return [vwap_of(*pair) for pair in self.snapshot(places)]
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        return [list(pair) for pair in zip(self._turnover.at(places), self._volume.at(places), strict=True)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        self._turnover.put(place, saved[0], self._count.empty)
+        self._volume.put(place, saved[1], self._count.empty)
+        self._count.n[place] = 1
+
+
+def turnover(prices: Array, quantities: Array) -> Array:
+    """Products that are added to sums of floats; of ints only if they are exact."""
+    if prices.dtype.kind == quantities.dtype.kind == "i":
+        most = max(abs(int(prices.min())), abs(int(prices.max()))) * max(abs(int(quantities.max())), 1)
+        if most > MAX:
+            return prices.astype(object) * quantities.astype(object)
+        exact: Array = (prices * quantities).astype(np.float64)
+        return exact
+    product: Array = prices * quantities
+    return product if product.dtype.kind == "O" else product.astype(np.float64, copy=False)
+
+
+def vwap_of(turnover: float, volume: float) -> float | None:
+    """Price by volume; None where nothing was traded."""
+    return turnover / volume if volume else None
+
+
+class ArrayBar(ColumnsAggregate):
+    """Bars.
+
+    Args:
+        price: Reader of the price.
+        qty: Reader of the quantity.
+        check: Raises BadItem for what is no trade.
+        make: Makes a bar of open, high, low, close, volume, vwap and count.
+    """
+
+    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], object], make: Callable[..., Any]) -> None:
+        self._price = price
+        self._qty = qty
+        self._check = check
+        self._make = make
+        self._count = ArrayCount()
+        self._open, self._close = Chosen(0.0), Chosen(0.0)
+        self._high, self._low = Highest(), Lowest()
+        self._turnover, self._volume = Total(0.0), Total()
+        self._first_ts, self._last_ts = Chosen(MAX), Chosen(MIN)
+        self._first_seq, self._last_seq = Chosen(), Chosen()
+
+    @property
+    def _cells(self) -> tuple[Any, ...]:
+        """In the order of the state of an accumulator."""
+        return (
+            self._open, self._high, self._low, self._close, self._volume, self._turnover, self._count, self._first_ts,
+            self._first_seq, self._last_ts, self._last_seq,
+        )  # fmt: skip
+
+    def read(self, columns: Columns) -> tuple[Array, Array]:
+        return traded(columns, self._price, self._qty, self._check)
+
+    def reserve(self, size: int) -> None:
+        for cells in self._cells:
+            cells.reserve(size)
+
+    def clear(self, places: Places) -> None:
+        for cells in self._cells:
+            cells.clear(places)
+
+    def add(self, values: Any, groups: Groups) -> None:
+        prices, quantities = values
+        empty = self._count.empty
+        self._high.add(prices, groups, empty)
+        self._low.add(prices, groups, empty)
+        self._open_with(groups, prices)
+        self._close_with(groups, prices)
+        self._volume.add(quantities, groups, empty)
+        self._turnover.add(turnover(prices, quantities), groups, empty)
+        self._count.add(None, groups)
+
+    def _open_with(self, groups: Groups, prices: Array) -> None:
+        rows, places, empty = groups.first(), groups.places, self._count.empty
+        known, ts = self._first_ts.fit(groups.ts[rows], empty)
+        is_earlier = (ts < known[places]) | (self._count.n[places] == 0)
+        if groups.sequence is not None:
+            seqs, sequence = self._first_seq.fit(groups.sequence[rows], empty)
+            is_earlier |= (ts == known[places]) & (sequence < seqs[places]).astype(np.bool_)
+            self._first_seq.replace(places[is_earlier], sequence[is_earlier], empty)
+        chosen = rows[is_earlier]
+        self._open.replace(places[is_earlier], prices[chosen], empty)
+        self._first_ts.replace(places[is_earlier], groups.ts[chosen], empty)
+
+    def _close_with(self, groups: Groups, prices: Array) -> None:
+        rows, places, empty = groups.last(), groups.places, self._count.empty
+        known, ts = self._last_ts.fit(groups.ts[rows], empty)
+        is_later = (ts > known[places]) | (self._count.n[places] == 0)
+        if groups.sequence is None:
+            is_later |= ts == known[places]
+        else:
+            seqs, sequence = self._last_seq.fit(groups.sequence[rows], empty)
+            is_later |= (ts == known[places]) & (sequence >= seqs[places]).astype(np.bool_)
+            self._last_seq.replace(places[is_later], sequence[is_later], empty)
+        chosen = rows[is_later]
+        self._close.replace(places[is_later], prices[chosen], empty)
+        self._last_ts.replace(places[is_later], groups.ts[chosen], empty)
+
+    def results(self, places: Places) -> list[Any]:
+        columns = [
+            cells.at(places) for cells in (self._open, self._high, self._low, self._close, self._volume, self._turnover)
+        ]
+        counts = self._count.results(places)
+        return [
+            self._make(o, h, low, c, volume, vwap_of(total, volume), n)
+            for o, h, low, c, volume, total, n in zip(*columns, counts, strict=True)
+        ]
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        columns = [c.results(places) if isinstance(c, ArrayCount) else c.at(places) for c in self._cells]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        for cells, value in zip(self._cells, saved, strict=True):
+            if isinstance(cells, ArrayCount):
+                cells.restore(place, [value])
+            else:
+                cells.put(place, value, self._count.empty)
+
+
+class ArrayNamed(ColumnsAggregate):
+    """Several aggregates at once, by name."""
+
+    def __init__(self, parts: dict[str, ColumnsAggregate]) -> None:
+        self._parts = parts
+
+    def read(self, columns: Columns) -> list[Any]:
+        values: list[Any] = []
+        for name, part in self._parts.items():
+            try:
+                values.append(part.read(columns))
+            except RowFailed as failed:
+                if isinstance(failed.cause, BadItem):
+                    raise RowFailed(failed.index, BadItem(f"named: {name}: {failed.cause}")) from failed.cause
+                raise
+        return values
+
+    def reserve(self, size: int) -> None:
+        for part in self._parts.values():
+            part.reserve(size)
+
+    def clear(self, places: Places) -> None:
+        for part in self._parts.values():
+            part.clear(places)
+
+    def add(self, values: Any, groups: Groups) -> None:
+        for part, value in zip(self._parts.values(), values, strict=True):
+            part.add(value, groups)
+
+    def results(self, places: Places) -> list[dict[str, Any]]:
+        columns = [part.results(places) for part in self._parts.values()]
+        return [dict(zip(self._parts, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        columns = [part.snapshot(places) for part in self._parts.values()]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        for part, state in zip(self._parts.values(), saved, strict=True):
+            part.restore(place, state)

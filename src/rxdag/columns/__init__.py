@@ -1,0 +1,45 @@
+"""Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used."""
+
+from rxdag.columns._column import (
+    Array,
+    Coded,
+    Column,
+    Nullable,
+    as_column,
+    column_of,
+    concatenate,
+    ints_of,
+    objects_of,
+    values_of,
+)
+from rxdag.columns._columns import Block, Columns, rejoined
+from rxdag.columns._groups import Groups, Places
+from rxdag.columns._int_table import IntTable
+from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
+from rxdag.columns._rows import SCALAR
+from rxdag.columns._times import times_of
+
+__all__ = [
+    "Array",
+    "Block",
+    "Coded",
+    "Column",
+    "Columns",
+    "Groups",
+    "IntTable",
+    "KeyPacker",
+    "Nullable",
+    "Places",
+    "SCALAR",
+    "as_column",
+    "code_values",
+    "column_of",
+    "concatenate",
+    "distinct",
+    "first_rows",
+    "ints_of",
+    "objects_of",
+    "rejoined",
+    "times_of",
+    "values_of",
+]

@@ -1,0 +1,200 @@
+"""A column: the values of one field, as a numpy array, dictionary-coded, or with nulls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+"""int64, float64, bool, datetime64 or object; an object array holds Python objects of any type, None too."""
+At: TypeAlias = "slice | NDArray[np.intp]"
+"""Which rows: a slice with both ends and without a step, or positions."""
+
+INT64_MIN: Final = -(1 << 63)
+INT64_MAX: Final = (1 << 63) - 1
+
+
+class Coded:
+    """A dictionary-coded column.
+
+    Args:
+        codes: shape (rows,), an integer dtype: the position of each value in `names`, -1 for None.
+        names: The values. Columns that share the very same list are known to share the codes; it may grow, and
+            nothing in it may change.
+    """
+
+    __slots__ = ("codes", "names")
+
+    def __init__(self, codes: Array, names: Sequence[Any]) -> None:
+        self.codes = codes
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, at: At) -> Coded:
+        return Coded(self.codes[at], self.names)
+
+
+class Nullable:
+    """A column of which some values are None.
+
+    Args:
+        values: shape (rows,); what stands at a null is not looked at.
+        valid: shape (rows,), bool: False for a null.
+    """
+
+    __slots__ = ("valid", "values")
+
+    def __init__(self, values: Array, valid: Array) -> None:
+        self.values = values
+        self.valid = valid
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, at: At) -> Nullable:
+        return Nullable(self.values[at], self.valid[at])
+
+
+Column: TypeAlias = "Array | Coded | Nullable"
+
+
+def is_ndarray(data: object) -> TypeGuard[Array]:
+    """True for an array of numpy's own."""
+    return isinstance(data, np.ndarray)
+
+
+def values_of(column: Column) -> list[Any]:
+    """The values as Python objects."""
+    if isinstance(column, Coded):
+        names = column.names
+        if len(column.codes) and int(column.codes.min()) < 0:
+            return [None if code < 0 else names[code] for code in column.codes.tolist()]
+        return [names[code] for code in column.codes.tolist()]
+    if isinstance(column, Nullable):
+        values = values_of(column.values)
+        return [value if ok else None for value, ok in zip(values, column.valid.tolist(), strict=True)]
+    if column.dtype.kind == "M":
+        return list(column)  # tolist would give ints, or datetimes without a zone
+    return column.tolist()  # type: ignore[no-any-return]
+
+
+def as_column(values: Any) -> Column:
+    """A column of what a user has: an array, a list, or a column.
+
+    Integers become int64, floats float64; text is dictionary-coded. What fits none of these stays Python objects.
+    """
+    if isinstance(values, Coded | Nullable):
+        return values
+    if not is_ndarray(values):
+        return column_of(list(values))
+    array = values
+    kind = array.dtype.kind
+    if kind == "i":
+        return array.astype(np.int64, copy=False)
+    if kind == "u":
+        fits = array.dtype.itemsize < 8 or not len(array) or int(array.max()) <= INT64_MAX
+        return array.astype(np.int64) if fits else array.astype(object)
+    if kind == "f" and array.dtype.itemsize <= 8:
+        return array.astype(np.float64, copy=False)
+    if kind in "bM":
+        return array
+    if kind == "U":
+        names, codes = np.unique(array, return_inverse=True)
+        return Coded(codes.reshape(len(array)), names.tolist())
+    return column_of(array.tolist())
+
+
+def column_of(values: list[Any]) -> Column:
+    """A column of Python objects, as narrow as gives them back exactly."""
+    kinds = {value.__class__ for value in values}
+    if kinds == {int}:
+        try:
+            return np.array(values, np.int64)
+        except OverflowError:
+            return _objects(values)
+    if kinds == {float}:
+        return np.array(values, np.float64)
+    if kinds == {bool}:
+        return np.array(values, np.bool_)
+    if kinds in ({str}, {str, type(None)}):
+        return coded(values)
+    if kinds in ({int, type(None)}, {float, type(None)}):
+        zero = 0 if int in kinds else 0.0
+        filled = column_of([zero if value is None else value for value in values])
+        if is_array(filled, "if"):
+            return Nullable(filled, np.array([value is not None for value in values]))
+    return _objects(values)
+
+
+def coded(values: list[Any]) -> Coded:
+    """Dictionary-code texts, in the order in which they come."""
+    codes: dict[Any, int] = {}
+    at = [-1 if value is None else codes.setdefault(value, len(codes)) for value in values]
+    return Coded(np.array(at, np.int64), list(codes))
+
+
+def ints_of(values: list[Any]) -> Array:
+    """Ints as int64, or as they are if that cannot hold them."""
+    column = column_of(values)
+    return column if is_array(column, "i") else _objects(values)
+
+
+def objects_of(column: Column) -> Array:
+    """A column as Python objects."""
+    return column if is_array(column, "O") else _objects(values_of(column))
+
+
+def _objects(values: list[Any]) -> Array:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def is_array(column: object, kinds: str) -> TypeGuard[Array]:
+    """True for a plain array of one of the kinds, as numpy calls them: "if"."""
+    return is_ndarray(column) and column.dtype.kind in kinds
+
+
+def bounds_of(column: Column) -> tuple[int, int]:
+    """Least and largest value of a column of int64 or bool; (0, 0) if it is empty."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in "ib":
+        raise TypeError("bounds_of: must be of int64 or bool")
+    return (int(column.min()), int(column.max())) if len(column) else (0, 0)
+
+
+def concatenate(columns: Sequence[Column]) -> Column:
+    """One column of several of the same field."""
+    if len(columns) == 1:
+        return columns[0]
+    if all(isinstance(c, Coded) for c in columns):
+        return _concatenate_coded([c for c in columns if isinstance(c, Coded)])
+    if all(isinstance(c, np.ndarray) for c in columns):
+        arrays = [c for c in columns if isinstance(c, np.ndarray)]
+        if all(a.dtype == arrays[0].dtype for a in arrays):
+            return np.concatenate(arrays)
+    parts = [as_nullable(c) for c in columns if isinstance(c, Nullable) or is_array(c, "if")]
+    if len(parts) == len(columns) and len({part.values.dtype for part in parts}) == 1:
+        return Nullable(np.concatenate([p.values for p in parts]), np.concatenate([p.valid for p in parts]))
+    return column_of([value for column in columns for value in values_of(column)])
+
+
+def as_nullable(column: Any) -> Nullable:
+    """A plain array as a column without nulls."""
+    return column if isinstance(column, Nullable) else Nullable(column, np.ones(len(column), np.bool_))
+
+
+def _concatenate_coded(columns: list[Coded]) -> Coded:
+    names = columns[0].names
+    if all(c.names is names for c in columns):
+        return Coded(np.concatenate([c.codes for c in columns]), names)
+    known: dict[Any, int] = {}
+    parts: list[Array] = []
+    for column in columns:
+        table = np.array([known.setdefault(name, len(known)) for name in column.names] + [-1], np.int64)
+        parts.append(table[column.codes])
+    return Coded(np.concatenate(parts), list(known))

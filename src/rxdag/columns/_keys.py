@@ -1,0 +1,254 @@
+"""Keys: columns that say which items belong together, as small ints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns._column import Coded, Column, bounds_of, is_array, values_of
+from rxdag.contract import RowFailed
+from rxdag.expressions import Reader, Several
+
+if TYPE_CHECKING:
+    from rxdag.columns._columns import Columns
+
+Ints = NDArray[np.int64]
+
+_DENSE: Final = 1 << 16
+_BITS: Final = 62
+_TEXT_BITS: Final = 20  # of a text beside a number: a million of them
+
+
+def parts_of(fn: Reader) -> list[Reader]:
+    """The expressions of a key: of a tuple each, else the one."""
+    expr = fn.expr
+    return [Reader(part, None) for part in expr.of] if isinstance(expr, Several) else [fn]
+
+
+def coded_key(columns: Columns, fn: Any) -> Coded:
+    """The keys that an expression gives.
+
+    Raises:
+        RowFailed: If it raises for an item, or gives what cannot be hashed.
+    """
+    if isinstance(fn, Reader) and isinstance(fn.expr, Several):
+        parts = [code_column(columns.values(part)) for part in _cached_parts(fn)]
+        return _combined(parts)
+    return code_column(columns.values(fn))
+
+
+def _cached_parts(fn: Reader) -> list[Reader]:
+    if fn.vector is None:
+        fn.vector = parts_of(fn)
+    parts: list[Reader] = fn.vector
+    return parts
+
+
+def code_column(column: Column) -> Coded:
+    """A column, dictionary-coded."""
+    if isinstance(column, Coded):
+        return column
+    if is_array(column, "ib"):
+        array = column
+        if array.dtype.kind == "b":
+            return Coded(array.astype(np.int64), [False, True])
+        low, high = bounds_of(array)
+        if high - low < max(_DENSE, 4 * len(array)):
+            return Coded(array - low, range(low, high + 1))
+        names, codes = np.unique(array, return_inverse=True)
+        return Coded(codes.reshape(len(array)), names.tolist())
+    return code_values(values_of(column))
+
+
+def code_values(values: list[Any]) -> Coded:
+    """Python objects, dictionary-coded.
+
+    Raises:
+        RowFailed: If one cannot be hashed.
+    """
+    known: dict[Any, int] = {}
+    codes: list[int] = []
+    for index, value in enumerate(values):
+        try:
+            codes.append(known.setdefault(value, len(known)))
+        except TypeError as error:
+            raise RowFailed(index, error) from error
+    return Coded(np.array(codes, np.int64), list(known))
+
+
+def _combined(parts: list[Coded]) -> Coded:
+    """Several codes of a row as one of their tuple."""
+    first = parts[0]
+    code, size = _from_zero(first), len(first.names) + 1
+    for part in parts[1:]:
+        code = code * (len(part.names) + 1) + _from_zero(part)
+        size *= len(part.names) + 1
+        if size > 1 << 40:
+            _, code = np.unique(code, return_inverse=True)
+            size = len(first)
+    found, codes = distinct(code, size)
+    del found
+    rows = first_rows(codes, int(codes.max()) + 1 if len(codes) else 0)
+    names = list(zip(*(values_of(part[rows]) for part in parts), strict=True))
+    return Coded(codes, names)
+
+
+def _from_zero(part: Coded) -> Ints:
+    return part.codes.astype(np.int64, copy=False) + 1  # a null is 0
+
+
+def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
+    """The values that occur, rising, and for each row which of them it has; no sort where they are few enough.
+
+    Args:
+        code: shape (rows,), 0 to `size`, exclusive.
+        size: How many there could be.
+    """
+    if size > max(_DENSE, 4 * len(code)):
+        found, which = np.unique(code, return_inverse=True)
+        return found, which.reshape(len(code))
+    occurs = np.zeros(size, np.bool_)
+    occurs[code] = True
+    found = np.flatnonzero(occurs)
+    place = np.empty(size, np.intp)
+    place[found] = np.arange(len(found))
+    return found, place[code]
+
+
+def first_rows(group: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """A row of each group: its first."""
+    rows = np.empty(count, np.intp)
+    rows[group[::-1]] = np.arange(len(group))[::-1]
+    return rows
+
+
+class KeyPacker:
+    """Keys as int64, the same for the same key for as long as it is known; texts get numbers.
+
+    A key of whole numbers from 0 on and texts is packed into the bits of one int; any other is numbered from -2
+    down. `forget` lets go of the texts and keys that nobody holds any more.
+
+    Args:
+        fn: Reader of the key.
+    """
+
+    def __init__(self, fn: Reader) -> None:
+        self._parts = parts_of(fn)
+        self._is_tuple = isinstance(fn.expr, Several)
+        self._kinds: tuple[str, ...] = ()
+        self._widths: tuple[int, ...] = ()
+        self._texts: dict[str, int] = {}
+        self._whole: dict[Any, int] = {}
+        self._tables: list[tuple[Any, int, Ints] | None] = [None] * len(self._parts)
+
+    def pack(self, columns: Columns) -> Ints:
+        """The key of each item.
+
+        Raises:
+            RowFailed: If the key of an item cannot be had, or hashed.
+        """
+        found = [columns.values(part) for part in self._parts]
+        if not self._kinds:
+            self._set_kinds(isinstance(column, Coded) for column in found)
+        packed = self._packed(found)
+        if packed is not None:
+            return packed
+        keys: list[int] = []
+        for index, values in enumerate(zip(*map(values_of, found), strict=True)):
+            try:
+                keys.append(self.code(values if self._is_tuple else values[0]))
+            except TypeError as error:
+                raise RowFailed(index, error) from error
+        return np.array(keys, np.int64)
+
+    def _packed(self, found: list[Column]) -> Ints | None:
+        """The keys by arithmetic; None if one does not fit."""
+        packed: Ints | None = None
+        for at, (kind, bits, column) in enumerate(zip(self._kinds, self._widths, found, strict=True)):
+            if kind == "s" and isinstance(column, Coded):
+                codes: Ints = self._table(at, column)[column.codes]
+                if len(codes) and (int(codes.min()) < 0 or len(self._texts) >> bits):
+                    return None
+            elif kind == "i" and is_array(column, "i"):
+                codes = column
+                low, high = bounds_of(codes)
+                if low < 0 or high >> bits:
+                    return None
+            else:
+                return None
+            packed = codes if packed is None else (packed << bits) | codes
+        return packed
+
+    def _table(self, at: int, column: Coded) -> Ints:
+        """The number of each name of a dictionary; -1, the last, for a null and for what is no text."""
+        cached = self._tables[at]
+        names = column.names
+        if cached is None or cached[0] is not names or cached[1] != len(names):
+            texts = self._texts
+            numbers = [texts.setdefault(name, len(texts)) if isinstance(name, str) else -1 for name in names]
+            cached = self._tables[at] = (names, len(names), np.array([*numbers, -1], np.int64))
+        return cached[2]
+
+    def code(self, key: Any) -> int:
+        """The int of one key.
+
+        Raises:
+            TypeError: If it cannot be hashed.
+        """
+        values: tuple[Any, ...] = key if self._is_tuple else (key,)
+        if not self._kinds:
+            self._set_kinds(isinstance(value, str) for value in values)
+        packed = 0
+        for kind, bits, value in zip(self._kinds, self._widths, values, strict=True):
+            part = self._part(kind, value)
+            if part is None or not 0 <= part < 1 << bits:
+                return self._whole.setdefault(key, -2 - len(self._whole))
+            packed = (packed << bits) | part
+        return packed
+
+    def _part(self, kind: str, value: Any) -> int | None:
+        if kind == "s":
+            return self._texts.setdefault(value, len(self._texts)) if isinstance(value, str) else None
+        return int(value) if isinstance(value, int | float) and value == value // 1 else None
+
+    def _set_kinds(self, are_texts: Iterable[bool]) -> None:
+        """Say what the parts of keys are, from the first that came, and how many bits each has."""
+        self._kinds = tuple("s" if is_text else "i" for is_text in are_texts)
+        ints = self._kinds.count("i")
+        if ints in (0, len(self._kinds)):
+            self._widths = (_BITS // len(self._kinds),) * len(self._kinds)
+        else:
+            wide = (_BITS - _TEXT_BITS * (len(self._kinds) - ints)) // ints
+            self._widths = tuple(_TEXT_BITS if kind == "s" else wide for kind in self._kinds)
+
+    def keys(self, packed: Ints) -> list[Any]:
+        """The keys of their ints."""
+        texts = list(self._texts)
+        whole = {code: key for key, code in self._whole.items()}
+
+        def key_of(code: int) -> Any:
+            if code < 0:
+                return whole[code]
+            values: list[Any] = []
+            for kind, bits in zip(reversed(self._kinds), reversed(self._widths), strict=True):
+                number, code = code & ((1 << bits) - 1), code >> bits
+                values.append(texts[number] if kind == "s" else number)
+            return tuple(reversed(values)) if self._is_tuple else values[0]
+
+        return [key_of(code) for code in packed.tolist()]
+
+    @property
+    def known(self) -> int:
+        """How many texts and whole keys it holds."""
+        return len(self._texts) + len(self._whole)
+
+    def renumber(self, packed: Ints) -> Ints:
+        """Forget all but those keys, and return their new ints."""
+        keys = self.keys(packed)
+        self._texts.clear()
+        self._whole.clear()
+        self._tables = [None] * len(self._parts)
+        return np.array([self.code(key) for key in keys], np.int64)

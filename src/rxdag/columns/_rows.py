@@ -1,0 +1,57 @@
+"""Rows: how columns become items, and items columns."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+from rxdag.columns._column import Column, column_of
+from rxdag.expressions import ITEM, field_names
+
+SCALAR: Final = (ITEM,)
+"""Names of the columns of a stream whose items are no records."""
+
+Maker = Callable[[Sequence[list[Any]]], list[Any]]
+
+
+@lru_cache(maxsize=256)
+def row_maker(of: Any, names: tuple[str, ...]) -> Maker:
+    """The function that makes items of columns, given as lists in the order of the names."""
+    if names == SCALAR:
+        return lambda lists: list(lists[0])
+    if of is None or _is_mapping(of):
+        return lambda lists: [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+    if names == _positional(of):
+        return lambda lists: [of(*row) for row in zip(*lists, strict=True)]
+    return lambda lists: [of(**dict(zip(names, row, strict=True))) for row in zip(*lists, strict=True)]
+
+
+def _positional(of: Any) -> tuple[str, ...] | None:
+    """The fields that it takes by position, in order."""
+    try:
+        parameters = inspect.signature(of).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+
+
+def _is_mapping(of: Any) -> bool:
+    origin = typing.get_origin(of) or of
+    return typing.is_typeddict(of) or (isinstance(origin, type) and issubclass(origin, Mapping))
+
+
+def columns_of_items(items: list[Any], of: Any) -> dict[str, Column]:
+    """The columns of items; those of a type without fields are one column."""
+    names = field_names(of)
+    is_mapping = _is_mapping(type(items[0]))
+    if names is None:
+        names = tuple(items[0]) if is_mapping else field_names(type(items[0]))
+    if names is None:
+        return {ITEM: column_of(items)}
+    if is_mapping:
+        return {name: column_of([*map(itemgetter(name), items)]) for name in names}
+    return {name: column_of([*map(attrgetter(name), items)]) for name in names}

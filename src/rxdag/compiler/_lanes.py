@@ -1,0 +1,98 @@
+"""Lanes: which nodes work on columns, and why the others do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from rxdag.compiler._topology import Topology
+from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source
+from rxdag.graph import Edge
+
+_SIDE_PORTS = ("late", "dead")
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """What runs on columns.
+
+    Attributes:
+        columns: Nodes that take columns, or make them.
+        why_rows: Of each node that gets columns and works on rows, the reason.
+        kernels: Kernels that work on columns.
+    """
+
+    columns: frozenset[str] = frozenset()
+    why_rows: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    kernels: dict[str, Kernel] = field(default_factory=lambda: dict[str, Kernel]())
+
+    def in_lanes(self, topology: Topology) -> Topology:
+        """The topology with the kernels that will run."""
+        return replace(topology, kernels={**topology.kernels, **self.kernels})
+
+
+class _Finder:
+    def __init__(self, topology: Topology, itemwise: set[str]) -> None:
+        self.topology = topology
+        self.itemwise = itemwise
+        self.columns: set[str] = set()
+        self.why_rows: dict[str, str] = {}
+        self.kernels: dict[str, Kernel] = {}
+
+    def gives(self, edge: Edge) -> bool:
+        """True if columns come along the edge."""
+        producer = edge.producer
+        if producer not in self.columns or producer in self.itemwise or edge.port in _SIDE_PORTS:
+            return False
+        kernel = self.kernels.get(producer)
+        return kernel is None or kernel.gives_columns
+
+    def place(self, name: str) -> None:
+        """Choose the lane of a node, those before it having theirs."""
+        thing = self.topology.nodes[name].thing
+        edges = self.topology.into[name]
+        given = [self.gives(edge) for edge in edges]
+        if isinstance(thing, Source):
+            if thing.gives_columns:
+                self.columns.add(name)
+        elif isinstance(thing, Sink):
+            if any(given) and thing.takes_columns:
+                self.columns.add(name)
+            elif any(given):
+                self.why_rows[name] = "the sink takes items"
+        elif isinstance(thing, AnyOperator):
+            self._place_operator(name, thing, given)
+
+    def _place_operator(self, name: str, thing: AnyOperator, given: list[bool]) -> None:
+        kernel = self.topology.kernels.get(name)
+        if not any(given) and not (kernel is not None and kernel.needs_columns):
+            return
+        found = self._in_columns(name, thing, kernel, given)
+        if isinstance(found, Kernel):
+            self.columns.add(name)
+            self.kernels[name] = found
+        else:
+            self.why_rows[name] = found
+
+    def _in_columns(self, name: str, thing: AnyOperator, kernel: Kernel | None, given: list[bool]) -> Kernel | str:
+        if isinstance(thing, Foreign) or kernel is None:
+            return "a reactivex operator takes items"
+        if kernel.needs_columns:
+            return kernel.in_columns()
+        if not all(given):
+            return "not all its inputs are columns"
+        if thing.clock_for(self.topology.nodes[name].in_shape) != "event":
+            return "it works in processing time"
+        return kernel.in_columns()
+
+
+def find_lanes(topology: Topology, itemwise: set[str]) -> Lanes:
+    """Choose the lane of each node.
+
+    Args:
+        topology: The dag.
+        itemwise: Nodes that hand over item by item: what they give are rows.
+    """
+    finder = _Finder(topology, itemwise)
+    for name in topology.nodes:
+        finder.place(name)
+    return Lanes(frozenset(finder.columns), finder.why_rows, finder.kernels)

@@ -1,0 +1,151 @@
+"""The host of a region of rows: runs its generated loops."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+from rxdag.compiler._host import RunContext
+from rxdag.compiler._ledger import Ledger
+from rxdag.compiler._region_host import Member, RegionEnded, RegionHost, Row
+from rxdag.compiler._weave import Woven
+from rxdag.contract import Chunk, Kernel, OnError
+from rxdag.schedulers import Segment
+
+
+class LoopHost(RegionHost):
+    """Runs the generated loops of a region.
+
+    Args:
+        woven: The loops.
+        makes: Make the kernel of each node.
+        segment: Where it runs.
+        context: Of the run.
+        policies: What each node does with an item on which its user code fails.
+    """
+
+    def __init__(
+        self,
+        woven: Woven,
+        makes: dict[str, Callable[[], Kernel]],
+        segment: Segment,
+        context: RunContext,
+        policies: dict[str, OnError],
+    ) -> None:
+        super().__init__(woven.plan, makes, segment, context, policies)
+        self._woven = woven
+        self._counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """What left a node other than by its main port, by node and exit."""
+        self._bind()
+
+    def _bind(self) -> None:
+        self._kernels = tuple(member.kernel for member in self.members.values())
+        self._emits = tuple(member.emit for member in self.members.values())
+
+    def restart(self) -> None:
+        super().restart()
+        self._bind()
+
+    def take(self, input: int, chunk: Chunk) -> None:
+        self.members[self.names[0]].ledger.arrived += len(chunk.items)
+        rows = rows_of(chunk)
+        try:
+            at = 0
+            for position, mark in chunk.marks:
+                if position > at:
+                    self._drive(self.names[0], islice(rows, position - at))
+                    at = position
+                self.mark(input, mark)
+            self._drive(self.names[0], rows)
+        except RegionEnded:
+            self.members[self.names[0]].ledger.discarded += sum(1 for _ in rows)
+
+    def _drive(self, where: str, rows: Iterable[Row]) -> None:
+        """Run a loop over rows; an item on which a node fails is dealt with, and the loop goes on behind it."""
+        loop = self._woven.loops[where]
+        iterator = iter(rows)
+        while True:
+            try:
+                loop(iterator, self._kernels, self._emits, self.exits, self._woven.constants, self._counts)
+                return
+            except RegionEnded as ended:
+                # The item at hand got as far as the node whose watermark brought the failure.
+                self.members[self._where(loop, ended)[0]].ledger.discarded += 1
+                self._discard_rows(where, iterator)
+                raise
+            except Exception as error:
+                if not self._fault(loop, error):
+                    self._discard_rows(where, iterator)
+                    raise RegionEnded from None
+
+    def _discard_rows(self, where: str, rows: Iterator[Row]) -> None:
+        """What a loop has pulled and not looked at; what comes behind a window's output is its reader's loss."""
+        left = sum(1 for _ in rows)
+        name = where.removesuffix(".out") if where != self.names[0] else None
+        reader = self.names[0] if name is None else self.region.after[name, "out"]
+        self.members[reader].ledger.discarded += left
+
+    def _fault(self, loop: Callable[..., None], error: Exception) -> bool:
+        """Deal with the item on which a node failed; False if the region has failed."""
+        name, item, trace = self._where(loop, error)
+        error.__traceback__ = trace.tb_next or trace
+        return self.bury_of(self.members[name], item, error)
+
+    def _where(self, loop: Callable[..., None], error: Exception) -> tuple[str, Any, TracebackType]:
+        """The node, by the line of the loop, and the item, by its local."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code is not loop.__code__:
+            trace = trace.tb_next
+        if trace is None:
+            raise error
+        line = trace.tb_lineno - 1
+        return self._woven.nodes[line], trace.tb_frame.f_locals.get(self._woven.inputs[line]), trace
+
+    def release(self, member: Member) -> None:
+        rows, member.rows[:] = list(member.rows), []
+        if rows:
+            self._drive(f"{member.name}.out", rows)
+
+    # ---- books
+
+    def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
+        """Ledger of each node: what came in, from what left the node before it; what went out, from the exits."""
+        plan = self.region
+        sent: dict[tuple[str, str], int] = {}
+        out: list[tuple[str, Ledger, dict[str, str]]] = []
+        for name, member in self.members.items():
+            ledger = member.ledger.copy()
+            before = [port for port, behind in plan.after.items() if behind == name]
+            ledger.arrived += sum(sent.get(port, 0) for port in before)
+            ports: dict[str, int] = {}
+            for (owner, exit_), n in self._counts.items():
+                if owner != name:
+                    continue
+                if exit_.startswith("to "):
+                    ports[exit_[3:]] = n
+                elif exit_.startswith("dropped "):
+                    ledger.drop(exit_[8:], n)
+                else:
+                    setattr(ledger, exit_, getattr(ledger, exit_) + n)
+            ledger.held = 0 if self._is_discarded else member.kernel.held()
+            if member.passes:
+                ledger.passed = ledger.arrived - ledger.spent_otherwise
+            main = ports or {"out": ledger.passed + ledger.made}
+            sent |= {(name, port): n for port, n in main.items()}
+            real = {port: outlet.out for (owner, port), outlet in self.exits.items() if owner == name}
+            ledger.out = {**main, "late": ledger.late, "dead": ledger.dead, **real}
+            out.append((name, ledger, {"late": "late", "dead": "dead"}))
+        return out
+
+
+def rows_of(chunk: Chunk) -> Iterator[Row]:
+    """The items of a chunk, each with its time, sequence and key if it has them."""
+    columns: list[list[Any]] = [chunk.items]
+    if chunk.ts is not None and chunk.sequence is not None:
+        columns += [chunk.ts, chunk.sequence]
+    if chunk.key is not None:
+        columns.append(chunk.key)
+    return iter(chunk.items) if len(columns) == 1 else iter(zip(*columns, strict=True))
