@@ -39,6 +39,9 @@ def with_names(namespace: dict) -> None:
 
     namespace |= {
         "rxdag": rxdag,
+        "col": rxdag.col,
+        "element": rxdag.element,
+        "lit": rxdag.lit,
         "ops": operators,
         "agg": aggregates,
         "sinks": sinks,

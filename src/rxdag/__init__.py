@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         SpecError,
         Stalled,
     )
-    from rxdag.expressions import Expr, col, item, lit
+    from rxdag.expressions import Expr, col, element, lit
     from rxdag.graph import (
         Dag,
         DagBuilder,
@@ -100,8 +100,8 @@ __all__ = [
     "aggregates",
     "col",
     "compile",
+    "element",
     "from_source",
-    "item",
     "lit",
     "market",
     "merge",

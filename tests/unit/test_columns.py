@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from rxdag import Expr, col, lit
 from rxdag.columns import Coded, Columns, IntTable, Nullable, as_column, column_of, concatenate, rejoined, values_of
 from rxdag.contract import RowFailed
-from rxdag.expressions import Reader, item
+from rxdag.expressions import Reader, element
 
 
 class Row(NamedTuple):
@@ -151,8 +151,8 @@ def test_an_int_that_overflows_stays_exact() -> None:
 
 def test_the_item_itself_is_an_expression() -> None:
     columns = Columns.from_items([1, 2, 3])
-    assert values_of(columns.values(Reader(item * 2, None))) == [2, 4, 6]
-    assert repr(item % 3 == 0) == "(item % 3) == 0"
+    assert values_of(columns.values(Reader(element * 2, None))) == [2, 4, 6]
+    assert repr(element % 3 == 0) == "(element % 3) == 0"
 
 
 def test_selections_compose_and_rows_come_back() -> None:
@@ -175,7 +175,7 @@ def test_parts_of_a_split_meet_in_order() -> None:
 
 def test_parts_of_other_fields_meet_as_objects() -> None:
     whole = Columns.from_items([1, 2, 3]).placed()
-    low = whole.where(np.array([True, True, False])).mapped({"a": Reader(item + 1, None)})
+    low = whole.where(np.array([True, True, False])).mapped({"a": Reader(element + 1, None)})
     high = whole.where(np.array([False, False, True]))
     assert rejoined([high, low]).rows() == [{"a": 2}, {"a": 3}, 3]
 

@@ -10,7 +10,7 @@ import pytest
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import col, contract, item, on_error, sinks, windows
+from rxdag import col, contract, element, on_error, sinks, windows
 from rxdag import operators as ops
 from rxdag.graph import stream_of
 from rxdag.testing import Chunked, LawBroken, check_operator, feed, play
@@ -163,8 +163,8 @@ SAMPLES = {
         (lambda: ops.explode(lambda x: range(x % 4)), NUMBERS, None),
         (lambda: ops.explode(lambda e: [e, e]), EVENTS, keyed),
     ],
-    "select": [(lambda: ops.select(half=lambda x: x / 2, whole=item), NUMBERS, None)],
-    "with_columns": [(lambda s: s.pipe(ops.select(n=item)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
+    "select": [(lambda: ops.select(half=lambda x: x / 2, whole=element), NUMBERS, None)],
+    "with_columns": [(lambda s: s.pipe(ops.select(n=element)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
     "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
     "scan": [(lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None)],
     "take": [

@@ -196,9 +196,7 @@ def turnover(prices: Array, quantities: Array) -> Array:
     if prices.dtype.kind == quantities.dtype.kind == "i":
         most = max(abs(int(prices.min())), abs(int(prices.max()))) * max(abs(int(quantities.max())), 1)
         if most > MAX:
-            return prices.astype(object) * quantities.astype(object)
-        exact: Array = (prices * quantities).astype(np.float64)
-        return exact
+            prices, quantities = prices.astype(object), quantities.astype(object)
     product: Array = prices * quantities
     return product if product.dtype.kind == "O" else product.astype(np.float64, copy=False)
 

@@ -453,7 +453,7 @@ def _absolute(value: Value) -> Value:
 def _extreme(fn: str, left: Value, right: Value) -> Value:
     """Python's `min` and `max`: the second only if it is less, or more, so that NaN and zeros come out alike."""
     a, b = left[0], right[0]
-    if _kind(a) != _kind(b):
+    if _kind(a) != _kind(b) or _kind(a) == "b":
         raise Uncertain
     a, b, _ = _numbers(left, right)
     if not is_ndarray(a) and not is_ndarray(b):
@@ -480,14 +480,16 @@ def _cast(fn: str, value: Value) -> Value:
 
 def truths_of(column: Column) -> NDArray[np.bool_]:
     """Which values are true, as Python's `if` sees them."""
+    truths: NDArray[np.bool_]
     if isinstance(column, Coded):
         table = np.array([*(bool(name) for name in column.names), False])
-        return table[column.codes]
-    if isinstance(column, Nullable):
-        valid: NDArray[np.bool_] = column.valid
-        return valid & truths_of(column.values)
-    if column.dtype.kind == "b":
-        return column
-    if column.dtype.kind in "if":
-        return column != 0
-    return np.array([bool(value) for value in column.tolist()], np.bool_)
+        truths = table[column.codes]
+    elif isinstance(column, Nullable):
+        truths = column.valid & truths_of(column.values)
+    elif column.dtype.kind == "b":
+        truths = column
+    elif column.dtype.kind in "if":
+        truths = column != 0
+    else:
+        truths = np.array([bool(value) for value in column.tolist()], np.bool_)
+    return truths

@@ -1,6 +1,6 @@
 """Expressions of the fields of an item: `col.price * col.qty > 0`."""
 
-from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, item, lit
+from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, element, lit
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._parse import parse
@@ -40,11 +40,11 @@ __all__ = [
     "bound",
     "check_field",
     "col",
+    "element",
     "field_name",
     "field_types",
     "field_names",
     "getter",
-    "item",
     "kind_of",
     "lit",
     "of_value",

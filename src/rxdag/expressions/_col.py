@@ -82,7 +82,7 @@ class Columns:
 col: Final = Columns()
 
 
-class Item(Field):
+class Element(Field):
     """The item itself."""
 
     __slots__ = ()
@@ -91,11 +91,11 @@ class Item(Field):
         super().__init__("")
 
     def __repr__(self) -> str:
-        return "item"
+        return "element"
 
 
-item: Final[Expr] = Item()
-"""The item itself, of a stream whose items are no records: `item * 2`."""
+element: Final[Expr] = Element()
+"""The item itself, of a stream whose items are no records: `element * 2`."""
 
 
 def lit(value: object, /) -> Expr:
