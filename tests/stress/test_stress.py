@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from tests.stress.lanes import check_lanes
 from tests.stress.laws import check_lowerings, check_threads
 
 
@@ -22,3 +23,9 @@ def test_random_graphs_lose_nothing_hold_their_bounds_and_end(part):
     for seed in range(part * 50, part * 50 + 50):
         problems += [p for p in (check_lowerings(seed), check_threads(seed)) if p is not None]
     assert problems == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(4))
+def test_random_graphs_of_expressions_give_the_same_in_every_lane(part):
+    assert [p for seed in range(part * 50, part * 50 + 50) if (p := check_lanes(seed)) is not None] == []

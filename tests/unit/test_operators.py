@@ -13,7 +13,7 @@ from rxdag import aggregates as agg
 from rxdag import col, contract, element, on_error, sinks, windows
 from rxdag import operators as ops
 from rxdag.graph import stream_of
-from rxdag.testing import Chunked, LawBroken, check_operator, feed, play
+from rxdag.testing import Chunked, LawBroken, check_operator, feed, play, settle_virtual, virtual
 
 rng = random.Random(7)
 NUMBERS = list(range(40))
@@ -147,6 +147,17 @@ def test_an_operator_of_expressions_holds_the_laws_over_columns(name):
         sinks_ = [stream_of(built.node, port).to(sinks.collect()) for port in built.node.ports]
         lanes = rxdag.compile(rxdag.Dag(*sinks_)).lanes
         assert name == "merge" or not set(lanes.why_rows.values()) - {"the sink takes items"}
+
+
+@pytest.mark.parametrize("in_columns", [False, True])
+@pytest.mark.parametrize("fuse", [False, True])
+def test_dedupe_does_not_remember_what_is_too_late_to_be(fuse, in_columns):
+    rows = [Tick(t, s, 0, 0.0, 0.0, None) for t, s in [(0, "a"), (30, "b"), (4, "c"), (5, "c"), (31, "b"), (6, "c")]]
+    source = Chunked((tuple(rows),), None, Tick, in_columns)
+    stream = rxdag.from_source(source).pipe(ops.event_time("second", unit="s"))
+    kept = stream.pipe(ops.dedupe("sym", within="5s")).to(sinks.collect())
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse)))
+    assert [row.second for row in result[kept]] == [0, 30, 4, 5, 6]
 
 
 def with_policy(stream, operator, policy=None):

@@ -29,6 +29,8 @@ class _DedupeKernel(Kernel):
         self.wake = MAX
         self._low, self._high = 1, 0
         self._keys: list[Hashable] = []
+        self._keeps = True
+        """False if the span at hand is forgotten already: what is so late is not remembered."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         key = self._key_of(item)
@@ -37,11 +39,12 @@ class _DedupeKernel(Kernel):
             if self._within is None or ts - first < self._within:
                 return emit.dropped(item, "repeated")
             self._forget(key)
-        self.first[key] = ts
-        if self._within is not None:
-            if not self._low <= ts < self._high:
-                self._open_span(ts // self._within)
-            self._keys.append(key)
+        if self._within is not None and not self._low <= ts < self._high:
+            self._open_span(ts // self._within)
+        if self._keeps:
+            self.first[key] = ts
+            if self._within is not None:
+                self._keys.append(key)
         if self._max_keys is not None and len(self.first) > self._max_keys:
             del self.first[next(iter(self.first))]
         emit(item)
@@ -64,6 +67,9 @@ class _DedupeKernel(Kernel):
         """Find the list of a span of time, and keep it at hand."""
         within = self._within or 1
         self._low, self._high = span * within, (span + 1) * within
+        self._keeps = (span + 2) * within - 1 > self.watermark
+        if not self._keeps:
+            return
         keys = self.spans.get(span)
         if keys is None:
             keys = self.spans[span] = []
@@ -72,7 +78,7 @@ class _DedupeKernel(Kernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         within = self._within or 1
-        self._low, self._high = 1, 0
+        self._low, self._high, self._keeps = 1, 0, True
         first = self.first
         for span in sorted(span for span in self.spans if (span + 2) * within - 1 <= watermark):
             low, high = span * within, (span + 1) * within
@@ -92,7 +98,7 @@ class _DedupeKernel(Kernel):
         self.first = {key: ts for key, ts in saved["first"]}  # noqa: C416  # the rows are lists
         self.spans = {span: list(keys) for span, keys in saved["spans"]}
         self.wake = saved["wake"]
-        self._low, self._high = 1, 0
+        self._low, self._high, self._keeps = 1, 0, True
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,8 @@ def dedupe(
     """Pass each key once within a span of time.
 
     A repeat does not extend the span. An older copy of a key that has passed is a repeat too. What comes after its
-    key was forgotten passes; a window behind calls it late.
+    key was forgotten passes, and so does every copy of what comes when its key would be forgotten already; a window
+    behind calls it late.
 
     Emits: an item whose key has not passed less than `within` before it.
     Drops: every other item, counted as dropped, reason "repeated".

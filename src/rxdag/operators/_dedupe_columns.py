@@ -45,13 +45,33 @@ class DedupeColumnsKernel(Kernel):
         keep = np.ones(columns.n, np.bool_)
         keep[known[is_near]] = False
         fresh = np.flatnonzero(place < 0)
+        is_old = ts[fresh] < self._least()
+        if is_old.any():
+            old, fresh = fresh[is_old], fresh[~is_old]
+        else:
+            old = fresh[:0]
         again = fresh[first.insert(keys[fresh], ts[fresh])]
+        if len(old):
+            keep[self._behind(old, fresh, keys)] = False
         self._settle(np.sort(np.concatenate((again, known[~is_near]))), keys, ts, keep)
         passed = columns.where(keep)
         if len(fresh):
             self.wake = min(self.wake, self._forgotten_at(int(ts[fresh].min())))
         emit.dropped(columns.n - passed.n, "repeated")
         emit(passed)
+
+    def _least(self) -> int:
+        """The first instant whose keys are not forgotten yet."""
+        return max(((self.watermark + 1) // self._within - 1) * self._within, -(1 << 63))
+
+    @staticmethod
+    def _behind(old: NDArray[np.intp], fresh: NDArray[np.intp], keys: NDArray[np.int64]) -> list[int]:
+        """Of items too late to be remembered, those that come behind one of the same run whose key is."""
+        came: dict[int, int] = {}
+        for row, key in zip(fresh.tolist(), keys[fresh].tolist(), strict=True):
+            came.setdefault(key, row)
+        pairs = zip(old.tolist(), keys[old].tolist(), strict=True)
+        return [row for row, key in pairs if came.get(key, row) < row]
 
     def _settle(
         self, rows: NDArray[np.intp], keys: NDArray[np.int64], ts: NDArray[np.int64], keep: NDArray[np.bool_]
@@ -70,9 +90,8 @@ class DedupeColumnsKernel(Kernel):
         return (ts // self._within + 2) * self._within - 1
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        least = ((watermark + 1) // self._within - 1) * self._within
         keys, values = self._first.items()
-        live = values >= least
+        live = values >= self._least()
         keys, values = keys[live], values[live]
         if self._packer.known > _IDLE_NAMES + len(keys):
             keys = self._packer.renumber(keys)

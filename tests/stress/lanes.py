@@ -1,0 +1,178 @@
+"""Random dags of expressions over one source of columns: every lane gives the same, whatever the size of the chunks."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import col, on_error, sinks, windows
+from rxdag import operators as ops
+from rxdag.testing import Chunked, settle_virtual, virtual
+
+POLICIES = (on_error.skip, on_error.dead, on_error.raise_)
+
+
+class Row(NamedTuple):
+    t: int
+    x: int
+    y: float
+    s: str
+    n: int | None
+
+
+def rows_of(rng: random.Random, n: int) -> list[Row]:
+    """Rows out of order, with repeats and with what is no number."""
+    out: list[Row] = []
+    for i in range(n):
+        if out and rng.random() < 0.1:
+            out.append(rng.choice(out[-20:])._replace(t=i))
+            continue
+        y = rng.choice([math.nan, math.inf, -1.0, 0.0]) if rng.random() < 0.05 else float(rng.randrange(50)) / 4
+        x = rng.choice([2**62, -(2**62), 0]) if rng.random() < 0.02 else rng.randrange(40)
+        out.append(Row(i - rng.randrange(25), x, y, rng.choice("abcde"), rng.choice([None, 1, 2])))
+    return out
+
+
+def make(seed: int, source: rxdag.Source[Row]) -> rxdag.Dag:
+    """Make a dag; the same for the same seed."""
+    rng = random.Random(seed)
+    outs: list[Any] = []
+    streams: list[rxdag.Stream[Any]] = [rxdag.from_source(source).pipe(_timed(rng))]
+    for _ in range(rng.randint(1, 6)):
+        stream = rng.choice(streams)
+        made = rng.choice([_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map])(stream, rng)
+        for each in made:
+            if "late" in each.node.ports and rng.random() < 0.5:
+                outs.append(rxdag.graph.stream_of(each.node, "late").to(sinks.collect()))
+            if "dead" in each.node.ports and rng.random() < 0.3:
+                outs.append(rxdag.graph.stream_of(each.node, "dead").pipe(ops.map(_letter)).to(sinks.collect()))
+        outs += [each.to(sinks.collect()) for each in made if not _goes_on(each)]
+        streams += [each for each in made if _goes_on(each)]
+    outs += [stream.to(sinks.collect()) for stream in streams if rng.random() < 0.7 or stream is streams[-1]]
+    return rxdag.Dag(*outs, name=f"lanes{seed}")
+
+
+def _letter(letter: Any) -> Any:
+    return letter.node, letter.item, repr(letter.error)
+
+
+def _goes_on(stream: rxdag.Stream[Any]) -> bool:
+    """True if its items are rows still."""
+    return stream.node.port_shape(stream.port).item_type is Row
+
+
+def _timed(rng: random.Random) -> Any:
+    return ops.event_time(
+        "t", unit="s", sequence=rng.choice([None, "x"]), out_of_order=rng.choice(["0s", "10s", "30s"])
+    )
+
+
+def _pipe(stream: rxdag.Stream[Any], operator: Any, rng: random.Random) -> rxdag.Stream[Any]:
+    piped: rxdag.Stream[Any] = stream.pipe(operator, on_error=rng.choice(POLICIES[:2]))
+    return piped
+
+
+def _filter(stream: Any, rng: random.Random) -> list[Any]:
+    conditions = [
+        col.x % 3 != 0,
+        (col.y > 2) & (col.s != "a"),
+        100 // col.x > 4,
+        col.n.is_null() | (col.x > 3),
+        col.n > 1,
+    ]
+    return [_pipe(stream, ops.filter(rng.choice(conditions)), rng)]
+
+
+def _with(stream: Any, rng: random.Random) -> list[Any]:
+    changes: list[dict[str, Any]] = [
+        {"x": col.x * 3 - 1},
+        {"y": col.x / col.y},
+        {"s": col.s + "!", "n": col.n.fill_null(7)},
+        {"x": col.x.abs().max(5), "y": col.y.cast(float)},
+        {"x": col.y.cast(int)},
+    ]
+    return [_pipe(stream, ops.with_columns(**rng.choice(changes)), rng)]
+
+
+def _dedupe(stream: Any, rng: random.Random) -> list[Any]:
+    keys = rng.choice([("s",), ("s", "x"), ("y",), ("n", "s"), (col.x // 4,)])
+    return [_pipe(stream, ops.dedupe(*keys, within=rng.choice(["3s", "40s"])), rng)]
+
+
+def _branch(stream: Any, rng: random.Random) -> Any:
+    for _ in range(rng.randint(0, 2)):
+        [stream] = rng.choice([_filter, _with])(stream, rng)
+    return stream
+
+
+def _route(stream: Any, rng: random.Random) -> list[Any]:
+    routes = stream.pipe(ops.route({"a": col.s == "a", "x": col.x > 20}, default="rest"), on_error=on_error.skip)
+    branches = [_branch(routes[port], rng) for port in ("a", "x", "rest")]
+    return [rxdag.merge(*branches)] if rng.random() < 0.7 else branches
+
+
+def _diamond(stream: Any, rng: random.Random) -> list[Any]:
+    return [rxdag.merge(_branch(stream, rng), _branch(stream, rng))]
+
+
+def _opaque(stream: Any, rng: random.Random) -> list[Any]:
+    return [stream.pipe(ops.filter(lambda row: row.x != 7))]
+
+
+def _keyed(stream: Any, rng: random.Random) -> list[Any]:
+    return [_pipe(stream, ops.key_by(*rng.choice([("s",), ("s", "n"), (col.x % 5,)])), rng)]
+
+
+def _window(stream: Any, rng: random.Random) -> list[Any]:
+    aggregates: list[Callable[[], Any]] = [
+        lambda: agg.ohlcv("y", "x"),
+        agg.count,
+        lambda: agg.named(a=agg.sum("x"), b=agg.vwap("y", "x"), c=agg.sum("y")),
+    ]
+    [keyed] = _keyed(stream, rng)
+    size, offset = rng.choice([("3s", "0s"), ("10s", "4s"), ("100s", "0s")])
+    return [keyed.pipe(ops.window(windows.tumbling(size, offset=offset), rng.choice(aggregates)()))]
+
+
+def _map(stream: Any, rng: random.Random) -> list[Any]:
+    return [_pipe(stream, ops.map(rng.choice([col.x * col.x, col.y + 1, col.s, col.x % 7])), rng)]
+
+
+def _chunks(rows: list[Row], rng: random.Random, most: int) -> tuple[tuple[Row, ...], ...]:
+    out: list[tuple[Row, ...]] = []
+    while rows:
+        n = rng.randint(1, most)
+        out.append(tuple(rows[:n]))
+        rows = rows[n:]
+    return tuple(out)
+
+
+def check_lanes(seed: int) -> str | None:
+    """Every lane and every chunking gives what the kernels alone give, and the books balance."""
+    rng = random.Random(seed)
+    rows = rows_of(rng, rng.choice([1, 30, 300]))
+    expected: rxdag.RunResult | None = None
+    for lane, most in (("unfused", 1000), ("rows", 1000), ("columns", 1000), ("columns", 20), ("columns", 3)):
+        source = Chunked(_chunks(rows, rng, most), None, Row, gives_columns=True)
+        plan = rxdag.compile(make(seed, source), fuse=lane != "unfused", columns=lane == "columns")
+        result = settle_virtual(virtual(plan))
+        if result.problems:
+            return f"seed {seed} {lane} BOOKS {result.problems}"
+        if expected is None:
+            expected = result
+            continue
+        if expected.state != result.state or repr(expected.error) != repr(result.error):
+            return f"seed {seed} {lane} of {most}: STATES {expected.state} {expected.error!r} != {result.error!r}"
+        for name in result.dag.sinks if result.state == "completed" else ():
+            if repr(result[name]) != repr(expected[name]):
+                return f"seed {seed} {lane} of {most}: {name}: {_parts(result[name], expected[name])}"
+    return None
+
+
+def _parts(got: list[Any], expected: list[Any]) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if repr(a) != repr(b)), None)
+    return f"{len(got)} != {len(expected)} items" if at is None else f"at {at}: {got[at]!r} != {expected[at]!r}"
