@@ -16,10 +16,10 @@ source = sources.csv(path, market.Trade) if path else sources.simulated_trades(s
 trades = rxdag.from_source(source, name="trades")
 bars = (
     trades
-    .pipe(ops.event_time(lambda t: t.trade_ms, unit="ms", sequence=lambda t: t.trade_id, out_of_order="250ms"))
+    .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order="250ms"))
     .pipe(ops.filter(market.is_valid), name="valid")
-    .pipe(ops.dedupe(lambda t: (t.venue, t.symbol, t.trade_id), within="5s"))
-    .pipe(ops.key_by(lambda t: (t.venue, t.symbol), names=("venue", "symbol")))
+    .pipe(ops.dedupe("venue", "symbol", "trade_id", within="5s"))
+    .pipe(ops.key_by("venue", "symbol"))
     .pipe(ops.window(windows.tumbling("1s"), agg.ohlcv("price", "qty"), into=market.as_bar), name="bars")
 )  # fmt: skip
 spot = bars.pipe(ops.route({"spot": lambda bar: bar.venue.endswith("spot")}, default="futures"), name="by_venue")

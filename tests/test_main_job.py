@@ -69,6 +69,24 @@ def test_bars_of_the_real_trades_equal_polars_and_none_is_late(data, tmp_path):
     assert str(tmp_path / "bars.csv") in done.stdout
 
 
+def test_bars_of_the_real_trades_are_the_same_from_csv_and_parquet_in_every_lane(data, tmp_path):
+    files = {
+        "csv": sources.csv(data / "binance_20240808_trades.csv.gz", market.Trade),
+        "parquet": sources.parquet(data / "binance_20240808_trades.parquet", market.Trade),
+    }
+    written = {}
+    for name, source in files.items():
+        for in_columns in (True, False):
+            bars = market.trade_bars(rxdag.from_source(source))
+            path = tmp_path / f"{name}{in_columns}.csv"
+            plan = rxdag.compile(rxdag.Dag(bars.to(sinks.csv(path, columns=market.BAR_COLUMNS))), columns=in_columns)
+            assert ("bars" in plan.lanes.columns) == in_columns
+            assert rxdag.run(plan).problems == ()
+            written[name, in_columns] = path.read_bytes()
+    assert len(set(written.values())) == 1
+    assert_equal_bars(path, polars.read_parquet(data / "binance_20240808_trades.parquet"))
+
+
 def test_doubling_a_tenth_of_the_real_trades_changes_no_bar(data, tmp_path):
     trades = rxdag.from_source(sources.csv(data / "binance_20240808_trades.csv.gz", market.Trade)).collect()
     rng = random.Random(5)

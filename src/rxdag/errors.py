@@ -9,6 +9,7 @@ __all__ = [
     "CompileError",
     "GraphError",
     "GraphWarning",
+    "MissingExtra",
     "NodeError",
     "RxDagError",
     "SourceError",
@@ -61,3 +62,7 @@ class Stalled(RxDagError):
 
 class GraphWarning(UserWarning):
     """A definition is legal and probably not what was meant."""
+
+
+class MissingExtra(RxDagError, ImportError):
+    """An optional package is needed, and not installed."""

@@ -54,6 +54,16 @@ def ticks_keyed(stream):
     return ticks_timed(stream).pipe(ops.key_by("sym"))
 
 
+def _positive(frame):
+    return frame.filter(frame["n"] % 3 > 0)
+
+
+def _inverse(numbers):
+    if (numbers % 10 == 0).any():
+        raise ZeroDivisionError("ten")
+    return 1 / numbers
+
+
 def routed(stream):
     routes = stream.pipe(ops.route({"a": col.sym == "a", "big": col.n > 4}, default="rest"))
     return rxdag.merge(
@@ -175,6 +185,18 @@ SAMPLES = {
         (lambda: ops.explode(lambda e: [e, e]), EVENTS, keyed),
     ],
     "select": [(lambda: ops.select(half=lambda x: x / 2, whole=element), NUMBERS, None)],
+    "map_batch": [
+        (lambda: ops.map_batch(lambda x: x * 2), NUMBERS, None),
+        (lambda s: s.pipe(ops.select(n=element)).pipe(ops.map_batch(_positive, batch_format="polars")), NUMBERS, None),
+        (
+            lambda s: s.pipe(ops.select(n=element)).pipe(
+                ops.map_batch(lambda batch: batch.slice(0), batch_format="pyarrow")
+            ),
+            NUMBERS,
+            None,
+        ),
+        (lambda s: s.pipe(ops.map_batch(_inverse), on_error=on_error.dead), NUMBERS, None),
+    ],
     "with_columns": [(lambda s: s.pipe(ops.select(n=element)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
     "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
     "scan": [(lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None)],

@@ -1,5 +1,6 @@
 """Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used."""
 
+from rxdag.columns._arrow import batch_of_columns, columns_of_batch, columns_of_frame, frame_of_columns
 from rxdag.columns._column import (
     Array,
     Coded,
@@ -32,11 +33,15 @@ __all__ = [
     "Places",
     "SCALAR",
     "as_column",
+    "batch_of_columns",
     "code_values",
     "column_of",
+    "columns_of_batch",
+    "columns_of_frame",
     "concatenate",
     "distinct",
     "first_rows",
+    "frame_of_columns",
     "ints_of",
     "objects_of",
     "rejoined",

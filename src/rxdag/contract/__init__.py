@@ -4,6 +4,7 @@ from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsA
 from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
+from rxdag.contract._extra import import_extra
 from rxdag.contract._kernel import BadItem, ColumnsEmit, Emit, Kernel, KernelOf, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError
 from rxdag.contract._operator import (
@@ -71,6 +72,7 @@ __all__ = [
     "Writer",
     "duration_ns",
     "format_ns",
+    "import_extra",
     "label_of",
     "on_item_parameters",
     "positive_ns",

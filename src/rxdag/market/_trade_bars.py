@@ -13,6 +13,7 @@ from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
 from rxdag.contract import Duration, Pane
+from rxdag.expressions import col
 from rxdag.graph import Stream, WindowedStream
 from rxdag.sources import Trade
 
@@ -70,9 +71,8 @@ def as_bar(pane: Pane[tuple[str, str], Ohlcv]) -> Bar:
     )  # fmt: skip
 
 
-def is_valid(trade: Trade) -> bool:
-    """True for a trade with a price and a quantity above 0, both finite."""
-    return 0 < trade.price < float("inf") and 0 < trade.qty < float("inf")
+is_valid: Final = (col.price > 0) & (col.price < float("inf")) & (col.qty > 0) & (col.qty < float("inf"))
+"""True for a trade with a price and a quantity above 0, both finite."""
 
 
 def trade_bars(
@@ -95,15 +95,11 @@ def trade_bars(
     """
     return (
         trades
-        .pipe(
-            ops.event_time(
-                lambda t: t.trade_ms, unit="ms", sequence=lambda t: t.trade_id, out_of_order=out_of_order
-            )
-        )
+        .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order=out_of_order))
         .pipe(ops.filter(is_valid), name="valid")
-        .pipe(ops.dedupe(lambda t: (t.venue, t.symbol, t.trade_id), within=dedupe_within))
-        .pipe(ops.key_by(lambda t: (t.venue, t.symbol), names=("venue", "symbol")))
-        .pipe(ops.window(windows.tumbling(size), agg.ohlcv(lambda t: t.price, lambda t: t.qty), into=as_bar), name="bars")
+        .pipe(ops.dedupe("venue", "symbol", "trade_id", within=dedupe_within))
+        .pipe(ops.key_by("venue", "symbol"))
+        .pipe(ops.window(windows.tumbling(size), agg.ohlcv("price", "qty"), into=as_bar), name="bars")
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
+from rxdag.operators._batch import map_batch
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, scan, take, tap
 from rxdag.operators._event_time import event_time
@@ -23,6 +24,7 @@ __all__ = [
     "filter",
     "key_by",
     "map",
+    "map_batch",
     "merge",
     "route",
     "scan",

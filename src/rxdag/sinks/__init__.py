@@ -1,8 +1,21 @@
 """Where items go; the second type parameter of a sink is what `result[sink]` gives."""
 
 from rxdag.contract import Sink, Writer
+from rxdag.sinks._arrow import arrow, parquet
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._memory import acall, call, collect, null
 from rxdag.sinks._stdout import stdout
 
-__all__ = ["Sink", "Writer", "acall", "call", "collect", "csv", "jsonl", "null", "stdout"]
+__all__ = [
+    "Sink",
+    "Writer",
+    "acall",
+    "arrow",
+    "call",
+    "collect",
+    "csv",
+    "jsonl",
+    "null",
+    "parquet",
+    "stdout",
+]

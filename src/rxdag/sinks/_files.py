@@ -50,6 +50,11 @@ class WholeFile:
         with self._explained():
             self._out.write(data)
 
+    @property
+    def raw(self) -> IO[bytes]:
+        """What a library that writes files by itself may write to."""
+        return self._file
+
     def commit(self) -> None:
         """Flush, sync, and give it its name."""
         try:

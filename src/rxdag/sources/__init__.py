@@ -2,6 +2,7 @@
 
 from rxdag.contract import END, Chunk, Reader, Source
 from rxdag.sources._arrays import arrays
+from rxdag.sources._arrow import arrow, parquet
 from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import async_iterable, iterable, range
@@ -9,18 +10,20 @@ from rxdag.sources._jsonl import jsonl
 from rxdag.sources._simulated import Trade, simulated_trades
 
 __all__ = [
-    "arrays",
     "END",
     "Chunk",
     "Ingress",
     "Reader",
     "Source",
     "Trade",
+    "arrays",
+    "arrow",
     "async_iterable",
     "csv",
     "ingress",
     "iterable",
     "jsonl",
+    "parquet",
     "range",
     "simulated_trades",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
-from rxdag.contract import Reader, Shape, Source, SourceContext, Where
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
 from rxdag.errors import SourceError
 from rxdag.sources._files import LineFile, text_of
 from rxdag.sources._iterable import IteratorReader
@@ -24,25 +24,69 @@ class _CsvReader(IteratorReader):
         self._of = of
         self._context = context
         self._file = LineFile(path, "csv")
+        self._opened: Iterator[list[str]] | None = None
+        self._width = 0
+        self._columns: list[Column] = []
         super().__init__(self._parse(), blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
-        # newline handling is csv's: a quoted field may hold line ends
-        rows = csv_module.reader(self._file.lines(), strict=True)
-        header = self._next(rows)
-        if header is None:
-            raise self._file.problem("file must have a header, got an empty file")
-        columns = self._columns(header)
         make = build(self._of)
-        while True:
+        for row in self.raw():
             try:
-                row = self._next(rows)
-                if row is None:
-                    return
-                if row:
-                    yield make(self._fields(row, len(header), columns))
+                yield make(self._fields(row))
             except _BadRow as error:
                 self._context.bad(error.row, SourceError(str(error)))
+
+    def raw(self) -> Iterator[list[str]]:
+        """The rows that are there, as texts."""
+        if self._opened is None:
+            # newline handling is csv's: a quoted field may hold line ends
+            self._opened = csv_module.reader(self._file.lines(), strict=True)
+            header = next(self._opened, None)
+            if header is None:
+                raise self._file.problem("file must have a header, got an empty file")
+            self._width = len(header)
+            self._columns = self._found(header)
+        while True:
+            try:
+                row = self._next(self._opened)
+            except _BadRow as error:
+                self._context.bad(error.row, SourceError(str(error)))
+                continue
+            if row is None:
+                return
+            if row:
+                yield row
+
+    @property
+    def line(self) -> int:
+        """Number of the line at hand."""
+        return self._file.line
+
+    def is_good(self, row: list[str], line: int) -> bool:
+        """True if a row can be converted; the run is told of one that cannot."""
+        at, self._file.line = self._file.line, line
+        try:
+            self._fields(row)
+        except _BadRow as error:
+            self._context.bad(error.row, SourceError(str(error)))
+            return False
+        finally:
+            self._file.line = at
+        return True
+
+    def convert(self, columns: list[list[str]]) -> Any:
+        """Columns of text as columns of the types of their fields.
+
+        Raises:
+            ValueError: If a text is not as it must be.
+        """
+        from rxdag.columns import Columns, column_of  # they load numpy
+
+        if len(columns) != self._width:
+            raise ValueError("rows must be as long as the header")
+        made = {name: column_of([convert(text) for text in columns[at]]) for name, at, convert in self._columns}
+        return Columns.from_columns(made, self._of)
 
     def _next(self, rows: Iterator[list[str]]) -> list[str] | None:
         try:
@@ -50,17 +94,18 @@ class _CsvReader(IteratorReader):
         except csv_module.Error as error:
             raise _BadRow(str(self._file.problem(f"must be CSV, got {error}")), None) from None
 
-    def _columns(self, header: list[str]) -> list[Column]:
+    def _found(self, header: list[str]) -> list[Column]:
         at = {name.strip(): i for i, name in enumerate(header)}
         check_columns(self._of, at, self._file.problem)
         types = record_fields(self._of, "csv")
         return [(name, at[name], converter(kind)) for name, kind in types.items() if name in at]
 
-    def _fields(self, row: list[str], width: int, columns: list[Column]) -> dict[str, Any]:
+    def _fields(self, row: list[str]) -> dict[str, Any]:
+        width = self._width
         if len(row) != width:
             raise _BadRow(str(self._file.problem(f"must have {width} values, got {len(row)}: {text_of(row)}")), row)
         fields: dict[str, Any] = {}
-        for name, at, convert in columns:
+        for name, at, convert in self._columns:
             try:
                 fields[name] = convert(row[at])
             except ValueError as error:
@@ -72,6 +117,58 @@ class _CsvReader(IteratorReader):
     def close(self) -> None:
         super().close()
         self._file.close()
+
+
+class _CsvColumnsReader(Reader):
+    """Reads a CSV file as columns; a run with a malformed row is taken apart row by row."""
+
+    def __init__(self, rows: _CsvReader) -> None:
+        self._rows = rows
+        self._error: Exception | None = None
+
+    def read(self, max_items: int) -> Read:
+        if self._error is not None:
+            raise self._error
+        while True:
+            rows, lines = self._raw(max_items)
+            if not rows:
+                return END
+            try:
+                columns = self._rows.convert([list(column) for column in zip(*rows, strict=True)])
+            except (ValueError, SourceError):
+                columns = self._one_by_one(rows, lines)
+            if columns is not None:
+                return Chunk(columns)
+            if self._error is not None:
+                raise self._error
+
+    def _raw(self, max_items: int) -> tuple[list[list[str]], list[int]]:
+        rows: list[list[str]] = []
+        lines: list[int] = []
+        try:
+            for row in self._rows.raw():
+                rows.append(row)
+                lines.append(self._rows.line)
+                if len(rows) == max_items:
+                    break
+        except Exception as error:
+            if not rows:
+                raise
+            self._error = error  # what came before it goes out first
+        return rows, lines
+
+    def _one_by_one(self, rows: list[list[str]], lines: list[int]) -> Any:
+        good: list[list[str]] = []
+        try:
+            for row, line in zip(rows, lines, strict=True):
+                if self._rows.is_good(row, line):
+                    good.append(row)
+        except Exception as error:
+            self._error = error
+        return self._rows.convert([list(column) for column in zip(*good, strict=True)]) if good else None
+
+    def close(self) -> None:
+        self._rows.close()
 
 
 class _BadRow(SourceError):
@@ -88,8 +185,13 @@ class _Csv(Source[T]):
     where: Where = field(repr=False)
     label = "csv"
 
+    @property
+    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # lines of stdin come one by one
+        return self.where == "inline"
+
     def open(self, context: SourceContext) -> Reader:
-        return _CsvReader(self.path, self.of, context)
+        reader = _CsvReader(self.path, self.of, context)
+        return _CsvColumnsReader(reader) if context.wants_columns else reader
 
 
 def csv(path: str | PathLike[str], of: type[T], /) -> Source[T]:

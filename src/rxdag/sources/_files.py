@@ -39,7 +39,7 @@ class LineFile:
                 raise SourceError(f'{self.where}: path must be a file, got the directory "{self.path}"{inside}')
             raw = path.open("rb")
         except FileNotFoundError:
-            raise SourceError(f'{self.where}: file must exist, got "{self.path}"{_nearby(path)}') from None
+            raise SourceError(f'{self.where}: file must exist, got "{self.path}"{nearby(path)}') from None
         except PermissionError:
             raise SourceError(
                 f'{self.where}: file must be readable, got "{self.path}"; change its permissions or run as another user'
@@ -84,7 +84,8 @@ class LineFile:
             file.close()
 
 
-def _nearby(path: Path) -> str:
+def nearby(path: Path) -> str:
+    """What to say of a file that is not there."""
     parent = path.parent
     if not parent.is_dir():
         return f'; its directory "{parent}" does not exist either'

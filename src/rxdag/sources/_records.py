@@ -69,16 +69,23 @@ def _to_float(text: str) -> float:
         raise ValueError("must be a number") from None
 
 
+def inner_type(kind: Any) -> Any:
+    """The type that a field has if it is not None."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(kind) if part is not type(None)]
+        if len(parts) == 1:
+            return parts[0]
+    return kind
+
+
 def converter(kind: Any) -> Callable[[str], Any]:
     """The function that reads a column of text as a type; it raises ValueError with what must hold."""
     plain: dict[Any, Callable[[str], Any]] = {str: str, int: _to_int, float: _to_float, bool: _to_bool, Any: str}
     if kind in plain:
         return plain[kind]
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        parts = [part for part in typing.get_args(kind) if part is not type(None)]
-        if len(parts) == 1:
-            inner = converter(parts[0])
-            return lambda text: None if text == "" else inner(text)
+    if inner_type(kind) is not kind:
+        inner = converter(inner_type(kind))
+        return lambda text: None if text == "" else inner(text)
 
     def convert(text: str) -> Any:
         try:

@@ -1,0 +1,100 @@
+"""Arrow: columns from record batches, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rxdag.columns._column import Array, Coded, Column, Nullable, as_column, column_of, is_ndarray, values_of
+from rxdag.columns._columns import Columns
+from rxdag.columns._rows import SCALAR
+
+
+def columns_of_batch(pa: Any, batch: Any, of: Any = None) -> Columns:
+    """The columns of a record batch or a table.
+
+    Args:
+        pa: The module pyarrow.
+        batch: What holds them.
+        of: Type of the items; None for dicts.
+    """
+    names = batch.schema.names
+    columns = {name: column_of_arrow(pa, batch.column(i)) for i, name in enumerate(names)}
+    made = Columns.from_columns(columns, of)
+    made.n = batch.num_rows
+    return made
+
+
+def column_of_arrow(pa: Any, array: Any) -> Column:
+    """A column of arrow's as one of ours."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):  # of no chunks
+            return column_of([])
+    types, kind = pa.types, array.type
+    if types.is_dictionary(kind) and not _is_text(types, kind.value_type):
+        array = array.dictionary_decode()
+        kind = array.type
+    if _is_text(types, kind) or types.is_dictionary(kind):
+        coded = array if types.is_dictionary(kind) else array.dictionary_encode()
+        codes = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        return Coded(codes, coded.dictionary.to_pylist())
+    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    if is_number and kind != pa.uint64():
+        wide = pa.float64() if types.is_floating(kind) else pa.bool_() if types.is_boolean(kind) else pa.int64()
+        valid = None if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
+        filled = array if valid is None else array.fill_null(False if types.is_boolean(kind) else 0)
+        values: Array = filled.cast(wide).to_numpy(zero_copy_only=False)
+        return values if valid is None else Nullable(values, valid)
+    if types.is_timestamp(kind) and array.null_count == 0:
+        times: Array = array.to_numpy(zero_copy_only=False)
+        return times
+    return column_of(array.to_pylist())
+
+
+def _is_text(types: Any, kind: Any) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind) or str(kind) == "string_view")
+
+
+def batch_of_columns(pa: Any, columns: Columns) -> Any:
+    """A record batch of columns; items that are no records are in a column "value"."""
+    names = ["value"] if columns.names == SCALAR else list(columns.names)
+    arrays = [arrow_of_column(pa, columns[name]) for name in columns.names]
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def arrow_of_column(pa: Any, column: Column) -> Any:
+    """A column of ours as one of arrow's."""
+    if isinstance(column, Coded):
+        mask = column.codes < 0
+        codes = pa.array(column.codes, mask=mask) if mask.any() else pa.array(column.codes)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(list(column.names))).dictionary_decode()
+    if isinstance(column, Nullable):
+        return pa.array(column.values, mask=~column.valid)
+    return pa.array(column.tolist() if column.dtype.kind == "O" else column)
+
+
+def frame_of_columns(columns: Columns) -> Any:
+    """The columns as plain arrays by name; text and what has nulls as objects. One array of items that are no records."""
+    frame = {name: _plain(columns[name]) for name in columns.names}
+    return frame[""] if columns.names == SCALAR else frame
+
+
+def _plain(column: Column) -> Any:
+    if is_ndarray(column):
+        return column
+    values = values_of(column)
+    objects = np.empty(len(values), object)
+    objects[:] = values
+    return objects
+
+
+def columns_of_frame(frame: Any, of: Any = None) -> Columns:
+    """Columns of arrays by name, or of one array."""
+    given: dict[Any, Any] = dict(frame) if hasattr(frame, "items") else {"": frame}
+    columns = {str(name): as_column(values) for name, values in given.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns must be of equal length, got {lengths}")
+    return Columns.from_columns(columns, of)

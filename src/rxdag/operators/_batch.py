@@ -1,0 +1,126 @@
+"""map_batch: whole runs of items in the hands of numpy, polars or pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
+
+from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed, Shape, Unkeyed, import_extra
+from rxdag.errors import GraphError
+from rxdag.expressions import Expr
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
+
+B = TypeVar("B")
+
+Format = Literal["numpy", "polars", "pyarrow"]
+FORMATS: Final = ("numpy", "polars", "pyarrow")
+
+
+class _BatchKernel(Kernel):
+    passes = False
+    needs_columns = True
+
+    def __init__(self, fn: Callable[[Any], Any], batch_format: Format, item_type: Any, of: Any) -> None:
+        self._fn = fn
+        self._format = batch_format
+        self._item_type = item_type
+        self._of = of
+
+    def in_columns(self) -> Kernel:
+        return self
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        from rxdag.columns import Columns  # it loads numpy
+
+        rows = self._applied(Columns.from_items([item], self._item_type)).rows()
+        for row in rows:
+            emit(row)
+        emit.absorbed(1)
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        try:
+            made = self._applied(columns)
+        except Exception as error:
+            raise self._first_failed(columns, error) from error
+        emit.absorbed(len(columns))
+        emit.made(made)
+
+    def _first_failed(self, columns: Columns, error: Exception) -> RowFailed:
+        """The first item on which the function fails when it has it alone."""
+        for index in range(len(columns) if len(columns) > 1 else 0):
+            try:
+                self._applied(columns[index : index + 1])
+            except Exception as alone:
+                return RowFailed(index, alone)
+        return RowFailed(0, error)
+
+    def _applied(self, columns: Columns) -> Columns:
+        from rxdag.columns import batch_of_columns, columns_of_batch, columns_of_frame, frame_of_columns
+
+        if self._format == "numpy":
+            return columns_of_frame(self._fn(frame_of_columns(columns)), self._of)
+        pa = import_extra("pyarrow", "arrow", "map_batch")
+        batch = batch_of_columns(pa, columns)
+        if self._format == "pyarrow":
+            return columns_of_batch(pa, self._fn(batch), self._of)
+        polars = import_extra("polars", "polars", "map_batch")
+        return columns_of_batch(pa, self._fn(polars.from_arrow(batch)).to_arrow(), self._of)
+
+
+@dataclass(frozen=True)
+class _MapBatch(Unkeyed[Any, Any]):
+    fn: Callable[[Any], Any]
+    batch_format: Format
+    of: Any
+    item_type: Any = None
+    label = "map_batch"
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, item_type=shape.item_type)
+
+    def shape(self, shape: Shape) -> Shape:
+        return Shape(self.of)
+
+    def kernel(self) -> _BatchKernel:
+        return _BatchKernel(self.fn, self.batch_format, self.item_type, self.of)
+
+
+@overload
+def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of: type[B]) -> Unkeyed[Any, B]: ...
+@overload
+def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of: None = None) -> Unkeyed[Any, Any]: ...
+def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of: Any = None) -> Any:
+    """Hand whole runs of items to a function of numpy, polars or pyarrow.
+
+    A run is whatever is there, one item to some thousands, so what the function makes of an item must not depend on
+    those beside it. It may return more rows, or fewer.
+
+    Emits: a row for each row that `fn` returns. There is no event time and no key behind it; put `event_time` there.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; it is then called again with single
+        items, to find the one that is to blame.
+    Clock: none.
+
+    Args:
+        fn: A function of a batch that returns one of the same kind.
+        batch_format: "numpy": a dict of arrays by field, text as objects; one array if the items are no records.
+            "polars": a DataFrame. "pyarrow": a RecordBatch in, a batch or table out. The last two have a column
+            "value" if the items are no records.
+        of: Type of the items that come out, made of the columns by name; dicts by default.
+
+    Raises:
+        GraphError: If `fn` is no function, or the format is none of these.
+
+    Example:
+        >>> feed(ops.map_batch(lambda batch: {"twice": batch["a"] * 2}), [{"a": 1}, {"a": 2}])
+        [{'twice': 2}, {'twice': 4}]
+    """
+    if not callable(fn) or isinstance(fn, Expr):
+        raise GraphError(f"map_batch: fn must be a function of a batch, got {fn!r}")
+    if batch_format not in FORMATS:
+        raise GraphError(f"map_batch: batch_format must be {', '.join(FORMATS)}, got {batch_format!r}")
+    return _MapBatch(fn, batch_format, of)

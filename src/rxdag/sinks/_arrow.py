@@ -1,0 +1,179 @@
+"""Arrow tables and Parquet files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from typing import Any, Final
+
+from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
+from rxdag.errors import GraphError, SourceError
+from rxdag.sinks._files import WholeFile
+from rxdag.sinks._flat import flatten
+
+_GROUP_ROWS: Final = 1 << 16
+
+
+class _BatchWriter(Writer):
+    """Makes record batches of chunks, all of one schema: that of the first."""
+
+    def __init__(self, context: SinkContext, schema: Any, where: str) -> None:
+        self._pa = import_extra("pyarrow", "arrow", where)
+        self._key_names = context.shape.key_names
+        self._where = where
+        self._waiting: list[Any] = []
+        self._n_waiting = 0
+        self.schema = schema
+
+    def write(self, chunk: Chunk) -> None:
+        self._waiting.append(self._batch(chunk))
+        self._n_waiting += len(chunk)
+        if self._n_waiting >= _GROUP_ROWS:
+            self.put(self._table())
+
+    def _batch(self, chunk: Chunk) -> Any:
+        columns = chunk.columns
+        if columns is not None:
+            from rxdag.columns import batch_of_columns  # it loads numpy
+
+            return batch_of_columns(self._pa, columns)
+        rows = [flatten(item, self._key_names) for item in chunk.items]
+        return self._pa.Table.from_pylist(rows)
+
+    def _table(self) -> Any:
+        """What waits, as one table of the schema."""
+        pa, waiting = self._pa, self._waiting
+        self._waiting, self._n_waiting = [], 0
+        if not waiting:
+            return pa.table({}) if self.schema is None else self.schema.empty_table()
+        tables = [each if isinstance(each, pa.Table) else pa.Table.from_batches([each]) for each in waiting]
+        try:
+            table = pa.concat_tables(tables, promote_options="permissive")
+            if self.schema is None:
+                self.schema = table.schema
+            return table.select(self.schema.names).cast(self.schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            raise SourceError(
+                f"{self._where}: items must have the columns and types of the first ones, got {error}; say schema="
+            ) from error
+
+    def put(self, table: Any) -> None:
+        """Take a table of many rows."""
+        raise TypeError("a batch writer must say where tables go")
+
+
+class _ArrowWriter(_BatchWriter):
+    def __init__(self, context: SinkContext, schema: Any) -> None:
+        super().__init__(context, schema, "arrow")
+        self._tables: list[Any] = []
+
+    def put(self, table: Any) -> None:
+        self._tables.append(table)
+
+    def close(self, *, ok: bool) -> Any:
+        if self._waiting or not self._tables:
+            self.put(self._table())
+        return self._pa.concat_tables(self._tables)
+
+
+class _ParquetWriter(_BatchWriter):
+    def __init__(self, path: str, context: SinkContext, schema: Any) -> None:
+        super().__init__(context, schema, "parquet")
+        self._parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
+        self._file = WholeFile(path, "parquet")
+        self._writer: Any = None
+        self.n = 0
+
+    def put(self, table: Any) -> None:
+        if self._writer is None:
+            self._writer = self._parquet.ParquetWriter(self._file.raw, table.schema)
+        self._writer.write_table(table)
+        self.n += table.num_rows
+
+    def close(self, *, ok: bool) -> int:
+        if not ok:
+            if self._writer is not None:
+                self._writer.close()
+            self._file.drop()
+            return self.n
+        try:
+            if self._waiting or self._writer is None:
+                self.put(self._table())
+            if self._writer is not None:
+                self._writer.close()
+        except BaseException:
+            self._file.drop()
+            raise
+        self._file.commit()
+        return self.n
+
+
+@dataclass(frozen=True)
+class _Arrow(Sink[object, Any]):
+    schema: Any = field(default=None, repr=False)
+    label = "arrow"
+    takes_columns = True
+    is_quiet = True
+
+    def open(self, context: SinkContext) -> Writer:
+        return _ArrowWriter(context, self.schema)
+
+
+@dataclass(frozen=True)
+class _Parquet(Sink[object, int]):
+    path: str
+    schema: Any = field(default=None, repr=False)
+    label = "parquet"
+    takes_columns = True
+    is_quiet = True
+
+    def open(self, context: SinkContext) -> Writer:
+        return _ParquetWriter(self.path, context, self.schema)
+
+
+def arrow(*, schema: Any = None) -> Sink[object, Any]:
+    """Keep all items as an Arrow table; `result[sink]` is the pyarrow.Table. Needs the extra "arrow".
+
+    A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
+    "value". Columns and types are those of the first 65,536 items.
+
+    Args:
+        schema: A pyarrow.Schema, where the first items do not say it all.
+
+    Raises:
+        GraphError: If `schema` is none.
+
+    Example:
+        >>> kept = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.arrow())
+        >>> rxdag.run(kept)[kept].to_pydict()
+        {'a': [1, 2]}
+    """
+    return _Arrow(_checked(schema, "arrow"))
+
+
+def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object, int]:
+    """Write a Parquet file; `result[sink]` is the number of rows. Needs the extra "arrow".
+
+    A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
+    "value". Columns and types are those of the first 65,536 items. The file is there when the run has succeeded, and
+    not before: a failed or cancelled run leaves the old one.
+
+    Args:
+        path: Of the file. Its directory is made if it is not there.
+        schema: A pyarrow.Schema, where the first items do not say it all.
+
+    Raises:
+        GraphError: If `schema` is none.
+
+    Example:
+        >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.parquet("numbers.parquet"))
+        >>> rxdag.run(saved)[saved]
+        2
+    """
+    return _Parquet(fspath(path), _checked(schema, "parquet"))
+
+
+def _checked(schema: Any, where: str) -> Any:
+    if schema is not None and not hasattr(schema, "empty_table"):
+        raise GraphError(f"{where}: schema must be a pyarrow.Schema, got {schema!r}")
+    return schema

@@ -1,0 +1,202 @@
+"""Arrow tables and Parquet files, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Final, TypeVar, overload
+
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, import_extra
+from rxdag.errors import GraphError, SourceError
+from rxdag.sources._files import nearby
+from rxdag.sources._iterable import Once
+from rxdag.sources._records import inner_type, record_fields, required_fields
+
+T = TypeVar("T")
+
+_BATCH_ROWS: Final = 1 << 16
+
+
+class _BatchesReader(Reader):
+    """Reads record batches, run by run."""
+
+    def __init__(self, batches: Iterator[Any], of: Any, where: str) -> None:
+        self._batches = batches
+        self._of = of
+        self._where = where
+        self._pa = import_extra("pyarrow", "arrow", where)
+        self._columns: Any = None
+        self._at = 0
+
+    def read(self, max_items: int) -> Read:
+        while self._columns is None or self._at >= len(self._columns):
+            batch = next(self._batches, None)
+            if batch is None:
+                return END
+            self._columns, self._at = self._made(batch), 0
+        at = self._at
+        self._at = min(at + max_items, len(self._columns))
+        return Chunk(self._columns[at : self._at])
+
+    def _made(self, batch: Any) -> Any:
+        from rxdag.columns import columns_of_batch  # it loads numpy
+
+        if self._of is not None:
+            batch = _fitted(self._pa, batch, self._of, self._where)
+        return columns_of_batch(self._pa, batch, self._of)[:]
+
+
+def _fitted(pa: Any, batch: Any, of: Any, where: str) -> Any:
+    """The columns that a type has, of the types of its fields.
+
+    Raises:
+        SourceError: If a column is not there, or of another type.
+    """
+    fields = record_fields(of, where)
+    there = list(batch.schema.names)
+    missing = [name for name in fields if name not in there and name in required_fields(of)]
+    if missing:
+        raise SourceError(
+            f"{where}: must have the columns of {of.__name__}, lacks {', '.join(missing)}; it has {', '.join(there)}"
+        )
+    names = [name for name in fields if name in there]
+    arrays = [_column(pa, batch.column(there.index(name)), name, inner_type(fields[name]), where) for name in names]
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def _column(pa: Any, array: Any, name: str, hint: Any, where: str) -> Any:
+    types, kind = pa.types, array.type
+    if hint is float and types.is_integer(kind):
+        return array.cast(pa.float64())
+    value_type = kind.value_type if types.is_dictionary(kind) else kind
+    fits = {
+        int: types.is_integer(value_type),
+        float: types.is_floating(value_type),
+        bool: types.is_boolean(value_type),
+        str: types.is_string(value_type) or types.is_large_string(value_type) or str(value_type) == "string_view",
+    }
+    if hint in fits and not fits[hint] and not types.is_null(kind):
+        raise SourceError(
+            f'{where}: column "{name}" must be {hint.__name__}, got {kind}; cast it, or declare the field otherwise'
+        )
+    return array
+
+
+@dataclass(frozen=True)
+class _Arrow(Source[T]):
+    data: Any = field(repr=False)
+    of: Any
+    shape: Shape = field(repr=False)
+    once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
+    label = "arrow"
+    gives_columns = True
+
+    def open(self, context: SourceContext) -> Reader:
+        pa = import_extra("pyarrow", "arrow", "arrow")
+        data = self.data
+        if isinstance(data, pa.RecordBatchReader):
+            self.once.use("arrow: a RecordBatchReader", "a table, or make a graph for each run")
+            batches = iter(data)
+        elif isinstance(data, pa.RecordBatch):
+            batches = iter([data])
+        else:
+            table = data if isinstance(data, pa.Table) else pa.table(data)
+            batches = iter(table.to_batches())
+        return _BatchesReader(batches, self.of, "arrow")
+
+
+@overload
+def arrow(data: Any, of: type[T], /) -> Source[T]: ...
+@overload
+def arrow(data: Any, /) -> Source[dict[str, Any]]: ...
+def arrow(data: Any, of: Any = None, /) -> Any:
+    """Read an Arrow table as columns: one item for each row. Needs the extra "arrow".
+
+    Args:
+        data: A pyarrow Table, RecordBatch or RecordBatchReader, or whatever speaks Arrow's C stream interface, as a
+            polars DataFrame does. A RecordBatchReader can be read by one run only.
+        of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
+            items are dicts.
+
+    Raises:
+        GraphError: If `data` is none of these.
+
+    Example:
+        >>> import pyarrow
+        >>> table = pyarrow.table({"bid": [1.0, 2.0], "ask": [1.5, 2.5]})
+        >>> rxdag.from_source(sources.arrow(table)).pipe(ops.map(col.ask - col.bid)).collect()
+        [0.5, 0.5]
+    """
+    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
+        raise GraphError(f"arrow: takes an Arrow table, batch or stream, got {type(data).__name__}")
+    if of is not None:
+        record_fields(of, "arrow")
+    return _Arrow[Any](data, of, Shape(of))
+
+
+class _ParquetReader(_BatchesReader):
+    def __init__(self, path: str, of: Any) -> None:
+        parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
+        self._file: Any = None
+        where = f"parquet: {path}"
+        if Path(path).is_dir() or not Path(path).exists():
+            what = f'got the directory "{path}"' if Path(path).is_dir() else f'got "{path}"{nearby(Path(path))}'
+            raise SourceError(f"parquet: path must be a file, {what}")
+        try:
+            self._file = parquet.ParquetFile(path)
+        except Exception as error:
+            raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
+        super().__init__(self._read(where, of), of, where)
+
+    def _read(self, where: str, of: Any) -> Iterator[Any]:
+        names = None
+        if of is not None:
+            fields = record_fields(of, "parquet")
+            names = [name for name in self._file.schema_arrow.names if name in fields]
+        try:
+            yield from self._file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
+        except OSError as error:
+            raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+@dataclass(frozen=True)
+class _Parquet(Source[T]):
+    path: str
+    of: Any
+    shape: Shape = field(repr=False)
+    label = "parquet"
+    gives_columns = True
+
+    def open(self, context: SourceContext) -> Reader:
+        return _ParquetReader(self.path, self.of)
+
+
+@overload
+def parquet(path: str | PathLike[str], of: type[T], /) -> Source[T]: ...
+@overload
+def parquet(path: str | PathLike[str], /) -> Source[dict[str, Any]]: ...
+def parquet(path: str | PathLike[str], of: Any = None, /) -> Any:
+    """Read a Parquet file as columns: one item for each row. Needs the extra "arrow".
+
+    It is read in batches of 65,536 rows, and only the columns that the items have.
+
+    Args:
+        path: Of the file.
+        of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
+            items are dicts. Ints are read into a field that is a float; any other difference ends the run.
+
+    Raises:
+        GraphError: If `of` is no msgspec.Struct, dataclass, NamedTuple or TypedDict.
+
+    Example:
+        >>> trades = rxdag.from_source(sources.parquet("trades.parquet", Trade))
+    """
+    if of is not None:
+        record_fields(of, "parquet")
+    return _Parquet[Any](fspath(path), of, Shape(of))
