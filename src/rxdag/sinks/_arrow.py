@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any, Final
@@ -26,7 +27,7 @@ class _BatchWriter(Writer):
         self.schema = schema
 
     def write(self, chunk: Chunk) -> None:
-        self._waiting.append(self._batch(chunk))
+        self._waiting.append(self._explained(self._batch, chunk))
         self._n_waiting += len(chunk)
         if self._n_waiting >= _GROUP_ROWS:
             self.put(self._table())
@@ -47,12 +48,18 @@ class _BatchWriter(Writer):
         if not waiting:
             return pa.table({}) if self.schema is None else self.schema.empty_table()
         tables = [each if isinstance(each, pa.Table) else pa.Table.from_batches([each]) for each in waiting]
+        return self._explained(self._joined, tables)
+
+    def _joined(self, tables: list[Any]) -> Any:
+        table = self._pa.concat_tables(tables, promote_options="permissive")
+        if self.schema is None:
+            self.schema = table.schema
+        return table.select(self.schema.names).cast(self.schema)
+
+    def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
-            table = pa.concat_tables(tables, promote_options="permissive")
-            if self.schema is None:
-                self.schema = table.schema
-            return table.select(self.schema.names).cast(self.schema)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            return fn(given)
+        except (self._pa.ArrowInvalid, self._pa.ArrowTypeError, KeyError) as error:
             raise SourceError(
                 f"{self._where}: items must have the columns and types of the first ones, got {error}; say schema="
             ) from error
