@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.latency import hand_over_us, in_flight
 from tests.benchmarks.measure import Figure, pairs, peak_rss_mb
@@ -21,21 +23,23 @@ def throughput(items: int, count: int, chunks: tuple[int, ...]) -> list[tuple[Fi
     """W1 to W3: every variant at every size of chunks, with its budget at 1,024."""
     found: list[tuple[Figure, float | None]] = []
     for work in WORKLOADS:
-        data = work.data(items)
+        rows = work.data(items)
+        given = {"rows": rows, "columns": work.columns(rows)}
+
+        def measure(name: str, fn: Callable[[], Any], budget: float | None = None) -> None:
+            found.append((pairs(name, lambda: work.loop(rows), fn, items, count), budget))  # called at once
+
         for name, other in work.others.items():
-            found.append(
-                (pairs(f"{work.name} {name}", lambda w=work: w.loop(data), lambda o=other: o(data), items, count), None)
-            )
-        for name, (variant, budget) in work.variants.items():
+            measure(f"{work.name} {name}", lambda o=other: o(rows))
+        for name, whole in work.whole_set.items():
+            measure(f"{work.name} {name}, the whole set at once", lambda w=whole: w(given["columns"]))
+        for name, variant in work.variants.items():
             for chunk in chunks:
-                figure = pairs(
-                    f"{work.name} rows, {name}, chunks of {chunk:,}",
-                    lambda w=work: w.loop(data),
-                    lambda v=variant, c=chunk: v(data, c),
-                    items,
-                    count,
+                measure(
+                    f"{work.name} {name}, chunks of {chunk:,}",
+                    lambda v=variant, c=chunk: v.fn(given[v.lane], c),
+                    variant.budget if chunk == 1024 else None,
                 )
-                found.append((figure, budget if chunk == 1024 else None))
     return found
 
 

@@ -12,10 +12,13 @@ from tests.benchmarks.workloads import WORKLOADS
 def test_every_variant_gives_the_answer_of_the_loop(work, chunk):
     data = work.data(10_000)
     expected = work.loop(data)
-    for variant, _ in work.variants.values():
-        assert variant(data, chunk) == expected
+    given = {"rows": data, "columns": work.columns(data)}
+    for variant in work.variants.values():
+        assert variant.fn(given[variant.lane], chunk) == expected
     for other in work.others.values():
         assert other(data) == expected
+    for other in work.whole_set.values():
+        assert other(given["columns"]) == expected
 
 
 @pytest.mark.parametrize("kind", ["same thread", "thread hop", "asyncio"])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import col, sinks, sources, windows
+from rxdag import col, element, lit, sinks, sources, windows
 from rxdag import operators as ops
 from rxdag.runtime import Execution, run_here
 from rxdag.sinks import Writer
@@ -28,7 +31,7 @@ class _SumWriter(Writer):
         self.total = 0
 
     def write(self, chunk: Any) -> None:
-        self.total += sum(chunk.items)
+        self.total += sum(chunk.items) if chunk.columns is None else int(chunk.columns[""].sum())
 
     def close(self, *, ok: bool) -> int:
         return self.total
@@ -36,6 +39,9 @@ class _SumWriter(Writer):
 
 @dataclass(frozen=True)
 class Sum(rxdag.Sink[int, int]):
+    takes_columns = True
+    is_quiet = True
+
     def open(self, context: Any) -> Writer:
         return _SumWriter()
 
@@ -46,19 +52,31 @@ class _CountWriter(Writer):
     def __init__(self) -> None:
         self.n = [0, 0, 0]
         self.total = [0.0, 0.0, 0.0]
+        self.counts = np.zeros(3, np.int64)
+        self.sums = np.zeros(3)
 
     def write(self, chunk: Any) -> None:
+        if chunk.columns is not None:
+            branches, values = chunk.columns["branch"], chunk.columns["value"]
+            self.counts += np.bincount(branches, minlength=3)
+            np.add.at(self.sums, branches, values)
+            return
         n, total = self.n, self.total
         for branch, value in chunk.items:
             n[branch] += 1
             total[branch] += value
 
     def close(self, *, ok: bool) -> tuple[Any, ...]:
+        if self.counts.any():
+            return (*self.counts.tolist(), *self.sums.tolist())
         return (*self.n, *self.total)
 
 
 @dataclass(frozen=True)
 class CountAndSum(rxdag.Sink[Any, Any]):
+    takes_columns = True
+    is_quiet = True
+
     def open(self, context: Any) -> Writer:
         return _CountWriter()
 
@@ -111,6 +129,31 @@ def w1_calling(data: list[int]) -> int:
 def w1_callables(data: list[int], quantum: int) -> int:
     stream = rxdag.from_source(sources.iterable(data)).pipe(ops.map(_double)).pipe(ops.filter(_third))
     return run(stream.pipe(ops.map(_next)).to(Sum()), quantum)
+
+
+def _w1_expressions(source: rxdag.Source[int], quantum: int) -> int:
+    stream = rxdag.from_source(source).pipe(ops.map(element * 2)).pipe(ops.filter(element % 3 == 0))
+    return run(stream.pipe(ops.map(element + 1)).to(Sum()), quantum)
+
+
+def w1_expressions(data: list[int], quantum: int) -> int:
+    return _w1_expressions(sources.iterable(data), quantum)
+
+
+def w1_columns(data: Any, quantum: int) -> int:
+    return _w1_expressions(sources.arrays(data), quantum)
+
+
+def w1_numpy(data: Any) -> int:
+    doubled = data * 2
+    return int((doubled[doubled % 3 == 0] + 1).sum())
+
+
+def w1_polars(data: Any) -> int:
+    import polars as pl
+
+    x = pl.DataFrame({"x": data}).lazy().select(pl.col("x") * 2).filter(pl.col("x") % 3 == 0).select(pl.col("x") + 1)
+    return int(x.sum().collect().item())
 
 
 def w1_reactivex(data: list[int]) -> int:
@@ -207,6 +250,39 @@ def w2_expressions(data: list[Tick], quantum: int) -> list[Any]:
     return _w2(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, (col.ts_us, col.sym, col.price, col.size))
 
 
+def w2_columns(data: Any, quantum: int) -> list[Any]:
+    stream = rxdag.from_source(sources.arrow(data, Tick))
+    return _w2(stream, quantum, (col.ts_us, col.sym, col.price, col.size))
+
+
+def w2_polars(data: Any) -> list[Any]:
+    import polars as pl
+
+    price, size = pl.col("price"), pl.col("size")
+    frame = (
+        pl.from_arrow(data)
+        .lazy()  # type: ignore[union-attr]
+        .sort("ts_us", maintain_order=True)
+        .group_by((pl.col("ts_us") // SIZE_US * SIZE_US).alias("start"), pl.col("sym").cast(pl.String))
+        .agg(
+            price.first().alias("o"),
+            price.max().alias("h"),
+            price.min().alias("l"),
+            price.last().alias("c"),
+            size.sum(),
+        )
+        .sort("start", "sym")
+        .collect()
+    )
+    return [(r[1], r[0], *r[2:]) for r in frame.rows()]
+
+
+def columns_of(data: list[Tick]) -> Any:
+    """The ticks as an Arrow table, symbols dictionary-coded."""
+    table = {name: [getattr(tick, name) for tick in data] for name in Tick._fields}
+    return pa.table({**table, "sym": pa.array(table["sym"]).dictionary_encode()})
+
+
 # ---- W3
 
 WITHIN_US = 5_000_000
@@ -269,15 +345,20 @@ def w3_loop(data: list[Tick]) -> tuple[Any, ...]:
     return (*n, *total)
 
 
-def _w3(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...], conditions: tuple[Any, ...]) -> Any:
-    ts, sym, tid = fields
-    first, second, big = conditions
-    fresh = stream.pipe(ops.event_time(ts, unit="us", out_of_order="500ms")).pipe(ops.dedupe(sym, tid, within="5s"))
-    routes = fresh.pipe(ops.route({"a": first, "b": second}, default="c"))
+class Share(NamedTuple):
+    branch: int
+    value: float
+
+
+def _w3(stream: rxdag.Stream[Tick], quantum: int) -> Any:
+    fresh = stream.pipe(ops.event_time("ts_us", unit="us", out_of_order="500ms"))
+    routes = fresh.pipe(ops.dedupe("sym", "tid", within="5s")).pipe(
+        ops.route({"a": col.sym < "S33", "b": col.sym < "S66"}, default="c")
+    )
     merged = rxdag.merge(
-        routes["a"].pipe(ops.map(lambda t: (0, t.price * t.size))),
-        routes["b"].pipe(ops.filter(big)).pipe(ops.map(lambda t: (1, t.price))),
-        routes["c"].pipe(ops.map(lambda t: (2, t.size))),
+        routes["a"].pipe(ops.select(branch=lit(0), value=col.price * col.size, into=Share)),
+        routes["b"].pipe(ops.filter(col.size > 2)).pipe(ops.select(branch=lit(1), value="price", into=Share)),
+        routes["c"].pipe(ops.select(branch=lit(2), value="size", into=Share)),
     )
     return run(merged.to(CountAndSum()), quantum)
 
@@ -298,32 +379,84 @@ def w3_callables(data: list[Tick], quantum: int) -> Any:
 
 
 def w3_expressions(data: list[Tick], quantum: int) -> Any:
-    stream = rxdag.from_source(sources.iterable(data, of=Tick))
-    return _w3(stream, quantum, (col.ts_us, col.sym, col.tid), (col.sym < "S33", col.sym < "S66", col.size > 2))
+    return _w3(rxdag.from_source(sources.iterable(data, of=Tick)), quantum)
 
 
-Variant = Callable[[Any, int], Any]
+def w3_columns(data: Any, quantum: int) -> Any:
+    return _w3(rxdag.from_source(sources.arrow(data, Tick)), quantum)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to do the work with rxdag.
+
+    Attributes:
+        lane: "rows" or "columns": what it is given.
+        fn: Takes the data and the size of chunks.
+        budget: CPU time over the loop's at chunks of 1,024.
+    """
+
+    lane: str
+    fn: Callable[[Any, int], Any]
+    budget: float | None
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload: its data, its loop, its variants with their budgets."""
+    """A workload: its data, its loop, its variants, and what else does the same work.
+
+    Attributes:
+        data: Rows, from a number of them.
+        columns: The same as columns, made before the clock starts.
+        others: Take rows.
+        whole_set: Take columns, all at once.
+    """
 
     name: str
     data: Callable[[int], Any]
+    columns: Callable[[Any], Any]
     loop: Callable[[Any], Any]
-    variants: dict[str, tuple[Variant, float | None]]
-    others: dict[str, Callable[[Any], Any]]
+    variants: dict[str, Variant]
+    others: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    whole_set: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 
 WORKLOADS = (
     Workload(
         "W1",
         ints,
+        np.array,
         w1_loop,
-        {"callables": (w1_callables, 2.0)},
+        {
+            "rows, callables": Variant("rows", w1_callables, 2.0),
+            "rows, expressions": Variant("rows", w1_expressions, 1.1),
+            "columns": Variant("columns", w1_columns, 0.15),
+        },
         {"loop that calls": w1_calling, "reactivex": w1_reactivex},
+        {"numpy": w1_numpy, "polars": w1_polars},
     ),
-    Workload("W2", ticks, w2_loop, {"callables": (w2_callables, 1.6), "expressions": (w2_expressions, 1.1)}, {}),
-    Workload("W3", repeated, w3_loop, {"callables": (w3_callables, 1.3), "expressions": (w3_expressions, 1.3)}, {}),
+    Workload(
+        "W2",
+        ticks,
+        columns_of,
+        w2_loop,
+        {
+            "rows, callables": Variant("rows", w2_callables, 1.6),
+            "rows, expressions": Variant("rows", w2_expressions, 1.1),
+            "columns": Variant("columns", w2_columns, 0.3),
+        },
+        {},
+        {"polars": w2_polars},
+    ),
+    Workload(
+        "W3",
+        repeated,
+        columns_of,
+        w3_loop,
+        {
+            "rows, callables": Variant("rows", w3_callables, 1.3),
+            "rows, expressions": Variant("rows", w3_expressions, 1.3),
+            "columns": Variant("columns", w3_columns, 0.4),
+        },
+    ),
 )

@@ -13,7 +13,7 @@ from rxdag.columns._column import (
     objects_of,
     values_of,
 )
-from rxdag.columns._columns import Block, Columns, rejoined
+from rxdag.columns._columns import Block, Columns, joined, rejoined
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
@@ -43,6 +43,7 @@ __all__ = [
     "first_rows",
     "frame_of_columns",
     "ints_of",
+    "joined",
     "objects_of",
     "rejoined",
     "times_of",

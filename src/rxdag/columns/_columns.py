@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -119,6 +120,10 @@ class Columns:
             known = block.bounds[name] = bounds_of(block.columns[name])
         return known
 
+    def bounds_known(self) -> dict[str, Bounds]:
+        """The bounds of the arrays below, shared with all that is taken from them."""
+        return self._blocks[0].bounds
+
     def take(self, at: At) -> Columns:
         """The items at those positions, in that order."""
         n = max(at.stop - at.start, 0) if isinstance(at, slice) else len(at)
@@ -172,33 +177,13 @@ class Columns:
 
     def __add__(self, other: Columns) -> Columns:
         """These items and behind them the others, of the same stream."""
-        joined = self._adjacent(other)
-        if joined is None:
-            columns = {name: concatenate((self[name], other[name])) for name in self.names}
-            joined = Columns((Block(columns),), self.n + other.n, self.names, self.of)
-        if self.ts is not None and other.ts is not None:
-            joined.ts = np.concatenate((self.ts, other.ts))
-        joined.sequence = _sequences([self, other])
-        if self.key is not None and other.key is not None:
-            key = concatenate((self.key, other.key))
-            joined.key = key if isinstance(key, Coded) else None
-        return joined
+        return joined([self, other])
 
-    def _adjacent(self, other: Columns) -> Columns | None:
-        """The two as one slice, if the other comes right behind this one in the same arrays."""
-        if len(self._blocks) != 1 or len(other._blocks) != 1:
+    def slice_of(self) -> tuple[dict[str, Column], slice] | None:
+        """The arrays and the slice of them that this is, if it is one."""
+        if len(self._blocks) != 1 or not isinstance(self._blocks[0].at, slice):
             return None
-        mine, theirs = self._blocks[0], other._blocks[0]
-        a, b = mine.at, theirs.at
-        if (
-            mine.columns is not theirs.columns
-            or not isinstance(a, slice)
-            or not isinstance(b, slice)
-            or a.stop != b.start
-        ):
-            return None
-        block = Block(mine.columns, slice(a.start, b.stop), mine.bounds)
-        return Columns((block,), self.n + other.n, self.names, self.of)
+        return self._blocks[0].columns, self._blocks[0].at
 
     def _value(self, fn: Any) -> Value:
         if not isinstance(fn, Reader):
@@ -298,7 +283,37 @@ def _without(block: Block, names: dict[str, Any]) -> Block:
     return Block({k: v for k, v in block.columns.items() if k not in names}, block.at, block.bounds)
 
 
-def _sequences(parts: list[Columns]) -> Array | None:
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The items of several runs of one stream, one behind the other."""
+    first = parts[0]
+    n = sum(part.n for part in parts)
+    block = _one_slice(parts) or Block({name: concatenate([part[name] for part in parts]) for name in first.names})
+    whole = Columns((block,), n, first.names, first.of)
+    if first.ts is not None:
+        whole.ts = np.concatenate([part.ts for part in parts if part.ts is not None])
+        whole.sequence = _sequences(parts)
+    if first.key is not None:
+        key = concatenate([part.key for part in parts if part.key is not None])
+        whole.key = key if isinstance(key, Coded) else None
+    return whole
+
+
+def _one_slice(parts: Sequence[Columns]) -> Block | None:
+    """The parts as one slice, if each comes right behind the one before in the same arrays: nothing is copied then."""
+    slices = [part.slice_of() for part in parts]
+    first = slices[0]
+    if first is None:
+        return None
+    columns, at = first
+    stop = at.stop
+    for each in slices[1:]:
+        if each is None or each[0] is not columns or each[1].start != stop:
+            return None
+        stop = each[1].stop
+    return Block(columns, slice(at.start, stop), parts[0].bounds_known())
+
+
+def _sequences(parts: Sequence[Columns]) -> Array | None:
     """The tie-breaks of several runs; 0 where one has none."""
     if all(part.sequence is None for part in parts):
         return None

@@ -108,6 +108,7 @@ class ColumnsHost(RegionHost):
         policies: What each node does with an item on which it fails.
         shapes: Of each port, by node and port: whether it has event time, and keys.
         item_type: Of what comes in, for rows that become columns.
+        parked: So many items may wait for more in front of it; 0 if something comes out but at watermarks.
     """
 
     def __init__(
@@ -119,6 +120,8 @@ class ColumnsHost(RegionHost):
         policies: dict[str, OnError],
         shapes: dict[str, tuple[bool, bool]],
         item_type: Any,
+        *,
+        parked: int,
     ) -> None:
         super().__init__(region, makes, segment, context, policies)
         self.sent: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -129,6 +132,11 @@ class ColumnsHost(RegionHost):
         self._meeting: dict[str, list[Columns]] = {}
         self._failed_at: int | None = None
         self._failure: Exception | None = None
+        self._most_parked = parked
+        self._parked: list[Columns] = []
+        self._n_parked = 0
+        if parked:
+            segment.when_idle.append(self._unpark_all)
 
     def open(self) -> None:
         super().open()
@@ -154,9 +162,21 @@ class ColumnsHost(RegionHost):
         columns = chunk.columns
         if columns is None and chunk.items:
             columns = columns_of(chunk, self._item_type)
+        if self._most_parked:
+            if columns is not None and not chunk.marks and self._may_park(columns):
+                self._parked.append(columns)
+                self._n_parked += columns.n
+                return
+            if columns is None or chunk.marks:
+                self._unpark_all()
+            else:
+                columns = self._unparked(columns)
+        self._run(input, columns, chunk.marks)
+
+    def _run(self, input: int, columns: Columns | None, marks: tuple[tuple[int, int], ...]) -> None:
         at = 0
         try:
-            for position, mark in chunk.marks:
+            for position, mark in marks:
                 if position > at and columns is not None:
                     at, came = position, columns[at:position]
                     self.feed(self.names[0], came)
@@ -165,8 +185,52 @@ class ColumnsHost(RegionHost):
                 at, came = columns.n, columns[at:] if at else columns
                 self.feed(self.names[0], came)
         except RegionEnded:
-            self.members[self.names[0]].ledger.arrived += len(chunk.items) - at
+            self.members[self.names[0]].ledger.arrived += 0 if columns is None else columns.n - at
             self._settle_failed()
+
+    # ---- small runs that wait for more
+
+    def _may_park(self, columns: Columns) -> bool:
+        kernel = self.members[self.names[0]].kernel
+        if self._n_parked + columns.n >= self._most_parked:
+            return False
+        return not kernel.makes_time or not kernel.brings_watermark(columns)
+
+    def _unparked(self, columns: Columns) -> Columns:
+        """What is parked, and these items behind it."""
+        if not self._parked:
+            return columns
+        from rxdag.columns import joined  # it loads numpy, which columns have done
+
+        parked, self._parked, self._n_parked = self._parked, [], 0
+        return joined([*parked, columns])
+
+    def _unpark_all(self) -> None:
+        """Let go of what is parked: nothing more is here that it could wait for."""
+        if self._parked:
+            last = self._parked.pop()
+            self._run(0, self._unparked(last), ())
+            self._parked, self._n_parked = [], 0
+            if not self.is_ended:
+                self.flush()
+
+    def inputs_ended(self, error: Exception | None) -> None:
+        self._unpark_all()
+        super().inputs_ended(error)
+
+    def restart(self) -> None:
+        self._unpark_all()
+        super().restart()
+
+    def held(self) -> int:
+        return super().held() + self._n_parked
+
+    def discard(self) -> None:
+        entry = self.members[self.names[0]].ledger
+        entry.arrived += self._n_parked
+        entry.discarded += self._n_parked
+        self._parked, self._n_parked = [], 0
+        super().discard()
 
     def feed(self, name: str, columns: Columns) -> None:
         """Hand a run of items to a node; an item on which it fails is dealt with, and the run goes on behind it."""
@@ -254,6 +318,9 @@ class ColumnsHost(RegionHost):
         for name, member in self.members.items():
             ledger = member.ledger.copy()
             ledger.held = 0 if self._is_discarded else member.kernel.held()
+            if name == self.names[0]:
+                ledger.arrived += self._n_parked
+                ledger.held += self._n_parked
             main = {port: self.sent[name, port] for port in self._main_ports(member)}
             if not member.kernel.gives_columns:
                 main = {"out": ledger.made}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import Topology
 from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source
 from rxdag.graph import Edge
@@ -96,3 +97,23 @@ def find_lanes(topology: Topology, itemwise: set[str]) -> Lanes:
     for name in topology.nodes:
         finder.place(name)
     return Lanes(frozenset(finder.columns), finder.why_rows, finder.kernels)
+
+
+def parks(topology: Topology, region: RegionPlan) -> bool:
+    """True if nothing can be seen of a region between watermarks, so that small runs of columns may wait for more.
+
+    Time is made where items come in, or not at all: else nobody could tell which of them brings a watermark.
+    """
+    kernels = {name: topology.kernels[name] for name in region.nodes}
+    if any(kernel.makes_time for name, kernel in kernels.items() if name != region.nodes[0]):
+        return False
+    if len(topology.into[region.nodes[0]]) > 1:
+        return False
+    for name, port in region.exits:
+        if kernels[name].is_quiet and port not in _SIDE_PORTS:
+            continue
+        for edge in topology.out_of[name]:
+            thing = topology.nodes[edge.consumer].thing
+            if edge.port == port and not (isinstance(thing, Sink) and thing.is_quiet):
+                return False
+    return True

@@ -14,7 +14,7 @@ from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._loop_host import LoopHost
-from rxdag.compiler._plan import Plan, shapes_of
+from rxdag.compiler._plan import PARKED, Plan, shapes_of
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import make_kernel
@@ -175,7 +175,9 @@ def _make_region(plan: Plan, context: RunContext, made: Woven | RegionPlan, segm
         host: RegionHost = LoopHost(made, makes, segment, context, policies)
     else:
         item_type = nodes[region.nodes[0]].in_shape.item_type
-        host = ColumnsHost(region, makes, segment, context, policies, shapes_of(plan.topology, region), item_type)
+        shapes = shapes_of(plan.topology, region)
+        parked = PARKED if region.parks else 0
+        host = ColumnsHost(region, makes, segment, context, policies, shapes, item_type, parked=parked)
     itemwise = any(name in plan.forks for name in nodes)
     for name, node in nodes.items():
         for port in node.ports:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rxdag.compiler._colour import MAIN, colour, needs_loop
 from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
 from rxdag.compiler._grid import mark_grids
-from rxdag.compiler._lanes import Lanes, find_lanes
+from rxdag.compiler._lanes import Lanes, find_lanes, parks
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._regions import find_regions
 from rxdag.compiler._splice import why_not
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reactivex import Observable
 
 QUANTUM = 1024
+PARKED = 4096
+"""So many items of columns are worked on at once, if they may wait for each other."""
 
 ObservableOf = Callable[["Plan", str], Any]
 _observable_of: list[ObservableOf] = []
@@ -77,10 +79,11 @@ class Plan:
 
     @property
     def max_held(self) -> int:
-        """Hard cap on the items in gates, in sources' queues and in flight, in the whole graph."""
+        """Hard cap on the items in gates, in sources' queues, parked and in flight, in the whole graph."""
         gates = sum(gate.max_items for gate in self.gates.values())
         queues = sum(getattr(n.thing, "max_items", 0) for n in self.dag.nodes.values() if isinstance(n.thing, Source))
-        return gates + queues + sum(self._in_flight(number) for number in self.members)
+        parked = PARKED * sum(region.parks for region in self.columns_regions)
+        return gates + queues + parked + sum(self._in_flight(number) for number in self.members)
 
     def _in_flight(self, number: int) -> int:
         """Most items that a segment works on at once."""
@@ -102,6 +105,12 @@ class Plan:
                 lines.append(f"  {name}: {parameters(topology.nodes[name])}{tail}")
         lines.append("gates" if self.gates else "gates: none, nothing rests between nodes")
         lines += [f"  {e}: block, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
+        for region in self.columns_regions:
+            if region.parks:
+                lines.append(
+                    f"parked: up to {PARKED:,} items wait before {region.nodes[0]} while more are at hand and none "
+                    f"brings a watermark"
+                )
         bursts = [n for n, k in topology.kernels.items() if not k.passes and type(k).expand is Kernel.expand]
         for name in bursts:
             lines.append(
@@ -210,7 +219,9 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
         gates=gates,
         forks=frozenset(forks if fuse else fork_nodes(topology, gates, set())),
         regions=tuple(_woven(dag.name, topology, r, forks) for r in regions if r.nodes[0] not in lanes.columns),
-        columns_regions=tuple(region for region in regions if region.nodes[0] in lanes.columns),
+        columns_regions=tuple(
+            replace(region, parks=parks(topology, region)) for region in regions if region.nodes[0] in lanes.columns
+        ),
         lanes=lanes,
         grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
         needs_loop=needs_loop(topology),

@@ -15,9 +15,11 @@ class RegionPlan:
             meet: the node where they do.
         exits: Ports that somebody outside reads.
         joins: For each route whose branches meet in the region, the node where they do.
+        parks: Of a region of columns: True if small runs may wait for more in front of it.
     """
 
     nodes: tuple[str, ...]
     after: dict[tuple[str, str], str]
     exits: frozenset[tuple[str, str]]
     joins: dict[str, str]
+    parks: bool = False

@@ -166,6 +166,10 @@ class Kernel:
         """
         raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
 
+    def brings_watermark(self, columns: Columns) -> bool:
+        """Of a kernel that makes time: True if these items may bring a watermark that somebody asks for."""
+        return True
+
     def expand(self, item: Any) -> Iterable[Any] | None:
         """Outputs of one item, made one by one as there is room; None (the default) to use `on_item`."""
         return None

@@ -7,7 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, MIN, UNITS, BadItem, ColumnsEmit, Duration, Emit, Kernel, Operator, Shape, duration_ns
+from rxdag.contract import (
+    MAX,
+    MIN,
+    UNITS,
+    BadItem,
+    ColumnsEmit,
+    Duration,
+    Emit,
+    Kernel,
+    Operator,
+    RowFailed,
+    Shape,
+    duration_ns,
+)
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
@@ -76,6 +89,15 @@ class _EventTimeKernel(Kernel):
             self.max_ts = int(timed.ts[due])
             self._raise(self.max_ts - self._lag - 1, emit)
             timed = timed[due:]
+
+    def brings_watermark(self, columns: Columns) -> bool:
+        from rxdag.columns import times_of  # it loads numpy
+
+        try:
+            ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
+        except RowFailed:
+            return True
+        return self._due(columns.timed(ts, None)) is not None
 
     def _checked_ns(self, value: Any) -> int:
         ts = value * self._scale if value.__class__ is int else _to_ns(value, self._scale)

@@ -32,6 +32,8 @@ class Segment:
         self.suspended: dict[Hashable, list[Work]] = {}
         self._waits_on: dict[Hashable, set[object]] = {}
         self._deferred: list[tuple[Callable[[], None], frozenset[object]]] = []
+        self.when_idle: list[Callable[[], None]] = []
+        """Called when a pump has nothing to move: what waits for more need not wait longer."""
 
     def run(self) -> None:
         """Do what waits, as far as there is room. Called by the scheduler's thread only."""
@@ -160,6 +162,9 @@ class Pump:
             return
         if read is None:
             self.is_starved = True
+            for fn in segment.when_idle:
+                fn()
+            segment.run()
             return
         if read is END:
             self._finish(None)

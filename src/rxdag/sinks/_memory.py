@@ -36,6 +36,7 @@ class _CollectWriter(Writer):
 @dataclass(frozen=True)
 class _Collect(Sink[T, "list[T]"]):
     label = "collect"
+    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _CollectWriter()
@@ -161,6 +162,8 @@ class _NullWriter(_Counted):
 @dataclass(frozen=True)
 class _Null(Sink[object, int]):
     label = "null"
+    takes_columns = True
+    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _NullWriter()
