@@ -160,6 +160,13 @@ def is_array(column: object, kinds: str) -> TypeGuard[Array]:
     return is_ndarray(column) and column.dtype.kind in kinds
 
 
+def taken(column: Column, at: At) -> Column:
+    """The values at those places."""
+    if isinstance(column, np.ndarray) and not isinstance(at, slice):
+        return column.take(at)  # half the time of indexing
+    return column[at]
+
+
 def bounds_of(column: Column) -> tuple[int, int]:
     """Least and largest value of a column of int64 or bool; (0, 0) if it is empty."""
     if not isinstance(column, np.ndarray) or column.dtype.kind not in "ib":

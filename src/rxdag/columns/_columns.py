@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns._column import Array, At, Coded, Column, bounds_of, concatenate, objects_of, values_of
+from rxdag.columns._column import Array, At, Coded, Column, bounds_of, concatenate, objects_of, taken, values_of
 from rxdag.columns._keys import coded_key
 from rxdag.columns._rows import SCALAR, columns_of_items, row_maker
 from rxdag.columns._vector import Value, Vector, truths_of
@@ -102,7 +102,7 @@ class Columns:
             block = self._block(name)
             column = block.columns[name]
             if block.at is not None:
-                column = column[block.at]
+                column = taken(column, block.at)
             self._gathered[name] = column
         return column
 
@@ -114,7 +114,7 @@ class Columns:
 
     def bounds(self, name: str) -> Bounds:
         """Two values between which an int64 column lies: of the whole it was taken from, so perhaps wider."""
-        block = self._block(name)
+        block = self._blocks[0] if len(self._blocks) == 1 else self._block(name)
         known = block.bounds.get(name)
         if known is None:
             known = block.bounds[name] = bounds_of(block.columns[name])
@@ -137,7 +137,7 @@ class Columns:
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
         """The items for which the mask is true."""
-        at = np.flatnonzero(mask)
+        at = mask.nonzero()[0]
         return self if len(at) == self.n else self.take(at)
 
     def beside(self, other: Columns) -> Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
@@ -45,6 +46,7 @@ Step = Callable[["Columns"], Value]
 _EXACT: Final = 1 << 53  # ints up to here are floats exactly
 _MOST_MEMBERS: Final = 16
 _FEW_NAMES: Final = 4096
+_INT64_CHAR: Final = np.dtype(np.int64).char
 
 _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": np.add,
@@ -85,12 +87,11 @@ class Vector:
     def value(self, columns: Columns) -> Value:
         """The values, and between what they lie."""
         try:
-            with np.errstate(all="ignore"):
-                data, low, high = self._step(columns)
+            data, low, high = self._step(columns)
         except Exception:  # whatever it is, the items tell
             column = self._by_item(columns)
             return column, INT64_MIN, INT64_MAX
-        if not is_column(data):
+        if data.__class__ is not np.ndarray and not is_column(data):
             data = column_of([data] * columns.n) if columns.n else np.empty(0)
         return data, low, high
 
@@ -150,8 +151,9 @@ def _field(name: str) -> Step:
     def step(columns: Columns) -> Value:
         column = columns[name]
         if isinstance(column, np.ndarray):
-            if column.dtype.kind == "i":
-                return (column, *columns.bounds(name))
+            if column.dtype.char == _INT64_CHAR:
+                low, high = columns.bounds(name)
+                return column, low, high
             return column, 0, 1
         if isinstance(column, Nullable) and bool(column.valid.all()):
             return _measured(column.values)
@@ -180,9 +182,12 @@ def _by_name(expr: Expr, name: str, general: Step) -> Step:
 
     def step(columns: Columns) -> Value:
         nonlocal cached
-        column = columns[name]
-        if not isinstance(column, Coded):
+        try:
             return general(columns)
+        except Uncertain:
+            column = columns[name]
+            if not isinstance(column, Coded):
+                raise
         names, codes = column.names, column.codes
         has_null = len(codes) > 0 and int(codes.min()) < 0
         size = len(names) + has_null
@@ -241,14 +246,57 @@ def _binary(expr: Binary) -> Step:
     op = expr.op
     left, right = step_of(expr.left), step_of(expr.right)
     if op in _COMPARISONS:
-        return lambda c: _compare(op, left(c), right(c))
+        return _comparison(op, left, right, expr.right)
     if op == "&":
         return lambda c: _both(left(c), right(c))
     if op == "|":
         return lambda c: _either(left(c), right(c))
-    if op in ("/", "//", "%"):
-        return lambda c: _divide(op, left(c), right(c))
-    return lambda c: _arithmetic(op, left(c), right(c))
+    slow: Callable[[Value, Value], Value] = partial(_divide if op in ("/", "//", "%") else _arithmetic, op)
+    by = _int_of(expr.right)
+    fast = _BY_INT.get(op) if by is not None and abs(by) < _SMALL and (by > 0 or op in "+-*") else None
+    if fast is None or by is None:
+        return lambda c: slow(left(c), right(c))
+    return lambda c: _by_int(fast, by, left(c)) or slow(left(c), right(c))
+
+
+def _int_of(expr: Expr) -> int | None:
+    """The value of an int that is written out; None for anything else."""
+    value = expr.value if isinstance(expr, Literal) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _by_int(fast: Callable[[Array, int, int, int], Value | None], by: int, value: Value) -> Value | None:
+    """Ints by a small int: the common case, without the questions of the others; None if it is another."""
+    data, low, high = value
+    return fast(data, by, low, high) if data.__class__ is np.ndarray and data.dtype.char == _INT64_CHAR else None
+
+
+def _plus(a: Array, by: int, low: int, high: int) -> Value | None:
+    low, high = low + by, high + by
+    return (a + by, low, high) if low >= INT64_MIN and high <= INT64_MAX else None
+
+
+def _minus(a: Array, by: int, low: int, high: int) -> Value | None:
+    return _plus(a, -by, low, high)
+
+
+def _times(a: Array, by: int, low: int, high: int) -> Value | None:
+    low, high = (low * by, high * by) if by >= 0 else (high * by, low * by)
+    return (a * by, low, high) if low >= INT64_MIN and high <= INT64_MAX else None
+
+
+def _quotient(a: Array, by: int, low: int, high: int) -> Value | None:
+    return a // by, low // by, high // by
+
+
+def _remainder(a: Array, by: int, low: int, high: int) -> Value | None:
+    whole = a // by
+    whole *= by
+    return np.subtract(a, whole, out=whole), 0, by - 1  # the same, and twice as fast as numpy's remainder
+
+
+_SMALL: Final = 1 << 31
+_BY_INT: Final = {"+": _plus, "-": _minus, "*": _times, "//": _quotient, "%": _remainder}
 
 
 def _arithmetic(op: str, left: Value, right: Value) -> Value:
@@ -256,13 +304,18 @@ def _arithmetic(op: str, left: Value, right: Value) -> Value:
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
     if kind == "f":
-        return _ARITHMETIC[op](a, b), 0, 0
+        return _of_floats(op, a, b)
     low, high = _range(op, left, right)
     if not INT64_MIN <= low <= high <= INT64_MAX:
         low, high = _range(op, _tight(a), _tight(b))
         if not INT64_MIN <= low <= high <= INT64_MAX:
             raise Uncertain
     return _ARITHMETIC[op](a, b), low, high
+
+
+def _of_floats(op: str, a: Any, b: Any) -> Value:
+    with np.errstate(all="ignore"):  # infinity and NaN are values like others, as in Python
+        return _ARITHMETIC[op](a, b), 0, 0
 
 
 def _tight(data: Any) -> Value:
@@ -290,17 +343,12 @@ def _divide(op: str, left: Value, right: Value) -> Value:
     elif not bool(np.all(b)):
         raise Uncertain
     if kind == "f":
-        return _ARITHMETIC[op](a, b), 0, 0
+        return _of_floats(op, a, b)
     if op == "/":
         for _, low, high in (left, right):
             if not -_EXACT <= low <= high <= _EXACT:
                 raise Uncertain
         return a / b, 0, 0
-    if isinstance(b, int) and b > 0:
-        whole = a // b
-        if op == "//":
-            return whole, left[1] // b, left[2] // b
-        return a - whole * b, 0, b - 1  # the same, and twice as fast as numpy's remainder
     if left[1] == INT64_MIN:
         raise Uncertain  # its quotient by -1 is no int64
     return (*_tight(_ARITHMETIC[op](a, b))[:1], INT64_MIN, INT64_MAX)
@@ -318,6 +366,23 @@ def _negative(of: Step) -> Step:
 
 
 # ---- truth
+
+
+def _comparison(op: str, left: Step, right: Step, by: Expr) -> Step:
+    """A comparison; of ints with an int without the questions of the others."""
+    fn = _COMPARISONS[op]
+    bound = _int_of(by)
+    if bound is None or not INT64_MIN <= bound <= INT64_MAX:
+        return lambda c: _compare(op, left(c), right(c))
+
+    def step(columns: Columns) -> Value:
+        value = left(columns)
+        data = value[0]
+        if data.__class__ is np.ndarray and data.dtype.char == _INT64_CHAR:
+            return fn(data, bound), 0, 1
+        return _compare(op, value, right(columns))
+
+    return step
 
 
 def _compare(op: str, left: Value, right: Value) -> Value:

@@ -7,12 +7,11 @@ from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._lower import Program, lower
-from rxdag.compiler._plan import QUANTUM, Plan, compile, use_observable
+from rxdag.compiler._plan import Plan, compile, use_observable
 from rxdag.compiler._region_host import RegionHost
 
 __all__ = [
     "MAIN",
-    "QUANTUM",
     "EdgeBook",
     "ForeignHost",
     "Host",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import Topology
-from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source
+from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source, Splitter
 from rxdag.graph import Edge
 
 _SIDE_PORTS = ("late", "dead")
@@ -81,6 +81,8 @@ class _Finder:
             return kernel.in_columns()
         if not all(given):
             return "not all its inputs are columns"
+        if name in self.itemwise and isinstance(kernel, Splitter):
+            return "its branches meet again outside of one region"
         if thing.clock_for(self.topology.nodes[name].in_shape) != "event":
             return "it works in processing time"
         return kernel.in_columns()

@@ -305,6 +305,7 @@ class _Behind:
 def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
     """Tell each pump, and each node that makes many of one, what is behind it."""
     topology = plan.topology
+    parking = {region.nodes[0] for region in plan.columns_regions if region.parks}
     behind: dict[str, _Behind] = {}
     for name in reversed(topology.nodes):
         own = behind[name] = _Behind()
@@ -322,11 +323,15 @@ def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
             host.gates, host.limiters = tuple(own.gates), tuple(own.limiters)
         if isinstance(host, SourceHost):
             _tell(host.pump, own)
+            if all(edge.consumer in parking and edge not in program.gates for edge in topology.out_of[name]):
+                host.pump.wide = PARKED
     for edge, gate in program.gates.items():
         if gate.reader is not None:
             entry = _Behind()
             entry.add(host_of[edge.consumer], program.ends[edge][1], behind[edge.consumer])
             _tell(gate.reader, entry)
+            if edge.consumer in parking:
+                gate.reader.wide = PARKED
 
 
 def _tell(pump: Pump, behind: _Behind) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.compiler._colour import MAIN, colour, needs_loop
 from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
@@ -18,12 +18,12 @@ from rxdag.compiler._weave import Woven, weave
 from rxdag.contract import Foreign, Kernel, Source
 from rxdag.errors import CompileError, GraphError
 from rxdag.graph import Dag, Edge, did_you_mean, parameters
+from rxdag.schedulers import QUANTUM
 
 if TYPE_CHECKING:
     from reactivex import Observable
 
-QUANTUM = 1024
-PARKED = 4096
+PARKED: Final = 16384
 """So many items of columns are worked on at once, if they may wait for each other."""
 
 ObservableOf = Callable[["Plan", str], Any]
@@ -89,7 +89,12 @@ class Plan:
         """Most items that a segment works on at once."""
         inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
         has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in self.members[number])
-        return QUANTUM if has_source or not inputs else min(QUANTUM, max(inputs))
+        turn = (
+            PARKED
+            if any(region.parks and region.nodes[0] in self.members[number] for region in self.columns_regions)
+            else QUANTUM
+        )
+        return turn if has_source or not inputs else min(turn, max(inputs))
 
     def explain(self) -> str:
         """Return what runs where, where data rests, and how much at most, as text."""

@@ -47,7 +47,7 @@ class _FilterKernel(_Calls):
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         kept = columns.where(columns.truths(self._fn))
-        emit.filtered(len(columns) - len(kept))
+        emit.filtered(columns.n - kept.n)
         emit(kept)
 
 

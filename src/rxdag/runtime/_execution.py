@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, QUANTUM, EdgeBook, ForeignHost, Host, KernelHost, Plan, lower
+from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, KernelHost, Plan, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
 from rxdag.errors import RxDagError, Stalled
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
-from rxdag.schedulers import FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
+from rxdag.schedulers import QUANTUM, FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 
 _log = logging.getLogger("rxdag")
 
@@ -55,7 +55,8 @@ class Execution:
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
         self.is_virtual = isinstance(self.clock, VirtualClock)
-        many = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
+        is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
+        many = is_merged and len(plan.dag.sources) + len(plan.gates) > 1
         # In virtual time several inputs give one item a turn each, so that their order is defined.
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()

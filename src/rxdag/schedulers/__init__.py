@@ -9,7 +9,7 @@ from rxdag.schedulers._drivers import (
     drive,
     drive_virtual,
 )
-from rxdag.schedulers._flow import FlowScheduler, Timer, all_quiet
+from rxdag.schedulers._flow import QUANTUM, FlowScheduler, Timer, all_quiet
 from rxdag.schedulers._gate import Gate, Waiter
 from rxdag.schedulers._handover import Handover, Inlet, Port, items_of
 from rxdag.schedulers._pump import Limiter, Pump, Segment
@@ -23,6 +23,7 @@ __all__ = [
     "LoopDriver",
     "MonotonicClock",
     "Port",
+    "QUANTUM",
     "Pump",
     "Segment",
     "ThreadDriver",

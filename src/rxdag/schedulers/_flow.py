@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reactivex import abc, typing
 from reactivex.disposable import SingleAssignmentDisposable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rxdag.schedulers._pump import Pump
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+QUANTUM: Final = 1024
+"""Most items that a pump moves in one turn, unless a run wants fewer."""
 
 
 class Timer:
@@ -52,7 +54,7 @@ class FlowScheduler(PeriodicScheduler):
             the order does not depend on how the graph was lowered.
     """
 
-    def __init__(self, name: str, clock: Clock, quantum: int = 1024, *, in_rounds: bool = False) -> None:
+    def __init__(self, name: str, clock: Clock, quantum: int = QUANTUM, *, in_rounds: bool = False) -> None:
         super().__init__()
         self.name = name
         self.clock = clock

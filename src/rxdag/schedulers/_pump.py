@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from rxdag.contract import END, Chunk, Read
-from rxdag.schedulers._flow import FlowScheduler
+from rxdag.schedulers._flow import QUANTUM, FlowScheduler
 from rxdag.schedulers._gate import Gate
 from rxdag.schedulers._handover import Handover, Work
 
@@ -106,6 +106,8 @@ class Pump:
         self.gates: tuple[Gate, ...] = ()
         self.limiters: tuple[Limiter, ...] = ()
         self.expands = False
+        self.wide = 0
+        """So many items may move at once if the quantum is a full one: what takes them works on many at once."""
         self.reaches: frozenset[object] = frozenset()
         """Hosts and edges that its chunks pass in the segment."""
         self.queued = False
@@ -128,7 +130,8 @@ class Pump:
 
     def room(self) -> int:
         """Most items that may move now; 0 if it is parked."""
-        room = self.scheduler.quantum
+        quantum = self.scheduler.quantum
+        room = self.wide if self.wide and quantum >= QUANTUM else quantum
         for limiter in self.limiters:
             want = limiter.want()
             if want is not None:
