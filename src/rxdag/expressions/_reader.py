@@ -73,6 +73,7 @@ class Reader:
         self.vector: Any = None
         """What evaluates it over columns, once somebody has; it is made by them."""
         self._constants: dict[str, Any] = {}
+        self._fn: Callable[[Any], Any]
         names = field_names(item_type)
         is_mapping = typing.is_typeddict(item_type) or _is_mapping(item_type)
 
@@ -86,8 +87,6 @@ class Reader:
             return f"{self._bind(look_up)}({_ITEM}, {name!r})"
 
         self._text = expr.text(read, self._bind)
-        # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
-        self._fn: Callable[[Any], Any] = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
 
     def _bind(self, value: Any) -> str:
         for name, known in self._constants.items():
@@ -98,7 +97,12 @@ class Reader:
         return name
 
     def __call__(self, item: Any) -> Any:
-        return self._fn(item)
+        try:
+            fn = self._fn
+        except AttributeError:  # made when it is first called: loops and columns have the expression in other forms
+            # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
+            fn = self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
+        return fn(item)
 
     def __repr__(self) -> str:
         return repr(self.expr)
