@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from rxdag.compiler._comprehend import Comprehension, comprehend
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._splice import assigned
 from rxdag.contract import Kernel
@@ -151,6 +152,13 @@ class Frame:
         for local, (node, exit_) in self._counts.items():
             put(f"        counts[{node!r}, {exit_!r}] += {local}")
         self.lines += out
+
+    def comprehension(self) -> Comprehension | None:
+        """The function just written as comprehensions, if it is plain enough; called for the first one."""
+        shapes = (self.shapes[self.plan.nodes[0]], *(self._exit_shape(*where) for where in self._outlets.values()))
+        if self.itemwise or self._loads or self._slow or self._conditions or any(any(shape) for shape in shapes):
+            return None
+        return comprehend([text for text, _, _ in self._body], self._outlets, self._counts, self.constants)
 
     def _changes(self, index: int, attr: str) -> bool:
         return attr in assigned(type(self.kernels[self.plan.nodes[index]])) or attr == "watermark"

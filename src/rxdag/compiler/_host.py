@@ -282,7 +282,7 @@ class Wire:
 
     def on_next(self, chunk: Chunk, /) -> None:
         self.received += len(chunk.items)
-        if not self.takes_columns:
+        if chunk.items.__class__ is not list and not self.takes_columns:
             chunk = chunk.rows()
         for watcher in self.watchers:
             watcher.on_next(chunk)

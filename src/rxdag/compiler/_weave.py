@@ -26,7 +26,9 @@ class Woven:
         loops: By the node whose input (the first one) or whose output (the others) the items are.
         nodes: For each line of the text, from 1, the node it belongs to.
         inputs: For each line, the local that holds the item.
-        binds: Makes what a loop needs of a run: (host) -> tuple.
+        constants: Values that the loops read.
+        fast: The first loop as comprehensions, where nothing is in it but expressions; what fails is left to the loop.
+        fast_exit: Node and port that its list goes out of.
     """
 
     plan: RegionPlan
@@ -35,6 +37,8 @@ class Woven:
     nodes: tuple[str, ...]
     inputs: tuple[str, ...]
     constants: tuple[Any, ...] = field(repr=False)
+    fast: Callable[..., list[Any]] | None = None
+    fast_exit: tuple[str, str] = ("", "")
 
 
 def weave(
@@ -52,12 +56,14 @@ def weave(
     writer = Writer(plan, kernels, shapes, itemwise=itemwise)
     names = {plan.nodes[0]: "loop"}
     writer.function("loop", plan.nodes[0], plan.nodes[0])
+    fast = writer.comprehension()
     for name in plan.nodes:
         behind = plan.after.get((name, "out"))
         if behind is not None and gives_out(type(kernels[name])):
             names[f"{name}.out"] = f"from_{len(names)}"
             writer.function(names[f"{name}.out"], behind, f"{name}.out")
-    source = "\n".join(text for text, _, _ in writer.lines) + "\n"
+    lines = [*writer.lines, *((text, plan.nodes[0], "x") for text in (fast.lines if fast is not None else ()))]
+    source = "\n".join(text for text, _, _ in lines) + "\n"
     file = f"<rxdag {dag}: {plan.nodes[0]} #{next(_numbers)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {}
@@ -66,9 +72,11 @@ def weave(
         plan,
         source,
         {where: namespace[fn] for where, fn in names.items()},
-        tuple(node for _, node, _ in writer.lines),
-        tuple(item for _, _, item in writer.lines),
+        tuple(node for _, node, _ in lines),
+        tuple(item for _, _, item in lines),
         tuple(writer.constants.values()),
+        namespace.get("fast"),
+        fast.exit if fast is not None else ("", ""),
     )
     weakref.finalize(woven, linecache.cache.pop, file, None)
     return woven

@@ -13,6 +13,7 @@ from rxdag.expressions._reader import (
     field_name,
     field_names,
     getter,
+    look_up,
     of_value,
     why_opaque,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "getter",
     "kind_of",
     "lit",
+    "look_up",
     "of_value",
     "parse",
     "why_opaque",

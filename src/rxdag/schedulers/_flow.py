@@ -60,7 +60,8 @@ class FlowScheduler(PeriodicScheduler):
         self.clock = clock
         self.quantum = quantum
         self.pumps: list[Pump] = []
-        self.changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self.changed = threading.Condition(self._lock)
         self.epoch = 0
         self.running = False
         self.is_stopped = False
@@ -113,12 +114,20 @@ class FlowScheduler(PeriodicScheduler):
         """Give the pump a turn; from any thread."""
         if pump.queued:
             return
-        with self.changed:
+        with self._lock:
             if not pump.queued and not pump.is_finished:
                 pump.queued = True
                 self.epoch += 1
                 self._enqueue(pump)
                 self._kick()
+
+    def again(self, pump: Pump) -> None:
+        """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
+        with self._lock:
+            if not pump.queued and not pump.is_finished:
+                pump.queued = True
+                self.epoch += 1
+                self._enqueue(pump)
 
     def _enqueue(self, pump: Pump) -> None:
         if self._rounds is None:
@@ -147,7 +156,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def step(self) -> int | None:
         """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none."""
-        with self.changed:
+        with self._lock:
             self.running = True
             job, wait = self._pop()
             if job is None:

@@ -174,7 +174,7 @@ class Pump:
             return
         self._push(read)
         segment.run()
-        self.wake()
+        self.scheduler.again(self)
 
     def _finish(self, error: Exception | None) -> None:
         self.is_finished = True

@@ -42,6 +42,21 @@ class IteratorReader(Reader):
             close()
 
 
+class _ListReader(Reader):
+    """Reads a list or a tuple, a slice at a time."""
+
+    def __init__(self, items: list[Any] | tuple[Any, ...]) -> None:
+        self._items = items
+        self._at = 0
+
+    def read(self, max_items: int) -> Read:
+        taken = self._items[self._at : self._at + max_items]
+        self._at += len(taken)
+        if not taken:
+            return END
+        return Chunk(taken if isinstance(taken, list) else list(taken))
+
+
 class Once:
     """Something that one run can read."""
 
@@ -66,6 +81,8 @@ class _Iterable(Source[T]):
     def open(self, context: SourceContext) -> Reader:
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")
+        if self.items.__class__ in (list, tuple) and self.where == "inline":
+            return _ListReader(self.items)  # pyright: ignore[reportArgumentType]  # one of the two
         return IteratorReader(iter(self.items), blocking=self.where == "blocking")
 
 
