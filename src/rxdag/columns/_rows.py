@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -10,7 +9,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from rxdag.columns._column import Column, column_of
-from rxdag.expressions import ITEM, field_names
+from rxdag.expressions import ITEM, field_names, positional
 
 SCALAR: Final = (ITEM,)
 """Names of the columns of a stream whose items are no records."""
@@ -25,18 +24,9 @@ def row_maker(of: Any, names: tuple[str, ...]) -> Maker:
         return lambda lists: list(lists[0])
     if of is None or _is_mapping(of):
         return lambda lists: [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
-    if names == _positional(of):
+    if names == positional(of):
         return lambda lists: [of(*row) for row in zip(*lists, strict=True)]
     return lambda lists: [of(**dict(zip(names, row, strict=True))) for row in zip(*lists, strict=True)]
-
-
-def _positional(of: Any) -> tuple[str, ...] | None:
-    """The fields that it takes by position, in order."""
-    try:
-        parameters = inspect.signature(of).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
 
 
 def _is_mapping(of: Any) -> bool:

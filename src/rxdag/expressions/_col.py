@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Final
 
 from rxdag.expressions._expr import Bind, Expr, Field, Write, as_expr, union
@@ -31,6 +32,15 @@ def as_tuple(fields: tuple[Any, ...]) -> Expr:
     return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
 
 
+def positional(of: Any) -> tuple[str, ...] | None:
+    """The fields that a type takes by position, in order; None if it does not say."""
+    try:
+        parameters = inspect.signature(of).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+
+
 class Record(Expr):
     """A record of several values.
 
@@ -57,6 +67,8 @@ class Record(Expr):
             name: value.text(read, bind) if isinstance(value, Expr) else f"{bind(value)}({item})"
             for name, value in self.values.items()
         }
+        if self.of is not None and tuple(texts) == positional(self.of):
+            return f"{bind(self.of)}({', '.join(texts.values())})"
         if self.of is not None and all(name.isidentifier() for name in texts):
             return f"{bind(self.of)}({', '.join(f'{name}={text}' for name, text in texts.items())})"
         kept = f"**{item}, " if self.keep else ""
