@@ -1,33 +1,38 @@
-"""`make bench`: measures, prints a table, writes JSON; with `--compare` fails past a budget or a baseline."""
+"""`make bench`: measures, prints tables, writes JSON; with `--compare` fails past a budget or a baseline."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import memory, peers
 from tests.benchmarks.latency import hand_over_us, in_flight
 from tests.benchmarks.measure import Figure, pairs, peak_rss_mb
+from tests.benchmarks.report import Report, Row, write_docs
 from tests.benchmarks.scaling import curves, exponent, svg
 from tests.benchmarks.workloads import WORKLOADS
 
 HERE = Path(__file__).parent
 BASELINE = HERE / "baseline.json"
-WORSE = 1.15
+W4_BUDGETS = {"same thread": 5, "thread hop": 30, "asyncio": 30}
+W5_BUDGET_MB = 5
 
 
-def throughput(items: int, count: int, chunks: tuple[int, ...]) -> list[tuple[Figure, float | None]]:
+def throughput(items: int, count: int, chunks: tuple[int, ...]) -> list[Row]:
     """W1 to W3: every variant at every size of chunks, with its budget at 1,024."""
-    found: list[tuple[Figure, float | None]] = []
+    found: list[Row] = []
     for work in WORKLOADS:
         rows = work.data(items)
         given = {"rows": rows, "columns": work.columns(rows)}
 
         def measure(name: str, fn: Callable[[], Any], budget: float | None = None) -> None:
-            found.append((pairs(name, lambda: work.loop(rows), fn, items, count), budget))  # called at once
+            figure = pairs(name, lambda: work.loop(rows), fn, items, count)  # called at once
+            found.append(Row(figure, budget))
 
         for name, other in work.others.items():
             measure(f"{work.name} {name}", lambda o=other: o(rows))
@@ -43,72 +48,81 @@ def throughput(items: int, count: int, chunks: tuple[int, ...]) -> list[tuple[Fi
     return found
 
 
-def table(found: list[tuple[Figure, float | None]]) -> str:
-    """The figures as Markdown."""
-    lines = ["| work | min | median | max | ns/item | budget | answer |", "|---|---|---|---|---|---|---|"]
-    for figure, budget in found:
-        low, high = min(figure.ratios), max(figure.ratios)
-        shown = f"{budget:g}{'' if figure.median <= budget else ' **missed**'}" if budget is not None else ""
-        right = "correct" if figure.is_correct else "WRONG"
-        lines.append(
-            f"| {figure.name} | {low:.2f} | {figure.median:.2f} | {high:.2f} | {figure.ns_per_item:.0f} | {shown} | {right} |"
-        )
-    return "\n".join(lines)
+def one_by_one(items: int) -> list[Row]:
+    """Every variant with chunks of one item, over a tenth of the data."""
+    return [
+        Row(row.figure, None) for row in throughput(items // 10, 1, (1,)) if row.figure.name.endswith("chunks of 1")
+    ]
+
+
+def latency(seconds: float) -> dict[str, tuple[float, float]]:
+    """W4: p50 and p99 of a hand-over, us."""
+    return {kind: hand_over_us(kind, 10_000, int(10_000 * seconds)) for kind in W4_BUDGETS}
+
+
+def backpressure(items: int) -> tuple[int, int, float]:
+    """W5: most in flight, what explain() says, and by how many MB the process grew."""
+    before = peak_rss_mb()
+    most, cap = in_flight(items)
+    return most, cap, peak_rss_mb() - before
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--chunks", type=int, nargs="+", default=[1, 64, 1024, 8192, 32768])
+    parser.add_argument("--chunks", type=int, nargs="+", default=[64, 1024, 8192, 32768])
     parser.add_argument("--seconds", type=float, default=5.0, help="of offered load for W4")
     parser.add_argument("--compare", action="store_true", help="exit 1 past a budget or 15 %% over the baseline")
     parser.add_argument("--save", action="store_true", help="make the figures the baseline")
-    parser.add_argument("--svg", type=Path, help="where to draw W6")
+    parser.add_argument("--docs", action="store_true", help="put the tables into README and docs, and draw W6")
+    parser.add_argument("--json", type=Path, default=Path("out/bench.json"), help="where the figures go")
     args = parser.parse_args()
-    found = throughput(args.items, args.pairs, tuple(args.chunks))
-    print(
-        f"CPU time over the plain loop's, {args.items:,} items, {args.pairs} pairs, {platform.platform()}, "
-        f"CPython {platform.python_version()}\n"
-    )
-    print(table(found))
-    print("\n| W4, 10,000 items/s | p50 us | p99 us |\n|---|---|---|")
-    for kind in ("same thread", "thread hop", "asyncio"):
-        p50, p99 = hand_over_us(kind, 10_000, int(10_000 * args.seconds))
-        print(f"| {kind} | {p50:.0f} | {p99:.0f} |")
-    before = peak_rss_mb()
-    most, cap = in_flight(args.items // 10)
-    print(
-        f"\nW5: at most {most:,} items in flight, explain() says {cap:,}; peak RSS grew by {peak_rss_mb() - before:.1f} MB"
-    )
+    w5 = backpressure(args.items // 10)  # first, while the process is small
+    w4 = latency(args.seconds)
+    rows = throughput(args.items, args.pairs, tuple(args.chunks)) + one_by_one(args.items)
+    rows.sort(key=lambda row: row.figure.name[:2])
+    if os.environ.get("PEERS"):
+        rows += [Row(figure, None) for figure in peers.measure(args.items, args.pairs)]
     grown = curves(args.items / 1_000_000)
-    for name, points in grown.items():
-        shown = ", ".join(f"{size:,}: {ns:.0f} ns" for size, ns in points)
-        print(f"W6 {name}: {shown}; exponent {exponent(points):+.2f}")
-    if args.svg:
-        args.svg.write_text(svg(grown))
-    figures = {figure.name: round(figure.median, 3) for figure, _ in found}
+    report = Report(
+        machine=f"{platform.platform()}, {os.cpu_count()} CPUs, {_cpu_model()}, CPython {platform.python_version()}",
+        items=args.items,
+        pairs=args.pairs,
+        rows=rows,
+        w4=w4,
+        w4_budgets=W4_BUDGETS,
+        w5=w5,
+        w5_budget_mb=W5_BUDGET_MB,
+        w6={name: (points, exponent(points)) for name, points in grown.items()},
+        bytes_per_key=memory.bytes_per_key(max(1000, args.items // 5)),
+        bytes_budget=memory.BUDGET,
+    )
+    print(report.text())
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report.figures(), indent=1) + "\n")
+    if args.docs:
+        write_docs(report, svg(grown))
     if args.save:
-        BASELINE.write_text(json.dumps(figures, indent=1) + "\n")
-    wrong = [figure.name for figure, _ in found if not figure.is_correct]
-    if wrong:
-        print(f"\nwrong answers: {', '.join(wrong)}")
-        return 1
-    return compare(found, figures) if args.compare else 0
-
-
-def compare(found: list[tuple[Figure, float | None]], figures: dict[str, float]) -> int:
-    """Print what is past its budget or its baseline; 1 if there is anything."""
-    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    problems = [
-        f"{f.name}: {f.median:.2f} is past the budget of {b:g}" for f, b in found if b is not None and f.median > b
-    ]
-    for name, ratio in figures.items():
-        if name in baseline and ratio > baseline[name] * WORSE:
-            problems.append(f"{name}: {ratio:.2f} is more than 15 % over the baseline's {baseline[name]:.2f}")
-    print("\n" + ("\n".join(problems) or "within all budgets and the baseline"))
+        BASELINE.write_text(json.dumps(report.ratios(), indent=1) + "\n")
+    problems = report.wrong()
+    if args.compare:
+        problems += report.over_budget() + report.over(json.loads(BASELINE.read_text()) if BASELINE.exists() else {})
+        print("\n" + ("\n".join(problems) or "within all budgets and the baseline"))
+    elif problems:
+        print("\n" + "\n".join(problems))
     return 1 if problems else 0
 
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+__all__ = ["Figure", "main", "throughput"]
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 import rxdag
+from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag import sinks, sources
+from rxdag import sinks, sources, windows
+from rxdag.columns import Coded
 from tests.benchmarks import workloads as w
 from tests.benchmarks.measure import cpu
 
@@ -29,10 +34,38 @@ def fan_out(n: int, items: int) -> float:
 
 
 def bars(n: int) -> float:
-    """ns per tick of W2 over n ticks."""
+    """ns per tick of W2 over n ticks, rows."""
     data = w.ticks(n)
     w.w2_expressions(data[:1000], 1024)
     return cpu(lambda: w.w2_expressions(data, 1024))[0] / n * 1e9
+
+
+def arrays(ticks: int, keys: int) -> dict[str, Any]:
+    """W2's ticks as arrays: their times out of order, their keys drawn from so many."""
+    rng = np.random.default_rng(1)
+    ts = np.arange(ticks) * 100
+    order = np.argsort(ts + rng.integers(0, 200_000, ticks), kind="stable")
+    names = [f"S{i:07d}" for i in range(keys)]
+    return {
+        "ts_us": ts[order],
+        "sym": Coded(rng.integers(0, keys, ticks), names),
+        "tid": order,
+        "price": 100 + rng.random(ticks),
+        "size": rng.integers(1, 10, ticks).astype(float),
+    }
+
+
+def column_bars(ticks: int, keys: int) -> float:
+    """ns per tick of W2 over so many ticks of so many keys, columns."""
+    data = arrays(ticks, keys)
+    stream = rxdag.from_source(sources.arrays(data, w.Tick))
+    made = (
+        stream.pipe(ops.event_time("ts_us", unit="us", out_of_order="500ms"))
+        .pipe(ops.key_by("sym"))
+        .pipe(ops.window(windows.tumbling("1s"), agg.ohlcv("price", "size")))
+        .to(sinks.null())
+    )
+    return cpu(lambda: rxdag.run(made))[0] / ticks * 1e9
 
 
 def curves(scale: float) -> dict[str, list[tuple[int, float]]]:
@@ -42,8 +75,14 @@ def curves(scale: float) -> dict[str, list[tuple[int, float]]]:
     def curve(sizes: tuple[int, ...], fn: Callable[[int], float]) -> list[tuple[int, float]]:
         return [(size, fn(size)) for size in sizes]
 
+    def sized(n: int) -> int:
+        return max(100, int(n * scale))
+
+    ticks = (10_000, 100_000, 1_000_000)
     return {
-        "W2 ticks": curve(tuple(max(100, int(n * scale)) for n in (10_000, 100_000, 1_000_000)), bars),
+        "ticks, rows": curve(tuple(sized(n) for n in ticks), bars),
+        "ticks, columns": curve(tuple(sized(n) for n in (*ticks, 10_000_000)), lambda n: column_bars(n, 100)),
+        "keys, columns": curve((100, 10_000, sized(1_000_000)), lambda n: column_bars(sized(1_000_000), n)),
         "chain": curve((1, 10, 100, 1000), lambda n: chain(n, max(100, work // n))),
         "fan-out": curve((1, 10, 100), lambda n: fan_out(n, max(100, work // n))),
     }
@@ -68,7 +107,7 @@ def svg(found: dict[str, list[tuple[int, float]]]) -> str:
         across = left + (math.log10(x) - min(xs)) / (max(xs) - min(xs)) * (width - left - 140)
         return across, top + (high - math.log10(y)) / (high - low) * (height - top - 50)
 
-    colours = ("#1b6ca8", "#c8553d", "#588157")
+    colours = ("#1b6ca8", "#6a4c93", "#e09f3e", "#c8553d", "#588157")
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
     ]

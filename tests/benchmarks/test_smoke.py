@@ -3,6 +3,9 @@
 import pytest
 
 from tests.benchmarks.latency import hand_over_us, in_flight
+from tests.benchmarks.measure import Figure
+from tests.benchmarks.memory import bytes_per_key
+from tests.benchmarks.report import Report, Row
 from tests.benchmarks.scaling import curves, exponent, svg
 from tests.benchmarks.workloads import WORKLOADS
 
@@ -37,3 +40,36 @@ def test_the_scaling_curves_are_drawn():
     assert "<polyline" in svg(found)
     assert exponent([(1, 5.0), (10, 5.0), (100, 5.0)]) == 0
     assert exponent([(1, 1.0), (10, 10.0)]) == pytest.approx(1.0)
+
+
+def test_state_has_bytes_and_a_report_says_what_is_past_its_budget():
+    kept = bytes_per_key(2_000)
+    assert all(10 < n < 1_000 for n in kept.values()), kept
+    report = Report(
+        machine="here",
+        items=10,
+        pairs=1,
+        rows=[
+            Row(Figure("W1 slow, chunks of 1,024", (3.0,), 90.0, True), 2.0),
+            Row(Figure("W1 peer", (1.5,), 45.0, False), None),
+        ],
+        w4={"asyncio": (31.0, 60.0)},
+        w4_budgets={"asyncio": 30},
+        w5=(11, 10, 0.0),
+        w5_budget_mb=5,
+        w6={"chain": ([(1, 5.0)], 0.0)},
+        bytes_per_key={"dedupe": 301.0},
+        bytes_budget=300,
+    )
+    assert report.wrong() == ["W1 peer: the answer is wrong"]
+    assert report.over_budget() == [
+        "W1 slow, chunks of 1,024: 3.00 is past the budget of 2",
+        "W4 asyncio: p50 31 us is past the budget of 30 us",
+        "W5: 11 of 10 in flight, 0.0 MB of 5 MB",
+        "dedupe: 301 bytes a key",
+    ]
+    assert report.over({"W1 peer": 1.3, "W1 slow, chunks of 1,024": 2.9}) == [
+        "W1 peer: 1.50 is more than 15 % over the baseline's 1.30"
+    ]
+    assert "| **W1 rxdag, slow** | 3.00 | 90 |" in report.summary()
+    assert "3.00 | 3.00 | 3.00 | 90 | 2, **missed** | correct |" in report.text()

@@ -1,8 +1,7 @@
-"""W1 to W3: the data from a seed, the plain loop, the loop that calls, and the graph."""
+"""W1 to W3 as graphs, and by others that do the same work in this process."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,14 +15,20 @@ from rxdag import col, element, lit, sinks, sources, windows
 from rxdag import operators as ops
 from rxdag.runtime import Execution, run_here
 from rxdag.sinks import Writer
-
-
-class Tick(NamedTuple):
-    ts_us: int
-    sym: str
-    tid: int
-    price: float
-    size: float
+from tests.benchmarks.loops import (
+    SIZE_US,
+    Tick,
+    double,
+    ints,
+    is_third,
+    repeated,
+    successor,
+    ticks,
+    w1_calling,
+    w1_loop,
+    w2_loop,
+    w3_loop,
+)
 
 
 class _SumWriter(Writer):
@@ -92,43 +97,9 @@ def run(sink: Any, quantum: int) -> Any:
 # ---- W1
 
 
-def ints(n: int) -> list[int]:
-    return list(range(n))
-
-
-def w1_loop(data: list[int]) -> int:
-    total = 0
-    for x in data:
-        y = x * 2
-        if y % 3 == 0:
-            total += y + 1
-    return total
-
-
-def _double(x: int) -> int:
-    return x * 2
-
-
-def _third(x: int) -> bool:
-    return x % 3 == 0
-
-
-def _next(x: int) -> int:
-    return x + 1
-
-
-def w1_calling(data: list[int]) -> int:
-    total = 0
-    for x in data:
-        y = _double(x)
-        if _third(y):
-            total += _next(y)
-    return total
-
-
 def w1_callables(data: list[int], quantum: int) -> int:
-    stream = rxdag.from_source(sources.iterable(data)).pipe(ops.map(_double)).pipe(ops.filter(_third))
-    return run(stream.pipe(ops.map(_next)).to(Sum()), quantum)
+    stream = rxdag.from_source(sources.iterable(data)).pipe(ops.map(double)).pipe(ops.filter(is_third))
+    return run(stream.pipe(ops.map(successor)).to(Sum()), quantum)
 
 
 def _w1_expressions(source: rxdag.Source[int], quantum: int) -> int:
@@ -162,70 +133,12 @@ def w1_reactivex(data: list[int]) -> int:
 
     total: list[int] = []
     rx.from_iterable(data).pipe(
-        rxops.map(_double), rxops.filter(_third), rxops.map(_next), rxops.reduce(lambda a, b: a + b, 0)
+        rxops.map(double), rxops.filter(is_third), rxops.map(successor), rxops.reduce(lambda a, b: a + b, 0)
     ).subscribe(total.append)
     return total[0]
 
 
 # ---- W2
-
-LAG_US, SIZE_US = 500_000, 1_000_000
-
-
-def ticks(n: int, seed: int = 1) -> list[Tick]:
-    """10,000 ticks/s of 100 symbols, up to 200 ms out of order, in order of arrival."""
-    rng = random.Random(seed)
-    made = []
-    for i in range(n):
-        ts = i * 100
-        tick = Tick(ts, f"S{rng.randrange(100):02d}", i, 100 + rng.random(), float(rng.randrange(1, 10)))
-        made.append((ts + rng.randrange(200_000), i, tick))
-    made.sort()
-    return [tick for _, _, tick in made]
-
-
-def w2_loop(data: list[Tick]) -> list[Any]:
-    opened: dict[int, dict[str, list[Any]]] = {}
-    out: list[Any] = []
-    newest, close_at = -1, 1 << 62
-    low = high = 0
-    bars: dict[str, list[Any]] = {}
-    for ts, sym, _tid, price, size in data:
-        if ts > newest:
-            newest = ts
-            if ts - LAG_US >= close_at:
-                for start in sorted(s for s in opened if s + SIZE_US <= ts - LAG_US):
-                    for key, b in sorted(opened.pop(start).items()):
-                        out.append((key, start, b[0], b[1], b[2], b[3], b[4]))
-                close_at = min(opened, default=1 << 61) + SIZE_US
-                low = high = 0
-        if not low <= ts < high:
-            low = ts - ts % SIZE_US
-            high = low + SIZE_US
-            if low in opened:
-                bars = opened[low]
-            else:
-                bars = opened[low] = {}
-                close_at = min(close_at, high)
-        b = bars.get(sym)
-        if b is None:
-            bars[sym] = [price, price, price, price, size, ts, ts]
-            continue
-        if price > b[1]:
-            b[1] = price
-        elif price < b[2]:
-            b[2] = price
-        if ts >= b[6]:
-            b[3] = price
-            b[6] = ts
-        elif ts < b[5]:
-            b[0] = price
-            b[5] = ts
-        b[4] += size
-    for start in sorted(opened):
-        for key, b in sorted(opened[start].items()):
-            out.append((key, start, b[0], b[1], b[2], b[3], b[4]))
-    return out
 
 
 def _w2(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...]) -> list[Any]:
@@ -284,65 +197,6 @@ def columns_of(data: list[Tick]) -> Any:
 
 
 # ---- W3
-
-WITHIN_US = 5_000_000
-
-
-def repeated(n: int, seed: int = 2) -> list[Tick]:
-    """W2's ticks, a tenth of them again 0 to 8 s later, in order of arrival."""
-    rng = random.Random(seed)
-    originals = ticks(int(n / 1.1), seed)
-    arrivals = [(t.ts_us, i, t) for i, t in enumerate(originals)]
-    for i, t in enumerate(originals):
-        if rng.random() < 0.1:
-            again = t._replace(ts_us=t.ts_us + rng.randrange(8_000_000))
-            arrivals.append((again.ts_us, len(originals) + i, again))
-    arrivals.sort()
-    return [t for _, _, t in arrivals][:n]
-
-
-def w3_loop(data: list[Tick]) -> tuple[Any, ...]:
-    first: dict[tuple[str, int], int] = {}
-    spans: dict[int, list[tuple[str, int]]] = {}
-    n, total = [0, 0, 0], [0.0, 0.0, 0.0]
-    newest, forget_at = -1, 1 << 62
-    low = high = 0
-    keys: list[tuple[str, int]] = []
-    for ts, sym, tid, price, size in data:
-        if ts > newest:
-            newest = ts
-            if ts - LAG_US >= forget_at:
-                for span in sorted(s for s in spans if s + 2 * WITHIN_US <= ts - LAG_US):
-                    for key in spans.pop(span):
-                        if span <= first.get(key, -1) < span + WITHIN_US:
-                            del first[key]
-                forget_at = min(spans, default=1 << 61) + 2 * WITHIN_US
-                low = high = 0
-        key = (sym, tid)
-        seen = first.get(key)
-        if seen is not None and ts - seen < WITHIN_US:
-            continue
-        first[key] = ts
-        if not low <= ts < high:
-            low = ts - ts % WITHIN_US
-            high = low + WITHIN_US
-            if low in spans:
-                keys = spans[low]
-            else:
-                keys = spans[low] = []
-                forget_at = min(forget_at, low + 2 * WITHIN_US)
-        keys.append(key)
-        if sym < "S33":
-            n[0] += 1
-            total[0] += price * size
-        elif sym < "S66":
-            if size > 2:
-                n[1] += 1
-                total[1] += price
-        else:
-            n[2] += 1
-            total[2] += size
-    return (*n, *total)
 
 
 class Share(NamedTuple):
