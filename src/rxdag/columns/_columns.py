@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from rxdag.columns._column import Array, At, Coded, Column, bounds_of, concatenate, objects_of, taken, values_of
 from rxdag.columns._keys import coded_key
 from rxdag.columns._rows import SCALAR, columns_of_items, row_maker
-from rxdag.columns._vector import Value, Vector, truths_of
+from rxdag.columns._truth import truths_of
+from rxdag.columns._value import Value
+from rxdag.columns._vector import Vector
 from rxdag.contract import RowFailed
 from rxdag.expressions import ITEM, Reader
 

@@ -1,0 +1,165 @@
+"""Arithmetic over columns, where it is certain to give what Python gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rxdag.columns._column import INT64_MAX, INT64_MIN, Array, is_array, is_ndarray
+from rxdag.columns._value import EXACT, INT64_CHAR, Step, Uncertain, Value, kind_of, measured, numbers, plain_int
+from rxdag.expressions import Expr, Literal
+
+if TYPE_CHECKING:
+    from rxdag.columns._columns import Columns
+
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.true_divide,
+    "//": np.floor_divide,
+    "%": np.remainder,
+}
+
+
+def int_of(expr: Expr) -> int | None:
+    """The value of an int that is written out; None for anything else."""
+    value = expr.value if isinstance(expr, Literal) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def by_int(fast: Callable[[Array, int, int, int], Value | None], by: int, value: Value) -> Value | None:
+    """Ints by a small int: the common case, without the questions of the others; None if it is another."""
+    data, low, high = value
+    return fast(data, by, low, high) if data.__class__ is np.ndarray and data.dtype.char == INT64_CHAR else None
+
+
+def _plus(a: Array, by: int, low: int, high: int) -> Value | None:
+    low, high = low + by, high + by
+    return (a + by, low, high) if low >= INT64_MIN and high <= INT64_MAX else None
+
+
+def _minus(a: Array, by: int, low: int, high: int) -> Value | None:
+    return _plus(a, -by, low, high)
+
+
+def _times(a: Array, by: int, low: int, high: int) -> Value | None:
+    low, high = (low * by, high * by) if by >= 0 else (high * by, low * by)
+    return (a * by, low, high) if low >= INT64_MIN and high <= INT64_MAX else None
+
+
+def _quotient(a: Array, by: int, low: int, high: int) -> Value | None:
+    return a // by, low // by, high // by
+
+
+def _remainder(a: Array, by: int, low: int, high: int) -> Value | None:
+    whole = a // by
+    whole *= by
+    return np.subtract(a, whole, out=whole), 0, by - 1  # the same, and twice as fast as numpy's remainder
+
+
+SMALL: Final = 1 << 31
+BY_INT: Final = {"+": _plus, "-": _minus, "*": _times, "//": _quotient, "%": _remainder}
+
+
+def arithmetic(op: str, left: Value, right: Value) -> Value:
+    a, b, kind = numbers(left, right)
+    if not is_ndarray(a) and not is_ndarray(b):
+        raise Uncertain
+    if kind == "f":
+        return _of_floats(op, a, b)
+    low, high = _range(op, left, right)
+    if not INT64_MIN <= low <= high <= INT64_MAX:
+        low, high = _range(op, _tight(a), _tight(b))
+        if not INT64_MIN <= low <= high <= INT64_MAX:
+            raise Uncertain
+    return _ARITHMETIC[op](a, b), low, high
+
+
+def _of_floats(op: str, a: Any, b: Any) -> Value:
+    with np.errstate(all="ignore"):  # infinity and NaN are values like others, as in Python
+        return _ARITHMETIC[op](a, b), 0, 0
+
+
+def _tight(data: Any) -> Value:
+    return measured(data) if is_ndarray(data) else (data, data, data)
+
+
+def _range(op: str, left: Value, right: Value) -> tuple[int, int]:
+    _, a, b = left
+    _, c, d = right
+    if op == "+":
+        return a + c, b + d
+    if op == "-":
+        return a - d, b - c
+    corners = (a * c, a * d, b * c, b * d)
+    return min(corners), max(corners)
+
+
+def divide(op: str, left: Value, right: Value) -> Value:
+    a, b, kind = numbers(left, right)
+    if not is_ndarray(a) and not is_ndarray(b):
+        raise Uncertain
+    if not is_ndarray(b):
+        if b == 0:
+            raise Uncertain
+    elif not bool(np.all(b)):
+        raise Uncertain
+    if kind == "f":
+        return _of_floats(op, a, b)
+    if op == "/":
+        for _, low, high in (left, right):
+            if not -EXACT <= low <= high <= EXACT:
+                raise Uncertain
+        return a / b, 0, 0
+    if left[1] == INT64_MIN:
+        raise Uncertain  # its quotient by -1 is no int64
+    return (*_tight(_ARITHMETIC[op](a, b))[:1], INT64_MIN, INT64_MAX)
+
+
+def negative(of: Step) -> Step:
+    def step(columns: Columns) -> Value:
+        data, low, high = of(columns)
+        kind = kind_of(data)
+        if not is_ndarray(data) or kind not in ("i", "f", "b") or (kind == "i" and low == INT64_MIN):
+            raise Uncertain
+        return -plain_int(data), -high, -low
+
+    return step
+
+
+def absolute(value: Value) -> Value:
+    data, low, high = value
+    if not is_array(data, "ifb") or (kind_of(data) == "i" and low == INT64_MIN):
+        raise Uncertain
+    return np.abs(plain_int(data)), 0, max(abs(low), abs(high))
+
+
+def extreme(fn: str, left: Value, right: Value) -> Value:
+    """Python's `min` and `max`: the second only if it is less, or more, so that NaN and zeros come out alike."""
+    a, b = left[0], right[0]
+    if kind_of(a) != kind_of(b) or kind_of(a) == "b":
+        raise Uncertain
+    a, b, _ = numbers(left, right)
+    if not is_ndarray(a) and not is_ndarray(b):
+        raise Uncertain
+    chosen = np.where(b < a if fn == "min" else b > a, b, a)
+    return chosen, min(left[1], right[1]), max(left[2], right[2])
+
+
+def cast(fn: str, value: Value) -> Value:
+    data, low, high = value
+    kind = kind_of(data)
+    if not is_ndarray(data) or kind not in ("i", "f", "b"):
+        raise Uncertain
+    if fn == "bool":
+        return data != 0, 0, 1
+    if fn == "float":
+        return data.astype(np.float64), 0, 0  # one rounding to the nearest, as Python's
+    if kind == "f":
+        if not bool(np.all(np.abs(data) < 2.0**62)):  # false for NaN too
+            raise Uncertain
+        return measured(data.astype(np.int64))
+    return plain_int(data), low, high
