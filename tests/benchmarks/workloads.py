@@ -13,6 +13,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, element, lit, sinks, sources, windows
 from rxdag import operators as ops
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Kernel, Operator, Shape
+from rxdag.expressions import bound
 from rxdag.runtime import Execution, run_here
 from rxdag.sinks import Writer
 from tests.benchmarks.loops import (
@@ -163,6 +165,102 @@ def w2_expressions(data: list[Tick], quantum: int) -> list[Any]:
     return _w2(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, (col.ts_us, col.sym, col.price, col.size))
 
 
+class _OwnBar(Accumulator[Any, tuple[float, ...]]):
+    """What the loop keeps, and nothing more."""
+
+    __slots__ = ("_price", "_size", "close", "first_ts", "high", "last_ts", "low", "open", "volume")
+    shared = ("_price", "_size")
+
+    def __init__(self, price: Any, size: Any) -> None:
+        self._price = price
+        self._size = size
+        self.open = self.close = self.volume = 0.0
+        self.high, self.low = float("-inf"), float("inf")
+        self.first_ts, self.last_ts = MAX, MIN
+
+    def add(self, item: Any, /) -> None:
+        raise TypeError("bars need times")
+
+    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
+        price = self._price(item)
+        if price > self.high:
+            self.high = price
+        if price < self.low:
+            self.low = price
+        if ts >= self.last_ts:
+            self.close = price
+            self.last_ts = ts
+        if ts < self.first_ts:
+            self.open = price
+            self.first_ts = ts
+        self.volume += self._size(item)
+
+    def result(self) -> tuple[float, ...]:
+        return self.open, self.high, self.low, self.close, self.volume
+
+
+@dataclass(frozen=True)
+class OwnBars(Aggregate[Any, tuple[float, ...]]):
+    """An aggregate of a user's own."""
+
+    price: Any
+    size: Any
+
+    def bound(self, shape: Shape) -> OwnBars:
+        return OwnBars(bound(self.price, shape.item_type), bound(self.size, shape.item_type))
+
+    def accumulator(self) -> _OwnBar:
+        return _OwnBar(self.price, self.size)
+
+
+class _TradedKernel(Kernel):
+    def __init__(self, size: Any) -> None:
+        self._size = size
+
+    def on_item(self, item: Any, emit: Any) -> None:
+        if self._size(item) <= 0:
+            return emit.filtered(item)
+        emit(item)
+        return None
+
+
+@dataclass(frozen=True)
+class Traded(Operator[Any, Any]):
+    """An operator of a user's own: what has a size."""
+
+    size: Any
+
+    def bound(self, shape: Shape) -> Traded:
+        return Traded(bound(self.size, shape.item_type))
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _TradedKernel:
+        return _TradedKernel(self.size)
+
+
+def _w2_own(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...]) -> list[Any]:
+    ts, sym, price, size = fields
+    bars = (
+        stream.pipe(ops.event_time(ts, unit="us", out_of_order="500ms"))
+        .pipe(Traded(size))
+        .pipe(ops.key_by(sym))
+        .pipe(ops.window(windows.tumbling("1s"), OwnBars(price, size)))
+    )
+    return [(p.key, p.start // 1000, *p.value) for p in run(bars.to(sinks.collect()), quantum)]
+
+
+def w2_own_callables(data: list[Tick], quantum: int) -> list[Any]:
+    fields = (lambda t: t.ts_us, lambda t: t.sym, lambda t: t.price, lambda t: t.size)
+    return _w2_own(rxdag.from_source(sources.iterable(data)), quantum, fields)
+
+
+def w2_own_expressions(data: list[Tick], quantum: int) -> list[Any]:
+    stream = rxdag.from_source(sources.iterable(data, of=Tick))
+    return _w2_own(stream, quantum, (col.ts_us, col.sym, col.price, col.size))
+
+
 def w2_columns(data: Any, quantum: int) -> list[Any]:
     stream = rxdag.from_source(sources.arrow(data, Tick))
     return _w2(stream, quantum, (col.ts_us, col.sym, col.price, col.size))
@@ -297,6 +395,8 @@ WORKLOADS = (
         {
             "rows, callables": Variant("rows", w2_callables, 1.6),
             "rows, expressions": Variant("rows", w2_expressions, 1.1),
+            "rows, callables, own operator and aggregate": Variant("rows", w2_own_callables, 1.6),
+            "rows, expressions, own operator and aggregate": Variant("rows", w2_own_expressions, 1.1),
             "columns": Variant("columns", w2_columns, 0.3),
         },
         {},

@@ -183,6 +183,7 @@ SAMPLES = {
     "explode": [
         (lambda: ops.explode(lambda x: range(x % 4)), NUMBERS, None),
         (lambda: ops.explode(lambda e: [e, e]), EVENTS, keyed),
+        (lambda s: s.pipe(ops.select(parts=lambda x: range(x % 3))).pipe(ops.explode("parts")), NUMBERS, None),
     ],
     "select": [(lambda: ops.select(half=lambda x: x / 2, whole=element), NUMBERS, None)],
     "map_batch": [

@@ -154,7 +154,8 @@ class ColumnsHost(RegionHost):
 
     def _exit(self, name: str, port: str) -> _Exit:
         timed, keyed = self._shapes[f"{name}.{port}"]
-        return _Exit(self.exits.get((name, port)), self.region.after.get((name, port)), timed=timed, keyed=keyed)
+        behind = next(iter(self.region.after.get((name, port), ())), None)  # no port has several readers in it
+        return _Exit(self.exits.get((name, port)), behind, timed=timed, keyed=keyed)
 
     # ---- input
 

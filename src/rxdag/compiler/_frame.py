@@ -110,7 +110,7 @@ class Frame:
         def put(text: str, node: str = entry, item: str = "x") -> None:
             out.append((text, node, item))
 
-        put(f"def {name}(rows, kernels, emits, outlets, constants, counts):")
+        put(f"def {name}(rows, kernels, emits, outlets, constants, counts, fault):")
         used = sorted({i for i, _ in (*self._loads.values(), *self._conditions.values())} | self._slow)
         for i in used:
             put(f"    k{i} = kernels[{i}]  # {self.plan.nodes[i]}")
@@ -142,6 +142,9 @@ class Frame:
             pad = text[: len(text) - len(text.lstrip())]
             if stripped == "#SPILL":
                 put(f"{pad}spilled = True{'; ' + spill if spill else ''}", node, item)
+            elif stripped == "#SPILL_IF":
+                put(f"{pad}if not spilled:", node, item)
+                put(f"{pad}    spilled = True{'; ' + spill if spill else ''}", node, item)
             elif stripped == "#RELOAD":
                 put(f"{pad}spilled = False{'; ' + changing if changing else ''}", node, item)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Any
@@ -39,6 +40,8 @@ class LoopHost(RegionHost):
         self._woven = woven
         self._counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         """What left a node other than by its main port, by node and exit."""
+        self._last_error: Exception | None = None
+        """What the region ended with: it comes by again on its way out of branches within branches."""
         self._bind()
 
     def _bind(self) -> None:
@@ -82,17 +85,13 @@ class LoopHost(RegionHost):
         """Run a loop over rows; an item on which a node fails is dealt with, and the loop goes on behind it."""
         loop = self._woven.loops[where]
         iterator = iter(rows)
+        fault = partial(self._fault, loop)
         while True:
             try:
-                loop(iterator, self._kernels, self._emits, self.exits, self._woven.constants, self._counts)
+                loop(iterator, self._kernels, self._emits, self.exits, self._woven.constants, self._counts, fault)
                 return
-            except RegionEnded as ended:
-                # The item at hand got as far as the node whose watermark brought the failure.
-                self.members[self._where(loop, ended)[0]].ledger.discarded += 1
-                self._discard_rows(where, iterator)
-                raise
             except Exception as error:
-                if not self._fault(loop, error):
+                if not fault(error):
                     self._discard_rows(where, iterator)
                     raise RegionEnded from None
 
@@ -100,14 +99,24 @@ class LoopHost(RegionHost):
         """What a loop has pulled and not looked at; what comes behind a window's output is its reader's loss."""
         left = sum(1 for _ in rows)
         name = where.removesuffix(".out") if where != self.names[0] else None
-        reader = self.names[0] if name is None else self.region.after[name, "out"]
+        reader = self.names[0] if name is None else self.region.after[name, "out"][0]
         self.members[reader].ledger.discarded += left
 
     def _fault(self, loop: Callable[..., None], error: Exception) -> bool:
-        """Deal with the item on which a node failed; False if the region has failed."""
+        """Deal with the item on which a node failed; False if the region has failed. Once for each error."""
+        if error is self._last_error:
+            return False
         name, item, trace = self._where(loop, error)
+        if isinstance(error, RegionEnded):
+            # The item at hand got as far as the node whose watermark brought the failure.
+            self.members[name].ledger.discarded += 1
+            self._last_error = error
+            return False
         error.__traceback__ = trace.tb_next or trace
-        return self.bury_of(self.members[name], item, error)
+        if self.bury_of(self.members[name], item, error):
+            return True
+        self._last_error = error
+        return False
 
     def _where(self, loop: Callable[..., None], error: Exception) -> tuple[str, Any, TracebackType]:
         """The node, by the line of the loop, and the item, by its local."""
@@ -133,7 +142,7 @@ class LoopHost(RegionHost):
         out: list[tuple[str, Ledger, dict[str, str]]] = []
         for name, member in self.members.items():
             ledger = member.ledger.copy()
-            before = [port for port, behind in plan.after.items() if behind == name]
+            before = [port for port, readers in plan.after.items() if name in readers]
             ledger.arrived += sum(sent.get(port, 0) for port in before)
             ports: dict[str, int] = {}
             for (owner, exit_), n in self._counts.items():

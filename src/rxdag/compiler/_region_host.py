@@ -156,9 +156,10 @@ class RegionHost(Host):
         for (owner, _), outlet in self.exits.items():
             if owner == name and (outlet.timed or watermark >= FLUSHED):
                 outlet.mark(watermark)
-        for (owner, _), behind in self.region.after.items():
+        for (owner, _), readers in self.region.after.items():
             if owner == name:
-                self._pass_to(behind, watermark)
+                for behind in readers:
+                    self._pass_to(behind, watermark)
 
     def _pass_to(self, name: str, mark: int) -> None:
         """A watermark comes to a node: it gives out what that sets free, and passes it on."""
@@ -185,9 +186,9 @@ class RegionHost(Host):
         """True if a node where branches meet has not had the mark from all of them."""
         if name not in self.region.joins.values():
             return False
-        before = [owner for (owner, _), behind in self.region.after.items() if behind == name]
-        routes = set(self.region.joins)
-        return any(self.members[owner].watermark < mark for owner in before if owner not in routes)
+        before = [owner for (owner, _), readers in self.region.after.items() if name in readers]
+        parting = set(self.region.joins)
+        return any(self.members[owner].watermark < mark for owner in before if owner not in parting)
 
     def _guard(self, member: Member, fn: Callable[[], None]) -> None:
         """Call into a kernel where no single item is at hand; what it gives out goes on to what is behind it."""

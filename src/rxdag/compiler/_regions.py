@@ -6,7 +6,7 @@ from typing import Final
 
 from rxdag.compiler._gates import GatePlan, fork_nodes
 from rxdag.compiler._region_plan import RegionPlan
-from rxdag.compiler._splice import why_not
+from rxdag.compiler._splice import gives_out, why_not
 from rxdag.compiler._topology import Topology
 from rxdag.contract import AnyOperator, Splitter
 from rxdag.graph import Edge
@@ -53,6 +53,8 @@ class _Finder:
         self._members: dict[str, list[str]] = {}
         self._region_of: dict[str, str] = {}
         self._routes: dict[str, int] = {}
+        self._forking: set[str] = set()
+        self._forking_in: dict[str, set[str]] = {}
 
     def _can_be_spliced(self, name: str) -> bool:
         node, kernel = self._topology.nodes[name], self._topology.kernels[name]
@@ -63,15 +65,15 @@ class _Finder:
         return not kernel.may_park and why_not(kernel) is None
 
     def _find_joins(self) -> dict[str, str]:
-        """Routes whose connected branches are chains of one-to-one nodes that meet in one node, and only there."""
+        """Nodes whose connected branches are chains of one-to-one nodes that meet in one node, and only there."""
         joins: dict[str, str] = {}
         for name in self._topology.nodes:
-            if name in self._refused or name not in self._spliced or not self._is_route(name):
+            if name in self._refused or name not in self._spliced:
                 continue
-            ends = [self._end_of_branch(edge) for edge in self._topology.out_of[name]]
-            ports = [edge.port for edge in self._topology.out_of[name]]
+            branches = self._branches(name)
+            ends = [self._end_of_branch(edge) for edge in branches]
             meeting = {end.consumer for end in ends if end is not None}
-            if None in ends or len(meeting) != 1 or len(set(ports)) != len(ports) or "dead" in ports:
+            if None in ends or len(meeting) != 1:
                 continue
             join = meeting.pop()
             inputs = self._topology.into[join]
@@ -79,6 +81,20 @@ class _Finder:
             if len(inputs) == len(ends) and join in self._spliced and is_one_lane:
                 joins[name] = join
         return joins
+
+    def _branches(self, name: str) -> list[Edge]:
+        """The edges by which the items of a node part: the ports of a route, or several readers of its one port."""
+        edges = self._topology.out_of[name]
+        if self._is_route(name):
+            ports = [edge.port for edge in edges]
+            return edges if len(set(ports)) == len(ports) and "dead" not in ports else []
+        edges = [edge for edge in edges if edge.port == "out"]
+        readers = {edge.consumer for edge in edges}
+        return edges if len(edges) > 1 and len(readers) == len(edges) and self._may_fork(name) else []
+
+    def _may_fork(self, name: str) -> bool:
+        """True if several nodes behind its one port can be in its region: what it gives out comes item by item."""
+        return name not in self._columns and not gives_out(type(self._topology.kernels[name]))
 
     def _same_lane(self, a: str, b: str) -> bool:
         return (a in self._columns) == (b in self._columns)
@@ -110,6 +126,7 @@ class _Finder:
             region = name
             self._members[region] = []
             self._routes[region] = 0
+            self._forking_in[region] = set()
         self._members[region].append(name)
         self._region_of[name] = region
         self._routes[region] += self._is_route(name)
@@ -130,18 +147,26 @@ class _Finder:
             return None
         is_route = self._is_route(producer)
         main = edge.port != "dead" if is_route else edge.port == "out"
-        alone = sum(1 for e in self._topology.out_of[producer] if e.port == edge.port) == 1
-        if not main or not alone or producer in self.forks or len(self._members[region]) >= _MOST_NODES:
+        readers = [e.consumer for e in self._topology.out_of[producer] if e.port == edge.port]
+        parts = len(readers) > 1
+        if parts and (is_route or not self._may_fork(producer) or len(set(readers)) < len(readers)):
+            return None
+        if not main or producer in self.forks or len(self._members[region]) >= _MOST_NODES:
+            return None
+        if parts and producer not in self._forking and len(self._forking_in[region]) >= _MOST_ROUTES:
             return None
         if self._is_route(name) and self._routes[region] >= _MOST_ROUTES:
             return None
+        if parts:
+            self._forking.add(producer)
+            self._forking_in[region].add(producer)
         return region
 
     def _is_route(self, name: str) -> bool:
         return isinstance(self._topology.kernels[name], Splitter)
 
     def joins_apart(self) -> set[str]:
-        """Routes whose branches were to meet in their region and do not."""
+        """Nodes whose branches were to meet in their region and do not."""
         where = self._region_of
         return {r for r, j in self._joins.items() if where.get(r) is None or where.get(r) != where.get(j)}
 
@@ -150,12 +175,12 @@ class _Finder:
         out: list[RegionPlan] = []
         for members in self._members.values():
             inside = set(members)
-            after: dict[tuple[str, str], str] = {}
+            after: dict[tuple[str, str], tuple[str, ...]] = {}
             exits: set[tuple[str, str]] = set()
             for name in members:
                 for edge in self._topology.out_of[name]:
                     if edge.consumer in inside and edge not in self._gates and self._is_inner(edge, members[0]):
-                        after[name, edge.port] = edge.consumer
+                        after[name, edge.port] = (*after.get((name, edge.port), ()), edge.consumer)
                     else:
                         exits.add((name, edge.port))
             joins = {route: join for route, join in self._joins.items() if route in inside and join in inside}

@@ -58,10 +58,10 @@ def weave(
     writer.function("loop", plan.nodes[0], plan.nodes[0])
     fast = writer.comprehension()
     for name in plan.nodes:
-        behind = plan.after.get((name, "out"))
-        if behind is not None and gives_out(type(kernels[name])):
+        readers = plan.after.get((name, "out"))
+        if readers is not None and gives_out(type(kernels[name])):
             names[f"{name}.out"] = f"from_{len(names)}"
-            writer.function(names[f"{name}.out"], behind, f"{name}.out")
+            writer.function(names[f"{name}.out"], readers[0], f"{name}.out")
     lines = [*writer.lines, *((text, plan.nodes[0], "x") for text in (fast.lines if fast is not None else ()))]
     source = "\n".join(text for text, _, _ in lines) + "\n"
     file = f"<rxdag {dag}: {plan.nodes[0]} #{next(_numbers)}>"

@@ -36,6 +36,8 @@ class Writer(Frame):
 
     _stop: str | None = None
     _join_env: Env = Env("j", "0", "0", "None")
+    _meet: str | None = None
+    """The list in which the branches of one port leave what meets again; None for those of a route."""
 
     # ---- a function
 
@@ -71,20 +73,72 @@ class Writer(Frame):
         """Write what reads a port."""
         if (name, port) in self.plan.exits:
             self._exit(name, port, env, indent)
-        following = self.plan.after.get((name, port))
-        if following is not None and following == self._stop:
-            if env.item != self._join_env.item:
-                self.put(indent, f"{self._join_env.item} = {env.item}")
-        elif following is not None:
-            self.visit(following, env, indent)
+        readers = self.plan.after.get((name, port), ())
+        if len(readers) > 1 or (readers and name in self.plan.joins and not isinstance(self.kernels[name], Splitter)):
+            self._fork(name, readers, env, indent)
+        elif readers and readers[0] == self._stop:
+            self._arrive(env, indent)
+        elif readers:
+            self.visit(readers[0], env, indent)
+
+    def _arrive(self, env: Env, indent: int) -> None:
+        """An item comes to the node where branches meet."""
+        if self._meet is not None:
+            self.put(indent, f"{self._meet}.append({env.item})")
+        elif env.item != self._join_env.item:
+            self.put(indent, f"{self._join_env.item} = {env.item}")
+
+    def _fork(self, name: str, readers: tuple[str, ...], env: Env, indent: int) -> None:
+        """Several nodes that read one port: each has the item in turn, whatever becomes of it in the ones before.
+
+        A branch is a loop of one turn, so that leaving an item in it leaves the branch.
+        """
+        join = self.plan.joins.get(name)
+        outer = self._stop, self._meet
+        meet = f"m{next(self._fresh)}"
+        if join is not None:
+            self._stop, self._meet = join, meet
+            self.put(indent, f"{meet} = []")
+        for i, reader in enumerate(readers):
+            if join is None and i + 1 == len(readers):
+                self.visit(reader, env, indent)
+                return
+            self.put(indent, "for _ in (0,):")
+            self.put(indent + 1, "try:")
+            if reader == join:
+                self._arrive(env, indent + 2)
+            else:
+                self.visit(reader, env, indent + 2)
+            lost = dict.fromkeys(readers[i + 1 :], "1")
+            self._guard(
+                lost if join is None else {**lost, join: f"len({meet}){' + 1' if join in lost else ''}"}, indent + 1
+            )
+        self._stop, self._meet = outer
+        if join is not None:
+            item, rest = f"j{next(self._fresh)}", f"{meet}_left"
+            self.put(indent, f"{rest} = iter({meet})")
+            self.put(indent, f"for {item} in {rest}:")
+            self.put(indent + 1, "try:")
+            self.visit(join, Env(item, env.ts, env.sequence, env.key), indent + 2)
+            self._guard({join: f"sum(1 for _ in {rest})"}, indent + 1)
+
+    def _guard(self, lost: dict[str, str], indent: int) -> None:
+        """What is done if a node of a branch fails: the others go on; if the region ends, they lose the item."""
+        self.put(indent, "except Exception as error:")
+        self.put(indent + 1, "#SPILL_IF")
+        self.put(indent + 1, "if not fault(error):")
+        for node, n in lost.items():
+            self.put(indent + 2, f"{self._count(node, 'discarded')} += {n}")
+        self.put(indent + 2, "raise")
+        self.put(indent + 1, "#RELOAD")
 
     def _route(self, name: str, kernel: Splitter, env: Env, indent: int) -> None:
         """A node that sends each item one way: its conditions, in order."""
         join = self.plan.joins.get(name)
-        outer, outer_env = self._stop, self._join_env
+        outer, outer_env, outer_meet = self._stop, self._join_env, self._meet
         joined = Env(f"j{next(self._fresh)}", env.ts, env.sequence, env.key)
         if join is not None:
-            self._stop, self._join_env = join, joined
+            self._stop, self._join_env, self._meet = join, joined, None
         index = self._index[name]
         local = ""
         for i, (port, condition) in enumerate(kernel.conditions):
@@ -100,7 +154,7 @@ class Writer(Frame):
             self._branch(name, kernel.default, env, indent)
         else:
             self.put(indent + 1, f"{self._count(name, 'unrouted')} += 1\ncontinue")
-        self._stop, self._join_env = outer, outer_env
+        self._stop, self._join_env, self._meet = outer, outer_env, outer_meet
         if join is not None:
             self.visit(join, joined, indent)
 
@@ -111,10 +165,10 @@ class Writer(Frame):
             self.put(indent + 1, "continue")
 
     def _reaches_stop(self, name: str, port: str) -> bool:
-        at: str | None = self.plan.after.get((name, port))
-        while at is not None and at != self._stop:
-            at = self.plan.after.get((at, "out"))
-        return at is not None
+        at = self.plan.after.get((name, port), ())
+        while at and self._stop not in at:
+            at = self.plan.after.get((at[0], "out"), ())
+        return bool(at)
 
     # ---- pieces of source
 

@@ -199,14 +199,24 @@ class _ExplodeKernel(Kernel):
 
 @dataclass(frozen=True)
 class _Explode(Operator[A, B]):
-    fn: Callable[[A], Iterable[B]]
+    fn: Field[A, Iterable[B]]
     label = "explode"
 
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.fn, shape.item_type, f"{where}: fn")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, fn=bound(self.fn, shape.item_type))
+
     def kernel(self) -> _ExplodeKernel:
-        return _ExplodeKernel(self.fn)
+        return _ExplodeKernel(getter(self.fn))
 
 
-def explode(fn: Callable[[A], Iterable[B]], /) -> Operator[A, B]:
+@overload
+def explode(fn: Callable[[A], Iterable[B]], /) -> Operator[A, B]: ...
+@overload
+def explode(fn: str | Expr, /) -> Operator[Any, Any]: ...
+def explode(fn: Any, /) -> Any:
     """Turn each item into any number of items.
 
     The iterable is read as there is room behind, never ahead, so it may be endless.
@@ -218,16 +228,16 @@ def explode(fn: Callable[[A], Iterable[B]], /) -> Operator[A, B]:
     Clock: none.
 
     Args:
-        fn: A function of the item that returns an iterable.
+        fn: A function of the item that returns an iterable; or a field that holds one, by name or as an expression.
 
     Raises:
-        GraphError: If `fn` cannot be called.
+        GraphError: If `fn` is neither.
 
     Example:
         >>> feed(ops.explode(lambda word: word.upper()), ["ab", "", "c"])
         ['A', 'B', 'C']
     """
-    return _Explode(_function(fn, "explode: fn"))
+    return _Explode[Any, Any](_field(fn, "explode: fn"))
 
 
 class _ScanKernel(Kernel):

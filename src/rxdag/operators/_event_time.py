@@ -54,7 +54,8 @@ class _EventTimeKernel(Kernel):
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ts = self._time_of(item)
         if ts.__class__ is int:
-            ts *= self._scale
+            if self._scale != 1:
+                ts *= self._scale
         else:
             ts = _to_ns(ts, self._scale)
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
