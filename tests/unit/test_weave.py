@@ -443,3 +443,70 @@ def test_the_books_of_a_region_that_never_ran_are_empty():
     run.cancel()
     result = run.wait()
     assert (result.state, result.problems, result.stats.nodes["merge"].arrived) == ("cancelled", (), 0)
+
+
+# ---- several readers of one port
+
+
+def forked(stream, policy=on_error.raise_, fails=()):
+    """Two branches that meet, one of them with state and a failure, and two that do not."""
+
+    def failing(name):
+        def fn(x):
+            if name in fails and x % 11 == 4:
+                raise ValueError(name)
+            return x
+
+        return fn
+
+    trunk = stream.pipe(ops.map(lambda x: x), name="trunk")
+    left = trunk.pipe(ops.filter(lambda x: x % 3), name="left").pipe(ops.map(failing("a")), name="a", on_error=policy)
+    right = trunk.pipe(ops.scan(0, lambda n, x: n + x), name="right").pipe(
+        ops.map(failing("b")), name="b", on_error=policy
+    )
+    met = rxdag.merge(left, right, trunk).pipe(ops.map(failing("c")), name="c", on_error=policy)
+    timed = met.pipe(ops.event_time(lambda x: x, unit="s", out_of_order="5s"), name="timed")
+    counts = timed.pipe(ops.key_by(lambda x: x % 2)).pipe(ops.window(windows.tumbling("10s"), agg.count()), name="w")
+    again = timed.pipe(ops.dedupe(lambda x: x % 7, within="4s"), name="again")
+    return [
+        again.pipe(ops.map(failing("d")), name="d", on_error=policy).to(sinks.collect(), name="deduped"),
+        counts.to(sinks.collect(), name="counts"),
+        counts.late.to(sinks.collect(), name="late"),
+        timed.to(sinks.collect(), name="all"),
+    ]
+
+
+@pytest.mark.parametrize("policy", [on_error.skip, on_error.dead])
+def test_branches_of_one_port_give_in_a_loop_what_they_give_when_called(policy):
+    results = []
+    for fuse in (True, False):
+        outs = forked(rxdag.from_source(sources.range(120)), policy, fails="abcd")
+        plan = rxdag.compile(rxdag.Dag(*outs), fuse=fuse)
+        results.append(settle_virtual(virtual(plan)))
+        assert results[-1].problems == ()
+        assert results[-1].state == "completed"
+    assert {"trunk", "left", "a", "right", "b", "c", "timed", "again"} <= set(
+        next(w for w in rxdag.compile(rxdag.Dag(*outs)).regions if "trunk" in w.plan.nodes).plan.nodes
+    )
+    for name in results[0].dag.sinks:
+        assert results[0][name] == results[1][name], name
+        assert results[0][name], name
+
+
+@pytest.mark.parametrize("fails", ["a", "b", "c", "d"])
+def test_a_failure_in_a_branch_ends_the_run_and_the_books_balance(fails):
+    outs = forked(rxdag.from_source(sources.range(120)), fails=fails)
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(*outs))))
+    assert result.state == "failed"
+    assert result.error.node == fails
+    assert str(result.error.__cause__) == fails
+    assert result.problems == ()
+
+
+def test_a_failed_branch_leaves_what_the_others_had_given_out():
+    outs = forked(rxdag.from_source(sources.range(120)), fails="d")
+    whole = settle_virtual(virtual(rxdag.compile(rxdag.Dag(*forked(rxdag.from_source(sources.range(120)))))))
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(*outs))))
+    for name in ("deduped", "all"):
+        assert result[name] == whole[name][: len(result[name])]
+        assert 0 < len(result[name]) < len(whole[name])
