@@ -296,3 +296,27 @@ assert_type(trades.pipe(ops.map(lambda t: [c for c in t.symbol])), Stream[list[s
 
 collected = keyed.pipe(ops.window(second, Last(), into=lambda p: p.value))
 assert_type(collected, WindowedStream[Trade, float])
+
+# ---- fields, columns
+assert_type(trades.pipe(ops.select("symbol", value=col.price * col.qty)), Stream[dict[str, Any]])
+assert_type(trades.pipe(ops.select(symbol="symbol", bid=col.price, into=Quote)), Stream[Quote])
+assert_type(trades.pipe(ops.with_columns(price=col.price * 2, into=Trade)), Stream[Trade])
+assert_type(trades.pipe(ops.map_batch(lambda batch: batch, of=Quote)), Stream[Quote])
+assert_type(rxdag.from_source(sources.parquet("trades.parquet", Trade)), Stream[Trade])
+assert_type(rxdag.from_source(sources.parquet("trades.parquet")), Stream[dict[str, Any]])
+assert_type(rxdag.from_source(sources.arrays({"a": [1]}, Row)), Stream[Row])
+
+# ---- positions, neighbours, folds
+keyed_trades = trades.pipe(ops.key_by(lambda t: t.symbol))
+assert_type(trades.pipe(ops.skip(2)), Stream[Trade])
+assert_type(trades.pipe(ops.take_while(lambda t: t.qty > 0, inclusive=True)), Stream[Trade])
+assert_type(trades.pipe(ops.skip_while(lambda t: t.qty > 0)), Stream[Trade])
+assert_type(trades.pipe(ops.first(lambda t: t.qty > 0)), Stream[Trade])
+assert_type(keyed_trades.pipe(ops.last()), KeyedStream[str, Trade])
+assert_type(keyed_trades.pipe(ops.pairwise()), KeyedStream[str, tuple[Trade, Trade]])
+assert_type(keyed_trades.pipe(ops.distinct_until_changed(lambda t: t.price)), KeyedStream[str, Trade])
+assert_type(trades.pipe(ops.default_if_empty(None)), Stream[Trade | None])
+assert_type(trades.pipe(ops.fold(0.0, lambda total, t: total + t.qty)), Stream[float])
+assert_type(keyed_trades.pipe(ops.count()), Stream[int])
+assert_type(trades.pipe(ops.max(lambda t: t.price)), Stream[Any])
+assert_type(trades.pipe(ops.explode(lambda t: [t.price, t.qty])), Stream[float])

@@ -54,6 +54,10 @@ def ticks_keyed(stream):
     return ticks_timed(stream).pipe(ops.key_by("sym"))
 
 
+def _kept(items, item):
+    return [*items, item]
+
+
 def _positive(frame):
     return frame.filter(frame["n"] % 3 > 0)
 
@@ -200,6 +204,34 @@ SAMPLES = {
     ],
     "with_columns": [(lambda s: s.pipe(ops.select(n=element)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
     "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
+    "fold": [
+        (lambda: ops.fold(0, lambda n, x: n * 3 + x), NUMBERS, None),
+        (lambda: ops.fold([], _kept), EVENTS, keyed),
+    ],
+    "count": [(lambda: ops.count(), NUMBERS, None), (lambda: ops.count(), EVENTS, keyed)],
+    "sum": [(lambda: ops.sum(), NUMBERS, None), (lambda: ops.sum(lambda e: e[2]), EVENTS, timed)],
+    "min": [(lambda: ops.min(), NUMBERS, None), (lambda: ops.min(lambda e: e[2]), EVENTS, timed)],
+    "max": [(lambda: ops.max(lambda x: -x), NUMBERS, None)],
+    "pairwise": [(lambda: ops.pairwise(), NUMBERS, None), (lambda: ops.pairwise(), EVENTS, keyed)],
+    "distinct_until_changed": [
+        (lambda: ops.distinct_until_changed(), [1, 1, 2, math.nan, 2, 2, 1], None),
+        (lambda: ops.distinct_until_changed(lambda e: e[2] % 2), EVENTS, keyed),
+        (lambda: ops.distinct_until_changed(lambda e: e[2] % 2, max_keys=1), EVENTS, keyed),
+    ],
+    "default_if_empty": [
+        (lambda: ops.default_if_empty(0), NUMBERS, None),
+        (lambda: ops.default_if_empty(0), [], None),
+        (lambda s: s.pipe(ops.filter(lambda e: False)).pipe(ops.default_if_empty("x")), EVENTS, keyed),
+    ],
+    "first": [(lambda: ops.first(), NUMBERS, None), (lambda: ops.first(lambda e: e[1] == "b"), EVENTS, timed)],
+    "last": [(lambda: ops.last(), NUMBERS, None), (lambda: ops.last(lambda e: e[1] == "b"), EVENTS, keyed)],
+    "skip": [(lambda: ops.skip(7), NUMBERS, None), (lambda: ops.skip(99), NUMBERS, None)],
+    "skip_while": [(lambda: ops.skip_while(lambda x: x < 9), NUMBERS, None)],
+    "take_while": [
+        (lambda: ops.take_while(lambda x: x < 9), NUMBERS, None),
+        (lambda: ops.take_while(lambda x: x < 9, inclusive=True), NUMBERS, None),
+        (lambda: ops.take_while(lambda x: True), NUMBERS, None),
+    ],
     "scan": [(lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None)],
     "take": [
         (lambda: ops.take(7), NUMBERS, None),
@@ -246,7 +278,8 @@ def test_an_exported_operator_holds_the_laws(name):
 @pytest.mark.parametrize("name", exported())
 def test_an_exported_operator_documents_its_six_lines(name):
     text = inspect.getdoc(getattr(ops, name))
-    for line in ("Emits:", "Drops:", "Holds:", "Ends:", "Fails:", "Clock:", "Args:", "Raises:", "Example:"):
+    takes = ("Args:",) if inspect.signature(getattr(ops, name)).parameters else ()
+    for line in ("Emits:", "Drops:", "Holds:", "Ends:", "Fails:", "Clock:", "Example:", *takes):
         assert line in text, f"{name} lacks {line}"
 
 

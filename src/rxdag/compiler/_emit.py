@@ -69,6 +69,11 @@ class HostEmit:
             raise TypeError(f'node "{self._host.name}" has no port "{port}"')
         self._put(outlet, item)
 
+    def made(self, item: Any, /, *, ts: int, sequence: int, key: Any) -> None:
+        self._ledger.made += 1
+        if self._main is not None:
+            self._main.put(item, ts, sequence, key)
+
     def watermark(self, watermark: int, /) -> None:
         self._host.mark(watermark)
 

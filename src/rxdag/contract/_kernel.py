@@ -53,6 +53,10 @@ class Emit(Protocol[B_contra]):
         """Send the item at hand to another port."""
         ...
 
+    def made(self, item: B_contra, /, *, ts: int, sequence: int, key: Hashable) -> None:
+        """Send out an item that is none of those that came in, from a kernel that passes items on."""
+        ...
+
     def watermark(self, watermark: int, /) -> None:
         """Say that no item with an event time at or below `watermark` is expected any more."""
         ...
@@ -243,8 +247,25 @@ class OnItemTsKey(Protocol[A_contra, B_co]):
     def on_item(self, item: A_contra, ts: int, key: Any, emit: Emit[B_co]) -> None: ...
 
 
+class OnItemTsSequence(Protocol[A_contra, B_co]):
+    """`on_item` of an item, its event time and its tie-break."""
+
+    def on_item(self, item: A_contra, ts: int, sequence: int, emit: Emit[B_co]) -> None: ...
+
+
+class OnItemTsSequenceKey(Protocol[A_contra, B_co]):
+    """`on_item` of an item, its event time, its tie-break and its key."""
+
+    def on_item(self, item: A_contra, ts: int, sequence: int, key: Any, emit: Emit[B_co]) -> None: ...
+
+
 KernelOf: TypeAlias = (
-    OnItem[A_contra, B_co] | OnItemTs[A_contra, B_co] | OnItemKey[A_contra, B_co] | OnItemTsKey[A_contra, B_co]
+    OnItem[A_contra, B_co]
+    | OnItemTs[A_contra, B_co]
+    | OnItemKey[A_contra, B_co]
+    | OnItemTsKey[A_contra, B_co]
+    | OnItemTsSequence[A_contra, B_co]
+    | OnItemTsSequenceKey[A_contra, B_co]
 )
 
 PARAMETERS: Final = ("item", "ts", "sequence", "key", "input", "emit")

@@ -3,10 +3,13 @@
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._batch import map_batch
 from rxdag.operators._dedupe import dedupe
-from rxdag.operators._elementwise import explode, filter, map, scan, take, tap
+from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
 from rxdag.operators._fields import select, with_columns
+from rxdag.operators._folds import count, fold, max, min, scan, sum
 from rxdag.operators._keyed import key_by
+from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
+from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
 from rxdag.operators._routing import merge, route
 from rxdag.operators._window import window
 
@@ -18,18 +21,31 @@ __all__ = [
     "RouteOp",
     "Unkeyed",
     "WindowOp",
+    "count",
     "dedupe",
+    "default_if_empty",
+    "distinct_until_changed",
     "event_time",
     "explode",
     "filter",
+    "first",
+    "fold",
     "key_by",
+    "last",
     "map",
     "map_batch",
+    "max",
     "merge",
+    "min",
+    "pairwise",
     "route",
     "scan",
     "select",
+    "skip",
+    "skip_while",
+    "sum",
     "take",
+    "take_while",
     "tap",
     "window",
     "with_columns",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
@@ -238,107 +237,6 @@ def explode(fn: Any, /) -> Any:
         ['A', 'B', 'C']
     """
     return _Explode[Any, Any](_field(fn, "explode: fn"))
-
-
-class _ScanKernel(Kernel):
-    state = ("total",)
-
-    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
-        self.total = initial
-        self._fn = fn
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        total = self._fn(self.total, item)
-        self.total = total
-        emit(total)
-
-
-@dataclass(frozen=True)
-class _Scan(Operator[A, B]):
-    initial: B
-    fn: Callable[[B, A], B]
-    label = "scan"
-
-    def kernel(self) -> _ScanKernel:
-        return _ScanKernel(copy.deepcopy(self.initial), self.fn)
-
-
-def scan(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
-    """Carry a value along the stream and give it out after each item.
-
-    Emits: `fn(value, item)` for each item, which is the next value; `initial` itself is not emitted.
-    Drops: nothing.
-    Holds: one value; each run starts from a copy of `initial`.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
-    Clock: none.
-
-    Args:
-        initial: First value.
-        fn: A function of the value and the item that returns the next value.
-
-    Raises:
-        GraphError: If `fn` cannot be called.
-
-    Example:
-        >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
-        [1, 3, 6]
-    """
-    return _Scan(initial, _function(fn, "scan: fn"))
-
-
-class _TakeKernel(Kernel):
-    state = ("left",)
-
-    def __init__(self, max_items: int) -> None:
-        self.left = max_items
-
-    def want(self, now: int) -> int | None:
-        return self.left
-
-    def is_finished(self) -> bool:
-        return self.left == 0
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        self.left -= 1
-        emit(item)
-
-
-@dataclass(frozen=True)
-class _Take(Operator[A, A], Generic[A]):
-    max_items: int
-    label = "take"
-
-    def shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def kernel(self) -> _TakeKernel:
-        return _TakeKernel(self.max_items)
-
-
-def take(max_items: int, /) -> Operator[A, A]:
-    """Pass the first items and end.
-
-    No more are asked of the source than pass.
-
-    Emits: the first `max_items` items.
-    Drops: nothing; what was under way behind them is counted as `unread`.
-    Holds: one number.
-    Ends: with the last of them, or when the source ends. Fails: when the source fails.
-    Clock: none.
-
-    Args:
-        max_items: How many, 0 or more.
-
-    Raises:
-        GraphError: If `max_items` is less than 0.
-
-    Example:
-        >>> feed(ops.take(2), "abcd")
-        ['a', 'b']
-    """
-    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0:
-        raise GraphError(f"take: max_items must be 0 or more, got {max_items!r}")
-    return _Take(max_items)
 
 
 def _function(fn: Any, where: str) -> Any:

@@ -1,0 +1,287 @@
+"""Operators that make one value of the whole stream, or carry one along it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, Self, TypeVar
+
+from rxdag.contract import MIN, Emit, Kernel, Operator, Shape, Unkeyed
+from rxdag.errors import GraphError
+from rxdag.expressions import Expr, Field, bound, check_field, getter
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class _ScanKernel(Kernel):
+    state = ("total",)
+
+    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
+        self.total = initial
+        self._fn = fn
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        total = self._fn(self.total, item)
+        self.total = total
+        emit(total)
+
+
+@dataclass(frozen=True)
+class _Scan(Operator[A, B]):
+    initial: B
+    fn: Callable[[B, A], B]
+    label = "scan"
+
+    def kernel(self) -> _ScanKernel:
+        return _ScanKernel(copy.deepcopy(self.initial), self.fn)
+
+
+def scan(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
+    """Carry a value along the stream and give it out after each item.
+
+    Emits: `fn(value, item)` for each item, which is the next value; `initial` itself is not emitted.
+    Drops: nothing.
+    Holds: one value; each run starts from a copy of `initial`.
+    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
+    Clock: none.
+
+    Args:
+        initial: First value.
+        fn: A function of the value and the item that returns the next value.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
+        [1, 3, 6]
+    """
+    return _Scan(initial, _function(fn, "scan: fn"))
+
+
+_NONE: Final = object()
+"""Stands for there being no value yet."""
+
+
+class _FoldKernel(Kernel):
+    """Spends all items in one value, which comes out at the end."""
+
+    state = ("value", "n", "ts", "sequence")
+    passes = False
+    is_quiet = True
+
+    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
+        self.value = initial
+        self._fn = fn
+        self.n = 0
+        self.ts = MIN + 1
+        self.sequence = 0
+
+    def on_item(self, item: Any, ts: int, sequence: int, emit: Emit[Any]) -> None:
+        self.value = self._fn(self.value, item)
+        self.n += 1
+        if ts >= self.ts:
+            self.ts = ts
+            self.sequence = sequence
+
+    def held(self) -> int:
+        return self.n
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        emit.absorbed(self.n)
+        self.n = 0
+        if self.value is not _NONE:
+            emit(self.value, ts=self.ts, sequence=self.sequence, key=None)
+
+
+@dataclass(frozen=True)
+class _Fold(Unkeyed[A, B]):
+    initial: B
+    fn: Callable[[B, A], B]
+    label = "fold"
+
+    def kernel(self) -> _FoldKernel:
+        return _FoldKernel(copy.deepcopy(self.initial), self.fn)
+
+
+def fold(initial: B, fn: Callable[[B, A], B], /) -> Unkeyed[A, B]:
+    """Make one value of all items.
+
+    Emits: when the source ends, `fn(... fn(fn(initial, item), item) ..., item)`; `initial` of an empty stream. Its event
+        time is the largest.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one value; each run starts from a copy of `initial`.
+    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
+    Clock: none.
+
+    Args:
+        initial: First value.
+        fn: A function of the value and the item that returns the next value.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> feed(ops.fold(0, lambda total, x: total + x), [1, 2, 3])
+        [6]
+    """
+    return _Fold(initial, _function(fn, "fold: fn"))
+
+
+def _counted(n: int, _: Any) -> int:
+    return n + 1
+
+
+def _added(total: Any, value: Any) -> Any:
+    return total + value
+
+
+def _lesser(least: Any, value: Any) -> Any:
+    return value if least is _NONE or value < least else least
+
+
+def _greater(most: Any, value: Any) -> Any:
+    return value if most is _NONE or value > most else most
+
+
+class _Of:
+    """A step of a fold over a field of the items."""
+
+    def __init__(self, step: Callable[[Any, Any], Any], value_of: Callable[[Any], Any]) -> None:
+        self._step = step
+        self._value_of = value_of
+
+    def __call__(self, total: Any, item: Any) -> Any:
+        return self._step(total, self._value_of(item))
+
+
+@dataclass(frozen=True)
+class _FoldField(Unkeyed[A, B], Generic[A, B]):
+    """A fold over a field."""
+
+    value: Field[A, B] | None
+    name: str
+
+    def __repr__(self) -> str:
+        return f"{self.name}({'' if self.value is None else repr(self.value)})"
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, several operators
+        return self.name
+
+    def check(self, shape: Shape, where: str) -> None:
+        if self.value is not None:
+            check_field(self.value, shape.item_type, f"{where}: value")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, value=bound(self.value, shape.item_type))
+
+    def kernel(self) -> _FoldKernel:
+        initial, step = _STEPS[self.name]
+        return _FoldKernel(initial, step if self.value is None else _Of(step, getter(self.value)))
+
+
+_STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {
+    "count": (0, _counted),
+    "sum": (0, _added),
+    "min": (_NONE, _lesser),
+    "max": (_NONE, _greater),
+}
+
+
+def count() -> Unkeyed[Any, int]:
+    """Count the items.
+
+    Emits: how many there were, when the source ends; 0 of an empty stream. Its event time is the largest.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one number.
+    Ends: when the source ends. Fails: when the source fails.
+    Clock: none.
+
+    Example:
+        >>> feed(ops.count(), "abc")
+        [3]
+    """
+    return _FoldField[Any, int](None, "count")
+
+
+def sum(value: Field[A, Any] | None = None, /) -> Unkeyed[A, Any]:
+    """Add up the items, or a value of each, in order of arrival.
+
+    Emits: the sum, when the source ends; 0 of an empty stream. Its event time is the largest.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one number.
+    Ends: when the source ends. Fails: when a value cannot be had or added, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        value: A function of the item, a field's name, or an expression; None for the item itself.
+
+    Raises:
+        GraphError: If `value` is none of these.
+
+    Example:
+        >>> feed(ops.sum(), [1, 2, 3])
+        [6]
+    """
+    return _FoldField(_checked(value, "sum"), "sum")
+
+
+def min(value: Field[A, B] | None = None, /) -> Unkeyed[A, Any]:
+    """Find the least item, or the least value of all.
+
+    Emits: it, when the source ends; nothing of an empty stream, where RxPY's `min` fails. Of equal ones the first. Its
+        event time is the largest of the stream.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one value.
+    Ends: when the source ends. Fails: when a value cannot be had or compared, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        value: A function of the item, a field's name, or an expression; None for the item itself.
+
+    Raises:
+        GraphError: If `value` is none of these.
+
+    Example:
+        >>> feed(ops.min(), [2, 1, 3])
+        [1]
+    """
+    return _FoldField(_checked(value, "min"), "min")
+
+
+def max(value: Field[A, B] | None = None, /) -> Unkeyed[A, Any]:
+    """Find the greatest item, or the greatest value of all.
+
+    Emits: it, when the source ends; nothing of an empty stream, where RxPY's `max` fails. Of equal ones the first. Its
+        event time is the largest of the stream.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one value.
+    Ends: when the source ends. Fails: when a value cannot be had or compared, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        value: A function of the item, a field's name, or an expression; None for the item itself.
+
+    Raises:
+        GraphError: If `value` is none of these.
+
+    Example:
+        >>> feed(ops.max(), [2, 1, 3])
+        [3]
+    """
+    return _FoldField(_checked(value, "max"), "max")
+
+
+def _checked(value: Any, where: str) -> Any:
+    if value is not None:
+        check_field(value, None, f"{where}: value")
+    return value
+
+
+def _function(fn: Any, where: str) -> Any:
+    if not callable(fn) or isinstance(fn, Expr):
+        raise GraphError(f"{where} must be a function, got {fn!r}")
+    return fn
