@@ -86,7 +86,8 @@ def main() -> int:
         rows += [Row(figure, None) for figure in peers.measure(args.items, args.pairs)]
     grown = curves(args.items / 1_000_000)
     report = Report(
-        machine=f"{platform.platform()}, {os.cpu_count()} CPUs, {_cpu_model()}, CPython {platform.python_version()}",
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} shared cores of {_cpu_model()}, "
+        f"CPython {platform.python_version()}",
         items=args.items,
         pairs=args.pairs,
         rows=rows,

@@ -88,7 +88,16 @@ def keyed(stream):
 def every_aggregate():
     value = lambda e: e[2]  # noqa: E731
     return agg.named(
-        n=agg.count(), total=agg.sum(value), all=agg.collect(), bar=agg.ohlcv(value, value), vwap=agg.vwap(value, value)
+        n=agg.count(),
+        total=agg.sum(value),
+        all=agg.collect(),
+        bar=agg.ohlcv(value, value),
+        vwap=agg.vwap(value, value),
+        mean=agg.mean(value),
+        low=agg.min(value),
+        high=agg.max(value),
+        first=agg.first(value),
+        last=agg.last(value),
     )
 
 
@@ -129,7 +138,15 @@ COLUMNS = {
         (
             lambda: ops.window(
                 windows.tumbling("5s", offset="2s"),
-                agg.named(n=agg.count(), total=agg.sum("n"), vwap=agg.vwap("price", "qty"), top=agg.sum(col.n * 2**60)),
+                agg.named(
+                    n=agg.count(),
+                    total=agg.sum("n"),
+                    vwap=agg.vwap("price", "qty"),
+                    top=agg.sum(col.n * 2**60),
+                    mean=agg.mean("price"),
+                    low=agg.min("price"),
+                    high=agg.max(col.n - 4),
+                ),
             ),
             lambda s: ticks_by_arrival(s).pipe(ops.key_by("sym", "note")),
         ),
@@ -247,6 +264,11 @@ SAMPLES = {
     ],
     "window": [
         (lambda: ops.window(windows.tumbling("3s"), every_aggregate()), EVENTS, keyed),
+        (
+            lambda: ops.window(windows.tumbling("9s"), agg.named(v=agg.var(lambda e: e[2]), s=agg.std(lambda e: e[2]))),
+            EVENTS,
+            keyed,
+        ),
         (
             lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
             EVENTS,

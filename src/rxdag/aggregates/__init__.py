@@ -1,8 +1,27 @@
 """What a window computes; a field is a name, `col.<name>` or a function."""
 
 from rxdag.aggregates._compound import collect, named
+from rxdag.aggregates._moments import mean, std, var
 from rxdag.aggregates._numeric import count, sum, vwap
 from rxdag.aggregates._ohlcv import Ohlcv, ohlcv
+from rxdag.aggregates._picked import first, last, max, min
 from rxdag.contract import Accumulator, Aggregate
 
-__all__ = ["Accumulator", "Aggregate", "Ohlcv", "collect", "count", "named", "ohlcv", "sum", "vwap"]
+__all__ = [
+    "Accumulator",
+    "Aggregate",
+    "Ohlcv",
+    "collect",
+    "count",
+    "first",
+    "last",
+    "max",
+    "mean",
+    "min",
+    "named",
+    "ohlcv",
+    "std",
+    "sum",
+    "var",
+    "vwap",
+]

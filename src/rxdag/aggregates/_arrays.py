@@ -123,6 +123,63 @@ class ArraySum(ColumnsAggregate):
         self._count.n[place] = 1
 
 
+class ArrayMean(ArraySum):
+    """Sums, divided by how many were added."""
+
+    def results(self, places: Places) -> list[Any]:
+        counts = self._count.results(places)
+        return [total / n for total, n in zip(self._total.at(places), counts, strict=True)]
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        counts = self._count.results(places)
+        return [list(pair) for pair in zip(self._total.at(places), counts, strict=True)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        super().restore(place, saved)
+        self._count.n[place] = saved[1]
+
+
+class ArrayExtreme(ColumnsAggregate):
+    """Least or greatest values.
+
+    Args:
+        get: Reader of the value.
+        check: Raises BadItem for a value that is no finite number.
+        is_max: True for the greatest.
+    """
+
+    def __init__(self, get: Any, check: Callable[[Any], object], *, is_max: bool) -> None:
+        self._get = get
+        self._check = check
+        self._count = ArrayCount()
+        self._value = Highest() if is_max else Lowest()
+
+    def read(self, columns: Columns) -> Array:
+        return numbers(columns, self._get, self._check)
+
+    def reserve(self, size: int) -> None:
+        self._count.reserve(size)
+        self._value.reserve(size)
+
+    def clear(self, places: Places) -> None:
+        self._count.clear(places)
+        self._value.clear(places)
+
+    def add(self, values: Any, groups: Groups) -> None:
+        self._value.add(values, groups, self._count.empty)
+        self._count.add(None, groups)
+
+    def results(self, places: Places) -> list[Any]:
+        return self._value.at(places)
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        return [[value] for value in self._value.at(places)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        self._value.put(place, saved[0], self._count.empty)
+        self._count.n[place] = 1
+
+
 def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], object]) -> tuple[Array, Array]:
     """Prices and quantities, checked."""
     prices = _unchecked(columns, price)

@@ -1,0 +1,176 @@
+"""Mean and spread of a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+from rxdag.aggregates._numeric import finite
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+
+A = TypeVar("A")
+
+
+class _Mean(Accumulator[Any, float]):
+    __slots__ = ("_get", "n", "total")
+    state = ("total", "n")
+
+    def __init__(self, get: Callable[[Any], float]) -> None:
+        self._get = get
+        self.total: float = 0
+        self.n = 0
+
+    def check(self, item: Any, /) -> None:
+        finite(self._get(item), "mean: value")
+
+    def add(self, item: Any, /) -> None:
+        self.total += finite(self._get(item), "mean: value")
+        self.n += 1
+
+    def result(self) -> float:
+        return self.total / self.n
+
+    def merge(self, other: _Mean, /) -> None:
+        self.total += other.total
+        self.n += other.n
+
+
+@dataclass(frozen=True)
+class _MeanOf(Aggregate[A, float]):
+    value: Field[A, float]
+
+    def check(self, item_type: Any, where: str) -> None:
+        check_field(self.value, item_type, f"{where}: value")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, value=bound(self.value, shape.item_type))
+
+    def accumulator(self) -> _Mean:
+        return _Mean(getter(self.value))
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        reason = why_opaque(self.value)
+        if reason is not None:
+            return reason
+        from rxdag.aggregates._arrays import ArrayMean  # it loads numpy
+
+        return ArrayMean(self.value, lambda value: finite(value, "mean: value"))
+
+
+def mean(value: Field[A, float], /) -> Aggregate[A, float]:
+    """Arithmetic mean of a value, its sum added in order of arrival.
+
+    Args:
+        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+
+    Example:
+        >>> aggregate(agg.mean(lambda x: x), [1, 2, 6])
+        3.0
+    """
+    check_field(value, None, "mean: value")
+    return _MeanOf(value)
+
+
+class _Spread(Accumulator[Any, "float | None"]):
+    """Count, mean and sum of squared differences.
+
+    By Welford's recurrence (Technometrics 4, 1962), merged as by Chan, Golub and LeVeque (1979).
+    """
+
+    __slots__ = ("_ddof", "_get", "_root", "mean", "n", "squares")
+    state = ("n", "mean", "squares")
+
+    def __init__(self, get: Callable[[Any], float], ddof: int, *, root: bool) -> None:
+        self._get = get
+        self._ddof = ddof
+        self._root = root
+        self.n = 0
+        self.mean = 0.0
+        self.squares = 0.0
+
+    def check(self, item: Any, /) -> None:
+        finite(self._get(item), "value")
+
+    def add(self, item: Any, /) -> None:
+        value = finite(self._get(item), "value")
+        self.n += 1
+        apart = value - self.mean
+        self.mean += apart / self.n
+        self.squares += apart * (value - self.mean)
+
+    def result(self) -> float | None:
+        if self.n <= self._ddof:
+            return None
+        variance = self.squares / (self.n - self._ddof)
+        return math.sqrt(variance) if self._root else variance
+
+    def merge(self, other: _Spread, /) -> None:
+        n = self.n + other.n
+        if not other.n:
+            return
+        apart = other.mean - self.mean
+        self.squares += other.squares + apart * apart * self.n * other.n / n
+        self.mean += apart * other.n / n
+        self.n = n
+
+
+@dataclass(frozen=True)
+class _SpreadOf(Aggregate[A, "float | None"]):
+    value: Field[A, float]
+    ddof: int
+    root: bool
+
+    def check(self, item_type: Any, where: str) -> None:
+        check_field(self.value, item_type, f"{where}: value")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, value=bound(self.value, shape.item_type))
+
+    def accumulator(self) -> _Spread:
+        return _Spread(getter(self.value), self.ddof, root=self.root)
+
+
+def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
+    """Variance of a value; None of a pane with no more than `ddof` items.
+
+    Args:
+        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        ddof: What is taken from the count to divide by: 1 for a sample (as polars and pandas), 0 for all there is (as
+            numpy).
+
+    Raises:
+        GraphError: If `ddof` is less than 0.
+
+    Example:
+        >>> aggregate(agg.var(lambda x: x), [1, 2, 3])
+        1.0
+    """
+    return _SpreadOf(value, _checked(value, ddof, "var"), root=False)
+
+
+def std(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
+    """Standard deviation of a value: the root of `var`.
+
+    Args:
+        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        ddof: What is taken from the count to divide by: 1 for a sample, 0 for all there is.
+
+    Raises:
+        GraphError: If `ddof` is less than 0.
+
+    Example:
+        >>> aggregate(agg.std(lambda x: x, ddof=0), [1, 3])
+        1.0
+    """
+    return _SpreadOf(value, _checked(value, ddof, "std"), root=True)
+
+
+def _checked(value: Any, ddof: Any, where: str) -> int:
+    check_field(value, None, f"{where}: value")
+    if isinstance(ddof, bool) or not isinstance(ddof, int) or ddof < 0:
+        raise GraphError(f"{where}: ddof must be 0 or more, got {ddof!r}")
+    return ddof
