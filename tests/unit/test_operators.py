@@ -269,6 +269,12 @@ SAMPLES = {
             EVENTS,
             keyed,
         ),
+        (lambda: ops.window(windows.sliding("5s", "2s", offset="-1s"), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.sliding("2s", "5s"), agg.count()), EVENTS, keyed),
+        (lambda: ops.window(windows.session("2s"), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.session("1s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
+        (lambda: ops.window(windows.tumbling("3s"), every_aggregate(), allowed_lateness="2s"), EVENTS, keyed),
+        (lambda: ops.window(windows.sliding("5s", "2s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
         (
             lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
             EVENTS,

@@ -22,7 +22,7 @@ class _Collected(Accumulator[Any, "list[Any]"]):
         self.items.append(item)
 
     def result(self) -> list[Any]:
-        return self.items
+        return list(self.items)  # a window may go on and fire again
 
     def merge(self, other: _Collected, /) -> None:
         self.items += other.items

@@ -126,6 +126,11 @@ class Assigner(ABC):
         """Size and offset, ns, if each time is in just one of windows of equal size; None otherwise."""
         return None
 
+    @property
+    def merges(self) -> bool:
+        """True if windows of a key that touch become one."""
+        return False
+
     @abstractmethod
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
         """Windows [start, end) of an event time, ns; empty if it falls between them."""

@@ -6,9 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, BadItem, Emit, Kernel, Pane, Shape, WindowOp
+from rxdag.contract import (
+    MAX,
+    Accumulator,
+    Aggregate,
+    Assigner,
+    BadItem,
+    Duration,
+    Emit,
+    Kernel,
+    Pane,
+    Shape,
+    WindowOp,
+    duration_ns,
+)
 from rxdag.errors import GraphError
 from rxdag.operators._pane_order import in_order
+from rxdag.operators._window_revised import RevisedWindowKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -203,6 +217,7 @@ class _Window(WindowOp[K, A, B]):
     assigner: Assigner
     aggregate: Aggregate[Any, Any]
     into: Callable[[Any], B] | None
+    lateness_ns: int = 0
     label = "window"
     needs_event_time = True
 
@@ -222,26 +237,37 @@ class _Window(WindowOp[K, A, B]):
     def shape(self, shape: Shape) -> Shape:
         return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
 
-    def kernel(self) -> _WindowKernel:
+    def kernel(self) -> Kernel:
+        if self.assigner.merges or self.lateness_ns:
+            return RevisedWindowKernel(self.assigner, self.aggregate, self.into, self.lateness_ns)
         return _WindowKernel(self.assigner, self.aggregate, self.into)
 
 
 @overload
-def window(assigner: Assigner, aggregate: Aggregate[A, R], /) -> WindowOp[K, A, Pane[K, R]]: ...
+def window(
+    assigner: Assigner, aggregate: Aggregate[A, R], /, *, allowed_lateness: Duration = "0s"
+) -> WindowOp[K, A, Pane[K, R]]: ...
 @overload
 def window(
-    assigner: Assigner, aggregate: Aggregate[A, R], /, *, into: Callable[[Pane[K, R]], B]
+    assigner: Assigner,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    into: Callable[[Pane[K, R]], B],
+    allowed_lateness: Duration = "0s",
 ) -> WindowOp[K, A, B]: ...
-def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None) -> Any:
+def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None, allowed_lateness: Duration = "0s") -> Any:
     """Aggregate each key over each window of event time.
 
-    A window [start, end) is closed when the watermark reaches end - 1, and when the source ends. Windows that close
-    together come out by end, then start, then key.
+    A window [start, end) gives out its pane when the watermark reaches end - 1, and when the source ends. Panes that come
+    out together do so by end, then start, then key. With allowed lateness, an item for a window that has come out is
+    taken in for so much longer, and the pane comes out again at once, its revision one more. Sessions that an item
+    joins become one, whose revision is one more than the largest of those that have come out.
 
     Emits: a `Pane` for each key and window, or `into(pane)`, with event time end - 1.
-    Drops: an item whose windows are all closed goes to port "late"; one that the aggregate refuses to port "dead";
-        one that falls between windows is counted as `unassigned`.
-    Holds: an accumulator for each key and open window, until the watermark has passed its end.
+    Drops: an item whose windows are all closed, and past the allowed lateness, goes to port "late"; one that the
+        aggregate refuses to port "dead"; one that falls between windows is counted as `unassigned`.
+    Holds: an accumulator for each key and open window, until the watermark has passed its end and the allowed lateness.
     Ends: when the source ends, after the last panes. Fails: when the aggregate or `into` raises.
     Clock: event time.
 
@@ -249,6 +275,7 @@ def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None) -> Any:
         assigner: Which windows an item belongs to; see `rxdag.windows`.
         aggregate: What to compute; see `rxdag.aggregates`.
         into: A function of the pane; what it returns is emitted instead.
+        allowed_lateness: How long after its end a window takes in items that come late.
 
     Raises:
         GraphError: If the stream has no key or no event time, or a name is no field of the items.
@@ -267,4 +294,5 @@ def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None) -> Any:
         raise GraphError(f"window: takes an aggregate second, as agg.count(), got {given!r}")
     if into is not None and not callable(into):
         raise GraphError(f"window: into must be a function of the pane, got {into!r}")
-    return _Window[Any, Any, Any](assigner, aggregate, into)
+    lateness = duration_ns(allowed_lateness, "window: allowed_lateness")
+    return _Window[Any, Any, Any](assigner, aggregate, into, lateness)

@@ -1,6 +1,8 @@
-"""Assigners: which windows an item belongs to."""
+"""Which windows an item belongs to."""
 
 from rxdag.contract import Assigner
+from rxdag.windows._session import session
+from rxdag.windows._sliding import sliding
 from rxdag.windows._tumbling import tumbling
 
-__all__ = ["Assigner", "tumbling"]
+__all__ = ["Assigner", "session", "sliding", "tumbling"]

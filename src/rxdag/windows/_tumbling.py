@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from math import gcd
 
 from rxdag.contract import Assigner, Duration, duration_ns, positive_ns
@@ -33,7 +34,7 @@ def tumbling(size: Duration, *, offset: Duration = "0s") -> Assigner:
 
     Args:
         size: Length of a window, more than 0.
-        offset: By how much windows start later, less than `size`.
+        offset: By how much windows start later, or earlier as "-1s"; less than `size`.
 
     Raises:
         GraphError: If `size` is 0, or `offset` is not less than `size`.
@@ -43,7 +44,24 @@ def tumbling(size: Duration, *, offset: Duration = "0s") -> Assigner:
         ((10000000000, 20000000000),)
     """
     size_ns = positive_ns(size, "tumbling: size")
-    offset_ns = duration_ns(offset, "tumbling: offset")
-    if offset_ns >= size_ns:
-        raise GraphError(f"tumbling: offset must be less than size {size!r}, got {offset!r}")
-    return _Tumbling(size_ns, offset_ns)
+    return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {size!r}"))
+
+
+def offset_ns(offset: Duration, most: int, must: str) -> int:
+    """By how much windows start later, or earlier, in nanoseconds.
+
+    Raises:
+        GraphError: If it is as much as `most` or more; `must` says so.
+    """
+    where = must.partition(" must")[0]
+    length: Duration = offset
+    if isinstance(offset, str):
+        is_less = offset.strip().startswith("-")
+        length = offset.strip().removeprefix("-")
+    else:
+        is_less = offset < timedelta(0)
+        length = abs(offset)
+    ns = duration_ns(length, where)
+    if ns >= most:
+        raise GraphError(f"{must}, got {offset!r}")
+    return -ns if is_less else ns

@@ -1,0 +1,225 @@
+"""Windows that may give out a pane more than once, or become one: with allowed lateness, and sessions."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, BadItem, Emit, Kernel, Pane
+from rxdag.operators._pane_order import in_order
+
+
+class _Part:
+    """An open pane: its span, its accumulator, and how often it has come out."""
+
+    __slots__ = ("accumulator", "end", "is_due", "is_gone", "key", "last", "n", "start")
+
+    def __init__(self, key: Any, start: int, end: int, accumulator: Accumulator[Any, Any]) -> None:
+        self.key = key
+        self.start = start
+        self.end = end
+        self.accumulator = accumulator
+        self.n = 0
+        """Items that it holds: each item is held once, by the last to end of its panes."""
+        self.last = -1
+        """Revision that came out last; -1 for none."""
+        self.is_due = True
+        """True if it has something that has not come out."""
+        self.is_gone = False
+
+
+class RevisedWindowKernel(Kernel):
+    """Open panes by key; what is due is in a heap, with entries of panes that have changed left to be skipped.
+
+    Args:
+        assigner: Which windows an item belongs to.
+        aggregate: What to compute.
+        into: What becomes of a pane.
+        lateness: How long panes are kept after their end, ns.
+    """
+
+    state = ("parts", "wake")
+    passes = False
+
+    def __init__(
+        self,
+        assigner: Assigner,
+        aggregate: Aggregate[Any, Any],
+        into: Callable[[Any], Any] | None,
+        lateness: int,
+    ) -> None:
+        self._assigner = assigner
+        self._aggregate = aggregate
+        self._into = into
+        self._lateness = lateness
+        self.grid = 1 if assigner.merges or lateness else assigner.grid
+        self.parts: dict[Any, list[_Part]] = {}
+        self.wake = MAX
+        self._order = itertools.count()
+        self._due: list[tuple[int, int, _Part]] = []
+
+    def in_columns(self) -> Kernel | str:
+        return "its windows can merge, or fire again"
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        """An item on which a comparison fails, as a price that is None, is wrong in itself."""
+        try:
+            self._aggregate.accumulator().check(item)
+        except BadItem as bad:
+            return bad
+        except Exception:  # then the first error says it all
+            return error
+        return error
+
+    # ---- input
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        windows = self._assigner.assign(ts)
+        if not windows:
+            return emit.unassigned(item)
+        if self._assigner.merges:
+            found = self._session(windows[0], key)
+            live = [] if found is None else [found]
+        else:
+            live = [window for window in windows if window[1] - 1 + self._lateness > self.watermark]
+        if not live:
+            return emit.late(item)
+        alone = self._aggregate.accumulator()
+        alone.add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        touched = [self._take_in(window, item, ts, sequence, key, alone) for window in live]
+        touched[-1].n += 1
+        for part in touched:
+            part.is_due = True
+            if part.end - 1 <= self.watermark:
+                self._give_out(part, "watermark", emit)
+            self._schedule(part)
+        return None
+
+    def _touching(self, start: int, end: int, key: Any) -> list[_Part]:
+        """The sessions of a key that meet a span, the earliest first."""
+        return sorted(
+            (part for part in self.parts.get(key, ()) if part.start <= end and part.end >= start),
+            key=lambda part: part.start,
+        )
+
+    def _session(self, window: tuple[int, int], key: Any) -> tuple[int, int] | None:
+        """The session that an item makes or widens; None if that is past."""
+        start, end = window
+        touching = self._touching(start, end, key)
+        span = (min([start, *(p.start for p in touching)]), max([end, *(p.end for p in touching)]))
+        return span if span[1] - 1 + self._lateness > self.watermark else None
+
+    def _take_in(
+        self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any, alone: Accumulator[Any, Any]
+    ) -> _Part:
+        start, end = window
+        parts = self.parts.setdefault(key, [])
+        if self._assigner.merges:
+            met = self._touching(start, end, key)
+        else:
+            met = [part for part in parts if part.start == start and part.end == end]
+        if not met:
+            part = _Part(key, start, end, self._fresh(item, ts, sequence, alone))
+            parts.append(part)
+            return part
+        part, *others = met
+        for other in others:
+            part.accumulator.merge(other.accumulator)
+            part.n += other.n
+            part.last = max(part.last, other.last)
+            other.is_gone = True
+            parts.remove(other)
+        part.accumulator.add_at(item, ts, sequence)
+        part.start, part.end = start, end
+        return part
+
+    def _fresh(self, item: Any, ts: int, sequence: int, alone: Accumulator[Any, Any]) -> Accumulator[Any, Any]:
+        """An accumulator of the item alone; each pane has its own."""
+        if self._assigner.merges:
+            return alone
+        made = self._aggregate.accumulator()
+        made.add_at(item, ts, sequence)
+        return made
+
+    # ---- output
+
+    def _schedule(self, part: _Part) -> None:
+        when = part.end - 1 if part.is_due else part.end - 1 + self._lateness
+        heapq.heappush(self._due, (when, next(self._order), part))
+        self.wake = self._due[0][0]
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        fires: dict[tuple[int, int], dict[Any, _Part]] = {}
+        past: list[_Part] = []
+        while self._due and self._due[0][0] <= watermark:
+            when, _, part = heapq.heappop(self._due)
+            if part.is_gone:
+                continue
+            if part.is_due and part.end - 1 <= watermark:
+                fires.setdefault((part.end, part.start), {})[part.key] = part
+            if part.end - 1 + self._lateness <= watermark:
+                past.append(part)
+            elif when == part.end - 1:
+                heapq.heappush(self._due, (part.end - 1 + self._lateness, next(self._order), part))
+        self._fire(fires, "watermark", emit)
+        for part in past:
+            self._purge(part, emit)
+        self.wake = self._due[0][0] if self._due else MAX
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        parts = [part for parts in self.parts.values() for part in parts]
+        fires: dict[tuple[int, int], dict[Any, _Part]] = {}
+        for part in parts:
+            if part.is_due:
+                fires.setdefault((part.end, part.start), {})[part.key] = part
+        self._fire(fires, "end", emit)
+        for part in parts:
+            self._purge(part, emit)
+        self._due, self.wake = [], MAX
+
+    def _fire(self, fires: dict[tuple[int, int], dict[Any, _Part]], closed_by: Any, emit: Emit[Any]) -> None:
+        for window in sorted(fires):
+            for key in in_order(fires[window]):
+                self._give_out(fires[window][key], closed_by, emit)
+
+    def _give_out(self, part: _Part, closed_by: Any, emit: Emit[Any]) -> None:
+        part.last += 1
+        part.is_due = False
+        pane: Any = Pane(part.key, part.start, part.end, part.last, part.accumulator.result(), closed_by)
+        emit(pane if self._into is None else self._into(pane), ts=part.end - 1, sequence=0, key=part.key)
+
+    def _purge(self, part: _Part, emit: Emit[Any]) -> None:
+        if part.is_gone:
+            return
+        part.is_gone = True
+        parts = self.parts[part.key]
+        parts.remove(part)
+        if not parts:
+            del self.parts[part.key]
+        emit.absorbed(part.n)
+
+    def held(self) -> int:
+        return sum(part.n for parts in self.parts.values() for part in parts)
+
+    # ---- state
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [
+            [part.key, part.start, part.end, part.n, part.last, part.is_due, part.accumulator.snapshot()]
+            for parts in self.parts.values()
+            for part in parts
+        ]
+        return {"parts": rows, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.parts, self._due = {}, []
+        for key, start, end, n, last, is_due, state in saved["parts"]:
+            accumulator = self._aggregate.accumulator()
+            accumulator.restore(state)
+            part = _Part(key, start, end, accumulator)
+            part.n, part.last, part.is_due = n, last, is_due
+            self.parts.setdefault(key, []).append(part)
+            self._schedule(part)
+        self.wake = saved["wake"]

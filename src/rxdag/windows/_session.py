@@ -1,0 +1,42 @@
+"""Session windows: as long as items come, and a while longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rxdag.contract import Assigner, Duration, positive_ns
+
+
+@dataclass(frozen=True)
+class _Session(Assigner):
+    gap_ns: int
+
+    @property
+    def grid(self) -> int:
+        return 1
+
+    @property
+    def merges(self) -> bool:
+        return True
+
+    def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
+        return ((ts, ts + self.gap_ns),)
+
+
+def session(gap: Duration) -> Assigner:
+    """Windows of the items of a key between which there is never more than a gap.
+
+    A window ends a gap after its last item. Items exactly a gap apart are in one session, as in Flink and Kafka Streams. An
+    item between two sessions makes them one.
+
+    Args:
+        gap: Longest pause within a session, more than 0.
+
+    Raises:
+        GraphError: If `gap` is 0.
+
+    Example:
+        >>> windows.session("5ns").assign(12)
+        ((12, 17),)
+    """
+    return _Session(positive_ns(gap, "session: gap"))

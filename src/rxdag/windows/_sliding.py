@@ -1,0 +1,54 @@
+"""Sliding windows: of one length, a step apart, so that they overlap or leave gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+from rxdag.contract import Assigner, Duration, positive_ns
+from rxdag.windows._tumbling import offset_ns
+
+
+@dataclass(frozen=True)
+class _Sliding(Assigner):
+    size_ns: int
+    slide_ns: int
+    offset_ns: int
+
+    @property
+    def grid(self) -> int:
+        return gcd(self.size_ns, self.slide_ns, self.offset_ns)
+
+    def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
+        start = ts - (ts - self.offset_ns) % self.slide_ns
+        starts: list[int] = []
+        while start > ts - self.size_ns:
+            starts.append(start)
+            start -= self.slide_ns
+        return tuple((s, s + self.size_ns) for s in reversed(starts))
+
+
+def sliding(size: Duration, slide: Duration, *, offset: Duration = "0s") -> Assigner:
+    """Windows [start, start + size), one every `slide`, aligned to the epoch plus an offset.
+
+    An item is in size / slide windows. If `slide` is more than `size` there are gaps between them; an item in a gap is in
+    none, and counted as unassigned.
+
+    Args:
+        size: Length of a window, more than 0.
+        slide: From one start to the next, more than 0.
+        offset: By how much windows start later, or earlier; less than `slide`.
+
+    Raises:
+        GraphError: If a duration is not as above.
+
+    Example:
+        >>> windows.sliding("10ns", "5ns").assign(12)
+        ((5, 15), (10, 20))
+    """
+    slide_ns = positive_ns(slide, "sliding: slide")
+    return _Sliding(
+        positive_ns(size, "sliding: size"),
+        slide_ns,
+        offset_ns(offset, slide_ns, f"sliding: offset must be less than slide {slide!r}"),
+    )
