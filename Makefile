@@ -8,10 +8,11 @@ OUT ?= out
 SECONDS ?= 60
 PYTEST_ARGS ?=
 COMPARE ?=
+CASES ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check floor stress bench clean
+.PHONY: help setup demo test check floor stress conformance bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ floor: $(READY) ## run the tests with the oldest versions of the dependencies th
 
 stress: $(READY) ## random graphs over three schedulers for SECONDS=n
 	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
+
+conformance: $(READY) ## cases of what is right, one line each; CASES=other.yaml for others of that form
+	@$(BIN)/python -m tests.conformance $(CASES)
 
 bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold it against budgets and baseline
 	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)

@@ -262,6 +262,7 @@ class KernelHost(Host):
 
     def mark(self, watermark: int) -> None:
         """Give out a watermark on every port that has event time; the end on all."""
+        self._watermark = max(self._watermark, watermark)
         for outlet in self.outlets.values():
             if outlet.timed or watermark >= FLUSHED:
                 outlet.mark(watermark)

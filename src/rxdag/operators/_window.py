@@ -72,7 +72,7 @@ class _WindowKernel(Kernel):
             found = self._find(item, ts, emit)
             if found is None:
                 return
-            if len(found) > 1:
+            if not self._low <= ts < self._high:  # one of several windows, even if the others are closed
                 self._add_to_all(found, item, ts, sequence, key)
                 return
             keys = found[0]

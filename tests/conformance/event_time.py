@@ -1,0 +1,141 @@
+"""Event time: windows over items and watermarks as a source gives them, and the watermarks that event_time makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import sinks, windows
+from rxdag.contract import Shape
+from rxdag.sources import END, Chunk, Reader
+from rxdag.testing import Chunked, settle_virtual, virtual
+
+DRAIN_NS = 10**9
+
+
+class _Reader(Reader):
+    """One step a read; remembers the watermark that it gave last."""
+
+    def __init__(self, script: Script) -> None:
+        self._left = list(script.steps)
+        self._script = script
+
+    def read(self, max_items: int) -> Any:
+        if not self._left:
+            if self._script.stays_open:
+                return None
+            self._script.mark.append("MAX")
+            return END
+        step = self._left.pop(0)
+        if step[0] == "W":
+            self._script.mark.append(max(step[1], *(m for m in self._script.mark if isinstance(m, int))))
+            return Chunk([], marks=((0, step[1]),))
+        _, key, ts, value = step
+        return Chunk([(key, ts, value)], [ts], [0])
+
+
+@dataclass(frozen=True)
+class Script(rxdag.Source[Any]):
+    """Items and watermarks, one after the other."""
+
+    steps: tuple[Any, ...]
+    stays_open: bool
+    mark: list[Any]
+    shape = Shape(timed=True)
+
+    def open(self, context: Any) -> Reader:
+        return _Reader(self)
+
+
+def assigner(window: dict[str, Any]) -> Any:
+    """The windows of a case; None for a kind that is not known."""
+    if window["type"] == "tumbling":
+        return windows.tumbling(_ns(window["size"]), offset=_ns(window.get("offset", 0)))
+    if window["type"] == "sliding":
+        return windows.sliding(_ns(window["size"]), _ns(window["slide"]), offset=_ns(window.get("offset", 0)))
+    return windows.session(_ns(window["gap"])) if window["type"] == "session" else None
+
+
+def _ns(n: int) -> str:
+    return f"{n}ns"
+
+
+def run(given: dict[str, Any]) -> dict[str, Any] | None:
+    """Run a case of event time."""
+    if "bound" in given and "by" not in given:
+        return _watermarks(given)
+    if "window" not in given:
+        return None
+    try:
+        made = assigner(given["window"])
+    except ValueError as error:
+        return {"error": "ValueError" if isinstance(error, rxdag.GraphError) else type(error).__name__}
+    if made is None:
+        return None
+    if "ts" in given:
+        return {"windows": [list(window) for window in made.assign(given["ts"])]}
+    return _panes(given, made)
+
+
+def _panes(given: dict[str, Any], made: Any) -> dict[str, Any]:
+    then = given.get("then") or ""
+    script = Script(tuple(map(tuple, given["ops"])), not then.startswith("end"), [-(1 << 63)])
+    panes: list[dict[str, Any]] = []
+
+    def note(pane: Any) -> Any:
+        values = [value for _, _, value in pane.value]
+        panes.append(
+            {
+                "key": pane.key,
+                "start": pane.start,
+                "end": pane.end,
+                "values": values,
+                "watermark": script.mark[-1],
+                "revision": pane.revision,
+                "closed_by": pane.closed_by,
+            }
+        )
+        return pane
+
+    lateness = _ns(given.get("allowed_lateness", 0))
+    out = (
+        rxdag.from_source(script)
+        .pipe(ops.key_by(lambda item: item[0]))
+        .pipe(ops.window(made, agg.collect(), into=note, allowed_lateness=lateness), name="window")
+    )
+    kept, late = out.to(sinks.collect()), out.late.to(sinks.collect())
+    execution = virtual(rxdag.compile(rxdag.Dag(kept, late)))
+    if script.stays_open:
+        execution.main.at(DRAIN_NS, lambda: execution.drain(flush=then == "drain flush"))
+    result = settle_virtual(execution)
+    if result.error is not None or result.problems:
+        return {"error": repr(result.error or result.problems)}
+    node = result.stats.nodes["window"]
+    unassigned = [list(step[1:]) for step in given["ops"] if step[0] == "E" and not made.assign(step[2])]
+    assert node.unassigned == len(unassigned)
+    return {
+        "panes": panes,
+        "late": [list(item) for item in result[late]],
+        "held": node.held,
+        "unassigned": unassigned,
+    }
+
+
+def _watermarks(given: dict[str, Any]) -> dict[str, Any]:
+    """The watermark after each of the items."""
+    stamps, after = given["timestamps"], list[int]()
+    timed = rxdag.from_source(Chunked(tuple((ts,) for ts in stamps))).pipe(
+        ops.event_time(lambda ts: ts, out_of_order=_ns(given["bound"])), name="timed"
+    )
+    kept = timed.to(sinks.collect())
+    execution = virtual(rxdag.compile(rxdag.Dag(kept), fuse=False))
+    execution.open()
+    source = execution.program.sources[0]
+    while execution.main.step() == 0:
+        if source.ledger.made > len(after):
+            after.append(execution.program.watermarks()["timed"])
+    execution.finish()
+    return {"watermark_after_each": after}

@@ -1,0 +1,102 @@
+"""Operators of items: routes, dedupe, and those of ReactiveX that need no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import rxdag
+from rxdag import on_error, sinks, sources
+from rxdag import operators as ops
+from rxdag.testing import Timeline, settle_virtual, virtual
+
+MS = 1_000_000
+
+
+def route(given: dict[str, Any]) -> dict[str, Any] | None:
+    """A router: items, routes in order, a default."""
+    args = given["args"]
+    if len(args) > 3 and args[3]:
+        return None  # to every match
+    numbers, routes, default = args[0], args[1], args[2] if len(args) > 2 else None
+    predicates = {name: _predicate(text) for name, text in routes}
+    policy = on_error.dead if given.get("on_error") == "dead" else on_error.raise_
+    routed = rxdag.from_source(sources.iterable(numbers)).pipe(
+        ops.route(predicates, default=default), on_error=policy, name="router"
+    )
+    names = [*predicates, *([default] if default else [])]
+    outs = {name: routed[name].to(sinks.collect(), name=f"to.{name}") for name in names}
+    dead = routed.dead.to(sinks.collect(), name="dead")
+    result = rxdag.run(*outs.values(), dead)
+    routes_got = {name: result[sink] for name, sink in outs.items() if result[sink]}
+    taken = [item for got in routes_got.values() for item in got]
+    letters = [[letter.item, type(letter.error).__name__] for letter in result[dead]]
+    left = [n for n in numbers if n not in taken and n not in [item for item, _ in letters]]
+    assert len(left) == result.stats.nodes["router"].unrouted
+    return {"routes": routes_got, "dead_letter": letters, "unrouted": left}
+
+
+def _predicate(text: str) -> Callable[[Any], Any]:
+    fn: Callable[[Any], Any] = eval(f"lambda x: {text}")
+    return fn
+
+
+def dedupe(given: dict[str, Any]) -> dict[str, Any]:
+    """Events of (ts, id), within, and a cap."""
+    events, within, *rest = given["args"]
+    timed = rxdag.from_source(sources.iterable(events)).pipe(
+        ops.event_time(lambda event: event[0], out_of_order="1000000ns")
+    )
+    max_keys = rest[0] if rest else None
+    operator = ops.dedupe(lambda event: event[1], within=None if within is None else f"{within}ns", max_keys=max_keys)
+    return {"result": timed.pipe(operator).collect()}
+
+
+OPERATORS: dict[str, Callable[[list[str]], Any]] = {
+    "distinct": lambda _: ops.dedupe(lambda x: x, max_keys=10**6),
+    "duc": lambda _: ops.distinct_until_changed(),
+    "take": lambda args: ops.take(int(args[0])),
+    "scan": lambda _: ops.scan(0, lambda total, x: total + x),
+    "map_raise": lambda _: ops.map(_raise_on_0),
+}
+
+
+class _Boom(Exception):
+    pass
+
+
+def _raise_on_0(x: Any) -> Any:
+    if x == 0:
+        raise _Boom("boom")
+    return x
+
+
+def operator(given: dict[str, Any]) -> dict[str, Any] | None:
+    """One operator behind one recording, in virtual time."""
+    name, *args = given["op"].split(":")
+    if name not in OPERATORS or len(given["sources"]) != 1:
+        return None
+    items: list[tuple[int, Any]] = []
+    end, error = None, None
+    for kind, at, *value in given["sources"][0]:
+        if kind == "n":
+            items.append((at * MS, value[0]))
+        else:
+            end, error = at * MS, _Boom("boom") if kind == "e" else None
+    out: list[list[Any]] = []
+    source: Any = Timeline(tuple(items), end, error)
+    stream = rxdag.from_source(source, name="source").pipe(OPERATORS[name](args))
+    execution: Any = None
+
+    def note(x: Any) -> None:
+        out.append(["n", execution.clock.now() // MS, x])
+
+    execution = virtual(rxdag.compile(rxdag.Dag(stream.to(sinks.call(note)))))
+    result = settle_virtual(execution)
+    at = execution.clock.now() // MS
+    if result.error is None:
+        out.append(["c", at])
+    else:
+        cause = result.error.__cause__
+        out.append(["e", at, str(cause) if isinstance(cause, _Boom) else repr(cause)])
+    return {"out": out, "subscriptions": [[[0, at]]]}
