@@ -201,7 +201,9 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
             3
         ): "filter: predicate must be a field's name, an expression of col.<name> or a function of the item, got 3",
         lambda: ops.scan(0, 3): "scan: fn must be a function, got 3",
-        lambda: ops.explode(None): "explode: fn must be a field's name, an expression of col.<name> or a function of the item, got None",
+        lambda: ops.explode(
+            None
+        ): "explode: fn must be a field's name, an expression of col.<name> or a function of the item, got None",
         lambda: ops.key_by(): "key_by: takes a function or one field or more, got none",
         lambda: ops.key_by("a", "b", names=("x",)): "key_by: names must be one for each of the 2 fields, got ('x',)",
         lambda: ops.dedupe(
