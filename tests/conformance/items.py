@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import rxdag
@@ -52,9 +53,36 @@ def dedupe(given: dict[str, Any]) -> dict[str, Any]:
     return {"result": timed.pipe(operator).collect()}
 
 
+@dataclass(frozen=True)
+class Watched(rxdag.Source[Any]):
+    """A source that notes when it is closed."""
+
+    source: rxdag.Source[Any]
+    closed: list[int]
+
+    def open(self, context: Any) -> Any:
+        reader = self.source.open(context)
+        close = reader.close
+
+        def note() -> None:
+            self.closed.append(context.clock.now())
+            close()
+
+        reader.close = note
+        return reader
+
+
 OPERATORS: dict[str, Callable[[list[str]], Any]] = {
     "distinct": lambda _: ops.dedupe(lambda x: x, max_keys=10**6),
     "duc": lambda _: ops.distinct_until_changed(),
+    "debounce": lambda args: ops.debounce(f"{args[0]}ms"),
+    "throttle_first": lambda args: ops.throttle_first(f"{args[0]}ms"),
+    "sample": lambda args: ops.sample(f"{args[0]}ms"),
+    "timeout": lambda args: ops.timeout(f"{args[0]}ms"),
+    "delay": lambda args: ops.delay(f"{args[0]}ms"),
+    "buffer_count": lambda args: ops.batch(int(args[0]), emit_empty=True) if len(args) == 1 else None,
+    "buffer_time": lambda args: ops.batch(max_wait=f"{args[0]}ms", emit_empty=True),
+    "buffer_tc": lambda args: ops.batch(int(args[1]), max_wait=f"{args[0]}ms", emit_empty=True),
     "take": lambda args: ops.take(int(args[0])),
     "scan": lambda _: ops.scan(0, lambda total, x: total + x),
     "map_raise": lambda _: ops.map(_raise_on_0),
@@ -84,8 +112,12 @@ def operator(given: dict[str, Any]) -> dict[str, Any] | None:
         else:
             end, error = at * MS, _Boom("boom") if kind == "e" else None
     out: list[list[Any]] = []
-    source: Any = Timeline(tuple(items), end, error)
-    stream = rxdag.from_source(source, name="source").pipe(OPERATORS[name](args))
+    made = OPERATORS[name](args)
+    if made is None:
+        return None
+    closed: list[int] = []
+    source: Any = Watched(Timeline(tuple(items), end, error), closed)
+    stream = rxdag.from_source(source, name="source").pipe(made)
     execution: Any = None
 
     def note(x: Any) -> None:
@@ -98,5 +130,5 @@ def operator(given: dict[str, Any]) -> dict[str, Any] | None:
         out.append(["c", at])
     else:
         cause = result.error.__cause__
-        out.append(["e", at, str(cause) if isinstance(cause, _Boom) else repr(cause)])
-    return {"out": out, "subscriptions": [[[0, at]]]}
+        out.append(["e", at, str(cause) if isinstance(cause, _Boom) else type(cause).__name__])
+    return {"out": out, "subscriptions": [[[0, closed[0] // MS]]]}

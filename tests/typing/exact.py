@@ -320,3 +320,7 @@ assert_type(trades.pipe(ops.fold(0.0, lambda total, t: total + t.qty)), Stream[f
 assert_type(keyed_trades.pipe(ops.count()), Stream[int])
 assert_type(trades.pipe(ops.max(lambda t: t.price)), Stream[Any])
 assert_type(trades.pipe(ops.explode(lambda t: [t.price, t.qty])), Stream[float])
+assert_type(keyed_trades.pipe(ops.debounce("1s")), KeyedStream[str, Trade])
+assert_type(trades.pipe(ops.delay("1s", max_items=10)), Stream[Trade])
+assert_type(keyed_trades.pipe(ops.batch(100, max_wait="1s")), Stream[list[Trade]])
+assert_type(keyed_trades.pipe(ops.timeout("1s")), KeyedStream[str, Trade])

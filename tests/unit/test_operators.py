@@ -191,6 +191,16 @@ def test_dedupe_does_not_remember_what_is_too_late_to_be(fuse, in_columns):
     assert [row.second for row in result[kept]] == [0, 30, 4, 5, 6]
 
 
+@pytest.mark.parametrize("fuse", [False, True])
+def test_an_operator_of_the_clock_leaves_event_times_as_they_are(fuse):
+    timed_ = rxdag.from_source(Chunked(((5, 3, 9),))).pipe(ops.event_time(lambda x: x, unit="s", out_of_order="9s"))
+    late = timed_.pipe(ops.dedupe(lambda x: x, within="1s", clock="processing")).pipe(ops.delay("1s"))
+    bars = late.pipe(ops.key_by(lambda x: "all")).pipe(ops.window(windows.tumbling("4s"), agg.collect()))
+    kept = bars.to(sinks.collect())
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse)))
+    assert [(pane.start // 10**9, pane.value) for pane in result[kept]] == [(0, [3]), (4, [5]), (8, [9])]
+
+
 def with_policy(stream, operator, policy=None):
     return stream.pipe(operator) if policy is None else stream.pipe(operator, on_error=policy)
 
@@ -224,6 +234,20 @@ SAMPLES = {
     "fold": [
         (lambda: ops.fold(0, lambda n, x: n * 3 + x), NUMBERS, None),
         (lambda: ops.fold([], _kept), EVENTS, keyed),
+    ],
+    "debounce": [(lambda: ops.debounce("2s"), NUMBERS, None), (lambda: ops.debounce("2s"), EVENTS, keyed)],
+    "audit": [(lambda: ops.audit("2s"), NUMBERS, None), (lambda: ops.audit("2s"), EVENTS, keyed)],
+    "sample": [(lambda: ops.sample("2s"), NUMBERS, None), (lambda: ops.sample("2s"), EVENTS, keyed)],
+    "throttle_first": [(lambda: ops.throttle_first("2s"), NUMBERS, None)],
+    "timeout": [(lambda: ops.timeout("2s"), NUMBERS, None), (lambda: ops.timeout("2s"), EVENTS, keyed)],
+    "delay": [
+        (lambda: ops.delay("2s"), NUMBERS, None),
+        (lambda: ops.delay("2s", max_items=3), EVENTS, keyed),
+    ],
+    "batch": [
+        (lambda: ops.batch(7), NUMBERS, None),
+        (lambda: ops.batch(7, max_wait="1s"), EVENTS, keyed),
+        (lambda: ops.batch(max_wait="1s", emit_empty=True), NUMBERS, None),
     ],
     "count": [(lambda: ops.count(), NUMBERS, None), (lambda: ops.count(), EVENTS, keyed)],
     "sum": [(lambda: ops.sum(), NUMBERS, None), (lambda: ops.sum(lambda e: e[2]), EVENTS, timed)],
@@ -431,7 +455,9 @@ def test_a_kernel_with_other_parameters_is_a_compile_error(parameters):
     made: dict = {}
     exec(f"def on_item({parameters}): ...", made)
     kernel = type("Odd", (ops.Kernel,), {"on_item": made["on_item"]})
-    with pytest.raises(rxdag.CompileError, match="parameters must be some of item, ts, sequence, key, input, emit"):
+    with pytest.raises(
+        rxdag.CompileError, match="parameters must be some of item, ts, sequence, key, now, input, emit"
+    ):
         feed(operator_of(kernel)(), [1])
 
 

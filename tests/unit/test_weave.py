@@ -472,7 +472,7 @@ def forked(stream, policy=on_error.raise_, fails=()):
         again.pipe(ops.map(failing("d")), name="d", on_error=policy).to(sinks.collect(), name="deduped"),
         counts.to(sinks.collect(), name="counts"),
         counts.late.to(sinks.collect(), name="late"),
-        timed.to(sinks.collect(), name="all"),
+        timed.pipe(ops.map(lambda x: x), name="same").to(sinks.collect(), name="all"),
     ]
 
 

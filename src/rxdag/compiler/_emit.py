@@ -27,7 +27,7 @@ class EmitHost(Protocol):
 class HostEmit:
     """The exits of a kernel, into outlets and ledger."""
 
-    __slots__ = ("_host", "_ledger", "_main", "input", "item", "key", "sequence", "ts")
+    __slots__ = ("_host", "_ledger", "_main", "input", "item", "key", "now", "sequence", "ts")
 
     def __init__(self, host: EmitHost) -> None:
         self._host = host
@@ -37,6 +37,7 @@ class HostEmit:
         self.ts: int = 0
         self.sequence: int = 0
         self.key: Any = None
+        self.now = 0
         self.input = 0
 
     def open(self) -> None:
@@ -99,10 +100,12 @@ class HostEmit:
         self._ledger.unrouted += 1
 
 
-def caller(kernel: Any, parameters: tuple[str, ...], emit: HostEmit) -> Callable[[], None]:
-    """A call of `on_item` with what it takes of the item at hand."""
+def caller(
+    kernel: Any, parameters: tuple[str, ...], emit: HostEmit, *, in_clock_time: bool = False
+) -> Callable[[], None]:
+    """A call of `on_item` with what it takes of the item at hand; `ts` is the clock's time where it is asked for."""
     on_item = kernel.on_item
-    names = parameters
+    names = tuple("now" if name == "ts" else name for name in parameters) if in_clock_time else parameters
     if names == ("item", "emit"):
         return lambda: on_item(emit.item, emit)
     if names == ("item", "ts", "emit"):

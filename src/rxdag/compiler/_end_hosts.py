@@ -76,7 +76,7 @@ class SourceHost(Host):
         self.pump.wake()
 
     def wake_at(self, when: int) -> None:
-        self.segment.scheduler.at(when, self.pump.wake)
+        self.segment.scheduler.at(when, self.pump.step, rank=self.rank)
 
     def bad(self, item: object, error: Exception) -> None:
         self.ledger.arrived += 1

@@ -138,6 +138,8 @@ class Host:
         self.outlets: dict[str, Outlet] = {}
         self.wires: list[Wire] = []
         self.is_ended = False
+        self.rank = 0
+        """Place among the nodes: timers that are due at one instant go by it."""
         self.reaches: frozenset[object] = frozenset()
         """Hosts and edges that its outputs pass in the segment."""
         self._open_inputs = 0

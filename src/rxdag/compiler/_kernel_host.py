@@ -69,8 +69,10 @@ class KernelHost(Host):
         self.gates: tuple[Gate, ...] = ()
         self.limiters: tuple[Limiter, ...] = ()
         self._processing = clock == "processing"
+        self._has_clock = self._processing or (not self.expands and "now" in on_item_parameters(type(kernel)))
+        self._lingering: tuple[int] | None = None
         self._emit = HostEmit(self)
-        self._call = caller(kernel, on_item_parameters(type(kernel)), self._emit) if not self.expands else _nothing
+        self._call = self._caller()
         self._can_finish = type(kernel).is_finished is not Kernel.is_finished
         self._watermarks: list[int] = []
         self._watermark = MIN
@@ -80,10 +82,17 @@ class KernelHost(Host):
         self._clock_mark = MIN
         self._expansions: deque[_Expansion] = deque()
 
+    def _caller(self) -> Callable[[], None]:
+        if self.expands:
+            return _nothing
+        return caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit, in_clock_time=self._processing)
+
     def open(self) -> None:
         """Get ready, once all outlets and wires are there."""
         self._emit.open()
         self._watermarks = [MIN] * len(self.wires)
+        if type(self.kernel).on_start is not Kernel.on_start:
+            self._guard(lambda: self.kernel.on_start(self.context.clock.now(), self._emit))
         self._settle()
 
     @property
@@ -94,8 +103,7 @@ class KernelHost(Host):
     def restart(self) -> None:
         """Go on with a new kernel that has taken up a deep copy of the state of this one."""
         self.kernel = restarted(self.kernel, self._make)
-        if not self.expands:
-            self._call = caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit)
+        self._call = self._caller()
         self._arm()
 
     def want(self) -> int | None:
@@ -137,11 +145,10 @@ class KernelHost(Host):
 
     def _rows(self, chunk: Chunk) -> _Rows:
         ts: Iterable[int] = chunk.ts or repeat(0)
-        if self._processing:
-            now = self.context.clock.now()
-            if now - 1 > self._clock_mark:  # time that has passed on the clock is past for the kernel too
+        if self._has_clock:
+            self._emit.now = now = self.context.clock.now()
+            if self._processing and now - 1 > self._clock_mark:  # what has passed on the clock is past for the kernel
                 self._advance_clock(now - 1)
-            ts = repeat(now)
         sequence: Iterable[int] = chunk.sequence or repeat(0)
         key: Iterable[Any] = chunk.key or repeat(None)
         items: list[Any] = chunk.items
@@ -289,9 +296,13 @@ class KernelHost(Host):
             kernel.watermark = combined
             if combined >= kernel.wake:
                 self._guard(lambda: kernel.on_watermark(combined, emit))
-        if not self.is_ended:
-            self._watermark = combined
-            emit.watermark(combined)
+        if self.is_ended:
+            return
+        if combined >= FLUSHED and kernel.lingers:
+            self._lingering = (combined,)  # the end goes on behind what comes out yet
+            return
+        self._watermark = combined
+        emit.watermark(combined)
 
     def _call_end(self) -> None:
         if not self._end_called and not self.is_ended:
@@ -318,7 +329,15 @@ class KernelHost(Host):
             return
         self._guard(lambda: self.kernel.on_timer(self.context.clock.now(), self._emit))
         self._settle()
+        if self._lingering is not None and not self.kernel.lingers and not self.is_ended:
+            (mark,), self._lingering = self._lingering, None
+            self._emit.watermark(mark)
+            if self._open_inputs == 0:
+                self.inputs_ended(None)
         self.segment.run()
+        if self.has_want:  # it may take items again
+            for pump in self.segment.pumps:
+                pump.wake()
 
     def _settle(self) -> None:
         """Hand over what came out; set the timer that the kernel wants; end if it is done."""
@@ -338,7 +357,7 @@ class KernelHost(Host):
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            self._timer = self.segment.scheduler.at(due, self._on_timer)
+            self._timer = self.segment.scheduler.at(due, self._on_timer, rank=self.rank)
 
     def _finish_early(self) -> None:
         if self.is_ended:
@@ -349,6 +368,8 @@ class KernelHost(Host):
         self.leave()
 
     def inputs_ended(self, error: Exception | None) -> None:
+        if error is None and self._lingering is not None:
+            return
         if self._timer is not None:
             self._timer.cancel()
         super().inputs_ended(error)

@@ -160,6 +160,7 @@ def _make_hosts(plan: Plan, context: RunContext, program: Program) -> dict[str, 
         else:
             host = _make_host(plan, context, name, node, segment)
             _add_outlets(plan, host, name, node)
+        host.rank = len(program.hosts)
         for each in host.names if isinstance(host, RegionHost) else (name,):
             host_of[each] = host
         program.hosts.append(host)

@@ -53,8 +53,11 @@ class _Finder:
         self._members: dict[str, list[str]] = {}
         self._region_of: dict[str, str] = {}
         self._routes: dict[str, int] = {}
-        self._forking: set[str] = set()
-        self._forking_in: dict[str, set[str]] = {}
+        self._parting: set[str] = set()
+        """Nodes all of whose readers are in their region, or will be."""
+        self._forks_in: dict[str, int] = {}
+        self._kept: dict[str, int] = {}
+        """Places that are kept for readers yet to come."""
 
     def _can_be_spliced(self, name: str) -> bool:
         node, kernel = self._topology.nodes[name], self._topology.kernels[name]
@@ -126,7 +129,8 @@ class _Finder:
             region = name
             self._members[region] = []
             self._routes[region] = 0
-            self._forking_in[region] = set()
+            self._forks_in[region] = 0
+            self._kept[region] = 0
         self._members[region].append(name)
         self._region_of[name] = region
         self._routes[region] += self._is_route(name)
@@ -147,20 +151,41 @@ class _Finder:
             return None
         is_route = self._is_route(producer)
         main = edge.port != "dead" if is_route else edge.port == "out"
-        readers = [e.consumer for e in self._topology.out_of[producer] if e.port == edge.port]
-        parts = len(readers) > 1
-        if parts and (is_route or not self._may_fork(producer) or len(set(readers)) < len(readers)):
+        if not main or producer in self.forks:
             return None
-        if not main or producer in self.forks or len(self._members[region]) >= _MOST_NODES:
-            return None
-        if parts and producer not in self._forking and len(self._forking_in[region]) >= _MOST_ROUTES:
-            return None
+        if producer in self._parting:
+            self._kept[region] -= 1  # its place was kept for it
+            return region
+        readers = [e for e in self._topology.out_of[producer] if e.port == edge.port]
         if self._is_route(name) and self._routes[region] >= _MOST_ROUTES:
             return None
-        if parts:
-            self._forking.add(producer)
-            self._forking_in[region].add(producer)
+        if len(readers) == 1:
+            return region if self._has_room(region, 1) else None
+        if is_route or not self._may_part(producer, readers) or self._forks_in[region] >= _MOST_ROUTES:
+            return None
+        if not self._has_room(region, len(readers)):
+            return None
+        self._parting.add(producer)
+        self._forks_in[region] += 1
+        self._kept[region] += len(readers) - 1
         return region
+
+    def _has_room(self, region: str, n: int) -> bool:
+        return len(self._members[region]) + self._kept[region] + n <= _MOST_NODES
+
+    def _may_part(self, producer: str, readers: list[Edge]) -> bool:
+        """True if all readers of a port can be in its region: only then is their order that of nodes called one by one."""
+        if not self._may_fork(producer) or len({edge.consumer for edge in readers}) < len(readers):
+            return False
+        join = self._joins.get(producer)
+        return all(
+            edge not in self._gates
+            and edge.consumer in self._spliced
+            and self._same_lane(edge.consumer, producer)
+            and not self._is_route(edge.consumer)
+            and (edge.consumer == join or len(self._topology.into[edge.consumer]) == 1)
+            for edge in readers
+        )
 
     def _is_route(self, name: str) -> bool:
         return isinstance(self._topology.kernels[name], Splitter)
@@ -173,7 +198,8 @@ class _Finder:
     def regions(self) -> list[RegionPlan]:
         """The regions, each with its inner and outer links."""
         out: list[RegionPlan] = []
-        for members in self._members.values():
+        for placed in self._members.values():
+            members = self._in_order(placed)
             inside = set(members)
             after: dict[tuple[str, str], tuple[str, ...]] = {}
             exits: set[tuple[str, str]] = set()
@@ -186,6 +212,24 @@ class _Finder:
             joins = {route: join for route, join in self._joins.items() if route in inside and join in inside}
             out.append(RegionPlan(tuple(members), after, frozenset(exits), joins))
         return out
+
+    def _in_order(self, members: list[str]) -> list[str]:
+        """The nodes of a region in the order in which an item comes to them: branch by branch, then where they meet."""
+        inside, order = set(members), list[str]()
+        joins = set(self._joins.values())
+
+        def visit(name: str) -> None:
+            order.append(name)
+            for edge in self._topology.out_of[name]:
+                is_inner = edge.consumer in inside and edge not in self._gates and edge.consumer not in order
+                if is_inner and edge.consumer not in joins:
+                    visit(edge.consumer)
+            join = self._joins.get(name)
+            if join in inside and join not in order and join is not None:
+                visit(join)
+
+        visit(members[0])
+        return order
 
     def _is_inner(self, edge: Edge, entry: str) -> bool:
         return edge.consumer != entry and self._region_of.get(edge.producer) == self._region_of.get(edge.consumer)

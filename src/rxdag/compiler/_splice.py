@@ -119,7 +119,7 @@ def why_not(kernel: Kernel) -> str | None:
 def check(kernel: Kernel) -> None:
     """Raise NotSpliced if the kernel must be called."""
     kind = type(kernel)
-    for name in ("want", "is_finished", "expand", "on_timer"):
+    for name in ("want", "is_finished", "expand", "on_start", "on_timer"):
         if getattr(kind, name) is not getattr(Kernel, name):
             raise NotSpliced(f"it has {name}")
     if kernel.timer is not None:
@@ -127,6 +127,8 @@ def check(kernel: Kernel) -> None:
     names = on_item_parameters(kind)
     if "input" in names:
         raise NotSpliced("on_item looks at its input")
+    if "now" in names:
+        raise NotSpliced("on_item looks at the clock")
     if "*" in assigned(kind):
         raise NotSpliced("the source of one of its methods is not to be had")
     if isinstance(kernel, Splitter):  # a route: its conditions are written out

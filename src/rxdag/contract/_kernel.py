@@ -102,8 +102,8 @@ class ColumnsEmit(Protocol):
 class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
-    `on_item` takes any of `item, ts, sequence, key, input, emit`, by these names and in this order. Rules: user
-    functions are called before any state changes, so that an error leaves the state as it was; `emit(...)` is the
+    `on_item` takes any of `item, ts, sequence, key, now, input, emit`, by these names and in this order; `now` is the
+    time of the run's clock. Rules: user functions are called before any state changes, so that an error leaves the state as it was; `emit(...)` is the
     last thing that happens; every other way out is `return emit.<exit>(item)`. A kernel that keeps to plain
     statements, and calls its own methods as statements only, is written into the loop of its segment; any other is
     called, with the same result.
@@ -136,6 +136,8 @@ class Kernel:
     """The watermark at the input; the host keeps it up to date, whether `wake` is reached or not."""
     timer: int | None = None
     """When `on_timer` is due, ns since the epoch; None for never."""
+    lingers: bool = False
+    """True after `on_end` if something is to come out by timer yet: the end waits until it is False."""
 
     def want(self, now: int) -> int | None:
         """Most items it takes now; None for any number, 0 to be parked until its timer or a wake."""
@@ -148,6 +150,9 @@ class Kernel:
     def held(self) -> int:
         """How many items that came in rest in the state."""
         return 0
+
+    def on_start(self, now: int, emit: Emit[Any]) -> None:
+        """Called once, before anything comes in; not after a restart."""
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         """Called when the watermark is at or past `wake`, with the same result as any steps that end there."""
@@ -247,6 +252,18 @@ class OnItemTsKey(Protocol[A_contra, B_co]):
     def on_item(self, item: A_contra, ts: int, key: Any, emit: Emit[B_co]) -> None: ...
 
 
+class OnItemNow(Protocol[A_contra, B_co]):
+    """`on_item` of an item and the time of the clock."""
+
+    def on_item(self, item: A_contra, now: int, emit: Emit[B_co]) -> None: ...
+
+
+class OnItemAllNow(Protocol[A_contra, B_co]):
+    """`on_item` of an item, its event time, tie-break and key, and the time of the clock."""
+
+    def on_item(self, item: A_contra, ts: int, sequence: int, key: Any, now: int, emit: Emit[B_co]) -> None: ...
+
+
 class OnItemTsSequence(Protocol[A_contra, B_co]):
     """`on_item` of an item, its event time and its tie-break."""
 
@@ -266,9 +283,11 @@ KernelOf: TypeAlias = (
     | OnItemTsKey[A_contra, B_co]
     | OnItemTsSequence[A_contra, B_co]
     | OnItemTsSequenceKey[A_contra, B_co]
+    | OnItemNow[A_contra, B_co]
+    | OnItemAllNow[A_contra, B_co]
 )
 
-PARAMETERS: Final = ("item", "ts", "sequence", "key", "input", "emit")
+PARAMETERS: Final = ("item", "ts", "sequence", "key", "now", "input", "emit")
 
 
 def on_item_parameters(kernel: type[Any]) -> tuple[str, ...]:

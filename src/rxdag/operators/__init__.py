@@ -10,6 +10,7 @@ from rxdag.operators._folds import count, fold, max, min, scan, sum
 from rxdag.operators._keyed import key_by
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
+from rxdag.operators._rate import audit, batch, debounce, delay, sample, throttle_first, timeout
 from rxdag.operators._routing import merge, route
 from rxdag.operators._window import window
 
@@ -21,9 +22,13 @@ __all__ = [
     "RouteOp",
     "Unkeyed",
     "WindowOp",
+    "audit",
+    "batch",
     "count",
+    "debounce",
     "dedupe",
     "default_if_empty",
+    "delay",
     "distinct_until_changed",
     "event_time",
     "explode",
@@ -39,6 +44,7 @@ __all__ = [
     "min",
     "pairwise",
     "route",
+    "sample",
     "scan",
     "select",
     "skip",
@@ -47,6 +53,8 @@ __all__ = [
     "take",
     "take_while",
     "tap",
+    "throttle_first",
+    "timeout",
     "window",
     "with_columns",
 ]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUANTUM: Final = 1024
 """Most items that a pump moves in one turn, unless a run wants fewer."""
+LAST: Final = 1 << 30
+"""Rank of a timer that belongs to no node."""
 
 
 class Timer:
@@ -72,7 +74,7 @@ class FlowScheduler(PeriodicScheduler):
         self._ready: deque[Pump] = deque()
         self._rounds: list[tuple[int, int, Pump]] | None = [] if in_rounds else None
         self._turn = (0, -1)
-        self._timers: list[tuple[int, int, Timer]] = []
+        self._timers: list[tuple[int, int, int, Timer]] = []
         self._order = itertools.count()
         self._foreground = 0
 
@@ -101,11 +103,14 @@ class FlowScheduler(PeriodicScheduler):
         self.at(when, run)
         return disposable
 
-    def at(self, when: int, fn: Callable[[], None], *, is_background: bool = False) -> Timer:
-        """Call `fn` at `when`, ns since the epoch; a background timer keeps nothing alive. From any thread."""
+    def at(self, when: int, fn: Callable[[], None], *, is_background: bool = False, rank: int = LAST) -> Timer:
+        """Call `fn` at `when`, ns since the epoch; a background timer keeps nothing alive. From any thread.
+
+        Of timers that are due at one instant the one of least rank comes first, then the one that was set first.
+        """
         timer = Timer(when, fn, is_background)
         with self.changed:
-            heapq.heappush(self._timers, (when, next(self._order), timer))
+            heapq.heappush(self._timers, (when, rank, next(self._order), timer))
             self.epoch += 1
             self._kick()
         return timer
@@ -174,13 +179,13 @@ class FlowScheduler(PeriodicScheduler):
 
     def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
         timers = self._timers
-        while timers and timers[0][2].fn is None:
+        while timers and timers[0][3].fn is None:
             heapq.heappop(timers)
         wait: int | None = None
         if timers:
             wait = timers[0][0] - self.clock.now()
             if wait <= 0:
-                fn = heapq.heappop(timers)[2].fn
+                fn = heapq.heappop(timers)[3].fn
                 return fn, 0
         if self._calls:
             return self._calls.popleft(), 0
@@ -197,10 +202,10 @@ class FlowScheduler(PeriodicScheduler):
     def next_due(self) -> int | None:
         """When the next timer that keeps the run alive is due; background timers before it count too."""
         with self.changed:
-            live = [when for when, _, timer in self._timers if timer.fn is not None and not timer.is_background]
+            live = [when for when, _, _, timer in self._timers if timer.fn is not None and not timer.is_background]
             if not live:
                 return None
-            return min(when for when, _, timer in self._timers if timer.fn is not None and when <= min(live))
+            return min(when for when, _, _, timer in self._timers if timer.fn is not None and when <= min(live))
 
     def wait(self, timeout_s: float | None) -> None:
         """Sleep until something is ready, or the time is over."""
@@ -216,7 +221,7 @@ class FlowScheduler(PeriodicScheduler):
         """True if nothing is ready or running, and no timer that keeps the run alive is set."""
         if not self.is_idle() or self.running:
             return False
-        return not any(t.fn is not None and not t.is_background for _, _, t in tuple(self._timers))
+        return not any(t.fn is not None and not t.is_background for *_, t in tuple(self._timers))
 
     def stop(self) -> None:
         """Have the driver leave; from any thread."""
