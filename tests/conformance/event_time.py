@@ -56,6 +56,8 @@ def assigner(window: dict[str, Any]) -> Any:
         return windows.tumbling(_ns(window["size"]), offset=_ns(window.get("offset", 0)))
     if window["type"] == "sliding":
         return windows.sliding(_ns(window["size"]), _ns(window["slide"]), offset=_ns(window.get("offset", 0)))
+    if window["type"] == "count":
+        return windows.count(window["size"], slide=window.get("slide"))
     return windows.session(_ns(window["gap"])) if window["type"] == "session" else None
 
 
@@ -114,7 +116,8 @@ def _panes(given: dict[str, Any], made: Any) -> dict[str, Any]:
     if result.error is not None or result.problems:
         return {"error": repr(result.error or result.problems)}
     node = result.stats.nodes["window"]
-    unassigned = [list(step[1:]) for step in given["ops"] if step[0] == "E" and not made.assign(step[2])]
+    is_timed = made.counts is None
+    unassigned = [list(step[1:]) for step in given["ops"] if step[0] == "E" and is_timed and not made.assign(step[2])]
     assert node.unassigned == len(unassigned)
     return {
         "panes": panes,

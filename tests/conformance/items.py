@@ -17,13 +17,12 @@ MS = 1_000_000
 def route(given: dict[str, Any]) -> dict[str, Any] | None:
     """A router: items, routes in order, a default."""
     args = given["args"]
-    if len(args) > 3 and args[3]:
-        return None  # to every match
+    multi = bool(len(args) > 3 and args[3])
     numbers, routes, default = args[0], args[1], args[2] if len(args) > 2 else None
     predicates = {name: _predicate(text) for name, text in routes}
     policy = on_error.dead if given.get("on_error") == "dead" else on_error.raise_
     routed = rxdag.from_source(sources.iterable(numbers)).pipe(
-        ops.route(predicates, default=default), on_error=policy, name="router"
+        ops.route(predicates, default=default, multi=multi), on_error=policy, name="router"
     )
     names = [*predicates, *([default] if default else [])]
     outs = {name: routed[name].to(sinks.collect(), name=f"to.{name}") for name in names}
@@ -87,6 +86,33 @@ OPERATORS: dict[str, Callable[[list[str]], Any]] = {
     "scan": lambda _: ops.scan(0, lambda total, x: total + x),
     "map_raise": lambda _: ops.map(_raise_on_0),
 }
+
+
+def partition(given: dict[str, Any]) -> dict[str, Any]:
+    """Keys, and into how many parts."""
+    keys, n = given["args"]
+    parts = rxdag.from_source(sources.iterable(keys)).pipe(ops.partition(n, lambda key: key))
+    outs = [parts[str(i)].to(sinks.collect(), name=f"part{i}") for i in range(n)]
+    result = rxdag.run(*outs)
+    return {key: i for i, out in enumerate(outs) for key in result[out]}
+
+
+def throttle(given: dict[str, Any]) -> dict[str, Any]:
+    """Arrivals in ms, a rate a second, a burst, and what becomes of the others."""
+    arrivals, rate, burst, mode = given["args"]
+    source: Any = Timeline(tuple((at * MS, (i, at)) for i, at in enumerate(arrivals)), arrivals[-1] * MS)
+    stream = rxdag.from_source(source).pipe(ops.throttle(rate, burst=burst, mode=mode))
+    left: dict[int, int] = {}
+    execution: Any = None
+
+    def note(item: Any) -> None:
+        left[item[0]] = execution.clock.now() // MS
+
+    execution = virtual(rxdag.compile(rxdag.Dag(stream.to(sinks.call(note)))))
+    settle_virtual(execution)
+    if mode == "drop":
+        return {"result": [[at, "pass" if i in left else "drop"] for i, at in enumerate(arrivals)]}
+    return {"result": [[at, left[i]] for i, at in enumerate(arrivals)]}
 
 
 class _Boom(Exception):

@@ -35,6 +35,8 @@ ADAPTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "event-time": event_time.run,
     "router": items.route,
     "dedupe": items.dedupe,
+    "partition": items.partition,
+    "throttle": items.throttle,
     "operators": items.operator,
 }
 """Give an outcome in the words of `expected`; None for what they do not know."""

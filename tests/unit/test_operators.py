@@ -239,6 +239,14 @@ SAMPLES = {
     "audit": [(lambda: ops.audit("2s"), NUMBERS, None), (lambda: ops.audit("2s"), EVENTS, keyed)],
     "sample": [(lambda: ops.sample("2s"), NUMBERS, None), (lambda: ops.sample("2s"), EVENTS, keyed)],
     "throttle_first": [(lambda: ops.throttle_first("2s"), NUMBERS, None)],
+    "throttle": [
+        (lambda: ops.throttle(2, burst=3), NUMBERS, None),
+        (lambda: ops.throttle(2, burst=3, mode="shape", max_items=4), EVENTS, keyed),
+    ],
+    "partition": [
+        (lambda: ops.partition(3, lambda x: x), NUMBERS, None),
+        (lambda: ops.partition(2, lambda e: e[1]), EVENTS, keyed),
+    ],
     "timeout": [(lambda: ops.timeout("2s"), NUMBERS, None), (lambda: ops.timeout("2s"), EVENTS, keyed)],
     "delay": [
         (lambda: ops.delay("2s"), NUMBERS, None),
@@ -296,6 +304,8 @@ SAMPLES = {
         (lambda: ops.window(windows.sliding("5s", "2s", offset="-1s"), every_aggregate()), EVENTS, keyed),
         (lambda: ops.window(windows.sliding("2s", "5s"), agg.count()), EVENTS, keyed),
         (lambda: ops.window(windows.session("2s"), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.count(4), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.count(5, slide=2), agg.collect()), EVENTS, keyed),
         (lambda: ops.window(windows.session("1s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
         (lambda: ops.window(windows.tumbling("3s"), every_aggregate(), allowed_lateness="2s"), EVENTS, keyed),
         (lambda: ops.window(windows.sliding("5s", "2s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
@@ -308,6 +318,12 @@ SAMPLES = {
     "route": [
         (lambda: ops.route({"a": lambda e: e[1] == "a", "even": lambda e: e[0] % 2 == 0}), EVENTS, timed),
         (lambda: ops.route({"small": lambda x: x < 9}, default="rest"), NUMBERS, None),
+        (lambda: ops.route({"small": lambda x: x < 9, "odd": lambda x: x % 2}, multi=True), NUMBERS, None),
+        (
+            lambda: ops.route({"a": lambda e: e[1] == "a", "x": lambda e: e[2] > 3}, default="z", multi=True),
+            EVENTS,
+            keyed,
+        ),
     ],
     "merge": [
         (lambda s: rxdag.merge(s, s.pipe(ops.map(lambda x: -x)), s.pipe(ops.filter(lambda x: x % 2))), NUMBERS, None),

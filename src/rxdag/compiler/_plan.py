@@ -163,6 +163,8 @@ class Plan:
             return "its inputs come from several places"
         if reason is None and kernel.may_park:
             return "it can refuse items for a while"
+        if reason is None and node.ports[0] != "out":
+            return "it says itself which port an item goes to"
         return reason or f"it works in processing time, {node.label}"
 
     def source(self, segment: int | str) -> str:

@@ -65,6 +65,8 @@ class _Finder:
             return False
         if name in self._columns:
             return not kernel.may_park
+        if node.ports[0] != "out" and not isinstance(kernel, Splitter):
+            return False  # it says itself which port an item goes to
         return not kernel.may_park and why_not(kernel) is None
 
     def _find_joins(self) -> dict[str, str]:

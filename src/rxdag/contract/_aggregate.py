@@ -127,6 +127,11 @@ class Assigner(ABC):
         return None
 
     @property
+    def counts(self) -> tuple[int, int] | None:
+        """Size and slide, in items, of windows that go by count and not by time; None for all others."""
+        return None
+
+    @property
     def merges(self) -> bool:
         """True if windows of a key that touch become one."""
         return False

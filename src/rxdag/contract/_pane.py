@@ -20,7 +20,8 @@ class Pane(Generic[K_co, R_co]):
         end: First instant after the window, ns since the epoch, UTC.
         revision: 0 for the first result of this key and window, 1 more for each later one.
         value: What the aggregate says.
-        closed_by: "watermark" if the window's time has passed, "end" if it was flushed, "early" otherwise.
+        closed_by: "watermark" if the window's time has passed, "count" if it had all its items, "end" if it was flushed,
+            "early" otherwise.
     """
 
     key: K_co
@@ -28,7 +29,7 @@ class Pane(Generic[K_co, R_co]):
     end: int
     revision: int
     value: R_co
-    closed_by: Literal["watermark", "end", "early"]
+    closed_by: Literal["watermark", "end", "early", "count"]
 
 
 @dataclass(frozen=True, slots=True)

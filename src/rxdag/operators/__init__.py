@@ -10,8 +10,8 @@ from rxdag.operators._folds import count, fold, max, min, scan, sum
 from rxdag.operators._keyed import key_by
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
-from rxdag.operators._rate import audit, batch, debounce, delay, sample, throttle_first, timeout
-from rxdag.operators._routing import merge, route
+from rxdag.operators._rate import audit, batch, debounce, delay, sample, throttle, throttle_first, timeout
+from rxdag.operators._routing import merge, partition, route
 from rxdag.operators._window import window
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "merge",
     "min",
     "pairwise",
+    "partition",
     "route",
     "sample",
     "scan",
@@ -53,6 +54,7 @@ __all__ = [
     "take",
     "take_while",
     "tap",
+    "throttle",
     "throttle_first",
     "timeout",
     "window",

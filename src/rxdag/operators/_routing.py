@@ -30,10 +30,33 @@ class _RouteKernel(Splitter):
         return why_opaque(*(condition for _, condition in self.conditions)) or self
 
 
+class _EveryRouteKernel(Kernel):
+    """Sends an item to the port of every condition that holds."""
+
+    passes = False
+
+    def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
+        self._conditions = conditions
+        self._default = default
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        ports = [port for port, condition in self._conditions if condition(item)]
+        if not ports and self._default is None:
+            return emit.unrouted(item)
+        emit.absorbed(1)
+        for port in ports or (self._default or "",):
+            emit.to(port, item)
+        return None
+
+    def in_columns(self) -> Kernel | str:
+        return "an item can go several ways"
+
+
 @dataclass(frozen=True)
 class _Route(RouteOp[A]):
     routes: tuple[tuple[str, Field[A, bool]], ...]
     default: str | None
+    multi: bool = False
     label = "route"
 
     @property
@@ -51,16 +74,17 @@ class _Route(RouteOp[A]):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def kernel(self) -> _RouteKernel:
-        return _RouteKernel(tuple((name, getter(predicate)) for name, predicate in self.routes), self.default)
+    def kernel(self) -> Kernel:
+        conditions = tuple((name, getter(predicate)) for name, predicate in self.routes)
+        return (_EveryRouteKernel if self.multi else _RouteKernel)(conditions, self.default)
 
 
-def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None) -> RouteOp[A]:
-    """Send each item to the first port whose predicate is true.
+def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None, multi: bool = False) -> RouteOp[A]:
+    """Send each item to the first port whose predicate is true; with `multi` to every such port.
 
     `routes = stream.pipe(ops.route({"fx": is_fx}))`, then `routes["fx"]` is a stream.
 
-    Emits: every item on one port, with its event time and key.
+    Emits: every item on one port, with its event time and key; with `multi` on each that it matches.
     Drops: an item for which no predicate is true goes to `default`; without one it is counted as `unrouted`.
     Holds: nothing.
     Ends: when the source ends, all ports. Fails: when a predicate raises, by the node's `on_error`.
@@ -69,6 +93,7 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
     Args:
         routes: Predicates by port, tried in order: functions of the item, fields' names, or `col.<name>`.
         default: Port for the items that match none.
+        multi: True to send an item to every port that it matches.
 
     Raises:
         GraphError: If there is no route, a port is named "dead" or twice, or a predicate is not as above.
@@ -86,7 +111,76 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
         if not isinstance(name, str) or not name or name in ("dead", "out"):
             raise GraphError(f'route: a port must have a name other than "dead" and "out", got {name!r}')
         check_field(predicate, None, f'route: predicate of "{name}"')
-    return _Route(tuple(routes.items()), default)
+    return _Route(tuple(routes.items()), default, multi)
+
+
+class _PartitionKernel(Kernel):
+    def __init__(self, n: int, key_of: Callable[[Any], Any]) -> None:
+        self._n = n
+        self._key_of = key_of
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit.to(str(partition_of(self._key_of(item), self._n)), item)
+
+
+def partition_of(key: object, n: int) -> int:
+    """Which of `n` partitions a key belongs to: MurmurHash3 (x86, 32 bits, seed 0) of its text in UTF-8, modulo `n`."""
+    import mmh3  # compiled: it is loaded when it is used
+
+    return mmh3.hash(str(key).encode(), 0, signed=False) % n
+
+
+@dataclass(frozen=True)
+class _Partition(RouteOp[A]):
+    n: int
+    key: Field[A, Any]
+    label = "partition"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return (*(str(i) for i in range(self.n)), "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.key, shape.item_type, f"{where}: key")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, key=bound(self.key, shape.item_type))
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _PartitionKernel:
+        return _PartitionKernel(self.n, getter(self.key))
+
+
+def partition(n: int, key: Field[A, Any], /) -> RouteOp[A]:
+    """Send each item to one of `n` ports by its key, the same key always to the same port.
+
+    `parts = stream.pipe(ops.partition(4, "symbol"))`, then `parts["0"]` to `parts["3"]` are streams. The port is MurmurHash3
+    (x86, 32 bits, seed 0, unsigned) of the key's text in UTF-8, modulo `n`: other processes and languages find the same.
+
+    Emits: every item on one port, with its event time and key.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends, all ports. Fails: when `key` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        n: How many ports, 1 or more.
+        key: A function of the item, a field's name, or an expression.
+
+    Raises:
+        GraphError: If `n` is less than 1, or `key` is none of these.
+
+    Example:
+        >>> parts = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.partition(8, lambda symbol: symbol))
+        >>> parts["7"].collect()
+        ['AAPL']
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise GraphError(f"partition: n must be 1 or more, got {n!r}")
+    check_field(key, None, "partition: key")
+    return _Partition(n, key)
 
 
 class _MergeKernel(Kernel):

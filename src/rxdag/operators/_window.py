@@ -22,6 +22,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError
 from rxdag.operators._pane_order import in_order
+from rxdag.operators._window_counted import CountedWindowKernel
 from rxdag.operators._window_revised import RevisedWindowKernel
 
 A = TypeVar("A")
@@ -238,6 +239,8 @@ class _Window(WindowOp[K, A, B]):
         return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
 
     def kernel(self) -> Kernel:
+        if self.assigner.counts is not None:
+            return CountedWindowKernel(*self.assigner.counts, self.aggregate, self.into)
         if self.assigner.merges or self.lateness_ns:
             return RevisedWindowKernel(self.assigner, self.aggregate, self.into, self.lateness_ns)
         return _WindowKernel(self.assigner, self.aggregate, self.into)
@@ -295,4 +298,8 @@ def window(assigner: Assigner, aggregate: Any, /, *, into: Any = None, allowed_l
     if into is not None and not callable(into):
         raise GraphError(f"window: into must be a function of the pane, got {into!r}")
     lateness = duration_ns(allowed_lateness, "window: allowed_lateness")
+    if lateness and assigner.counts is not None:
+        raise GraphError(
+            "window: allowed_lateness needs windows of time, got windows.count, of which none is ever late"
+        )
     return _Window[Any, Any, Any](assigner, aggregate, into, lateness)

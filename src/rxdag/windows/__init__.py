@@ -1,8 +1,9 @@
 """Which windows an item belongs to."""
 
 from rxdag.contract import Assigner
+from rxdag.windows._count import count
 from rxdag.windows._session import session
 from rxdag.windows._sliding import sliding
 from rxdag.windows._tumbling import tumbling
 
-__all__ = ["Assigner", "session", "sliding", "tumbling"]
+__all__ = ["Assigner", "count", "session", "sliding", "tumbling"]

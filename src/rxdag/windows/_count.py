@@ -1,0 +1,54 @@
+"""Count windows: so many items of a key, whenever they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rxdag.contract import Assigner
+from rxdag.errors import GraphError
+
+
+@dataclass(frozen=True)
+class _Count(Assigner):
+    size: int
+    slide: int
+
+    @property
+    def grid(self) -> int:
+        return 0
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return self.size, self.slide
+
+    def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
+        return ()
+
+
+def count(size: int, *, slide: int | None = None) -> Assigner:
+    """Windows of the last `size` items of a key, one every `slide` items.
+
+    A pane comes out with the item that completes it, and spans the time of its first item to that of its last, both
+    included. The first ones have fewer items if `slide` is less than `size`, as in Flink; what is left at the end is
+    not given out.
+
+    Args:
+        size: How many items a window has, 1 or more.
+        slide: How many items are between two panes, 1 to `size`; `size` by default.
+
+    Raises:
+        GraphError: If a number is not as above.
+
+    Example:
+        >>> timed = (
+        ...     rxdag.from_source(sources.range(5)).pipe(ops.event_time(lambda x: x)).pipe(ops.key_by(lambda x: "all"))
+        ... )
+        >>> [pane.value for pane in timed.pipe(ops.window(windows.count(2), agg.collect())).collect()]
+        [[0, 1], [2, 3]]
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise GraphError(f"count: size must be 1 or more, got {size!r}")
+    step = size if slide is None else slide
+    if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= size:
+        raise GraphError(f"count: slide must be 1 to size {size}, got {slide!r}")
+    return _Count(size, step)
