@@ -195,8 +195,10 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
     cases = {
         lambda: ops.take(-1): "take: max_items must be 0 or more, got -1",
         lambda: ops.take(True): "take: max_items must be 0 or more, got True",
-        lambda: ops.map(3): "map: fn must be a function, got 3",
-        lambda: ops.tap(col.x): "tap: fn must be a function of the item, got col.x",
+        lambda: ops.map(
+            3
+        ): "map: fn must be a field's name, an expression of col.<name> or a function of the item, got 3",
+        lambda: ops.tap(col.x): "tap: fn must be a function, got col.x",
         lambda: ops.filter(
             3
         ): "filter: predicate must be a field's name, an expression of col.<name> or a function of the item, got 3",

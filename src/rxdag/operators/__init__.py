@@ -2,6 +2,7 @@
 
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._batch import map_batch
+from rxdag.operators._batches import batch
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
@@ -9,9 +10,10 @@ from rxdag.operators._fields import select, with_columns
 from rxdag.operators._folds import count, fold, max, min, scan, sum
 from rxdag.operators._keyed import key_by
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
+from rxdag.operators._paced import delay, throttle
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
-from rxdag.operators._rate import audit, batch, debounce, delay, sample, throttle, throttle_first, timeout
 from rxdag.operators._routing import merge, partition, route
+from rxdag.operators._waiting import audit, debounce, sample, throttle_first, timeout
 from rxdag.operators._window import window
 
 __all__ = [

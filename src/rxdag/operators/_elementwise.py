@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
 from rxdag.expressions import ITEM, Expr, Field, bound, check_field, getter, why_opaque
+from rxdag.operators._arguments import field_of, function
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -108,9 +108,9 @@ class _Tap(Operator[A, A]):
 @overload
 def map(fn: Callable[[A], B], /) -> Operator[A, B]: ...
 @overload
-def map(fn: Expr, /, *, of: type[B]) -> Operator[Any, B]: ...
+def map(fn: str | Expr, /, *, of: type[B]) -> Operator[Any, B]: ...
 @overload
-def map(fn: Expr, /) -> Operator[Any, Any]: ...
+def map(fn: str | Expr, /) -> Operator[Any, Any]: ...
 def map(fn: Any, /, *, of: Any = None) -> Any:
     """Turn each item into another.
 
@@ -121,17 +121,17 @@ def map(fn: Any, /, *, of: Any = None) -> Any:
     Clock: none.
 
     Args:
-        fn: A function of the item, or an expression of its fields: `col.price * col.qty`.
+        fn: A function of the item, a field's name, or an expression of its fields: `col.price * col.qty`.
         of: Type of the result of an expression, for type checkers and for operators behind that name fields.
 
     Raises:
-        GraphError: If `fn` is neither.
+        GraphError: If `fn` is none of these.
 
     Example:
         >>> feed(ops.map(lambda x: x * 2), [1, 2, 3])
         [2, 4, 6]
     """
-    return _Map(_function(fn, "map: fn"), of)
+    return _Map(field_of(fn, "map: fn"), of)
 
 
 def filter(predicate: Field[A, bool], /) -> Operator[A, A]:
@@ -153,7 +153,7 @@ def filter(predicate: Field[A, bool], /) -> Operator[A, A]:
         >>> feed(ops.filter(lambda x: x % 2 == 1), [1, 2, 3])
         [1, 3]
     """
-    return _Filter(_field(predicate, "filter: predicate"))
+    return _Filter(field_of(predicate, "filter: predicate"))
 
 
 def tap(fn: Callable[[A], object], /) -> Operator[A, A]:
@@ -176,9 +176,7 @@ def tap(fn: Callable[[A], object], /) -> Operator[A, A]:
         >>> feed(ops.tap(seen.append), "ab"), seen
         (['a', 'b'], ['a', 'b'])
     """
-    if isinstance(fn, Expr):
-        raise GraphError(f"tap: fn must be a function of the item, got {fn!r}")
-    return _Tap(_function(fn, "tap: fn"))
+    return _Tap(function(fn, "tap: fn"))
 
 
 class _ExplodeKernel(Kernel):
@@ -236,15 +234,4 @@ def explode(fn: Any, /) -> Any:
         >>> feed(ops.explode(lambda word: word.upper()), ["ab", "", "c"])
         ['A', 'B', 'C']
     """
-    return _Explode[Any, Any](_field(fn, "explode: fn"))
-
-
-def _function(fn: Any, where: str) -> Any:
-    if not callable(fn) and not isinstance(fn, Expr):
-        raise GraphError(f"{where} must be a function, got {fn!r}")
-    return fn
-
-
-def _field(field: Any, where: str) -> Any:
-    check_field(field, None, where)
-    return field
+    return _Explode[Any, Any](field_of(fn, "explode: fn"))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Self, TypeVar
 
 from rxdag.contract import MIN, Emit, Kernel, Operator, Shape, Unkeyed
-from rxdag.errors import GraphError
-from rxdag.expressions import Expr, Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_or_none, function
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -58,7 +58,7 @@ def scan(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
         [1, 3, 6]
     """
-    return _Scan(initial, _function(fn, "scan: fn"))
+    return _Scan(initial, function(fn, "scan: fn"))
 
 
 _NONE: Final = object()
@@ -127,7 +127,7 @@ def fold(initial: B, fn: Callable[[B, A], B], /) -> Unkeyed[A, B]:
         >>> feed(ops.fold(0, lambda total, x: total + x), [1, 2, 3])
         [6]
     """
-    return _Fold(initial, _function(fn, "fold: fn"))
+    return _Fold(initial, function(fn, "fold: fn"))
 
 
 def _counted(n: int, _: Any) -> int:
@@ -226,7 +226,7 @@ def sum(value: Field[A, Any] | None = None, /) -> Unkeyed[A, Any]:
         >>> feed(ops.sum(), [1, 2, 3])
         [6]
     """
-    return _FoldField(_checked(value, "sum"), "sum")
+    return _FoldField(field_or_none(value, "sum: value"), "sum")
 
 
 def min(value: Field[A, B] | None = None, /) -> Unkeyed[A, Any]:
@@ -249,7 +249,7 @@ def min(value: Field[A, B] | None = None, /) -> Unkeyed[A, Any]:
         >>> feed(ops.min(), [2, 1, 3])
         [1]
     """
-    return _FoldField(_checked(value, "min"), "min")
+    return _FoldField(field_or_none(value, "min: value"), "min")
 
 
 def max(value: Field[A, B] | None = None, /) -> Unkeyed[A, Any]:
@@ -272,16 +272,4 @@ def max(value: Field[A, B] | None = None, /) -> Unkeyed[A, Any]:
         >>> feed(ops.max(), [2, 1, 3])
         [3]
     """
-    return _FoldField(_checked(value, "max"), "max")
-
-
-def _checked(value: Any, where: str) -> Any:
-    if value is not None:
-        check_field(value, None, f"{where}: value")
-    return value
-
-
-def _function(fn: Any, where: str) -> Any:
-    if not callable(fn) or isinstance(fn, Expr):
-        raise GraphError(f"{where} must be a function, got {fn!r}")
-    return fn
+    return _FoldField(field_or_none(value, "max: value"), "max")

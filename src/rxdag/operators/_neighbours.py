@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 from rxdag.contract import MIN, Emit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_or_none, whole
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -133,11 +133,9 @@ def distinct_until_changed(value: Field[A, Any] | None = None, /, *, max_keys: i
         >>> feed(ops.distinct_until_changed(), [1, 1, 2, 2, 1])
         [1, 2, 1]
     """
-    if value is not None:
-        check_field(value, None, "distinct_until_changed: value")
-    if max_keys is not None and (isinstance(max_keys, bool) or not isinstance(max_keys, int) or max_keys < 1):
-        raise GraphError(f"distinct_until_changed: max_keys must be 1 or more, got {max_keys!r}")
-    return _Changed(value, max_keys)
+    if max_keys is not None:
+        whole(max_keys, "distinct_until_changed: max_keys", least=1)
+    return _Changed(field_or_none(value, "distinct_until_changed: value"), max_keys)
 
 
 class _DefaultKernel(Kernel):

@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_of, field_or_none, whole
 
 A = TypeVar("A")
 
@@ -231,7 +232,7 @@ def take(max_items: int, /) -> Operator[A, A]:
         >>> feed(ops.take(2), "abcd")
         ['a', 'b']
     """
-    return _Take(_number(max_items, "take: max_items"))
+    return _Take(whole(max_items, "take: max_items"))
 
 
 def skip(n: int, /) -> Operator[A, A]:
@@ -253,7 +254,7 @@ def skip(n: int, /) -> Operator[A, A]:
         >>> feed(ops.skip(2), "abcd")
         ['c', 'd']
     """
-    return _Skip(_number(n, "skip: n"))
+    return _Skip(whole(n, "skip: n"))
 
 
 def take_while(predicate: Field[A, bool], /, *, inclusive: bool = False) -> Operator[A, A]:
@@ -276,7 +277,7 @@ def take_while(predicate: Field[A, bool], /, *, inclusive: bool = False) -> Oper
         >>> feed(ops.take_while(lambda x: x < 3), [1, 2, 3, 1])
         [1, 2]
     """
-    return _TakeWhile(_predicate(predicate, "take_while"), inclusive)
+    return _TakeWhile(field_of(predicate, "take_while: predicate"), inclusive)
 
 
 def skip_while(predicate: Field[A, bool], /) -> Operator[A, A]:
@@ -298,7 +299,7 @@ def skip_while(predicate: Field[A, bool], /) -> Operator[A, A]:
         >>> feed(ops.skip_while(lambda x: x < 3), [1, 2, 3, 1])
         [3, 1]
     """
-    return _SkipWhile(_predicate(predicate, "skip_while"))
+    return _SkipWhile(field_of(predicate, "skip_while: predicate"))
 
 
 def first(predicate: Field[A, bool] | None = None, /) -> Operator[A, A]:
@@ -322,7 +323,7 @@ def first(predicate: Field[A, bool] | None = None, /) -> Operator[A, A]:
         >>> feed(ops.first(lambda x: x > 1), [1, 2, 3])
         [2]
     """
-    return _First(None if predicate is None else _predicate(predicate, "first"))
+    return _First(field_or_none(predicate, "first: predicate"))
 
 
 def last(predicate: Field[A, bool] | None = None, /) -> Operator[A, A]:
@@ -346,15 +347,4 @@ def last(predicate: Field[A, bool] | None = None, /) -> Operator[A, A]:
         >>> feed(ops.last(lambda x: x < 3), [1, 2, 3])
         [2]
     """
-    return _Last(None if predicate is None else _predicate(predicate, "last"))
-
-
-def _number(n: Any, where: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-        raise GraphError(f"{where} must be 0 or more, got {n!r}")
-    return n
-
-
-def _predicate(predicate: Any, where: str) -> Any:
-    check_field(predicate, None, f"{where}: predicate")
-    return predicate
+    return _Last(field_or_none(predicate, "last: predicate"))

@@ -10,6 +10,7 @@ from rxdag.contract import ColumnsEmit, Emit, FanIn, Kernel, RouteOp, Shape, Spl
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.graph import Stream, fan_in
+from rxdag.operators._arguments import field_of, whole
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -177,10 +178,7 @@ def partition(n: int, key: Field[A, Any], /) -> RouteOp[A]:
         >>> parts["7"].collect()
         ['AAPL']
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise GraphError(f"partition: n must be 1 or more, got {n!r}")
-    check_field(key, None, "partition: key")
-    return _Partition(n, key)
+    return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"))
 
 
 class _MergeKernel(Kernel):

@@ -11,7 +11,6 @@ from rxdag.contract import (
     Accumulator,
     Aggregate,
     Assigner,
-    BadItem,
     Duration,
     Emit,
     Kernel,
@@ -21,7 +20,7 @@ from rxdag.contract import (
     duration_ns,
 )
 from rxdag.errors import GraphError
-from rxdag.operators._pane_order import in_order
+from rxdag.operators._panes import blamed, in_order
 from rxdag.operators._window_counted import CountedWindowKernel
 from rxdag.operators._window_revised import RevisedWindowKernel
 
@@ -101,14 +100,7 @@ class _WindowKernel(Kernel):
         return self._aggregate.accumulator()
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        """An item on which a comparison fails, as a price that is None, is wrong in itself."""
-        try:
-            self._aggregate.accumulator().check(item)
-        except BadItem as bad:
-            return bad
-        except Exception:  # then the first error says it all
-            return error
-        return error
+        return blamed(self._aggregate, item, error)
 
     def _find(self, item: Any, ts: int, emit: Emit[Any]) -> list[_Open] | None:
         """The live windows of a time; None if there are none, and the item has been counted."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
-from rxdag.contract import MAX, Aggregate, BadItem, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
-from rxdag.operators._pane_order import in_order
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
+from rxdag.operators._panes import blamed, in_order
 
 _FIRST_PLACES: Final = 256
 
@@ -55,14 +55,7 @@ class WindowColumnsKernel(Kernel):
         raise TypeError("window: must get columns here")
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        """What is wrong with an item, in the words of the accumulator."""
-        try:
-            self._aggregate.accumulator().check(item)
-        except BadItem as bad:
-            return bad
-        except Exception:  # then the first error says it all
-            return error
-        return error
+        return blamed(self._aggregate, item, error)
 
     # ---- input
 

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Aggregate, BadItem, Emit, Kernel, Pane
+from rxdag.contract import Aggregate, Emit, Kernel, Pane
+from rxdag.operators._panes import blamed
 
 _Row = tuple[Any, int, int]
 
@@ -38,14 +39,7 @@ class CountedWindowKernel(Kernel):
         return "its windows are counted item by item"
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        """What is wrong with an item, in the words of the accumulator."""
-        try:
-            self._aggregate.accumulator().check(item)
-        except BadItem as bad:
-            return bad
-        except Exception:  # then the first error says it all
-            return error
-        return error
+        return blamed(self._aggregate, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         self._aggregate.accumulator().add_at(item, ts, sequence)  # raises, if it does, before anything has changed

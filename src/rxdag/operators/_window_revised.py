@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, BadItem, Emit, Kernel, Pane
-from rxdag.operators._pane_order import in_order
+from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.operators._panes import blamed, in_order
 
 
 class _Part:
@@ -64,14 +64,7 @@ class RevisedWindowKernel(Kernel):
         return "its windows can merge, or fire again"
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        """An item on which a comparison fails, as a price that is None, is wrong in itself."""
-        try:
-            self._aggregate.accumulator().check(item)
-        except BadItem as bad:
-            return bad
-        except Exception:  # then the first error says it all
-            return error
-        return error
+        return blamed(self._aggregate, item, error)
 
     # ---- input
 

@@ -1,0 +1,27 @@
+"""What the kernels of windows have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rxdag.contract import Aggregate, BadItem
+
+
+def in_order(keys: Iterable[Any]) -> list[Any]:
+    """Keys in their order; in that of arrival where they have none."""
+    try:
+        return sorted(keys)
+    except TypeError:
+        return list(keys)
+
+
+def blamed(aggregate: Aggregate[Any, Any], item: Any, error: Exception) -> Exception:
+    """What to say of an item that an aggregate failed on: one on which a comparison fails is wrong in itself."""
+    try:
+        aggregate.accumulator().check(item)
+    except BadItem as bad:
+        return bad
+    except Exception:  # then the first error says it all
+        return error
+    return error
