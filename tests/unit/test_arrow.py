@@ -66,6 +66,9 @@ def test_items_from_arrays_are_pythons_own():
         ({"a": [1], "b": []}, None, "arrays: columns must be of equal length, got a of 1, b of 0"),
         ({"symbol": ["A"]}, Trade, "arrays: there must be a column for each field of Trade, price is not"),
         ({"symbol": [""], "price": [1.0], "x": [1]}, Trade, "arrays: Trade must have a field for each column, lacks x"),
+        ({"a": 5}, None, 'arrays: column "a" must be an array or a list of values, got 5'),
+        ({"a": "abc"}, None, "arrays: column \"a\" must be an array or a list of values, got 'abc'"),
+        (np.zeros((2, 3)), None, "arrays: the one must be an array or a list of values, got one of shape (2, 3)"),
         ([1], Trade, "arrays: items of a type need arrays by field, got one without a name"),
     ],
 )

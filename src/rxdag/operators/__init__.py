@@ -1,7 +1,6 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
-from rxdag.operators._batch import map_batch
 from rxdag.operators._batches import batch
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, tap
@@ -9,6 +8,7 @@ from rxdag.operators._event_time import event_time
 from rxdag.operators._fields import select, with_columns
 from rxdag.operators._folds import count, fold, max, min, scan, sum
 from rxdag.operators._keyed import key_by
+from rxdag.operators._map_batch import map_batch
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
 from rxdag.operators._paced import delay, throttle
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while

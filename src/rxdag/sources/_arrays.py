@@ -78,11 +78,11 @@ def arrays(columns: Any, of: Any = None, /) -> Any:
     if not isinstance(columns, Mapping):
         if of is not None:
             raise GraphError("arrays: items of a type need arrays by field, got one without a name")
-        return _Arrays[Any]({ITEM: columns}, None, Shape())
+        return _Arrays[Any]({ITEM: _one_dimension("the one", columns)}, None, Shape())
     named: dict[str, Any] = {str(name): values for name, values in columns.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # of whatever
     if not named:
         raise GraphError("arrays: must have one column or more, got none")
-    lengths = {name: len(values) for name, values in named.items()}
+    lengths = {name: len(_one_dimension(f'column "{name}"', values)) for name, values in named.items()}
     if len(set(lengths.values())) > 1:
         raise GraphError(
             f"arrays: columns must be of equal length, got {', '.join(f'{name} of {n:,}' for name, n in lengths.items())}"
@@ -90,6 +90,14 @@ def arrays(columns: Any, of: Any = None, /) -> Any:
     if of is not None:
         check_fields(of, tuple(named), "arrays")
     return _Arrays[Any](named, of, Shape(of))
+
+
+def _one_dimension(what: str, values: Any) -> Any:
+    """An array or list, of values and not of rows."""
+    if not hasattr(values, "__len__") or isinstance(values, str | bytes) or getattr(values, "ndim", 1) != 1:
+        shown = f"one of shape {values.shape}" if hasattr(values, "shape") else repr(values)
+        raise GraphError(f"arrays: {what} must be an array or a list of values, got {shown}")
+    return values
 
 
 def check_fields(of: Any, names: tuple[str, ...], where: str) -> None:
