@@ -94,8 +94,10 @@ def arrays(columns: Any, of: Any = None, /) -> Any:
 
 def _one_dimension(what: str, values: Any) -> Any:
     """An array or list, of values and not of rows."""
-    if not hasattr(values, "__len__") or isinstance(values, str | bytes) or getattr(values, "ndim", 1) != 1:
-        shown = f"one of shape {values.shape}" if hasattr(values, "shape") else repr(values)
+    is_text = isinstance(values, str | bytes)
+    if is_text or not hasattr(values, "__len__") or getattr(values, "ndim", 1) != 1:
+        size: Any = getattr(values, "shape", None)
+        shown = repr(values) if size is None else f"one of shape {size}"
         raise GraphError(f"arrays: {what} must be an array or a list of values, got {shown}")
     return values
 
