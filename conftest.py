@@ -48,7 +48,13 @@ def with_names(namespace: dict) -> None:
         "sources": sources,
         "windows": windows,
     }
-    namespace |= {"feed": testing.feed, "play": testing.play, "aggregate": testing.aggregate, "Trade": market.Trade}
+    namespace |= {
+        "market": market,
+        "feed": testing.feed,
+        "play": testing.play,
+        "aggregate": testing.aggregate,
+        "Trade": market.Trade,
+    }
     in_a_folder(namespace)
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import rxdag
 from rxdag import aggregates as agg
+from rxdag import market, sinks, windows
 from rxdag import operators as ops
-from rxdag import sinks, windows
 from rxdag.testing import settle_virtual, virtual
 from tests.conformance.event_time import Script
 
 
 def run(given: dict[str, Any]) -> dict[str, Any] | None:
     """Run a case of market data; None for what there is no operator for yet."""
-    if "fill" in given or "rollup" in given or "tz" in given or "size" not in given:
+    if "rollup" in given or "tz" in given or "size" not in given:
         return None
     if "ops" in given:
         return _revised(given)
@@ -28,7 +28,12 @@ def _number(value: Any) -> Any:
 def _made(stream: Any, given: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Bars, ticks that were refused, and ticks that were late, of a timed stream of ticks."""
     size = windows.tumbling(f"{given['size']}ns", offset=f"{given.get('offset', 0)}ns")
-    bars = stream.pipe(ops.key_by(lambda tick: "all")).pipe(
+    keyed = stream.pipe(ops.key_by(lambda tick: "all"))
+    if "fill" in given:
+        price, qty = lambda tick: _number(tick[2]), lambda tick: _number(tick[3])
+        filled = market.resample_ohlc(keyed, f"{given['size']}ns", price, qty, gap=given["fill"])
+        return filled.to(sinks.collect()), None, None
+    bars = keyed.pipe(
         ops.window(
             size,
             agg.ohlcv(lambda tick: _number(tick[2]), lambda tick: _number(tick[3])),
@@ -51,12 +56,16 @@ def _bar(pane: Any) -> dict[str, Any]:
         "v": bar.volume,
         "n": bar.count,
         "vwap": bar.vwap,
-        "filled": False,
+        "filled": bar.count == 0,
     }
 
 
 def _bars(given: dict[str, Any]) -> dict[str, Any]:
     ticks = given["ticks"]
+    if "until" in given:
+        steps = [*(("E", None, tick[0], tuple(tick)) for tick in ticks), ("W", given["until"])]
+        source = rxdag.from_source(Script(tuple(steps), False, [-(1 << 63)])).pipe(ops.map(lambda item: item[2]))
+        return _outcome(*_made(source, given))
     has_sequence = all(tick[1] is not None for tick in ticks)
     timed = rxdag.from_source(rxdag.sources.iterable(ticks)).pipe(
         ops.event_time(
@@ -65,10 +74,14 @@ def _bars(given: dict[str, Any]) -> dict[str, Any]:
             out_of_order="1000000000000ns",
         )
     )
-    out, dead, late = _made(timed, given)
-    result = rxdag.run(out, dead, late)
-    assert result[late] == []
-    return {"bars": [_bar(pane) for pane in result[out]], "rejected": [letter.item for letter in result[dead]]}
+    return _outcome(*_made(timed, given))
+
+
+def _outcome(out: Any, dead: Any, late: Any) -> dict[str, Any]:
+    result = rxdag.run(*(sink for sink in (out, dead, late) if sink is not None))
+    assert late is None or result[late] == []
+    rejected = [] if dead is None else [letter.item for letter in result[dead]]
+    return {"bars": [_bar(pane) for pane in result[out]], "rejected": rejected}
 
 
 def _revised(given: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""Resampling: bars without holes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import windows
+from rxdag.aggregates import Ohlcv
+from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Pane, Shape, positive_ns
+from rxdag.errors import GraphError
+from rxdag.expressions import Field
+from rxdag.graph import KeyedStream, Stream
+
+K = TypeVar("K")
+A = TypeVar("A")
+
+Gap = Literal["skip", "previous", "nan"]
+_NAN = float("nan")
+
+
+class _FillKernel(Kernel):
+    """Where the last bar of each key ended, and its close."""
+
+    state = ("last", "wake")
+
+    def __init__(self, size: int, gap: Gap) -> None:
+        self._size = size
+        self._gap = gap
+        self.grid = size
+        self.last: dict[Any, tuple[int, float]] = {}
+        self.wake = MAX
+
+    def on_item(self, item: Pane[Any, Ohlcv], ts: int, emit: Emit[Any]) -> None:
+        known = self.last.get(item.key)
+        if known is not None and item.start >= known[0]:
+            self._fill(item.key, item.start, emit)
+        if known is None or item.end > known[0]:
+            self.last[item.key] = (item.end, item.value.close)
+            self.wake = min(self.wake, item.end + self._size - 1)
+        emit(item)
+
+    def _fill(self, key: Any, until: int, emit: Emit[Any]) -> None:
+        """Give out a bar for each stretch of the key that ends by then."""
+        start, close = self.last[key]
+        price = close if self._gap == "previous" else _NAN
+        while start + self._size <= until:
+            end = start + self._size
+            bar = Ohlcv(price, price, price, price, 0, None, 0)
+            emit.made(Pane(key, start, end, 0, bar, "watermark"), ts=end - 1, sequence=0, key=key)
+            start = end
+        self.last[key] = (start, close)
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        if watermark == MAX:  # the end of the data is no time of the market
+            return
+        for key in list(self.last):
+            self._fill(key, watermark + 1, emit)
+        self.wake = min((end for end, _ in self.last.values()), default=MAX - self._size) + self._size - 1
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"last": [[key, *last] for key, last in self.last.items()], "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.last = {key: (end, close) for key, end, close in saved["last"]}
+        self.wake = saved["wake"]
+
+
+@dataclass(frozen=True)
+class _Fill(Operator["Pane[K, Ohlcv]", "Pane[K, Ohlcv]"], Generic[K]):
+    size_ns: int
+    gap: Gap
+    label = "fill_gaps"
+    needs_event_time = True
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _FillKernel:
+        return _FillKernel(self.size_ns, self.gap)
+
+
+def resample_ohlc(
+    ticks: KeyedStream[K, A],
+    size: Duration,
+    price: Field[A, float],
+    qty: Field[A, float],
+    *,
+    gap: Gap = "skip",
+    offset: Duration = "0s",
+) -> Stream[Pane[K, Ohlcv]]:
+    """Bars of equal length for each key, with or without bars where nothing was traded.
+
+    Gaps are filled behind the first tick of a key only, and up to the watermark: a quiet market has flat bars as its time
+    goes on. The end of the data fills none. A bar that fills a gap has volume and count 0 and no vwap.
+
+    Args:
+        ticks: With event time and keys.
+        size: Length of a bar, more than 0.
+        price: Finite price of each tick: a field's name, `col.<name>` or a function.
+        qty: Quantity of each tick, finite, 0 or more.
+        gap: "skip" for no bar, "previous" for one at the close before, "nan" for one without prices.
+        offset: By how much bars start later, or earlier as "-1s"; less than `size`.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> quotes = [(1, 10.0), (5, 11.0), (35, 20.0)]
+        >>> timed = rxdag.from_source(sources.iterable(quotes)).pipe(ops.event_time(lambda q: q[0], unit="s"))
+        >>> keyed = timed.pipe(ops.key_by(lambda q: "all"))
+        >>> bars = market.resample_ohlc(keyed, "10s", lambda q: q[1], lambda q: 1, gap="previous")
+        >>> [(pane.start // 10**9, pane.value.close, pane.value.count) for pane in bars.collect()]
+        [(0, 11.0, 2), (10, 11.0, 0), (20, 11.0, 0), (30, 20.0, 1)]
+    """
+    if gap not in ("skip", "previous", "nan"):
+        raise GraphError(f'resample_ohlc: gap must be "skip", "previous" or "nan", got {gap!r}')
+    size_ns = positive_ns(size, "resample_ohlc: size")
+    bars = ticks.pipe(ops.window(windows.tumbling(size, offset=offset), agg.ohlcv(price, qty)))
+    if gap == "skip":
+        return bars
+    fill: Operator[Pane[K, Ohlcv], Pane[K, Ohlcv]] = _Fill[K](size_ns, gap)
+    return bars.pipe(fill)
