@@ -50,8 +50,9 @@ def test_state_has_bytes_and_a_report_says_what_is_past_its_budget():
         items=10,
         pairs=1,
         rows=[
-            Row(Figure("W1 slow, chunks of 1,024", (3.0,), 90.0, True), 2.0),
-            Row(Figure("W1 peer", (1.5,), 45.0, False), None),
+            Row(Figure("W1 slow, chunks of 1,024", (3.0, 3.0), 90.0, True), 2.0),
+            Row(Figure("W1 peer", (1.5, 1.5, 1.4), 45.0, False), None),
+            Row(Figure("W1 once", (9.0,), 45.0, True), None),
         ],
         w4={"asyncio": (31.0, 60.0)},
         w4_budgets={"asyncio": 30},
@@ -68,7 +69,7 @@ def test_state_has_bytes_and_a_report_says_what_is_past_its_budget():
         "W5: 11 of 10 in flight, 0.0 MB of 5 MB",
         "dedupe: 301 bytes a key",
     ]
-    assert report.over({"W1 peer": 1.3, "W1 slow, chunks of 1,024": 2.9}) == [
+    assert report.over({"W1 peer": 1.3, "W1 slow, chunks of 1,024": 2.9, "W1 once": 1.0}) == [
         "W1 peer: 1.50 is more than 15 % over the baseline's 1.30"
     ]
     assert "| **W1 rxdag, slow** | 3.00 | 90 |" in report.summary()
