@@ -9,7 +9,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, windows
-from rxdag.contract import Shape
+from rxdag.contract import IDLE, Shape
 from rxdag.sources import END, Chunk, Reader
 from rxdag.testing import Chunked, settle_virtual, virtual
 
@@ -33,6 +33,8 @@ class _Reader(Reader):
         if step[0] == "W":
             self._script.mark.append(max(step[1], *(m for m in self._script.mark if isinstance(m, int))))
             return Chunk([], marks=((0, step[1]),))
+        if step[0] == "IDLE":
+            return Chunk([], marks=((0, IDLE),))
         _, key, ts, value = step
         return Chunk([(key, ts, value)], [ts], [0])
 

@@ -179,10 +179,12 @@ class ColumnsHost(RegionHost):
         try:
             for position, mark in marks:
                 if position > at and columns is not None:
+                    self.wake(input)
                     at, came = position, columns[at:position]
                     self.feed(self.names[0], came)
                 self.mark(input, mark)
             if columns is not None and at < columns.n:
+                self.wake(input)
                 at, came = columns.n, columns[at:] if at else columns
                 self.feed(self.names[0], came)
         except RegionEnded:

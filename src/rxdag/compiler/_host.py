@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rxdag.compiler._ledger import Ledger
-from rxdag.contract import DEAD, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
+from rxdag.contract import DEAD, IDLE, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
 from rxdag.errors import NodeError
 from rxdag.schedulers import Inlet, Port, Segment
 
@@ -111,7 +111,7 @@ class Outlet:
             self.port.on_next(Chunk([], marks=((0, watermark),)))
             return
         at = len(self.items)
-        if self.marks and self.marks[-1][0] == at:
+        if self.marks and self.marks[-1][0] == at and watermark != IDLE:
             self.marks[-1] = (at, watermark)
         else:
             self.marks.append((at, watermark))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import Any, Final, TypeAlias
 
 from rxdag.compiler._emit import HostEmit, caller
 from rxdag.compiler._host import Host, RunContext, node_error, restarted
+from rxdag.compiler._input_marks import InputMarks
 from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError, on_item_parameters
 from rxdag.schedulers import Gate, Limiter, Segment, Timer
 
@@ -74,7 +75,7 @@ class KernelHost(Host):
         self._emit = HostEmit(self)
         self._call = self._caller()
         self._can_finish = type(kernel).is_finished is not Kernel.is_finished
-        self._watermarks: list[int] = []
+        self._marks = InputMarks(0)
         self._watermark = MIN
         self._end_called = False
         self._timer: Timer | None = None
@@ -90,7 +91,7 @@ class KernelHost(Host):
     def open(self) -> None:
         """Get ready, once all outlets and wires are there."""
         self._emit.open()
-        self._watermarks = [MIN] * len(self.wires)
+        self._marks = InputMarks(len(self.wires))
         if type(self.kernel).on_start is not Kernel.on_start:
             self._guard(lambda: self.kernel.on_start(self.context.clock.now(), self._emit))
         self._settle()
@@ -138,10 +139,20 @@ class KernelHost(Host):
                 self.segment.handover.fresh.append((self._resume, None))
             return
         for run, mark in runs:
+            if self._marks.some_idle:
+                run = self._woken(input, run)
             self._work(run)
             if mark is not None:
                 self._mark(input, mark)
         self._settle()
+
+    def _woken(self, input: int, rows: _Rows) -> _Rows:
+        """An input that was idle is not so any more if it has items."""
+        row = next(rows, None)
+        if row is None:
+            return rows
+        self._give_out(self._marks.wake(input))
+        return chain((row,), rows)
 
     def _rows(self, chunk: Chunk) -> _Rows:
         ts: Iterable[int] = chunk.ts or repeat(0)
@@ -248,6 +259,8 @@ class KernelHost(Host):
                     expansion.rows, expansion.mark = following
                     continue
                 expansion.row = row
+                if self._marks.some_idle:
+                    self._give_out(self._marks.wake(expansion.input))
                 emit.item, emit.ts, emit.sequence, emit.key = row
             try:
                 if expansion.outputs is None:
@@ -275,15 +288,15 @@ class KernelHost(Host):
                 outlet.mark(watermark)
 
     def _mark(self, input: int, mark: int) -> None:
-        if self.is_ended:
-            return
-        watermarks = self._watermarks
-        if mark <= watermarks[input]:
-            return
-        watermarks[input] = mark
-        combined = min(watermarks)
-        if combined <= self._watermark:
-            return
+        self._give_out(self._marks.advance(input, mark))
+
+    def _give_out(self, marks: tuple[int, ...]) -> None:
+        for mark in marks:
+            if not self.is_ended:
+                self._combined(mark)
+
+    def _combined(self, combined: int) -> None:
+        """All inputs together have got to a watermark, or are idle, or active again."""
         kernel, emit = self.kernel, self._emit
         if combined >= FLUSHED:
             if combined == ENDED and not self._processing:
@@ -292,7 +305,7 @@ class KernelHost(Host):
             self._call_end()
         elif kernel.makes_time:
             return
-        elif not self._processing:
+        elif not self._processing and combined > kernel.watermark:
             kernel.watermark = combined
             if combined >= kernel.wake:
                 self._guard(lambda: kernel.on_watermark(combined, emit))
@@ -301,7 +314,6 @@ class KernelHost(Host):
         if combined >= FLUSHED and kernel.lingers:
             self._lingering = (combined,)  # the end goes on behind what comes out yet
             return
-        self._watermark = combined
         emit.watermark(combined)
 
     def _call_end(self) -> None:

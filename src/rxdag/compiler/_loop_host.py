@@ -61,10 +61,13 @@ class LoopHost(RegionHost):
             at = 0
             for position, mark in chunk.marks:
                 if position > at:
+                    self.wake(input)
                     self._drive(self.names[0], islice(rows, position - at))
                     at = position
                 self.mark(input, mark)
-            self._drive(self.names[0], rows)
+            if at < len(chunk.items):
+                self.wake(input)
+                self._drive(self.names[0], rows)
         except RegionEnded:
             self.members[self.names[0]].ledger.discarded += sum(1 for _ in rows)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from rxdag.compiler._emit import HostEmit
 from rxdag.compiler._host import Host, Outlet, RunContext, node_error, restarted
+from rxdag.compiler._input_marks import InputMarks
 from rxdag.compiler._ledger import Ledger
 from rxdag.compiler._region_plan import RegionPlan
-from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError
+from rxdag.contract import ENDED, FLUSHED, IDLE, MAX, MIN, Chunk, Kernel, OnError
 from rxdag.schedulers import Segment
 
 Row = Any
@@ -32,6 +33,7 @@ class Member:
         self.outlets: dict[str, Any] = {}
         self.rows: list[Row] = []
         self.watermark = MIN
+        self.is_idle = False
         self.emit = HostEmit(self)
         self._host = host
 
@@ -85,7 +87,7 @@ class RegionHost(Host):
         self._makes = makes
         self.members = {name: Member(self, name, makes[name](), policies[name]) for name in self.names}
         self.exits: dict[tuple[str, str], Outlet] = {}
-        self._input_marks: list[int] = []
+        self._marks = InputMarks(0)
         self._end_called: set[str] = set()
         self._is_discarded = False
 
@@ -106,7 +108,7 @@ class RegionHost(Host):
 
     def open(self) -> None:
         """Get ready, once all exits are there."""
-        self._input_marks = [MIN] * len(self.wires)
+        self._marks = InputMarks(len(self.wires))
         for member in self.members.values():
             member.emit.open()
 
@@ -142,17 +144,23 @@ class RegionHost(Host):
 
     def mark(self, input: int, mark: int) -> None:
         """A watermark came in; of several inputs the least counts."""
-        if len(self.wires) > 1:
-            self._input_marks[input] = max(mark, self._input_marks[input])
-            mark = min(self._input_marks)
-        entry = self.members[self.names[0]]
-        if mark > entry.watermark and not self.is_ended:
-            self._pass_to(self.names[0], mark)
+        self._enter(self._marks.advance(input, mark))
+
+    def wake(self, input: int) -> None:
+        """Items come: an input that was idle is not so any more."""
+        if self._marks.some_idle:
+            self._enter(self._marks.wake(input))
+
+    def _enter(self, marks: tuple[int, ...]) -> None:
+        for mark in marks:
+            if not self.is_ended:
+                self._pass_to(self.names[0], mark)
 
     def pass_mark(self, name: str, watermark: int) -> None:
         """A node has made a watermark: those behind it get it."""
         member = self.members[name]
         member.watermark = max(member.watermark, watermark)
+        member.is_idle = watermark == IDLE
         for (owner, _), outlet in self.exits.items():
             if owner == name and (outlet.timed or watermark >= FLUSHED):
                 outlet.mark(watermark)
@@ -164,7 +172,11 @@ class RegionHost(Host):
     def _pass_to(self, name: str, mark: int) -> None:
         """A watermark comes to a node: it gives out what that sets free, and passes it on."""
         member = self.members[name]
-        if mark <= member.watermark or (self._waits(name, mark)):
+        if (mark == member.watermark if member.is_idle else mark == IDLE) and not member.kernel.makes_time:
+            pass  # it falls idle, or is active again
+        elif mark <= member.watermark:
+            return
+        if self._waits(name, mark):
             return
         kernel = member.kernel
         if mark >= FLUSHED:
@@ -176,7 +188,7 @@ class RegionHost(Host):
                 self._guard(member, lambda: kernel.on_end(member.emit))
         elif kernel.makes_time:
             return
-        else:
+        elif mark > kernel.watermark:
             kernel.watermark = mark
             if mark >= kernel.wake:
                 self._guard(member, lambda: kernel.on_watermark(mark, member.emit))
@@ -188,7 +200,10 @@ class RegionHost(Host):
             return False
         before = [owner for (owner, _), readers in self.region.after.items() if name in readers]
         parting = set(self.region.joins)
-        return any(self.members[owner].watermark < mark for owner in before if owner not in parting)
+        others = [self.members[owner] for owner in before if owner not in parting]
+        if mark == IDLE:
+            return not all(other.is_idle for other in others)
+        return any(other.watermark < mark for other in others)
 
     def _guard(self, member: Member, fn: Callable[[], None]) -> None:
         """Call into a kernel where no single item is at hand; what it gives out goes on to what is behind it."""

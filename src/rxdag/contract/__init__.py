@@ -21,13 +21,14 @@ from rxdag.contract._operator import (
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._shape import Shape
-from rxdag.contract._time import ENDED, FLUSHED, MAX, MIN, Clock
+from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
 
 __all__ = [
     "DEAD",
     "END",
     "ENDED",
     "FLUSHED",
+    "IDLE",
     "MAX",
     "MIN",
     "RAISE",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rxdag.contract._time import IDLE
+
 if TYPE_CHECKING:
     from rxdag.columns import Columns
 
@@ -19,7 +21,7 @@ class Chunk:
         sequence: Tie-break among equal times, beside `ts`.
         key: Key of each item; None on a stream without keys.
         marks: (position, watermark): the watermark holds before the item at that position. Positions do not
-            fall, watermarks rise; a position equal to the length is after the last item.
+            fall, watermarks rise, with IDLE between; a position equal to the length is after the last item.
     """
 
     items: Any
@@ -102,5 +104,10 @@ class Chunk:
 
 
 def settled(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Keep the last of several marks at one position: what it says holds the others."""
-    return tuple(m for i, m in enumerate(marks) if i + 1 == len(marks) or marks[i + 1][0] != m[0])
+    """Keep the last of several marks at one position: what it says holds the others; IDLE says nothing of them."""
+    out: list[tuple[int, int]] = []
+    for mark in marks:
+        if out and out[-1][0] == mark[0] and mark[1] != IDLE:
+            out.pop()
+        out.append(mark)
+    return tuple(out)

@@ -1,0 +1,73 @@
+"""The watermark of several inputs: Flink's rules, and that every lowering passes idleness on."""
+
+import pytest
+from tests.conformance.event_time import Script
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import sinks, windows
+from rxdag.compiler._input_marks import InputMarks
+from rxdag.contract import ENDED, IDLE, MIN
+from rxdag.testing import settle_virtual, virtual
+
+
+def given_out(n, *steps):
+    marks, out = InputMarks(n), []
+    for input, mark in steps:
+        out += marks.wake(input) if mark is None else marks.advance(input, mark)
+    return out
+
+
+def test_the_watermark_is_the_least_of_the_inputs():
+    assert given_out(2, (0, 5), (1, 3), (1, 9)) == [3, 5]
+
+
+def test_an_idle_input_is_left_out():
+    assert given_out(2, (0, 5), (1, IDLE), (0, 8)) == [5, 8]
+
+
+def test_an_input_that_comes_back_behind_holds_nobody_up_until_it_has_caught_up():
+    steps = [(0, 5), (1, 3), (1, IDLE), (0, 8), (1, None), (1, 7), (0, 9), (1, 10), (0, 12)]
+    assert given_out(2, *steps) == [3, 5, 8, 9, 10]
+
+
+def test_with_all_idle_it_moves_to_the_largest_and_the_output_is_idle():
+    assert given_out(2, (0, 5), (1, 9), (1, IDLE), (0, IDLE)) == [5, 9, IDLE]
+
+
+def test_an_output_that_is_active_again_repeats_its_watermark():
+    assert given_out(1, (0, 5), (0, IDLE), (0, None), (0, 6)) == [5, IDLE, 5, 6]
+
+
+def test_a_watermark_alone_wakes_an_idle_input():
+    assert given_out(1, (0, 5), (0, IDLE), (0, 5)) == [5, IDLE, 5]
+
+
+def test_an_input_that_has_ended_counts_no_more():
+    assert given_out(2, (0, 5), (1, 3), (0, ENDED), (1, 7), (1, IDLE), (1, 8), (1, ENDED)) == [3, 7, IDLE, 7, 8, ENDED]
+
+
+def test_an_output_that_was_idle_before_anything_came_tells_so_with_min():
+    assert given_out(1, (0, IDLE), (0, None)) == [IDLE, MIN]
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_idleness_goes_through_every_node_on_the_way(fuse):
+    quiet = Script((("E", "q", 1, 1), ("W", 2), ("IDLE",)), True, [MIN])
+    busy = Script((("E", "b", 3, 1), ("W", 25), ("E", "b", 26, 1)), True, [MIN])
+    streams = []
+    for source in (quiet, busy):
+        timed = rxdag.from_source(source).pipe(ops.filter(lambda item: True)).pipe(ops.map(lambda item: item))
+        streams.append(timed)
+    panes = (
+        rxdag.merge(*streams)
+        .pipe(ops.key_by(lambda item: item[0]))
+        .pipe(ops.window(windows.tumbling("10ns"), agg.count()))
+    )
+    sink = panes.to(sinks.collect())
+    execution = virtual(rxdag.compile(rxdag.Dag(sink), fuse=fuse))
+    execution.main.at(10**9, execution.drain)
+    result = settle_virtual(execution)
+    assert result.problems == ()
+    assert [(pane.key, pane.start, pane.value) for pane in result[sink]] == [("b", 0, 1), ("q", 0, 1)]
