@@ -142,7 +142,7 @@ class SourceHost(Host):
                 outlet.mark(self._mark)
         self.finish(error)
         self.close()
-        if error is not None:
+        if error is not None and not self.is_caught:
             self.context.fail(error)
 
     def unused(self) -> None:
@@ -222,7 +222,7 @@ class SinkHost(Host):
             made.__cause__ = error
             self.fail(made)
 
-    def want(self) -> int | None:
+    def want_from(self, input: int) -> int | None:
         """0 while a write is in flight."""
         return 0 if self._in_flight and not self.is_ended else None
 

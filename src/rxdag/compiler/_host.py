@@ -138,6 +138,8 @@ class Host:
         self.outlets: dict[str, Outlet] = {}
         self.wires: list[Wire] = []
         self.is_ended = False
+        self.is_caught = False
+        """True if a node behind it goes on when it fails."""
         self.rank = 0
         """Place among the nodes: timers that are due at one instant go by it."""
         self.reaches: frozenset[object] = frozenset()
@@ -148,6 +150,14 @@ class Host:
         """Take one more input."""
         self.wires.append(wire)
         self._open_inputs += 1
+
+    def want_from(self, input: int) -> int | None:
+        """Most items it takes from an input now; None for any number."""
+        return None
+
+    def input_failed(self, input: int, error: Exception) -> bool:
+        """True if it goes on although an input has failed."""
+        return False
 
     def receive(self, input: int, chunk: Chunk) -> None:
         """Work on a chunk that came in."""
@@ -192,7 +202,10 @@ class Host:
             return
         self.discard()
         self.finish(error)
-        self.context.fail(error)
+        if self.is_caught:
+            self.leave()  # the run goes on without it
+        else:
+            self.context.fail(error)
 
     def discard(self) -> None:
         """Count what is held as discarded."""
@@ -282,6 +295,10 @@ class Wire:
         self._sent_at_detach: int | None = None
         self._is_ended = False
 
+    def want(self) -> int | None:
+        """Most items that its consumer takes from it now."""
+        return self.host.want_from(self.input)
+
     def on_next(self, chunk: Chunk, /) -> None:
         self.received += len(chunk.items)
         if chunk.items.__class__ is not list and not self.takes_columns:
@@ -293,6 +310,8 @@ class Wire:
     def end(self, error: Exception | None, /) -> None:
         if not self._is_ended:
             self._is_ended = True
+            if error is not None and self.host.input_failed(self.input, error):
+                error = None
             self.host.wire_ended(error)
 
     def detach(self) -> None:

@@ -38,6 +38,10 @@ class InputMarks:
             out = (*out, *self._risen())
         return out
 
+    def is_idle(self, input: int) -> bool:
+        """True if nothing will come from it for a while."""
+        return self._idle[input]
+
     def wake(self, input: int) -> tuple[int, ...]:
         """An input is active again; if the output was idle, the watermark so far tells of it."""
         if not self._idle[input]:

@@ -66,7 +66,13 @@ class KernelHost(Host):
         self.kernel = kernel = make()
         self.passes = kernel.passes
         self.expands = type(kernel).expand is not Kernel.expand
-        self.has_want = type(kernel).want is not Kernel.want
+        kind = type(kernel)
+        self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
+        self._holds_back = kind.low is not Kernel.low
+        self._held_mark = MIN
+        self._hears_ends = kind.on_input_end is not Kernel.on_input_end
+        self._ended_inputs: set[int] = set()
+        self.input_gates: dict[int, Gate] = {}
         self.gates: tuple[Gate, ...] = ()
         self.limiters: tuple[Limiter, ...] = ()
         self._processing = clock == "processing"
@@ -92,6 +98,8 @@ class KernelHost(Host):
         """Get ready, once all outlets and wires are there."""
         self._emit.open()
         self._marks = InputMarks(len(self.wires))
+        self._bind()
+        self._shut_gates()
         if type(self.kernel).on_start is not Kernel.on_start:
             self._guard(lambda: self.kernel.on_start(self.context.clock.now(), self._emit))
         self._settle()
@@ -105,11 +113,22 @@ class KernelHost(Host):
         """Go on with a new kernel that has taken up a deep copy of the state of this one."""
         self.kernel = restarted(self.kernel, self._make)
         self._call = self._caller()
+        self._bind()
         self._arm()
 
-    def want(self) -> int | None:
-        """Most items that the kernel takes now."""
-        return None if self.is_ended else self.kernel.want(self.context.clock.now())
+    def _bind(self) -> None:
+        if len(self.wires) > 1:
+            self.kernel.inputs = self._marks
+
+    def want_from(self, input: int) -> int | None:
+        """Most items that the kernel takes from an input now."""
+        return None if self.is_ended else self.kernel.want_from(input, self.context.clock.now())
+
+    def _shut_gates(self) -> None:
+        """Let nothing into the gates of inputs whose turn has not come; open those whose turn it is."""
+        opened = self.kernel.open_inputs
+        for input, gate in self.input_gates.items():
+            gate.set_shut(opened is not None and input >= opened)
 
     def held(self) -> int:
         return 0 if self._is_discarded else self.kernel.held() + sum(e.left for e in self._expansions)
@@ -288,7 +307,25 @@ class KernelHost(Host):
                 outlet.mark(watermark)
 
     def _mark(self, input: int, mark: int) -> None:
+        if self.is_ended:
+            return
+        if mark >= FLUSHED:
+            self._input_ended(input)
         self._give_out(self._marks.advance(input, mark))
+
+    def _input_ended(self, input: int) -> None:
+        if self._hears_ends and input not in self._ended_inputs:
+            self._ended_inputs.add(input)
+            self._guard(lambda: self.kernel.on_input_end(input, self._emit))
+
+    def input_failed(self, input: int, error: Exception) -> bool:
+        """True if the kernel goes on although an input has failed."""
+        if self.is_ended or not self.kernel.catches(input, error):
+            return False
+        self._mark(input, ENDED)
+        self._settle()
+        self.segment.run()
+        return True
 
     def _give_out(self, marks: tuple[int, ...]) -> None:
         for mark in marks:
@@ -314,7 +351,17 @@ class KernelHost(Host):
         if combined >= FLUSHED and kernel.lingers:
             self._lingering = (combined,)  # the end goes on behind what comes out yet
             return
+        if self._holds_back and MIN < combined < FLUSHED:
+            self._held_mark = combined
+            self._mark_below()
+            return
         emit.watermark(combined)
+
+    def _mark_below(self) -> None:
+        """Give out the watermark as far as what rests in the kernel lets it go."""
+        mark = min(self._held_mark, self.kernel.low() - 1)
+        if mark > self._watermark:
+            self._emit.watermark(mark)
 
     def _call_end(self) -> None:
         if not self._end_called and not self.is_ended:
@@ -355,8 +402,16 @@ class KernelHost(Host):
         """Hand over what came out; set the timer that the kernel wants; end if it is done."""
         if self.is_ended:
             return
+        if self._held_mark > self._watermark:
+            self._mark_below()
         self.flush()
         self._arm()
+        if self.input_gates:
+            self._shut_gates()
+        if self.has_want and len(self.wires) > 1:
+            for pump in self.segment.pumps:
+                if pump.is_parked:
+                    pump.wake()
         if self._can_finish and self.kernel.is_finished():
             self._finish_early()
 

@@ -250,6 +250,8 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         outlet.port.attach(wire)
         return
     gate = Gate(str(edge), gate_plan.max_items)
+    if isinstance(consumer, KernelHost) and len(plan.topology.into[edge.consumer]) > 1:
+        consumer.input_gates[edge.input] = gate
     outlet.port.attach(gate)
     handover = consumer.segment.handover
     # An async sink takes a chunk as one write.
@@ -294,8 +296,8 @@ class _Behind:
         expands = isinstance(host, KernelHost) and host.expands
         for limiter, is_many in behind.limiters.items():
             self.limiters[limiter] = self.limiters.get(limiter, False) or is_many or expands
-        if isinstance(host, SinkHost | KernelHost) and host.has_want:
-            self.limiters.setdefault(host, False)
+        if wire is not None and isinstance(host, SinkHost | KernelHost) and host.has_want:
+            self.limiters.setdefault(wire, False)
         self.gates |= behind.gates
         self.reaches |= behind.reaches
         self.reaches.add(host)

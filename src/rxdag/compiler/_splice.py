@@ -119,7 +119,17 @@ def why_not(kernel: Kernel) -> str | None:
 def check(kernel: Kernel) -> None:
     """Raise NotSpliced if the kernel must be called."""
     kind = type(kernel)
-    for name in ("want", "is_finished", "expand", "on_start", "on_timer"):
+    for name in (
+        "want",
+        "is_finished",
+        "expand",
+        "on_start",
+        "on_timer",
+        "low",
+        "on_input_end",
+        "catches",
+        "want_from",
+    ):
         if getattr(kind, name) is not getattr(Kernel, name):
             raise NotSpliced(f"it has {name}")
     if kernel.timer is not None:

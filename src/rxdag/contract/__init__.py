@@ -5,7 +5,17 @@ from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
 from rxdag.contract._extra import import_extra
-from rxdag.contract._kernel import BadItem, ColumnsEmit, Emit, Kernel, KernelOf, RowFailed, Splitter, on_item_parameters
+from rxdag.contract._kernel import (
+    BadItem,
+    ColumnsEmit,
+    Emit,
+    Inputs,
+    Kernel,
+    KernelOf,
+    RowFailed,
+    Splitter,
+    on_item_parameters,
+)
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError
 from rxdag.contract._operator import (
     AnyOperator,
@@ -49,6 +59,7 @@ __all__ = [
     "Emit",
     "FanIn",
     "Foreign",
+    "Inputs",
     "Kernel",
     "KernelOf",
     "KeyBy",

@@ -99,6 +99,17 @@ class ColumnsEmit(Protocol):
     def unrouted(self, n: int, /) -> None: ...
 
 
+class Inputs(Protocol):
+    """How far each of several inputs is."""
+
+    of: list[int]
+    """Watermark of each; at or above FLUSHED for one that has ended."""
+
+    def is_idle(self, input: int) -> bool:
+        """True if nothing will come for a while."""
+        ...
+
+
 class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
@@ -139,9 +150,22 @@ class Kernel:
     lingers: bool = False
     """True after `on_end` if something is to come out by timer yet: the end waits until it is False."""
 
+    open_inputs: int | None = None
+    """Of a kernel with several inputs: so many of them, from the first, may flow yet; None for all."""
+    inputs: Inputs
+    """Of a kernel with several inputs: how far each of them is; the host sets it."""
+
     def want(self, now: int) -> int | None:
         """Most items it takes now; None for any number, 0 to be parked until its timer or a wake."""
         return None
+
+    def want_from(self, input: int, now: int) -> int | None:
+        """Most items it takes from that input now; a kernel with several inputs may want of one and not of another."""
+        return self.want(now)
+
+    def low(self) -> int:
+        """Least event time of the items that rest here and will come out yet; the watermark at the output stays below."""
+        return MAX
 
     def is_finished(self) -> bool:
         """Return True once nothing more will come out, whatever goes in."""
@@ -159,6 +183,13 @@ class Kernel:
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         """Called when `timer` is due; sets the next one."""
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        """Called once for each of several inputs, when it ended by itself or is flushed; before `on_end`."""
+
+    def catches(self, input: int, error: Exception) -> bool:
+        """True to go on when that input has failed; it then counts as one that has ended."""
+        return False
 
     def on_end(self, emit: Emit[Any]) -> None:
         """Called once, when the input ended or is flushed: give out what is open."""

@@ -43,6 +43,7 @@ class Gate:
         self.waits = 0
         self.discarded = 0
         self.is_abandoned = False
+        self.is_shut = False
         self._chunks: deque[Chunk] = deque()
         self._spill: deque[Chunk] = deque()
         self._parked: list[Waiter] = []
@@ -54,7 +55,7 @@ class Gate:
         """How many more items fit; None for any number."""
         if self.is_abandoned:
             return None
-        return 0 if self._spill else self.high - self.n
+        return 0 if self._spill or self.is_shut else self.high - self.n
 
     def park(self, waiter: Waiter) -> bool:
         """Have the waiter woken when there is room; False if there is some now."""
@@ -66,6 +67,16 @@ class Gate:
                 self._parked.append(waiter)
                 self.waits += 1
             return True
+
+    def set_shut(self, is_shut: bool, /) -> None:
+        """Have no room, whatever rests here; or have it again."""
+        if is_shut == self.is_shut:
+            return
+        with self._lock:
+            self.is_shut = is_shut
+            parked = [] if is_shut else self._unpark()
+        for waiter in parked:
+            waiter.wake()
 
     def on_next(self, chunk: Chunk, /) -> None:
         with self._lock:
@@ -132,7 +143,7 @@ class Gate:
                     chunk = chunk.join(self._chunks.popleft())
             self.n -= len(chunk)
             self._refill()
-            parked = self._release() if self.n <= self.low and not self._spill else []
+            parked = self._unpark() if self.n <= self.low and not self._spill else []
         for waiter in parked:
             waiter.wake()
         return chunk
@@ -148,7 +159,7 @@ class Gate:
             self.spilled -= len(chunk)
         self.high_water = max(self.high_water, self.n)
 
-    def _release(self) -> list[Waiter]:
+    def _unpark(self) -> list[Waiter]:
         parked, self._parked = self._parked, []
         return parked
 
@@ -160,7 +171,7 @@ class Gate:
             self.n = self.spilled = 0
             self._chunks.clear()
             self._spill.clear()
-            parked = self._release()
+            parked = self._unpark()
         for waiter in parked:
             waiter.wake()
 
