@@ -54,7 +54,15 @@ if TYPE_CHECKING:
         WindowedStream,
         from_source,
     )
-    from rxdag.operators import merge
+    from rxdag.operators import (
+        catch,
+        combine_latest,
+        concat,
+        merge,
+        merge_sorted,
+        with_latest_from,
+        zip,
+    )
     from rxdag.runtime import AsyncRun, Run, RunResult, RunStats, run, run_async, start, start_async, to_observable
 
 __all__ = [
@@ -100,13 +108,17 @@ __all__ = [
     "WindowOp",
     "WindowedStream",
     "aggregates",
+    "catch",
     "col",
+    "combine_latest",
     "compile",
+    "concat",
     "element",
     "from_source",
     "lit",
     "market",
     "merge",
+    "merge_sorted",
     "on_error",
     "operators",
     "run",
@@ -118,6 +130,8 @@ __all__ = [
     "testing",
     "to_observable",
     "windows",
+    "with_latest_from",
+    "zip",
 ]
 
 __version__: Final = "0.1.0"

@@ -8,10 +8,10 @@ from typing import Any
 import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag import sinks, windows
-from rxdag.contract import IDLE, Shape
+from rxdag import sinks, testing, windows
+from rxdag.contract import IDLE, MAX, MIN, Shape
 from rxdag.sources import END, Chunk, Reader
-from rxdag.testing import Chunked, settle_virtual, virtual
+from rxdag.testing import settle_virtual, virtual
 
 DRAIN_NS = 10**9
 
@@ -69,8 +69,12 @@ def _ns(n: int) -> str:
 
 def run(given: dict[str, Any]) -> dict[str, Any] | None:
     """Run a case of event time."""
-    if "bound" in given and "by" not in given:
+    if "bound" in given:
         return _watermarks(given)
+    if "inputs" in given:
+        return _several_inputs(given)
+    if "wait_s" in given:
+        return _by_the_clock(given)
     if "window" not in given:
         return None
     try:
@@ -131,16 +135,70 @@ def _panes(given: dict[str, Any], made: Any) -> dict[str, Any]:
 
 def _watermarks(given: dict[str, Any]) -> dict[str, Any]:
     """The watermark after each of the items."""
-    stamps, after = given["timestamps"], list[int]()
-    timed = rxdag.from_source(Chunked(tuple((ts,) for ts in stamps))).pipe(
-        ops.event_time(lambda ts: ts, out_of_order=_ns(given["bound"])), name="timed"
+    by = (lambda item: item[0]) if "by" in given else None
+    items = [item if isinstance(item, list) else [None, item] for item in given["timestamps"]]
+    timed = rxdag.from_source(testing.manual(), name="in").pipe(
+        ops.event_time(lambda item: item[1], out_of_order=_ns(given["bound"]), by=by), name="timed"
     )
-    kept = timed.to(sinks.collect())
-    execution = virtual(rxdag.compile(rxdag.Dag(kept), fuse=False))
-    execution.open()
-    source = execution.program.sources[0]
-    while execution.main.step() == 0:
-        if source.ledger.made > len(after):
-            after.append(execution.program.watermarks()["timed"])
-    execution.finish()
+    run = testing.start(timed.to(sinks.collect()), fuse=False)
+    after = list[int]()
+    for item in items:
+        run.inputs["in"].push(item)
+        run.settle()
+        after.append(run.stats().watermarks["timed"])
+    assert run.finish().problems == ()
     return {"watermark_after_each": after}
+
+
+def _several_inputs(given: dict[str, Any]) -> dict[str, Any]:
+    """What comes out of a merge of sources that give watermarks, and say when they are idle."""
+    names = [f"in{i}" for i in range(given["inputs"])]
+    streams = [
+        rxdag.from_source(testing.manual(timed=True), name=name).pipe(
+            ops.event_time(lambda item: item[1], watermarks="source")
+        )
+        for name in names
+    ]
+    run = testing.start(rxdag.merge(*streams).named("merged").to(sinks.collect()), fuse=False)
+    trace = testing.trace(run)
+    for step in given["ops"]:
+        input, _, what = step.partition(":")
+        kind, *args = what.split()
+        entry = run.inputs[names[int(input)]]
+        if kind == "E":
+            entry.push((args[0], int(args[1]), args[2]), ts=int(args[1]))
+        elif kind == "W":
+            entry.watermark(int(args[0]))
+        else:
+            entry.idle()
+        run.settle()
+    seen = [list(mark) for mark in trace.watermarks("merged")]
+    assert run.finish().problems == ()
+    return {"downstream": seen}
+
+
+def _by_the_clock(given: dict[str, Any]) -> dict[str, Any]:
+    """Watermarks that go on with the clock, in seconds."""
+    timed = rxdag.from_source(testing.manual(), name="in").pipe(
+        ops.event_time(lambda item: item, unit="s", out_of_order=f"{given['wait_s']}s", advance="clock"), name="timed"
+    )
+    run = testing.start(timed.to(sinks.collect()), fuse=False)
+    trace = testing.trace(run)
+    seen = list[Any]()
+    for kind, *args in given["ops"]:
+        if kind == "item":
+            run.inputs["in"].push(args[0])
+        elif kind == "advance":
+            run.advance(f"{args[0]}s")
+        elif kind == "eof":
+            run.inputs["in"].complete()
+        run.settle()
+        marks = trace.watermarks("timed")
+        seen.append(_in_seconds(marks[-1][1] if marks else MIN))
+    return {"watermark": seen[-1], "watermarks": seen}
+
+
+def _in_seconds(mark: int) -> Any:
+    if mark == MIN:
+        return "MIN"
+    return "MAX" if mark >= MAX else -(-mark // 10**9)

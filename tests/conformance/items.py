@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from reactivex import operators as rx
+
 import rxdag
-from rxdag import on_error, sinks, sources
+from rxdag import on_error, sinks, sources, testing
 from rxdag import operators as ops
 from rxdag.testing import Timeline, settle_virtual, virtual
 
@@ -54,17 +57,19 @@ def dedupe(given: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Watched(rxdag.Source[Any]):
-    """A source that notes when it is closed."""
+    """A source that notes when it is opened and closed."""
 
     source: rxdag.Source[Any]
-    closed: list[int]
+    spans: list[Any]
 
     def open(self, context: Any) -> Any:
         reader = self.source.open(context)
         close = reader.close
+        span = [context.clock.now(), -1]
+        self.spans.append(span)
 
         def note() -> None:
-            self.closed.append(context.clock.now())
+            span[1] = context.clock.now()
             close()
 
         reader.close = note
@@ -125,36 +130,75 @@ def _raise_on_0(x: Any) -> Any:
     return x
 
 
+FAN_INS: dict[str, Callable[..., Any]] = {
+    "zip": rxdag.zip,
+    "combine_latest": rxdag.combine_latest,
+    "merge": rxdag.merge,
+    "wlf": rxdag.with_latest_from,
+    "concat": rxdag.concat,
+}
+
+
+def _window_count(args: list[str]) -> Any:
+    """Windows as observables, their items labelled inside the same call."""
+    windows = itertools.count()
+
+    def labelled(window: Any) -> Any:
+        n = next(windows)
+        return window.pipe(rx.materialize(), rx.map(lambda note: f"w{n}:{note.kind}{_value(note)}"))
+
+    return lambda source: source.pipe(rx.window_with_count(int(args[0])), rx.flat_map(labelled))
+
+
+def _value(note: Any) -> Any:
+    return note.value if note.kind == "N" else ""
+
+
+def _group_by(args: list[str]) -> Any:
+    def labelled(group: Any) -> Any:
+        return group.pipe(rx.materialize(), rx.map(lambda note: f"{group.key}:{note.kind}{_value(note)}"))
+
+    return lambda source: source.pipe(rx.group_by(lambda x: x % 2), rx.flat_map(labelled))
+
+
+FOREIGN: dict[str, Callable[[list[str]], Any]] = {"window_count": _window_count, "group_by": _group_by}
+
+
+def _moments(recorded: list[Any]) -> list[tuple[Any, ...]]:
+    return [(kind, at, _Boom("boom")) if kind == "e" else (kind, at, *value) for kind, at, *value in recorded]
+
+
 def operator(given: dict[str, Any]) -> dict[str, Any] | None:
-    """One operator behind one recording, in virtual time."""
+    """One operator behind recordings, in virtual time."""
     name, *args = given["op"].split(":")
-    if name not in OPERATORS or len(given["sources"]) != 1:
+    hot = given.get("temperature", "hot") != "cold"
+    recordings: list[rxdag.Source[Any]] = [testing.recording(_moments(each), hot=hot) for each in given["sources"]]
+    spans: list[list[Any]] = [[] for _ in recordings]
+    watched: list[rxdag.Source[Any]] = [Watched(r, span) for r, span in zip(recordings, spans, strict=True)]
+    streams = [rxdag.from_source(source) for source in watched]
+    stream: Any = None
+    if name in FAN_INS:
+        stream = FAN_INS[name](*streams)
+    elif given.get("through") == "rx" and name in FOREIGN:
+        stream = streams[0].rx(FOREIGN[name](args))
+    elif name in OPERATORS:
+        made = OPERATORS[name](args)
+        stream = None if made is None else streams[0].pipe(made)
+    if stream is None:
         return None
-    items: list[tuple[int, Any]] = []
-    end, error = None, None
-    for kind, at, *value in given["sources"][0]:
-        if kind == "n":
-            items.append((at * MS, value[0]))
-        else:
-            end, error = at * MS, _Boom("boom") if kind == "e" else None
     out: list[list[Any]] = []
-    made = OPERATORS[name](args)
-    if made is None:
-        return None
-    closed: list[int] = []
-    source: Any = Watched(Timeline(tuple(items), end, error), closed)
-    stream = rxdag.from_source(source, name="source").pipe(made)
-    execution: Any = None
+    run: Any = None
 
     def note(x: Any) -> None:
-        out.append(["n", execution.clock.now() // MS, x])
+        out.append(["n", run.now // MS, x])
 
-    execution = virtual(rxdag.compile(rxdag.Dag(stream.to(sinks.call(note)))))
-    result = settle_virtual(execution)
-    at = execution.clock.now() // MS
+    run = testing.start(stream.to(sinks.call(note)))
+    result = run.finish()
+    assert result.problems == (), result.problems
+    at = run.now // MS
     if result.error is None:
         out.append(["c", at])
     else:
         cause = result.error.__cause__
         out.append(["e", at, str(cause) if isinstance(cause, _Boom) else type(cause).__name__])
-    return {"out": out, "subscriptions": [[[0, closed[0] // MS]]]}
+    return {"out": out, "subscriptions": [[[a // MS, b // MS] for a, b in span] for span in spans]}

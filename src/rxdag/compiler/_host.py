@@ -140,6 +140,8 @@ class Host:
         self.is_ended = False
         self.is_caught = False
         """True if a node behind it goes on when it fails."""
+        self.may_refuse = False
+        """True if it can want nothing of one of several inputs."""
         self.rank = 0
         """Place among the nodes: timers that are due at one instant go by it."""
         self.reaches: frozenset[object] = frozenset()
@@ -217,8 +219,14 @@ class Host:
         self._open_inputs -= 1
         if error is not None:
             self._input_error = error
-        if self._open_inputs == 0 and not self.is_ended:
+        if self.is_ended:
+            return
+        if self._open_inputs == 0:
             self.inputs_ended(self._input_error)
+        elif error is not None and (self.is_caught or self.may_refuse):
+            # Nobody stops the other sources of a run that goes on; and what an input is refused would keep its end.
+            self.inputs_ended(error)
+            self.leave()
 
     _input_error: Exception | None = None
 

@@ -117,8 +117,8 @@ class KernelHost(Host):
         self._arm()
 
     def _bind(self) -> None:
-        if len(self.wires) > 1:
-            self.kernel.inputs = self._marks
+        self.kernel.inputs = self._marks
+        self.may_refuse = self.has_want and len(self.wires) > 1
 
     def want_from(self, input: int) -> int | None:
         """Most items that the kernel takes from an input now."""
@@ -320,7 +320,11 @@ class KernelHost(Host):
 
     def input_failed(self, input: int, error: Exception) -> bool:
         """True if the kernel goes on although an input has failed."""
-        if self.is_ended or not self.kernel.catches(input, error):
+        if self.is_ended or input >= self.kernel.may_catch:
+            return False
+        if not self.kernel.catches(input, error):
+            if not self.is_caught:
+                self.context.fail(error)
             return False
         self._mark(input, ENDED)
         self._settle()

@@ -161,6 +161,7 @@ def _make_hosts(plan: Plan, context: RunContext, program: Program) -> dict[str, 
             host = _make_host(plan, context, name, node, segment)
             _add_outlets(plan, host, name, node)
         host.rank = len(program.hosts)
+        host.is_caught = name in plan.caught
         for each in host.names if isinstance(host, RegionHost) else (name,):
             host_of[each] = host
         program.hosts.append(host)

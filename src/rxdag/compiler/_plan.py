@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from rxdag.compiler._caught import caught_nodes
 from rxdag.compiler._colour import MAIN, colour, needs_loop
 from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
 from rxdag.compiler._grid import mark_grids
@@ -49,6 +50,7 @@ class Plan:
         regions: Generated loops, and the nodes they fuse.
         columns_regions: Nodes that hand columns from one to the next.
         lanes: Which nodes work on columns, and why others do not.
+        caught: Nodes that may fail without failing the run: a node behind them goes on.
         grids: How fine the watermarks of each time source are, ns.
         needs_loop: True if a node runs on an asyncio loop.
     """
@@ -64,6 +66,7 @@ class Plan:
     columns_regions: tuple[RegionPlan, ...]
     lanes: Lanes = field(repr=False)
     grids: dict[str, int]
+    caught: frozenset[str]
     needs_loop: bool
 
     def __repr__(self) -> str:
@@ -232,6 +235,7 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
         lanes=lanes,
         grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
         needs_loop=needs_loop(topology),
+        caught=caught_nodes(topology),
     )
 
 

@@ -152,6 +152,8 @@ class Kernel:
 
     open_inputs: int | None = None
     """Of a kernel with several inputs: so many of them, from the first, may flow yet; None for all."""
+    may_catch: int = 0
+    """Of a kernel with several inputs: so many of them, from the first, may fail and `catches` be asked."""
     inputs: Inputs
     """Of a kernel with several inputs: how far each of them is; the host sets it."""
 

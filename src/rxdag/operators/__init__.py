@@ -2,6 +2,7 @@
 
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._batches import batch
+from rxdag.operators._combine import catch, combine_latest, concat, with_latest_from, zip
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
@@ -9,10 +10,11 @@ from rxdag.operators._fields import select, with_columns
 from rxdag.operators._folds import count, fold, max, min, scan, sum
 from rxdag.operators._keyed import key_by
 from rxdag.operators._map_batch import map_batch
+from rxdag.operators._merge import merge, merge_sorted
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
 from rxdag.operators._paced import delay, throttle
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
-from rxdag.operators._routing import merge, partition, route
+from rxdag.operators._routing import partition, route
 from rxdag.operators._waiting import audit, debounce, sample, throttle_first, timeout
 from rxdag.operators._window import window
 
@@ -26,6 +28,9 @@ __all__ = [
     "WindowOp",
     "audit",
     "batch",
+    "catch",
+    "combine_latest",
+    "concat",
     "count",
     "debounce",
     "dedupe",
@@ -43,6 +48,7 @@ __all__ = [
     "map_batch",
     "max",
     "merge",
+    "merge_sorted",
     "min",
     "pairwise",
     "partition",
@@ -61,4 +67,6 @@ __all__ = [
     "timeout",
     "window",
     "with_columns",
+    "with_latest_from",
+    "zip",
 ]

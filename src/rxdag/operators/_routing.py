@@ -1,19 +1,18 @@
-"""Routes and merges: one stream into several, several into one."""
+"""Routes: one stream into several."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rxdag.contract import ColumnsEmit, Emit, FanIn, Kernel, RouteOp, Shape, Splitter
+from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
-from rxdag.graph import Stream, fan_in
 from rxdag.operators._arguments import field_of, whole
 
 if TYPE_CHECKING:
-    from rxdag.columns import Columns
+    pass
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -179,75 +178,3 @@ def partition(n: int, key: Field[A, Any], /) -> RouteOp[A]:
         ['AAPL']
     """
     return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"))
-
-
-class _MergeKernel(Kernel):
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        emit(item)
-
-    def in_columns(self) -> Kernel:
-        return self
-
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        emit(columns)
-
-
-@dataclass(frozen=True)
-class _Merge(FanIn):
-    label = "merge"
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("out",)
-
-    def merged(self, shapes: tuple[Shape, ...]) -> Shape:
-        item_types = {shape.item_type for shape in shapes}
-        return Shape(
-            item_types.pop() if len(item_types) == 1 else None,
-            timed=all(shape.timed for shape in shapes),
-            sequenced=any(shape.sequenced for shape in shapes),
-        )
-
-    def shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def kernel(self) -> _MergeKernel:
-        return _MergeKernel()
-
-
-@overload
-def merge(a: Stream[A], b: Stream[B], /) -> Stream[A | B]: ...
-@overload
-def merge(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[A | B | C]: ...
-@overload
-def merge(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /) -> Stream[A | B | C | D]: ...
-@overload
-def merge(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], e: Stream[E], /) -> Stream[A | B | C | D | E]: ...
-@overload
-def merge(*streams: Stream[A]) -> Stream[A]: ...
-def merge(*streams: Any) -> Any:
-    """Make one stream of several.
-
-    Each input keeps its order; between inputs there is none, but where they come from one stream in one segment items
-    leave in the order of that stream. Keys end here. The watermark is the least of the inputs' that have not ended.
-
-    Emits: every item of every input; with its event time, if all inputs have it.
-    Drops: nothing.
-    Holds: nothing.
-    Ends: when all inputs have ended. Fails: when one fails.
-    Clock: none.
-
-    Args:
-        streams: Two or more; one is allowed.
-
-    Raises:
-        GraphError: If there is no stream.
-
-    Example:
-        >>> numbers = rxdag.from_source(sources.range(3))
-        >>> sorted(rxdag.merge(numbers, numbers.pipe(ops.map(lambda x: -x))).collect())
-        [-2, -1, 0, 0, 1, 2]
-    """
-    if not streams:
-        raise GraphError("merge: takes one stream or more, got none")
-    return fan_in(_Merge(), streams)

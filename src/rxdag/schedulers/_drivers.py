@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
@@ -152,10 +153,16 @@ class _InstantSelector(selectors.SelectSelector):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._clock = clock
+        self.limit: float = math.inf
+        """No sleep goes past it; one that would is given up at once."""
+        self.on_limit: Callable[[], None] | None = None
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
         if ready or timeout == 0:
+            return ready
+        if self.on_limit is not None and (timeout is None or self._clock.now() + round(timeout * 1e9) > self.limit):
+            self.on_limit()
             return ready
         if timeout is None:
             raise VirtualDeadlockError("nothing is left to happen in virtual time, and the run is not done")
@@ -172,8 +179,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
-        super().__init__(_InstantSelector(clock))
+        self._instant = _InstantSelector(clock)
+        super().__init__(self._instant)
         self._clock_resolution = 1e-9
+
+    def run_up_to(self, when: int | None) -> None:
+        """Do all that is due up to a time, ns; None for all there is. The clock stands at the last thing done."""
+        self._instant.limit = math.inf if when is None else when
+        self._instant.on_limit = self.stop
+        try:
+            self.run_forever()
+        finally:
+            self._instant.on_limit = None
 
     def time(self) -> float:
         return self._clock.now() / 1e9

@@ -62,7 +62,9 @@ def settle_virtual(execution: Execution) -> RunResult:
     return execution.finish()
 
 
-def _stalled(execution: Execution) -> Stalled:
+def _stalled(execution: Execution) -> Exception:
+    if execution.error is not None:
+        return execution.error
     waiting = [s.name for s in execution.program.sources if not s.is_closed]
     return Stalled(
         f'run "{execution.plan.dag.name}": must be able to end, but nothing is left to happen in virtual time; '

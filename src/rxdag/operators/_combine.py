@@ -1,0 +1,407 @@
+"""Several streams into one, by arrival: pairs, the latest of each, one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, overload
+
+from rxdag.contract import FLUSHED, Emit, FanIn, Kernel, Shape
+from rxdag.errors import GraphError
+from rxdag.graph import Stream, fan_in
+from rxdag.operators._arguments import whole
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+
+
+def common_shape(shapes: tuple[Shape, ...], item_type: Any = None) -> Shape:
+    """What is known of a stream of several: it has event time if all have."""
+    return Shape(
+        item_type,
+        timed=all(shape.timed for shape in shapes),
+        sequenced=any(shape.sequenced for shape in shapes),
+    )
+
+
+class _ZipKernel(Kernel):
+    state = ("queues", "ended")
+    passes = False
+    may_park = True
+
+    def __init__(self, n: int, max_items: int) -> None:
+        self._max_items = max_items
+        self.queues: list[deque[list[Any]]] = [deque() for _ in range(n)]
+        self.ended = [False] * n
+
+    def want_from(self, input: int, now: int) -> int | None:
+        return self._max_items - len(self.queues[input])
+
+    def on_item(self, item: Any, ts: int, sequence: int, input: int, emit: Emit[Any]) -> None:
+        self.queues[input].append([item, ts, sequence])
+        if all(self.queues):
+            rows = [queue.popleft() for queue in self.queues]
+            last = max(rows, key=lambda row: (row[1], row[2]))
+            emit.absorbed(len(rows))
+            emit(tuple(row[0] for row in rows), ts=last[1], sequence=last[2])
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        self.ended[input] = True
+        self._let_go_if_finished(emit)
+
+    def _let_go_if_finished(self, emit: Emit[Any]) -> None:
+        if self.is_finished():
+            for queue in self.queues:
+                while queue:
+                    emit.dropped(queue.popleft()[0], "unmatched")
+
+    def is_finished(self) -> bool:
+        return any(ended and not self.queues[input] for input, ended in enumerate(self.ended))
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.ended = [True] * len(self.ended)
+        for queue in self.queues:
+            while queue:
+                emit.dropped(queue.popleft()[0], "unmatched")
+
+    def held(self) -> int:
+        return sum(len(queue) for queue in self.queues)
+
+    def low(self) -> int:
+        return min((row[1] for queue in self.queues for row in queue), default=super().low())
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"queues": [[list(row) for row in queue] for queue in self.queues], "ended": list(self.ended)}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.queues = [deque(list(row) for row in queue) for queue in saved["queues"]]
+        self.ended = list(saved["ended"])
+
+
+class _LatestKernel(Kernel):
+    """The last item of each input: [item, ts, sequence, True if it was in an output], or nothing."""
+
+    state = ("last",)
+    passes = False
+
+    def __init__(self, n: int) -> None:
+        self.last: list[list[Any]] = [[] for _ in range(n)]
+
+    def on_item(self, item: Any, ts: int, sequence: int, input: int, emit: Emit[Any]) -> None:
+        self._let_go(input, "replaced", emit)
+        self.last[input] = [item, ts, sequence, False]
+        if not all(self.last):
+            return
+        for row in self.last:
+            row[3] = True
+        newest = max(self.last, key=lambda row: (row[1], row[2]))
+        emit(tuple(row[0] for row in self.last), ts=newest[1], sequence=newest[2])
+
+    def _let_go(self, input: int, reason: str, emit: Emit[Any]) -> None:
+        row = self.last[input]
+        if row:
+            self.last[input] = []
+            if row[3]:
+                emit.absorbed(1)
+            else:
+                emit.dropped(row[0], reason)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        for input in range(len(self.last)):
+            self._let_go(input, "unmatched", emit)
+
+    def held(self) -> int:
+        return sum(1 for row in self.last if row)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"last": [list(row) for row in self.last]}
+
+
+class _WithLatestKernel(Kernel):
+    """The first input's items, each with the last of every other."""
+
+    state = ("last", "ended")
+
+    def __init__(self, n: int) -> None:
+        self.last: list[list[Any]] = [[] for _ in range(n - 1)]
+        self.ended = False
+
+    def on_item(self, item: Any, input: int, emit: Emit[Any]) -> None:
+        if input:
+            if self.last[input - 1]:
+                emit.absorbed(1)
+            self.last[input - 1] = [item]
+        elif all(self.last):
+            emit((item, *(row[0] for row in self.last)))
+        else:
+            emit.dropped(item, "unmatched")
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == 0:
+            self.ended = True
+            self.on_end(emit)
+
+    def is_finished(self) -> bool:
+        return self.ended
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        emit.absorbed(self.held())
+        self.last = [[] for _ in self.last]
+
+    def held(self) -> int:
+        return sum(1 for row in self.last if row)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"last": [list(row) for row in self.last], "ended": self.ended}
+
+
+class _ConcatKernel(Kernel):
+    """Opens its inputs one after the other."""
+
+    state: ClassVar[tuple[str, ...]] = ("open_inputs",)
+    may_park = True
+
+    def __init__(self, n: int) -> None:
+        self.open_inputs = 1
+        self._n = n
+
+    def want_from(self, input: int, now: int) -> int | None:
+        return None if input < (self.open_inputs or 0) else 0
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(item)
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        self.open_inputs = self._first_open(input)
+
+    def _first_open(self, ended: int) -> int:
+        marks = self.inputs.of
+        return next((i + 1 for i in range(self._n) if marks[i] < FLUSHED and i != ended), self._n)
+
+
+class _CatchKernel(_ConcatKernel):
+    """Opens the next input when one has failed."""
+
+    def __init__(self, n: int, on: tuple[type[Exception], ...]) -> None:
+        super().__init__(n)
+        self._on = on
+        self.may_catch = n - 1
+        self.ended = False
+        self._failed = -1
+
+    state = ("open_inputs", "ended")
+
+    def catches(self, input: int, error: Exception) -> bool:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        if input + 1 < self._n and isinstance(cause, self._on):
+            self._failed = input
+            return True
+        return False
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == self._failed:
+            self.open_inputs = input + 2
+        else:
+            self.ended = True
+
+    def is_finished(self) -> bool:
+        return self.ended
+
+
+@dataclass(frozen=True)
+class _Combine(FanIn):
+    """Streams into one; `kind` says how, and labels the node."""
+
+    kind: str
+    make: Callable[[], Kernel]
+    n: int
+    keeps_type: bool = False
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the kind
+        return self.kind
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out",)
+
+    def merged(self, shapes: tuple[Shape, ...]) -> Shape:
+        item_types = {shape.item_type for shape in shapes}
+        kept = item_types.pop() if self.keeps_type and len(item_types) == 1 else None
+        return common_shape(shapes, kept)
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> Kernel:
+        return self.make()
+
+
+def _combined(kind: str, make: Callable[[], Kernel], streams: tuple[Any, ...], *, keeps_type: bool = False) -> Any:
+    if len(streams) < 2:
+        raise GraphError(f"{kind}: takes two streams or more, got {len(streams)}")
+    return fan_in(_Combine(kind, make, len(streams), keeps_type), streams)
+
+
+@overload
+def zip(a: Stream[A], b: Stream[B], /, *, max_items: int = ...) -> Stream[tuple[A, B]]: ...
+@overload
+def zip(a: Stream[A], b: Stream[B], c: Stream[C], /, *, max_items: int = ...) -> Stream[tuple[A, B, C]]: ...
+@overload
+def zip(
+    a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /, *, max_items: int = ...
+) -> Stream[tuple[A, B, C, D]]: ...
+def zip(*streams: Any, max_items: int = 1024) -> Any:
+    """Put the first items of several streams together, then the second ones, and so on.
+
+    Emits: a tuple as soon as every stream has given one more item, with the largest event time of its parts.
+    Drops: what has no partner when a stream has ended, reason "unmatched"; the rest is counted as `absorbed`.
+    Holds: up to `max_items` of each stream; one that is further ahead is not read.
+    Ends: when a stream has ended and its items are used up; the others are left. Fails: when one fails.
+    Clock: none.
+
+    Args:
+        streams: Two or more.
+        max_items: Most items of a stream that wait for partners, 1 or more.
+
+    Raises:
+        GraphError: If there are fewer than two streams.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(3))
+        >>> rxdag.zip(numbers, numbers.pipe(ops.map(lambda x: x * 10))).collect()
+        [(0, 0), (1, 10), (2, 20)]
+    """
+    most = whole(max_items, "zip: max_items", least=1)
+    return _combined("zip", lambda: _ZipKernel(len(streams), most), streams)
+
+
+@overload
+def combine_latest(a: Stream[A], b: Stream[B], /) -> Stream[tuple[A, B]]: ...
+@overload
+def combine_latest(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[tuple[A, B, C]]: ...
+@overload
+def combine_latest(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /) -> Stream[tuple[A, B, C, D]]: ...
+def combine_latest(*streams: Any) -> Any:
+    """Give out the last items of several streams together whenever one of them has a new one.
+
+    Emits: a tuple for each item, once every stream has given one; with the largest event time of its parts.
+    Drops: an item that is replaced before every stream has given one, reason "replaced" ("unmatched" at the end); all
+        others are counted as `absorbed`.
+    Holds: one item of each stream.
+    Ends: when all streams have ended. Fails: when one fails.
+    Clock: order of arrival.
+
+    Args:
+        streams: Two or more.
+
+    Raises:
+        GraphError: If there are fewer than two streams.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(2))
+        >>> rxdag.combine_latest(numbers, numbers.pipe(ops.map(lambda x: x * 10))).collect()
+        [(0, 0), (1, 0), (1, 10)]
+    """
+    return _combined("combine_latest", lambda: _LatestKernel(len(streams)), streams)
+
+
+@overload
+def with_latest_from(a: Stream[A], b: Stream[B], /) -> Stream[tuple[A, B]]: ...
+@overload
+def with_latest_from(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[tuple[A, B, C]]: ...
+@overload
+def with_latest_from(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /) -> Stream[tuple[A, B, C, D]]: ...
+def with_latest_from(*streams: Any) -> Any:
+    """Put each item of the first stream together with the last ones of the others.
+
+    What came last depends on how fast things are; for the last in event time use `join_asof`.
+
+    Emits: a tuple for each item of the first stream, with its event time, once all others have given an item.
+    Drops: an item of the first stream that comes before that, reason "unmatched".
+    Holds: one item of each other stream.
+    Ends: when the first stream has ended; the others are left. Fails: when one fails.
+    Clock: order of arrival.
+
+    Args:
+        streams: Two or more.
+
+    Raises:
+        GraphError: If there are fewer than two streams.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(3))
+        >>> rxdag.with_latest_from(numbers, numbers.pipe(ops.map(lambda x: x * 10))).collect()
+        [(1, 0), (2, 10)]
+    """
+    return _combined("with_latest_from", lambda: _WithLatestKernel(len(streams)), streams)
+
+
+@overload
+def concat(a: Stream[A], b: Stream[B], /) -> Stream[A | B]: ...
+@overload
+def concat(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[A | B | C]: ...
+@overload
+def concat(*streams: Stream[A]) -> Stream[A]: ...
+def concat(*streams: Any) -> Any:
+    """Give out all of the first stream, then all of the second, and so on.
+
+    A stream is not read before its turn: a source that only this node reads is opened then.
+
+    Emits: every item, with its event time if all streams have it.
+    Drops: nothing.
+    Holds: nothing; what a later stream already has waits in its gate.
+    Ends: with the last stream. Fails: when one fails whose turn it is.
+    Clock: none.
+
+    Args:
+        streams: Two or more.
+
+    Raises:
+        GraphError: If there are fewer than two streams.
+
+    Example:
+        >>> first, second = (rxdag.from_source(sources.iterable(text)) for text in ("ab", "cd"))
+        >>> rxdag.concat(first, second).collect()
+        ['a', 'b', 'c', 'd']
+    """
+    return _combined("concat", lambda: _ConcatKernel(len(streams)), streams, keeps_type=True)
+
+
+@overload
+def catch(a: Stream[A], b: Stream[B], /, *, on: tuple[type[Exception], ...] = ...) -> Stream[A | B]: ...
+@overload
+def catch(
+    a: Stream[A], b: Stream[B], c: Stream[C], /, *, on: tuple[type[Exception], ...] = ...
+) -> Stream[A | B | C]: ...
+def catch(*streams: Any, on: tuple[type[Exception], ...] = (Exception,)) -> Any:
+    """Go on with the next stream when one has failed.
+
+    A node whose outputs all lead here does not end the run when it fails. A stream is not read before its turn.
+
+    Emits: every item of the first stream; if that fails, every item of the second; and so on.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the stream whose turn it is ends. Fails: when the last one fails, or one with an error that is not in `on`.
+    Clock: none.
+
+    Args:
+        streams: Two or more.
+        on: Errors that are caught, as the source or the user's code raised them.
+
+    Raises:
+        GraphError: If there are fewer than two streams, or `on` is no tuple of exceptions.
+
+    Example:
+        >>> risky = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 10 // x))
+        >>> rxdag.catch(risky, rxdag.from_source(sources.iterable([-1]))).collect()
+        [10, -1]
+    """
+    given: Any = on
+    kinds: tuple[Any, ...] = given if isinstance(given, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise GraphError(f"catch: on must be a tuple of exceptions, got {on!r}")
+    return _combined("catch", lambda: _CatchKernel(len(streams), on), streams, keeps_type=True)

@@ -1,0 +1,190 @@
+"""Watermarks of several feeds in one stream, of quiet ones, and of a market that the clock closes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Final
+
+from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
+
+_TICK_NS: Final = 10_000_000
+"""With `advance="clock"`: watermarks that no window waits for are no closer than this."""
+
+
+class FeedTimeKernel(Kernel):
+    """One watermark for each feed; the least of those that are active and aligned goes out.
+
+    A feed's place is its largest time or, where the clock moves it, its largest time less the time of the clock then:
+    so that the place does not change while nothing comes.
+
+    Args:
+        time_of: Event time of an item, ns.
+        sequence_of: Tie-break; None for none.
+        lag: How far behind a feed's largest time its watermark is, ns.
+        feed_of: Which feed an item is of; None for one feed.
+        idle_after: A feed that brings nothing for so long is left out, ns; None for never.
+        max_future: Most that a time may be ahead of the clock, ns; None for any.
+        by_clock: True to have watermarks go on with the clock.
+    """
+
+    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer", "next_mark")
+    makes_time = True
+
+    def __init__(
+        self,
+        time_of: Callable[[Any], int],
+        sequence_of: Callable[[Any], int] | None,
+        lag: int,
+        feed_of: Callable[[Any], Any] | None,
+        idle_after: int | None,
+        max_future: int | None,
+        *,
+        by_clock: bool,
+    ) -> None:
+        self._time_of = time_of
+        self._sequence_of = sequence_of
+        self._lag = lag
+        self._feed_of = feed_of
+        self._idle_after = idle_after
+        self._max_future = max_future
+        self._by_clock = by_clock
+        self.mark_grid = 1
+        """Watermarks between two multiples of it, less 1, make no difference to anybody; 0: nobody asks."""
+        self.places: dict[Any, int] = {}
+        self.seen: dict[Any, int] = {}
+        self.idle: set[Any] = set()
+        self.unaligned: set[Any] = set()
+        self.given = MIN
+        self.next_mark = MIN
+        self.is_idle = False
+        self._least: list[tuple[int, int, Any]] = []
+        """A heap of (place, order, feed) of the feeds that count; a place may be out of date, and is then too low."""
+        self._order = 0
+
+    def on_start(self, now: int, emit: Emit[Any]) -> None:
+        if self._idle_after is not None:
+            self.timer = now + self._idle_after
+
+    def on_item(self, item: Any, now: int, emit: Emit[Any]) -> None:
+        ts = self._time_of(item)
+        sequence = 0 if self._sequence_of is None else self._sequence_of(item)
+        feed = None if self._feed_of is None else self._feed_of(item)
+        if self._max_future is not None and ts > now + self._max_future:
+            raise BadItem(
+                f"event_time: a time must be no more than {format_ns(self._max_future)} ahead of the clock, "
+                f"got {ts} ns at {now} ns; is unit= right?"
+            )
+        self._wake(feed, now, emit)
+        place = ts - now if self._by_clock else ts
+        if feed not in self.places:
+            self.places[feed] = place
+            self._count(feed)
+        elif place > self.places[feed]:
+            self.places[feed] = place
+        if feed in self.unaligned and self._mark_of(place, now) >= self.given:
+            self.unaligned.discard(feed)
+            self._count(feed)
+        self._advance(now, emit)
+        emit(item, ts=ts, sequence=sequence)
+
+    def _wake(self, feed: Any, now: int, emit: Emit[Any]) -> None:
+        """A feed has something."""
+        if self._idle_after is None:
+            return
+        self.seen[feed] = now
+        if self.is_idle:
+            self.is_idle = False
+            emit.watermark(self.given)
+        if self.timer is None:
+            self._set_timer(now)
+        if feed in self.idle:
+            self.idle.discard(feed)
+            self.unaligned.add(feed)
+
+    def _count(self, feed: Any) -> None:
+        self._order += 1
+        heapq.heappush(self._least, (self.places[feed], self._order, feed))
+
+    def _mark_of(self, place: int, now: int) -> int:
+        return place + (now if self._by_clock else 0) - self._lag - 1
+
+    def _least_place(self) -> int | None:
+        """The least place of the feeds that count."""
+        least = self._least
+        while least:
+            place, order, feed = least[0]
+            if feed in self.idle or feed in self.unaligned:
+                heapq.heappop(least)
+            elif place < self.places[feed]:
+                heapq.heapreplace(least, (self.places[feed], order, feed))
+            else:
+                return place
+        return None
+
+    def _advance(self, now: int, emit: Emit[Any]) -> None:
+        place = self._least_place()
+        if place is not None:
+            self._raise(self._mark_of(place, now), emit)
+            if self._by_clock:
+                self._set_timer(now)
+
+    def _raise(self, mark: int, emit: Emit[Any]) -> None:
+        if mark <= self.given or mark <= MIN:
+            return
+        self.given = mark
+        grid = self.mark_grid
+        if grid and mark >= self.next_mark:
+            self.next_mark = ((mark + 1) // grid + 1) * grid - 1
+            emit.watermark(mark)
+
+    # ---- the clock
+
+    def on_timer(self, now: int, emit: Emit[Any]) -> None:
+        if self._idle_after is not None:
+            self._fall_idle(now, self._idle_after, emit)
+        self._advance(now, emit)
+        self._set_timer(now)
+
+    def _fall_idle(self, now: int, after: int, emit: Emit[Any]) -> None:
+        """Leave out the feeds that have brought nothing; with none left, go to the largest and say so."""
+        quiet = [feed for feed, when in self.seen.items() if when + after <= now]
+        for feed in quiet:
+            del self.seen[feed]
+            self.idle.add(feed)
+            self.unaligned.discard(feed)
+        if not self.seen and not self.is_idle:
+            if self.places:
+                self._raise(self._mark_of(max(self.places.values()), now), emit)
+            self.is_idle = True
+            emit.watermark(IDLE)
+
+    def _set_timer(self, now: int) -> None:
+        due: list[int] = []
+        if self._idle_after is not None and self.seen:
+            due.append(min(self.seen.values()) + self._idle_after)
+        place = self._least_place() if self._by_clock and self.mark_grid else None
+        if place is not None:
+            step = self.mark_grid * max(1, _TICK_NS // self.mark_grid)
+            following = ((self.given + 1) // step + 1) * step - 1
+            if following < MAX:
+                due.append(following + self._lag + 1 - place)
+        self.timer = min(due, default=None)
+
+    def in_columns(self) -> Kernel | str:
+        return "it keeps a watermark for each feed, or asks for the clock"
+
+    def snapshot(self) -> dict[str, Any]:
+        saved = super().snapshot()
+        for name in ("places", "seen"):
+            saved[name] = [list(pair) for pair in saved[name].items()]
+        return {**saved, "idle": list(self.idle), "unaligned": list(self.unaligned)}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self.places, self.seen = dict(saved["places"]), dict(saved["seen"])
+        self.idle, self.unaligned = set(saved["idle"]), set(saved["unaligned"])
+        self._least = []
+        for feed in self.places:
+            if feed not in self.idle and feed not in self.unaligned:
+                self._count(feed)

@@ -1,0 +1,195 @@
+"""Recordings: what a source gives, moment by moment; and traces: what was seen of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxdag.compiler import SourceHost
+from rxdag.contract import END, IDLE, MIN, Chunk, Read, Reader, Shape, Source, SourceContext, Where
+from rxdag.errors import GraphError
+from rxdag.testing._stepping import VirtualRun
+
+_MS = 1_000_000
+
+
+class _Player(Reader):
+    def __init__(self, moments: Sequence[tuple[str, int, Any]], context: SourceContext, *, hot: bool) -> None:
+        now = context.clock.now()
+        began = 0 if hot else now
+        self._left = [(kind, began + at, value) for kind, at, value in moments]
+        if hot:  # what happened before it was opened is missed, but for the end
+            self._left = [m for m in self._left if m[1] > now or m[0] != "n" or now == 0]
+        self._context = context
+
+    def read(self, max_items: int) -> Read:
+        if not self._left:
+            return None
+        kind, at, value = self._left[0]
+        if at > self._context.clock.now():
+            self._context.wake_at(at)
+            return None
+        del self._left[0]
+        if kind == "e":
+            raise value
+        return END if kind == "c" else Chunk([value])
+
+
+@dataclass(frozen=True)
+class _Recording(Source[Any]):
+    moments: tuple[tuple[str, int, Any], ...] = field(repr=False)
+    hot: bool
+    label = "recording"
+    shape = Shape()
+
+    def open(self, context: SourceContext) -> Reader:
+        return _Player(self.moments, context, hot=self.hot)
+
+
+def recording(moments: Iterable[Sequence[Any]], /, *, hot: bool = True) -> Source[Any]:
+    """What a source gave, to be given again in virtual time: `recording([("n", 10, x), ("c", 30)])`.
+
+    Args:
+        moments: ("n", ms, item) an item, ("c", ms) the end, ("e", ms, error) a failure; times not falling. Without an
+            end it stays open.
+        hot: True if the times are those of the run, and what comes before the source is opened is missed; False to
+            have them begin when it is opened.
+
+    Raises:
+        GraphError: If a moment is none of these, or times fall.
+    """
+    made: list[tuple[str, int, Any]] = []
+    for moment in moments:
+        kind, at, *value = moment
+        if kind not in ("n", "c", "e") or len(value) != (kind != "c") or (kind == "e" and not _is_error(value[0])):
+            raise GraphError(
+                f'recording: a moment must be ("n", ms, item), ("c", ms) or ("e", ms, error), got {moment!r}'
+            )
+        if made and at * _MS < made[-1][1]:
+            raise GraphError(f"recording: times must not fall, got {at} ms after {made[-1][1] // _MS} ms")
+        made.append((kind, at * _MS, value[0] if value else None))
+    return _Recording(tuple(made), hot)
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, Exception)
+
+
+class _WatchedReader(Reader):
+    """Counts the reads, and notes when it is closed."""
+
+    def __init__(self, reader: Reader, context: SourceContext, trace: Trace, name: str) -> None:
+        self._reader = reader
+        self._context = context
+        self._trace = trace
+        self._name = name
+        self._span = [context.clock.now(), -1]
+        trace.spans.setdefault(name, []).append(self._span)
+
+    def read(self, max_items: int) -> Read:
+        self._trace.read_counts[self._name] = self._trace.read_counts.get(self._name, 0) + 1
+        return self._reader.read(max_items)
+
+    def rest(self, max_items: int) -> Chunk | None:
+        return self._reader.rest(max_items)
+
+    def held(self) -> int:
+        return self._reader.held()
+
+    def close(self) -> None:
+        self._span[1] = self._context.clock.now()
+        self._reader.close()
+
+    async def aclose(self) -> None:
+        self._span[1] = self._context.clock.now()
+        await self._reader.aclose()
+
+
+@dataclass(frozen=True)
+class _Watched(Source[Any]):
+    source: Source[Any]
+    trace: Trace
+    name: str
+
+    @property
+    def where(self) -> Where:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.where
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.shape
+
+    def open(self, context: SourceContext) -> Reader:
+        return _WatchedReader(self.source.open(context), context, self.trace, self.name)
+
+
+class _Marks:
+    """Notes the watermarks that come out of a node, and when it falls idle or is active again."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Any]] = []
+        self._last = MIN
+        self._is_idle = False
+
+    def on_next(self, chunk: Chunk, /) -> None:
+        marks = list(chunk.marks)
+        if self._is_idle and (chunk.items or any(mark != IDLE for _, mark in marks)):
+            self._is_idle = False
+            self.seen.append(("status", "ACTIVE"))
+        for _, mark in marks:
+            if mark == IDLE:
+                self._is_idle = True
+                self.seen.append(("status", "IDLE"))
+            elif mark > self._last:
+                self._last = mark
+                self.seen.append(("wm", mark))
+
+    def end(self, error: Exception | None, /) -> None: ...
+
+
+class Trace:
+    """What was seen of a run since it was asked for; `trace` makes one."""
+
+    def __init__(self, run: VirtualRun) -> None:
+        self._run = run
+        self._marks: dict[str, _Marks] = {}
+        self.spans: dict[str, list[list[int]]] = {}
+        self.read_counts: dict[str, int] = {}
+        for host in run.execution.program.hosts:
+            if isinstance(host, SourceHost):
+                host.source = _Watched(host.source, self, host.name)
+        for name, node in run.execution.plan.dag.nodes.items():
+            if name in run.execution.program.watermarks() and node.ports:
+                self._marks[name] = marks = _Marks()
+                run.execution.program.observe(name, marks)
+
+    def watermarks(self, node: str, /) -> list[tuple[str, Any]]:
+        """What came out of a node, in order: ("wm", ns), ("status", "IDLE") and ("status", "ACTIVE").
+
+        Raises:
+            GraphError: If the node has no watermark that can be seen.
+        """
+        if node not in self._marks:
+            raise GraphError(f"trace: watermarks can be seen of {', '.join(self._marks) or 'no node'}, got {node}")
+        return list(self._marks[node].seen)
+
+    def subscriptions(self, source: str, /) -> list[tuple[int, int]]:
+        """When a source was opened and closed, ns; closed is -1 while it is open."""
+        return [(opened, closed) for opened, closed in self.spans.get(source, ())]
+
+    def reads(self, source: str, /) -> int:
+        """How often a source was asked for items."""
+        return self.read_counts.get(source, 0)
+
+    def gates(self) -> dict[str, tuple[int, int]]:
+        """Of each gate, by edge, how many items rest there now, and the most that ever did."""
+        return {edge: (gate.depth, gate.high_water) for edge, gate in self._run.stats().gates.items()}
+
+
+def trace(run: VirtualRun, /) -> Trace:
+    """Watch a run that has not settled yet: watermarks, gates, subscriptions and reads.
+
+    Nodes inside a fused loop cannot be seen: `start(..., fuse=False)`.
+    """
+    return Trace(run)

@@ -1,0 +1,219 @@
+"""What every exported operator is checked with: (how it is made, items, what stands before it)."""
+
+import math
+import random
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import col, element, on_error, sources, windows
+from rxdag import operators as ops
+
+rng = random.Random(7)
+NUMBERS = list(range(40))
+EVENTS = [(second + rng.randrange(-6, 1), rng.choice("ab"), rng.randrange(9)) for second in range(60)]
+
+
+def _kept(items, item):
+    return [*items, item]
+
+
+def _positive(frame):
+    return frame.filter(frame["n"] % 3 > 0)
+
+
+def _inverse(numbers):
+    if (numbers % 10 == 0).any():
+        raise ZeroDivisionError("ten")
+    return 1 / numbers
+
+
+def timed(stream):
+    return stream.pipe(ops.event_time(lambda e: e[0], unit="s", sequence=lambda e: e[2], out_of_order="2s"))
+
+
+def keyed(stream):
+    return timed(stream).pipe(ops.key_by(lambda e: e[1]))
+
+
+def every_aggregate():
+    value = lambda e: e[2]  # noqa: E731
+    return agg.named(
+        n=agg.count(),
+        total=agg.sum(value),
+        all=agg.collect(),
+        bar=agg.ohlcv(value, value),
+        vwap=agg.vwap(value, value),
+        mean=agg.mean(value),
+        low=agg.min(value),
+        high=agg.max(value),
+        first=agg.first(value),
+        last=agg.last(value),
+    )
+
+
+def _no_nine(x):
+    if x == 9:
+        raise ValueError("nine")
+    return x
+
+
+SAMPLES = {
+    "map": [(lambda: ops.map(lambda x: x + 1), NUMBERS, None)],
+    "filter": [
+        (lambda: ops.filter(lambda x: x % 3), NUMBERS, None),
+        (lambda: ops.filter(lambda e: e[1] == "a"), EVENTS, keyed),
+    ],
+    "explode": [
+        (lambda: ops.explode(lambda x: range(x % 4)), NUMBERS, None),
+        (lambda: ops.explode(lambda e: [e, e]), EVENTS, keyed),
+        (lambda s: s.pipe(ops.select(parts=lambda x: range(x % 3))).pipe(ops.explode("parts")), NUMBERS, None),
+    ],
+    "select": [(lambda: ops.select(half=lambda x: x / 2, whole=element), NUMBERS, None)],
+    "map_batch": [
+        (lambda: ops.map_batch(lambda x: x * 2), NUMBERS, None),
+        (lambda s: s.pipe(ops.select(n=element)).pipe(ops.map_batch(_positive, batch_format="polars")), NUMBERS, None),
+        (
+            lambda s: s.pipe(ops.select(n=element)).pipe(
+                ops.map_batch(lambda batch: batch.slice(0), batch_format="pyarrow")
+            ),
+            NUMBERS,
+            None,
+        ),
+        (lambda s: s.pipe(ops.map_batch(_inverse), on_error=on_error.dead), NUMBERS, None),
+    ],
+    "with_columns": [(lambda s: s.pipe(ops.select(n=element)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
+    "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
+    "fold": [
+        (lambda: ops.fold(0, lambda n, x: n * 3 + x), NUMBERS, None),
+        (lambda: ops.fold([], _kept), EVENTS, keyed),
+    ],
+    "debounce": [(lambda: ops.debounce("2s"), NUMBERS, None), (lambda: ops.debounce("2s"), EVENTS, keyed)],
+    "audit": [(lambda: ops.audit("2s"), NUMBERS, None), (lambda: ops.audit("2s"), EVENTS, keyed)],
+    "sample": [(lambda: ops.sample("2s"), NUMBERS, None), (lambda: ops.sample("2s"), EVENTS, keyed)],
+    "throttle_first": [(lambda: ops.throttle_first("2s"), NUMBERS, None)],
+    "throttle": [
+        (lambda: ops.throttle(2, burst=3), NUMBERS, None),
+        (lambda: ops.throttle(2, burst=3, mode="shape", max_items=4), EVENTS, keyed),
+    ],
+    "partition": [
+        (lambda: ops.partition(3, lambda x: x), NUMBERS, None),
+        (lambda: ops.partition(2, lambda e: e[1]), EVENTS, keyed),
+    ],
+    "timeout": [(lambda: ops.timeout("2s"), NUMBERS, None), (lambda: ops.timeout("2s"), EVENTS, keyed)],
+    "delay": [
+        (lambda: ops.delay("2s"), NUMBERS, None),
+        (lambda: ops.delay("2s", max_items=3), EVENTS, keyed),
+    ],
+    "batch": [
+        (lambda: ops.batch(7), NUMBERS, None),
+        (lambda: ops.batch(7, max_wait="1s"), EVENTS, keyed),
+        (lambda: ops.batch(max_wait="1s", emit_empty=True), NUMBERS, None),
+    ],
+    "count": [(lambda: ops.count(), NUMBERS, None), (lambda: ops.count(), EVENTS, keyed)],
+    "sum": [(lambda: ops.sum(), NUMBERS, None), (lambda: ops.sum(lambda e: e[2]), EVENTS, timed)],
+    "min": [(lambda: ops.min(), NUMBERS, None), (lambda: ops.min(lambda e: e[2]), EVENTS, timed)],
+    "max": [(lambda: ops.max(lambda x: -x), NUMBERS, None)],
+    "pairwise": [(lambda: ops.pairwise(), NUMBERS, None), (lambda: ops.pairwise(), EVENTS, keyed)],
+    "distinct_until_changed": [
+        (lambda: ops.distinct_until_changed(), [1, 1, 2, math.nan, 2, 2, 1], None),
+        (lambda: ops.distinct_until_changed(lambda e: e[2] % 2), EVENTS, keyed),
+        (lambda: ops.distinct_until_changed(lambda e: e[2] % 2, max_keys=1), EVENTS, keyed),
+    ],
+    "default_if_empty": [
+        (lambda: ops.default_if_empty(0), NUMBERS, None),
+        (lambda: ops.default_if_empty(0), [], None),
+        (lambda s: s.pipe(ops.filter(lambda e: False)).pipe(ops.default_if_empty("x")), EVENTS, keyed),
+    ],
+    "first": [(lambda: ops.first(), NUMBERS, None), (lambda: ops.first(lambda e: e[1] == "b"), EVENTS, timed)],
+    "last": [(lambda: ops.last(), NUMBERS, None), (lambda: ops.last(lambda e: e[1] == "b"), EVENTS, keyed)],
+    "skip": [(lambda: ops.skip(7), NUMBERS, None), (lambda: ops.skip(99), NUMBERS, None)],
+    "skip_while": [(lambda: ops.skip_while(lambda x: x < 9), NUMBERS, None)],
+    "take_while": [
+        (lambda: ops.take_while(lambda x: x < 9), NUMBERS, None),
+        (lambda: ops.take_while(lambda x: x < 9, inclusive=True), NUMBERS, None),
+        (lambda: ops.take_while(lambda x: True), NUMBERS, None),
+    ],
+    "scan": [(lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None)],
+    "take": [
+        (lambda: ops.take(7), NUMBERS, None),
+        (lambda: ops.take(0), NUMBERS, None),
+        (lambda: ops.take(99), NUMBERS, None),
+    ],
+    "event_time": [
+        (lambda: ops.event_time(lambda e: e[0], unit="s", out_of_order="2s"), EVENTS, None),
+        (lambda: ops.event_time(lambda e: e[0], unit="s", by=lambda e: e[1], idle_timeout="2s"), EVENTS, None),
+        (lambda: ops.event_time(lambda e: e[0], unit="s", max_future="30s", advance="clock"), EVENTS, None),
+        (lambda: ops.event_time(lambda e: e[0] + 1, unit="s", watermarks="source"), EVENTS, timed),
+    ],
+    "key_by": [(lambda: ops.key_by(lambda e: e[1]), EVENTS, None)],
+    "dedupe": [
+        (lambda: ops.dedupe(lambda e: e[1:], within="3s"), EVENTS, timed),
+        (lambda: ops.dedupe(lambda x: x % 5, max_keys=3), NUMBERS, None),
+        (lambda: ops.dedupe(lambda e: e[1:], within="5s", max_keys=4), EVENTS, timed),
+    ],
+    "window": [
+        (lambda: ops.window(windows.tumbling("3s"), every_aggregate()), EVENTS, keyed),
+        (
+            lambda: ops.window(windows.tumbling("9s"), agg.named(v=agg.var(lambda e: e[2]), s=agg.std(lambda e: e[2]))),
+            EVENTS,
+            keyed,
+        ),
+        (lambda: ops.window(windows.sliding("5s", "2s", offset="-1s"), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.sliding("2s", "5s"), agg.count()), EVENTS, keyed),
+        (lambda: ops.window(windows.session("2s"), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.count(4), every_aggregate()), EVENTS, keyed),
+        (lambda: ops.window(windows.count(5, slide=2), agg.collect()), EVENTS, keyed),
+        (lambda: ops.window(windows.session("1s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
+        (lambda: ops.window(windows.tumbling("3s"), every_aggregate(), allowed_lateness="2s"), EVENTS, keyed),
+        (lambda: ops.window(windows.sliding("5s", "2s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
+        (
+            lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
+            EVENTS,
+            keyed,
+        ),
+    ],
+    "route": [
+        (lambda: ops.route({"a": lambda e: e[1] == "a", "even": lambda e: e[0] % 2 == 0}), EVENTS, timed),
+        (lambda: ops.route({"small": lambda x: x < 9}, default="rest"), NUMBERS, None),
+        (lambda: ops.route({"small": lambda x: x < 9, "odd": lambda x: x % 2}, multi=True), NUMBERS, None),
+        (
+            lambda: ops.route({"a": lambda e: e[1] == "a", "x": lambda e: e[2] > 3}, default="z", multi=True),
+            EVENTS,
+            keyed,
+        ),
+    ],
+    "merge": [
+        (lambda s: rxdag.merge(s, s.pipe(ops.map(lambda x: -x)), s.pipe(ops.filter(lambda x: x % 2))), NUMBERS, None),
+        (lambda s: rxdag.merge(s, s.pipe(ops.filter(lambda e: e[1] == "a"))), EVENTS, timed),
+        (lambda s: rxdag.merge(s, s.pipe(ops.filter(lambda e: e[1] == "a")), max_drift="60s"), EVENTS, timed),
+    ],
+    "zip": [
+        (lambda s: rxdag.zip(s, s.pipe(ops.map(lambda x: -x))), NUMBERS, None),
+        (lambda s: rxdag.zip(s, s.pipe(ops.filter(lambda e: e[1] == "a")), max_items=50), EVENTS, timed),
+    ],
+    "combine_latest": [
+        (lambda s: rxdag.combine_latest(s, s.pipe(ops.filter(lambda x: x % 3 == 2))), NUMBERS, None),
+        (lambda s: rxdag.combine_latest(s.pipe(ops.filter(lambda e: e[1] == "a")), s), EVENTS, timed),
+    ],
+    "with_latest_from": [
+        (lambda s: rxdag.with_latest_from(s, s.pipe(ops.filter(lambda x: x % 3 == 2))), NUMBERS, None),
+        (lambda s: rxdag.with_latest_from(s, s.pipe(ops.filter(lambda e: e[1] == "a"))), EVENTS, timed),
+    ],
+    "concat": [
+        (lambda s: rxdag.concat(s, rxdag.from_source(sources.range(5))), NUMBERS, None),
+        (lambda s: rxdag.concat(rxdag.from_source(sources.range(5)), s), NUMBERS, None),
+    ],
+    "catch": [
+        (lambda s: rxdag.catch(s.pipe(ops.map(_no_nine)), rxdag.from_source(sources.range(5))), NUMBERS, None, "fails"),
+        (
+            lambda s: rxdag.catch(s.pipe(ops.map(lambda x: x)), rxdag.from_source(sources.range(5))),
+            NUMBERS,
+            None,
+            "fails",
+        ),
+    ],
+    "merge_sorted": [
+        (lambda s: rxdag.merge_sorted(s), EVENTS, timed),
+        (lambda s: rxdag.merge_sorted(s, s.pipe(ops.filter(lambda e: e[1] == "a"))), EVENTS, timed),
+    ],
+}
