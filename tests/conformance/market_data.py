@@ -6,7 +6,7 @@ from typing import Any
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import market, sinks, windows
+from rxdag import market, on_error, sinks, testing, windows
 from rxdag import operators as ops
 from rxdag.testing import settle_virtual, virtual
 from tests.conformance.event_time import Script
@@ -14,6 +14,10 @@ from tests.conformance.event_time import Script
 
 def run(given: dict[str, Any]) -> dict[str, Any] | None:
     """Run a case of market data; None for what there is no operator for yet."""
+    if "left" in given or ("ops" in given and given.get("hold_until_watermark") is not None):
+        return _asof(given)
+    if "push_mode" in given:
+        return _bursts(given)
     if "rollup" in given or "tz" in given or "size" not in given:
         return None
     if "ops" in given:
@@ -91,3 +95,58 @@ def _revised(given: dict[str, Any]) -> dict[str, Any]:
     out, dead, late = _made(timed, given)
     result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(out, dead, late))))
     return {"bars": [_bar(pane) for pane in result[out]], "late": [list(tick) for tick in result[late]]}
+
+
+def _asof(given: dict[str, Any]) -> dict[str, Any]:
+    """Rows of L joined with those of R as of their times, in order of time."""
+    clock = "event" if given.get("hold_until_watermark", True) else "processing"
+    steps = given.get("ops") or [*(["L", *row] for row in given["left"]), *(["R", *row] for row in given["right"])]
+    sides = [rxdag.from_source(testing.manual(), name=side) for side in "LR"]
+    if "ops" in given:  # watermarks come from the sources
+        sides = [rxdag.from_source(testing.manual(timed=True), name=side) for side in "LR"]
+        timed = [side.pipe(ops.event_time(lambda row: row[0], watermarks="source")) for side in sides]
+    else:
+        policy = on_error.dead if given.get("on_error") == "dead" else on_error.raise_
+        timed = [
+            side.pipe(ops.event_time(lambda row: row[0], out_of_order="1000000000ns"), on_error=policy)
+            for side in sides
+        ]
+    left, right = (side.pipe(ops.key_by(lambda row: row[1])) for side in timed)
+    tolerance = given.get("tolerance")
+    how: dict[str, Any] = {
+        "strategy": given.get("direction", "backward"),
+        "tolerance": None if tolerance is None else f"{tolerance}ns",
+        "allow_exact_matches": given.get("exact", True),
+    }
+    joined = rxdag.join_asof(left, right, clock=clock, **(how if clock == "event" else {})).to(sinks.collect())
+    dead = timed[0].dead.to(sinks.collect())
+    run = testing.start(joined, dead)
+    for kind, *row in steps:
+        if kind == "W":
+            for entry in run.inputs.values():
+                entry.watermark(row[0])
+        else:
+            run.inputs[kind].push(tuple(row), ts=row[0] if "ops" in given else None)
+        run.settle()
+    for entry in run.inputs.values():
+        entry.complete()
+    result = run.finish()
+    assert result.problems == (), result.problems
+    rows = [[*row, None if found is None else found[2]] for row, found in result[joined]]
+    if "ops" not in given:  # results are listed as their left rows were
+        order = [row for row in given["left"] if row[0] is not None]
+        found = {tuple(row[:2]): row[2] for row in rows}
+        assert len(rows) == len(order)
+        return {"values": [found[tuple(row)] for row in order], "dead": [list(d.item) for d in result[dead]]}
+    return {"rows": rows}
+
+
+def _bursts(given: dict[str, Any]) -> dict[str, Any]:
+    """Ticks of one instant, made one, left alone, or listed."""
+    keep = {"last_value": "last", "non_collapsing": "all", "burst": "list"}[given["push_mode"]]
+    timed = rxdag.from_source(rxdag.sources.iterable(given["ticks"])).pipe(ops.event_time(lambda tick: tick[0]))
+    conflated: Any = timed.pipe(ops.conflate(per="instant", keep=keep))
+    got = conflated.collect()
+    if keep == "list":
+        return {"out": [[ticks[0][0], [value for _, value in ticks]] for ticks in got]}
+    return {"out": [list(tick) for tick in got]}

@@ -51,6 +51,14 @@ def every_aggregate():
     )
 
 
+def _pair(left, right):
+    return (left, right)
+
+
+def _odd(stream):
+    return stream.pipe(ops.filter(lambda e: e[2] % 2))
+
+
 def _no_nine(x):
     if x == 9:
         raise ValueError("nine")
@@ -215,5 +223,41 @@ SAMPLES = {
     "merge_sorted": [
         (lambda s: rxdag.merge_sorted(s), EVENTS, timed),
         (lambda s: rxdag.merge_sorted(s, s.pipe(ops.filter(lambda e: e[1] == "a"))), EVENTS, timed),
+    ],
+    "join_asof": [
+        (lambda s: rxdag.join_asof(s, s.pipe(ops.filter(lambda e: e[2] > 4))), EVENTS, keyed),
+        (
+            lambda s: rxdag.join_asof(s, s.pipe(ops.filter(lambda e: e[2] > 4)), strategy="forward", tolerance="9s"),
+            EVENTS,
+            keyed,
+        ),
+        (
+            lambda s: rxdag.join_asof(
+                s, s.pipe(ops.filter(lambda e: e[1] == "a")), strategy="nearest", allow_exact_matches=False
+            ),
+            EVENTS,
+            timed,
+        ),
+        (
+            lambda s: rxdag.join_asof(s, s.pipe(ops.filter(lambda e: e[2] > 4)), clock="processing", into=_pair),
+            EVENTS,
+            keyed,
+        ),
+    ],
+    "join_window": [
+        (lambda s: rxdag.join_window(s, _odd(s), windows.tumbling("5s")), EVENTS, keyed),
+        (lambda s: rxdag.join_window(s, _odd(s), windows.sliding("6s", "4s"), into=_pair), EVENTS, keyed),
+        (lambda s: rxdag.join_window(s, _odd(s), windows.session("1s")), EVENTS, keyed),
+    ],
+    "join_interval": [
+        (lambda s: rxdag.join_interval(s, _odd(s), lower="-2s", upper="1s"), EVENTS, keyed),
+        (lambda s: rxdag.join_interval(s, _odd(s), lower="1s", upper="3s", into=_pair), EVENTS, keyed),
+    ],
+    "conflate": [
+        (lambda: ops.conflate(lambda x: x % 3), NUMBERS, None),
+        (lambda: ops.conflate(), EVENTS, keyed),
+        (lambda: ops.conflate(per="instant"), EVENTS, keyed),
+        (lambda: ops.conflate(lambda e: e[2] % 2, per="instant", keep="all"), EVENTS, keyed),
+        (lambda: ops.conflate(per="instant", keep="list"), EVENTS, timed),
     ],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, Final, TypeAlias
 
@@ -70,6 +71,7 @@ class KernelHost(Host):
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self._holds_back = kind.low is not Kernel.low
         self._held_mark = MIN
+        self._credit = 0
         self._hears_ends = kind.on_input_end is not Kernel.on_input_end
         self._ended_inputs: set[int] = set()
         self.input_gates: dict[int, Gate] = {}
@@ -92,7 +94,15 @@ class KernelHost(Host):
     def _caller(self) -> Callable[[], None]:
         if self.expands:
             return _nothing
-        return caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit, in_clock_time=self._processing)
+        call = caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit, in_clock_time=self._processing)
+        return partial(self._call_and_release, call) if self.kernel.releases else call
+
+    def _call_and_release(self, call: Callable[[], None]) -> None:
+        """An item goes out as it comes while there is room: then it does not matter how items were put into chunks."""
+        call()
+        if self._credit:
+            self.kernel.release(1, self._emit)
+            self._credit -= 1
 
     def open(self) -> None:
         """Get ready, once all outlets and wires are there."""
@@ -150,6 +160,8 @@ class KernelHost(Host):
             self.ledger.unread += n
             return
         self._emit.input = input
+        if self.kernel.releases:
+            self._credit = self._room()
         rows = self._rows(chunk)
         runs = self._marked(rows, chunk)
         if self.expands:
@@ -244,9 +256,25 @@ class KernelHost(Host):
         if self._expansions:
             self.segment.handover.fresh.append((self._resume, None))
 
+    def _release(self, _: object) -> None:
+        """Give out what is held, as far as there is room."""
+        if self.is_ended:
+            return
+        room = self._room()
+        if room:
+            self.kernel.release(room, self._emit)
+            self._settle()
+
     def wake(self) -> None:
         """There is room in the gate that it waits for; from any thread."""
-        self.segment.scheduler.call(lambda: self.segment.resume(self))
+        self.segment.scheduler.call(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.kernel.releases:
+            self._release(None)
+            self.segment.run()
+        else:
+            self.segment.resume(self)
 
     def _room(self) -> int:
         room = self.segment.scheduler.quantum
@@ -409,6 +437,9 @@ class KernelHost(Host):
         if self._held_mark > self._watermark:
             self._mark_below()
         self.flush()
+        self._credit = 0
+        if self.kernel.releases and self.kernel.held():
+            self.segment.handover.fresh.append((self._release, None))
         self._arm()
         if self.input_gates:
             self._shut_gates()

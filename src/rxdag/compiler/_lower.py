@@ -295,11 +295,13 @@ class _Behind:
     def add(self, host: Host, wire: Wire | None, behind: _Behind) -> None:
         """Add a consumer, and what is behind it."""
         expands = isinstance(host, KernelHost) and host.expands
-        for limiter, is_many in behind.limiters.items():
+        is_open = not (isinstance(host, KernelHost) and host.kernel.releases)
+        for limiter, is_many in behind.limiters.items() if is_open else ():
             self.limiters[limiter] = self.limiters.get(limiter, False) or is_many or expands
         if wire is not None and isinstance(host, SinkHost | KernelHost) and host.has_want:
             self.limiters.setdefault(wire, False)
-        self.gates |= behind.gates
+        if is_open:  # one that conflates takes items whether there is room behind it or not
+            self.gates |= behind.gates
         self.reaches |= behind.reaches
         self.reaches.add(host)
         if wire is not None:
@@ -323,7 +325,7 @@ def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
                 own.add(host_of[edge.consumer], wire, behind[edge.consumer])
         host = host_of[name]
         host.reaches = frozenset(own.reaches | {host})
-        if isinstance(host, KernelHost) and host.expands:
+        if isinstance(host, KernelHost) and (host.expands or host.kernel.releases):
             host.gates, host.limiters = tuple(own.gates), tuple(own.limiters)
         if isinstance(host, SourceHost):
             _tell(host.pump, own)

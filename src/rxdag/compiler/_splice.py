@@ -129,6 +129,7 @@ def check(kernel: Kernel) -> None:
         "on_input_end",
         "catches",
         "want_from",
+        "release",
     ):
         if getattr(kind, name) is not getattr(Kernel, name):
             raise NotSpliced(f"it has {name}")

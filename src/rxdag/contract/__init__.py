@@ -2,7 +2,7 @@
 
 from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._chunk import Chunk, settled
-from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns
+from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
 from rxdag.contract._extra import import_extra
 from rxdag.contract._kernel import (
@@ -88,5 +88,6 @@ __all__ = [
     "label_of",
     "on_item_parameters",
     "positive_ns",
+    "signed_ns",
     "settled",
 ]

@@ -56,6 +56,15 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
     return ns
 
 
+def signed_ns(value: Duration, where: str) -> int:
+    """Turn a duration, or one with a minus before it, into nanoseconds; raises GraphError as `duration_ns` does."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -duration_ns(value.strip()[1:], where)
+    if isinstance(value, timedelta) and value < timedelta(0):
+        return -duration_ns(-value, where)
+    return duration_ns(value, where)
+
+
 def positive_ns(value: Duration, where: str) -> int:
     """Turn a duration of more than 0 into nanoseconds; raises GraphError otherwise."""
     return duration_ns(value, where, least=1)

@@ -137,6 +137,8 @@ class Kernel:
     """True: rows that come in are made columns, except where every node is lowered from its kernel alone."""
     is_quiet: ClassVar[bool] = False
     """True: items set nothing free, only watermarks and the end do; so small runs of columns may wait for more."""
+    releases: ClassVar[bool] = False
+    """True: what it holds goes out by `release` as there is room behind; room behind is not asked for before it."""
     may_park: ClassVar[bool] = False
     """True: `want` can be 0 while the node is alive, so there must be a gate before it."""
     wake: int = MAX
@@ -179,6 +181,9 @@ class Kernel:
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
         """Called once, before anything comes in; not after a restart."""
+
+    def release(self, room: int, emit: Emit[Any]) -> None:
+        """Give out up to that many of the items that are held; called if `releases`."""
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         """Called when the watermark is at or past `wake`, with the same result as any steps that end there."""

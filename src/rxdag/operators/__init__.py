@@ -3,11 +3,14 @@
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._batches import batch
 from rxdag.operators._combine import catch, combine_latest, concat, with_latest_from, zip
+from rxdag.operators._conflate import conflate
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
 from rxdag.operators._fields import select, with_columns
 from rxdag.operators._folds import count, fold, max, min, scan, sum
+from rxdag.operators._join_asof import join_asof
+from rxdag.operators._join_time import join_interval, join_window
 from rxdag.operators._keyed import key_by
 from rxdag.operators._map_batch import map_batch
 from rxdag.operators._merge import merge, merge_sorted
@@ -31,6 +34,7 @@ __all__ = [
     "catch",
     "combine_latest",
     "concat",
+    "conflate",
     "count",
     "debounce",
     "dedupe",
@@ -42,6 +46,9 @@ __all__ = [
     "filter",
     "first",
     "fold",
+    "join_asof",
+    "join_interval",
+    "join_window",
     "key_by",
     "last",
     "map",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -132,6 +133,7 @@ class VirtualRun:
         self._loop = VirtualLoop(clock)
         self._driver: LoopDriver | None = None
         execution.loop = self._loop
+        weakref.finalize(self, self._loop.close).atexit = False  # a run that is dropped leaves nothing open
         for name, node in execution.plan.dag.nodes.items():
             if isinstance(node.thing, Sink):
                 seen = _Seen()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from math import gcd
 
-from rxdag.contract import Assigner, Duration, duration_ns, positive_ns
+from rxdag.contract import Assigner, Duration, positive_ns, signed_ns
 from rxdag.errors import GraphError
 
 
@@ -53,15 +52,7 @@ def offset_ns(offset: Duration, most: int, must: str) -> int:
     Raises:
         GraphError: If it is as much as `most` or more; `must` says so.
     """
-    where = must.partition(" must")[0]
-    length: Duration = offset
-    if isinstance(offset, str):
-        is_less = offset.strip().startswith("-")
-        length = offset.strip().removeprefix("-")
-    else:
-        is_less = offset < timedelta(0)
-        length = abs(offset)
-    ns = duration_ns(length, where)
-    if ns >= most:
+    ns = signed_ns(offset, must.partition(" must")[0])
+    if abs(ns) >= most:
         raise GraphError(f"{must}, got {offset!r}")
-    return -ns if is_less else ns
+    return ns
