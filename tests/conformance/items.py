@@ -177,7 +177,10 @@ def operator(given: dict[str, Any]) -> dict[str, Any] | None:
     watched: list[rxdag.Source[Any]] = [Watched(r, span) for r, span in zip(recordings, spans, strict=True)]
     streams = [rxdag.from_source(source) for source in watched]
     stream: Any = None
-    if name in FAN_INS:
+    if name == "retry":
+        again = sources.reconnecting(watched[0], attempts=int(args[0]), base="0s", jitter=0)
+        stream = rxdag.from_source(again)
+    elif name in FAN_INS:
         stream = FAN_INS[name](*streams)
     elif given.get("through") == "rx" and name in FOREIGN:
         stream = streams[0].rx(FOREIGN[name](args))
@@ -202,3 +205,44 @@ def operator(given: dict[str, Any]) -> dict[str, Any] | None:
         cause = result.error.__cause__
         out.append(["e", at, str(cause) if isinstance(cause, _Boom) else type(cause).__name__])
     return {"out": out, "subscriptions": [[[a // MS, b // MS] for a, b in span] for span in spans]}
+
+
+def retry(given: dict[str, Any]) -> dict[str, Any]:
+    """Items that fail so often, and attempts in all; or attempts, base, factor, cap, and the delays between them."""
+    args = given["args"]
+    if isinstance(args[0], int):
+        return {"result": _delays(*args)}
+    items, failures, attempts = args
+    calls: dict[Any, int] = {}
+
+    def flaky(item: Any) -> Any:
+        calls[item] = calls.get(item, 0) + 1
+        most = failures.get(item, 0)
+        if most == "always" or calls[item] <= most:
+            raise _Boom("boom")
+        return item
+
+    then = on_error.dead if given.get("on_error") == "dead" else on_error.raise_
+    stream = rxdag.from_source(sources.iterable(items)).pipe(
+        ops.map(flaky), on_error=on_error.retry(attempts, then=then)
+    )
+    out, dead = stream.to(sinks.collect()), stream.dead.to(sinks.collect())
+    result = testing.start(out, dead).finish()
+    assert result.problems == ()
+    letters = [{"item": letter.item, "attempts": letter.attempts} for letter in result[dead]]
+    return {"out": result[out], "dead_letter": letters, "calls": sum(calls.values())}
+
+
+def _delays(attempts: int, base: int, factor: float, cap: int) -> list[int]:
+    run: Any = None
+    at: list[int] = []
+
+    def fails(item: Any) -> Any:
+        at.append(run.now // MS)
+        raise _Boom("boom")
+
+    policy = on_error.retry(attempts, base=f"{base}ms", factor=factor, cap=f"{cap}ms", then=on_error.skip)
+    stream = rxdag.from_source(sources.iterable([1])).pipe(ops.map(fails), on_error=policy)
+    run = testing.start(stream.to(sinks.collect()))
+    assert run.finish().problems == ()
+    return [later - earlier for earlier, later in itertools.pairwise(at)]

@@ -39,6 +39,7 @@ ADAPTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "partition": items.partition,
     "throttle": items.throttle,
     "operators": items.operator,
+    "retry": items.retry,
 }
 """Give an outcome in the words of `expected`; None for what they do not know."""
 

@@ -15,6 +15,7 @@ from rxdag.contract import (
     ENDED,
     FLUSHED,
     SKIP,
+    BadItem,
     Chunk,
     Clock,
     DeadLetter,
@@ -59,6 +60,7 @@ class SourceHost(Host):
         self.source = source
         self.wants_columns = wants_columns
         self.clock: Clock = context.clock
+        self.random = context.random
         self.pump = Pump(name, segment, self._supply, self._push, self._end)
         self._itemwise = itemwise
         self._reader: Reader | None = None
@@ -80,9 +82,10 @@ class SourceHost(Host):
 
     def bad(self, item: object, error: Exception) -> None:
         self.ledger.arrived += 1
-        if self.policy is SKIP:
+        policy = self.policy.last
+        if policy is SKIP:
             self.ledger.drop("skipped")
-        elif self.policy is DEAD:
+        elif policy is DEAD:
             self.ledger.dead += 1
             self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, str(error)), 0, 0, None)
         else:
@@ -208,6 +211,9 @@ class SinkHost(Host):
         self.has_want = sink.where == "async"
         self._writer: Writer | None = None
         self._in_flight = 0
+        self._attempts = 0
+        self._again: Chunk | None = None
+        """What is to be written again once its wait is over."""
         self._ending: tuple[Exception | None] | None = None
         self._has_opened = False
         self.is_closed = False
@@ -232,6 +238,7 @@ class SinkHost(Host):
     def discard(self) -> None:
         self.ledger.discarded += self._in_flight
         self._in_flight = 0
+        self._again = None
 
     def receive(self, input: int, chunk: Chunk) -> None:
         n = len(chunk.items)
@@ -252,7 +259,12 @@ class SinkHost(Host):
                 pending = writer.write(chunk)
             except Exception as error:
                 chunk = self._fault(chunk, error)
-                continue
+                if self._again is None:
+                    continue
+                if self.sink.where != "async":
+                    self.segment.handover.suspend(self, self._write_again)
+                break
+            self._attempts = 0
             if pending is None:
                 self.ledger.passed += len(chunk)
             else:
@@ -265,18 +277,45 @@ class SinkHost(Host):
 
     def _fault(self, chunk: Chunk, error: Exception) -> Chunk:
         """Deal with the item that failed; what came before it is written. Returns what is still to write."""
+        index = error.index if isinstance(error, WriteFailed) else 0
+        cause = error.cause if isinstance(error, WriteFailed) else error
+        self.ledger.passed += index
+        if index:
+            chunk = chunk.split(index)[1]
+            self._attempts = 0
+        self._attempts += 1
+        wait = None if isinstance(cause, BadItem) else self.policy.wait_ns(cause, self._attempts, self.context.random)
+        if wait is not None:
+            if wait:
+                self._in_flight = len(chunk)
+                self._again = chunk
+                self.segment.scheduler.at(self.context.clock.now() + wait, self._wait_is_over, rank=self.rank)
+            return chunk
+        attempts, self._attempts = self._attempts, 0
         if isinstance(error, WriteFailed):
-            index, cause = error.index, error.cause
-            self.ledger.passed += index
-            head, rest = chunk.split(index + 1)
-            item = head.split(index)[1].rows().items[0]
-            self.bury(self.ledger, self.name, item, cause, self.outlets.get("dead"))
+            head, rest = chunk.split(1)
+            self.bury(self.ledger, self.name, head.rows().items[0], cause, self.outlets.get("dead"), attempts)
             return rest
         self.ledger.failed += 1
         made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
         made.__cause__ = error
         self.fail(made)
         return chunk.split(1)[1]
+
+    def _wait_is_over(self) -> None:
+        if self.sink.where == "async":
+            self._write_again(None)
+            self._settle()
+        else:
+            self.segment.resume(self)
+
+    def _write_again(self, _: object) -> None:
+        chunk, self._again = self._again, None
+        if chunk is not None and not self.is_ended:
+            self._in_flight = 0
+            self._write(chunk)
+            if not self._in_flight and self._ending is not None and not self.is_ended:
+                self.inputs_ended(*self._ending)
 
     def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
         """A sink has no main port: what it delivered is what passed."""
@@ -292,8 +331,15 @@ class SinkHost(Host):
         error = task.exception()
         if error is None:
             self.ledger.passed += len(chunk)
+            self._attempts = 0
         elif isinstance(error, Exception):
-            self._write(self._fault(chunk, error))
+            rest = self._fault(chunk, error)
+            if self._again is None:
+                self._write(rest)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Hand over the dead letters; end if the end has come; have the next chunk brought."""
         self.outlets["dead"].flush()
         if not self._in_flight and self._ending is not None and not self.is_ended:
             self.inputs_ended(*self._ending)

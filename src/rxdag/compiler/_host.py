@@ -7,6 +7,7 @@ import traceback
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from itertools import repeat
+from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rxdag.compiler._ledger import Ledger
@@ -22,6 +23,8 @@ class RunContext(Protocol):
     """What hosts need of a run."""
 
     clock: Clock
+    random: Random
+    """For what varies at random, as waits; seeded in virtual time."""
 
     @property
     def may_succeed(self) -> bool:
@@ -183,15 +186,18 @@ class Host:
 
     # ---- faults
 
-    def bury(self, ledger: Ledger, name: str, item: Any, error: Exception, outlet: Outlet | None) -> bool:
+    def bury(
+        self, ledger: Ledger, name: str, item: Any, error: Exception, outlet: Outlet | None, attempts: int = 1
+    ) -> bool:
         """Deal with an item that could not be worked on, as the policy says; False if the node has failed."""
-        if isinstance(error, BadItem) or self.policy is DEAD:
+        policy = self.policy.last
+        if isinstance(error, BadItem) or policy is DEAD:
             ledger.dead += 1
             if outlet is not None:
                 text = "".join(traceback.format_exception(error))
-                outlet.put(DeadLetter(name, item, error, 1, text), 0, 0, None)
+                outlet.put(DeadLetter(name, item, error, attempts, text), 0, 0, None)
             return True
-        if self.policy is SKIP:
+        if policy is SKIP:
             ledger.drop("skipped")
             return True
         ledger.failed += 1

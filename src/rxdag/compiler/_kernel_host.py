@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import chain, islice, repeat
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from rxdag.compiler._emit import HostEmit, caller
 from rxdag.compiler._host import Host, RunContext, node_error, restarted
@@ -14,31 +12,7 @@ from rxdag.compiler._input_marks import InputMarks
 from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError, on_item_parameters
 from rxdag.schedulers import Gate, Limiter, Segment, Timer
 
-_END_OF_ITEM: Final = object()
-_Rows: TypeAlias = Iterator[tuple[Any, int, int, Any]]
-
-
-class _Expansion:
-    """A chunk of which each item becomes many, and how far that has got."""
-
-    __slots__ = ("input", "left", "mark", "outputs", "row", "rows", "runs")
-
-    def __init__(self, input: int, runs: Iterator[tuple[_Rows, int | None]], n: int) -> None:
-        self.input = input
-        self.runs = runs
-        self.left = n
-        self.rows: _Rows = iter(())
-        self.row: tuple[Any, int, int, Any] = (None, 0, 0, None)
-        self.mark: int | None = None
-        self.outputs: Iterator[Any] | None = None
-
-    def done_with_item(self) -> None:
-        self.outputs = None
-        self.left -= 1
-
-
-def _nothing() -> None:
-    """What a kernel that expands has for `on_item`."""
+Rows: TypeAlias = Iterator[tuple[Any, int, int, Any]]
 
 
 class KernelHost(Host):
@@ -66,19 +40,17 @@ class KernelHost(Host):
         self._make = make
         self.kernel = kernel = make()
         self.passes = kernel.passes
-        self.expands = type(kernel).expand is not Kernel.expand
         kind = type(kernel)
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self._holds_back = kind.low is not Kernel.low
         self._held_mark = MIN
-        self._credit = 0
         self._hears_ends = kind.on_input_end is not Kernel.on_input_end
         self._ended_inputs: set[int] = set()
         self.input_gates: dict[int, Gate] = {}
         self.gates: tuple[Gate, ...] = ()
         self.limiters: tuple[Limiter, ...] = ()
         self._processing = clock == "processing"
-        self._has_clock = self._processing or (not self.expands and "now" in on_item_parameters(type(kernel)))
+        self._has_clock = self._processing or self._looks_at_clock()
         self._lingering: tuple[int] | None = None
         self._emit = HostEmit(self)
         self._call = self._caller()
@@ -89,20 +61,12 @@ class KernelHost(Host):
         self._timer: Timer | None = None
         self._is_discarded = False
         self._clock_mark = MIN
-        self._expansions: deque[_Expansion] = deque()
+
+    def _looks_at_clock(self) -> bool:
+        return "now" in on_item_parameters(type(self.kernel))
 
     def _caller(self) -> Callable[[], None]:
-        if self.expands:
-            return _nothing
-        call = caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit, in_clock_time=self._processing)
-        return partial(self._call_and_release, call) if self.kernel.releases else call
-
-    def _call_and_release(self, call: Callable[[], None]) -> None:
-        """An item goes out as it comes while there is room: then it does not matter how items were put into chunks."""
-        call()
-        if self._credit:
-            self.kernel.release(1, self._emit)
-            self._credit -= 1
+        return caller(self.kernel, on_item_parameters(type(self.kernel)), self._emit, in_clock_time=self._processing)
 
     def open(self) -> None:
         """Get ready, once all outlets and wires are there."""
@@ -141,13 +105,12 @@ class KernelHost(Host):
             gate.set_shut(opened is not None and input >= opened)
 
     def held(self) -> int:
-        return 0 if self._is_discarded else self.kernel.held() + sum(e.left for e in self._expansions)
+        return 0 if self._is_discarded else self.kernel.held()
 
     def discard(self) -> None:
         if not self._is_discarded:
             self.ledger.discarded += self.held()
             self._is_discarded = True
-            self._expansions.clear()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -160,16 +123,11 @@ class KernelHost(Host):
             self.ledger.unread += n
             return
         self._emit.input = input
-        if self.kernel.releases:
-            self._credit = self._room()
-        rows = self._rows(chunk)
-        runs = self._marked(rows, chunk)
-        if self.expands:
-            self._expansions.append(_Expansion(input, runs, n))
-            if len(self._expansions) == 1:
-                self.segment.handover.fresh.append((self._resume, None))
-            return
-        for run, mark in runs:
+        self.take(input, chunk)
+
+    def take(self, input: int, chunk: Chunk) -> None:
+        """Work on a chunk, marks and all."""
+        for run, mark in self._runs(chunk):
             if self._marks.some_idle:
                 run = self._woken(input, run)
             self._work(run)
@@ -177,7 +135,7 @@ class KernelHost(Host):
                 self._mark(input, mark)
         self._settle()
 
-    def _woken(self, input: int, rows: _Rows) -> _Rows:
+    def _woken(self, input: int, rows: Rows) -> Rows:
         """An input that was idle is not so any more if it has items."""
         row = next(rows, None)
         if row is None:
@@ -185,7 +143,7 @@ class KernelHost(Host):
         self._give_out(self._marks.wake(input))
         return chain((row,), rows)
 
-    def _rows(self, chunk: Chunk) -> _Rows:
+    def _rows(self, chunk: Chunk) -> Rows:
         ts: Iterable[int] = chunk.ts or repeat(0)
         if self._has_clock:
             self._emit.now = now = self.context.clock.now()
@@ -202,16 +160,15 @@ class KernelHost(Host):
         if watermark >= self.kernel.wake:
             self._guard(lambda: self.kernel.on_watermark(watermark, self._emit))
 
-    @staticmethod
-    def _marked(rows: _Rows, chunk: Chunk) -> Iterator[tuple[_Rows, int | None]]:
+    def _runs(self, chunk: Chunk) -> Iterator[tuple[Rows, int | None]]:
         """The runs of items between marks, each with the mark behind it."""
-        at = 0
+        rows, at = self._rows(chunk), 0
         for position, mark in chunk.marks:
             yield islice(rows, position - at), mark
             at = position
         yield rows, None
 
-    def _work(self, rows: _Rows) -> None:
+    def _work(self, rows: Rows) -> None:
         """Feed a run of items; what follows one on which the node fails is discarded."""
         emit, call = self._emit, self._call
         while not self.is_ended:
@@ -232,51 +189,22 @@ class KernelHost(Host):
         # Between failing and here only the rest of a chunk can come.
         self.ledger.discarded += sum(1 for _ in rows)
 
-    def _bury(self, error: Exception) -> bool:
+    def _bury(self, error: Exception, attempts: int = 1) -> bool:
         blamed = self.kernel.blame(self._emit.item, error)
-        return self.bury(self.ledger, self.name, self._emit.item, blamed, self.outlets.get("dead"))
+        return self.bury(self.ledger, self.name, self._emit.item, blamed, self.outlets.get("dead"), attempts)
 
-    # ---- items that become many
-
-    def _resume(self, _: object) -> None:
-        """Go on with what waits to become many, as far as there is room."""
-        if self.is_ended or not self._expansions:
-            return
-        room = self._room()
-        if room == 0:
-            self.segment.handover.suspend(self, self._resume)
-            return
-        expansion = self._expansions[0]
-        is_done = self._expand(expansion, room)
-        if self.is_ended:
-            return
-        self.flush()
-        if is_done:
-            self._expansions.popleft()
-        if self._expansions:
-            self.segment.handover.fresh.append((self._resume, None))
-
-    def _release(self, _: object) -> None:
-        """Give out what is held, as far as there is room."""
-        if self.is_ended:
-            return
-        room = self._room()
-        if room:
-            self.kernel.release(room, self._emit)
-            self._settle()
+    # ---- room, for hosts that look what is behind them
 
     def wake(self) -> None:
         """There is room in the gate that it waits for; from any thread."""
-        self.segment.scheduler.call(self._go_on)
+        self.segment.scheduler.call(self.go_on)
 
-    def _go_on(self) -> None:
-        if self.kernel.releases:
-            self._release(None)
-            self.segment.run()
-        else:
-            self.segment.resume(self)
+    def go_on(self) -> None:
+        """Go on with what was left off."""
+        self.segment.resume(self)
 
     def _room(self) -> int:
+        """Most items that may go out now; 0 if it waits for a gate."""
         room = self.segment.scheduler.quantum
         for limiter in self.limiters:
             want = limiter.want()
@@ -289,41 +217,6 @@ class KernelHost(Host):
                     return 0
                 room = max(free, 1)
         return room
-
-    def _expand(self, expansion: _Expansion, room: int) -> bool:
-        """Give out up to `room` outputs; True if the chunk is through."""
-        emit = self._emit
-        emit.item, emit.ts, emit.sequence, emit.key = expansion.row
-        while room and not self.is_ended:
-            if expansion.outputs is None:
-                row = next(expansion.rows, None)
-                if row is None:
-                    if expansion.mark is not None:
-                        self._mark(expansion.input, expansion.mark)
-                    following = next(expansion.runs, None)
-                    if following is None:
-                        return True
-                    expansion.rows, expansion.mark = following
-                    continue
-                expansion.row = row
-                if self._marks.some_idle:
-                    self._give_out(self._marks.wake(expansion.input))
-                emit.item, emit.ts, emit.sequence, emit.key = row
-            try:
-                if expansion.outputs is None:
-                    expansion.outputs = iter(self.kernel.expand(emit.item) or ())
-                output = next(expansion.outputs, _END_OF_ITEM)
-            except Exception as error:
-                expansion.done_with_item()
-                self._bury(error)
-                continue
-            if output is _END_OF_ITEM:
-                expansion.done_with_item()
-                self.ledger.absorbed += 1
-                continue
-            emit(output)
-            room -= 1
-        return False
 
     # ---- watermarks, timers, ends
 
@@ -437,9 +330,6 @@ class KernelHost(Host):
         if self._held_mark > self._watermark:
             self._mark_below()
         self.flush()
-        self._credit = 0
-        if self.kernel.releases and self.kernel.held():
-            self.segment.handover.fresh.append((self._release, None))
         self._arm()
         if self.input_gates:
             self._shut_gates()

@@ -77,6 +77,8 @@ class _Finder:
     def _in_columns(self, name: str, thing: AnyOperator, kernel: Kernel | None, given: list[bool]) -> Kernel | str:
         if isinstance(thing, Foreign) or kernel is None:
             return "a reactivex operator takes items"
+        if self.topology.nodes[name].on_error.kind == "retry":
+            return "it tries items again, one by one"
         if kernel.needs_columns:
             return kernel.in_columns()
         if not all(given):

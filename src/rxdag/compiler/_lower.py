@@ -17,6 +17,7 @@ from rxdag.compiler._loop_host import LoopHost
 from rxdag.compiler._plan import PARKED, Plan, shapes_of
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._region_plan import RegionPlan
+from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
 from rxdag.contract import Chunk, Foreign, Kernel, Sink, Source
@@ -221,7 +222,13 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
     if isinstance(thing, Foreign):
         return ForeignHost(name, segment, context, thing.build)
     clock = thing.clock_for(node.in_shape)
-    return KernelHost(name, segment, context, node.on_error, partial(_kernel, plan, name, node), clock)
+    kernel = plan.topology.kernels[name]
+    kind: type[KernelHost] = KernelHost
+    if kernel.releases:
+        kind = ReleaseHost
+    elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
+        kind = StepHost
+    return kind(name, segment, context, node.on_error, partial(_kernel, plan, name, node), clock)
 
 
 def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:
@@ -294,8 +301,8 @@ class _Behind:
 
     def add(self, host: Host, wire: Wire | None, behind: _Behind) -> None:
         """Add a consumer, and what is behind it."""
-        expands = isinstance(host, KernelHost) and host.expands
-        is_open = not (isinstance(host, KernelHost) and host.kernel.releases)
+        expands = isinstance(host, StepHost) and host.expands
+        is_open = not isinstance(host, ReleaseHost)
         for limiter, is_many in behind.limiters.items() if is_open else ():
             self.limiters[limiter] = self.limiters.get(limiter, False) or is_many or expands
         if wire is not None and isinstance(host, SinkHost | KernelHost) and host.has_want:
@@ -325,7 +332,7 @@ def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
                 own.add(host_of[edge.consumer], wire, behind[edge.consumer])
         host = host_of[name]
         host.reaches = frozenset(own.reaches | {host})
-        if isinstance(host, KernelHost) and (host.expands or host.kernel.releases):
+        if isinstance(host, ReleaseHost) or (isinstance(host, StepHost) and host.expands):
             host.gates, host.limiters = tuple(own.gates), tuple(own.limiters)
         if isinstance(host, SourceHost):
             _tell(host.pump, own)

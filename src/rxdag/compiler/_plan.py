@@ -164,6 +164,8 @@ class Plan:
         reason = why_not(kernel)
         if reason is None and len(self.topology.into[name]) > 1:
             return "its inputs come from several places"
+        if reason is None and node.on_error.kind == "retry":
+            return "it tries items again, one by one"
         if reason is None and kernel.may_park:
             return "it can refuse items for a while"
         if reason is None and node.ports[0] != "out":

@@ -61,6 +61,8 @@ class _Finder:
 
     def _can_be_spliced(self, name: str) -> bool:
         node, kernel = self._topology.nodes[name], self._topology.kernels[name]
+        if node.on_error.kind == "retry":
+            return False  # what comes behind an item waits for its next try
         if not isinstance(node.thing, AnyOperator) or node.thing.clock_for(node.in_shape) != "event":
             return False
         if name in self._columns:

@@ -1,6 +1,7 @@
 """What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
 
 from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
+from rxdag.contract._checks import checked_backoff, checked_errors
 from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
@@ -16,7 +17,7 @@ from rxdag.contract._kernel import (
     Splitter,
     on_item_parameters,
 )
-from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, Backoff, OnError
 from rxdag.contract._operator import (
     AnyOperator,
     FanIn,
@@ -48,6 +49,7 @@ __all__ = [
     "Aggregate",
     "AnyOperator",
     "Assigner",
+    "Backoff",
     "BadItem",
     "Boundary",
     "Chunk",
@@ -82,6 +84,8 @@ __all__ = [
     "WindowOp",
     "WriteFailed",
     "Writer",
+    "checked_backoff",
+    "checked_errors",
     "duration_ns",
     "format_ns",
     "import_extra",

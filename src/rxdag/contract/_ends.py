@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
+from random import Random
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from rxdag.contract._chunk import Chunk
@@ -32,6 +33,8 @@ class SourceContext(Protocol):
     """What a run gives to a source."""
 
     clock: Clock
+    random: Random
+    """For what varies at random, as waits; seeded in virtual time."""
     wants_columns: bool
     """True if what reads the source works on columns; a source that gives them may read so then, else rows."""
 

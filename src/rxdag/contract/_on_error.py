@@ -1,16 +1,62 @@
-"""What a node does with an item that its user code fails on."""
+"""What a node does with an item that its user code fails on, and how long to wait before another try."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 from typing import Final, Literal
 
 
 @dataclass(frozen=True)
-class OnError:
-    """A policy for items on which user code fails."""
+class Backoff:
+    """How long to wait before each further try.
 
-    kind: Literal["raise", "skip", "dead"]
+    Attributes:
+        base_ns: Wait after the first failure, ns.
+        factor: By how much each wait is longer than the one before.
+        cap_ns: Longest wait, ns.
+        jitter: Share of the wait by which it varies at random, both ways, 0 to 1.
+    """
+
+    base_ns: int
+    factor: float
+    cap_ns: int
+    jitter: float
+
+    def wait_ns(self, failures: int, random: Random) -> int:
+        """How long to wait after so many failures in a row, ns."""
+        wait = min(self.base_ns * self.factor ** min(failures - 1, 128), self.cap_ns)
+        return round(wait * (1 + self.jitter * random.uniform(-1, 1)) if self.jitter else wait)
+
+
+@dataclass(frozen=True)
+class OnError:
+    """A policy for items on which user code fails.
+
+    Attributes:
+        kind: What becomes of them.
+        attempts: With "retry", how often an item is tried in all.
+        backoff: How long to wait before each further try.
+        on: Errors that are worth another try.
+        then: What becomes of an item that failed every time.
+    """
+
+    kind: Literal["raise", "skip", "dead", "retry"]
+    attempts: int = 1
+    backoff: Backoff | None = None
+    on: tuple[type[Exception], ...] = (Exception,)
+    then: OnError | None = None
+
+    @property
+    def last(self) -> OnError:
+        """What becomes of an item in the end."""
+        return self if self.then is None else self.then
+
+    def wait_ns(self, error: Exception, attempts: int, random: Random) -> int | None:
+        """How long to wait before another try, ns, after so many; None for no more."""
+        if self.backoff is None or attempts >= self.attempts or not isinstance(error, self.on):
+            return None
+        return self.backoff.wait_ns(attempts, random)
 
 
 RAISE: Final = OnError("raise")

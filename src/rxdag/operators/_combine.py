@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, overload
 
-from rxdag.contract import FLUSHED, Emit, FanIn, Kernel, Shape
+from rxdag.contract import FLUSHED, Emit, FanIn, Kernel, Shape, checked_errors
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
 from rxdag.operators._arguments import whole
@@ -400,8 +400,5 @@ def catch(*streams: Any, on: tuple[type[Exception], ...] = (Exception,)) -> Any:
         >>> rxdag.catch(risky, rxdag.from_source(sources.iterable([-1]))).collect()
         [10, -1]
     """
-    given: Any = on
-    kinds: tuple[Any, ...] = given if isinstance(given, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]
-    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        raise GraphError(f"catch: on must be a tuple of exceptions, got {on!r}")
-    return _combined("catch", lambda: _CatchKernel(len(streams), on), streams, keeps_type=True)
+    kinds = checked_errors("catch", on)
+    return _combined("catch", lambda: _CatchKernel(len(streams), kinds), streams, keeps_type=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import sys
 import threading
 import traceback
@@ -34,17 +35,20 @@ class Execution:
         plan: What to run.
         clock: What time it is; the world's by default.
         quantum: Most items that a pump moves in one turn.
+        seed: Of what varies at random in virtual time.
     """
 
-    def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM) -> None:
+    def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM, seed: int = 0) -> None:
         self.plan = plan
         self.clock: Clock = clock or MonotonicClock()
+        self.is_virtual = isinstance(self.clock, VirtualClock)
         self.state: State = "created"
         self.error: Exception | None = None
         self.was_drained = False
         self.done = threading.Event()
         self.result: RunResult | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.random = random.Random(seed) if self.is_virtual else random.Random()
         self._lock = threading.RLock()
         self._values: dict[str, Any] = {}
         self._open_sources: set[str] = set(plan.dag.sources)
@@ -54,7 +58,6 @@ class Execution:
         self._is_cancelled = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
-        self.is_virtual = isinstance(self.clock, VirtualClock)
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
         many = is_merged and len(plan.dag.sources) + len(plan.gates) > 1
         # In virtual time several inputs give one item a turn each, so that their order is defined.

@@ -7,6 +7,7 @@ from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import async_iterable, iterable, range
 from rxdag.sources._jsonl import jsonl
+from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "jsonl",
     "parquet",
     "range",
+    "reconnecting",
     "simulated_trades",
 ]

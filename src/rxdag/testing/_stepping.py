@@ -221,6 +221,7 @@ def start(
     *what: Dag | Plan | SinkNode[Any, Any],
     replace: Mapping[str, Source[Any] | Sink[Any, Any]] | None = None,
     inputs: Iterable[str] = (),
+    seed: int = 0,
     fuse: bool = True,
 ) -> VirtualRun:
     """Start a run in virtual time that goes on step by step.
@@ -229,6 +230,7 @@ def start(
         what: Sinks, or one Dag, or one Plan.
         replace: Other sources or sinks, by name.
         inputs: Sources to feed by hand, by name; those made with `testing.manual` are so anyhow.
+        seed: Of what varies at random, as waits before another try.
         fuse: False to lower every node from its kernel alone.
 
     Raises:
@@ -254,7 +256,7 @@ def start(
         dag = dag.replace(fed)
     if fed or replace or not fuse:
         plan = compile(dag, fuse=fuse)
-    return VirtualRun(Execution(plan, VirtualClock()), entries)
+    return VirtualRun(Execution(plan, VirtualClock(), seed=seed), entries)
 
 
 def _plain(shape: Shape) -> Shape:

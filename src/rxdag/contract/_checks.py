@@ -1,0 +1,26 @@
+"""Checks of arguments that nodes of several rooms take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxdag.contract._duration import Duration, duration_ns
+from rxdag.contract._on_error import Backoff
+from rxdag.errors import GraphError
+
+
+def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Backoff:
+    """How long to wait before each further try; raises GraphError if an argument is wrong."""
+    if not isinstance(factor, int | float) or factor < 1:
+        raise GraphError(f"{where}: factor must be 1 or more, got {factor!r}")
+    if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        raise GraphError(f"{where}: jitter must be 0 to 1, got {jitter!r}")
+    return Backoff(duration_ns(base, f"{where}: base"), factor, duration_ns(cap, f"{where}: cap"), jitter)
+
+
+def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
+    """A tuple of exceptions; raises GraphError if it is none."""
+    kinds: tuple[Any, ...] = on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise GraphError(f"{where}: on must be a tuple of exceptions, got {on!r}")
+    return kinds

@@ -1,0 +1,147 @@
+"""A source that is opened again when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rxdag.contract import (
+    Backoff,
+    Chunk,
+    Duration,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    Where,
+    checked_backoff,
+    checked_errors,
+)
+from rxdag.errors import GraphError
+
+T = TypeVar("T")
+
+
+class _ReconnectingReader(Reader):
+    """The reader of the connection that is open; between two of them, none."""
+
+    def __init__(self, source: _Reconnecting[Any], context: SourceContext) -> None:
+        self._source = source
+        self._context = context
+        self._reader: Reader | None = None
+        self._connections = 0
+        self._failures = 0
+        """Connections that failed, one after the other, without having brought anything."""
+        self._opens_at: int | None = None
+
+    def read(self, max_items: int) -> Read:
+        if self._opens_at is not None:
+            if self._context.clock.now() < self._opens_at:
+                self._context.wake_at(self._opens_at)
+                return None
+            self._opens_at = None
+        try:
+            if self._reader is None:
+                self._connections += 1
+                self._reader = self._source.source.open(self._context)
+            read = self._reader.read(max_items)
+        except self._source.on as error:
+            return self._lost(error)
+        if isinstance(read, Chunk) and read.items:
+            self._failures = 0
+        return read
+
+    def _lost(self, error: Exception) -> Read:
+        """The connection has failed: wait for the next one, or give up."""
+        attempts = self._source.attempts
+        if attempts is not None and self._connections >= attempts:
+            raise error
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+        self._failures += 1
+        wait = self._source.backoff.wait_ns(self._failures, self._context.random)
+        self._opens_at = self._context.clock.now() + wait
+        self._context.wake_at(self._opens_at)
+        return None
+
+    def rest(self, max_items: int) -> Chunk | None:
+        return None if self._reader is None else self._reader.rest(max_items)
+
+    def held(self) -> int:
+        return 0 if self._reader is None else self._reader.held()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+@dataclass(frozen=True)
+class _Reconnecting(Source[T]):
+    source: Source[T]
+    attempts: int | None
+    backoff: Backoff
+    on: tuple[type[Exception], ...]
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.label
+
+    @property
+    def where(self) -> Where:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.where
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.shape
+
+    @property
+    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.gives_columns
+
+    def open(self, context: SourceContext) -> Reader:
+        return _ReconnectingReader(self, context)
+
+
+def reconnecting(
+    source: Source[T],
+    /,
+    *,
+    attempts: int | None = None,
+    base: Duration = "100ms",
+    factor: float = 2.0,
+    cap: Duration = "30s",
+    jitter: float = 0.1,
+    on: tuple[type[Exception], ...] = (Exception,),
+) -> Source[T]:
+    """Open a source again when it has failed, with growing waits; it begins anew each time.
+
+    What came before the failure is not taken back: a source that begins at its beginning gives it again.
+
+    Args:
+        source: A source that runs on the caller's thread or on one of its own, not on the loop.
+        attempts: Connections in all, the first one included; by default any number. The last error ends the stream.
+        base: Wait before the second connection; a connection that brings an item sets it back to this.
+        factor: By how much each wait is longer than the one before, 1 or more.
+        cap: Longest wait.
+        jitter: Share of the wait by which it varies at random, both ways, 0 to 1.
+        on: Errors that it is opened again for; any other ends the stream at once.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed = sources.reconnecting(sources.iterable([1, 2]), attempts=3)
+        >>> rxdag.from_source(feed).collect()
+        [1, 2]
+    """
+    given: object = source
+    if not isinstance(given, Source):
+        raise GraphError(f"reconnecting: takes a source, got {source!r}")
+    if source.where == "async":
+        raise GraphError(f"reconnecting: takes no source that runs on the loop, got {source.label}")
+    if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
+        raise GraphError(f"reconnecting: attempts must be 1 or more, or None, got {attempts!r}")
+    backoff = checked_backoff("reconnecting", base, factor, cap, jitter)
+    return _Reconnecting(source, attempts, backoff, checked_errors("reconnecting", on))
