@@ -304,7 +304,7 @@ def combine_latest(*streams: Any) -> Any:
     Example:
         >>> numbers = rxdag.from_source(sources.range(2))
         >>> rxdag.combine_latest(numbers, numbers.pipe(ops.map(lambda x: x * 10))).collect()
-        [(0, 0), (1, 0), (1, 10)]
+        [(0, 0), (0, 10), (1, 10)]
     """
     return _combined("combine_latest", lambda: _LatestKernel(len(streams)), streams)
 
@@ -335,7 +335,7 @@ def with_latest_from(*streams: Any) -> Any:
     Example:
         >>> numbers = rxdag.from_source(sources.range(3))
         >>> rxdag.with_latest_from(numbers, numbers.pipe(ops.map(lambda x: x * 10))).collect()
-        [(1, 0), (2, 10)]
+        [(0, 0), (1, 10), (2, 20)]
     """
     return _combined("with_latest_from", lambda: _WithLatestKernel(len(streams)), streams)
 
