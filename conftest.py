@@ -50,6 +50,8 @@ def with_names(namespace: dict) -> None:
     }
     namespace |= {
         "market": market,
+        "on_error": rxdag.on_error,
+        "testing": testing,
         "feed": testing.feed,
         "play": testing.play,
         "aggregate": testing.aggregate,

@@ -168,6 +168,12 @@ def _moments(recorded: list[Any]) -> list[tuple[Any, ...]]:
     return [(kind, at, _Boom("boom")) if kind == "e" else (kind, at, *value) for kind, at, *value in recorded]
 
 
+def _filled(recorded: list[Any], x: Any) -> list[tuple[Any, ...]]:
+    """The moments of an inner stream, made of an item of the outer one."""
+    made = _moments(recorded)
+    return [(kind, at, *(v.format(x=x) if isinstance(v, str) else v for v in value)) for kind, at, *value in made]
+
+
 def operator(given: dict[str, Any]) -> dict[str, Any] | None:
     """One operator behind recordings, in virtual time."""
     name, *args = given["op"].split(":")
@@ -180,6 +186,9 @@ def operator(given: dict[str, Any]) -> dict[str, Any] | None:
     if name == "retry":
         again = sources.reconnecting(watched[0], attempts=int(args[0]), base="0s", jitter=0)
         stream = rxdag.from_source(again)
+    elif name == "switch_map":
+        inner = given["inner"]
+        stream = streams[0].pipe(ops.switch_map(lambda x: testing.recording(_filled(inner, x), hot=False)))
     elif name in FAN_INS:
         stream = FAN_INS[name](*streams)
     elif given.get("through") == "rx" and name in FOREIGN:

@@ -1,5 +1,6 @@
 """What every exported operator is checked with: (how it is made, items, what stands before it)."""
 
+import asyncio
 import math
 import random
 
@@ -57,6 +58,20 @@ def _pair(left, right):
 
 def _odd(stream):
     return stream.pipe(ops.filter(lambda e: e[2] % 2))
+
+
+async def _at_once(x):
+    return x
+
+
+async def _slowly(x):
+    await asyncio.sleep(0.001 * (hash(x) % 7))
+    return x
+
+
+async def _not_nine(x):
+    await asyncio.sleep(0)
+    return _no_nine(x)
 
 
 def _no_nine(x):
@@ -259,5 +274,28 @@ SAMPLES = {
         (lambda: ops.conflate(per="instant"), EVENTS, keyed),
         (lambda: ops.conflate(lambda e: e[2] % 2, per="instant", keep="all"), EVENTS, keyed),
         (lambda: ops.conflate(per="instant", keep="list"), EVENTS, timed),
+    ],
+    "flat_map": [
+        (lambda: ops.flat_map(lambda x: range(x % 4)), NUMBERS, None),
+        (lambda: ops.flat_map(lambda e: [e, e], concurrency=2), EVENTS, keyed),
+    ],
+    "concat_map": [
+        (lambda: ops.concat_map(lambda x: range(x % 4)), NUMBERS, None),
+        (lambda: ops.concat_map(lambda e: sources.iterable([e, e])), EVENTS, keyed),
+    ],
+    "switch_map": [
+        (lambda: ops.switch_map(lambda x: range(x % 4)), NUMBERS, None),
+        (lambda: ops.switch_map(lambda e: [e, e]), EVENTS, keyed),
+    ],
+    "map_async": [
+        (lambda: ops.map_async(_slowly), NUMBERS, None),
+        (lambda: ops.map_async(_slowly, concurrency=3, timeout="1h"), EVENTS, keyed),
+        (lambda s: s.pipe(ops.map_async(_not_nine), on_error=on_error.dead), NUMBERS, None),
+        (lambda: ops.map_async(_at_once, ordered=False), NUMBERS, None),
+    ],
+    "lookup": [
+        (lambda: ops.lookup(_slowly, key=lambda x: x % 5), NUMBERS, None),
+        (lambda: ops.lookup(_at_once, key=lambda e: e[1], ttl="1s", max_keys=1, into=_pair), EVENTS, keyed),
+        (lambda s: s.pipe(ops.lookup(_not_nine, key=lambda x: x % 10), on_error=on_error.dead), NUMBERS, None),
     ],
 }

@@ -4,6 +4,7 @@ from rxdag.compiler._colour import MAIN
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, RunContext
+from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._lower import Program, lower
@@ -15,6 +16,7 @@ __all__ = [
     "EdgeBook",
     "ForeignHost",
     "Host",
+    "InnerHost",
     "KernelHost",
     "Ledger",
     "Plan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rxdag.compiler._topology import Topology
-from rxdag.contract import Sink, Source
+from rxdag.contract import InnerKernel, Sink, Source
 
 MAIN: Final = "main"
 """The caller's thread, or the loop of the run."""
@@ -14,7 +14,7 @@ MAIN: Final = "main"
 def colour(topology: Topology) -> dict[str, str]:
     """Name of the domain of each node.
 
-    A blocking source or sink has a thread of its own. What `.on(name)` stands before is on that thread, and what
+    A blocking source or sink has a thread of its own; inner streams are on the main domain, whose loop they may need. What `.on(name)` stands before is on that thread, and what
     follows too. Everything else is on the main domain.
     """
     domains: dict[str, str] = {}
@@ -24,6 +24,9 @@ def colour(topology: Topology) -> dict[str, str]:
             domains[name] = f"thread {name}"
             continue
         if isinstance(thing, Source) or (isinstance(thing, Sink) and thing.where == "async"):
+            domains[name] = MAIN
+            continue
+        if isinstance(topology.kernels.get(name), InnerKernel):
             domains[name] = MAIN
             continue
         wished = [e.boundary.scheduler for e in topology.into[name] if e.boundary and e.boundary.scheduler]
@@ -43,4 +46,6 @@ def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> st
 
 def needs_loop(topology: Topology) -> bool:
     """True if a node must run on an asyncio loop."""
-    return any(isinstance(n.thing, Source | Sink) and n.thing.where == "async" for n in topology.nodes.values())
+    ends = (node.thing for node in topology.nodes.values() if isinstance(node.thing, Source | Sink))
+    has_inner = any(isinstance(kernel, InnerKernel) for kernel in topology.kernels.values())
+    return has_inner or any(end.where == "async" for end in ends)

@@ -313,15 +313,20 @@ class KernelHost(Host):
             return
         self._guard(lambda: self.kernel.on_timer(self.context.clock.now(), self._emit))
         self._settle()
-        if self._lingering is not None and not self.kernel.lingers and not self.is_ended:
-            (mark,), self._lingering = self._lingering, None
-            self._emit.watermark(mark)
-            if self._open_inputs == 0:
-                self.inputs_ended(None)
+        self._stop_lingering()
         self.segment.run()
         if self.has_want:  # it may take items again
             for pump in self.segment.pumps:
                 pump.wake()
+
+    def _stop_lingering(self) -> None:
+        """End if the end waited for what has come out now."""
+        if self._lingering is None or self.kernel.lingers or self.is_ended:
+            return
+        (mark,), self._lingering = self._lingering, None
+        self._emit.watermark(mark)
+        if self._open_inputs == 0:
+            self.inputs_ended(None)
 
     def _settle(self) -> None:
         """Hand over what came out; set the timer that the kernel wants; end if it is done."""

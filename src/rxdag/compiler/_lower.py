@@ -11,6 +11,7 @@ from rxdag.compiler._columns_host import ColumnsHost
 from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
+from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._loop_host import LoopHost
@@ -20,7 +21,7 @@ from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
-from rxdag.contract import Chunk, Foreign, Kernel, Sink, Source
+from rxdag.contract import Chunk, Foreign, InnerKernel, Kernel, Sink, Source
 from rxdag.errors import CompileError
 from rxdag.graph import Edge, Node
 from rxdag.schedulers import FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
@@ -224,7 +225,9 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
     clock = thing.clock_for(node.in_shape)
     kernel = plan.topology.kernels[name]
     kind: type[KernelHost] = KernelHost
-    if kernel.releases:
+    if isinstance(kernel, InnerKernel):
+        kind = InnerHost
+    elif kernel.releases:
         kind = ReleaseHost
     elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
         kind = StepHost
@@ -302,12 +305,12 @@ class _Behind:
     def add(self, host: Host, wire: Wire | None, behind: _Behind) -> None:
         """Add a consumer, and what is behind it."""
         expands = isinstance(host, StepHost) and host.expands
-        is_open = not isinstance(host, ReleaseHost)
+        is_open = not isinstance(host, ReleaseHost | InnerHost)
         for limiter, is_many in behind.limiters.items() if is_open else ():
             self.limiters[limiter] = self.limiters.get(limiter, False) or is_many or expands
         if wire is not None and isinstance(host, SinkHost | KernelHost) and host.has_want:
             self.limiters.setdefault(wire, False)
-        if is_open:  # one that conflates takes items whether there is room behind it or not
+        if is_open:  # the others take items whether there is room behind them or not
             self.gates |= behind.gates
         self.reaches |= behind.reaches
         self.reaches.add(host)
@@ -332,7 +335,7 @@ def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
                 own.add(host_of[edge.consumer], wire, behind[edge.consumer])
         host = host_of[name]
         host.reaches = frozenset(own.reaches | {host})
-        if isinstance(host, ReleaseHost) or (isinstance(host, StepHost) and host.expands):
+        if isinstance(host, ReleaseHost | InnerHost) or (isinstance(host, StepHost) and host.expands):
             host.gates, host.limiters = tuple(own.gates), tuple(own.limiters)
         if isinstance(host, SourceHost):
             _tell(host.pump, own)

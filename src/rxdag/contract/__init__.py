@@ -6,6 +6,7 @@ from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
 from rxdag.contract._extra import import_extra
+from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import (
     BadItem,
     ColumnsEmit,
@@ -61,6 +62,8 @@ __all__ = [
     "Emit",
     "FanIn",
     "Foreign",
+    "Inner",
+    "InnerKernel",
     "Inputs",
     "Kernel",
     "KernelOf",

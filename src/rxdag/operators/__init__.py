@@ -2,6 +2,7 @@
 
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._batches import batch
+from rxdag.operators._calls import lookup, map_async
 from rxdag.operators._combine import catch, combine_latest, concat, with_latest_from, zip
 from rxdag.operators._conflate import conflate
 from rxdag.operators._dedupe import dedupe
@@ -9,6 +10,7 @@ from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
 from rxdag.operators._fields import select, with_columns
 from rxdag.operators._folds import count, fold, max, min, scan, sum
+from rxdag.operators._inner import concat_map, flat_map, switch_map
 from rxdag.operators._join_asof import join_asof
 from rxdag.operators._join_time import join_interval, join_window
 from rxdag.operators._keyed import key_by
@@ -34,6 +36,7 @@ __all__ = [
     "catch",
     "combine_latest",
     "concat",
+    "concat_map",
     "conflate",
     "count",
     "debounce",
@@ -45,13 +48,16 @@ __all__ = [
     "explode",
     "filter",
     "first",
+    "flat_map",
     "fold",
     "join_asof",
     "join_interval",
     "join_window",
     "key_by",
     "last",
+    "lookup",
     "map",
+    "map_async",
     "map_batch",
     "max",
     "merge",
@@ -66,6 +72,7 @@ __all__ = [
     "skip",
     "skip_while",
     "sum",
+    "switch_map",
     "take",
     "take_while",
     "tap",

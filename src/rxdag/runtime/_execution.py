@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, KernelHost, Plan, lower
+from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
 from rxdag.errors import RxDagError, Stalled
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
@@ -56,6 +56,7 @@ class Execution:
         self._writing_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._is_cancelled = False
+        self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
@@ -209,6 +210,7 @@ class Execution:
         """True if a source may still give something, or a reactivex operator on a thread of its own."""
         program = self.program
         waits = any(source.pump.is_starved and not source.is_ended for source in program.sources)
+        waits |= any(isinstance(host, InnerHost) and host.waits for host in program.hosts)
         return waits or any(isinstance(host, ForeignHost) and not host.is_ended for host in program.hosts)
 
     def drain(self, *, flush: bool = False) -> None:
@@ -245,14 +247,15 @@ class Execution:
                 self.state = "cancelled"
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.call(partial(self._cancel_domain, scheduler))
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._cancel_tasks)
 
     def _cancel_tasks(self) -> None:
         for task in list(self._tasks):
             task.cancel()
 
     def _cancel_domain(self, scheduler: FlowScheduler) -> None:
+        if scheduler is self.main and not self._has_cancelled_tasks:
+            self._has_cancelled_tasks = True
+            self._cancel_tasks()  # before the hosts spawn what closes things: that must not be cancelled
         for host in self.program.hosts:
             if host.segment.scheduler is scheduler:
                 host.cancel()

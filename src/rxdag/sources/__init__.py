@@ -3,6 +3,7 @@
 from rxdag.contract import END, Chunk, Reader, Source
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow, parquet
+from rxdag.sources._clocked import interval, timer
 from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import async_iterable, iterable, range
@@ -11,8 +12,8 @@ from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
 
 __all__ = [
-    "END",
     "Chunk",
+    "END",
     "Ingress",
     "Reader",
     "Source",
@@ -22,10 +23,12 @@ __all__ = [
     "async_iterable",
     "csv",
     "ingress",
+    "interval",
     "iterable",
     "jsonl",
     "parquet",
     "range",
     "reconnecting",
     "simulated_trades",
+    "timer",
 ]

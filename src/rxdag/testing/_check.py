@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag import sinks
-from rxdag.compiler import KernelHost, RegionHost, compile
+from rxdag.compiler import KernelHost, Plan, RegionHost, compile
 from rxdag.contract import AnyOperator
 from rxdag.errors import GraphError, NodeError
 from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
 from rxdag.operators import take
-from rxdag.runtime import RunResult
-from rxdag.schedulers import VirtualClock, drive_virtual
+from rxdag.runtime import Execution, RunResult
+from rxdag.schedulers import VirtualClock
 from rxdag.testing._sources import Chunked
 from rxdag.testing._virtual import settle_virtual, virtual
 
@@ -85,6 +85,24 @@ def _builder(make: Callable[..., Any]) -> Build:
 
         return build
     return make
+
+
+class _Restarting(Execution):
+    """A run that restarts all its nodes once, after so many items."""
+
+    def __init__(self, plan: Plan, point: int) -> None:
+        super().__init__(plan, VirtualClock())
+        self._point = point
+        self._has_restarted = False
+
+    def is_done(self) -> bool:
+        program = self.program
+        if not self._has_restarted and self.state == "running" and program.sources[0].ledger.made >= self._point:
+            self._has_restarted = True
+            for host in program.hosts:
+                if isinstance(host, KernelHost | RegionHost) and not host.is_ended:
+                    host.restart()
+        return super().is_done()
 
 
 class _Check:
@@ -197,25 +215,8 @@ class _Check:
     def restarted(self, point: int, how: str) -> RunResult:
         """A run in which every kernel is replaced by one restored from its snapshot, after some items."""
         chunks = [[item] for item in self.items]
-        execution = virtual(self.plan(chunks, is_fused=how != "unfused", in_columns=how == "columns"))
-        source = execution.program.sources[0]
-        has_restarted = False
-
-        def restart_or_done() -> bool:
-            nonlocal has_restarted
-            if not has_restarted and source.ledger.made >= point:
-                has_restarted = True
-                for host in execution.program.hosts:
-                    if isinstance(host, KernelHost | RegionHost) and not host.is_ended:
-                        host.restart()
-            return execution.is_done()
-
-        clock = execution.clock
-        if not isinstance(clock, VirtualClock):
-            raise TypeError("check_operator: must run on a virtual clock")
-        execution.open()
-        drive_virtual(execution.main, clock, restart_or_done, execution.check_stall)
-        return execution.finish()
+        plan = self.plan(chunks, is_fused=how != "unfused", in_columns=how == "columns")
+        return settle_virtual(_Restarting(plan, point))
 
     def fails(self) -> None:
         half = self.items[: len(self.items) // 2]

@@ -1,0 +1,84 @@
+"""Inner streams: items that become streams of their own, which the host opens and reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
+
+from rxdag.contract._ends import Source
+from rxdag.contract._kernel import Emit, Kernel
+
+
+class Inner:
+    """An item that has become a stream, with its time and key.
+
+    Attributes:
+        given: How many items its stream has given.
+        skip: How many of them come again, since it was opened anew, and are left out.
+        results: What the kernel keeps of it.
+        is_done: True once its stream has ended.
+    """
+
+    __slots__ = ("given", "is_done", "item", "key", "results", "sequence", "skip", "ts")
+
+    def __init__(self, item: Any, ts: int, sequence: int, key: Any) -> None:
+        self.item = item
+        self.ts = ts
+        self.sequence = sequence
+        self.key = key
+        self.given = 0
+        self.skip = 0
+        self.results: list[Any] = []
+        self.is_done = False
+
+
+class InnerKernel(Kernel, ABC):
+    """A kernel whose items become streams; the host opens those in `inner`, reads them and closes those that left it."""
+
+    may_park = True
+    passes = False
+    ends_alone: ClassVar[bool] = False
+    """True if its streams end soon by themselves, so that a drain waits for them; else it stops them."""
+    concurrency: int | None = None
+    """Most streams that are open; None for any number. A node before it that conflates keeps no more ready."""
+    resource: Callable[[], AbstractAsyncContextManager[Any]] | None = None
+    """Makes what its streams work with; entered once per run on the run's loop, left at its end."""
+    opened: Any = None
+    """What entering `resource` gave; the host sets it before any stream is opened."""
+
+    def __init__(self) -> None:
+        self.inner: list[Inner] = []
+
+    @abstractmethod
+    def source_of(self, inner: Inner) -> Source[Any]:
+        """The stream of an item: user code, on whose failure the item goes the way of the node's `on_error`."""
+
+    @abstractmethod
+    def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
+        """An item of an inner stream has come."""
+
+    def on_inner_end(self, inner: Inner, emit: Emit[Any]) -> None:
+        """An inner stream has ended."""
+
+    def failed_with(self, inner: Inner) -> Iterable[Inner]:
+        """The items that an inner stream fails for; each then goes the way of the node's `on_error`."""
+        return (inner,)
+
+    def forget(self, inner: Inner) -> None:
+        """An item is not held any more: its stream has failed."""
+        self.inner.remove(inner)
+
+    def ready(self) -> Inner | None:
+        """The next item that is worked on, which is not held any more then; the host has it given out."""
+        return None
+
+    def give(self, inner: Inner, emit: Emit[Any]) -> None:
+        """Give out what `ready` gave; its failure is that of the item."""
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.lingers = self.held() > 0
+
+    def held(self) -> int:
+        return len(self.inner)

@@ -1,0 +1,181 @@
+"""Operators whose items become streams: all of them at once, one after the other, or only the newest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+from rxdag import sources
+from rxdag.contract import MAX, Emit, Inner, InnerKernel, Operator, Shape, Source
+from rxdag.operators._arguments import function, whole
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+InnerOf: TypeAlias = Iterable[B] | AsyncIterable[B] | Source[B]
+CONCURRENCY: Final = 16
+
+
+def source_of(stream: Any, where: str) -> Source[Any]:
+    """The source of what a function gave.
+
+    Raises:
+        TypeError: If it is none, and nothing that can be iterated.
+    """
+    if isinstance(stream, Source):
+        return stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
+    if isinstance(stream, AsyncIterable):
+        given: AsyncIterable[Any] = stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
+        return sources.async_iterable(given)
+    if isinstance(stream, Iterable):
+        items: Iterable[Any] = stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
+        return sources.iterable(items)
+    hint = "; a coroutine goes into ops.map_async" if hasattr(stream, "__await__") else ""
+    raise TypeError(f"{where} must return an iterable, an async iterable or a source, got {stream!r}{hint}")
+
+
+class _FlatKernel(InnerKernel):
+    """Passes on what the streams give; `latest` closes the one before."""
+
+    def __init__(self, name: str, fn: Callable[[Any], Any], concurrency: int | None) -> None:
+        super().__init__()
+        self._name = name
+        self._fn = fn
+        self.concurrency = concurrency
+
+    def want(self, now: int) -> int | None:
+        # One at a time: a stream that is there already is read before the next item, however they were put into chunks.
+        return 1 if self.concurrency is None or len(self.inner) < self.concurrency else 0
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        replaced: list[Inner] = []
+        if self.concurrency is None:
+            replaced, self.inner = self.inner, []
+        self.inner.append(Inner(item, ts, sequence, key))
+        for inner in replaced:
+            if inner.given:
+                emit.absorbed(1)
+            else:
+                emit.dropped(inner.item, "replaced")
+
+    def source_of(self, inner: Inner) -> Source[Any]:
+        return source_of(self._fn(inner.item), f"{self._name}: fn")
+
+    def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
+        emit(item, ts=inner.ts, sequence=inner.sequence, key=inner.key)
+
+    def on_inner_end(self, inner: Inner, emit: Emit[Any]) -> None:
+        self.inner.remove(inner)
+        emit.absorbed(1)
+
+    def low(self) -> int:
+        return min((inner.ts for inner in self.inner), default=MAX)
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [[inner.item, inner.ts, inner.sequence, inner.key, inner.given] for inner in self.inner]
+        return {"inner": rows, "lingers": self.lingers}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.inner = []
+        for *row, given in saved["inner"]:
+            inner = Inner(*row)
+            inner.given = inner.skip = given
+            self.inner.append(inner)
+        self.lingers = saved["lingers"]
+
+
+@dataclass(frozen=True)
+class _Flat(Operator[A, B]):
+    name: str
+    fn: Callable[[A], Any]
+    concurrency: int | None
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, several operators
+        return self.name
+
+    def shape(self, shape: Shape) -> Shape:
+        return Shape(None, shape.timed, keyed=shape.keyed, key_names=shape.key_names, sequenced=shape.sequenced)
+
+    def kernel(self) -> _FlatKernel:
+        return _FlatKernel(self.name, self.fn, self.concurrency)
+
+
+def flat_map(fn: Callable[[A], InnerOf[B]], /, *, concurrency: int = CONCURRENCY) -> Operator[A, B]:
+    """Make a stream of each item, and give out what all of them give as it comes.
+
+    RxPY's `flat_map` opens any number of streams and keeps what comes too fast; here no more than `concurrency` are
+    open, and they are read only as there is room. What is there already should go into `explode`, which needs no loop.
+
+    Emits: each item of each stream, with event time and key of the item that the stream was made of; the watermark waits
+        for the streams that are open.
+    Drops: nothing; items that became streams are counted as `absorbed`.
+    Holds: up to `concurrency` items, with their open streams. After a restart a stream is opened anew, and so many items as
+        it had given are left out.
+    Ends: when the source and all streams have ended; a drain stops the streams. Fails: when `fn` or a stream raises, by the
+        node's `on_error`; a stream that has given something is not tried again.
+    Clock: none.
+
+    Args:
+        fn: A function of the item that returns an iterable, an async iterable or a source; not one of those that block.
+        concurrency: Most streams that are open at once, 1 or more.
+
+    Raises:
+        GraphError: If `fn` cannot be called, or `concurrency` is less than 1.
+
+    Example:
+        >>> feed(ops.flat_map(lambda x: [x] * x), [1, 2, 3])
+        [1, 2, 2, 3, 3, 3]
+    """
+    return _Flat("flat_map", function(fn, "flat_map: fn"), whole(concurrency, "flat_map: concurrency", least=1))
+
+
+def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
+    """Make a stream of each item, and read them one after the other, each to its end.
+
+    Files by their names, say: `ops.concat_map(lambda path: sources.csv(path, Trade))`.
+
+    Emits: each item of each stream, in order, with event time and key of the item that the stream was made of.
+    Drops: nothing; items that became streams are counted as `absorbed`.
+    Holds: one item, with its open stream; no more are taken until it has ended. After a restart it is opened anew, and so
+        many items as it had given are left out.
+    Ends: when the source and the last stream have ended; a drain stops the stream. Fails: when `fn` or a stream raises, by
+        the node's `on_error`; a stream that has given something is not tried again.
+    Clock: none.
+
+    Args:
+        fn: A function of the item that returns an iterable, an async iterable or a source; not one of those that block.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> feed(ops.concat_map(range), [1, 2, 3])
+        [0, 0, 1, 0, 1, 2]
+    """
+    return _Flat("concat_map", function(fn, "concat_map: fn"), 1)
+
+
+def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
+    """Make a stream of each item, and leave it for that of the next item as soon as that comes.
+
+    Emits: each item of the newest stream, with event time and key of the item that the stream was made of.
+    Drops: an item whose stream is left before it gave anything, reason "replaced"; others are counted as `absorbed`.
+    Holds: one item, with its open stream. After a restart it is opened anew, and so many items as it had given are left out.
+    Ends: when the source and the last stream have ended; a drain stops the stream. Fails: when `fn` or a stream raises, by
+        the node's `on_error`; a stream that has given something is not tried again.
+    Clock: none.
+
+    Args:
+        fn: A function of the item that returns an iterable, an async iterable or a source; not one of those that block.
+
+    Raises:
+        GraphError: If `fn` cannot be called.
+
+    Example:
+        >>> twice = lambda x: sources.interval("2s", count=2)
+        >>> play(ops.switch_map(twice), "a---b-|")
+        '--0-1-0-(1|)'
+    """
+    return _Flat("switch_map", function(fn, "switch_map: fn"), None)

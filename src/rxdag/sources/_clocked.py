@@ -1,0 +1,87 @@
+"""Sources that the clock drives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, format_ns, positive_ns
+from rxdag.errors import GraphError
+
+
+class _ClockReader(Reader):
+    """Gives the instants that have passed since it was opened."""
+
+    def __init__(self, every_ns: int, count: int | None, context: SourceContext) -> None:
+        self._every_ns = every_ns
+        self._count = count
+        self._context = context
+        self._began = context.clock.now()
+        self._given = 0
+
+    def read(self, max_items: int) -> Read:
+        if self._given == self._count:
+            return END
+        passed = (self._context.clock.now() - self._began) // self._every_ns
+        if self._count is not None:
+            passed = min(passed, self._count)
+        items = list(range(self._given, min(passed, self._given + max_items)))
+        if items:
+            self._given += len(items)
+            return Chunk(items)
+        self._context.wake_at(self._began + (self._given + 1) * self._every_ns)
+        return None
+
+
+@dataclass(frozen=True)
+class _Clocked(Source[int]):
+    name: str
+    every_ns: int
+    count: int | None
+    shape = Shape(int)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({format_ns(self.every_ns)})"
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, several sources
+        return self.name
+
+    def open(self, context: SourceContext) -> Reader:
+        return _ClockReader(self.every_ns, self.count, context)
+
+
+def interval(every: Duration, /, *, count: int | None = None) -> Source[int]:
+    """Count 0, 1, 2 ... at regular instants, the first of them `every` after the start.
+
+    An instant that finds no room behind the source comes as soon as there is some; none is lost.
+
+    Args:
+        every: From one instant to the next, more than 0.
+        count: How many, 1 or more; by default it goes on until the run is drained.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> testing.run_virtual(out := rxdag.from_source(sources.interval("1s", count=3)).to(sinks.collect()))[out]
+        [0, 1, 2]
+    """
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        raise GraphError(f"interval: count must be 1 or more, or None, got {count!r}")
+    return _Clocked("interval", positive_ns(every, "interval: every"), count)
+
+
+def timer(after: Duration, /) -> Source[int]:
+    """Give 0 once, a while after the start, and end.
+
+    Args:
+        after: How long, more than 0.
+
+    Raises:
+        GraphError: If `after` is 0.
+
+    Example:
+        >>> testing.run_virtual(out := rxdag.from_source(sources.timer("1s")).to(sinks.collect()))[out]
+        [0]
+    """
+    return _Clocked("timer", positive_ns(after, "timer: after"), 1)
