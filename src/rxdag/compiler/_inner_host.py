@@ -192,10 +192,13 @@ class InnerHost(KernelHost):
             self.segment.handover.fresh.append((self._read_next, None))
 
     def _give_ready(self) -> None:
-        """Give out the items that are worked on."""
+        """Give out the items that are worked on, or bury them."""
         kernel = self.inner_kernel
         while not self.is_ended and (inner := kernel.ready()) is not None:
             self._take_up(inner)
+            if inner.error is not None:
+                self._bury(*inner.error)
+                continue
             try:
                 kernel.give(inner, self._emit)
             except Exception as error:
@@ -278,12 +281,7 @@ class InnerHost(KernelHost):
             return
         self._readings.pop(inner, None)
         inner.is_done = True
-        for failed in list(kernel.failed_with(inner)):
-            kernel.forget(failed)
-            self._take_up(failed)
-            self._bury(error, reading.attempts)
-            if self.is_ended:
-                return
+        kernel.on_inner_failed(inner, error, reading.attempts)
 
     # ---- ends
 

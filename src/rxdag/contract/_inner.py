@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
@@ -18,10 +18,11 @@ class Inner:
         given: How many items its stream has given.
         skip: How many of them come again, since it was opened anew, and are left out.
         results: What the kernel keeps of it.
+        error: What its stream has failed with, after how many tries.
         is_done: True once its stream has ended.
     """
 
-    __slots__ = ("given", "is_done", "item", "key", "results", "sequence", "skip", "ts")
+    __slots__ = ("error", "given", "is_done", "item", "key", "results", "sequence", "skip", "ts")
 
     def __init__(self, item: Any, ts: int, sequence: int, key: Any) -> None:
         self.item = item
@@ -31,7 +32,13 @@ class Inner:
         self.given = 0
         self.skip = 0
         self.results: list[Any] = []
+        self.error: tuple[Exception, int] | None = None
         self.is_done = False
+
+    @property
+    def is_settled(self) -> bool:
+        """True if its stream has given what it gives, or has failed."""
+        return bool(self.results) or self.error is not None
 
 
 class InnerKernel(Kernel, ABC):
@@ -62,17 +69,19 @@ class InnerKernel(Kernel, ABC):
     def on_inner_end(self, inner: Inner, emit: Emit[Any]) -> None:
         """An inner stream has ended."""
 
-    def failed_with(self, inner: Inner) -> Iterable[Inner]:
-        """The items that an inner stream fails for; each then goes the way of the node's `on_error`."""
-        return (inner,)
-
-    def forget(self, inner: Inner) -> None:
-        """An item is not held any more: its stream has failed."""
-        self.inner.remove(inner)
+    def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
+        """An inner stream has failed for good: each item that it fails for gets the error, and comes out by `ready`."""
+        inner.error = (error, attempts)
 
     def ready(self) -> Inner | None:
-        """The next item that is worked on, which is not held any more then; the host has it given out."""
-        return None
+        """The next item that is worked on or has failed, and is not held any more then.
+
+        The host has it given out, or sends it the way of the node's `on_error`.
+        """
+        failed = next((inner for inner in self.inner if inner.error is not None), None)
+        if failed is not None:
+            self.inner.remove(failed)
+        return failed
 
     def give(self, inner: Inner, emit: Emit[Any]) -> None:
         """Give out what `ready` gave; its failure is that of the item."""

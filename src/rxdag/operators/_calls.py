@@ -113,8 +113,8 @@ class _MapAsyncKernel(InnerKernel):
 
     def ready(self) -> Inner | None:
         if self._is_ordered:
-            return self.inner.pop(0) if self.inner and self.inner[0].results else None
-        found = next((inner for inner in self.inner if inner.results), None)
+            return self.inner.pop(0) if self.inner and self.inner[0].is_settled else None
+        found = next((inner for inner in self.inner if inner.is_settled), None)
         if found is not None:
             self.inner.remove(found)
         return found
@@ -190,7 +190,7 @@ def map_async(
     Holds: up to `concurrency` items, under way or waiting for those before them; no more are taken. After a restart calls
         that were under way are made again.
     Ends: when the source has ended, with the last call; a drain waits for those under way. Fails: when `fn` raises or takes
-        longer than `timeout` (TimeoutError), by the node's `on_error`.
+        longer than `timeout` (TimeoutError), by the node's `on_error`; in order, behind the results before it.
     Clock: processing time for `timeout`.
 
     Args:
@@ -263,21 +263,20 @@ class _LookupKernel(InnerKernel):
     def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
         self.inner.remove(inner)
         for asked, row in self.waiting:
-            if asked == inner.item and not row.results:
+            if asked == inner.item and not row.is_settled:
                 row.results.append(item)
         self.cache[inner.item] = (item, MAX if self._ttl_ns is None else self._now + self._ttl_ns)
         if len(self.cache) > self._max_keys:
             del self.cache[next(iter(self.cache))]
 
-    def failed_with(self, inner: Inner) -> list[Inner]:
+    def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
         self.inner.remove(inner)
-        return [row for asked, row in self.waiting if asked == inner.item and not row.results]
-
-    def forget(self, inner: Inner) -> None:
-        self.waiting = [(asked, row) for asked, row in self.waiting if row is not inner]
+        for asked, row in self.waiting:
+            if asked == inner.item and not row.is_settled:
+                row.error = (error, attempts)
 
     def ready(self) -> Inner | None:
-        return self.waiting.pop(0)[1] if self.waiting and self.waiting[0][1].results else None
+        return self.waiting.pop(0)[1] if self.waiting and self.waiting[0][1].is_settled else None
 
     def give(self, inner: Inner, emit: Emit[Any]) -> None:
         value = inner.results[0]
