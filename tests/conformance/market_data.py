@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import rxdag
 from rxdag import aggregates as agg
@@ -18,7 +20,9 @@ def run(given: dict[str, Any]) -> dict[str, Any] | None:
         return _asof(given)
     if "push_mode" in given:
         return _bursts(given)
-    if "rollup" in given or "tz" in given or "size" not in given:
+    if "days" in given:
+        return _days(given)
+    if "size" not in given:
         return None
     if "ops" in given:
         return _revised(given)
@@ -36,6 +40,8 @@ def _made(stream: Any, given: dict[str, Any]) -> tuple[Any, Any, Any]:
     if "fill" in given:
         price, qty = lambda tick: _number(tick[2]), lambda tick: _number(tick[3])
         filled = market.resample_ohlc(keyed, f"{given['size']}ns", price, qty, gap=given["fill"])
+        if "rollup" in given:
+            filled = market.rollup(filled, f"{given['rollup']}ns")
         return filled.to(sinks.collect()), None, None
     bars = keyed.pipe(
         ops.window(
@@ -85,7 +91,24 @@ def _outcome(out: Any, dead: Any, late: Any) -> dict[str, Any]:
     result = rxdag.run(*(sink for sink in (out, dead, late) if sink is not None))
     assert late is None or result[late] == []
     rejected = [] if dead is None else [letter.item for letter in result[dead]]
-    return {"bars": [_bar(pane) for pane in result[out]], "rejected": rejected}
+    bars = [_bar(pane) for pane in result[out]]
+    return {"bars": bars, "bar": bars[0] if len(bars) == 1 else bars, "rejected": rejected}
+
+
+def _days(given: dict[str, Any]) -> dict[str, Any]:
+    """The bars that ticks of each hour around some days fall into, by the days on which they start in their zone."""
+    zone = ZoneInfo(given["tz"])
+    noons = [datetime.fromisoformat(day).replace(hour=12, tzinfo=zone) for day in given["days"]]
+    hours = [noon.astimezone(UTC) + timedelta(hours=h) for noon in sorted(noons) for h in range(-40, 41)]
+    timed = rxdag.from_source(rxdag.sources.iterable(hours)).pipe(ops.event_time(lambda hour: hour))
+    size = windows.tumbling(given["size"], tz=given["tz"])
+    panes = timed.pipe(ops.key_by(lambda hour: "all")).pipe(ops.window(size, agg.count())).collect()
+    spans = {
+        datetime.fromtimestamp(pane.start // 10**9, zone).date().isoformat(): [pane.start // 10**9, pane.end // 10**9]
+        for pane in panes
+    }
+    found = [spans[day] for day in given["days"]]
+    return {"bounds_epoch_s": found, "hours": [(end - start) // 3600 for start, end in found]}
 
 
 def _revised(given: dict[str, Any]) -> dict[str, Any]:

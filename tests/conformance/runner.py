@@ -70,6 +70,8 @@ def difference(outcome: dict[str, Any], expected: dict[str, Any], given: dict[st
             value = value.split()[0]
         if name == "bars":
             got = _as_asked(got, value)
+        if name == "bar" and isinstance(got, dict):
+            (got,) = _as_asked([got], [value])
         if name == "panes":
             got = [{key: pane[key] for key in want} for pane, want in zip(got, value, strict=False)] + got[len(value) :]
             if isinstance(given.get("window"), dict) and given["window"].get("type") == "session":

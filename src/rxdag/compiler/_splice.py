@@ -281,7 +281,7 @@ def _may_give_out(kernel: type[Kernel]) -> bool:
 def _calls_emit(call: ast.Call) -> bool:
     function = call.func
     if isinstance(function, ast.Attribute):
-        return _names_emit(function.value) and function.attr in ("many", "to")
+        return _names_emit(function.value) and function.attr in ("many", "to", "made")
     return _names_emit(function)
 
 

@@ -71,11 +71,11 @@ class Execution:
         names = dict.fromkeys([MAIN, *self.plan.domains.values()])
         if self.is_virtual:
             one = FlowScheduler(MAIN, self.clock, self.quantum, in_rounds=True)
-            one.on_failure = self.fail
+            one.on_failure = self._broken
             return dict.fromkeys(names, one)
         made = {name: FlowScheduler(name, self.clock, self.quantum) for name in names}
         for scheduler in made.values():
-            scheduler.on_failure = self.fail
+            scheduler.on_failure = self._broken
         return made
 
     @property
@@ -259,6 +259,11 @@ class Execution:
         for host in self.program.hosts:
             if host.segment.scheduler is scheduler:
                 host.cancel()
+
+    def _broken(self, error: Exception) -> None:
+        """Something has failed outside of every node: what stands half done cannot end by itself."""
+        self.fail(error)
+        self.cancel()
 
     def abort(self, reason: BaseException) -> None:
         """Cancel from the main domain's own thread, where something has got through every guard."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import gcd
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rxdag.contract import Assigner, Duration, positive_ns, signed_ns
 from rxdag.errors import GraphError
+from rxdag.windows._calendar import Calendar
+
+_CALENDAR: Final = re.compile(r"1(d|w|mo)")
+_SECOND: Final = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -28,22 +35,52 @@ class _Tumbling(Assigner):
         return ((start, start + self.size_ns),)
 
 
-def tumbling(size: Duration, *, offset: Duration = "0s") -> Assigner:
+def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | None = None) -> Assigner:
     """Windows [start, start + size), one behind the other, aligned to the epoch plus an offset.
 
+    With a time zone they are days, weeks or months of its calendar, from one midnight of the clock on the wall to another:
+    a day has 23 or 25 hours when the clock is changed. Weeks begin on Monday. "1w" and "1mo" are those of UTC if no zone is
+    given; polars' `every="1d"` with a zone is the same, Flink has no such windows.
+
     Args:
-        size: Length of a window, more than 0.
-        offset: By how much windows start later, or earlier as "-1s"; less than `size`.
+        size: Length of a window, more than 0; or "1d", "1w", "1mo".
+        offset: By how much windows start later, or earlier as "-1s"; less than `size`. With a time zone on the wall clock:
+            "18h" for days that begin at 18:00, whole seconds, less than a day.
+        tz: Time zone of calendar windows, by its IANA name as "America/New_York".
 
     Raises:
-        GraphError: If `size` is 0, or `offset` is not less than `size`.
+        GraphError: If `size` is 0, `offset` is not less than `size`, or the zone is not known.
 
     Example:
         >>> windows.tumbling("10s").assign(12 * 10**9)
         ((10000000000, 20000000000),)
+        >>> [((start, end),)] = [windows.tumbling("1d", tz="America/New_York").assign(1772950000 * 10**9)]
+        >>> (end - start) // 10**9 // 3600
+        23
     """
+    calendar = _CALENDAR.fullmatch(size.strip()) if isinstance(size, str) else None
+    if calendar is not None and (tz is not None or calendar[1] != "d"):
+        return _calendar(calendar, offset, tz or "UTC")
+    if tz is not None:
+        raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {size!r}')
     size_ns = positive_ns(size, "tumbling: size")
     return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {size!r}"))
+
+
+def _calendar(size: re.Match[str], offset: Duration, tz: str) -> Calendar:
+    try:
+        ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise GraphError(
+            f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {tz!r}; '
+            f"where the system has none of them: pip install tzdata"
+        ) from None
+    day = 86_400 * _SECOND
+    ns = offset_ns(offset, day, "tumbling: offset must be less than a day")
+    if ns % _SECOND:
+        raise GraphError(f"tumbling: offset must be whole seconds with tz=, got {offset!r}")
+    unit = size[1]
+    return Calendar("d" if unit == "d" else "w" if unit == "w" else "mo", tz, ns // _SECOND)
 
 
 def offset_ns(offset: Duration, most: int, must: str) -> int:

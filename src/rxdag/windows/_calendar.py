@@ -1,0 +1,69 @@
+"""Calendar windows: days, weeks and months of a time zone, however long they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from rxdag.contract import Assigner
+
+CalendarUnit = Literal["d", "w", "mo"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = 1_000_000_000
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Calendar(Assigner):
+    """Windows from one beginning of a day, week or month to the next, by the clock on the wall."""
+
+    unit: CalendarUnit
+    zone: str
+    offset_s: int
+
+    @property
+    def grid(self) -> int:
+        return _SECOND
+
+    def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
+        local = (_EPOCH + timedelta(seconds=ts // _SECOND)).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
+        first = _first_day(self.unit, (local - timedelta(seconds=self.offset_s)).date())
+        start, end = _bounds(self.unit, self.zone, self.offset_s, first)
+        # Around a change of the clock the hands can be a day off from where the windows are.
+        while ts < start:
+            first = _first_day(self.unit, first - _DAY)
+            start, end = _bounds(self.unit, self.zone, self.offset_s, first)
+        while ts >= end:
+            first = _following(self.unit, first)
+            start, end = _bounds(self.unit, self.zone, self.offset_s, first)
+        return ((start, end),)
+
+
+def _first_day(unit: CalendarUnit, day: date) -> date:
+    """The day on which the day, the week (on Monday) or the month of a day begins."""
+    if unit == "d":
+        return day
+    return day - timedelta(days=day.weekday()) if unit == "w" else day.replace(day=1)
+
+
+def _following(unit: CalendarUnit, first: date) -> date:
+    """The first day of what follows."""
+    if unit == "mo":
+        return (first + timedelta(days=31)).replace(day=1)
+    return first + timedelta(days=7 if unit == "w" else 1)
+
+
+@lru_cache(maxsize=4096)
+def _bounds(unit: CalendarUnit, zone: str, offset_s: int, first: date) -> tuple[int, int]:
+    return _instant(first, zone, offset_s), _instant(_following(unit, first), zone, offset_s)
+
+
+def _instant(day: date, zone: str, offset_s: int) -> int:
+    """When the clocks of the zone show that time of the day; of two such instants the first."""
+    wall = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)) + timedelta(seconds=offset_s)
+    since = wall.astimezone(UTC) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * _SECOND
