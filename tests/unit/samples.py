@@ -117,10 +117,13 @@ SAMPLES = {
     "throttle": [
         (lambda: ops.throttle(2, burst=3), NUMBERS, None),
         (lambda: ops.throttle(2, burst=3, mode="shape", max_items=4), EVENTS, keyed),
+        (lambda: ops.throttle(2, burst=3, mode="shape", max_items=4), NUMBERS, None),
+        (lambda: ops.throttle(1, burst=2, key=lambda x: x % 3), NUMBERS, None),
+        (lambda: ops.throttle(1, per="500ms", mode="shape", key=lambda e: e[2]), EVENTS, timed),
     ],
     "partition": [
         (lambda: ops.partition(3, lambda x: x), NUMBERS, None),
-        (lambda: ops.partition(2, lambda e: e[1]), EVENTS, keyed),
+        (lambda: ops.partition(2, lambda e: e[1], hash_fn="murmur3_64"), EVENTS, keyed),
     ],
     "timeout": [(lambda: ops.timeout("2s"), NUMBERS, None), (lambda: ops.timeout("2s"), EVENTS, keyed)],
     "delay": [
@@ -297,5 +300,23 @@ SAMPLES = {
         (lambda: ops.lookup(_slowly, key=lambda x: x % 5), NUMBERS, None),
         (lambda: ops.lookup(_at_once, key=lambda e: e[1], ttl="1s", max_keys=1, into=_pair), EVENTS, keyed),
         (lambda s: s.pipe(ops.lookup(_not_nine, key=lambda x: x % 10), on_error=on_error.dead), NUMBERS, None),
+    ],
+    "start_with": [(lambda: ops.start_with(-2, -1), NUMBERS, None)],
+    "timestamp": [(lambda: ops.timestamp(), NUMBERS, None), (lambda: ops.timestamp(), EVENTS, keyed)],
+    "take_until": [
+        (lambda s: s.pipe(ops.take_until(s.pipe(ops.filter(lambda x: x == 20)))), NUMBERS, None),
+        (lambda s: s.pipe(ops.take_until(s.pipe(ops.filter(lambda e: False)))), EVENTS, keyed),
+    ],
+    "skip_until": [
+        (lambda s: s.pipe(ops.skip_until(s.pipe(ops.filter(lambda x: x == 20)))), NUMBERS, None),
+        (lambda s: s.pipe(ops.skip_until(s.pipe(ops.filter(lambda e: e[2] == 8)))), EVENTS, keyed),
+    ],
+    "route_by": [
+        (lambda: ops.route_by(lambda x: x % 5, [1, 2]), NUMBERS, None),
+        (lambda: ops.route_by(lambda e: e[1], ["a"], default="rest"), EVENTS, keyed),
+    ],
+    "split": [
+        (lambda: ops.split(lambda x: x % 3), NUMBERS, None),
+        (lambda: ops.split(lambda e: e[1] == "a"), EVENTS, keyed),
     ],
 }

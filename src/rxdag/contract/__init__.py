@@ -21,6 +21,7 @@ from rxdag.contract._kernel import (
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, Backoff, OnError
 from rxdag.contract._operator import (
     AnyOperator,
+    Beside,
     FanIn,
     Foreign,
     KeyBy,
@@ -52,6 +53,7 @@ __all__ = [
     "Assigner",
     "Backoff",
     "BadItem",
+    "Beside",
     "Boundary",
     "Chunk",
     "Clock",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from rxdag.contract._kernel import Kernel, KernelOf
@@ -105,6 +105,22 @@ class FanIn(AnyOperator):
     @abstractmethod
     def merged(self, shapes: tuple[Shape, ...]) -> Shape:
         """What is known of the output."""
+
+
+@dataclass(frozen=True)
+class Beside(Operator[A_contra, B_co]):
+    """An operator that looks at other streams beside the one it is piped behind.
+
+    Attributes:
+        fan_in: What has the piped stream and the others as its inputs.
+        others: Streams.
+    """
+
+    fan_in: FanIn
+    others: tuple[Any, ...]
+
+    def kernel(self) -> KernelOf[A_contra, B_co]:
+        raise TypeError(f"{label_of(self.fan_in)}: its kernel is that of its fan_in")
 
 
 class Foreign(AnyOperator):

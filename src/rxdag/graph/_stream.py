@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 from rxdag.contract import (
     RAISE,
     AnyOperator,
+    Beside,
     Boundary,
     DeadLetter,
     FanIn,
@@ -111,6 +112,9 @@ class Stream(Generic[T_co]):
             raise GraphError(_not_an_operator(op))
         if isinstance(op, FanIn):
             raise GraphError("pipe: an operator with several inputs takes its streams as arguments: rxdag.merge(a, b)")
+        if isinstance(op, Beside):
+            others = tuple(other._input() for other in op.others)
+            return stream_of(Node(op.fan_in, (self._input(), *others), name, on_error))
         node = Node(op, (self._input(),), name, on_error)
         if isinstance(op, RouteOp):
             routes: Routes[Any] = KeyedRoutes[Any, Any](node) if node.in_shape.keyed else Routes[Any](node)

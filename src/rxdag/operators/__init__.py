@@ -15,11 +15,15 @@ from rxdag.operators._join_asof import join_asof
 from rxdag.operators._join_time import join_interval, join_window
 from rxdag.operators._keyed import key_by
 from rxdag.operators._map_batch import map_batch
+from rxdag.operators._marked import Timestamped, start_with, timestamp
 from rxdag.operators._merge import merge, merge_sorted
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
-from rxdag.operators._paced import delay, throttle
+from rxdag.operators._paced import delay
+from rxdag.operators._partition import partition, route_by
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
-from rxdag.operators._routing import partition, route
+from rxdag.operators._routing import route, split
+from rxdag.operators._throttle import throttle
+from rxdag.operators._until import skip_until, take_until
 from rxdag.operators._waiting import audit, debounce, sample, throttle_first, timeout
 from rxdag.operators._window import window
 
@@ -29,6 +33,7 @@ __all__ = [
     "KeyBy",
     "Operator",
     "RouteOp",
+    "Timestamped",
     "Unkeyed",
     "WindowOp",
     "audit",
@@ -66,19 +71,25 @@ __all__ = [
     "pairwise",
     "partition",
     "route",
+    "route_by",
     "sample",
     "scan",
     "select",
     "skip",
+    "skip_until",
     "skip_while",
+    "start_with",
+    "split",
     "sum",
     "switch_map",
     "take",
+    "take_until",
     "take_while",
     "tap",
     "throttle",
     "throttle_first",
     "timeout",
+    "timestamp",
     "window",
     "with_columns",
     "with_latest_from",

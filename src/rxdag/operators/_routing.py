@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
-from rxdag.operators._arguments import field_of, whole
-
-if TYPE_CHECKING:
-    pass
+from rxdag.operators._arguments import field_of
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -114,67 +111,24 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
     return _Route(tuple(routes.items()), default, multi)
 
 
-class _PartitionKernel(Kernel):
-    def __init__(self, n: int, key_of: Callable[[Any], Any]) -> None:
-        self._n = n
-        self._key_of = key_of
+def split(condition: Field[A, bool], /) -> RouteOp[A]:
+    """Send items that meet a condition one way and all others another way: RxPY's `partition`.
 
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        emit.to(str(partition_of(self._key_of(item), self._n)), item)
-
-
-def partition_of(key: object, n: int) -> int:
-    """Which of `n` partitions a key belongs to: MurmurHash3 (x86, 32 bits, seed 0) of its text in UTF-8, modulo `n`."""
-    import mmh3  # compiled: it is loaded when it is used
-
-    return mmh3.hash(str(key).encode(), 0, signed=False) % n
-
-
-@dataclass(frozen=True)
-class _Partition(RouteOp[A]):
-    n: int
-    key: Field[A, Any]
-    label = "partition"
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return (*(str(i) for i in range(self.n)), "dead")
-
-    def check(self, shape: Shape, where: str) -> None:
-        check_field(self.key, shape.item_type, f"{where}: key")
-
-    def bound(self, shape: Shape) -> Self:
-        return replace(self, key=bound(self.key, shape.item_type))
-
-    def shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def kernel(self) -> _PartitionKernel:
-        return _PartitionKernel(self.n, getter(self.key))
-
-
-def partition(n: int, key: Field[A, Any], /) -> RouteOp[A]:
-    """Send each item to one of `n` ports by its key, the same key always to the same port.
-
-    `parts = stream.pipe(ops.partition(4, "symbol"))`, then `parts["0"]` to `parts["3"]` are streams. The port is MurmurHash3
-    (x86, 32 bits, seed 0, unsigned) of the key's text in UTF-8, modulo `n`: other processes and languages find the same.
-
-    Emits: every item on one port, with its event time and key.
+    Emits: every item on port "true" or on port "false", with its event time and key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends, all ports. Fails: when `key` raises, by the node's `on_error`.
+    Ends: when the source ends, both ports. Fails: when `condition` raises, by the node's `on_error`.
     Clock: none.
 
     Args:
-        n: How many ports, 1 or more.
-        key: A function of the item, a field's name, or an expression.
+        condition: A function of the item, a field's name, or an expression.
 
     Raises:
-        GraphError: If `n` is less than 1, or `key` is none of these.
+        GraphError: If `condition` is none of these.
 
     Example:
-        >>> parts = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.partition(8, lambda symbol: symbol))
-        >>> parts["7"].collect()
-        ['AAPL']
+        >>> parts = rxdag.from_source(sources.range(5)).pipe(ops.split(lambda x: x > 2))
+        >>> parts["true"].collect(), parts["false"].collect()
+        ([3, 4], [0, 1, 2])
     """
-    return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"))
+    return _Route((("true", field_of(condition, "split: condition")),), "false")

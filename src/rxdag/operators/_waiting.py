@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, format_ns, positive_ns
+from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape, format_ns, positive_ns
 
 A = TypeVar("A")
 
@@ -35,6 +35,9 @@ class _Kept(Kernel):
 
     def held(self) -> int:
         return 1 if self.kept else 0
+
+    def low(self) -> int:
+        return self.kept[1] if self.kept else MAX
 
 
 class _DebounceKernel(_Kept):

@@ -1,0 +1,109 @@
+"""Operators that put items before a stream, or times beside its items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from rxdag.contract import Emit, Kernel, Operator, Shape
+from rxdag.errors import GraphError
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class _StartWithKernel(Kernel):
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        self._items = items
+
+    def on_start(self, now: int, emit: Emit[Any]) -> None:
+        for item in self._items:
+            emit.made(item, ts=0, sequence=0, key=None)
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(item)
+
+
+@dataclass(frozen=True)
+class _StartWith(Operator[A, A], Generic[A]):
+    items: tuple[A, ...]
+    label = "start_with"
+
+    def check(self, shape: Shape, where: str) -> None:
+        if shape.timed or shape.keyed:
+            what, before = ("a key", "key_by") if shape.keyed else ("event time", "event_time")
+            raise GraphError(f"{where}: its items have no {what.split()[-1]}; put it before ops.{before}(...)")
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _StartWithKernel:
+        return _StartWithKernel(self.items)
+
+
+def start_with(*items: A) -> Operator[A, A]:
+    """Give out some items before those of the stream.
+
+    Emits: the items given, when the run starts; then every item.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when the source fails.
+    Clock: none.
+
+    Args:
+        items: One or more.
+
+    Raises:
+        GraphError: If there is none, or the stream has event time or a key, which these items have not.
+
+    Example:
+        >>> feed(ops.start_with(0), [1, 2])
+        [0, 1, 2]
+    """
+    if not items:
+        raise GraphError("start_with: takes one item or more, got none")
+    return _StartWith(items)
+
+
+class Timestamped(NamedTuple, Generic[B]):
+    """An item, and when it came.
+
+    Attributes:
+        value: The item.
+        ts: Time of the run's clock, ns since the epoch.
+    """
+
+    value: B
+    ts: int
+
+
+class _TimestampKernel(Kernel):
+    def on_item(self, item: Any, now: int, emit: Emit[Any]) -> None:
+        emit(Timestamped(item, now))
+
+
+@dataclass(frozen=True)
+class _Timestamp(Operator[A, "Timestamped[A]"], Generic[A]):
+    label = "timestamp"
+
+    def kernel(self) -> _TimestampKernel:
+        return _TimestampKernel()
+
+
+def timestamp() -> Operator[A, Timestamped[A]]:
+    """Put beside each item when it came here.
+
+    `ops.event_time("ts")` behind it makes that the event time: what Flink calls ingestion time. Items of a chunk have one
+    time.
+
+    Emits: a `Timestamped` of each item: value and ts, in ns; with its event time and key.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when the source fails.
+    Clock: processing time.
+
+    Example:
+        >>> feed(ops.timestamp(), ["a"])
+        [Timestamped(value='a', ts=0)]
+    """
+    return _Timestamp()

@@ -1,0 +1,171 @@
+"""Routes by key: into numbered parts, or by the value itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Self, TypeVar
+
+from rxdag.contract import Emit, Kernel, RouteOp, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_of, whole
+
+A = TypeVar("A")
+
+Hash = Literal["murmur3_32", "murmur3_64"]
+
+
+class _PartitionKernel(Kernel):
+    def __init__(self, n: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
+        self._n = n
+        self._key_of = key_of
+        self._hash_of = _HASHES[hash_by]
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit.to(str(self._hash_of(self._key_of(item)) % self._n), item)
+
+
+def _murmur3_32(key: object) -> int:
+    import mmh3  # compiled: it is loaded when it is used
+
+    return mmh3.hash(str(key).encode(), 0, signed=False)
+
+
+def _murmur3_64(key: object) -> int:
+    import mmh3  # compiled: it is loaded when it is used
+
+    return mmh3.hash64(str(key), signed=False)[0] & 0x7FFFFFFF
+
+
+_HASHES: Final[dict[Hash, Callable[[object], int]]] = {"murmur3_32": _murmur3_32, "murmur3_64": _murmur3_64}
+
+
+@dataclass(frozen=True)
+class _Partition(RouteOp[A]):
+    n: int
+    key: Field[A, Any]
+    hash_by: Hash
+    label = "partition"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return (*(str(i) for i in range(self.n)), "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.key, shape.item_type, f"{where}: key")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, key=bound(self.key, shape.item_type))
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _PartitionKernel:
+        return _PartitionKernel(self.n, getter(self.key), self.hash_by)
+
+
+def partition(n: int, key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> RouteOp[A]:
+    """Send each item to one of `n` ports by its key, the same key always to the same port.
+
+    `parts = stream.pipe(ops.partition(4, "symbol"))`, then `parts["0"]` to `parts["3"]` are streams. The port is MurmurHash3
+    (x86, 32 bits, seed 0, unsigned) of the key's text in UTF-8, modulo `n`: other processes and languages find the same.
+
+    Emits: every item on one port, with its event time and key.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the source ends, all ports. Fails: when `key` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        n: How many ports, 1 or more.
+        key: A function of the item, a field's name, or an expression.
+        hash_fn: "murmur3_64" for the parts that market-data-pipeline's `partition_by_key` gave: the low 31 bits of the first half
+            of MurmurHash3 (x64, 128 bits, seed 0).
+
+    Raises:
+        GraphError: If `n` is less than 1, or another argument is none of these.
+
+    Example:
+        >>> parts = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.partition(8, lambda symbol: symbol))
+        >>> parts["7"].collect()
+        ['AAPL']
+    """
+    if hash_fn not in _HASHES:
+        raise GraphError(f"partition: hash_fn must be one of {', '.join(_HASHES)}, got {hash_fn!r}")
+    return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"), hash_fn)
+
+
+class _RouteByKernel(Kernel):
+    def __init__(self, key_of: Callable[[Any], Any], ports: dict[Hashable, str], default: str | None) -> None:
+        self._key_of = key_of
+        self._ports = ports
+        self._default = default
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        port = self._ports.get(self._key_of(item), self._default)
+        if port is None:
+            return emit.unrouted(item)
+        return emit.to(port, item)
+
+
+@dataclass(frozen=True)
+class _RouteBy(RouteOp[A]):
+    key: Field[A, Any]
+    values: tuple[Hashable, ...]
+    default: str | None
+    label = "route_by"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        rest = () if self.default is None else (self.default,)
+        return (*(str(value) for value in self.values), *rest, "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.key, shape.item_type, f"{where}: key")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, key=bound(self.key, shape.item_type))
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> _RouteByKernel:
+        return _RouteByKernel(getter(self.key), {value: str(value) for value in self.values}, self.default)
+
+
+def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str | None = None) -> RouteOp[A]:
+    """Send each item to the port that is called as its key: one look-up, however many ports there are.
+
+    `venues = stream.pipe(ops.route_by("venue", ["binance", "coinbase"]))`, then `venues["binance"]` is a stream.
+
+    Emits: every item on one port, with its event time and key.
+    Drops: an item whose key is none of the values goes to `default`; without one it is counted as `unrouted`.
+    Holds: nothing.
+    Ends: when the source ends, all ports. Fails: when `key` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        key: A function of the item, a field's name, or an expression.
+        values: Keys that have a port; its name is the key's text.
+        default: Port for items with any other key.
+
+    Raises:
+        GraphError: If there is no value, two have one name, one is called "dead" or "out", or `key` is none of these.
+
+    Example:
+        >>> parts = rxdag.from_source(sources.iterable(["ab", "b", "c"])).pipe(
+        ...     ops.route_by(lambda word: word[0], ["a", "b"], default="rest")
+        ... )
+        >>> parts["a"].collect(), parts["rest"].collect()
+        (['ab'], ['c'])
+    """
+    names = [str(value) for value in values]
+    if not names:
+        raise GraphError("route_by: must have one value or more, got none")
+    wrong = [name for name in names if not name or name in ("dead", "out", default) or names.count(name) > 1]
+    if wrong:
+        raise GraphError(
+            f'route_by: each value must have a name of its own, other than "dead", "out" and the default, got {wrong[0]!r}'
+        )
+    return _RouteBy(field_of(key, "route_by: key"), tuple(values), default)

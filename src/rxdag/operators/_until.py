@@ -1,0 +1,137 @@
+"""Operators that another stream opens or closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rxdag.contract import Beside, Emit, FanIn, Kernel, Operator, Shape
+from rxdag.errors import GraphError
+from rxdag.graph import Stream
+
+A = TypeVar("A")
+
+
+class _UntilKernel(Kernel):
+    """Ends with the first input, or at the first item of the other."""
+
+    state = ("is_over",)
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    def on_item(self, item: Any, input: int, emit: Emit[Any]) -> None:
+        if input:
+            self.is_over = True
+            return emit.absorbed(1)
+        emit(item)
+        return None
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == 0:
+            self.is_over = True
+
+    def is_finished(self) -> bool:
+        return self.is_over
+
+
+class _SkipUntilKernel(Kernel):
+    """Lets the first input through from the first item of the other on."""
+
+    state = ("is_open", "is_over")
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.is_over = False
+
+    def on_item(self, item: Any, input: int, emit: Emit[Any]) -> None:
+        if input:
+            self.is_open = True
+            return emit.absorbed(1)
+        if not self.is_open:
+            return emit.filtered(item)
+        emit(item)
+        return None
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == 0:
+            self.is_over = True
+
+    def is_finished(self) -> bool:
+        return self.is_over
+
+
+@dataclass(frozen=True)
+class _FirstOf(FanIn):
+    """Passes on items of its first input."""
+
+    name: str
+    make: Callable[[], Kernel]
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, several operators
+        return self.name
+
+    def merged(self, shapes: tuple[Shape, ...]) -> Shape:
+        return shapes[0]
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def kernel(self) -> Kernel:
+        return self.make()
+
+
+def _beside(name: str, other: Any, make: Callable[[], Kernel]) -> Beside[Any, Any]:
+    if not isinstance(other, Stream):
+        raise GraphError(f"{name}: takes a stream, got {other!r}")
+    others: tuple[Any, ...] = (other,)
+    return Beside(_FirstOf(name, make), others)
+
+
+def take_until(other: Stream[Any], /) -> Operator[A, A]:
+    """Pass items until another stream gives its first, and end there.
+
+    Emits: every item before that, with its event time and key.
+    Drops: nothing; the item of the other stream is counted as `absorbed`.
+    Holds: nothing.
+    Ends: at the first item of the other stream, or when the source ends; the other stream's end changes nothing. Fails: when
+        either fails.
+    Clock: order of arrival.
+
+    Args:
+        other: The stream that ends this one.
+
+    Raises:
+        GraphError: If it is no stream.
+
+    Example:
+        >>> stop = rxdag.from_source(sources.timer("3s"))
+        >>> play(ops.take_until(stop), "ab-cd|")
+        'ab-(c|)'
+    """
+    return _beside("take_until", other, _UntilKernel)
+
+
+def skip_until(other: Stream[Any], /) -> Operator[A, A]:
+    """Pass items only once another stream has given its first.
+
+    Emits: every item after that, with its event time and key.
+    Drops: every item before, counted as `filtered`; items of the other stream are counted as `absorbed`.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when either fails.
+    Clock: order of arrival.
+
+    Args:
+        other: The stream that opens this one.
+
+    Raises:
+        GraphError: If it is no stream.
+
+    Example:
+        >>> go = rxdag.from_source(sources.timer("2500ms"))
+        >>> play(ops.skip_until(go), "ab-cd|")
+        '---cd|'
+    """
+    return _beside("skip_until", other, _SkipUntilKernel)
