@@ -83,11 +83,11 @@ class _FirstOf(FanIn):
         return self.make()
 
 
-def _beside(name: str, other: Any, make: Callable[[], Kernel]) -> Beside[Any, Any]:
-    if not isinstance(other, Stream):
-        raise GraphError(f"{name}: takes a stream, got {other!r}")
-    others: tuple[Any, ...] = (other,)
-    return Beside(_FirstOf(name, make), others)
+def _beside(name: str, other: Stream[Any], make: Callable[[], Kernel]) -> Beside[Any, Any]:
+    given: object = other
+    if not isinstance(given, Stream):
+        raise GraphError(f"{name}: takes a stream, got {given!r}")
+    return Beside(_FirstOf(name, make), (other,))
 
 
 def take_until(other: Stream[Any], /) -> Operator[A, A]:
