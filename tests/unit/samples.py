@@ -74,6 +74,10 @@ async def _not_nine(x):
     return _no_nine(x)
 
 
+def _scrambled(x):
+    return (x * 7) % 41
+
+
 def _no_nine(x):
     if x == 9:
         raise ValueError("nine")
@@ -159,7 +163,17 @@ SAMPLES = {
         (lambda: ops.take_while(lambda x: x < 9, inclusive=True), NUMBERS, None),
         (lambda: ops.take_while(lambda x: True), NUMBERS, None),
     ],
-    "scan": [(lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None)],
+    "scan": [
+        (lambda: ops.scan(0, lambda total, x: total + x), NUMBERS, None),
+        (lambda: ops.scan([], _kept), EVENTS, keyed),
+        (lambda: ops.scan([], _kept, ttl="4s"), EVENTS, keyed),
+        (lambda: ops.scan(0, lambda total, x: total + x, ttl="1s"), NUMBERS, None),
+    ],
+    "reduce": [
+        (lambda: ops.reduce(lambda total, x: total + x), NUMBERS, None),
+        (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, keyed),
+        (lambda: ops.reduce(lambda a, b: max(a, b), ttl="3s"), EVENTS, keyed),
+    ],
     "take": [
         (lambda: ops.take(7), NUMBERS, None),
         (lambda: ops.take(0), NUMBERS, None),
@@ -192,11 +206,23 @@ SAMPLES = {
         (lambda: ops.window(windows.session("1s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
         (lambda: ops.window(windows.tumbling("3s"), every_aggregate(), allowed_lateness="2s"), EVENTS, keyed),
         (lambda: ops.window(windows.sliding("5s", "2s"), agg.collect(), allowed_lateness="3s"), EVENTS, keyed),
+        (lambda: ops.window(windows.tumbling("9s"), agg.collect(), early="2s"), EVENTS, keyed),
+        (lambda: ops.window(windows.tumbling("9s"), agg.count(), early=3, allowed_lateness="1s"), EVENTS, keyed),
+        (lambda: ops.window(windows.session("2s"), agg.collect(), early="1s", allowed_lateness="2s"), EVENTS, keyed),
+        (lambda: ops.window(windows.sliding("6s", "2s"), agg.collect(), early="4s"), EVENTS, keyed),
+        (lambda: ops.window(windows.global_window(), agg.collect(), early="7s"), EVENTS, keyed),
+        (lambda: ops.window(windows.global_window(), agg.count(), early=4), EVENTS, keyed),
         (
             lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
             EVENTS,
             keyed,
         ),
+    ],
+    "window_all": [
+        (lambda: ops.window_all(windows.tumbling("3s"), every_aggregate()), EVENTS, timed),
+        (lambda: ops.window_all(windows.sliding("5s", "2s"), agg.collect(), allowed_lateness="3s"), EVENTS, timed),
+        (lambda: ops.window_all(windows.session("1s"), agg.collect(), early=2), EVENTS, timed),
+        (lambda: ops.window_all(windows.count(4), agg.collect()), EVENTS, timed),
     ],
     "route": [
         (lambda: ops.route({"a": lambda e: e[1] == "a", "even": lambda e: e[0] % 2 == 0}), EVENTS, timed),
@@ -310,6 +336,24 @@ SAMPLES = {
     "skip_until": [
         (lambda s: s.pipe(ops.skip_until(s.pipe(ops.filter(lambda x: x == 20)))), NUMBERS, None),
         (lambda s: s.pipe(ops.skip_until(s.pipe(ops.filter(lambda e: e[2] == 8)))), EVENTS, keyed),
+    ],
+    "arbitrate": [
+        (lambda s: s.pipe(ops.map(_scrambled)).pipe(ops.arbitrate(sequence=element)), NUMBERS, None),
+        (
+            lambda: ops.arbitrate(lambda e: e[1], sequence=lambda e: e[2], wait="3s", max_pending=2),
+            EVENTS,
+            keyed,
+        ),
+        (lambda: ops.arbitrate(sequence=lambda e: e[2], clock="processing"), EVENTS, keyed),
+    ],
+    "rolling": [
+        (lambda: ops.rolling(3, agg.collect()), NUMBERS, None),
+        (lambda: ops.rolling(3, every_aggregate()), EVENTS, keyed),
+        (lambda: ops.rolling("4s", agg.collect(), into=_pair), EVENTS, keyed),
+        (lambda: ops.rolling("4s", every_aggregate()), EVENTS, timed),
+        (lambda: ops.rolling("3s", agg.named(n=agg.count(), m=agg.max(lambda e: e[2])), closed="both"), EVENTS, keyed),
+        (lambda: ops.rolling("3s", agg.collect(), closed="left"), EVENTS, keyed),
+        (lambda: ops.rolling("3s", agg.sum(lambda e: e[2]), closed="none"), EVENTS, keyed),
     ],
     "route_by": [
         (lambda: ops.route_by(lambda x: x % 5, [1, 2]), NUMBERS, None),

@@ -21,6 +21,10 @@ class _Collected(Accumulator[Any, "list[Any]"]):
     def add(self, item: Any, /) -> None:
         self.items.append(item)
 
+    def remove(self, item: Any, /) -> bool:
+        del self.items[0]
+        return True
+
     def result(self) -> list[Any]:
         return list(self.items)  # a window may go on and fire again
 
@@ -70,6 +74,9 @@ class _Named(Accumulator[Any, "dict[str, Any]"]):
         self.check(item)  # an item is in all parts or in none
         for part in self.parts.values():
             part.add_at(item, ts, sequence)
+
+    def remove(self, item: Any, /) -> bool:
+        return all(part.remove(item) for part in self.parts.values())
 
     def result(self) -> dict[str, Any]:
         return {name: part.result() for name, part in self.parts.items()}

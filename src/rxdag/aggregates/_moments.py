@@ -31,6 +31,13 @@ class _Mean(Accumulator[Any, float]):
         self.total += finite(self._get(item), "mean: value")
         self.n += 1
 
+    def remove(self, item: Any, /) -> bool:
+        if type(self.total) is not int:
+            return False
+        self.total -= self._get(item)
+        self.n -= 1
+        return True
+
     def result(self) -> float:
         return self.total / self.n
 

@@ -34,6 +34,10 @@ class _Count(Accumulator[object, int]):
     def add(self, item: object, /) -> None:
         self.n += 1
 
+    def remove(self, item: object, /) -> bool:
+        self.n -= 1
+        return True
+
     def result(self) -> int:
         return self.n
 
@@ -75,6 +79,12 @@ class _Sum(Accumulator[Any, float]):
 
     def add(self, item: Any, /) -> None:
         self.total += finite(self._get(item), "sum: value")
+
+    def remove(self, item: Any, /) -> bool:
+        if type(self.total) is not int:  # floats that are added and taken away leave rounding behind
+            return False
+        self.total -= self._get(item)
+        return True
 
     def result(self) -> float:
         return self.total

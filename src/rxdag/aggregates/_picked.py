@@ -32,6 +32,9 @@ class _Min(Accumulator[Any, float]):
         if value < self.least:
             self.least = value
 
+    def remove(self, item: Any, /) -> bool:
+        return bool(self._get(item) > self.least)
+
     def result(self) -> float:
         return self.least
 
@@ -55,6 +58,9 @@ class _Max(Accumulator[Any, float]):
         value = finite(self._get(item), "max: value")
         if value > self.most:
             self.most = value
+
+    def remove(self, item: Any, /) -> bool:
+        return bool(self._get(item) < self.most)
 
     def result(self) -> float:
         return self.most

@@ -65,15 +65,18 @@ class HostEmit:
             self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
 
     def to(self, port: str, item: Any, /) -> None:
-        outlet = self._host.outlets.get(port)
+        self._put(self._outlet(port), item)
+
+    def _outlet(self, port: str) -> Outlet:
+        outlet: Outlet | None = self._host.outlets.get(port)
         if outlet is None:
             raise TypeError(f'node "{self._host.name}" has no port "{port}"')
-        self._put(outlet, item)
+        return outlet
 
-    def made(self, item: Any, /, *, ts: int, sequence: int, key: Any) -> None:
+    def made(self, item: Any, /, *, ts: int, sequence: int, key: Any, port: str = "out") -> None:
+        outlet = self._outlet(port)
         self._ledger.made += 1
-        if self._main is not None:
-            self._main.put(item, ts, sequence, key)
+        outlet.put(item, ts, sequence, key)
 
     def watermark(self, watermark: int, /) -> None:
         self._host.mark(watermark)

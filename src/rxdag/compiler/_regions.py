@@ -12,6 +12,7 @@ from rxdag.contract import AnyOperator, Splitter
 from rxdag.graph import Edge
 
 _MOST_NODES: Final = 60
+_PORTS: Final = frozenset(("out", "late", "dead"))
 _MOST_ROUTES: Final = 5
 
 
@@ -67,7 +68,7 @@ class _Finder:
             return False
         if name in self._columns:
             return not kernel.may_park
-        if node.ports[0] != "out" and not isinstance(kernel, Splitter):
+        if not _PORTS.issuperset(node.ports) and not isinstance(kernel, Splitter):
             return False  # it says itself which port an item goes to
         return not kernel.may_park and why_not(kernel) is None
 

@@ -37,6 +37,13 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
         """Take in one item and its place in event time; for aggregates that depend on it."""
         self.add(item)
 
+    def remove(self, item: A_contra, /) -> bool:
+        """Take the oldest item out again, for `ops.rolling`; False to have all that are left added anew instead.
+
+        It must be so exact that the result is what a new accumulator would say of the others.
+        """
+        return False
+
     @abstractmethod
     def result(self) -> R_co:
         """What the pane says."""
@@ -134,6 +141,11 @@ class Assigner(ABC):
     @property
     def merges(self) -> bool:
         """True if windows of a key that touch become one."""
+        return False
+
+    @property
+    def is_endless(self) -> bool:
+        """True if windows end with the stream alone."""
         return False
 
     @abstractmethod

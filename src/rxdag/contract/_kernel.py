@@ -53,8 +53,8 @@ class Emit(Protocol[B_contra]):
         """Send the item at hand to another port."""
         ...
 
-    def made(self, item: B_contra, /, *, ts: int, sequence: int, key: Hashable) -> None:
-        """Send out an item that is none of those that came in, from a kernel that passes items on."""
+    def made(self, item: Any, /, *, ts: int, sequence: int, key: Hashable, port: str = ...) -> None:
+        """Send out an item that is none of those that came in, from a kernel that passes items on; or on another port."""
         ...
 
     def watermark(self, watermark: int, /) -> None:

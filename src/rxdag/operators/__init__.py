@@ -1,6 +1,7 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
 from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
+from rxdag.operators._arbitrate import Gap, arbitrate
 from rxdag.operators._batches import batch
 from rxdag.operators._calls import lookup, map_async
 from rxdag.operators._combine import catch, combine_latest, concat, with_latest_from, zip
@@ -9,7 +10,7 @@ from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
 from rxdag.operators._fields import select, with_columns
-from rxdag.operators._folds import count, fold, max, min, scan, sum
+from rxdag.operators._folds import count, max, min, sum
 from rxdag.operators._inner import concat_map, flat_map, switch_map
 from rxdag.operators._join_asof import join_asof
 from rxdag.operators._join_time import join_interval, join_window
@@ -21,14 +22,17 @@ from rxdag.operators._neighbours import default_if_empty, distinct_until_changed
 from rxdag.operators._paced import delay
 from rxdag.operators._partition import partition, route_by
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
+from rxdag.operators._rolling import rolling
 from rxdag.operators._routing import route, split
+from rxdag.operators._running import fold, reduce, scan
 from rxdag.operators._throttle import throttle
 from rxdag.operators._until import skip_until, take_until
 from rxdag.operators._waiting import audit, debounce, sample, throttle_first, timeout
-from rxdag.operators._window import window
+from rxdag.operators._window import window, window_all
 
 __all__ = [
     "Emit",
+    "Gap",
     "Kernel",
     "KeyBy",
     "Operator",
@@ -36,6 +40,7 @@ __all__ = [
     "Timestamped",
     "Unkeyed",
     "WindowOp",
+    "arbitrate",
     "audit",
     "batch",
     "catch",
@@ -70,6 +75,8 @@ __all__ = [
     "min",
     "pairwise",
     "partition",
+    "reduce",
+    "rolling",
     "route",
     "route_by",
     "sample",
@@ -78,8 +85,8 @@ __all__ = [
     "skip",
     "skip_until",
     "skip_while",
-    "start_with",
     "split",
+    "start_with",
     "sum",
     "switch_map",
     "take",
@@ -91,6 +98,7 @@ __all__ = [
     "timeout",
     "timestamp",
     "window",
+    "window_all",
     "with_columns",
     "with_latest_from",
     "zip",

@@ -1,71 +1,21 @@
-"""Operators that make one value of the whole stream, or carry one along it."""
+"""Operators that make one value of the whole stream."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Self, TypeVar
 
-from rxdag.contract import MIN, Emit, Kernel, Operator, Shape, Unkeyed
+from rxdag.contract import MIN, Emit, Kernel, Shape, Unkeyed
 from rxdag.expressions import Field, bound, check_field, getter
-from rxdag.operators._arguments import field_or_none, function
+from rxdag.operators._arguments import field_or_none
+from rxdag.operators._expiring import ABSENT
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class _ScanKernel(Kernel):
-    state = ("total",)
-
-    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
-        self.total = initial
-        self._fn = fn
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        total = self._fn(self.total, item)
-        self.total = total
-        emit(total)
-
-
-@dataclass(frozen=True)
-class _Scan(Operator[A, B]):
-    initial: B
-    fn: Callable[[B, A], B]
-    label = "scan"
-
-    def kernel(self) -> _ScanKernel:
-        return _ScanKernel(copy.deepcopy(self.initial), self.fn)
-
-
-def scan(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
-    """Carry a value along the stream and give it out after each item.
-
-    Emits: `fn(value, item)` for each item, which is the next value; `initial` itself is not emitted.
-    Drops: nothing.
-    Holds: one value; each run starts from a copy of `initial`.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
-    Clock: none.
-
-    Args:
-        initial: First value.
-        fn: A function of the value and the item that returns the next value.
-
-    Raises:
-        GraphError: If `fn` cannot be called.
-
-    Example:
-        >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
-        [1, 3, 6]
-    """
-    return _Scan(initial, function(fn, "scan: fn"))
-
-
-_NONE: Final = object()
-"""Stands for there being no value yet."""
-
-
-class _FoldKernel(Kernel):
+class FoldKernel(Kernel):
     """Spends all items in one value, which comes out at the end."""
 
     state = ("value", "n", "ts", "sequence")
@@ -92,42 +42,15 @@ class _FoldKernel(Kernel):
     def on_end(self, emit: Emit[Any]) -> None:
         emit.absorbed(self.n)
         self.n = 0
-        if self.value is not _NONE:
+        if self.value is not ABSENT:
             emit(self.value, ts=self.ts, sequence=self.sequence, key=None)
 
+    def snapshot(self) -> dict[str, Any]:
+        return {**super().snapshot(), "value": [] if self.value is ABSENT else [self.value]}
 
-@dataclass(frozen=True)
-class _Fold(Unkeyed[A, B]):
-    initial: B
-    fn: Callable[[B, A], B]
-    label = "fold"
-
-    def kernel(self) -> _FoldKernel:
-        return _FoldKernel(copy.deepcopy(self.initial), self.fn)
-
-
-def fold(initial: B, fn: Callable[[B, A], B], /) -> Unkeyed[A, B]:
-    """Make one value of all items.
-
-    Emits: when the source ends, `fn(... fn(fn(initial, item), item) ..., item)`; `initial` of an empty stream. Its event
-        time is the largest.
-    Drops: nothing; every item is counted as `absorbed`.
-    Holds: one value; each run starts from a copy of `initial`.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
-    Clock: none.
-
-    Args:
-        initial: First value.
-        fn: A function of the value and the item that returns the next value.
-
-    Raises:
-        GraphError: If `fn` cannot be called.
-
-    Example:
-        >>> feed(ops.fold(0, lambda total, x: total + x), [1, 2, 3])
-        [6]
-    """
-    return _Fold(initial, function(fn, "fold: fn"))
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self.value = saved["value"][0] if saved["value"] else ABSENT
 
 
 def _counted(n: int, _: Any) -> int:
@@ -139,11 +62,11 @@ def _added(total: Any, value: Any) -> Any:
 
 
 def _lesser(least: Any, value: Any) -> Any:
-    return value if least is _NONE or value < least else least
+    return value if least is ABSENT or value < least else least
 
 
 def _greater(most: Any, value: Any) -> Any:
-    return value if most is _NONE or value > most else most
+    return value if most is ABSENT or value > most else most
 
 
 class _Of:
@@ -178,16 +101,16 @@ class _FoldField(Unkeyed[A, B], Generic[A, B]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def kernel(self) -> _FoldKernel:
+    def kernel(self) -> FoldKernel:
         initial, step = _STEPS[self.name]
-        return _FoldKernel(initial, step if self.value is None else _Of(step, getter(self.value)))
+        return FoldKernel(initial, step if self.value is None else _Of(step, getter(self.value)))
 
 
 _STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {
     "count": (0, _counted),
     "sum": (0, _added),
-    "min": (_NONE, _lesser),
-    "max": (_NONE, _greater),
+    "min": (ABSENT, _lesser),
+    "max": (ABSENT, _greater),
 }
 
 

@@ -1,4 +1,4 @@
-"""Windows that may give out a pane more than once, or become one: with allowed lateness, and sessions."""
+"""Windows that may give out a pane more than once, or become one: allowed lateness, early results, sessions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,27 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
 from rxdag.operators._panes import blamed, in_order
 
 
 class _Part:
     """An open pane: its span, its accumulator, and how often it has come out."""
 
-    __slots__ = ("accumulator", "end", "is_due", "is_gone", "key", "last", "n", "start")
+    __slots__ = (
+        "accumulator",
+        "early_at",
+        "end",
+        "fresh",
+        "is_due",
+        "is_gone",
+        "key",
+        "last",
+        "most_ts",
+        "n",
+        "start",
+        "when",
+    )
 
     def __init__(self, key: Any, start: int, end: int, accumulator: Accumulator[Any, Any]) -> None:
         self.key = key
@@ -26,8 +39,16 @@ class _Part:
         self.last = -1
         """Revision that came out last; -1 for none."""
         self.is_due = True
-        """True if it has something that has not come out."""
+        """True if it is yet to come out at its end, or has something that has not come out."""
         self.is_gone = False
+        self.when: int | None = None
+        """Where it is in the heap."""
+        self.fresh = 0
+        """Items that have come since it came out."""
+        self.early_at = MAX
+        """Watermark at which it comes out early; MAX for none."""
+        self.most_ts = MIN
+        """Largest event time in it."""
 
 
 class RevisedWindowKernel(Kernel):
@@ -38,6 +59,8 @@ class RevisedWindowKernel(Kernel):
         aggregate: What to compute.
         into: What becomes of a pane.
         lateness: How long panes are kept after their end, ns.
+        early_items: So many new items make a pane come out early; 0 for none.
+        early_ns: So much event time does; 0 for none.
     """
 
     state = ("parts", "wake")
@@ -49,12 +72,16 @@ class RevisedWindowKernel(Kernel):
         aggregate: Aggregate[Any, Any],
         into: Callable[[Any], Any] | None,
         lateness: int,
+        early_items: int = 0,
+        early_ns: int = 0,
     ) -> None:
         self._assigner = assigner
+        self._early_items = early_items
+        self._early_ns = early_ns
         self._aggregate = aggregate
         self._into = into
         self._lateness = lateness
-        self.grid = 1 if assigner.merges or lateness else assigner.grid
+        self.grid = 1
         self.parts: dict[Any, list[_Part]] = {}
         self.wake = MAX
         self._order = itertools.count()
@@ -85,8 +112,15 @@ class RevisedWindowKernel(Kernel):
         touched[-1].n += 1
         for part in touched:
             part.is_due = True
+            part.fresh += 1
+            part.most_ts = max(part.most_ts, ts)
             if part.end - 1 <= self.watermark:
-                self._give_out(part, "watermark", emit)
+                self._give_out(part, "watermark", part.end - 1, emit)
+            elif part.fresh == self._early_items:
+                self._give_out(part, "early", part.most_ts, emit)
+            elif self._early_ns:  # the next multiple behind the item, as Flink's trigger has it
+                early_at = (ts // self._early_ns + 1) * self._early_ns - 1
+                part.early_at = min(part.early_at, max(early_at, self.watermark + 1))
             self._schedule(part)
         return None
 
@@ -122,6 +156,9 @@ class RevisedWindowKernel(Kernel):
             part.accumulator.merge(other.accumulator)
             part.n += other.n
             part.last = max(part.last, other.last)
+            part.fresh += other.fresh
+            part.most_ts = max(part.most_ts, other.most_ts)
+            part.early_at = min(part.early_at, other.early_at)
             other.is_gone = True
             parts.remove(other)
         part.accumulator.add_at(item, ts, sequence)
@@ -139,23 +176,35 @@ class RevisedWindowKernel(Kernel):
     # ---- output
 
     def _schedule(self, part: _Part) -> None:
-        when = part.end - 1 if part.is_due else part.end - 1 + self._lateness
-        heapq.heappush(self._due, (when, next(self._order), part))
+        """Have a pane in the heap at the time when something is to be done with it next."""
+        when = part.end - 1
+        if not part.is_due:
+            when = min(when + self._lateness, MAX)
+        elif part.early_at < when:
+            when = part.early_at
+        if when != part.when:
+            part.when = when
+            heapq.heappush(self._due, (when, next(self._order), part))
         self.wake = self._due[0][0]
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        fires: dict[tuple[int, int], dict[Any, _Part]] = {}
+        fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
         past: list[_Part] = []
         while self._due and self._due[0][0] <= watermark:
             when, _, part = heapq.heappop(self._due)
-            if part.is_gone:
+            if part.is_gone or part.when != when:
                 continue
-            if part.is_due and part.end - 1 <= watermark:
-                fires.setdefault((part.end, part.start), {})[part.key] = part
-            if part.end - 1 + self._lateness <= watermark:
+            part.when = None
+            if part.is_due:
+                fires.setdefault((when, part.end, part.start), {})[part.key] = part
+            if part.end - 1 > when:
+                part.early_at = MAX
+            elif when >= min(part.end - 1 + self._lateness, MAX):
                 past.append(part)
-            elif when == part.end - 1:
-                heapq.heappush(self._due, (part.end - 1 + self._lateness, next(self._order), part))
+                continue
+            else:
+                part.is_due = False
+            self._schedule(part)
         self._fire(fires, "watermark", emit)
         for part in past:
             self._purge(part, emit)
@@ -163,25 +212,31 @@ class RevisedWindowKernel(Kernel):
 
     def on_end(self, emit: Emit[Any]) -> None:
         parts = [part for parts in self.parts.values() for part in parts]
-        fires: dict[tuple[int, int], dict[Any, _Part]] = {}
+        fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
         for part in parts:
             if part.is_due:
-                fires.setdefault((part.end, part.start), {})[part.key] = part
+                fires.setdefault((part.end - 1, part.end, part.start), {})[part.key] = part
         self._fire(fires, "end", emit)
         for part in parts:
             self._purge(part, emit)
         self._due, self.wake = [], MAX
 
-    def _fire(self, fires: dict[tuple[int, int], dict[Any, _Part]], closed_by: Any, emit: Emit[Any]) -> None:
-        for window in sorted(fires):
-            for key in in_order(fires[window]):
-                self._give_out(fires[window][key], closed_by, emit)
+    def _fire(self, fires: dict[tuple[int, int, int], dict[Any, _Part]], closed_by: Any, emit: Emit[Any]) -> None:
+        for when, end, start in sorted(fires):
+            parts = fires[when, end, start]
+            for key in in_order(parts):
+                self._give_out(parts[key], closed_by if when == end - 1 else "early", when, emit)
 
-    def _give_out(self, part: _Part, closed_by: Any, emit: Emit[Any]) -> None:
+    def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
+        pane: Any = Pane(part.key, part.start, part.end, part.last + 1, part.accumulator.result(), closed_by)
+        made = pane if self._into is None else self._into(pane)
         part.last += 1
-        part.is_due = False
-        pane: Any = Pane(part.key, part.start, part.end, part.last, part.accumulator.result(), closed_by)
-        emit(pane if self._into is None else self._into(pane), ts=part.end - 1, sequence=0, key=part.key)
+        part.fresh = 0
+        part.early_at = MAX
+        part.is_due = closed_by == "early"
+        # A window without an end has the time of what is in it.
+        ts = part.end - 1 if part.end < MAX else part.most_ts if when == MAX - 1 else when
+        emit(made, ts=ts, sequence=0, key=part.key)
 
     def _purge(self, part: _Part, emit: Emit[Any]) -> None:
         if part.is_gone:
@@ -200,7 +255,10 @@ class RevisedWindowKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         rows = [
-            [part.key, part.start, part.end, part.n, part.last, part.is_due, part.accumulator.snapshot()]
+            [
+                *(part.key, part.start, part.end, part.n, part.last, part.is_due),
+                *(part.fresh, part.early_at, part.most_ts, part.accumulator.snapshot()),
+            ]
             for parts in self.parts.values()
             for part in parts
         ]
@@ -208,11 +266,12 @@ class RevisedWindowKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.parts, self._due = {}, []
-        for key, start, end, n, last, is_due, state in saved["parts"]:
+        for key, start, end, n, last, is_due, fresh, early_at, most_ts, state in saved["parts"]:
             accumulator = self._aggregate.accumulator()
             accumulator.restore(state)
             part = _Part(key, start, end, accumulator)
             part.n, part.last, part.is_due = n, last, is_due
+            part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
             self.parts.setdefault(key, []).append(part)
             self._schedule(part)
         self.wake = saved["wake"]

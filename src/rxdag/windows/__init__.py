@@ -2,8 +2,9 @@
 
 from rxdag.contract import Assigner
 from rxdag.windows._count import count
+from rxdag.windows._global import global_window
 from rxdag.windows._session import session
 from rxdag.windows._sliding import sliding
 from rxdag.windows._tumbling import tumbling
 
-__all__ = ["Assigner", "count", "session", "sliding", "tumbling"]
+__all__ = ["Assigner", "count", "global_window", "session", "sliding", "tumbling"]
