@@ -74,6 +74,33 @@ async def _not_nine(x):
     return _no_nine(x)
 
 
+class Quiet(ops.KeyedProcess):
+    """Counts, and says so when nothing has come for two seconds; every fifth item is sent elsewhere."""
+
+    ports = ("fifth",)
+
+    def initial(self):
+        return 0
+
+    def on_item(self, ctx, state, item):
+        ctx.set_timer(ctx.ts + 2 * 10**9)
+        ctx.set_timer(ctx.ts + 10**9, "early")
+        if state == 3:
+            ctx.clear_timer()
+        if state == 5:
+            ctx.emit_to("fifth", item)
+            ctx.clear()
+        ctx.emit((ctx.key, item, state, ctx.watermark))
+        return state + 1
+
+    def on_timer(self, ctx, state, name):
+        ctx.emit((ctx.key, name, state, ctx.ts))
+        return state
+
+    def on_end(self, ctx, state):
+        ctx.emit((ctx.key, "end", state, ctx.ts))
+
+
 def _scrambled(x):
     return (x * 7) % 41
 
@@ -354,6 +381,16 @@ SAMPLES = {
         (lambda: ops.rolling("3s", agg.named(n=agg.count(), m=agg.max(lambda e: e[2])), closed="both"), EVENTS, keyed),
         (lambda: ops.rolling("3s", agg.collect(), closed="left"), EVENTS, keyed),
         (lambda: ops.rolling("3s", agg.sum(lambda e: e[2]), closed="none"), EVENTS, keyed),
+    ],
+    "top_n": [
+        (lambda: ops.top_n(3, lambda x: x * 7 % 11), NUMBERS, None),
+        (lambda: ops.top_n(2, lambda e: e[2]), EVENTS, keyed),
+        (lambda: ops.top_n(2, lambda e: e[0], unique=lambda e: e[2], ttl="2s"), EVENTS, keyed),
+    ],
+    "process": [
+        (lambda: ops.process(Quiet()), EVENTS, keyed),
+        (lambda: ops.process(Quiet(), ttl="3s"), EVENTS, keyed),
+        (lambda: ops.process(Quiet(), clock="processing"), EVENTS, keyed),
     ],
     "route_by": [
         (lambda: ops.route_by(lambda x: x % 5, [1, 2]), NUMBERS, None),

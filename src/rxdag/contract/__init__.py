@@ -33,6 +33,7 @@ from rxdag.contract._operator import (
 )
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._pane import DeadLetter, Pane
+from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
 
@@ -70,10 +71,12 @@ __all__ = [
     "Kernel",
     "KernelOf",
     "KeyBy",
+    "KeyedProcess",
     "OnError",
     "Operator",
     "Overflow",
     "Pane",
+    "ProcessContext",
     "Read",
     "Reader",
     "RouteOp",

@@ -1,6 +1,6 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
-from rxdag.contract import Emit, Kernel, KeyBy, Operator, RouteOp, Unkeyed, WindowOp
+from rxdag.contract import Emit, Kernel, KeyBy, KeyedProcess, Operator, ProcessContext, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._arbitrate import Gap, arbitrate
 from rxdag.operators._batches import batch
 from rxdag.operators._calls import lookup, map_async
@@ -22,10 +22,12 @@ from rxdag.operators._neighbours import default_if_empty, distinct_until_changed
 from rxdag.operators._paced import delay
 from rxdag.operators._partition import partition, route_by
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
+from rxdag.operators._process import process
 from rxdag.operators._rolling import rolling
 from rxdag.operators._routing import route, split
 from rxdag.operators._running import fold, reduce, scan
 from rxdag.operators._throttle import throttle
+from rxdag.operators._top import top_n
 from rxdag.operators._until import skip_until, take_until
 from rxdag.operators._waiting import audit, debounce, sample, throttle_first, timeout
 from rxdag.operators._window import window, window_all
@@ -35,7 +37,9 @@ __all__ = [
     "Gap",
     "Kernel",
     "KeyBy",
+    "KeyedProcess",
     "Operator",
+    "ProcessContext",
     "RouteOp",
     "Timestamped",
     "Unkeyed",
@@ -75,6 +79,7 @@ __all__ = [
     "min",
     "pairwise",
     "partition",
+    "process",
     "reduce",
     "rolling",
     "route",
@@ -97,6 +102,7 @@ __all__ = [
     "throttle_first",
     "timeout",
     "timestamp",
+    "top_n",
     "window",
     "window_all",
     "with_columns",

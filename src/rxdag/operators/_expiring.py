@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rxdag.contract import MAX
+from rxdag.contract import MAX, Duration, positive_ns
+from rxdag.errors import GraphError
 
 ABSENT: Final = object()
 """Stands for there being no value."""
@@ -86,3 +87,16 @@ class Expiring:
         self.values, self._spans, self.wake = {}, {}, MAX
         for key, value, ts in rows:
             self.put(key, ts, value)
+
+
+def ttl_ns(ttl: Duration | None, clock: str | None, name: str) -> int | None:
+    """A ttl in nanoseconds, and the clock checked that goes with it.
+
+    Raises:
+        GraphError: If `ttl` is 0 or no duration, or `clock` is none or comes alone.
+    """
+    if clock not in (None, "event", "processing"):
+        raise GraphError(f'{name}: clock must be "event" or "processing", got {clock!r}')
+    if ttl is None and clock is not None:
+        raise GraphError(f"{name}: clock goes with ttl=, got {clock!r} alone")
+    return None if ttl is None else positive_ns(ttl, f"{name}: ttl")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, positive_ns
+from rxdag.contract import Duration, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import function
-from rxdag.operators._expiring import ABSENT, Expiring
+from rxdag.operators._expiring import ABSENT, Expiring, ttl_ns
 from rxdag.operators._folds import FoldKernel
 from rxdag.operators._panes import in_order
 
@@ -136,14 +136,6 @@ class _Scan(Operator[A, B]):
         return _ScanKernel(copy.deepcopy(self.initial) if self.initial is not ABSENT else ABSENT, self.fn)
 
 
-def _ttl(ttl: Duration | None, clock: str | None, name: str) -> int | None:
-    if clock not in (None, "event", "processing"):
-        raise GraphError(f'{name}: clock must be "event" or "processing", got {clock!r}')
-    if ttl is None and clock is not None:
-        raise GraphError(f"{name}: clock goes with ttl=, got {clock!r} alone")
-    return None if ttl is None else positive_ns(ttl, f"{name}: ttl")
-
-
 def scan(
     initial: B,
     fn: Callable[[B, A], B],
@@ -177,7 +169,7 @@ def scan(
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
         [1, 3, 6]
     """
-    return _Scan(initial, function(fn, "scan: fn"), _ttl(ttl, clock, "scan"), clock)
+    return _Scan(initial, function(fn, "scan: fn"), ttl_ns(ttl, clock, "scan"), clock)
 
 
 def reduce(
@@ -210,7 +202,7 @@ def reduce(
         >>> feed(ops.reduce(lambda a, b: a * 10 + b), [1, 2, 3])
         [1, 12, 123]
     """
-    return _Scan(ABSENT, function(fn, "reduce: fn"), _ttl(ttl, clock, "reduce"), clock, "reduce")
+    return _Scan(ABSENT, function(fn, "reduce: fn"), ttl_ns(ttl, clock, "reduce"), clock, "reduce")
 
 
 class _KeyedFoldKernel(Kernel):
