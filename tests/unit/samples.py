@@ -49,6 +49,11 @@ def every_aggregate():
         high=agg.max(value),
         first=agg.first(value),
         last=agg.last(value),
+        median=agg.quantile(value, 0.5),
+        kinds=agg.count_distinct(value),
+        text=agg.fold("", lambda text, e: text + e[1], merge=lambda a, b: a + b),
+        top=agg.reduce(max),
+        pair=agg.named(_pair, left=agg.count(), right=agg.sum(value)),
     )
 
 

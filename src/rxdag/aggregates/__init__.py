@@ -1,10 +1,12 @@
 """What a window computes; a field is a name, `col.<name>` or a function."""
 
 from rxdag.aggregates._compound import collect, named
+from rxdag.aggregates._folded import fold, reduce
 from rxdag.aggregates._moments import mean, std, var
 from rxdag.aggregates._numeric import count, sum, vwap
 from rxdag.aggregates._ohlcv import Ohlcv, ohlcv
 from rxdag.aggregates._picked import first, last, max, min
+from rxdag.aggregates._sketches import count_distinct, quantile
 from rxdag.contract import Accumulator, Aggregate
 
 __all__ = [
@@ -13,13 +15,17 @@ __all__ = [
     "Ohlcv",
     "collect",
     "count",
+    "count_distinct",
     "first",
+    "fold",
     "last",
     "max",
     "mean",
     "min",
     "named",
     "ohlcv",
+    "quantile",
+    "reduce",
     "std",
     "sum",
     "var",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
 from rxdag.errors import GraphError
 
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 class _Collected(Accumulator[Any, "list[Any]"]):
@@ -119,14 +122,49 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
         return ArrayNamed(parts)
 
 
-def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]:
-    """Several aggregates at once, in a dict by name. An item that one of them refuses is in none.
+@dataclass(frozen=True)
+class _Into(Aggregate[A, R]):
+    """A dict of results made into something else."""
+
+    into: Callable[..., R]
+    parts: _NamedOf[A]
+
+    def check(self, item_type: Any, where: str) -> None:
+        self.parts.check(item_type, where)
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, parts=self.parts.bound(shape))
+
+    def accumulator(self) -> Accumulator[A, R]:
+        made: Any = _Made(self.parts.accumulator().parts, self.into)
+        return made  # type: ignore[no-any-return]  # its result is what `into` makes
+
+
+class _Made(_Named):
+    __slots__ = ("_into",)
+
+    def __init__(self, parts: dict[str, Accumulator[Any, Any]], into: Callable[..., Any]) -> None:
+        super().__init__(parts)
+        self._into = into
+
+    def result(self) -> Any:
+        return self._into(**super().result())
+
+
+@overload
+def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]: ...
+@overload
+def named(into: Callable[..., R], /, **aggregates: Aggregate[A, Any]) -> Aggregate[A, R]: ...
+def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
+    """Several aggregates at once, in a dict by name, or in a class of yours. An item that one of them refuses is in none.
 
     Args:
+        into: A class, or a function, that takes the results by name; its type is that of the result. Without it they
+            are in a dict.
         aggregates: One or more, by the name of the result.
 
     Raises:
-        GraphError: If there is none, or one is no aggregate.
+        GraphError: If there is none, one is no aggregate, or `into` has no parameter of a name, or needs another.
 
     Example:
         >>> aggregate(agg.named(n=agg.count(), total=agg.sum(lambda x: x)), [1, 2])
@@ -137,4 +175,17 @@ def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]:
     for name, aggregate in aggregates.items():
         if not isinstance(aggregate, Aggregate):
             raise GraphError(f"named: {name} must be an aggregate, got {aggregate!r}")
-    return _NamedOf(tuple(aggregates.items()))
+    parts = _NamedOf[Any](tuple(aggregates.items()))
+    if into is None:
+        return parts
+    if not callable(into):
+        raise GraphError(f"named: takes a class first, and aggregates by name, got {into!r}")
+    try:
+        inspect.signature(into).bind(**aggregates)
+    except TypeError as error:
+        raise GraphError(
+            f"named: {getattr(into, '__name__', into)} must take {', '.join(aggregates)}: {error}"
+        ) from None
+    except ValueError:  # it has no signature to look at
+        pass
+    return _Into[Any, Any](into, parts)

@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rxdag.contract import Aggregate, BadItem
+from rxdag.contract import Accumulator, Aggregate, BadItem
+from rxdag.errors import GraphError
+
+
+def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[Any, Any]:
+    """An aggregate that makes accumulators.
+
+    Raises:
+        GraphError: If it is none, or makes none.
+    """
+    given: object = aggregate
+    if not isinstance(given, Aggregate):
+        raise GraphError(f"{name}: takes an aggregate second, as agg.count(), got {given!r}")
+    made: object = aggregate.accumulator()
+    if not isinstance(made, Accumulator):
+        raise GraphError(f"{name}: {type(aggregate).__name__}.accumulator() must return an Accumulator, got {made!r}")
+    return aggregate
 
 
 def in_order(keys: Iterable[Any]) -> list[Any]:

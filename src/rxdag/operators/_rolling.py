@@ -11,7 +11,7 @@ from rxdag.contract import MAX, Accumulator, Aggregate, Duration, Emit, Kernel, 
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import whole
 from rxdag.operators._expiring import ABSENT, Expiring
-from rxdag.operators._panes import blamed
+from rxdag.operators._panes import blamed, checked_aggregate
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -285,9 +285,7 @@ def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: A
         >>> timed.pipe(ops.rolling("2s", agg.collect())).collect()
         [[1], [1, 2], [4]]
     """
-    given: object = aggregate
-    if not isinstance(given, Aggregate):
-        raise GraphError(f"rolling: takes an aggregate second, as agg.count(), got {given!r}")
+    aggregate = checked_aggregate(aggregate, "rolling")
     if closed not in _CLOSED:
         raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {closed!r}')
     if into is not None and not callable(into):

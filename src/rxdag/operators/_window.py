@@ -21,6 +21,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import whole
+from rxdag.operators._panes import checked_aggregate
 from rxdag.operators._window_counted import CountedWindowKernel
 from rxdag.operators._window_open import OpenWindowKernel
 from rxdag.operators._window_revised import RevisedWindowKernel
@@ -241,11 +242,9 @@ def window_all(
 def _panes(
     name: str, assigner: Any, given: Any, into: Any, allowed_lateness: Duration, early: Duration | int | None
 ) -> _Panes:
-    aggregate: object = given
     if not isinstance(assigner, Assigner):
         raise GraphError(f"{name}: takes windows first, as windows.tumbling(...), got {assigner!r}")
-    if not isinstance(aggregate, Aggregate):
-        raise GraphError(f"{name}: takes an aggregate second, as agg.count(), got {aggregate!r}")
+    aggregate = checked_aggregate(given, name)
     if into is not None and not callable(into):
         raise GraphError(f"{name}: into must be a function of the pane, got {into!r}")
     lateness = duration_ns(allowed_lateness, f"{name}: allowed_lateness")
@@ -257,4 +256,4 @@ def _panes(
         raise GraphError(f"{name}: early needs windows of time, got windows.count; a smaller slide= gives more panes")
     early_items = whole(early, f"{name}: early", least=1) if isinstance(early, int) else 0
     early_ns = 0 if isinstance(early, int) or early is None else positive_ns(early, f"{name}: early")
-    return _Panes(assigner, given, into, lateness, early_items, early_ns)
+    return _Panes(assigner, aggregate, into, lateness, early_items, early_ns)

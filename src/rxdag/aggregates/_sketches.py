@@ -1,0 +1,198 @@
+"""Aggregates that are not exact, and small: sketches, whose error is stated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self, TypeVar
+
+from rxdag.aggregates._numeric import finite
+from rxdag.contract import Accumulator, Aggregate, Shape, import_extra
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, bound, check_field, getter
+
+A = TypeVar("A")
+
+_EXTRA: Final = "sketches"
+_INT64: Final = 1 << 63
+
+
+class _Quantile(Accumulator[Any, float]):
+    """A DDSketch, and the stores of positive and negative values that it is made of."""
+
+    __slots__ = ("_accuracy", "_get", "_q", "_sketch", "_stores")
+
+    def __init__(self, get: Callable[[Any], float], q: float, accuracy: float) -> None:
+        self._get = get
+        self._q = q
+        self._accuracy = accuracy
+        self._make(0.0)
+
+    def _make(self, zeros: float, states: tuple[Any, ...] = ([], [])) -> None:
+        ddsketch = import_extra("ddsketch.ddsketch", _EXTRA, "quantile")
+        store = import_extra("ddsketch.store", _EXTRA, "quantile").DenseStore
+        mapping = import_extra("ddsketch.mapping", _EXTRA, "quantile").LogarithmicMapping
+        self._stores = store(), store()
+        for each, state in zip(self._stores, states, strict=True):
+            if state:
+                each.count, each.min_key, each.max_key, each.offset, bins = state
+                each.bins = list(bins)
+        self._sketch: Any = ddsketch.BaseDDSketch(mapping(self._accuracy), *self._stores, zeros)
+
+    def check(self, item: Any, /) -> None:
+        finite(self._get(item), "quantile: value")
+
+    def add(self, item: Any, /) -> None:
+        self._sketch.add(finite(self._get(item), "quantile: value"))
+
+    def result(self) -> float:
+        return float(self._sketch.get_quantile_value(self._q))
+
+    def merge(self, other: _Quantile, /) -> None:
+        self._sketch.merge(other._sketch)
+
+    def snapshot(self) -> list[Any]:
+        zeros = self._sketch.count - sum(store.count for store in self._stores)
+        return [
+            zeros,
+            *([s.count, s.min_key, s.max_key, s.offset, list(s.bins)] if s.count else [] for s in self._stores),
+        ]
+
+    def restore(self, saved: list[Any]) -> None:
+        zeros, *states = saved
+        self._make(zeros, tuple(states))
+
+
+@dataclass(frozen=True)
+class _QuantileOf(Aggregate[A, float]):
+    value: Field[A, float]
+    q: float
+    accuracy: float
+
+    def check(self, item_type: Any, where: str) -> None:
+        check_field(self.value, item_type, f"{where}: value")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, value=bound(self.value, shape.item_type))
+
+    def accumulator(self) -> _Quantile:
+        return _Quantile(getter(self.value), self.q, self.accuracy)
+
+
+def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 0.01) -> Aggregate[A, float]:
+    """A quantile of a value, within `relative_accuracy` of the exact one: 0.5 is the median.
+
+    A DDSketch (Masson and others 2019) with bins for every power of about 1 + 2 * relative_accuracy: some hundred numbers for
+    prices, 70,000 at most. Of n values it is that of rank q * (n - 1), rounded down. The order of arrival makes no difference.
+
+    Args:
+        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        q: 0 to 1.
+        relative_accuracy: How far the result may be off, as a part of it, more than 0 and less than 1.
+
+    Raises:
+        GraphError: If an argument is not as above.
+        MissingExtra: If ddsketch is not installed: `pip install "rxdag[sketches]"`.
+
+    Example:
+        >>> round(aggregate(agg.quantile(lambda x: x, 0.5), [1, 100, 3]), 1)
+        3.0
+    """
+    check_field(value, None, "quantile: value")
+    for name, given in (("q", q), ("relative_accuracy", relative_accuracy)):
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
+            raise GraphError(f"quantile: {name} must be 0 to 1, got {given!r}")
+    if relative_accuracy in (0, 1):
+        raise GraphError(f"quantile: relative_accuracy must be more than 0 and less than 1, got {relative_accuracy!r}")
+    import_extra("ddsketch", _EXTRA, "quantile")
+    return _QuantileOf(value, q, relative_accuracy)
+
+
+class _Distinct(Accumulator[Any, int]):
+    """A HyperLogLog sketch."""
+
+    __slots__ = ("_get", "_lg_k", "_module", "_sketch")
+
+    def __init__(self, get: Callable[[Any], Any], lg_k: int) -> None:
+        self._get = get
+        self._lg_k = lg_k
+        self._module = import_extra("datasketches", _EXTRA, "count_distinct")
+        self._sketch: Any = self._module.hll_sketch(lg_k, self._module.tgt_hll_type.HLL_8)
+
+    def add(self, item: Any, /) -> None:
+        self._sketch.update(_hashable(self._get(item)))
+
+    def _union(self, *sketches: Any) -> Any:
+        union = self._module.hll_union(self._lg_k)
+        for sketch in sketches:
+            union.update(sketch)
+        return union
+
+    def result(self) -> int:
+        # Twice, for the estimate that does not depend on the order of arrival.
+        estimate: float = self._union(self._sketch, self._sketch).get_estimate()
+        return round(estimate)
+
+    def merge(self, other: _Distinct, /) -> None:
+        self._sketch = self._union(self._sketch, other._sketch).get_result(self._module.tgt_hll_type.HLL_8)
+
+    def snapshot(self) -> list[Any]:
+        return [self._sketch.serialize_updatable()]
+
+    def restore(self, saved: list[Any]) -> None:
+        self._sketch = self._module.hll_sketch.deserialize(saved[0])
+
+
+def _hashable(value: Any) -> int | float | str:
+    """What the sketch takes, the same for values that are equal."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and -_INT64 <= value < _INT64:
+        return int(value)
+    if isinstance(value, float):
+        return value
+    hash(value)
+    return repr(value)
+
+
+@dataclass(frozen=True)
+class _DistinctOf(Aggregate[A, int]):
+    value: Field[A, Any]
+    lg_k: int
+
+    def check(self, item_type: Any, where: str) -> None:
+        check_field(self.value, item_type, f"{where}: value")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, value=bound(self.value, shape.item_type))
+
+    def accumulator(self) -> _Distinct:
+        return _Distinct(getter(self.value), self.lg_k)
+
+
+def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, int]:
+    """How many different values there are, about.
+
+    A HyperLogLog sketch (Apache DataSketches) of 2 ** lg_k bytes: the standard error is 1.04 / sqrt(2 ** lg_k), 1.6 % for 12, and
+    far less of few values. The order of arrival makes no difference. `agg.collect` gives them all, for an exact count.
+
+    Args:
+        value: Something of each item that has a hash: a field's name, `col.<name>` or a function. Texts and numbers are
+            compared as Python does, others by their repr.
+        lg_k: 4 to 21.
+
+    Raises:
+        GraphError: If an argument is not as above.
+        MissingExtra: If datasketches is not installed: `pip install "rxdag[sketches]"`.
+
+    Example:
+        >>> aggregate(agg.count_distinct(lambda x: x), "abcab")
+        3
+    """
+    check_field(value, None, "count_distinct: value")
+    if isinstance(lg_k, bool) or not isinstance(lg_k, int) or not 4 <= lg_k <= 21:
+        raise GraphError(f"count_distinct: lg_k must be 4 to 21, got {lg_k!r}")
+    import_extra("datasketches", _EXTRA, "count_distinct")
+    return _DistinctOf(value, lg_k)
