@@ -84,6 +84,9 @@ class _Named(Accumulator[Any, "dict[str, Any]"]):
     def result(self) -> dict[str, Any]:
         return {name: part.result() for name, part in self.parts.items()}
 
+    def result_in(self, start: int, end: int, /) -> dict[str, Any]:
+        return {name: part.result_in(start, end) for name, part in self.parts.items()}
+
     def merge(self, other: _Named, /) -> None:
         for name, part in self.parts.items():
             part.merge(other.parts[name])
@@ -149,6 +152,9 @@ class _Made(_Named):
 
     def result(self) -> Any:
         return self._into(**super().result())
+
+    def result_in(self, start: int, end: int, /) -> Any:
+        return self._into(**super().result_in(start, end))
 
 
 @overload

@@ -48,6 +48,10 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
     def result(self) -> R_co:
         """What the pane says."""
 
+    def result_in(self, start: int, end: int, /) -> R_co:
+        """What the pane says of its window [start, end), ns; for aggregates that depend on its ends."""
+        return self.result()
+
     def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
         """Take in a younger accumulator; only windows that merge call this."""
         raise TypeError(f"{type(self).__name__} must have a method merge to be used in windows that merge")

@@ -1,5 +1,8 @@
 """What only markets need, written with the operators."""
 
+from rxdag.market._book import BookTop, book_top
+from rxdag.market._flow import imbalance, twap
+from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
 from rxdag.market._trade_bars import BAR_COLUMNS, Bar, as_bar, by_venue, is_valid, iso_utc, trade_bars
@@ -8,12 +11,20 @@ from rxdag.sources import Trade
 __all__ = [
     "BAR_COLUMNS",
     "Bar",
+    "BookTop",
     "Trade",
     "as_bar",
+    "book_top",
     "by_venue",
+    "imbalance",
     "is_valid",
     "iso_utc",
+    "microprice",
+    "mid",
     "resample_ohlc",
     "rollup",
+    "spread",
+    "tick_rule",
     "trade_bars",
+    "twap",
 ]

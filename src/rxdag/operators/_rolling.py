@@ -61,8 +61,8 @@ class _RollingKernel(Kernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    def _made(self, item: Any, window: _Rows) -> Any:
-        value = window.accumulator.result() if window.rows else None
+    def _made(self, item: Any, window: _Rows, start: int, end: int) -> Any:
+        value = window.accumulator.result_in(start, end) if window.rows else None
         return value if self._into is None else self._into(item, value)
 
     def _restored(self, rows: list[list[Any]]) -> _Rows:
@@ -95,7 +95,7 @@ class _RollingItemsKernel(_RollingKernel):
         if len(window.rows) == self._size:
             window.let_go(1, make)
         window.add((ts, sequence, item))
-        return self._made(item, window)
+        return self._made(item, window, window.rows[0][0], ts)
 
     def snapshot(self) -> dict[str, Any]:
         return {"windows": [[key, [list(row) for row in window.rows]] for key, window in self.windows.items()]}
@@ -154,7 +154,7 @@ class _RollingTimeKernel(_RollingKernel):
             if self._has_end:
                 window.add((ts, sequence, item))
         for sequence, key, item in rows:
-            emit(self._made(item, windows[key]), ts=ts, sequence=sequence, key=key)
+            emit(self._made(item, windows[key], start, ts), ts=ts, sequence=sequence, key=key)
         for sequence, key, item in rows:
             if not self._has_end:
                 windows[key].add((ts, sequence, item))

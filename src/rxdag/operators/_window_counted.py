@@ -60,7 +60,7 @@ class CountedWindowKernel(Kernel):
             accumulator.add_at(item, ts, sequence)
         times = [ts for _, ts, _ in rows]
         start, end = min(times), max(times) + 1
-        pane: Any = Pane(key, start, end, 0, accumulator.result(), "count")
+        pane: Any = Pane(key, start, end, 0, accumulator.result_in(start, end), "count")
         emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
         if self._slide == self._size:
             self._let_go(rows, len(rows), emit)

@@ -165,7 +165,7 @@ class OpenWindowKernel(Kernel):
         for end, start in sorted(windows):
             keys = self.open.pop((end, start))
             for key in in_order(keys):
-                pane: Any = Pane(key, start, end, 0, keys[key].result(), closed_by)
+                pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
                 emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
             emit.absorbed(self.counts.pop((end, start)))
 

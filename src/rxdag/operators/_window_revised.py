@@ -228,7 +228,8 @@ class RevisedWindowKernel(Kernel):
                 self._give_out(parts[key], closed_by if when == end - 1 else "early", when, emit)
 
     def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
-        pane: Any = Pane(part.key, part.start, part.end, part.last + 1, part.accumulator.result(), closed_by)
+        start, end = part.start, part.end
+        pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
         made = pane if self._into is None else self._into(pane)
         part.last += 1
         part.fresh = 0

@@ -1,0 +1,298 @@
+"""Order books: the top of each, from a snapshot and what has changed since."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self, TypeVar
+
+from rxdag.contract import MAX, BadItem, Emit, Kernel, Operator, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators import Gap
+
+A = TypeVar("A")
+
+Level = tuple[float, float]
+"""Price and size; of size 0 the level is gone."""
+
+
+class BookTop(NamedTuple):
+    """The best prices of a book, and what can be had at them.
+
+    Attributes:
+        bid: Highest price at which somebody buys; None if nobody does.
+        bid_qty: Size there; 0 if there is none.
+        ask: Lowest price at which somebody sells; None if nobody does.
+        ask_qty: Size there; 0 if there is none.
+        sequence: Of the message that the book has come to.
+    """
+
+    bid: float | None
+    bid_qty: float
+    ask: float | None
+    ask_qty: float
+    sequence: int
+
+
+class _Side:
+    """Sizes by price, and the prices in order."""
+
+    __slots__ = ("prices", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes: dict[float, float] = {}
+        self.prices: list[float] = []
+
+    def set(self, price: float, size: float) -> None:
+        """Put a level, or take it away."""
+        if not size:
+            if self.sizes.pop(price, None) is not None:
+                del self.prices[bisect_left(self.prices, price)]
+            return
+        if price not in self.sizes:
+            insort(self.prices, price)
+        self.sizes[price] = size
+
+
+class _Book:
+    """The book of one key; without a snapshot it has no number, and what has changed waits for one."""
+
+    __slots__ = ("asks", "bids", "number", "waiting")
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.bids, self.asks = _Side(), _Side()
+        self.waiting: deque[list[Any]] = deque()
+        """[message, item, ts, sequence, key]"""
+
+    def top(self, number: int) -> BookTop:
+        """The best of both sides."""
+        bid = self.bids.prices[-1] if self.bids.prices else None
+        ask = self.asks.prices[0] if self.asks.prices else None
+        bid_qty = 0.0 if bid is None else self.bids.sizes[bid]
+        ask_qty = 0.0 if ask is None else self.asks.sizes[ask]
+        return BookTop(bid, bid_qty, ask, ask_qty, number)
+
+
+class _Message(NamedTuple):
+    """What a message says."""
+
+    is_snapshot: bool
+    number: int
+    previous: int
+    bids: list[Level]
+    asks: list[Level]
+
+
+class _BookKernel(Kernel):
+    """Books by key."""
+
+    state = ("books",)
+
+    def __init__(self, read: Callable[[Any], _Message], max_pending: int) -> None:
+        self._read = read
+        self._max_pending = max_pending
+        self.books: dict[Any, _Book] = {}
+        self._n = 0
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        message = self._read(item)
+        book = self.books.get(key)
+        if book is None:
+            book = self.books[key] = _Book()
+        if message.is_snapshot:
+            return self._begin(book, message, emit)
+        if book.number is not None:
+            if message.number <= book.number:
+                return emit.dropped(item, "repeated")
+            if message.previous <= book.number:
+                return emit(self._changed(book, message))
+            gap = Gap(key, book.number + 1, message.previous)
+            book.number, book.bids, book.asks = None, _Side(), _Side()
+            emit.made(gap, ts=ts, sequence=sequence, key=key, port="gaps")
+        book.waiting.append([message, item, ts, sequence, key])
+        self._n += 1
+        if len(book.waiting) > self._max_pending:
+            _, oldest, *_ = book.waiting.popleft()
+            self._n -= 1
+            return emit.dropped(oldest, "no snapshot")
+        return None
+
+    def _changed(self, book: _Book, message: _Message) -> BookTop:
+        for price, size in message.bids:
+            book.bids.set(price, size)
+        for price, size in message.asks:
+            book.asks.set(price, size)
+        book.number = message.number
+        return book.top(message.number)
+
+    def _begin(self, book: _Book, message: _Message, emit: Emit[Any]) -> None:
+        """Begin anew with a snapshot, and catch up with what has changed since."""
+        book.bids, book.asks = _Side(), _Side()
+        emit(self._changed(book, message))
+        waiting, book.waiting = book.waiting, deque()
+        self._n -= len(waiting)
+        for change, held, ts, sequence, key in waiting:
+            number: int | None = book.number
+            if number is not None and change.number <= number:
+                emit.dropped(held, "repeated")
+            elif number is not None and change.previous <= number:
+                emit(self._changed(book, change), ts=ts, sequence=sequence, key=key)
+            else:
+                if number is not None:
+                    book.number, book.bids, book.asks = None, _Side(), _Side()
+                    emit.made(Gap(key, number + 1, change.previous), ts=ts, sequence=sequence, key=key, port="gaps")
+                book.waiting.append([change, held, ts, sequence, key])
+                self._n += 1
+
+    def low(self) -> int:
+        return min((row[2] for book in self.books.values() for row in book.waiting), default=MAX)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        for book in self.books.values():
+            for _, item, *_ in book.waiting:
+                emit.dropped(item, "no snapshot")
+            book.waiting.clear()
+        self._n = 0
+
+    def held(self) -> int:
+        return self._n
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "books": [
+                [key, book.number, list(book.bids.sizes.items()), list(book.asks.sizes.items()), list(book.waiting)]
+                for key, book in self.books.items()
+            ]
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.books = {}
+        self._n = 0
+        for key, number, bids, asks, waiting in saved["books"]:
+            book = self.books[key] = _Book()
+            book.number = number
+            for side, levels in ((book.bids, bids), (book.asks, asks)):
+                for price, size in levels:
+                    side.set(price, size)
+            book.waiting = deque(list(row) for row in waiting)
+            self._n += len(waiting)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a message by the fields that the user has named."""
+
+    is_snapshot: Callable[[Any], Any]
+    sequence: Callable[[Any], Any]
+    previous: Callable[[Any], Any] | None
+    bids: Callable[[Any], Iterable[Level]]
+    asks: Callable[[Any], Iterable[Level]]
+
+    def __call__(self, item: Any) -> _Message:
+        is_snapshot = bool(self.is_snapshot(item))
+        number = self.sequence(item)
+        previous = number - 1 if self.previous is None or is_snapshot else self.previous(item)
+        return _Message(is_snapshot, number, previous, self._levels(self.bids(item)), self._levels(self.asks(item)))
+
+    def _levels(self, levels: Iterable[Level]) -> list[Level]:
+        out: list[Level] = []
+        for price, size in levels:
+            if not (0 < price < float("inf") and 0 <= size < float("inf")):
+                raise BadItem(
+                    f"book_top: a level must be a price above 0 and a size of 0 or more, got {price!r}, {size!r}"
+                )
+            out.append((price, size))
+        return out
+
+
+@dataclass(frozen=True)
+class _BookTop(Operator[A, BookTop]):
+    is_snapshot: Field[A, bool]
+    sequence: Field[A, int]
+    previous: Field[A, int] | None
+    bids: Field[A, Iterable[Level]]
+    asks: Field[A, Iterable[Level]]
+    max_pending: int
+    label = "book_top"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "gaps", "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        for name in ("is_snapshot", "sequence", "previous", "bids", "asks"):
+            if getattr(self, name) is not None:
+                check_field(getattr(self, name), shape.item_type, f"{where}: {name}")
+
+    def bound(self, shape: Shape) -> Self:
+        names = ("is_snapshot", "sequence", "previous", "bids", "asks")
+        fields = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(self, **{name: bound(field, shape.item_type) for name, field in fields.items()})
+
+    def port_shape(self, port: str, shape: Shape) -> Shape:
+        if port == "gaps":
+            return replace(shape, item_type=Gap)
+        return super().port_shape(port, shape)
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(shape, item_type=BookTop)
+
+    def kernel(self) -> _BookKernel:
+        previous = None if self.previous is None else getter(self.previous)
+        read = _Reader(getter(self.is_snapshot), getter(self.sequence), previous, getter(self.bids), getter(self.asks))
+        return _BookKernel(read, self.max_pending)
+
+
+def book_top(
+    *,
+    is_snapshot: Field[A, bool],
+    sequence: Field[A, int],
+    bids: Field[A, Iterable[Level]],
+    asks: Field[A, Iterable[Level]],
+    previous: Field[A, int] | None = None,
+    max_pending: int = 1024,
+) -> Operator[A, BookTop]:
+    """Keep an order book from snapshots and changes, and give out its best prices after each message.
+
+    On a keyed stream each key has a book. A snapshot begins it anew, whatever its number: so exchanges reset. Changes that
+    come before a snapshot wait for it; those that it has already are dropped. When a change does not follow on the book, numbers are missing: the book is cleared, and nothing comes out
+    until there is a snapshot again.
+
+    Emits: a `BookTop` for each message that goes into a book, with the message's event time and key; the book may be crossed,
+        and a side empty. On port "gaps" an `ops.Gap` when messages are missing, for whoever fetches a snapshot.
+    Drops: a message that the book has already, reason "repeated"; the oldest change when more than `max_pending` wait, and all
+        that wait at the end, reason "no snapshot"; one with a level that is none goes to port "dead".
+    Holds: the levels of each book; without a snapshot up to `max_pending` changes of each key.
+    Ends: when the source ends. Fails: when a function raises, by the node's `on_error`; the books stay as they were.
+    Clock: order of arrival; put `ops.arbitrate` before it where changes come out of order.
+
+    Args:
+        is_snapshot: True for a whole book: a field's name, an expression or a function, as all that follow.
+        sequence: Number of the message, of several that are in it the last. Binance: `u`, `lastUpdateId` of a snapshot.
+        bids: Levels that buyers have changed: pairs of price and size, 0 for one that is gone; of a snapshot all.
+        asks: The same of sellers.
+        previous: Number of the message before this one; `sequence` less 1 by default. Binance: `pu`, on spot `U` less 1.
+        max_pending: Most changes of a key that wait for a snapshot, 1 or more.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> messages = [("all", 7, [(9.0, 1.0)], [(11.0, 2.0)]), ("change", 8, [(10.0, 5.0)], [])]
+        >>> book = market.book_top(
+        ...     is_snapshot=lambda m: m[0] == "all", sequence=lambda m: m[1], bids=lambda m: m[2], asks=lambda m: m[3]
+        ... )
+        >>> [(top.bid, top.ask) for top in feed(book, messages)]
+        [(9.0, 11.0), (10.0, 11.0)]
+    """
+    given = {"is_snapshot": is_snapshot, "sequence": sequence, "bids": bids, "asks": asks, "previous": previous}
+    for name, field in given.items():
+        if field is not None or name != "previous":
+            check_field(field, None, f"book_top: {name}")
+    if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
+        raise GraphError(f"book_top: max_pending must be 1 or more, got {max_pending!r}")
+    return _BookTop(is_snapshot, sequence, previous, bids, asks, max_pending)

@@ -1,0 +1,169 @@
+"""Prices of quotes, as expressions, and who began a trade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar, overload
+
+from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Expr, Field, as_expr, bound, check_field, col, getter
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def _field(value: str | Expr, where: str) -> Expr:
+    if isinstance(value, str):
+        return col[value]
+    given: object = value
+    if not isinstance(given, Expr):
+        raise GraphError(f"{where} must be a field's name or an expression, got {given!r}")
+    return as_expr(given)
+
+
+def mid(bid: str | Expr = "bid", ask: str | Expr = "ask", /) -> Expr:
+    """Mid price: halfway between bid and ask.
+
+    Args:
+        bid: A field's name or an expression.
+        ask: A field's name or an expression.
+
+    Raises:
+        GraphError: If an argument is none.
+
+    Example:
+        >>> market.mid()
+        (col.bid + col.ask) / 2
+    """
+    return (_field(bid, "mid: bid") + _field(ask, "mid: ask")) / 2
+
+
+def spread(bid: str | Expr = "bid", ask: str | Expr = "ask", /) -> Expr:
+    """Ask less bid, in units of the price; below 0 for a crossed quote.
+
+    Args:
+        bid: A field's name or an expression.
+        ask: A field's name or an expression.
+
+    Raises:
+        GraphError: If an argument is none.
+
+    Example:
+        >>> market.spread()
+        col.ask - col.bid
+    """
+    return _field(ask, "spread: ask") - _field(bid, "spread: bid")
+
+
+def microprice(
+    bid: str | Expr = "bid",
+    bid_qty: str | Expr = "bid_qty",
+    ask: str | Expr = "ask",
+    ask_qty: str | Expr = "ask_qty",
+    /,
+) -> Expr:
+    """Price between bid and ask, weighted by the size of the other side: nearer to the side with less.
+
+    Both sizes 0 is a division by zero, which the node's `on_error` deals with.
+
+    Args:
+        bid: A field's name or an expression.
+        bid_qty: A field's name or an expression.
+        ask: A field's name or an expression.
+        ask_qty: A field's name or an expression.
+
+    Raises:
+        GraphError: If an argument is none.
+
+    Example:
+        >>> quotes = rxdag.from_source(sources.iterable([{"bid": 10.0, "bid_qty": 3.0, "ask": 11.0, "ask_qty": 1.0}]))
+        >>> quotes.pipe(ops.map(market.microprice())).collect()
+        [10.75]
+    """
+    bid_size, ask_size = _field(bid_qty, "microprice: bid_qty"), _field(ask_qty, "microprice: ask_qty")
+    total = _field(bid, "microprice: bid") * ask_size + _field(ask, "microprice: ask") * bid_size
+    return total / (bid_size + ask_size)
+
+
+class _TickKernel(Kernel):
+    """The last price of each key, and the sign of its last change."""
+
+    state = ("last",)
+
+    def __init__(self, price: Callable[[Any], Any], into: Callable[[Any, int], Any] | None) -> None:
+        self._price = price
+        self._into = into
+        self.last: dict[Any, tuple[Any, int]] = {}
+
+    def on_item(self, item: Any, key: Any, emit: Emit[Any]) -> None:
+        price = self._price(item)
+        last = self.last.get(key)
+        sign = 0
+        if last is not None:
+            before, sign = last
+            if price > before:
+                sign = 1
+            elif price < before:
+                sign = -1
+            elif price != before:
+                raise BadItem(f"tick_rule: price must be a number, got {price!r}")
+        elif price != price:
+            raise BadItem(f"tick_rule: price must be a number, got {price!r}")
+        made = (item, sign) if self._into is None else self._into(item, sign)
+        self.last[key] = price, sign
+        emit(made)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"last": [[key, *last] for key, last in self.last.items()]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.last = {key: (price, sign) for key, price, sign in saved["last"]}
+
+
+@dataclass(frozen=True)
+class _TickRule(Operator[A, B]):
+    price: Field[A, float]
+    into: Callable[[A, int], B] | None
+    label = "tick_rule"
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.price, shape.item_type, f"{where}: price")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, price=bound(self.price, shape.item_type))
+
+    def kernel(self) -> _TickKernel:
+        return _TickKernel(getter(self.price), self.into)
+
+
+@overload
+def tick_rule(price: Field[A, float], /) -> Operator[A, tuple[A, int]]: ...
+@overload
+def tick_rule(price: Field[A, float], /, *, into: Callable[[A, int], B]) -> Operator[A, B]: ...
+def tick_rule(price: Any, /, *, into: Any = None) -> Any:
+    """Say who began each trade, by the tick rule (Lee and Ready 1991): a buyer if the price is above the last other price.
+
+    Emits: `(item, sign)`, or `into(item, sign)`: 1 for a buyer, -1 for a seller, 0 while the price has not changed yet; with its
+        event time and key. On a keyed stream each key goes by itself.
+    Drops: an item whose price is NaN goes to port "dead".
+    Holds: a price for each key.
+    Ends: when the source ends. Fails: when `price` or `into` raises, by the node's `on_error`.
+    Clock: order of arrival; put `rxdag.merge_sorted` before it where that is not the order of the trades.
+
+    Args:
+        price: A number of each item: a field's name, an expression or a function.
+        into: A function of the item and the sign.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(market.tick_rule(lambda p: p, into=lambda p, sign: sign), [10, 10, 11, 11, 9])
+        [0, 0, 1, 1, -1]
+    """
+    check_field(price, None, "tick_rule: price")
+    if into is not None and not callable(into):
+        raise GraphError(f"tick_rule: into must be a function of the item and the sign, got {into!r}")
+    return _TickRule[Any, Any](price, into)
