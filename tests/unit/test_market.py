@@ -48,3 +48,127 @@ def test_a_gap_of_another_kind_is_refused():
     with pytest.raises(rxdag.GraphError) as caught:
         market.resample_ohlc(keyed(rxdag.from_source(rxdag.sources.range(1))), "1s", "p", "q", gap="zero")
     assert str(caught.value) == 'resample_ohlc: gap must be "skip", "previous" or "nan", got \'zero\''
+
+
+# ---- trades and quotes
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: market.tick_rule(lambda t: t[2]),
+        lambda: ops.window(rxdag.windows.tumbling("9s"), market.twap(lambda t: t[2])),
+        lambda: ops.window(rxdag.windows.session("9s"), market.twap(lambda t: t[2]), early="3s"),
+        lambda: ops.rolling("9s", market.twap(lambda t: t[2])),
+        lambda: ops.rolling(3, market.imbalance(lambda t: int(t[2]), lambda t: 1 if t[1] == "a" else -1)),
+        lambda: ops.window(rxdag.windows.count(4), market.imbalance(lambda t: t[2], lambda t: t[0] % 3 - 1)),
+    ],
+)
+def test_operators_of_trades_hold_the_laws(make):
+    check_operator(make, TICKS, before=keyed)
+
+
+def test_the_time_weighted_price_does_not_depend_on_the_order_of_arrival():
+    expected = (2.0 * 3 + 8.0 * 1 + 5.0 * 6) / 10
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        ticks = [(("2s", 10, 2.0), ("5s", 13, 8.0), ("6s", 14, 5.0))[i] for i in order]
+        timed = rxdag.from_source(rxdag.sources.iterable(ticks)).pipe(
+            ops.event_time(lambda t: t[1], unit="s", out_of_order="9s")
+        )
+        (pane,) = timed.pipe(ops.window_all(rxdag.windows.tumbling("10s"), market.twap(lambda t: t[2]))).collect()
+        assert pane.value == pytest.approx(expected)
+
+
+def test_a_price_that_is_none_and_a_sign_that_is_none_are_dead():
+    ticks = rxdag.from_source(rxdag.sources.iterable([(1.0, 1), (math.nan, 1), (2.0, 5), (-1.0, 1), (3.0, -1)]))
+    timed = ticks.pipe(ops.event_time(lambda t: 0))
+    panes = timed.pipe(
+        ops.window_all(rxdag.windows.tumbling("1s"), market.imbalance(lambda t: t[0], lambda t: t[1])),
+        on_error=rxdag.on_error.dead,
+    )
+    out, dead = panes.to(rxdag.sinks.collect()), panes.dead.to(rxdag.sinks.collect())
+    result = rxdag.run(out, dead)
+    assert [pane.value for pane in result[out]] == [-0.5]
+    assert [str(letter.error) for letter in result[dead]] == [
+        "imbalance: qty must be a finite number, got nan",
+        "imbalance: sign must be 1, 0 or -1, got 5",
+        "imbalance: qty must be 0 or more, got -1.0",
+    ]
+
+
+def test_prices_of_quotes_are_expressions():
+    quotes = [{"bid": 10.0, "bid_qty": 3.0, "ask": 11.0, "ask_qty": 1.0}]
+    made = rxdag.from_source(rxdag.sources.iterable(quotes)).pipe(
+        ops.select(mid=market.mid(), spread=market.spread("bid", rxdag.col.ask), micro=market.microprice())
+    )
+    assert made.collect() == [{"mid": 10.5, "spread": 1.0, "micro": 10.75}]
+    with pytest.raises(rxdag.GraphError) as caught:
+        market.mid("bid", 7)
+    assert str(caught.value) == "mid: ask must be a field's name or an expression, got 7"
+
+
+# ---- order books
+
+
+def message(kind, number, bids=(), asks=(), previous=None):
+    return (kind, number, list(bids), list(asks), number - 1 if previous is None else previous)
+
+
+def book(**how):
+    return market.book_top(
+        is_snapshot=lambda m: m[0] == "all",
+        sequence=lambda m: m[1],
+        bids=lambda m: m[2],
+        asks=lambda m: m[3],
+        previous=lambda m: m[4],
+        **how,
+    )
+
+
+MESSAGES = [
+    message("change", 3, bids=[(9.0, 1.0)]),
+    message("change", 4, bids=[(8.0, 2.0)]),
+    message("all", 3, bids=[(9.0, 1.0)], asks=[(11.0, 1.0)]),
+    message("change", 5, bids=[(9.0, 0.0)]),
+    message("change", 5, bids=[(9.0, 7.0)]),
+    message("change", 8, asks=[(10.5, 1.0)]),
+    message("change", 9, asks=[(10.0, 1.0)]),
+    message("all", 8, bids=[(7.0, 1.0)], asks=[(12.0, 1.0)]),
+    message("all", 2, bids=[(5.0, 1.0)]),
+    message("change", 3, bids=[(5.0, 0.0)]),
+]
+
+
+def test_a_book_waits_for_its_snapshot_and_begins_anew_behind_a_gap():
+    stream = rxdag.from_source(rxdag.sources.iterable(MESSAGES)).pipe(book())
+    out, gaps = stream.to(rxdag.sinks.collect()), stream.side("gaps", of=ops.Gap).to(rxdag.sinks.collect())
+    result = rxdag.run(out, gaps)
+    assert [(top.sequence, top.bid, top.ask) for top in result[out]] == [
+        (3, 9.0, 11.0),
+        (4, 9.0, 11.0),
+        (5, 8.0, 11.0),
+        (8, 7.0, 12.0),
+        (9, 7.0, 10.0),
+        (2, 5.0, None),
+        (3, None, None),
+    ]
+    assert result[gaps] == [ops.Gap(None, 6, 7)]
+    assert result.stats.nodes["book_top"].dropped == {"repeated": 3}
+    assert result.problems == ()
+
+
+def test_a_book_that_gets_no_snapshot_drops_what_waits_and_a_bad_level_is_dead():
+    changes = [message("change", n, bids=[(1.0, 1.0)]) for n in range(5)]
+    stream = rxdag.from_source(rxdag.sources.iterable([*changes, message("all", 9, bids=[(-1.0, 1.0)])])).pipe(
+        book(max_pending=2)
+    )
+    out, dead = stream.to(rxdag.sinks.collect()), stream.dead.to(rxdag.sinks.collect())
+    result = rxdag.run(out, dead)
+    assert result[out] == []
+    assert result.stats.nodes["book_top"].dropped == {"no snapshot": 5}
+    assert "a price above 0 and a size of 0 or more, got -1.0, 1.0" in str(result[dead][0].error)
+
+
+def test_order_books_hold_the_laws():
+    check_operator(lambda: book(), MESSAGES * 3)
+    check_operator(lambda: book(max_pending=1), MESSAGES * 2)
