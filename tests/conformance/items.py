@@ -84,7 +84,7 @@ OPERATORS: dict[str, Callable[[list[str]], Any]] = {
     "sample": lambda args: ops.sample(f"{args[0]}ms"),
     "timeout": lambda args: ops.timeout(f"{args[0]}ms"),
     "delay": lambda args: ops.delay(f"{args[0]}ms"),
-    "buffer_count": lambda args: ops.batch(int(args[0]), emit_empty=True) if len(args) == 1 else None,
+    "buffer_count": lambda args: ops.batch(int(args[0]), skip=int(args[-1])),
     "buffer_time": lambda args: ops.batch(max_wait=f"{args[0]}ms", emit_empty=True),
     "buffer_tc": lambda args: ops.batch(int(args[1]), max_wait=f"{args[0]}ms", emit_empty=True),
     "take": lambda args: ops.take(int(args[0])),

@@ -110,7 +110,10 @@ def test_event_time_operators_need_event_time_and_keyed_ones_a_key():
         == "window: needs event time, and the stream has none; put ops.event_time(...) before it"
     )
     timed = s.pipe(ops.event_time(lambda t: 0))
-    assert message(lambda: timed.pipe(window)) == "window: needs a keyed stream; put ops.key_by(...) before it"
+    assert (
+        message(lambda: timed.pipe(window))
+        == "window: needs a keyed stream; put ops.key_by(...) before it, or take ops.window_all(...)"
+    )
     assert "needs event time" in message(lambda: s.pipe(ops.dedupe("price", within="1s", clock="event")))
     behind_rx = timed.pipe(ops.key_by("symbol")).rx(rxops.map(lambda t: t))
     assert "needs event time" in message(lambda: behind_rx.pipe(window))

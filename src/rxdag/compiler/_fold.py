@@ -29,6 +29,8 @@ class Folder(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        if isinstance(node.ops[0], ast.Is | ast.IsNot) and constant(node.comparators[0]) is not None:
+            return node  # what is the same object cannot be told of a copy
         self.generic_visit(node)
         if len(node.ops) == 1 and isinstance(node.ops[0], ast.Is | ast.IsNot):
             left, right = constant(node.left), constant(node.comparators[0])

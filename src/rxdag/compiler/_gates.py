@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from rxdag.compiler._topology import Topology
-from rxdag.contract import Sink
+from rxdag.contract import InnerKernel, Sink
 from rxdag.graph import Edge
 
 HOP_ITEMS: Final = 4096
 ASYNC_ITEMS: Final = 1024
+NEWEST_ITEMS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,23 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
         if edge.boundary is not None and edge.boundary.max_items is not None:
             reasons.append("buffered")
             items = edge.boundary.max_items
+        if reasons and "buffered" not in reasons:
+            items = min(items, _most_behind(topology, edge, items))
         if reasons:
             gates[edge] = GatePlan(edge, items, ", ".join(reasons))
     return gates
+
+
+def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
+    """Most items in the gate: behind a node that gives out what is newest when there is room, hardly any."""
+    producer = topology.kernels.get(edge.producer)
+    if producer is None or not producer.releases:
+        return items
+    consumer = topology.kernels.get(edge.consumer)
+    if isinstance(consumer, InnerKernel):
+        return min(items, consumer.concurrency or items)
+    thing = topology.nodes[edge.consumer].thing
+    return 1 if isinstance(thing, Sink) and thing.where == "async" else NEWEST_ITEMS
 
 
 def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    format_ns,
     positive_ns,
 )
 from rxdag.expressions import Field, bound, check_field, getter
@@ -78,8 +79,14 @@ class _Call(Source[Any]):
 
 
 async def _within(work: Awaitable[Any], timeout_ns: int) -> Any:
-    async with asyncio.timeout(timeout_ns / 1e9):
-        return await work
+    timeout = asyncio.timeout(timeout_ns / 1e9)
+    try:
+        async with timeout:
+            return await work
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        raise TimeoutError(f"map_async: a call must return within {format_ns(timeout_ns)}, and has not") from error
 
 
 class _MapAsyncKernel(InnerKernel):

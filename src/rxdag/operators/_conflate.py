@@ -169,7 +169,8 @@ def conflate(*key: Any, per: str | None = None, keep: str = "last") -> Any:
     """Keep only the newest item of each key while what is behind is busy; or of each instant of event time.
 
     By default the node takes every item at once and passes it on as soon as there is room behind it: with a fast
-    consumer nothing is lost, a slow one gets the newest of each key, the key that has waited longest first. With
+    consumer nothing is lost, a slow one gets the newest of each key, the key that has waited longest first. No more than 1 item
+    rests before an async sink behind it, 64 before a thread. With
     per="instant" items of a key that have one event time become one item, however fast the consumer is.
 
     Emits: an item of each key when there is room; with per="instant" when the watermark has passed it: the last one, by

@@ -1,0 +1,355 @@
+"""Operators of keys: what they forget, when, and what they say of what cannot be."""
+
+import asyncio
+import math
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import on_error, sinks, sources, windows
+from rxdag import operators as ops
+from rxdag.testing import feed, play
+
+S = 10**9
+
+
+def timed(rows, **how):
+    """Rows (second, key, ...), by key."""
+    stream = rxdag.from_source(sources.iterable(rows)).pipe(ops.event_time(lambda row: row[0], unit="s", **how))
+    return stream.pipe(ops.key_by(lambda row: row[1]))
+
+
+def run(stream, *ports, **sides):
+    nodes = [stream.to(sinks.collect()), *(stream.side(port).to(sinks.collect()) for port in ports)]
+    result = rxdag.run(*nodes)
+    assert result.problems == ()
+    return [result[node] for node in nodes]
+
+
+def refused(make):
+    with pytest.raises(rxdag.GraphError) as caught:
+        make()
+    return str(caught.value)
+
+
+# ---- scan and reduce
+
+
+def test_a_scan_goes_by_key_and_each_key_begins_with_a_copy():
+    rows = [(1, "a"), (2, "b"), (3, "a")]
+    scanned = timed(rows).pipe(ops.scan([], lambda seen, row: [*seen, row[0]]))
+    assert scanned.collect() == [[1], [2], [1, 3]]
+
+
+def test_with_a_ttl_a_key_begins_anew_when_nothing_has_come_for_so_long():
+    rows = [(0, "a"), (4, "a"), (9, "a"), (13, "a"), (13, "b"), (30, "a")]
+    counts = timed(rows).pipe(ops.scan(0, lambda n, _: n + 1, ttl="5s"))
+    assert counts.collect() == [1, 2, 1, 2, 1, 1]
+    firsts = timed(rows).pipe(ops.reduce(lambda first, _: first, ttl="5s"))
+    assert [row[0] for row in firsts.collect()] == [0, 0, 9, 9, 13, 30]
+
+
+def test_state_is_freed_when_the_watermark_has_passed_its_ttl():
+    kernel = ops.scan(0, lambda n, _: n + 1, ttl="1s").kernel()
+    for second in range(1000):
+        kernel.watermark = second * S
+        if kernel.watermark >= kernel.wake:
+            kernel.on_watermark(kernel.watermark, None)
+        kernel.on_item("x", second * S, f"key {second}", lambda _: None)
+    assert len(kernel.snapshot()["totals"]) <= 3
+
+
+def test_a_fold_of_a_keyed_stream_gives_one_value_for_each_key_in_their_order():
+    folded = timed([(1, "b"), (5, "a"), (3, "b")]).pipe(ops.fold(0, lambda n, row: n + row[0]))
+    assert folded.collect() == [5, 4]
+
+
+# ---- rolling
+
+
+def test_items_of_one_instant_are_in_each_others_rolling_windows():
+    rows = [(1, "a", 1), (1, "a", 2), (1, "b", 8), (2, "a", 4)]
+    sums = timed(rows).pipe(ops.rolling("1s", agg.sum(lambda row: row[2]), into=lambda row, total: (row[2], total)))
+    assert sums.collect() == [(1, 3), (2, 3), (8, 8), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [
+        ("right", [[0], [0, 1], [1, 2]]),
+        ("left", [None, [0], [0, 1]]),
+        ("both", [[0], [0, 1], [0, 1, 2]]),
+        ("none", [None, [0], [1]]),
+    ],
+)
+def test_the_ends_of_a_rolling_window_count_as_closed_says(closed, expected):
+    rows = [(0, "a"), (1, "a"), (2, "a")]
+    rolled = timed(rows).pipe(ops.rolling("2s", agg.collect(), closed=closed)).collect()
+    assert [None if made is None else [row[0] for row in made] for made in rolled] == expected
+
+
+def test_a_rolling_window_sends_late_and_bad_items_to_their_ports():
+    rows = [(5, "a", 1.0), (1, "a", 2.0), (6, "a", math.nan), (7, "a", 4.0)]
+    rolled = timed(rows).pipe(ops.rolling("9s", agg.sum(lambda row: row[2])), on_error=on_error.dead)
+    out, late, dead = run(rolled, "late", "dead")
+    assert out == [1.0, 5.0]
+    assert late == [(1, "a", 2.0)]
+    assert [letter.item[:2] for letter in dead] == [(6, "a")]
+
+
+def test_what_rolling_refuses():
+    assert refused(lambda: ops.rolling(0, agg.count())) == "rolling: period must be 1 or more, got 0"
+    assert refused(lambda: ops.rolling(3, agg.count(), closed="left")) == (
+        "rolling: closed goes with a period of time, got 'left' with 3 items"
+    )
+    assert "closed must be" in refused(lambda: ops.rolling("1s", agg.count(), closed="up"))
+    assert "takes an aggregate second" in refused(lambda: ops.rolling("1s", len))
+    plain = rxdag.from_source(sources.range(3))
+    assert refused(lambda: plain.pipe(ops.rolling("1s", agg.count()))) == (
+        "rolling: a period needs event time, and the stream has none; put ops.event_time(...) before it, "
+        "or give a number of items"
+    )
+
+
+class Nothing(agg.Aggregate):
+    def accumulator(self):
+        return None
+
+
+def test_an_aggregate_that_makes_no_accumulator_is_refused():
+    said = "Nothing.accumulator() must return an Accumulator, got None"
+    assert refused(lambda: ops.window(windows.tumbling("1s"), Nothing())) == f"window: {said}"
+    assert refused(lambda: ops.rolling(2, Nothing())) == f"rolling: {said}"
+
+
+# ---- windows that come out early
+
+
+def test_early_panes_count_revisions_and_the_last_one_comes_at_the_end():
+    rows = [(1, "a"), (2, "a"), (3, "a"), (12, "a")]
+    panes = timed(rows).pipe(ops.window(windows.tumbling("10s"), agg.count(), early=2)).collect()
+    assert [(p.start // S, p.value, p.revision, p.closed_by) for p in panes] == [
+        (0, 2, 0, "early"),
+        (0, 3, 1, "watermark"),
+        (10, 1, 0, "watermark"),
+    ]
+
+
+def test_early_panes_by_time_come_when_the_watermark_has_passed_a_multiple():
+    rows = [(1, "a"), (2, "a"), (5, "a"), (9, "a"), (12, "a")]
+    panes = timed(rows).pipe(ops.window(windows.tumbling("10s"), agg.collect(), early="4s")).collect()
+    assert [([row[0] for row in p.value], p.revision, p.closed_by) for p in panes] == [
+        ([1, 2], 0, "early"),
+        ([1, 2, 5], 1, "early"),
+        ([1, 2, 5, 9], 2, "watermark"),
+        ([12], 0, "early"),
+        ([12], 1, "watermark"),
+    ]
+
+
+def test_the_global_window_comes_out_at_the_end_and_as_early_says():
+    rows = [(second, "ab"[second % 2]) for second in range(6)]
+    plain = timed(rows).pipe(ops.window(windows.global_window(), agg.count())).collect()
+    assert [(p.key, p.value, p.closed_by) for p in plain] == [("a", 3, "watermark"), ("b", 3, "watermark")]
+    every_two = timed(rows).pipe(ops.window(windows.global_window(), agg.count(), early=2)).collect()
+    assert [(p.key, p.value, p.revision) for p in every_two] == [("a", 2, 0), ("b", 2, 0), ("a", 3, 1), ("b", 3, 1)]
+
+
+def test_what_windows_refuse():
+    assert "early must be 1 or more" in refused(lambda: ops.window(windows.tumbling("1s"), agg.count(), early=0))
+    assert "got windows.count" in refused(lambda: ops.window(windows.count(3), agg.count(), early=2))
+    assert refused(lambda: timed([]).pipe(ops.window_all(windows.tumbling("1s"), agg.count()))) == (
+        "window_all: needs a stream without keys; put it before ops.key_by(...), or take ops.window(...)"
+    )
+    assert "takes windows first" in refused(lambda: ops.window_all("1s", agg.count()))
+
+
+# ---- top n
+
+
+def test_top_n_with_unique_replaces_and_remembers_those_that_fell_behind():
+    rows = [("x", 5), ("y", 3), ("z", 4), ("x", 1), ("y", 9)]
+    stream = rxdag.from_source(sources.iterable(rows)).pipe(ops.top_n(2, lambda r: r[1], unique=lambda r: r[0]))
+    (out,) = run(stream)
+    assert out == [
+        [("x", 5)],
+        [("x", 5), ("y", 3)],
+        [("x", 5), ("z", 4)],
+        [("z", 4), ("y", 3)],
+        [("y", 9), ("z", 4)],
+    ]
+
+
+def test_top_n_sends_what_has_no_order_to_dead():
+    stream = rxdag.from_source(sources.iterable([1.0, math.nan, 2.0])).pipe(ops.top_n(1, lambda x: x))
+    out, dead = run(stream, "dead")
+    assert (out, len(dead)) == ([[1.0], [2.0]], 1)
+    assert refused(lambda: ops.top_n(0, "x")) == "top_n: n must be 1 or more, got 0"
+    assert refused(lambda: ops.top_n(1, "x", clock="event")) == "top_n: clock goes with ttl=, got 'event' alone"
+
+
+# ---- process
+
+
+class Idle(ops.KeyedProcess):
+    """Says that a key has been quiet for five seconds."""
+
+    ports = ("counts",)
+
+    def initial(self):
+        return 0
+
+    def on_item(self, ctx, state, item):
+        if item[2:] == ("bad",):
+            ctx.emit("never seen")
+            raise ValueError("bad item")
+        ctx.set_timer((ctx.now if item[2:] == ("clock",) else ctx.ts) + 5 * S)
+        ctx.emit_to("counts", state + 1)
+        return state + 1
+
+    def on_timer(self, ctx, state, name):
+        ctx.emit((ctx.key, ctx.ts // S, state))
+        ctx.clear()
+        return state
+
+    def on_end(self, ctx, state):
+        ctx.emit((ctx.key, "end", state))
+
+
+def test_timers_of_a_process_go_by_event_time_whatever_the_machine_does():
+    rows = [(0, "a"), (1, "b"), (4, "a"), (20, "b")]
+    out, counts = run(timed(rows).pipe(ops.process(Idle())), "counts")
+    assert out == [("b", 6, 1), ("a", 9, 2), ("b", 25, 1)]
+    assert counts == [1, 1, 2, 1]
+
+
+def test_what_a_process_did_before_it_raised_does_not_take_effect():
+    rows = [(0, "a"), (1, "a", "bad"), (2, "a")]
+    out, counts, dead = run(timed(rows).pipe(ops.process(Idle()), on_error=on_error.dead), "counts", "dead")
+    assert out == [("a", 7, 2)]
+    assert counts == [1, 2]
+    assert [letter.item for letter in dead] == [(1, "a", "bad")]
+
+
+def test_a_flush_calls_on_end_and_no_timer():
+    keyed = rxdag.from_source(rxdag.testing.manual(timed=True), name="in").pipe(ops.key_by(lambda row: row[1]))
+    out = keyed.pipe(ops.process(Idle())).to(sinks.collect())
+    live = rxdag.testing.start(rxdag.Dag(out))
+    for row in [(0, "b"), (1, "a"), (3, "b")]:
+        live.inputs["in"].push(row, ts=row[0] * S)
+    live.settle()
+    live.drain(flush=True)
+    live.settle()
+    assert live[out] == [("a", "end", 1), ("b", "end", 2)]
+    assert live.finish().problems == ()
+
+
+class Bad(ops.KeyedProcess):
+    def __init__(self, what):
+        self.what = what
+
+    def initial(self):
+        return 0
+
+    def on_item(self, ctx, state, item):
+        if self.what == "forgets":
+            return None
+        if self.what == "port":
+            ctx.emit_to("nowhere", item)
+        if self.what == "when":
+            ctx.set_timer(1.5)
+        ctx.set_timer(ctx.ts)
+        return state
+
+    def on_timer(self, ctx, state, name):
+        ctx.set_timer(ctx.ts)
+        return state
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("forgets", "Bad.on_item: must return the next state, got None; end it with `return state`"),
+        ("port", 'ctx.emit_to: port must be one of the class\'s ports (), got "nowhere"'),
+        ("when", "ctx.set_timer: when must be nanoseconds since the epoch, got 1.5"),
+        ("timer", "ctx.set_timer: a timer that a timer sets must be later than 0, got 0: it would be due for ever"),
+    ],
+)
+def test_a_process_that_does_what_it_must_not_is_told(what, said):
+    with pytest.raises(rxdag.NodeError) as caught:
+        timed([(0, "a"), (9, "a")]).pipe(ops.process(Bad(what))).collect()
+    assert said in str(caught.value)
+
+
+def test_what_process_refuses():
+    assert "takes a KeyedProcess, an instance of it" in refused(lambda: ops.process(Idle))
+    plain = rxdag.from_source(sources.range(3))
+    assert refused(lambda: plain.pipe(ops.process(Idle()))) == (
+        "process: needs a keyed stream; put ops.key_by(...) before it"
+    )
+    taken = type("Taken", (Idle,), {"ports": ("late",)})
+    assert (
+        refused(lambda: ops.process(taken())) == "process: ports must be names other than out, late, dead, got 'late'"
+    )
+
+
+# ---- arbitrate
+
+
+def test_a_hole_is_given_up_when_the_wait_is_over_and_what_comes_then_is_late():
+    assert play(ops.arbitrate(sequence=lambda letter: ord(letter), wait="3s"), "a-c----de|") == "a----c-de|"
+    rows = [(1, "a", 1), (2, "a", 3), (5, "a", 4), (9, "a", 2), (9, "a", 4), (9, "a", 5)]
+    stream = timed(rows).pipe(ops.arbitrate(sequence=lambda row: row[2], wait="3s"))
+    out, gaps, late = run(stream, "gaps", "late")
+    assert [row[2] for row in out] == [1, 3, 4, 5]
+    assert gaps == [ops.Gap("a", 2, 2)]
+    assert late == [(9, "a", 2)]
+
+
+def test_too_many_that_wait_give_up_the_hole_before_them():
+    stream = rxdag.from_source(sources.iterable([0, 2, 3, 5, 6, 7])).pipe(
+        ops.arbitrate(sequence=lambda n: n, max_pending=2)
+    )
+    out, gaps = run(stream, "gaps")
+    assert out == [0, 2, 3, 5, 6, 7]
+    assert gaps == [ops.Gap(None, 1, 1), ops.Gap(None, 4, 4)]
+
+
+def test_a_sequence_that_is_no_number_is_dead():
+    stream = rxdag.from_source(sources.iterable([1, "x", 2])).pipe(ops.arbitrate(sequence=lambda n: n))
+    out, dead = run(stream, "dead")
+    assert out == [1, 2]
+    assert str(dead[0].error) == "arbitrate: sequence must be a whole number, got 'x'"
+
+
+# ---- conflate before what is slow
+
+
+def test_behind_conflate_hardly_anything_rests_before_what_is_slow():
+    async def slowly(x):
+        await asyncio.sleep(0)
+        return x
+
+    newest = rxdag.from_source(sources.range(100)).pipe(ops.conflate(lambda x: 0))
+    called = rxdag.compile(rxdag.Dag(newest.pipe(ops.map_async(slowly, concurrency=3)).to(sinks.collect())))
+    assert [gate.max_items for gate in called.gates.values() if gate.edge.producer == "conflate"] == [3]
+    hopped = rxdag.compile(rxdag.Dag(newest.on("other").pipe(ops.map(lambda x: x)).to(sinks.collect())))
+    assert [gate.max_items for gate in hopped.gates.values()] == [64]
+    chosen = rxdag.compile(rxdag.Dag(newest.buffered(max_items=9).pipe(ops.map(lambda x: x)).to(sinks.collect())))
+    assert [gate.max_items for gate in chosen.gates.values()] == [9]
+
+
+def test_a_call_that_takes_too_long_says_so():
+    async def never(x):
+        await asyncio.sleep(60)
+
+    with pytest.raises(rxdag.NodeError) as caught:
+        rxdag.from_source(sources.range(1)).pipe(ops.map_async(never, timeout="1ms")).collect()
+    assert "map_async: a call must return within 1ms, and has not" in str(caught.value)
+
+
+def test_lists_that_overlap_or_leave_items_out():
+    assert feed(ops.batch(3, skip=2), range(6)) == [[0, 1, 2], [2, 3, 4], [4, 5]]
+    assert feed(ops.batch(2, skip=3), range(8)) == [[0, 1], [3, 4], [6, 7]]
+    assert "skip goes with max_items" in refused(lambda: ops.batch(max_wait="1s", skip=2))
