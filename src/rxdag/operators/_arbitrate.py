@@ -92,7 +92,7 @@ class _ArbitrateKernel(Kernel):
             emit(item)
             self._release(feed, emit)
         else:
-            due = (now if self._by_clock else ts) + self._wait
+            due = min((now if self._by_clock else ts) + self._wait, MAX)
             feed.pending[n] = [due, item, ts, sequence, key]
             self._n += 1
             self._arrived += 1

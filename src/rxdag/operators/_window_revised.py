@@ -50,6 +50,11 @@ class _Part:
         self.most_ts = MIN
         """Largest event time in it."""
 
+    @property
+    def closes_at(self) -> int:
+        """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
+        return min(self.end - 1, MAX)
+
 
 class RevisedWindowKernel(Kernel):
     """Open panes by key; what is due is in a heap, with entries of panes that have changed left to be skipped.
@@ -103,7 +108,7 @@ class RevisedWindowKernel(Kernel):
             found = self._session(windows[0], key)
             live = [] if found is None else [found]
         else:
-            live = [window for window in windows if window[1] - 1 + self._lateness > self.watermark]
+            live = [window for window in windows if _in_time(window[1] - 1 + self._lateness) > self.watermark]
         if not live:
             return emit.late(item)
         alone = self._aggregate.accumulator()
@@ -114,8 +119,8 @@ class RevisedWindowKernel(Kernel):
             part.is_due = True
             part.fresh += 1
             part.most_ts = max(part.most_ts, ts)
-            if part.end - 1 <= self.watermark:
-                self._give_out(part, "watermark", part.end - 1, emit)
+            if part.closes_at <= self.watermark:
+                self._give_out(part, "watermark", part.closes_at, emit)
             elif part.fresh == self._early_items:
                 self._give_out(part, "early", part.most_ts, emit)
             elif self._early_ns:  # the next multiple behind the item, as Flink's trigger has it
@@ -136,7 +141,7 @@ class RevisedWindowKernel(Kernel):
         start, end = window
         touching = self._touching(start, end, key)
         span = (min([start, *(p.start for p in touching)]), max([end, *(p.end for p in touching)]))
-        return span if span[1] - 1 + self._lateness > self.watermark else None
+        return span if _in_time(span[1] - 1 + self._lateness) > self.watermark else None
 
     def _take_in(
         self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any, alone: Accumulator[Any, Any]
@@ -177,9 +182,9 @@ class RevisedWindowKernel(Kernel):
 
     def _schedule(self, part: _Part) -> None:
         """Have a pane in the heap at the time when something is to be done with it next."""
-        when = part.end - 1
+        when = part.closes_at
         if not part.is_due:
-            when = min(when + self._lateness, MAX)
+            when = _in_time(when + self._lateness)
         elif part.early_at < when:
             when = part.early_at
         if when != part.when:
@@ -197,9 +202,9 @@ class RevisedWindowKernel(Kernel):
             part.when = None
             if part.is_due:
                 fires.setdefault((when, part.end, part.start), {})[part.key] = part
-            if part.end - 1 > when:
+            if part.closes_at > when:
                 part.early_at = MAX
-            elif when >= min(part.end - 1 + self._lateness, MAX):
+            elif when >= _in_time(part.closes_at + self._lateness):
                 past.append(part)
                 continue
             else:
@@ -215,7 +220,7 @@ class RevisedWindowKernel(Kernel):
         fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
         for part in parts:
             if part.is_due:
-                fires.setdefault((part.end - 1, part.end, part.start), {})[part.key] = part
+                fires.setdefault((part.closes_at, part.end, part.start), {})[part.key] = part
         self._fire(fires, "end", emit)
         for part in parts:
             self._purge(part, emit)
@@ -225,7 +230,7 @@ class RevisedWindowKernel(Kernel):
         for when, end, start in sorted(fires):
             parts = fires[when, end, start]
             for key in in_order(parts):
-                self._give_out(parts[key], closed_by if when == end - 1 else "early", when, emit)
+                self._give_out(parts[key], closed_by if when >= min(end - 1, MAX) else "early", when, emit)
 
     def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         start, end = part.start, part.end
@@ -276,3 +281,7 @@ class RevisedWindowKernel(Kernel):
             self.parts.setdefault(key, []).append(part)
             self._schedule(part)
         self.wake = saved["wake"]
+
+
+def _in_time(ts: int) -> int:
+    return min(ts, MAX)
