@@ -12,7 +12,7 @@ from rxdag import KeyedStream, Stream, sinks, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.aggregates import Ohlcv
-from rxdag.operators import Emit, Kernel, Operator
+from rxdag.operators import Emit, Kernel, KeyedProcess, Operator, ProcessContext
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,32 @@ def wrong(trades: Stream[Trade], keyed: KeyedStream[str, Trade], by_int: KeyedSt
     wrong_late: Stream[Ohlcv] = bars.late  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     rxdag.run(bars)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     print(wrong_late)
+
+
+class Counts(KeyedProcess[str, Trade, int, int]):
+    def initial(self) -> int:
+        return 0
+
+    def on_item(self, ctx: ProcessContext[str, int], state: int, item: Trade, /) -> int:
+        return state
+
+
+def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts: KeyedStream[str, str]) -> None:
+    second = windows.tumbling("1s")
+    # keyed operators on a stream without keys
+    trades.pipe(ops.process(Counts()))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # a process of other items
+    texts.pipe(ops.process(Counts()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # functions of the wrong type
+    trades.pipe(ops.reduce(lambda a, b: a.price))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.rolling("1s", agg.mean(lambda t: t.symbol)))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.rolling(3, agg.count(), closed="up"))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    trades.pipe(ops.window_all(second, agg.mean(lambda t: t.prize)))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.arbitrate(sequence=lambda t: t.symbol))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.top_n("5", "price"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.pipe(ops.map_async(positive))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    trades.pipe(ops.flat_map(lambda t: t.price))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    rxdag.join_asof(keyed, keyed, strategy="sideways")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # the type of a result
+    rolled: KeyedStream[str, str] = keyed.pipe(ops.rolling(3, agg.count()))  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
+    print(rolled)

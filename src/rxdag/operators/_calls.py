@@ -26,7 +26,7 @@ from rxdag.contract import (
     format_ns,
     positive_ns,
 )
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Expr, Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, function, whole
 from rxdag.operators._inner import CONCURRENCY
 
@@ -389,7 +389,7 @@ def lookup(
     fn: Callable[..., Awaitable[Any]],
     /,
     *,
-    key: Field[Any, Any],
+    key: str | Expr,
     into: Callable[[Any, Any], B] = ...,
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None = ...,
     concurrency: int = ...,

@@ -233,10 +233,17 @@ def rolling(
     period: Duration, aggregate: Aggregate[A, R], /, *, closed: Literal["left", "none"]
 ) -> Operator[A, R | None]: ...
 @overload
-def rolling(period: int, aggregate: Aggregate[A, R], /, *, into: Callable[[A, R], B]) -> Operator[A, B]: ...
+def rolling(
+    period: Duration | int,
+    aggregate: Aggregate[object, R],
+    /,
+    *,
+    closed: Literal["right", "both"] = ...,
+    into: Callable[[A, R], B],
+) -> Operator[A, B]: ...
 @overload
 def rolling(
-    period: Duration,
+    period: Duration | int,
     aggregate: Aggregate[A, R],
     /,
     *,
