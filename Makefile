@@ -12,7 +12,7 @@ CASES ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check floor stress conformance bench clean
+.PHONY: help setup demo test check floor stress conformance reference bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ stress: $(READY) ## random graphs over three schedulers for SECONDS=n
 
 conformance: $(READY) ## cases of what is right, one line each; CASES=other.yaml for others of that form
 	@$(BIN)/python -m tests.conformance $(CASES)
+
+reference: $(READY) ## write docs/reference from the operators
+	@$(BIN)/python -m tests.reference
 
 bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold it against budgets and baseline
 	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)

@@ -1,0 +1,288 @@
+"""The reference: a page for each family of operators, and one table of what they keep."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import col, market, sources, windows
+from rxdag import operators as ops
+from rxdag.contract import OnError, Shape
+from rxdag.errors import GraphError
+from rxdag.graph import Node, Routes, stream_of
+from tests.reference.marbles import draw
+from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER
+from tests.unit.samples import SAMPLES
+
+FOLDER: Final = Path(__file__).parent.parent.parent / "docs" / "reference"
+_SECTION: Final = re.compile(r"^(Args|Raises|Returns|Example):$", re.M)
+_LINE: Final = re.compile(r"^(Emits|Drops|Holds|Ends|Clock): ", re.M)
+_NAMES: Final = """```python
+import rxdag
+from rxdag import aggregates as agg, col, element, lit, market, on_error, operators as ops, sinks, sources, windows
+from rxdag.testing import aggregate, feed, play
+```
+"""
+FUNCTIONS: Final = ("merge", "merge_sorted", "zip", "combine_latest", "with_latest_from", "concat", "catch")
+
+
+def function_of(name: str) -> tuple[str, Any]:
+    """How users call it, and the function."""
+    if hasattr(ops, name):
+        prefix = "rxdag" if name in FUNCTIONS or name.startswith("join_") else "ops"
+        return prefix, getattr(ops, name)
+    return "market", getattr(market, name)
+
+
+def sections(doc: str) -> dict[str, str]:
+    """The parts of a docstring, by their heading; "" for what stands before."""
+    parts = _SECTION.split(doc)
+    return {
+        "": parts[0].strip(),
+        **{name: inspect.cleandoc(text) for name, text in zip(parts[1::2], parts[2::2], strict=True)},
+    }
+
+
+def signature(prefix: str, name: str, function: Any) -> str:
+    """A call as it is written, without types."""
+    empty = inspect.Parameter.empty
+    parameters = [
+        p.replace(annotation=empty, default=_shown(p.default)) for p in inspect.signature(function).parameters.values()
+    ]
+    text = str(inspect.Signature(parameters))
+    return f"{prefix}.{name}{text}".replace("'", '"')
+
+
+class _Named:
+    """A default, by its name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+def _shown(default: Any) -> Any:
+    """A default as it is written: functions, classes and policies by their names."""
+    if inspect.isfunction(default) or (inspect.isclass(default) and default is not inspect.Parameter.empty):
+        return _Named(default.__name__.strip("_"))
+    if isinstance(default, tuple):
+        return tuple(map(_shown, default))
+    return (
+        _Named(f"{default.kind}_" if default.kind == "raise" else default.kind)
+        if isinstance(default, OnError)
+        else default
+    )
+
+
+def contract_lines(text: str) -> list[str]:
+    """The six lines as a list."""
+    out: list[str] = []
+    for heading, body in zip(*[iter(_LINE.split(text)[1:])] * 2, strict=True):
+        flat = " ".join(body.split())
+        if heading == "Ends" and " Fails: " in flat:
+            ends, _, fails = flat.partition(" Fails: ")
+            out += [f"* **Ends:** {ends}", f"* **Fails:** {fails}"]
+        else:
+            out.append(f"* **{heading}:** {flat}")
+    return out
+
+
+def arguments(text: str) -> list[str]:
+    """The arguments as a list."""
+    out: list[str] = []
+    for line in text.splitlines():
+        if re.match(r"\w+: ", line):
+            name, _, rest = line.partition(": ")
+            out.append(f"* `{name}`: {rest}")
+        else:
+            out[-1] += " " + line.strip()
+    return out
+
+
+def entry(name: str) -> str:
+    """All about one operator."""
+    prefix, function = function_of(name)
+    parts = sections(inspect.getdoc(function) or "")
+    about = _LINE.split(parts[""])[0].strip()
+    out = [f"## {name}", f"`{signature(prefix, name, function)}`", about]
+    for diagram in _diagrams(name):
+        out.append(f"```text\n{draw(diagram)}\n```")
+    out += ["\n".join(contract_lines(parts[""]))] if _LINE.search(parts[""]) else []
+    if "Args" in parts:
+        out.append("**Arguments**\n\n" + "\n".join(arguments(parts["Args"])))
+    if "Returns" in parts:
+        out.append("**Returns** " + " ".join(parts["Returns"].split()))
+    if "Raises" in parts:
+        out.append("**Raises** " + "; ".join(line.removeprefix("* ") for line in arguments(parts["Raises"])))
+    if "Example" in parts:
+        out.append(f"```python\n{parts['Example'].rstrip()}\n```")
+    if name in DIFFERS:
+        out.append(f"**Elsewhere:** {DIFFERS[name]}")
+    return "\n\n".join(out)
+
+
+def _diagrams(name: str) -> tuple[Any, ...]:
+    found: Any = DIAGRAMS.get(name, ())
+    return found if isinstance(found, tuple) else (found,)
+
+
+def page(family: str) -> str:
+    """A page of the reference."""
+    title, about, names = FAMILIES[family]
+    legend = (
+        "In the diagrams a column is a second, a letter an item, `|` the end, `#` a failure, `(ab)` several in one second, and\n"
+        "`[...]` an item that is longer than a letter. Where event time counts, digits are items that have themselves as their\n"
+        "time, in seconds; a pane that comes again has a `'` for each revision. All were drawn by running the operator."
+    )
+    return "\n\n".join([f"# {title}", about, legend, _NAMES.rstrip(), *map(entry, names)]) + "\n"
+
+
+# ---- what an operator keeps
+
+
+def _built(name: str) -> Any:
+    """An operator behind a stream that has all there is, or as much as it takes."""
+    for shape in (Shape(timed=True, keyed=True), Shape(timed=True), Shape(keyed=True), Shape()):
+        for make, _, _, *_ in SAMPLES[name]:
+            stream: Any = stream_of(Node(_Any(shape)))
+            try:
+                built = make(stream) if make.__code__.co_argcount else stream.pipe(make())
+            except GraphError:
+                continue
+            return shape, built
+    raise AssertionError(f"{name}: no sample can be built")
+
+
+class _Any(sources.Source):  # type: ignore[misc]
+    """A source of some shape, that is never opened."""
+
+    label = "any"
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    def open(self, context: Any) -> Any:
+        raise TypeError("it is only looked at")
+
+
+def _keeps(name: str) -> tuple[str, str]:
+    """Whether an operator keeps the key and event time; "-" if it takes no such stream."""
+    given, built = _built(name)
+    port = next(iter(built)) if isinstance(built, Routes) else built.port
+    shape = built.node.port_shape(port)
+    key = "makes it" if name == "key_by" else ("yes" if shape.keyed else "no") if given.keyed else "-"
+    time = "makes it" if name == "event_time" else ("yes" if shape.timed else "no") if given.timed else "-"
+    return key, time
+
+
+def works_on_columns(name: str) -> bool:
+    """True if an operator does, where it is given expressions."""
+    if name not in COLUMNS:
+        return False
+    rows = {"n": [1, 2], "s": ["a", "b"], "t": [1, 2]}
+    stream: Any = rxdag.from_source(sources.arrays(rows))
+    if name != "event_time":
+        stream = stream.pipe(ops.event_time("t"))
+    if name not in ("key_by", "event_time", "window_all", "map_batch", "select", "map", "explode"):
+        stream = stream.pipe(ops.key_by("s"))
+    scope = {"s": stream, "ops": ops, "rxdag": rxdag, "agg": agg, "windows": windows, "col": col}
+    made = eval(COLUMNS[name], scope)  # the calls are those of this package
+    built = made if isinstance(made, rxdag.Stream) else stream.pipe(made)
+    ports = list(built) if isinstance(built, Routes) else [built.port]
+    kept = [stream_of(built.node, port).to(rxdag.sinks.collect(), name=f"out{i}") for i, port in enumerate(ports)]
+    plan = rxdag.compile(rxdag.Dag(*kept))
+    return any(type(plan.dag.nodes[node].thing) is type(built.node.thing) for node in plan.lanes.columns)
+
+
+def table() -> str:
+    """What all operators keep, in one table."""
+    rows = [
+        "# Operators",
+        "What each keeps of the stream it is piped behind. **Key**, **event time**: whether items have them still. **Order**: whether items "
+        "leave in the order in which they came, or in which. **Lanes**: whether it works on columns too, where it is given expressions "
+        "and columns come in; the result is the same.",
+        "| operator | key | event time | order | lanes |\n|---|---|---|---|---|",
+    ]
+    lines: list[str] = []
+    for family, (_, _, names) in FAMILIES.items():
+        for name in names:
+            if not hasattr(ops, name):
+                continue
+            key, time = _keeps(name)
+            lanes = "rows, columns" if works_on_columns(name) else "rows"
+            lines.append(f"| [{name}]({family}.md#{name}) | {key} | {time} | {ORDER.get(name, 'yes')} | {lanes} |")
+    rows[-1] += "\n" + "\n".join(lines)
+    return "\n\n".join(rows) + "\n"
+
+
+# ---- aggregates
+
+
+def aggregates_page() -> str:
+    """The page of aggregates, and of windows that they are computed over."""
+    out = [
+        "# Aggregates",
+        "What windows and `ops.rolling` compute. A field is a name, `col.<name>` or a function. Those that say so are exact in event time "
+        "whatever the order of arrival; sums of floats are added in order of arrival.",
+        _NAMES.rstrip(),
+    ]
+    for module, names in ((agg, agg.__all__), (windows, windows.__all__)):
+        prefix = "agg" if module is agg else "windows"
+        if module is windows:
+            out += ["# Assigners", "Which windows an item belongs to."]
+        for name in names:
+            function = getattr(module, name)
+            if not inspect.isfunction(function):
+                continue
+            parts = sections(inspect.getdoc(function) or "")
+            out += [f"## {prefix}.{name}", f"`{signature(prefix, name, function)}`", parts[""]]
+            if "Args" in parts:
+                out.append("\n".join(arguments(parts["Args"])))
+            out.append(f"```python\n{parts['Example'].rstrip()}\n```")
+    return "\n\n".join(out) + "\n"
+
+
+def recovery_page() -> str:
+    """What becomes of errors: policies, `catch`, and sources that connect again."""
+    out = ["# Recovery", (rxdag.on_error.__doc__ or "").strip(), _NAMES.rstrip()]
+    for name in rxdag.on_error.__all__:
+        thing = getattr(rxdag.on_error, name)
+        if inspect.isfunction(thing):
+            parts = sections(inspect.getdoc(thing) or "")
+            out += [f"## on_error.{name}", f"`{signature('on_error', name, thing)}`", parts[""]]
+            if "Args" in parts:
+                out.append("\n".join(arguments(parts["Args"])))
+            if "Example" in parts:
+                out.append(f"```python\n{parts['Example'].rstrip()}\n```")
+        elif name in _POLICIES:
+            out += [f"## on_error.{name}", _POLICIES[name]]
+    parts = sections(inspect.getdoc(sources.reconnecting) or "")
+    out += ["## sources.reconnecting", f"`{signature('sources', 'reconnecting', sources.reconnecting)}`", parts[""]]
+    out += ["\n".join(arguments(parts["Args"])), f"```python\n{parts['Example'].rstrip()}\n```"]
+    return "\n\n".join(out) + "\n\nGo on with another stream: [`rxdag.catch`](fan-in.md#catch).\n"
+
+
+_POLICIES: Final = {
+    "raise_": "The default: the run fails with a `NodeError` that names the node and shows the item.",
+    "skip": 'The item is left out, counted as dropped, reason "skipped".',
+    "dead": 'The item goes to port "dead" as a `DeadLetter`: node, item, error, attempts, traceback.',
+}
+
+
+def pages() -> dict[Path, str]:
+    """All pages, by where they stand."""
+    out = {FOLDER / f"{family}.md": page(family) for family in FAMILIES}
+    out[FOLDER / "operators.md"] = table()
+    out[FOLDER / "aggregates.md"] = aggregates_page()
+    out[FOLDER / "recovery.md"] = recovery_page()
+    return out

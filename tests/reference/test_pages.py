@@ -1,0 +1,37 @@
+"""The reference is what the operators do and say; `make reference` writes it."""
+
+import inspect
+
+import pytest
+
+from rxdag import aggregates, market, operators, windows
+from tests.reference.pages import FOLDER, pages
+from tests.reference.specs import DIAGRAMS, FAMILIES
+
+
+@pytest.fixture(scope="module")
+def made():
+    return pages()
+
+
+def test_the_reference_is_what_is_made_of_the_operators_now(made):
+    assert {path.name for path in FOLDER.glob("*.md")} == {path.name for path in made}
+    for path, text in made.items():
+        assert path.read_text() == text, f"{path.name} is out of date: make reference"
+
+
+def test_every_public_operator_is_on_a_page_and_every_diagram_is_used():
+    listed = {name for _, _, names in FAMILIES.values() for name in names}
+    public = {name for name in operators.__all__ if inspect.isfunction(getattr(operators, name))}
+    assert public <= listed
+    helpers = {"as_bar", "by_venue", "iso_utc"}
+    assert {name for name in market.__all__ if inspect.isfunction(getattr(market, name))} - helpers <= listed
+    assert set(DIAGRAMS) <= listed
+
+
+def test_every_aggregate_and_assigner_is_on_its_page(made):
+    text = made[FOLDER / "aggregates.md"]
+    for prefix, module in (("agg", aggregates), ("windows", windows)):
+        for name in module.__all__:
+            if inspect.isfunction(getattr(module, name)):
+                assert f"## {prefix}.{name}\n" in text
