@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import itertools
 import json
 
@@ -74,8 +75,9 @@ def test_sessions_with_a_gap_of_50_ms_equal_polars(data, trades):
     )
     feed = ["venue", "symbol"]
     ordered = trades.sort("trade_ms", "trade_id", maintain_order=True).with_columns(
-        session=(polars.col("trade_ms").diff().over(feed) > 50).fill_null(value=False).cum_sum().over(feed)
+        pause=polars.col("trade_ms").diff().over(feed).fill_null(0)
     )
+    ordered = ordered.with_columns(session=(polars.col("pause") > 50).cum_sum().over(feed))
     ordered = ordered.with_columns(start=polars.col("trade_ms").min().over([*feed, "session"]))
     assert_same_bars(bars.collect(), aggregated(ordered.group_by("start", *feed, maintain_order=True)))
 
@@ -103,6 +105,10 @@ class Quote(msgspec.Struct, frozen=True):
     ask: float
 
 
+@pytest.mark.skipif(
+    "check_sortedness" not in inspect.signature(polars.DataFrame.join_asof).parameters,
+    reason="this polars says of every join by group that it cannot check the order",
+)
 def test_quotes_as_of_the_trades_equal_polars(data, trades):
     quotes = polars.read_parquet(data / "binance_20240808_quotes.parquet").filter(polars.col("event_ms").is_not_null())
     venues = quotes["venue"].unique().to_list()

@@ -210,13 +210,10 @@ COLUMNS: Final[dict[str, str]] = {
     "event_time": "ops.event_time('t')",
     "key_by": "ops.key_by('s')",
     "dedupe": "ops.dedupe('n', within='1s')",
-    "conflate": "ops.conflate('s', per='instant')",
-    "rolling": "ops.rolling('1s', agg.sum('n'))",
     "window": "ops.window(windows.sliding('2s', '1s'), agg.sum('n'))",
     "window_all": "ops.window_all(windows.tumbling('2s'), agg.sum('n'))",
     "route": "ops.route({'a': col.n > 1}, default='rest')",
     "merge": "(lambda r: rxdag.merge(r['a'], r['b']))(s.pipe(ops.route({'a': col.n > 1}, default='b')))",
-    "join_asof": "rxdag.join_asof(s, s)",
 }
 """What can work on columns, with the expression for which it is tried; all others work on rows."""
 

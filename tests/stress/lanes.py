@@ -44,7 +44,9 @@ def make(seed: int, source: rxdag.Source[Row]) -> rxdag.Dag:
     streams: list[rxdag.Stream[Any]] = [rxdag.from_source(source).pipe(_timed(rng))]
     for _ in range(rng.randint(1, 6)):
         stream = rng.choice(streams)
-        made = rng.choice([_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map])(stream, rng)
+        made = rng.choice([_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map, _changed])(
+            stream, rng
+        )
         for each in made:
             if "late" in each.node.ports and rng.random() < 0.5:
                 outs.append(rxdag.graph.stream_of(each.node, "late").to(sinks.collect()))
@@ -135,7 +137,16 @@ def _window(stream: Any, rng: random.Random) -> list[Any]:
     ]
     [keyed] = _keyed(stream, rng)
     size, offset = rng.choice([("3s", "0s"), ("10s", "4s"), ("100s", "0s")])
-    return [keyed.pipe(ops.window(windows.tumbling(size, offset=offset), rng.choice(aggregates)()))]
+    slide = rng.choice([size, size, "1s", "2s", "150s"])
+    assigner = windows.tumbling(size, offset=offset)
+    if slide != size:
+        assigner = windows.sliding(size, slide, offset=offset if slide == "150s" else "0s")
+    return [keyed.pipe(ops.window(assigner, rng.choice(aggregates)()))]
+
+
+def _changed(stream: Any, rng: random.Random) -> list[Any]:
+    [kept] = rng.choice([_keyed, lambda s, _: [s]])(stream, rng)
+    return [_pipe(kept, ops.distinct_until_changed(rng.choice(["s", "x", "n", col.x % 3])), rng)]
 
 
 def _map(stream: Any, rng: random.Random) -> list[Any]:

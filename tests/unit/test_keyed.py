@@ -123,6 +123,11 @@ def test_an_aggregate_that_makes_no_accumulator_is_refused():
     assert refused(lambda: ops.rolling(2, Nothing())) == f"rolling: {said}"
 
 
+def test_an_item_of_two_windows_is_in_both_behind_one_that_was_in_one():
+    panes = timed([(5, "a"), (6, "a")]).pipe(ops.window(windows.sliding("3s", "2s"), agg.count()))
+    assert [(p.start // S, p.value) for p in panes.collect()] == [(4, 2), (6, 1)]
+
+
 # ---- windows that come out early
 
 

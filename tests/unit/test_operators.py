@@ -117,6 +117,24 @@ COLUMNS = {
             lambda s: ticks_by_arrival(s).pipe(ops.key_by("sym")),
         ),
     ],
+    "distinct_until_changed": [
+        (lambda: ops.distinct_until_changed("n"), ticks_keyed),
+        (lambda: ops.distinct_until_changed("sym"), ticks_timed),
+        (lambda: ops.distinct_until_changed("note"), ticks_keyed),
+        (lambda: ops.distinct_until_changed(col.n > 3), None),
+        (lambda: ops.distinct_until_changed("price"), None),
+        (lambda: ops.distinct_until_changed(10 // col.n), ticks_keyed, on_error.dead),
+    ],
+    "sliding": [
+        (lambda: ops.window(windows.sliding("6s", "2s", offset="1s"), agg.ohlcv("price", "qty")), ticks_keyed),
+        (
+            lambda: ops.window(windows.sliding("5s", "2s"), agg.named(n=agg.count(), s=agg.sum("price"))),
+            lambda s: ticks_by_arrival(s).pipe(ops.key_by("sym", "note")),
+        ),
+        (lambda: ops.window(windows.sliding("2s", "5s"), agg.named(n=agg.count(), s=agg.max("n"))), ticks_keyed),
+        (lambda: ops.window_all(windows.sliding("4s", "1s"), agg.mean("price")), ticks_by_arrival),
+        (lambda: ops.window_all(windows.tumbling("4s"), agg.vwap("price", "qty")), ticks_timed),
+    ],
     "route": [(lambda: ops.route({"a": col.sym == "a", "big": 12 // col.n > 4}), ticks_timed, on_error.dead)],
     "merge": [
         (routed, ticks_timed),

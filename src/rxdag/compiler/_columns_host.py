@@ -157,6 +157,9 @@ class ColumnsHost(RegionHost):
         behind = next(iter(self.region.after.get((name, port), ())), None)  # no port has several readers in it
         return _Exit(self.exits.get((name, port)), behind, timed=timed, keyed=keyed)
 
+    def emit_of(self, member: Member) -> Any:
+        return self._emits[member.name] if member.kernel.gives_columns else member.emit
+
     # ---- input
 
     def take(self, input: int, chunk: Chunk) -> None:
@@ -326,7 +329,7 @@ class ColumnsHost(RegionHost):
                 ledger.held += self._n_parked
             main = {port: self.sent[name, port] for port in self._main_ports(member)}
             if not member.kernel.gives_columns:
-                main = {"out": ledger.made}
+                main = {"out": ledger.passed + ledger.made}
             real = {port: outlet.out for (owner, port), outlet in self.exits.items() if owner == name}
             ledger.out = {**main, "late": ledger.late, "dead": ledger.dead, **real}
             out.append((name, ledger, {"late": "late", "dead": "dead"}))

@@ -182,17 +182,21 @@ class RegionHost(Host):
         if mark >= FLUSHED:
             if mark == ENDED:
                 kernel.watermark = MAX
-                self._guard(member, lambda: kernel.on_watermark(MAX, member.emit))
+                self._guard(member, lambda: kernel.on_watermark(MAX, self.emit_of(member)))
             if name not in self._end_called:
                 self._end_called.add(name)
-                self._guard(member, lambda: kernel.on_end(member.emit))
+                self._guard(member, lambda: kernel.on_end(self.emit_of(member)))
         elif kernel.makes_time:
             return
         elif mark > kernel.watermark:
             kernel.watermark = mark
             if mark >= kernel.wake:
-                self._guard(member, lambda: kernel.on_watermark(mark, member.emit))
+                self._guard(member, lambda: kernel.on_watermark(mark, self.emit_of(member)))
         self.pass_mark(name, mark)
+
+    def emit_of(self, member: Member) -> Any:
+        """The exits of a node where no item is at hand."""
+        return member.emit
 
     def _waits(self, name: str, mark: int) -> bool:
         """True if a node where branches meet has not had the mark from all of them."""

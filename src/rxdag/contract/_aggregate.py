@@ -133,9 +133,14 @@ class Assigner(ABC):
         """All ends of windows are multiples of it, ns."""
 
     @property
-    def tumbles(self) -> tuple[int, int] | None:
-        """Size and offset, ns, if each time is in just one of windows of equal size; None otherwise."""
+    def evenly(self) -> tuple[int, int, int] | None:
+        """Size, slide and offset, ns, of windows of one size that begin a slide apart; None for all others."""
         return None
+
+    @property
+    def overlaps(self) -> bool:
+        """True if an item can be in several windows; False allows a window that was found to be kept at hand."""
+        return True
 
     @property
     def counts(self) -> tuple[int, int] | None:

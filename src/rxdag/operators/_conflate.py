@@ -52,6 +52,9 @@ class _InstantKernel(Kernel):
                 self._give_out(ts, rows, emit)
         self.wake = min(self.instants, default=MAX)
 
+    def in_columns(self) -> Kernel | str:
+        return "it looks at every watermark, which would cut columns to runs of a few items"
+
     def _give_out(self, ts: int, rows: list[list[Any]], emit: Emit[Any]) -> None:
         for item, sequence, key in rows:
             emit(item, ts=ts, sequence=sequence, key=key)

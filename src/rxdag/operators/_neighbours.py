@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 from rxdag.contract import MIN, Emit, Kernel, Operator, Shape
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, Reader, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none, whole
 
 A = TypeVar("A")
@@ -84,6 +84,17 @@ class _ChangedKernel(Kernel):
             del values[next(iter(values))]
         emit(item)
         return None
+
+    def in_columns(self) -> Kernel | str:
+        if self._value_of is None:
+            return "it compares whole items"
+        if not isinstance(self._value_of, Reader):
+            return why_opaque(self._value_of) or ""
+        if self._max_keys is not None:
+            return "max_keys is counted item by item"
+        from rxdag.operators._changed_columns import ChangedColumnsKernel  # it loads numpy
+
+        return ChangedColumnsKernel(self._value_of)
 
     def snapshot(self) -> dict[str, Any]:
         return {"values": [[key, value] for key, value in self.values.items()]}

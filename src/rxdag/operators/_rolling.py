@@ -61,6 +61,9 @@ class _RollingKernel(Kernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
+    def in_columns(self) -> Kernel | str:
+        return "it gives one result for each item, of windows that overlap"
+
     def _made(self, item: Any, window: _Rows, start: int, end: int) -> Any:
         value = window.accumulator.result_in(start, end) if window.rows else None
         return value if self._into is None else self._into(item, value)

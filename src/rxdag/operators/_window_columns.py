@@ -1,4 +1,4 @@
-"""Tumbling windows over columns: one place in the arrays of the aggregate for each open pane."""
+"""Tumbling and sliding windows over columns: one place in the arrays of the aggregate for each open pane."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, 
 from rxdag.operators._panes import blamed, in_order
 
 _FIRST_PLACES: Final = 256
+_LONG_AGO: Final = -(1 << 62)
 
 _Open = dict[Any, int]
 
@@ -21,7 +22,7 @@ class WindowColumnsKernel(Kernel):
     """Open windows by (end, start), each with the places of its keys.
 
     Args:
-        tumbling: Size and offset of the windows, ns.
+        evenly: Size, slide and offset of the windows, ns.
         grid: Of the ends of windows, ns.
         aggregate: The definition, for messages.
         arrays: The same over columns.
@@ -34,13 +35,14 @@ class WindowColumnsKernel(Kernel):
 
     def __init__(
         self,
-        tumbling: tuple[int, int],
+        evenly: tuple[int, int, int],
         grid: int,
         aggregate: Aggregate[Any, Any],
         arrays: ColumnsAggregate,
         into: Callable[[Any], Any] | None,
     ) -> None:
-        self._size, self._offset = tumbling
+        self._size, self._slide, self._offset = evenly
+        self._most = -(-self._size // self._slide)  # windows that an item is in
         self.grid = grid
         self._aggregate = aggregate
         self._arrays = arrays
@@ -61,11 +63,14 @@ class WindowColumnsKernel(Kernel):
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         ts = columns.ts
-        if ts is None or columns.key is None:
-            raise TypeError("window: must have event times and keys to work on columns")
+        if ts is None:
+            raise TypeError("window: must have event times to work on columns")
+        if self._slide != self._size:
+            self._slide_in(columns, ts, emit)
+            return
         is_live = ts >= self._least_live()
         if is_live.all():
-            self._add(columns, ts, columns.key, self._arrays.read(columns))
+            self._add(columns, ts, (ts - self._offset) // self._size, self._arrays.read(columns))
             return
         live = columns.where(is_live)
         try:
@@ -73,16 +78,46 @@ class WindowColumnsKernel(Kernel):
         except RowFailed as failed:
             raise RowFailed(int(np.flatnonzero(is_live)[failed.index]), failed.cause) from failed.cause
         emit.late(columns.where(~is_live))
-        if live.ts is not None and live.key is not None and live.n:
-            self._add(live, live.ts, live.key, values)
+        if live.ts is not None and live.n:
+            self._add(live, live.ts, (live.ts - self._offset) // self._size, values)
+
+    def _slide_in(self, columns: Columns, ts: NDArray[np.int64], emit: ColumnsEmit) -> None:
+        """Take in a run whose items are each in several windows, or in none: each item stands once for each of them."""
+        since = (ts - self._offset) % self._slide  # the start of the latest window that may hold it
+        age = since[:, None] + np.arange(self._most - 1, -1, -1) * self._slide
+        is_in = age < self._size
+        is_live = (
+            is_in if self.watermark < _LONG_AGO else is_in & (ts[:, None] > age + (self.watermark - self._size + 1))
+        )
+        row, nth = is_live.nonzero()
+        spread = columns.take(row)
+        try:
+            values = self._arrays.read(spread)
+        except RowFailed as failed:
+            raise RowFailed(int(row[failed.index]), failed.cause) from failed.cause
+        has_window: NDArray[np.bool_] = np.logical_or.reduce(is_in, axis=1)
+        goes_in: NDArray[np.bool_] = np.logical_or.reduce(is_live, axis=1)
+        emit.unassigned(int((~has_window).sum()))
+        emit.late(columns.where(has_window & ~goes_in))
+        if spread.ts is not None and spread.n:
+            back = self._most - 1 - nth
+            self._add(spread, spread.ts, (spread.ts - self._offset) // self._slide - back, values, back == 0)
 
     def _least_live(self) -> int:
         """The first instant whose window is not closed yet."""
         size, offset = self._size, self._offset
         return max(((self.watermark - size + 1 - offset) // size + 1) * size + offset, -(1 << 63))
 
-    def _add(self, columns: Columns, ts: NDArray[np.int64], key: Coded, values: Any) -> None:
-        window = (ts - self._offset) // self._size
+    def _add(
+        self,
+        columns: Columns,
+        ts: NDArray[np.int64],
+        window: NDArray[np.int64],
+        values: Any,
+        holds: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add each row to its window; of an item that stands in several, the row that `holds` is counted."""
+        key = columns.key or Coded(np.zeros(columns.n, np.int64), [None])
         first = int(window.min())
         span = int(window.max()) - first + 1
         windows: Sequence[int] = range(first, first + span)
@@ -93,7 +128,7 @@ class WindowColumnsKernel(Kernel):
             windows = some.tolist()
         names = len(key.names) + 1
         found, group = distinct(window * names + key.codes + 1, len(windows) * names)  # a null is 0
-        counts = np.bincount(group, minlength=len(found)).tolist()
+        counts = np.bincount(group if holds is None else group[holds], minlength=len(found)).tolist()
         places = self._places_of(found.tolist(), counts, windows, key.names, group)
         self._arrays.add(values, Groups(places, group, ts, columns.sequence))
 
@@ -129,7 +164,7 @@ class WindowColumnsKernel(Kernel):
         return np.array(places, np.intp)
 
     def _window(self, index: int) -> tuple[tuple[int, int], _Open]:
-        start = index * self._size + self._offset
+        start = index * self._slide + self._offset
         window = (start + self._size, start)
         opened = self.open.get(window)
         if opened is None:

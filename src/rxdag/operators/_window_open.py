@@ -28,6 +28,7 @@ class OpenWindowKernel(Kernel):
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assigner = assigner
         self._assign = assigner.assign
+        self._overlaps = assigner.overlaps
         self._aggregate = aggregate
         sample = aggregate.accumulator()
         self._add_at = type(sample).add_at
@@ -71,15 +72,15 @@ class OpenWindowKernel(Kernel):
         self._n += 1
 
     def in_columns(self) -> Kernel | str:
-        tumbling = self._assigner.tumbles
-        if tumbling is None:
-            return "an item can be in several windows"
+        evenly = self._assigner.evenly
+        if evenly is None:
+            return "its windows are not of one size"
         arrays = self._aggregate.in_columns()
         if isinstance(arrays, str):
             return arrays
         from rxdag.operators._window_columns import WindowColumnsKernel  # it loads numpy
 
-        return WindowColumnsKernel(tumbling, self.grid, self._aggregate, arrays, self._into)
+        return WindowColumnsKernel(evenly, self.grid, self._aggregate, arrays, self._into)
 
     def _new(self) -> Accumulator[Any, Any]:
         return self._aggregate.accumulator()
@@ -105,7 +106,7 @@ class OpenWindowKernel(Kernel):
                 self.counts[window] = 0
                 self.wake = min(self.wake, window[0] - 1)
             found.append(keys)
-        if len(windows) == 1:
+        if not self._overlaps:
             self._settle()
             self._swap()
             self._at = live[0]

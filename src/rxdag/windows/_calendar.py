@@ -29,6 +29,10 @@ class Calendar(Assigner):
     def grid(self) -> int:
         return _SECOND
 
+    @property
+    def overlaps(self) -> bool:
+        return False
+
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
         local = (_EPOCH + timedelta(seconds=ts // _SECOND)).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
         first = _first_day(self.unit, (local - timedelta(seconds=self.offset_s)).date())

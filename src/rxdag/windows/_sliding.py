@@ -19,6 +19,14 @@ class _Sliding(Assigner):
     def grid(self) -> int:
         return gcd(self.size_ns, self.slide_ns, self.offset_ns)
 
+    @property
+    def overlaps(self) -> bool:
+        return self.slide_ns < self.size_ns
+
+    @property
+    def evenly(self) -> tuple[int, int, int]:
+        return self.size_ns, self.slide_ns, self.offset_ns
+
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
         start = ts - (ts - self.offset_ns) % self.slide_ns
         starts: list[int] = []

@@ -26,8 +26,12 @@ class _Tumbling(Assigner):
         return gcd(self.size_ns, self.offset_ns)
 
     @property
-    def tumbles(self) -> tuple[int, int]:
-        return self.size_ns, self.offset_ns
+    def overlaps(self) -> bool:
+        return False
+
+    @property
+    def evenly(self) -> tuple[int, int, int]:
+        return self.size_ns, self.size_ns, self.offset_ns
 
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
         # Floor division, so times before the epoch fall into the right window too.
