@@ -12,7 +12,7 @@ from rxdag.contract import MAX, BadItem, Duration, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
-from rxdag.operators._keyed import one_reader
+from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
 
@@ -103,6 +103,9 @@ class _ArbitrateKernel(Kernel):
                 self._pass_over(self.watermark, emit)
         self._set_alarm()
         return None
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("arbitrate", self._key_of, item, error)
 
     def _number(self, item: Any) -> int:
         value = self._sequence_of(item)

@@ -29,6 +29,7 @@ from rxdag.contract import (
 from rxdag.expressions import Expr, Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, function, whole
 from rxdag.operators._inner import CONCURRENCY
+from rxdag.operators._keyed import blamed_key
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -248,11 +249,15 @@ class _LookupKernel(InnerKernel):
         """Value and when it is too old, by key, the one longest unused first."""
         self._now = 0
 
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("lookup", self._key_of, item, error)
+
     def want(self, now: int) -> int | None:
         return self._most - len(self.waiting)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         asked = self._key_of(item)
+        hash(asked)
         found = self.cache.pop(asked, None)
         row = Inner(item, ts, sequence, key)
         self.waiting.append((asked, row))

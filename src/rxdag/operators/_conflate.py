@@ -10,7 +10,7 @@ from rxdag.contract import MAX, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, check_field
 from rxdag.operators._arguments import field_of
-from rxdag.operators._keyed import one_reader
+from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
 
@@ -51,6 +51,9 @@ class _InstantKernel(Kernel):
                 self._n -= len(rows)
                 self._give_out(ts, rows, emit)
         self.wake = min(self.instants, default=MAX)
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("conflate", self._key_of, item, error)
 
     def in_columns(self) -> Kernel | str:
         return "it looks at every watermark, which would cut columns to runs of a few items"
@@ -109,6 +112,9 @@ class _NewestKernel(Kernel):
         if older is not None:
             return emit.dropped(older[0], "conflated")
         return None
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("conflate", self._key_of, item, error)
 
     def release(self, room: int, emit: Emit[Any]) -> None:
         while self.newest and room > 0:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, check_field, why_opaque
-from rxdag.operators._keyed import one_reader
+from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
 
@@ -49,6 +49,9 @@ class _DedupeKernel(Kernel):
             del self.first[next(iter(self.first))]
         emit(item)
         return None
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("dedupe", self._key_of, item, error)
 
     def in_columns(self) -> Kernel | str:
         if not isinstance(self._key_of, Reader):

@@ -35,9 +35,14 @@ class _KeyByKernel(Kernel):
         emit(columns.keyed(columns.coded(self._key_of)))
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        if isinstance(error, TypeError) and "unhashable" in str(error):
-            return TypeError(f"key_by: a key must be hashable, got {self._key_of(item)!r}; use a tuple")
-        return error
+        return blamed_key("key_by", self._key_of, item, error)
+
+
+def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error: Exception) -> Exception:
+    """What to say of an item on which an operator failed: where its key has no hash, that."""
+    if key_of is not None and isinstance(error, TypeError) and "unhashable" in str(error):
+        return TypeError(f"{name}: a key must be hashable, got {key_of(item)!r}; use a tuple")
+    return error
 
 
 def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:

@@ -11,6 +11,7 @@ from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape, po
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none, whole
+from rxdag.operators._keyed import blamed_key
 from rxdag.operators._paced import DelayKernel
 
 A = TypeVar("A")
@@ -80,13 +81,13 @@ class _Buckets:
 
     def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None) -> None:
         self.bucket = bucket
-        self._key_of = key_of
+        self.key_of = key_of
         self.full_at: dict[Any, int] = {}
         self._sweep_at = 1024
 
     def group(self, item: Any, key: Any) -> Any:
         """Which bucket an item takes from."""
-        return key if self._key_of is None else self._key_of(item)
+        return key if self.key_of is None else self.key_of(item)
 
     def take(self, group: Any, now: int, leaves: int) -> None:
         """Take a token at a time that is now or later."""
@@ -101,6 +102,9 @@ class _KeyedDropKernel(Kernel):
 
     def __init__(self, buckets: _Buckets) -> None:
         self._buckets = buckets
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("throttle", self._buckets.key_of, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         buckets = self._buckets
@@ -132,6 +136,9 @@ class _KeyedShapeKernel(Kernel):
 
     def want(self, now: int) -> int | None:
         return self._max_items - len(self.queue)
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("throttle", self._buckets.key_of, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         buckets = self._buckets
