@@ -186,7 +186,7 @@ class _OhlcvOf(Aggregate[A, Ohlcv]):
         reason = why_opaque(self.price, self.qty)
         if reason is not None:
             return reason
-        from rxdag.aggregates._arrays import ArrayBar  # it loads numpy
+        from rxdag.aggregates._array_bar import ArrayBar  # it loads numpy
 
         return ArrayBar(self.price, self.qty, lambda price, qty: priced(price, qty, "ohlcv"), Ohlcv)
 

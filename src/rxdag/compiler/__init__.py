@@ -1,7 +1,6 @@
 """How a dag runs: passes that turn it into a plan, and a plan into the parts of a run."""
 
 from rxdag.compiler._colour import MAIN
-from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._inner_host import InnerHost
@@ -10,6 +9,8 @@ from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._lower import Program, lower
 from rxdag.compiler._plan import Plan, compile, use_observable
 from rxdag.compiler._region_host import RegionHost
+from rxdag.compiler._sink_host import SinkHost
+from rxdag.compiler._source_host import SourceHost
 
 __all__ = [
     "MAIN",

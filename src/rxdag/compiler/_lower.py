@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from rxdag.compiler._columns_host import ColumnsHost
-from rxdag.compiler._end_hosts import SinkHost, SourceHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._inner_host import InnerHost
@@ -18,6 +17,8 @@ from rxdag.compiler._loop_host import LoopHost
 from rxdag.compiler._plan import PARKED, Plan, shapes_of
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._region_plan import RegionPlan
+from rxdag.compiler._sink_host import SinkHost
+from rxdag.compiler._source_host import SourceHost
 from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven

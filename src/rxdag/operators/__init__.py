@@ -3,18 +3,20 @@
 from rxdag.contract import Emit, Kernel, KeyBy, KeyedProcess, Operator, ProcessContext, RouteOp, Unkeyed, WindowOp
 from rxdag.operators._arbitrate import Gap, arbitrate
 from rxdag.operators._batches import batch
-from rxdag.operators._calls import lookup, map_async
-from rxdag.operators._combine import catch, combine_latest, concat, with_latest_from, zip
+from rxdag.operators._calls import map_async
+from rxdag.operators._combine import combine_latest, with_latest_from, zip
 from rxdag.operators._conflate import conflate
 from rxdag.operators._dedupe import dedupe
 from rxdag.operators._elementwise import explode, filter, map, tap
 from rxdag.operators._event_time import event_time
 from rxdag.operators._fields import select, with_columns
 from rxdag.operators._folds import count, max, min, sum
+from rxdag.operators._in_turn import catch, concat
 from rxdag.operators._inner import concat_map, flat_map, switch_map
 from rxdag.operators._join_asof import join_asof
 from rxdag.operators._join_time import join_interval, join_window
 from rxdag.operators._keyed import key_by
+from rxdag.operators._lookup import lookup
 from rxdag.operators._map_batch import map_batch
 from rxdag.operators._marked import Timestamped, start_with, timestamp
 from rxdag.operators._merge import merge, merge_sorted

@@ -1,192 +1,28 @@
-"""Hosts of sources and sinks: where the graph meets the world."""
+"""Sink hosts: write to a sink what comes."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from rxdag.compiler._host import Host, RunContext, node_error
+from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._ledger import Ledger
+from rxdag.compiler._source_host import said
 from rxdag.contract import (
-    DEAD,
-    END,
     ENDED,
-    FLUSHED,
-    SKIP,
     BadItem,
     Chunk,
     Clock,
-    DeadLetter,
     OnError,
-    Read,
-    Reader,
     Shape,
     Sink,
-    Source,
     WriteFailed,
     Writer,
 )
 from rxdag.errors import NodeError
-from rxdag.schedulers import Pump, Segment
-
-
-class SourceHost(Host):
-    """Reads a source, and stops it when the run wants.
-
-    Args:
-        name: Of the node.
-        segment: Where it runs.
-        context: Of the run.
-        policy: What becomes of malformed input.
-        source: What it reads.
-        itemwise: True to hand items over one by one.
-        wants_columns: True if a reader works on columns.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        segment: Segment,
-        context: RunContext,
-        policy: OnError,
-        source: Source[Any],
-        *,
-        itemwise: bool,
-        wants_columns: bool,
-    ) -> None:
-        super().__init__(name, segment, context, policy)
-        self.source = source
-        self.wants_columns = wants_columns
-        self.clock: Clock = context.clock
-        self.random = context.random
-        self.pump = Pump(name, segment, self._supply, self._push, self._end)
-        self._itemwise = itemwise
-        self._reader: Reader | None = None
-        self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
-        self._mark: int | None = None
-        self.is_closed = False
-
-    def start(self) -> None:
-        """Give the pump its first turn."""
-        self.pump.wake()
-
-    # ---- what the source sees
-
-    def wake(self) -> None:
-        self.pump.wake()
-
-    def wake_at(self, when: int) -> None:
-        self.segment.scheduler.at(when, self.pump.step, rank=self.rank)
-
-    def bad(self, item: object, error: Exception) -> None:
-        self.ledger.arrived += 1
-        policy = self.policy.last
-        if policy is SKIP:
-            self.ledger.drop("skipped")
-        elif policy is DEAD:
-            self.ledger.dead += 1
-            self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, str(error)), 0, 0, None)
-        else:
-            self.ledger.failed += 1
-            raise error
-
-    # ---- the pump's side
-
-    def stop(self, how: Literal["drain", "flush", "fail"], error: Exception | None = None) -> None:
-        """Read no more: end as a drain, as a drain that flushes, or with an error. From any thread."""
-        if self._stop is None or how == "fail":
-            self._stop = (how, error)
-        # What a reader has taken in goes out first on a drain, and needs room as ever.
-        reader = self._reader
-        has_rest = how != "fail" and reader is not None and type(reader).rest is not Reader.rest
-        self.pump.is_ending = not has_rest
-        self.pump.wake()
-
-    def _supply(self, max_items: int) -> Read:
-        if self._stop is not None:
-            how, error = self._stop
-            if how == "fail" and error is not None:
-                raise error
-            rest = self._reader.rest(max_items) if self._reader is not None else None
-            if rest is not None:
-                return rest
-            self._mark = FLUSHED if how == "flush" else None
-            return END
-        try:
-            if self._reader is None:
-                self._reader = self.source.open(self)
-            read = self._reader.read(max_items)
-        except NodeError:
-            raise
-        except Exception as error:
-            made = NodeError(f'source "{self.name}": {_said(error)}', node=self.name)
-            made.__cause__ = error
-            raise made from error
-        if read is END:
-            self._mark = ENDED
-        return read
-
-    def _push(self, chunk: Chunk) -> None:
-        self.ledger.made += len(chunk.items)
-        outlet = self.outlets["out"]
-        outlet.out += len(chunk.items)
-        if outlet.port.is_seen and (chunk.items or chunk.marks):
-            for each in chunk.singles() if self._itemwise else (chunk,):
-                outlet.port.on_next(each)
-        self.outlets["dead"].flush()
-
-    def _end(self, error: Exception | None) -> None:
-        if self.is_ended:
-            return
-        if error is None and self._mark is not None:
-            for outlet in self.outlets.values():
-                outlet.mark(self._mark)
-        self.finish(error)
-        self.close()
-        if error is not None and not self.is_caught:
-            self.context.fail(error)
-
-    def unused(self) -> None:
-        super().unused()
-        if self.is_ended:
-            self.pump.stop()
-            self.close()
-
-    def cancel(self) -> None:
-        super().cancel()
-        self.pump.stop()
-        self.close()
-
-    def close(self) -> None:
-        """Close the reader; once."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        reader, self._reader = self._reader, None
-        left = 0 if reader is None else reader.held()
-        self.ledger.arrived += left
-        self.ledger.discarded += left
-        try:
-            if reader is None:
-                pass
-            elif self.source.where == "async":
-                self.context.spawn(self.name, reader.aclose())
-            else:
-                reader.close()
-        except Exception as error:
-            self.context.fail(node_error(self.name, error, None))
-        finally:
-            self.context.source_ended(self.name)
-
-    def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
-        self.ledger.out = {name: outlet.out for name, outlet in self.outlets.items()}
-        return [(self.name, self.ledger, {"dead": "dead"})]
-
-
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+from rxdag.schedulers import Segment
 
 
 class SinkHost(Host):
@@ -224,7 +60,7 @@ class SinkHost(Host):
         try:
             self._writer = self.sink.open(self)
         except Exception as error:
-            made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+            made = NodeError(f'sink "{self.name}": {said(error)}', node=self.name)
             made.__cause__ = error
             self.fail(made)
 
@@ -297,7 +133,7 @@ class SinkHost(Host):
             self.bury(self.ledger, self.name, head.rows().items[0], cause, self.outlets.get("dead"), attempts)
             return rest
         self.ledger.failed += 1
-        made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+        made = NodeError(f'sink "{self.name}": {said(error)}', node=self.name)
         made.__cause__ = error
         self.fail(made)
         return chunk.split(1)[1]
@@ -385,7 +221,7 @@ class SinkHost(Host):
             try:
                 result = writer.close(ok=ok and self.context.may_succeed)
             except Exception as error:
-                made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+                made = NodeError(f'sink "{self.name}": {said(error)}', node=self.name)
                 made.__cause__ = error
                 self.context.fail(made)
         if inspect.isawaitable(result):
@@ -397,7 +233,7 @@ class SinkHost(Host):
         """An async close has ended."""
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
-            made = NodeError(f'sink "{self.name}": {_said(error)}', node=self.name)
+            made = NodeError(f'sink "{self.name}": {said(error)}', node=self.name)
             made.__cause__ = error
             self.context.fail(made)
         self.context.sink_ended(self.name, None if task.cancelled() or error else task.result())

@@ -1,0 +1,113 @@
+"""Bars over columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rxdag.aggregates._arrays import ArrayCount, traded, turnover, vwap_of
+from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
+from rxdag.columns import Array, Columns, Groups, Places
+from rxdag.contract import MAX, MIN, ColumnsAggregate
+
+
+class ArrayBar(ColumnsAggregate):
+    """Bars.
+
+    Args:
+        price: Reader of the price.
+        qty: Reader of the quantity.
+        check: Raises BadItem for what is no trade.
+        make: Makes a bar of open, high, low, close, volume, vwap and count.
+    """
+
+    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], object], make: Callable[..., Any]) -> None:
+        self._price = price
+        self._qty = qty
+        self._check = check
+        self._make = make
+        self._count = ArrayCount()
+        self._open, self._close = Chosen(0.0), Chosen(0.0)
+        self._high, self._low = Highest(), Lowest()
+        self._turnover, self._volume = Total(0.0), Total()
+        self._first_ts, self._last_ts = Chosen(MAX), Chosen(MIN)
+        self._first_seq, self._last_seq = Chosen(), Chosen()
+
+    @property
+    def _cells(self) -> tuple[Any, ...]:
+        """In the order of the state of an accumulator."""
+        return (
+            self._open, self._high, self._low, self._close, self._volume, self._turnover, self._count, self._first_ts,
+            self._first_seq, self._last_ts, self._last_seq,
+        )  # fmt: skip
+
+    def read(self, columns: Columns) -> tuple[Array, Array]:
+        return traded(columns, self._price, self._qty, self._check)
+
+    def reserve(self, size: int) -> None:
+        for cells in self._cells:
+            cells.reserve(size)
+
+    def clear(self, places: Places) -> None:
+        for cells in self._cells:
+            cells.clear(places)
+
+    def add(self, values: Any, groups: Groups) -> None:
+        prices, quantities = values
+        empty = self._count.empty
+        self._high.add(prices, groups, empty)
+        self._low.add(prices, groups, empty)
+        self._open_with(groups, prices)
+        self._close_with(groups, prices)
+        self._volume.add(quantities, groups, empty)
+        self._turnover.add(turnover(prices, quantities), groups, empty)
+        self._count.add(None, groups)
+
+    def _open_with(self, groups: Groups, prices: Array) -> None:
+        rows, places, empty = groups.first(), groups.places, self._count.empty
+        known, ts = self._first_ts.fit(groups.ts[rows], empty)
+        is_earlier = (ts < known[places]) | (self._count.n[places] == 0)
+        if groups.sequence is not None:
+            seqs, sequence = self._first_seq.fit(groups.sequence[rows], empty)
+            is_earlier |= (ts == known[places]) & (sequence < seqs[places]).astype(np.bool_)
+            self._first_seq.replace(places[is_earlier], sequence[is_earlier], empty)
+        chosen = rows[is_earlier]
+        self._open.replace(places[is_earlier], prices[chosen], empty)
+        self._first_ts.replace(places[is_earlier], groups.ts[chosen], empty)
+
+    def _close_with(self, groups: Groups, prices: Array) -> None:
+        rows, places, empty = groups.last(), groups.places, self._count.empty
+        known, ts = self._last_ts.fit(groups.ts[rows], empty)
+        is_later = (ts > known[places]) | (self._count.n[places] == 0)
+        if groups.sequence is None:
+            is_later |= ts == known[places]
+        else:
+            seqs, sequence = self._last_seq.fit(groups.sequence[rows], empty)
+            is_later |= (ts == known[places]) & (sequence >= seqs[places]).astype(np.bool_)
+            self._last_seq.replace(places[is_later], sequence[is_later], empty)
+        chosen = rows[is_later]
+        self._close.replace(places[is_later], prices[chosen], empty)
+        self._last_ts.replace(places[is_later], groups.ts[chosen], empty)
+
+    def results(self, places: Places) -> list[Any]:
+        columns = [
+            cells.at(places) for cells in (self._open, self._high, self._low, self._close, self._volume, self._turnover)
+        ]
+        counts = self._count.results(places)
+        return [
+            self._make(o, h, low, c, volume, vwap_of(total, volume), n)
+            for o, h, low, c, volume, total, n in zip(*columns, counts, strict=True)
+        ]
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        columns = [c.results(places) if isinstance(c, ArrayCount) else c.at(places) for c in self._cells]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        for cells, value in zip(self._cells, saved, strict=True):
+            if isinstance(cells, ArrayCount):
+                cells.restore(place, [value])
+            else:
+                cells.put(place, value, self._count.empty)
