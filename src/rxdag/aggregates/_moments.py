@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.aggregates._numeric import finite
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 

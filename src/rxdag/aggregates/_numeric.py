@@ -6,22 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
+from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape, finite
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
 
 _INF: Final = float("inf")
-
-
-def finite(value: Any, what: str) -> Any:
-    """Return the value if it is a finite number, else raise BadItem."""
-    try:
-        if -_INF < value < _INF:
-            return value
-    except TypeError:
-        pass
-    raise BadItem(f"{what} must be a finite number, got {value!r}")
 
 
 class _Count(Accumulator[object, int]):

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.aggregates._numeric import finite
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, ColumnsAggregate, Shape
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
-from rxdag.aggregates._numeric import finite
-from rxdag.contract import Accumulator, Aggregate, Shape, import_extra
+from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 

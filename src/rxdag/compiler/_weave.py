@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from rxdag.compiler._writer import Writer
 from rxdag.contract import Kernel
 
 _numbers = itertools.count(1)
+_gone: deque[str] = deque()
+"""Files whose loops are gone. The collector may run while `linecache` looks through its files, so they are taken out later."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ def weave(
         shapes: Whether items have (times, keys) at the input of each node; at its main output under "<node>.out".
         itemwise: True to hand outputs over one by one.
     """
+    while _gone:
+        linecache.cache.pop(_gone.popleft(), None)
     writer = Writer(plan, kernels, shapes, itemwise=itemwise)
     names = {plan.nodes[0]: "loop"}
     writer.function("loop", plan.nodes[0], plan.nodes[0])
@@ -78,5 +83,5 @@ def weave(
         namespace.get("fast"),
         fast.exit if fast is not None else ("", ""),
     )
-    weakref.finalize(woven, linecache.cache.pop, file, None)
+    weakref.finalize(woven, _gone.append, file)
     return woven

@@ -1,7 +1,7 @@
 """What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
 
 from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
-from rxdag.contract._checks import checked_backoff, checked_errors
+from rxdag.contract._checks import checked_backoff, checked_errors, finite
 from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
 from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
@@ -95,6 +95,7 @@ __all__ = [
     "checked_backoff",
     "checked_errors",
     "duration_ns",
+    "finite",
     "format_ns",
     "import_extra",
     "label_of",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rxdag.contract._duration import Duration, duration_ns
+from rxdag.contract._kernel import BadItem
 from rxdag.contract._on_error import Backoff
 from rxdag.errors import GraphError
+
+_INF: Final = float("inf")
 
 
 def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Backoff:
@@ -24,3 +27,13 @@ def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         raise GraphError(f"{where}: on must be a tuple of exceptions, got {on!r}")
     return kinds
+
+
+def finite(value: Any, what: str) -> Any:
+    """Return the value if it is a finite number, else raise BadItem."""
+    try:
+        if -_INF < value < _INF:
+            return value
+    except TypeError:
+        pass
+    raise BadItem(f"{what} must be a finite number, got {value!r}")

@@ -7,21 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from rxdag.aggregates import Accumulator, Aggregate
-from rxdag.contract import MAX, BadItem, Shape
+from rxdag.contract import MAX, BadItem, Shape, finite
 from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
-
-_INF = float("inf")
-
-
-def _number(value: Any, what: str) -> Any:
-    try:
-        if -_INF < value < _INF:
-            return value
-    except TypeError:
-        pass
-    raise BadItem(f"{what} must be a finite number, got {value!r}")
 
 
 class _Twap(Accumulator[Any, float]):
@@ -34,13 +23,13 @@ class _Twap(Accumulator[Any, float]):
         self.instants: dict[int, tuple[int, float]] = {}
 
     def check(self, item: Any, /) -> None:
-        _number(self._price(item), "twap: price")
+        finite(self._price(item), "twap: price")
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, max(self.instants, default=0), 0)
 
     def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
-        price = _number(self._price(item), "twap: price")
+        price = finite(self._price(item), "twap: price")
         known = self.instants.get(ts)
         if known is None or sequence >= known[0]:
             self.instants[ts] = sequence, price
@@ -118,7 +107,7 @@ class _Imbalance(Accumulator[Any, "float | None"]):
         self.total: float = 0
 
     def _of(self, item: Any) -> tuple[float, float]:
-        qty, sign = _number(self._qty(item), "imbalance: qty"), self._sign(item)
+        qty, sign = finite(self._qty(item), "imbalance: qty"), self._sign(item)
         if qty < 0:
             raise BadItem(f"imbalance: qty must be 0 or more, got {qty!r}")
         if sign not in (1, 0, -1):
