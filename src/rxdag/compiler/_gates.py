@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rxdag.compiler._topology import Topology
-from rxdag.contract import InnerKernel, Sink
+from rxdag.contract import Boundary, InnerKernel, Overflow, Sink
 from rxdag.graph import Edge
 
 HOP_ITEMS: Final = 4096
@@ -22,11 +22,15 @@ class GatePlan:
         edge: Where it stands.
         max_items: Most items that rest in it.
         reason: Why it is there.
+        overflow: What happens to an item that finds it full.
+        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
     """
 
     edge: Edge
     max_items: int
     reason: str
+    overflow: Overflow = Overflow.BLOCK
+    delay_error: bool = True
 
 
 def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
@@ -50,7 +54,8 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
         if reasons and "buffered" not in reasons:
             items = min(items, _most_behind(topology, edge, items))
         if reasons:
-            gates[edge] = GatePlan(edge, items, ", ".join(reasons))
+            wish = edge.boundary or Boundary()
+            gates[edge] = GatePlan(edge, items, ", ".join(reasons), wish.overflow, wish.delay_error)
     return gates
 
 

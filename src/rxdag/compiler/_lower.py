@@ -9,6 +9,7 @@ from typing import Any
 
 from rxdag.compiler._columns_host import ColumnsHost
 from rxdag.compiler._foreign import ForeignHost
+from rxdag.compiler._gates import GatePlan
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
@@ -22,10 +23,10 @@ from rxdag.compiler._source_host import SourceHost
 from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
-from rxdag.contract import Chunk, Foreign, InnerKernel, Kernel, Sink, Source
-from rxdag.errors import CompileError
+from rxdag.contract import Chunk, Foreign, InnerKernel, Kernel, Overflow, Sink, Source
+from rxdag.errors import BufferOverflow, CompileError
 from rxdag.graph import Edge, Node
-from rxdag.schedulers import FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
+from rxdag.schedulers import DroppingGate, FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
 
 
 @dataclass
@@ -70,9 +71,11 @@ class Program:
         books: list[EdgeBook] = []
         for edge, (outlet, wire) in self.ends.items():
             gate = self.gates.get(edge)
-            rests, discarded = (gate.held, gate.discarded) if gate is not None else (0, 0)
+            rests, discarded, dropped = (gate.held, gate.discarded, gate.dropped) if gate is not None else (0, 0, 0)
             books.append(
-                EdgeBook(str(edge), outlet.out, wire.received, 0, discarded + wire.discarded + wire.unsent(), rests)
+                EdgeBook(
+                    str(edge), outlet.out, wire.received, dropped, discarded + wire.discarded + wire.unsent(), rests
+                )
             )
         return books
 
@@ -261,7 +264,7 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         wire.outlet = outlet
         outlet.port.attach(wire)
         return
-    gate = Gate(str(edge), gate_plan.max_items)
+    gate = _make_gate(gate_plan)
     if isinstance(consumer, KernelHost) and len(plan.topology.into[edge.consumer]) > 1:
         consumer.input_gates[edge.input] = gate
     outlet.port.attach(gate)
@@ -275,6 +278,8 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
 
     def end(error: Exception | None) -> None:
         handover.fresh.append((wire.end, error))
+        if isinstance(error, BufferOverflow) and isinstance(gate, DroppingGate) and not consumer.is_caught:
+            consumer.context.fail(error)  # no node has failed: the gate itself has
 
     pump = Pump(str(edge), consumer.segment, gate.take, push, end)
     gate.reader = pump
@@ -286,9 +291,19 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         producer.segment.scheduler.call(lambda: _detach(producer, outlet, gate, wire))
 
     wire.on_detach.append(leave)
+    if isinstance(gate, DroppingGate):
+        gate.on_overflow = lambda: producer.segment.scheduler.call(lambda: _detach(producer, outlet, gate, wire))
+
+
+def _make_gate(plan: GatePlan) -> Gate:
+    if plan.overflow is Overflow.BLOCK:
+        return Gate(str(plan.edge), plan.max_items)
+    return DroppingGate(str(plan.edge), plan.max_items, plan.overflow, delay_error=plan.delay_error)
 
 
 def _detach(producer: Host, outlet: Outlet, gate: Gate, wire: Wire) -> None:
+    if wire.outlet is not None:  # it has left already
+        return
     wire.left(outlet)
     outlet.port.detach(gate)
     producer.segment.run()

@@ -112,7 +112,7 @@ class Plan:
                 tail = f"  [{'; '.join(notes)}]" if notes else ""
                 lines.append(f"  {name}: {parameters(topology.nodes[name])}{tail}")
         lines.append("gates" if self.gates else "gates: none, nothing rests between nodes")
-        lines += [f"  {e}: block, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
+        lines += [f"  {e}: {g.overflow.value}, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
         for region in self.columns_regions:
             if region.parks:
                 lines.append(

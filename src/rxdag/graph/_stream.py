@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.contract import (
     RAISE,
@@ -153,17 +153,34 @@ class Stream(Generic[T_co]):
         self.node.rename(name)
         return self
 
-    def buffered(self, *, max_items: int = 4096, overflow: Overflow = Overflow.BLOCK) -> Self:
+    def buffered(
+        self,
+        *,
+        max_items: int = 4096,
+        overflow: Overflow
+        | Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"] = Overflow.BLOCK,
+        delay_error: bool = True,
+    ) -> Self:
         """Put a gate behind this stream: up to `max_items` may rest there, whatever the consumer does.
 
+        Args:
+            max_items: Most items that rest in it, 1 or more.
+            overflow: What happens to an item that finds it full: by default the producer waits. What is dropped is counted on
+                the edge; watermarks never are.
+            delay_error: With "error", True to let out what rests before the run fails.
+
         Raises:
-            GraphError: If `max_items` is less than 1.
+            GraphError: If an argument is not as above.
         """
-        if max_items < 1:
-            raise GraphError(f"buffered: max_items must be 1 or more, got {max_items}")
-        if overflow is not Overflow.BLOCK:
-            raise GraphError(f"buffered: overflow must be Overflow.BLOCK, got {overflow}")
-        boundary = replace(self.boundary or Boundary(), max_items=max_items, overflow=overflow)
+        if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 1:
+            raise GraphError(f"buffered: max_items must be 1 or more, got {max_items!r}")
+        names = [policy.value for policy in Overflow]
+        if overflow not in (*Overflow, *names):
+            raise GraphError(f"buffered: overflow must be one of {', '.join(names)}, got {overflow!r}")
+        policy = Overflow(overflow)
+        if not delay_error and policy is not Overflow.ERROR:
+            raise GraphError(f'buffered: delay_error goes with overflow="error", got "{policy.value}"')
+        boundary = replace(self.boundary or Boundary(), max_items=max_items, overflow=policy, delay_error=delay_error)
         return self._with(boundary)
 
     def on(self, scheduler: str, /) -> Self:

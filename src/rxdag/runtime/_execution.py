@@ -340,7 +340,9 @@ class Execution:
     def stats(self) -> RunStats:
         """The books as they stand."""
         nodes = {name: ledger.copy() for name, (ledger, _) in self.program.nodes().items()}
-        gates = {str(e): GateStats(g.held, g.high, g.high_water, g.waits) for e, g in self.program.gates.items()}
+        gates = {
+            str(e): GateStats(g.held, g.high, g.high_water, g.waits, g.dropped) for e, g in self.program.gates.items()
+        }
         elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
         return RunStats(self.state, elapsed, nodes, tuple(self.program.edges()), gates, self.program.watermarks())
 

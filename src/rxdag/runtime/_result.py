@@ -36,12 +36,14 @@ class GateStats:
         capacity: Most that may.
         high_water: Most that did.
         waits: How often a pump parked on it.
+        dropped: Items that found it full and were dropped, or others in their place.
     """
 
     depth: int
     capacity: int
     high_water: int
     waits: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def render(result: RunResult) -> str:
     lines += [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]
     lines += losses
     for edge in stats.edges:
+        if edge.dropped:
+            lines.append(f"  {edge.dropped:,} items were dropped by the full gate {edge.name}")
         if edge.discarded or edge.held:
             lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
     if result.error is not None:

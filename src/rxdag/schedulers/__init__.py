@@ -9,12 +9,14 @@ from rxdag.schedulers._drivers import (
     drive,
     drive_virtual,
 )
+from rxdag.schedulers._dropping_gate import DroppingGate
 from rxdag.schedulers._flow import QUANTUM, FlowScheduler, Timer, all_quiet
 from rxdag.schedulers._gate import Gate, Waiter
 from rxdag.schedulers._handover import Handover, Inlet, Port, items_of
 from rxdag.schedulers._pump import Limiter, Pump, Segment
 
 __all__ = [
+    "DroppingGate",
     "FlowScheduler",
     "Gate",
     "Handover",

@@ -42,6 +42,7 @@ class Gate:
         self.spill_high_water = 0
         self.waits = 0
         self.discarded = 0
+        self.dropped = 0
         self.is_abandoned = False
         self.is_shut = False
         self._chunks: deque[Chunk] = deque()
