@@ -211,6 +211,10 @@ def table() -> str:
         "What each keeps of the stream it is piped behind. **Key**, **event time**: whether items have them still. **Order**: whether items "
         "leave in the order in which they came, or in which. **Lanes**: whether it works on columns too, where it is given expressions "
         "and columns come in; the result is the same.",
+        "What does not go on is a stream too, and costs nothing where nobody reads it: every operator has `stream.dead` (items that it could "
+        "not work on, with the error) and `stream.dropped` (repeats, what was throttled, what `on_error.skip` left out); those that know "
+        "lateness `stream.late`; windows `stream.unassigned`; routes `routes.unrouted`; some have ports of their own: "
+        '`stream.side("gaps")`.',
         "| operator | key | event time | order | lanes |\n|---|---|---|---|---|",
     ]
     lines: list[str] = []

@@ -163,7 +163,7 @@ def test_operators_of_event_time_are_refused_where_there_is_none(operator):
 def test_a_port_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(rxdag.GraphError) as caught:
         stream(1).pipe(ops.map(lambda x: x)).late  # it raises
-    assert str(caught.value) == 'map: has no port "late"; its ports are out, dead'
+    assert str(caught.value) == 'map: has no port "late"; its ports are out, dead, dropped'
 
 
 def test_an_item_after_the_end_is_refused():

@@ -96,7 +96,7 @@ def test_fields_are_read_from_records_and_mappings():
 
 def test_an_unknown_port_lists_the_known_ones():
     s = trades().pipe(ops.map(lambda t: t), name="m")
-    assert message(lambda: s.late) == 'map "m": has no port "late"; its ports are out, dead'
+    assert message(lambda: s.late) == 'map "m": has no port "late"; its ports are out, dead, dropped'
     routes = trades().pipe(ops.route({"fx": lambda t: True}, default="rest"))
     assert 'has no port "fix"; did you mean "fx"?' in message(lambda: routes["fix"])
     assert list(routes) == ["fx", "rest"]
@@ -221,7 +221,9 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: ops.event_time("t", unit="m"): 'event_time: unit must be "ns", "us", "ms" or "s", got \'m\'',
         lambda: ops.event_time("t", out_of_order="x"): "event_time: out_of_order must be a duration",
         lambda: ops.route({}): "route: must have one route or more, got none",
-        lambda: ops.route({"dead": "x"}): 'route: a port must have a name other than "dead" and "out", got \'dead\'',
+        lambda: ops.route({"dead": "x"}): (
+            "route: a port must have a name other than out, dead, late, dropped, unassigned, unrouted, got 'dead'"
+        ),
         lambda: ops.route({"a": "x"}, default="a"): 'route: default must be a port of its own, got "a"',
         lambda: ops.window(3, agg.count()): "window: takes windows first, as windows.tumbling(...), got 3",
         lambda: ops.window(windows.tumbling("1s"), 3): "window: takes an aggregate second, as agg.count(), got 3",

@@ -294,8 +294,8 @@ def test_what_process_refuses():
         "process: needs a keyed stream; put ops.key_by(...) before it"
     )
     taken = type("Taken", (Idle,), {"ports": ("late",)})
-    assert (
-        refused(lambda: ops.process(taken())) == "process: ports must be names other than out, late, dead, got 'late'"
+    assert refused(lambda: ops.process(taken())) == (
+        "process: ports must be names other than out, dead, late, dropped, unassigned, unrouted, got 'late'"
     )
 
 

@@ -155,7 +155,7 @@ def test_an_operator_of_expressions_holds_the_laws_over_columns(name):
         source = Chunked((tuple(TICKS),), None, Tick, True)
         stream = rxdag.from_source(source)
         built = built(stream if before is None else before(stream))
-        sinks_ = [stream_of(built.node, port).to(sinks.collect()) for port in built.node.ports]
+        sinks_ = [stream_of(built.node, port).to(sinks.collect()) for port in built.node.thing.ports]
         lanes = rxdag.compile(rxdag.Dag(*sinks_)).lanes
         assert name == "merge" or not set(lanes.why_rows.values()) - {"the sink takes items"}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rxdag.compiler._host import Outlet, RunContext, node_error
-from rxdag.compiler._ledger import Ledger
+from rxdag.compiler._ledger import SIDES, Ledger
 from rxdag.compiler._region_host import Member, RegionEnded, RegionHost
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.contract import Chunk, Kernel, OnError, RowFailed, Splitter
@@ -331,8 +331,9 @@ class ColumnsHost(RegionHost):
             if not member.kernel.gives_columns:
                 main = {"out": ledger.passed + ledger.made}
             real = {port: outlet.out for (owner, port), outlet in self.exits.items() if owner == name}
-            ledger.out = {**main, "late": ledger.late, "dead": ledger.dead, **real}
-            out.append((name, ledger, {"late": "late", "dead": "dead"}))
+            left = {port: getattr(ledger, count) for port, count in SIDES.items()}
+            ledger.out = {**main, **left, **real}
+            out.append((name, ledger, SIDES))
         return out
 
 

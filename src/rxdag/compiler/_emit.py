@@ -89,18 +89,24 @@ class HostEmit:
 
     def dropped(self, item: object, reason: str, /) -> None:
         self._ledger.drop(reason)
+        self._leave("dropped", item)
 
-    def late(self, item: object, /) -> None:
-        self._ledger.late += 1
-        outlet = self._host.outlets.get("late")
+    def _leave(self, port: str, item: object) -> None:
+        outlet = self._host.outlets.get(port)
         if outlet is not None:
             outlet.put(item, self.ts, self.sequence, self.key)
 
+    def late(self, item: object, /) -> None:
+        self._ledger.late += 1
+        self._leave("late", item)
+
     def unassigned(self, item: object, /) -> None:
         self._ledger.unassigned += 1
+        self._leave("unassigned", item)
 
     def unrouted(self, item: object, /) -> None:
         self._ledger.unrouted += 1
+        self._leave("unrouted", item)
 
 
 def caller(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import traceback
 from asyncio import Future
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import repeat
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rxdag.compiler._ledger import Ledger
+from rxdag.compiler._ledger import SIDES, Ledger
 from rxdag.contract import DEAD, IDLE, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
 from rxdag.errors import NodeError
 from rxdag.schedulers import Inlet, Port, Segment
@@ -172,7 +172,7 @@ class Host:
         """Ledger of each node hosted, and which count each side port must equal."""
         self.ledger.out = {name: outlet.out for name, outlet in self.outlets.items()}
         self.ledger.held = self.held()
-        sides = {port: port for port in self.outlets if port in ("late", "dead")}
+        sides = {port: SIDES[port] for port in self.outlets if port in SIDES}
         return [(self.name, self.ledger, sides)]
 
     def held(self) -> int:
@@ -187,18 +187,22 @@ class Host:
     # ---- faults
 
     def bury(
-        self, ledger: Ledger, name: str, item: Any, error: Exception, outlet: Outlet | None, attempts: int = 1
+        self, ledger: Ledger, name: str, item: Any, error: Exception, outlets: Mapping[str, Any], attempts: int = 1
     ) -> bool:
         """Deal with an item that could not be worked on, as the policy says; False if the node has failed."""
         policy = self.policy.last
         if isinstance(error, BadItem) or policy is DEAD:
             ledger.dead += 1
+            outlet = outlets.get("dead")
             if outlet is not None:
                 text = "".join(traceback.format_exception(error))
                 outlet.put(DeadLetter(name, item, error, attempts, text), 0, 0, None)
             return True
         if policy is SKIP:
             ledger.drop("skipped")
+            outlet = outlets.get("dropped")
+            if outlet is not None:
+                outlet.put(item, 0, 0, None)
             return True
         ledger.failed += 1
         self.fail(node_error(name, error, item))

@@ -191,7 +191,7 @@ class KernelHost(Host):
 
     def _bury(self, error: Exception, attempts: int = 1) -> bool:
         blamed = self.kernel.blame(self._emit.item, error)
-        return self.bury(self.ledger, self.name, self._emit.item, blamed, self.outlets.get("dead"), attempts)
+        return self.bury(self.ledger, self.name, self._emit.item, blamed, self.outlets, attempts)
 
     # ---- room, for hosts that look what is behind them
 

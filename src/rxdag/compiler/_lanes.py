@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from rxdag.compiler._ledger import LEAVINGS
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import Topology
 from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source, Splitter
@@ -68,6 +69,9 @@ class _Finder:
         if not any(given) and not (kernel is not None and kernel.needs_columns):
             return
         found = self._in_columns(name, thing, kernel, given)
+        left = [e.port for e in self.topology.out_of[name] if e.port in LEAVINGS]
+        if left and isinstance(found, Kernel) and not found.needs_columns:
+            found = f"its port {left[0]} is read, item by item"
         if isinstance(found, Kernel):
             self.columns.add(name)
             self.kernels[name] = found

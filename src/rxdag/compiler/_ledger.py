@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+SIDES = {
+    "late": "late",
+    "dead": "dead",
+    "dropped": "n_dropped",
+    "unassigned": "unassigned",
+    "unrouted": "unrouted",
+}
+"""Ports whose outputs are items that left otherwise, and what counts them."""
+LEAVINGS = ("dropped", "unassigned", "unrouted")
+"""Those that need not be there."""
 EXITS = ("passed", "absorbed", "filtered", "late", "dead", "unassigned", "unrouted", "failed", "discarded", "unread")
 
 
@@ -52,6 +62,11 @@ class Ledger:
     def drop(self, reason: str, n: int = 1) -> None:
         """Count items left out for a reason."""
         self.dropped[reason] = self.dropped.get(reason, 0) + n
+
+    @property
+    def n_dropped(self) -> int:
+        """Items left out, for whatever reason."""
+        return sum(self.dropped.values())
 
     @property
     def spent_otherwise(self) -> int:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from rxdag.compiler._host import RunContext
-from rxdag.compiler._ledger import Ledger
+from rxdag.compiler._ledger import SIDES, Ledger
 from rxdag.compiler._region_host import Member, RegionEnded, RegionHost, Row
 from rxdag.compiler._weave import Woven
 from rxdag.contract import Chunk, Kernel, OnError
@@ -163,8 +163,9 @@ class LoopHost(RegionHost):
             main = ports or {"out": ledger.passed + ledger.made}
             sent |= {(name, port): n for port, n in main.items()}
             real = {port: outlet.out for (owner, port), outlet in self.exits.items() if owner == name}
-            ledger.out = {**main, "late": ledger.late, "dead": ledger.dead, **real}
-            out.append((name, ledger, {"late": "late", "dead": "dead"}))
+            left = {port: getattr(ledger, count) for port, count in SIDES.items()}
+            ledger.out = {**main, **left, **real}
+            out.append((name, ledger, SIDES))
         return out
 
 

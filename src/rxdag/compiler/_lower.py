@@ -13,7 +13,7 @@ from rxdag.compiler._gates import GatePlan
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
-from rxdag.compiler._ledger import EdgeBook, Ledger
+from rxdag.compiler._ledger import LEAVINGS, EdgeBook, Ledger
 from rxdag.compiler._loop_host import LoopHost
 from rxdag.compiler._plan import PARKED, Plan, shapes_of
 from rxdag.compiler._region_host import RegionHost
@@ -241,7 +241,10 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
 def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:
     handover = host.segment.handover
     itemwise = not plan.is_fused or name in plan.forks
+    read = {edge.port for edge in plan.topology.out_of[name]}
     for port in node.ports:
+        if port in LEAVINGS and port not in read:
+            continue
         shape = node.port_shape(port)
         # Sources fill whole chunks and take them apart when they hand over.
         by_item = itemwise and not isinstance(host, SourceHost)

@@ -227,7 +227,7 @@ class RegionHost(Host):
         """Deal with an item on which a node failed; False if the region has failed."""
         self.policy = member.policy
         blamed = member.kernel.blame(item, error)
-        return self.bury(member.ledger, member.name, item, blamed, member.outlets.get("dead"))
+        return self.bury(member.ledger, member.name, item, blamed, member.outlets)
 
     def held(self) -> int:
         return 0 if self._is_discarded else sum(member.kernel.held() for member in self.members.values())

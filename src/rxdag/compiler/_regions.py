@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rxdag.compiler._gates import GatePlan, fork_nodes
+from rxdag.compiler._ledger import SIDES
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._splice import gives_out, why_not
 from rxdag.compiler._topology import Topology
@@ -12,7 +13,7 @@ from rxdag.contract import AnyOperator, Splitter
 from rxdag.graph import Edge
 
 _MOST_NODES: Final = 60
-_PORTS: Final = frozenset(("out", "late", "dead"))
+_PORTS: Final = frozenset(("out", *SIDES))
 _MOST_ROUTES: Final = 5
 
 
@@ -95,7 +96,7 @@ class _Finder:
         edges = self._topology.out_of[name]
         if self._is_route(name):
             ports = [edge.port for edge in edges]
-            return edges if len(set(ports)) == len(ports) and "dead" not in ports else []
+            return edges if len(set(ports)) == len(ports) and all(self._is_way(name, port) for port in ports) else []
         edges = [edge for edge in edges if edge.port == "out"]
         readers = {edge.consumer for edge in edges}
         return edges if len(edges) > 1 and len(readers) == len(edges) and self._may_fork(name) else []
@@ -155,7 +156,7 @@ class _Finder:
         if not self._same_lane(name, producer):
             return None
         is_route = self._is_route(producer)
-        main = edge.port != "dead" if is_route else edge.port == "out"
+        main = self._is_way(producer, edge.port) if is_route else edge.port == "out"
         if not main or producer in self.forks:
             return None
         if producer in self._parting:
@@ -191,6 +192,11 @@ class _Finder:
             and (edge.consumer == join or len(self._topology.into[edge.consumer]) == 1)
             for edge in readers
         )
+
+    def _is_way(self, name: str, port: str) -> bool:
+        """True for a port to which a route sends items."""
+        kernel = self._topology.kernels[name]
+        return isinstance(kernel, Splitter) and (port == kernel.default or any(port == p for p, _ in kernel.conditions))
 
     def _is_route(self, name: str) -> bool:
         return isinstance(self._topology.kernels[name], Splitter)

@@ -130,7 +130,7 @@ class SinkHost(Host):
         attempts, self._attempts = self._attempts, 0
         if isinstance(error, WriteFailed):
             head, rest = chunk.split(1)
-            self.bury(self.ledger, self.name, head.rows().items[0], cause, self.outlets.get("dead"), attempts)
+            self.bury(self.ledger, self.name, head.rows().items[0], cause, self.outlets, attempts)
             return rest
         self.ledger.failed += 1
         made = NodeError(f'sink "{self.name}": {said(error)}', node=self.name)

@@ -153,7 +153,10 @@ class Writer(Frame):
         if kernel.default is not None:
             self._branch(name, kernel.default, env, indent)
         else:
-            self.put(indent + 1, f"{self._count(name, 'unrouted')} += 1\ncontinue")
+            self.put(indent + 1, f"{self._count(name, 'unrouted')} += 1")
+            if (name, "unrouted") in self.plan.exits:
+                self._exit(name, "unrouted", env, indent + 1)
+            self.put(indent + 1, "continue")
         self._stop, self._join_env, self._meet = outer, outer_env, outer_meet
         if join is not None:
             self.visit(join, joined, indent)
@@ -365,9 +368,9 @@ class Writer(Frame):
             raise TypeError(f"{name}: emit.dropped must be given a plain text as reason")
         label = f"dropped {reason.value!s}" if isinstance(reason, ast.Constant) else exit_
         self.put(indent, f"{self._count(name, label)} += 1")
-        if exit_ == "late" and (name, "late") in self.plan.exits:
+        if exit_ != "to" and (name, exit_) in self.plan.exits:
             item = ast.unparse(renamer.visit(call.args[0]))
-            self._exit(name, "late", Env(item, env.ts, env.sequence, env.key), indent)
+            self._exit(name, exit_, Env(item, env.ts, env.sequence, env.key), indent)
         self.put(indent, "continue")
 
 

@@ -23,10 +23,18 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     """Name of its nodes where the user gives none; the class name in lower case by default."""
     needs_event_time: ClassVar[bool] = False
 
+    leavings: ClassVar[tuple[str, ...]] = ("dropped",)
+    """Ports of items that leave by another exit: "dropped", "unassigned", "unrouted"; they need not be read."""
+
     @property
     def ports(self) -> tuple[str, ...]:
         """Output ports, the main one first."""
         return ("out", "dead")
+
+    @property
+    def all_ports(self) -> tuple[str, ...]:
+        """Output ports and leavings."""
+        return (*self.ports, *self.leavings)
 
     def check(self, shape: Shape, where: str) -> None:
         """Raise GraphError if the operator cannot work on such a stream."""
@@ -49,6 +57,8 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
         """What is known of the port, given the shape of the input."""
         if port == "dead":
             return Shape()
+        if port == "dropped":
+            return Shape(shape.item_type)  # an item may be dropped long after it came
         return self.shape(shape) if port == self.ports[0] else shape
 
 
@@ -90,6 +100,8 @@ class WindowOp(AnyOperator, Generic[K_contra, A_contra, B_co]):
 class RouteOp(AnyOperator, Generic[A_contra]):
     """Sends each item to one of several ports."""
 
+    leavings = ("dropped", "unrouted")
+
     @abstractmethod
     def kernel(self) -> Kernel:
         """Make the state machine of one run."""
@@ -125,6 +137,8 @@ class Beside(Operator[A_contra, B_co]):
 
 class Foreign(AnyOperator):
     """A reactivex operator: an island that takes items one by one. Event time, key and watermark end there."""
+
+    leavings = ()
 
     @property
     @abstractmethod

@@ -91,7 +91,7 @@ class Node:
     def ports(self) -> tuple[str, ...]:
         if isinstance(self.thing, Source):
             return ("out", "dead")
-        return ("dead",) if isinstance(self.thing, Sink) else self.thing.ports
+        return ("dead",) if isinstance(self.thing, Sink) else self.thing.all_ports
 
     def port_shape(self, port: str) -> Shape:
         """What is known of a port's stream."""

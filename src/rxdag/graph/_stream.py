@@ -196,6 +196,11 @@ class Stream(Generic[T_co]):
         return self.side("late")
 
     @property
+    def dropped(self) -> Stream[Any]:
+        """Items that the node left out for a reason, as repeats or with `on_error.skip`; without event time and key."""
+        return self.side("dropped")
+
+    @property
     def dead(self) -> Stream[DeadLetter[Any]]:
         """Items that the node could not work on."""
         return self.side("dead")
@@ -266,6 +271,11 @@ class WindowedStream(Stream[R_co], Generic[T_co, R_co]):
         return self.side("late")
 
     @property
+    def unassigned(self) -> Stream[T_co]:
+        """Items that fell between windows."""
+        return self.side("unassigned")
+
+    @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
         """Items that the aggregate refused."""
         return self.side("dead")
@@ -281,12 +291,19 @@ class Routes(Generic[T_co]):
         return stream_of(self.node, self.node.checked_port(name))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(port for port in self.node.ports if port != "dead")
+        thing = self.node.thing
+        ports = thing.ports if isinstance(thing, AnyOperator) else ()
+        return iter(port for port in ports if port != "dead")
 
     @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
         """Items on which a predicate failed, with `on_error=on_error.dead`."""
         return Stream(self.node, "dead")
+
+    @property
+    def unrouted(self) -> Stream[T_co]:
+        """Items that belong to no route."""
+        return stream_of(self.node, self.node.checked_port("unrouted"))
 
 
 class KeyedRoutes(Routes[T_co], Generic[K, T_co]):

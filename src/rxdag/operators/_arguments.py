@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rxdag.errors import GraphError
 from rxdag.expressions import Expr, check_field
+
+TAKEN: Final = ("out", "dead", "late", "dropped", "unassigned", "unrouted")
+"""Ports that nodes have of their own."""
 
 
 def function(fn: Any, where: str) -> Any:

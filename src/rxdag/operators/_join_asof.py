@@ -272,7 +272,7 @@ class _JoinAsof(FanIn):
         return shape
 
     def port_shape(self, port: str, shape: Shape) -> Shape:
-        return Shape() if port == "dead" else shape
+        return super().port_shape(port, shape) if port in ("dead", "dropped") else shape
 
     def kernel(self) -> Kernel:
         if self.clock == "processing":

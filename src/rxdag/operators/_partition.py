@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 from rxdag.contract import Emit, Kernel, RouteOp, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
-from rxdag.operators._arguments import field_of, whole
+from rxdag.operators._arguments import TAKEN, field_of, whole
 
 A = TypeVar("A")
 
@@ -151,7 +151,7 @@ def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str 
         default: Port for items with any other key.
 
     Raises:
-        GraphError: If there is no value, two have one name, one is called "dead" or "out", or `key` is none of these.
+        GraphError: If there is no value, two have one name, one is called "dead" or as another port of nodes, or `key` is none of these.
 
     Example:
         >>> parts = rxdag.from_source(sources.iterable(["ab", "b", "c"])).pipe(
@@ -163,9 +163,9 @@ def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str 
     names = [str(value) for value in values]
     if not names:
         raise GraphError("route_by: must have one value or more, got none")
-    wrong = [name for name in names if not name or name in ("dead", "out", default) or names.count(name) > 1]
+    wrong = [name for name in names if not name or name in (*TAKEN, default) or names.count(name) > 1]
     if wrong:
         raise GraphError(
-            f'route_by: each value must have a name of its own, other than "dead", "out" and the default, got {wrong[0]!r}'
+            f"route_by: each value must have a name of its own, other than {', '.join(TAKEN)} and the default, got {wrong[0]!r}"
         )
     return _RouteBy(field_of(key, "route_by: key"), tuple(values), default)

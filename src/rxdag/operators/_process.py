@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp
 from rxdag.errors import GraphError
+from rxdag.operators._arguments import TAKEN
 from rxdag.operators._expiring import ABSENT, Expiring, ttl_ns
 from rxdag.operators._panes import in_order
 
@@ -15,8 +16,6 @@ K = TypeVar("K")
 A = TypeVar("A")
 B = TypeVar("B")
 State = TypeVar("State")
-
-_TAKEN: Final = ("out", "late", "dead")
 
 
 class _Context:
@@ -219,7 +218,7 @@ class _Process(WindowOp[K, A, B]):
         return Shape(None, timed=shape.timed, sequenced=shape.sequenced)
 
     def port_shape(self, port: str, shape: Shape) -> Shape:
-        return Shape() if port == "dead" else self.shape(shape)
+        return super().port_shape(port, shape) if port in ("dead", "dropped") else self.shape(shape)
 
     def kernel(self) -> _ProcessKernel:
         return _ProcessKernel(self.process, self.ttl, by_clock=self.by_clock)
@@ -268,8 +267,8 @@ def process(
     if not isinstance(given, KeyedProcess):
         raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {given!r}")
     for port in process.ports:
-        if not isinstance(port, str) or not port.isidentifier() or port in _TAKEN:
-            raise GraphError(f"process: ports must be names other than {', '.join(_TAKEN)}, got {port!r}")
+        if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
+            raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {port!r}")
     by_clock = clock == "processing"
     return _Process(process, ttl_ns(ttl, clock if ttl is not None else None, "process"), _checked(clock), by_clock)
 

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
-from rxdag.operators._arguments import field_of
+from rxdag.operators._arguments import TAKEN, field_of
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -93,7 +93,7 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
         multi: True to send an item to every port that it matches.
 
     Raises:
-        GraphError: If there is no route, a port is named "dead" or twice, or a predicate is not as above.
+        GraphError: If there is no route, a port is named "dead" or as another port of nodes, or twice, or a predicate is not as above.
 
     Example:
         >>> routes = rxdag.from_source(sources.range(5)).pipe(ops.route({"even": lambda x: x % 2 == 0}, default="odd"))
@@ -102,11 +102,13 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
     """
     if not routes:
         raise GraphError("route: must have one route or more, got none")
+    if default in TAKEN:
+        raise GraphError(f"route: default must have a name other than {', '.join(TAKEN)}, got {default!r}")
     if default in routes:
         raise GraphError(f'route: default must be a port of its own, got "{default}"')
     for name, predicate in routes.items():
-        if not isinstance(name, str) or not name or name in ("dead", "out"):
-            raise GraphError(f'route: a port must have a name other than "dead" and "out", got {name!r}')
+        if not isinstance(name, str) or not name or name in TAKEN:
+            raise GraphError(f"route: a port must have a name other than {', '.join(TAKEN)}, got {name!r}")
         check_field(predicate, None, f'route: predicate of "{name}"')
     return _Route(tuple(routes.items()), default, multi)
 

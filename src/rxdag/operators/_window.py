@@ -67,6 +67,7 @@ class _Window(WindowOp[K, A, B]):
     panes: _Panes
     label = "window"
     needs_event_time = True
+    leavings = ("dropped", "unassigned")
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -95,6 +96,7 @@ class _WindowAll(Unkeyed[A, B]):
     panes: _Panes
     label = "window_all"
     needs_event_time = True
+    leavings = ("dropped", "unassigned")
 
     @property
     def ports(self) -> tuple[str, ...]:
