@@ -53,8 +53,8 @@ IN_LANES = [
     (name, make, items, before)
     for name, samples in SAMPLES.items()
     if name not in ("map_async", "lookup", "flat_map", "concat_map", "switch_map")  # they wait for the loop
-    for make, items, before, *waive in samples
-    if not waive and not name.startswith("map_batch")
+    for i, (make, items, before, *waive) in enumerate(samples)
+    if not waive and name != "map_batch" and (name, i) != ("merge", 2)  # held back, inputs meet in no fixed order
 ]
 
 

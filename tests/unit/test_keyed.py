@@ -170,6 +170,28 @@ def test_what_windows_refuse():
     assert "takes windows first" in refused(lambda: ops.window_all("1s", agg.count()))
 
 
+def test_an_aggregate_that_cannot_merge_is_refused_where_windows_merge():
+    plain = agg.fold(0, lambda n, row: n + row[0])
+    said = (
+        "window: these windows merge, and the accumulator of fold cannot; give it a method merge, or agg.fold a merge="
+    )
+    assert refused(lambda: ops.window(windows.session("1s"), plain)) == said
+    assert "of named cannot" in refused(lambda: ops.window(windows.session("1s"), agg.named(a=plain)))
+    merged = agg.fold(0, lambda n, row: n + row[0], merge=lambda a, b: a + b)
+    panes = timed([(1, "a"), (4, "a"), (3, "a")], out_of_order="9s").pipe(ops.window(windows.session("2s"), merged))
+    assert [pane.value for pane in panes.collect()] == [8]
+
+
+def test_a_failure_in_a_timer_names_the_node_and_no_item():
+    class Fails(Idle):
+        def on_timer(self, ctx, state, name):
+            raise ValueError("timer")
+
+    with pytest.raises(rxdag.NodeError) as caught:
+        timed([(0, "a"), (9, "a")]).pipe(ops.process(Fails())).collect()
+    assert str(caught.value) == 'node "process" failed: ValueError: timer'
+
+
 # ---- top n
 
 
@@ -264,6 +286,8 @@ class Bad(ops.KeyedProcess):
             ctx.emit_to("nowhere", item)
         if self.what == "when":
             ctx.set_timer(1.5)
+        if self.what == "ts":
+            ctx.emit(item, ts="now")
         ctx.set_timer(ctx.ts)
         return state
 
@@ -278,6 +302,7 @@ class Bad(ops.KeyedProcess):
         ("forgets", "Bad.on_item: must return the next state, got None; end it with `return state`"),
         ("port", 'ctx.emit_to: port must be one of the class\'s ports (), got "nowhere"'),
         ("when", "ctx.set_timer: when must be nanoseconds since the epoch, got 1.5"),
+        ("ts", "ctx.emit: ts must be nanoseconds since the epoch, got 'now'"),
         ("timer", "ctx.set_timer: a timer that a timer sets must be later than 0, got 0: it would be due for ever"),
     ],
 )

@@ -84,6 +84,9 @@ class _Named(Accumulator[Any, "dict[str, Any]"]):
     def result(self) -> dict[str, Any]:
         return {name: part.result() for name, part in self.parts.items()}
 
+    def can_merge(self) -> bool:
+        return all(part.can_merge() for part in self.parts.values())
+
     def result_in(self, start: int, end: int, /) -> dict[str, Any]:
         return {name: part.result_in(start, end) for name, part in self.parts.items()}
 

@@ -30,6 +30,9 @@ class _Folded(Accumulator[Any, Any]):
     def result(self) -> Any:
         return copy.deepcopy(self.value)  # a window may go on and fire again
 
+    def can_merge(self) -> bool:
+        return self._merge is not None
+
     def merge(self, other: _Folded, /) -> None:
         if self._merge is None:
             raise TypeError("fold: must be given merge=, a function of two values, to be used in windows that merge")

@@ -45,7 +45,7 @@ class ForeignHost(Host):
                 self._on_next, self._on_error, self._on_completed, scheduler=self.segment.scheduler
             )
         except Exception as error:
-            self.fail(node_error(self.name, error, None))
+            self.fail(node_error(self.name, error))
 
     @property
     def watermark(self) -> int | None:

@@ -8,7 +8,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import repeat
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rxdag.compiler._ledger import SIDES, Ledger
 from rxdag.contract import DEAD, IDLE, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
@@ -17,6 +17,9 @@ from rxdag.schedulers import Inlet, Port, Segment
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
+
+
+_NO_ITEM: Final = object()
 
 
 class RunContext(Protocol):
@@ -282,11 +285,14 @@ def restarted(kernel: Kernel, make: Callable[[], Kernel]) -> Kernel:
     return fresh
 
 
-def node_error(name: str, error: Exception, item: Any) -> NodeError:
-    """The error of a node whose user code failed on an item."""
-    shown = repr(item)
-    shown = shown if len(shown) <= 300 else shown[:297] + "..."
-    made = NodeError(f'node "{name}" failed on {shown}: {type(error).__name__}: {error}', node=name, item=item)
+def node_error(name: str, error: Exception, item: Any = _NO_ITEM) -> NodeError:
+    """The error of a node whose user code failed on an item, or at a watermark, a timer or the end."""
+    if item is _NO_ITEM:
+        made = NodeError(f'node "{name}" failed: {type(error).__name__}: {error}', node=name)
+    else:
+        shown = repr(item)
+        shown = shown if len(shown) <= 300 else shown[:297] + "..."
+        made = NodeError(f'node "{name}" failed on {shown}: {type(error).__name__}: {error}', node=name, item=item)
     made.__cause__ = error
     return made
 

@@ -114,7 +114,7 @@ class InnerHost(KernelHost):
         if task.cancelled() or error is not None:
             self._resource = None
             if isinstance(error, Exception):
-                self.fail(node_error(self.name, error, None))
+                self.fail(node_error(self.name, error))
             return
         if self.is_ended:
             self._leave_resource()

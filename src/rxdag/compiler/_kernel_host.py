@@ -298,7 +298,7 @@ class KernelHost(Host):
         try:
             fn()
         except Exception as error:
-            self.fail(node_error(self.name, error, None))
+            self.fail(node_error(self.name, error))
 
     def _on_timer(self) -> None:
         self.segment.when_clear(self._fire, self.reaches)

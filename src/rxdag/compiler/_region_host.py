@@ -220,7 +220,7 @@ class RegionHost(Host):
             failure = error
         self.release(member)
         if failure is not None:
-            self.fail(node_error(member.name, failure, None))
+            self.fail(node_error(member.name, failure))
             raise RegionEnded from failure
 
     def bury_of(self, member: Member, item: Any, error: Exception) -> bool:

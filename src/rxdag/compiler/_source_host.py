@@ -168,7 +168,7 @@ class SourceHost(Host):
             else:
                 reader.close()
         except Exception as error:
-            self.context.fail(node_error(self.name, error, None))
+            self.context.fail(node_error(self.name, error))
         finally:
             self.context.source_ended(self.name)
 

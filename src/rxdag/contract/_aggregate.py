@@ -52,6 +52,10 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
         """What the pane says of its window [start, end), ns; for aggregates that depend on its ends."""
         return self.result()
 
+    def can_merge(self) -> bool:
+        """True if `merge` is there."""
+        return any("merge" in vars(cls) for cls in type(self).__mro__ if cls is not Accumulator)
+
     def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
         """Take in a younger accumulator; only windows that merge call this."""
         raise TypeError(f"{type(self).__name__} must have a method merge to be used in windows that merge")
@@ -108,6 +112,11 @@ class ColumnsAggregate(ABC):
 class Aggregate(ABC, Generic[A_contra, R_co]):
     """What a window computes; a subclass is a frozen dataclass."""
 
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return type(self).__name__.strip("_").removesuffix("Of").lower()
+
     @abstractmethod
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
@@ -118,7 +127,7 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
 
     def in_columns(self) -> ColumnsAggregate | str:
         """The same for all panes of a window at once, over columns; or why there is none."""
-        return f"the aggregate {type(self).__name__.strip('_').lower()} takes items one by one"
+        return f"the aggregate {self.name} takes items one by one"
 
     def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check
         """Raise GraphError if a field is not one of the item type."""

@@ -37,12 +37,17 @@ class _Context:
         self.out, self.timers, self.is_cleared = [], {}, False
 
     def emit(self, item: Any, /, *, ts: int | None = None) -> None:
-        self.out.append(("out", item, ts))
+        self._send("out", item, ts)
+
+    def _send(self, port: str, item: Any, ts: int | None) -> None:
+        if ts is not None and type(ts) is not int:
+            raise TypeError(f"ctx.emit: ts must be nanoseconds since the epoch, got {ts!r}")
+        self.out.append((port, item, ts))
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
         if port not in self._ports:
             raise ValueError(f'ctx.emit_to: port must be one of the class\'s ports {self._ports}, got "{port}"')
-        self.out.append((port, item, ts))
+        self._send(port, item, ts)
 
     def set_timer(self, when: int, name: str = "", /) -> None:
         if isinstance(when, bool) or not isinstance(when, int):

@@ -214,7 +214,7 @@ class _Rolling(Operator[A, B]):
                 f"{where}: a period needs event time, and the stream has none; put ops.event_time(...) before it, "
                 f"or give a number of items"
             )
-        self.aggregate.check(shape.item_type, f"{where}: {type(self.aggregate).__name__.strip('_').lower()}")
+        self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, aggregate=self.aggregate.bound(shape))

@@ -44,7 +44,7 @@ class _Panes:
     early_ns: int
 
     def check(self, shape: Shape, where: str) -> None:
-        self.aggregate.check(shape.item_type, f"{where}: {type(self.aggregate).__name__.strip('_').lower()}")
+        self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, aggregate=self.aggregate.bound(shape))
@@ -249,6 +249,11 @@ def _panes(
     aggregate = checked_aggregate(given, name)
     if into is not None and not callable(into):
         raise GraphError(f"{name}: into must be a function of the pane, got {into!r}")
+    if assigner.merges and not aggregate.accumulator().can_merge():
+        raise GraphError(
+            f"{name}: these windows merge, and the accumulator of {aggregate.name} cannot; give it a method merge, "
+            f"or agg.fold a merge="
+        )
     lateness = duration_ns(allowed_lateness, f"{name}: allowed_lateness")
     if assigner.counts is not None and lateness:
         raise GraphError(
