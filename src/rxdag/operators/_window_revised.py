@@ -111,9 +111,9 @@ class RevisedWindowKernel(Kernel):
             live = [window for window in windows if _in_time(window[1] - 1 + self._lateness) > self.watermark]
         if not live:
             return emit.late(item)
-        alone = self._aggregate.accumulator()
-        alone.add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        touched = [self._take_in(window, item, ts, sequence, key, alone) for window in live]
+        if len(live) > 1:  # it raises, if it does, before anything has changed
+            self._aggregate.accumulator().add_at(item, ts, sequence)
+        touched = [self._take_in(window, item, ts, sequence, key) for window in live]
         touched[-1].n += 1
         for part in touched:
             part.is_due = True
@@ -143,20 +143,29 @@ class RevisedWindowKernel(Kernel):
         span = (min([start, *(p.start for p in touching)]), max([end, *(p.end for p in touching)]))
         return span if _in_time(span[1] - 1 + self._lateness) > self.watermark else None
 
-    def _take_in(
-        self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any, alone: Accumulator[Any, Any]
-    ) -> _Part:
+    def _take_in(self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any) -> _Part:
         start, end = window
-        parts = self.parts.setdefault(key, [])
+        parts = self.parts.get(key, ())
         if self._assigner.merges:
             met = self._touching(start, end, key)
         else:
             met = [part for part in parts if part.start == start and part.end == end]
         if not met:
-            part = _Part(key, start, end, self._fresh(item, ts, sequence, alone))
-            parts.append(part)
+            accumulator = self._aggregate.accumulator()
+            accumulator.add_at(item, ts, sequence)
+            part = _Part(key, start, end, accumulator)
+            self.parts.setdefault(key, []).append(part)
             return part
-        part, *others = met
+        part = met[0]
+        if len(met) > 1:
+            self._aggregate.accumulator().add_at(item, ts, sequence)  # as above
+            self._unite(part, met[1:])
+        part.accumulator.add_at(item, ts, sequence)
+        part.start, part.end = start, end
+        return part
+
+    def _unite(self, part: _Part, others: list[_Part]) -> None:
+        """Make one session of several."""
         for other in others:
             part.accumulator.merge(other.accumulator)
             part.n += other.n
@@ -165,18 +174,7 @@ class RevisedWindowKernel(Kernel):
             part.most_ts = max(part.most_ts, other.most_ts)
             part.early_at = min(part.early_at, other.early_at)
             other.is_gone = True
-            parts.remove(other)
-        part.accumulator.add_at(item, ts, sequence)
-        part.start, part.end = start, end
-        return part
-
-    def _fresh(self, item: Any, ts: int, sequence: int, alone: Accumulator[Any, Any]) -> Accumulator[Any, Any]:
-        """An accumulator of the item alone; each pane has its own."""
-        if self._assigner.merges:
-            return alone
-        made = self._aggregate.accumulator()
-        made.add_at(item, ts, sequence)
-        return made
+            self.parts[part.key].remove(other)
 
     # ---- output
 
