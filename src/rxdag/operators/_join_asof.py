@@ -345,10 +345,11 @@ def join_asof(
     time the last wins, by sequence, then arrival; forward the first. A left item is kept with None if there is none.
 
     Emits: `(left, right)`, or `into(left, right)`, for every left item, in order of event time; with its time and key.
-    Drops: an item of either stream that is late goes to port "late"; one on which `into` fails as `on_error` says.
+    Drops: an item of either stream that is late goes to port "late".
     Holds: left items that the watermark has not passed (forward and nearest: until their match is certain), and of each
         key the right items that a left one may still need: one at least, unless `tolerance` lets go of it.
-    Ends: when the left stream has ended and no item waits. Fails: when one fails.
+    Ends: when the left stream has ended and no item waits. Fails: when a stream fails, or `into` raises; with
+        `clock="processing"` that is by the node's `on_error`.
     Clock: event time; with `clock="processing"` the right item is that which came last, and nothing waits.
 
     Args:

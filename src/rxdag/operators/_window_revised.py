@@ -131,16 +131,17 @@ class RevisedWindowKernel(Kernel):
 
     def _touching(self, start: int, end: int, key: Any) -> list[_Part]:
         """The sessions of a key that meet a span, the earliest first."""
-        return sorted(
-            (part for part in self.parts.get(key, ()) if part.start <= end and part.end >= start),
-            key=lambda part: part.start,
-        )
+        met = [part for part in self.parts.get(key, ()) if part.start <= end and part.end >= start]
+        if len(met) > 1:
+            met.sort(key=lambda part: part.start)
+        return met
 
     def _session(self, window: tuple[int, int], key: Any) -> tuple[int, int] | None:
         """The session that an item makes or widens; None if that is past."""
         start, end = window
-        touching = self._touching(start, end, key)
-        span = (min([start, *(p.start for p in touching)]), max([end, *(p.end for p in touching)]))
+        for part in self._touching(start, end, key):
+            start, end = min(start, part.start), max(end, part.end)
+        span = start, end
         return span if _in_time(span[1] - 1 + self._lateness) > self.watermark else None
 
     def _take_in(self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any) -> _Part:
