@@ -88,8 +88,9 @@ class Quiet(ops.KeyedProcess):
         return 0
 
     def on_item(self, ctx, state, item):
-        ctx.set_timer(ctx.ts + 2 * 10**9)
-        ctx.set_timer(ctx.ts + 10**9, "early")
+        at = max(ctx.ts, ctx.now)
+        ctx.set_timer(at + 2 * 10**9)
+        ctx.set_timer(at + 10**9, "early")
         if state == 3:
             ctx.clear_timer()
         if state == 5:

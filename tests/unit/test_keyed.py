@@ -7,7 +7,7 @@ import pytest
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import on_error, sinks, sources, windows
+from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.testing import feed, play
 
@@ -192,6 +192,45 @@ def test_a_failure_in_a_timer_names_the_node_and_no_item():
     assert str(caught.value) == 'node "process" failed: ValueError: timer'
 
 
+def test_a_timer_that_is_past_and_fails_ends_the_run_whatever_the_policy_and_the_books_balance():
+    class Fails(Idle):
+        def on_item(self, ctx, state, item):
+            ctx.set_timer(-1)
+            return state
+
+        def on_timer(self, ctx, state, name):
+            raise ValueError("timer")
+
+    stream = timed([(5, "a"), (9, "a")]).pipe(ops.process(Fails()), on_error=on_error.dead)
+    run = testing.start(rxdag.Dag(stream.to(sinks.collect()), stream.dead.to(sinks.collect())))
+    result = run.finish()
+    assert (result.state, result.problems) == ("failed", ())
+    assert str(result.error) == 'node "process" failed: ValueError: timer'
+
+
+@pytest.mark.parametrize("clock", ["event", "processing"])
+def test_what_is_put_off_with_every_item_leaves_nothing_behind(clock):
+    class Late(Idle):
+        def on_item(self, ctx, state, item):
+            ctx.set_timer(10**18)
+            return state + 1
+
+    kernel = ops.process(Late(), ttl="1s", clock=clock).bound(rxdag.contract.Shape(timed=True, keyed=True)).kernel()
+    emit = _Nowhere()
+    for n in range(20_000):
+        kernel.watermark = n * 10**6
+        if kernel.watermark >= kernel.wake:
+            kernel.on_watermark(kernel.watermark, emit)
+        kernel.on_item("x", n * 10**6, 0, n // 10, n * 10**6, emit)
+    saved = kernel.snapshot()
+    assert len(saved["states"]) <= 200
+    assert len(saved["timers"]) == 2_000
+    sessions = ops.window(windows.session("1h"), agg.count()).kernel()
+    for n in range(20_000):
+        sessions.on_item("x", n, 0, "a", emit)
+    assert len(sessions._due) <= 1_025
+
+
 # ---- top n
 
 
@@ -270,6 +309,16 @@ def test_a_flush_calls_on_end_and_no_timer():
     live.settle()
     assert live[out] == [("a", "end", 1), ("b", "end", 2)]
     assert live.finish().problems == ()
+
+
+class _Nowhere:
+    """Exits that lead nowhere."""
+
+    def __call__(self, *args, **how):
+        pass
+
+    def __getattr__(self, name):
+        return self
 
 
 class Bad(ops.KeyedProcess):

@@ -47,7 +47,8 @@ class ProcessContext(Protocol[K_co, Out_contra]):
     def set_timer(self, when: int, name: str = "", /) -> None:
         """Have `on_timer` called when the watermark, or the clock, has reached a time, ns since the epoch.
 
-        A key has one timer of each name; a second call moves it. A timer that is past is due at once.
+        A key has one timer of each name; a second call moves it. A timer that is past is due at the next watermark, or at once
+        by the clock.
         """
         ...
 

@@ -12,6 +12,7 @@ from rxdag.contract import MAX, BadItem, Duration, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
+from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
@@ -76,6 +77,7 @@ class _ArbitrateKernel(Kernel):
         self._due: list[tuple[int, int, Any, int]] = []
         self._arrived = 0
         self._n = 0
+        self._sweep_at = LEAST
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         group = key if self._key_of is None else self._key_of(item)
@@ -143,6 +145,8 @@ class _ArbitrateKernel(Kernel):
     def _set_alarm(self) -> None:
         while self._due and self._due[0][3] not in self.feeds[self._due[0][2]].pending:
             heapq.heappop(self._due)
+        if len(self._due) > self._sweep_at:
+            self._sweep_at = swept(self._due, lambda row: row[3] in self.feeds[row[2]].pending)
         due = self._due[0][0] if self._due else None
         if self._by_clock:
             self.timer = due

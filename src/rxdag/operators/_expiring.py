@@ -27,7 +27,7 @@ class Expiring:
         self._ttl = ttl
         self.values: dict[Any, tuple[Any, int]] = {}
         """Value and last time by key."""
-        self._spans: dict[int, list[Any]] = {}
+        self._spans: dict[int, dict[Any, None]] = {}
         self.wake = MAX
         """Least watermark at which there is something to forget."""
 
@@ -55,9 +55,9 @@ class Expiring:
     def _list(self, key: Any, span: int, ttl: int) -> None:
         keys = self._spans.get(span)
         if keys is None:
-            keys = self._spans[span] = []
+            keys = self._spans[span] = {}
             self.wake = min(self.wake, (span + 2) * ttl - 1)
-        keys.append(key)
+        keys[key] = None
 
     def drop(self, key: Any) -> None:
         """Forget a key."""

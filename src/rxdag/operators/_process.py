@@ -10,6 +10,7 @@ from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._expiring import ABSENT, Expiring, ttl_ns
+from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._panes import in_order
 
 K = TypeVar("K")
@@ -83,6 +84,7 @@ class _ProcessKernel(Kernel):
         self._n_set = 0
         self._context = _Context(process)
         self._now = 0
+        self._sweep_at = LEAST
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         self._now = now
@@ -93,7 +95,9 @@ class _ProcessKernel(Kernel):
         following = self._checked(self._process.on_item(context, state, item), state, "on_item")
         emit.absorbed(1)
         self._take_effect(key, at, following, sequence, emit)
-        self._fire(now if self._by_clock else self.watermark, emit)
+        if self._by_clock and self._past() >= self._states.wake:
+            self._states.forget(self._past())
+        self._set_alarm()
 
     def _state_of(self, key: Any, at: int) -> Any:
         state = self._states.get(key, at, self._past())
@@ -119,10 +123,12 @@ class _ProcessKernel(Kernel):
         for name, when in context.timers.items():
             if when is None:
                 self._timers.get(key, {}).pop(name, None)
-            else:
+            elif self._timers.get(key, {}).get(name) != when:
                 self._timers.setdefault(key, {})[name] = when
                 self._n_set += 1
                 heapq.heappush(self._due, (when, self._n_set, key, name))
+        if len(self._due) > self._sweep_at:
+            self._sweep_at = swept(self._due, lambda row: self._is_set(row[0], row[2], row[3]))
         self._send(sequence, emit)
 
     def _send(self, sequence: int, emit: Emit[Any]) -> None:
@@ -145,6 +151,9 @@ class _ProcessKernel(Kernel):
             self._context.begin(key, when, self.watermark, self._now, earliest=when)
             following = self._checked(self._process.on_timer(self._context, state, name), state, "on_timer")
             self._take_effect(key, when, following, 0, emit)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
         due = self._due[0][0] if self._due else None
         if self._by_clock:
             self.timer = due

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._panes import blamed, in_order
 
 
@@ -91,6 +92,7 @@ class RevisedWindowKernel(Kernel):
         self.wake = MAX
         self._order = itertools.count()
         self._due: list[tuple[int, int, _Part]] = []
+        self._sweep_at = LEAST
 
     def in_columns(self) -> Kernel | str:
         return "its windows can merge, or fire again"
@@ -189,6 +191,8 @@ class RevisedWindowKernel(Kernel):
         if when != part.when:
             part.when = when
             heapq.heappush(self._due, (when, next(self._order), part))
+            if len(self._due) > self._sweep_at:
+                self._sweep_at = swept(self._due, lambda row: not row[2].is_gone and row[2].when == row[0])
         self.wake = self._due[0][0]
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:

@@ -1,0 +1,19 @@
+"""Heaps whose entries may be out of date: what is put off with every item leaves one behind each time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+LEAST: Final = 1024
+"""Entries that need no sweep."""
+
+
+def swept(heap: list[T], is_live: Callable[[T], bool]) -> int:
+    """Take out the entries that are out of date; returns how many there may be before it is worth doing again."""
+    heap[:] = [entry for entry in heap if is_live(entry)]
+    heapq.heapify(heap)
+    return max(LEAST, 2 * len(heap))
