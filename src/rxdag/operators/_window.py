@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import (
     Aggregate,
+    AnyOperator,
     Assigner,
     Duration,
     Kernel,
@@ -63,15 +64,27 @@ class _Panes:
 
 
 @dataclass(frozen=True)
-class _Window(WindowOp[K, A, B]):
+class _OfPanes(AnyOperator):
+    """What windows of each key and of all have in common."""
+
     panes: _Panes
-    label = "window"
     needs_event_time = True
     leavings = ("dropped", "unassigned")
 
     @property
     def ports(self) -> tuple[str, ...]:
         return ("out", "late", "dead")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, panes=self.panes.bound(shape))
+
+    def shape(self, shape: Shape) -> Shape:
+        return self.panes.shape(shape)
+
+
+@dataclass(frozen=True)
+class _Window(_OfPanes, WindowOp[K, A, B]):
+    label = "window"
 
     def check(self, shape: Shape, where: str) -> None:
         super().check(shape, where)
@@ -81,26 +94,13 @@ class _Window(WindowOp[K, A, B]):
             )
         self.panes.check(shape, where)
 
-    def bound(self, shape: Shape) -> Self:
-        return replace(self, panes=self.panes.bound(shape))
-
-    def shape(self, shape: Shape) -> Shape:
-        return self.panes.shape(shape)
-
     def kernel(self) -> Kernel:
         return self.panes.kernel()
 
 
 @dataclass(frozen=True)
-class _WindowAll(Unkeyed[A, B]):
-    panes: _Panes
+class _WindowAll(_OfPanes, Unkeyed[A, B]):
     label = "window_all"
-    needs_event_time = True
-    leavings = ("dropped", "unassigned")
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("out", "late", "dead")
 
     def check(self, shape: Shape, where: str) -> None:
         super().check(shape, where)
@@ -109,12 +109,6 @@ class _WindowAll(Unkeyed[A, B]):
                 f"{where}: needs a stream without keys; put it before ops.key_by(...), or take ops.window(...)"
             )
         self.panes.check(shape, where)
-
-    def bound(self, shape: Shape) -> Self:
-        return replace(self, panes=self.panes.bound(shape))
-
-    def shape(self, shape: Shape) -> Shape:
-        return self.panes.shape(shape)
 
     def kernel(self) -> KernelOf[A, B]:
         return self.panes.kernel()  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # the kinds of windows type alike
