@@ -7,7 +7,7 @@ from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
 from rxdag.compiler._lower import Program, lower
-from rxdag.compiler._plan import Plan, compile, use_observable
+from rxdag.compiler._plan import Plan, compile, use_faces
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._sink_host import SinkHost
 from rxdag.compiler._source_host import SourceHost
@@ -28,5 +28,5 @@ __all__ = [
     "SourceHost",
     "compile",
     "lower",
-    "use_observable",
+    "use_faces",
 ]

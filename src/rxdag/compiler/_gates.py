@@ -24,6 +24,7 @@ class GatePlan:
         reason: Why it is there.
         overflow: What happens to an item that finds it full.
         delay_error: With Overflow.ERROR, whether what rests goes out before the error.
+        is_by_demand: True if it has room only for what its consumer asks for.
     """
 
     edge: Edge
@@ -31,6 +32,7 @@ class GatePlan:
     reason: str
     overflow: Overflow = Overflow.BLOCK
     delay_error: bool = True
+    is_by_demand: bool = False
 
 
 def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
@@ -45,6 +47,10 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
         if isinstance(thing, Sink) and thing.where == "async":
             reasons.append("its sink is async")
             items = ASYNC_ITEMS
+        paces = isinstance(thing, Sink) and thing.paces
+        if paces:
+            reasons.append("its sink says how much it takes")
+            items = ASYNC_ITEMS
         kernel = topology.kernels.get(edge.consumer)
         if kernel is not None and kernel.may_park:
             reasons.append("its consumer can refuse for a while")
@@ -55,7 +61,8 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
             items = min(items, _most_behind(topology, edge, items))
         if reasons:
             wish = edge.boundary or Boundary()
-            gates[edge] = GatePlan(edge, items, ", ".join(reasons), wish.overflow, wish.delay_error)
+            by_demand = paces and "buffered" not in reasons
+            gates[edge] = GatePlan(edge, items, ", ".join(reasons), wish.overflow, wish.delay_error, by_demand)
     return gates
 
 

@@ -30,6 +30,11 @@ class RunContext(Protocol):
     """For what varies at random, as waits; seeded in virtual time."""
 
     @property
+    def error(self) -> Exception | None:
+        """What the run has failed with, if it has."""
+        ...
+
+    @property
     def may_succeed(self) -> bool:
         """False once a node has failed or the run was cancelled: no sink may look complete then."""
         ...

@@ -10,7 +10,7 @@ from rxdag.compiler._emit import HostEmit, caller
 from rxdag.compiler._host import Host, RunContext, node_error, restarted
 from rxdag.compiler._input_marks import InputMarks
 from rxdag.contract import ENDED, FLUSHED, MAX, MIN, Chunk, Kernel, OnError, on_item_parameters
-from rxdag.schedulers import Gate, Limiter, Segment, Timer
+from rxdag.schedulers import Gate, Room, Segment, Timer
 
 Rows: TypeAlias = Iterator[tuple[Any, int, int, Any]]
 
@@ -47,8 +47,7 @@ class KernelHost(Host):
         self._hears_ends = kind.on_input_end is not Kernel.on_input_end
         self._ended_inputs: set[int] = set()
         self.input_gates: dict[int, Gate] = {}
-        self.gates: tuple[Gate, ...] = ()
-        self.limiters: tuple[Limiter, ...] = ()
+        self.behind = Room()
         self._processing = clock == "processing"
         self._has_clock = self._processing or self._looks_at_clock()
         self._lingering: tuple[int] | None = None
@@ -205,18 +204,7 @@ class KernelHost(Host):
 
     def _room(self) -> int:
         """Most items that may go out now; 0 if it waits for a gate."""
-        room = self.segment.scheduler.quantum
-        for limiter in self.limiters:
-            want = limiter.want()
-            if want is not None:
-                room = min(room, max(want, 1))
-        for gate in self.gates:
-            free = gate.room()
-            if free is not None and free < room:
-                if free == 0 and gate.park(self):
-                    return 0
-                room = max(free, 1)
-        return room
+        return self.behind.measure(self.segment.scheduler.quantum, self, least=1)
 
     # ---- watermarks, timers, ends
 

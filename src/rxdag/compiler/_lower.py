@@ -26,7 +26,7 @@ from rxdag.compiler._weave import Woven
 from rxdag.contract import Chunk, Foreign, InnerKernel, Kernel, Overflow, Sink, Source
 from rxdag.errors import BufferOverflow, CompileError
 from rxdag.graph import Edge, Node
-from rxdag.schedulers import DroppingGate, FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Segment
+from rxdag.schedulers import DemandGate, DroppingGate, FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Room, Segment
 
 
 @dataclass
@@ -267,7 +267,9 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         wire.outlet = outlet
         outlet.port.attach(wire)
         return
-    gate = _make_gate(gate_plan)
+    gate = _make_gate(gate_plan, wire)
+    if isinstance(gate, DemandGate) and isinstance(consumer, SinkHost):
+        consumer.gates.append(gate)
     if isinstance(consumer, KernelHost) and len(plan.topology.into[edge.consumer]) > 1:
         consumer.input_gates[edge.input] = gate
     outlet.port.attach(gate)
@@ -284,7 +286,7 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         if isinstance(error, BufferOverflow) and isinstance(gate, DroppingGate) and not consumer.is_caught:
             consumer.context.fail(error)  # no node has failed: the gate itself has
 
-    pump = Pump(str(edge), consumer.segment, gate.take, push, end)
+    pump = Pump(str(edge), consumer.segment, gate.take, push, end, gate.is_spent)
     gate.reader = pump
     program.gates[edge] = gate
 
@@ -298,7 +300,9 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         gate.on_overflow = lambda: producer.segment.scheduler.call(lambda: _detach(producer, outlet, gate, wire))
 
 
-def _make_gate(plan: GatePlan) -> Gate:
+def _make_gate(plan: GatePlan, wire: Wire) -> Gate:
+    if plan.is_by_demand:
+        return DemandGate(str(plan.edge), plan.max_items, wire.want)
     if plan.overflow is Overflow.BLOCK:
         return Gate(str(plan.edge), plan.max_items)
     return DroppingGate(str(plan.edge), plan.max_items, plan.overflow, delay_error=plan.delay_error)
@@ -319,6 +323,8 @@ class _Behind:
     gates: dict[Gate, None] = field(default_factory=lambda: dict[Gate, None]())
     limiters: dict[Limiter, bool] = field(default_factory=lambda: dict[Limiter, bool]())
     """Nodes that say how many items they take; True if items become many on the way."""
+    choices: dict[tuple[Room, ...], None] = field(default_factory=lambda: dict[tuple[Room, ...], None]())
+    """Where an item goes one of several ways, what is behind each."""
     reaches: set[object] = field(default_factory=lambda: set[object]())
 
     def add(self, host: Host, wire: Wire | None, behind: _Behind) -> None:
@@ -331,10 +337,22 @@ class _Behind:
             self.limiters.setdefault(wire, False)
         if is_open:  # the others take items whether there is room behind them or not
             self.gates |= behind.gates
+            self.choices |= behind.choices
         self.reaches |= behind.reaches
         self.reaches.add(host)
         if wire is not None:
             self.reaches.add(wire)
+
+    def split(self, ways: list[_Behind]) -> None:
+        """Add several ways, of which an item goes one."""
+        for way in ways:
+            self.reaches |= way.reaches
+        self.choices[tuple(way.room() for way in ways)] = None
+
+    def room(self) -> Room:
+        """The same, to be measured."""
+        limiters = self.limiters
+        return Room(tuple(self.gates), tuple(limiters), tuple(self.choices), expands=any(limiters.values()))
 
 
 def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
@@ -342,20 +360,27 @@ def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
     topology = plan.topology
     parking = {region.nodes[0] for region in plan.columns_regions if region.parks}
     behind: dict[str, _Behind] = {}
+
+    def reach(into: _Behind, edge: Edge) -> None:
+        gate = program.gates.get(edge)
+        if gate is not None:
+            into.gates[gate] = None
+            into.reaches.add(gate)
+        else:
+            wire = program.ends[edge][1] if edge in program.ends else None
+            into.add(host_of[edge.consumer], wire, behind[edge.consumer])
+
     for name in reversed(topology.nodes):
         own = behind[name] = _Behind()
+        ways = {edge.port: _Behind() for edge in topology.out_of[name]} if topology.is_choice(name) else {}
         for edge in topology.out_of[name]:
-            gate = program.gates.get(edge)
-            if gate is not None:
-                own.gates[gate] = None
-                own.reaches.add(gate)
-            else:
-                wire = program.ends[edge][1] if edge in program.ends else None
-                own.add(host_of[edge.consumer], wire, behind[edge.consumer])
+            reach(ways.get(edge.port, own), edge)
+        if ways:
+            own.split(list(ways.values()))
         host = host_of[name]
         host.reaches = frozenset(own.reaches | {host})
         if isinstance(host, ReleaseHost | InnerHost) or (isinstance(host, StepHost) and host.expands):
-            host.gates, host.limiters = tuple(own.gates), tuple(own.limiters)
+            host.behind = own.room()
         if isinstance(host, SourceHost):
             _tell(host.pump, own)
             if all(edge.consumer in parking and edge not in program.gates for edge in topology.out_of[name]):
@@ -370,7 +395,5 @@ def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
 
 
 def _tell(pump: Pump, behind: _Behind) -> None:
-    pump.gates = tuple(behind.gates)
-    pump.limiters = tuple(behind.limiters)
-    pump.expands = any(behind.limiters.values())
+    pump.behind = behind.room()
     pump.reaches = frozenset(behind.reaches)

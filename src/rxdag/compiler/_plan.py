@@ -16,7 +16,7 @@ from rxdag.compiler._regions import find_regions
 from rxdag.compiler._splice import why_not
 from rxdag.compiler._topology import Topology, normalise
 from rxdag.compiler._weave import Woven, weave
-from rxdag.contract import Foreign, Kernel, Source
+from rxdag.contract import Foreign, Kernel, Publisher, Source
 from rxdag.errors import CompileError, GraphError
 from rxdag.graph import Dag, Edge, did_you_mean, parameters
 from rxdag.schedulers import QUANTUM
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 PARKED: Final = 16384
 """So many items of columns are worked on at once, if they may wait for each other."""
 
-ObservableOf = Callable[["Plan", str], Any]
-_observable_of: list[ObservableOf] = []
+FaceOf = Callable[["Plan", str], Any]
+_faces: dict[str, FaceOf] = {}
 
 
-def use_observable(make: ObservableOf) -> None:
-    """Say how a plan's nodes become observables; the runtime does, since they run."""
-    _observable_of[:] = [make]
+def use_faces(*, observable: FaceOf, publisher: FaceOf) -> None:
+    """Say how a plan's nodes become observables and publishers; the runtime does, since they run."""
+    _faces.update(observable=observable, publisher=publisher)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,19 @@ class Plan:
         """
         if name not in self.dag.nodes:
             raise GraphError(f'observable: node "{name}" is not known{did_you_mean(name, self.dag.nodes)}')
-        made: Observable[Any] = _observable_of[0](self, name)
+        made: Observable[Any] = _faces["observable"](self, name)
+        return made
+
+    def publisher(self, name: str) -> Publisher[Any]:
+        """Return a node's items as a publisher (Reactive Streams 1.0.4): no item comes that was not asked for.
+
+        Each subscriber has a run of its own, on a thread of its own; the whole run goes at the subscriber's pace, and
+        cancelling the subscription cancels it. `run.publisher` serves several subscribers of one run.
+
+        Raises:
+            GraphError: If the node is not known.
+        """
+        made: Publisher[Any] = _faces["publisher"](self, name)
         return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from rxdag.contract import (
     BadItem,
     Chunk,
     Clock,
+    Enough,
     OnError,
     Shape,
     Sink,
@@ -22,7 +24,7 @@ from rxdag.contract import (
     Writer,
 )
 from rxdag.errors import NodeError
-from rxdag.schedulers import Segment
+from rxdag.schedulers import DemandGate, Segment
 
 
 class SinkHost(Host):
@@ -44,7 +46,10 @@ class SinkHost(Host):
         self.sink = sink
         self.shape = shape
         self.clock: Clock = context.clock
-        self.has_want = sink.where == "async"
+        self.has_want = sink.where == "async" or sink.paces
+        self.gates: list[DemandGate] = []
+        """What has room for as much as the sink asks for."""
+        self._error: Exception | None = None
         self._writer: Writer | None = None
         self._in_flight = 0
         self._attempts = 0
@@ -66,7 +71,51 @@ class SinkHost(Host):
 
     def want_from(self, input: int) -> int | None:
         """0 while a write is in flight."""
-        return 0 if self._in_flight and not self.is_ended else None
+        if self.is_ended:
+            return None
+        if self._in_flight:
+            return 0
+        if not self.sink.paces:
+            return None
+        return 0 if self._writer is None else self._writer.want()
+
+    @property
+    def waits(self) -> bool:
+        """True if it may ask for more at any time, of its own accord."""
+        return self.sink.paces and not self.is_ended
+
+    @property
+    def writer(self) -> Writer | None:
+        """The open sink; None before and after."""
+        return self._writer
+
+    # ---- what a sink sees
+
+    @property
+    def error(self) -> Exception | None:
+        return self._error or self.context.error
+
+    def call(self, fn: Callable[[], None], /) -> None:
+        def run() -> None:
+            fn()
+            self._admit()
+
+        self.segment.scheduler.call(run)
+
+    def enough(self) -> None:
+        if not self.is_ended:
+            self.leave()
+            self.discard()
+            self.finish(None)
+            self.segment.run()
+
+    def _admit(self) -> None:
+        for gate in self.gates:
+            gate.admit()
+        for pump in self.segment.pumps:
+            pump.wake()
+
+    # ---- writing
 
     def held(self) -> int:
         return self._in_flight
@@ -84,6 +133,8 @@ class SinkHost(Host):
             return
         if n:
             self._write(chunk)
+            for gate in self.gates:  # it may have asked for more
+                gate.admit()
 
     def _write(self, chunk: Chunk) -> None:
         writer = self._writer
@@ -93,6 +144,9 @@ class SinkHost(Host):
         while chunk.items and not self.is_ended:
             try:
                 pending = writer.write(chunk)
+            except Enough as enough:
+                self._had_enough(chunk, enough)
+                return
             except Exception as error:
                 chunk = self._fault(chunk, error)
                 if self._again is None:
@@ -110,6 +164,11 @@ class SinkHost(Host):
         else:
             self.ledger.discarded += len(chunk)
         self.outlets["dead"].flush()
+
+    def _had_enough(self, chunk: Chunk, enough: Enough) -> None:
+        self.ledger.passed += enough.index
+        self.ledger.unread += len(chunk) - enough.index
+        self.enough()
 
     def _fault(self, chunk: Chunk, error: Exception) -> Chunk:
         """Deal with the item that failed; what came before it is written. Returns what is still to write."""
@@ -168,6 +227,8 @@ class SinkHost(Host):
         if error is None:
             self.ledger.passed += len(chunk)
             self._attempts = 0
+        elif isinstance(error, Enough):
+            self._had_enough(chunk, error)
         elif isinstance(error, Exception):
             rest = self._fault(chunk, error)
             if self._again is None:
@@ -193,6 +254,7 @@ class SinkHost(Host):
         """Mark the dead letters' end; a run that succeeds closes all its sinks together, behind the last of them."""
         if self.is_ended:
             return
+        self._error = error
         if error is None:
             self.outlets["dead"].mark(ENDED)
         super().finish(error)

@@ -53,7 +53,7 @@ class SourceHost(Host):
         self.wants_columns = wants_columns
         self.clock: Clock = context.clock
         self.random = context.random
-        self.pump = Pump(name, segment, self._supply, self._push, self._end)
+        self.pump = Pump(name, segment, self._supply, self._push, self._end, self._is_spent)
         self._itemwise = itemwise
         self._reader: Reader | None = None
         self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
@@ -119,6 +119,9 @@ class SourceHost(Host):
         if read is END:
             self._mark = ENDED
         return read
+
+    def _is_spent(self) -> bool:
+        return self._reader is not None and self._reader.is_spent()
 
     def _push(self, chunk: Chunk) -> None:
         self.ledger.made += len(chunk.items)

@@ -29,6 +29,10 @@ class Topology:
     def edges(self) -> list[Edge]:
         return [edge for edges in self.into.values() for edge in edges]
 
+    def is_choice(self, name: str) -> bool:
+        """True if an item goes one of several ways out of a node, by its own doing."""
+        return self.nodes[name].ports[:1] not in ((), ("out",)) and len({e.port for e in self.out_of[name]}) > 1
+
 
 def normalise(dag: Dag) -> Topology:
     """Index a dag, and check that every operator's kernel can be hosted.

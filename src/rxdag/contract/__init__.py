@@ -3,8 +3,21 @@
 from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._checks import checked_backoff, checked_errors, finite
 from rxdag.contract._chunk import Chunk, settled
+from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
-from rxdag.contract._ends import END, Read, Reader, Sink, SinkContext, Source, SourceContext, Where, WriteFailed, Writer
+from rxdag.contract._ends import (
+    END,
+    Enough,
+    Read,
+    Reader,
+    Sink,
+    SinkContext,
+    Source,
+    SourceContext,
+    Where,
+    WriteFailed,
+    Writer,
+)
 from rxdag.contract._extra import import_extra
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import (
@@ -63,6 +76,7 @@ __all__ = [
     "DeadLetter",
     "Duration",
     "Emit",
+    "Enough",
     "FanIn",
     "Foreign",
     "Inner",
@@ -77,6 +91,7 @@ __all__ = [
     "Overflow",
     "Pane",
     "ProcessContext",
+    "Publisher",
     "Read",
     "Reader",
     "RouteOp",
@@ -87,6 +102,8 @@ __all__ = [
     "Source",
     "SourceContext",
     "Splitter",
+    "Subscriber",
+    "Subscription",
     "Unkeyed",
     "Where",
     "WindowOp",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
@@ -62,6 +62,10 @@ class Reader(ABC):
         """Called instead of `read` once the run drains: up to `max_items` of what was taken in already, None for no more."""
         return None
 
+    def is_spent(self) -> bool:
+        """True if it is known that nothing more comes: the end then needs no room, else it waits to be read."""
+        return False
+
     def held(self) -> int:
         """Items that were taken in and not read; those left at the end are counted as discarded."""
         return 0
@@ -95,6 +99,10 @@ class Writer(ABC):
     def write(self, chunk: Chunk) -> Awaitable[None] | None:
         """Take a chunk; a sink that runs on the loop returns an awaitable."""
 
+    def want(self) -> int | None:
+        """Most items that it takes now, None for any number; asked for of sinks that pace themselves."""
+        return None
+
     @abstractmethod
     def close(self, *, ok: bool) -> Any:
         """Finish: `ok` is False if the run failed or was cancelled. Returns what `result[sink]` gives.
@@ -117,11 +125,36 @@ class WriteFailed(Exception):  # says what happened, to the host only
         self.cause = cause
 
 
+class Enough(Exception):  # no error: it says something, to the host only
+    """Raised by `Writer.write`: those before `index` are written, and the sink takes nothing more.
+
+    Args:
+        index: Of the first item that it does not take.
+    """
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
 class SinkContext(Protocol):
     """What a run gives to a sink."""
 
     clock: Clock
     shape: Shape
+
+    @property
+    def error(self) -> Exception | None:
+        """What the run has failed with, if it has."""
+        ...
+
+    def call(self, fn: Callable[[], None], /) -> None:
+        """Have it called where the sink is written, soon; then what it wants is looked at again. From any thread."""
+        ...
+
+    def enough(self) -> None:
+        """Take nothing more: those before it may stop. Where the sink is written."""
+        ...
 
 
 class Sink(ABC, Generic[A_contra, R_co]):
@@ -133,6 +166,8 @@ class Sink(ABC, Generic[A_contra, R_co]):
     """True if its writer takes chunks of columns, beside those of rows."""
     is_quiet: bool = False
     """True if nothing can be seen of what it took until it is closed."""
+    paces: bool = False
+    """True if its writer's `want` says how many items it takes: no more are brought, nor read for it."""
 
     @abstractmethod
     def open(self, context: SinkContext) -> Writer:

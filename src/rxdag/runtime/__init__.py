@@ -1,20 +1,24 @@
 """What runs now: runs, their states, their books."""
 
-from rxdag.compiler import use_observable
+from rxdag.compiler import use_faces
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop
 from rxdag.runtime._iterate import StreamRunner, observable_of, to_observable
+from rxdag.runtime._plan_publisher import PlanPublisher
+from rxdag.runtime._publish import RunPublisher, publisher_of
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State
 from rxdag.runtime._signals import draining_on_signals
 
-use_observable(observable_of)
+use_faces(observable=observable_of, publisher=PlanPublisher)
 
 __all__ = [
     "AsyncRun",
     "Execution",
     "GateStats",
+    "PlanPublisher",
     "Run",
+    "RunPublisher",
     "RunResult",
     "RunStats",
     "State",
@@ -22,6 +26,7 @@ __all__ = [
     "draining_on_signals",
     "observable_of",
     "planned",
+    "publisher_of",
     "run",
     "run_async",
     "run_here",

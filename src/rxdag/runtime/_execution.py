@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, lower
+from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, SinkHost, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
 from rxdag.errors import RxDagError, Stalled
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
@@ -210,7 +210,7 @@ class Execution:
         """True if a source may still give something, or a reactivex operator on a thread of its own."""
         program = self.program
         waits = any(source.pump.is_starved and not source.is_ended for source in program.sources)
-        waits |= any(isinstance(host, InnerHost) and host.waits for host in program.hosts)
+        waits |= any(isinstance(host, InnerHost | SinkHost) and host.waits for host in program.hosts)
         return waits or any(isinstance(host, ForeignHost) and not host.is_ended for host in program.hosts)
 
     def drain(self, *, flush: bool = False) -> None:

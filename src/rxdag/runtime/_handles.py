@@ -11,9 +11,10 @@ from math import inf
 from typing import Any, Final
 
 from rxdag.compiler import Plan
-from rxdag.contract import Duration, duration_ns
+from rxdag.contract import Duration, Publisher, duration_ns
 from rxdag.errors import RxDagError
 from rxdag.runtime._execution import Execution
+from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.schedulers import LoopDriver, drive
 
@@ -83,6 +84,14 @@ class _Handle:
     def stats(self) -> RunStats:
         """Return the books as they stand."""
         return self._execution.stats()
+
+    def publisher(self, name: str, /) -> Publisher[Any]:
+        """Return a `sinks.publisher()` of this run, for any number of subscribers, in lock-step.
+
+        Raises:
+            GraphError: If there is no such sink.
+        """
+        return publisher_of(self._execution, name)
 
     def cancel(self) -> None:
         """Stop now: what is under way is discarded, and no file looks complete."""

@@ -11,11 +11,13 @@ from rxdag.schedulers._drivers import (
 )
 from rxdag.schedulers._dropping_gate import DroppingGate
 from rxdag.schedulers._flow import QUANTUM, FlowScheduler, Timer, all_quiet
-from rxdag.schedulers._gate import Gate, Waiter
+from rxdag.schedulers._gate import DemandGate, Gate, Waiter
 from rxdag.schedulers._handover import Handover, Inlet, Port, items_of
-from rxdag.schedulers._pump import Limiter, Pump, Segment
+from rxdag.schedulers._pump import Pump, Segment
+from rxdag.schedulers._room import Limiter, Room
 
 __all__ = [
+    "DemandGate",
     "DroppingGate",
     "FlowScheduler",
     "Gate",
@@ -27,6 +29,7 @@ __all__ = [
     "Port",
     "QUANTUM",
     "Pump",
+    "Room",
     "Segment",
     "ThreadDriver",
     "Timer",

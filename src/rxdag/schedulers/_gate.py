@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rxdag.contract import END, Chunk, Read
@@ -57,6 +58,15 @@ class Gate:
         if self.is_abandoned:
             return None
         return 0 if self._spill or self.is_shut else self.high - self.n
+
+    @property
+    def is_over(self) -> bool:
+        """True if an item waits that did not fit."""
+        return self.spilled > 0
+
+    def is_spent(self) -> bool:
+        """True if nothing rests and nothing more comes."""
+        return self._ended and not self._chunks
 
     def park(self, waiter: Waiter) -> bool:
         """Have the waiter woken when there is room; False if there is some now."""
@@ -143,8 +153,11 @@ class Gate:
                 while self._chunks and len(chunk) + len(self._chunks[0]) <= max_items:
                     chunk = chunk.join(self._chunks.popleft())
             self.n -= len(chunk)
+            was_over = self.is_over
             self._refill()
-            parked = self._unpark() if self.n <= self.low and not self._spill else []
+            # What went one of several ways may go on as soon as nothing waits, if another way has room.
+            is_low = self.n <= self.low or was_over
+            parked = self._unpark() if is_low and not self._spill else []
         for waiter in parked:
             waiter.wake()
         return chunk
@@ -180,3 +193,37 @@ class Gate:
     def held(self) -> int:
         """Items that rest here."""
         return self.n + self.spilled
+
+
+class DemandGate(Gate):
+    """A gate that has room for what its reader asks for, and no more: nothing is read ahead.
+
+    Args:
+        name: Name of the edge it stands on.
+        high: Most items that rest in it, whatever is asked for.
+        demand: How many items the reader takes now; None for any number.
+    """
+
+    def __init__(self, name: str, high: int, demand: Callable[[], int | None]) -> None:
+        super().__init__(name, high)
+        self._demand = demand
+
+    def room(self) -> int | None:
+        room = super().room()
+        return room if room is None else max(0, min(room, self._asked() - self.n))
+
+    def _asked(self) -> int:
+        demand = self._demand()
+        return self.high if demand is None else min(demand, self.high)
+
+    @property
+    def is_over(self) -> bool:
+        return self.n + self.spilled > self._asked()
+
+    def admit(self) -> None:
+        """Wake who waits, if more is asked for by now."""
+        with self._lock:
+            room = self.room()
+            parked = self._unpark() if room is None or room > 0 else []
+        for waiter in parked:
+            waiter.wake()

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Protocol
 
 from rxdag.contract import END, Chunk, Read
 from rxdag.schedulers._flow import QUANTUM, FlowScheduler
 from rxdag.schedulers._gate import Gate
 from rxdag.schedulers._handover import Handover, Work
-
-
-class Limiter(Protocol):
-    """A node that can say how many items it takes now."""
-
-    def want(self) -> int | None: ...
+from rxdag.schedulers._room import Room
 
 
 class Segment:
@@ -90,6 +84,7 @@ class Pump:
         supply: Gives up to that many items: a chunk, None for nothing now, or END. Raises what ends it.
         push: Takes a chunk.
         end: Takes the terminal signal.
+        is_spent: True if it is known that the supply has nothing more: then it ends though there is no room.
     """
 
     def __init__(
@@ -99,13 +94,12 @@ class Pump:
         supply: Callable[[int], Read],
         push: Callable[[Chunk], None],
         end: Callable[[Exception | None], None],
+        is_spent: Callable[[], bool],
     ) -> None:
         self.name = name
         self.segment = segment
         self.scheduler = segment.scheduler
-        self.gates: tuple[Gate, ...] = ()
-        self.limiters: tuple[Limiter, ...] = ()
-        self.expands = False
+        self.behind = Room()
         self.wide = 0
         """So many items may move at once if the quantum is a full one: what takes them works on many at once."""
         self.reaches: frozenset[object] = frozenset()
@@ -120,6 +114,7 @@ class Pump:
         self._supply = supply
         self._push = push
         self._end = end
+        self._is_spent = is_spent
         self.index = len(self.scheduler.pumps)
         segment.pumps.append(self)
         self.scheduler.pumps.append(self)
@@ -131,18 +126,8 @@ class Pump:
     def room(self) -> int:
         """Most items that may move now; 0 if it is parked."""
         quantum = self.scheduler.quantum
-        room = self.wide if self.wide and quantum >= QUANTUM else quantum
-        for limiter in self.limiters:
-            want = limiter.want()
-            if want is not None:
-                room = min(room, want if want == 0 or not self.expands else 1)
-        for gate in self.gates:
-            free = gate.room()
-            if free is not None and free < room:
-                if free == 0 and gate.park(self):
-                    self.parked_on = gate
-                    return 0
-                room = max(free, 1)
+        room = self.behind.measure(self.wide if self.wide and quantum >= QUANTUM else quantum, self)
+        self.parked_on = self.behind.full
         return room
 
     def step(self) -> None:
@@ -155,11 +140,11 @@ class Pump:
         self.is_starved = False
         self.parked_on = None
         room = 1 if self.is_ending else self.room()
-        self.is_parked = room == 0
+        self.is_parked = room == 0 and not self._is_spent()
         if self.is_parked:
             return
         try:
-            read = self._supply(room)
+            read = self._supply(room or 1)
         except Exception as error:  # whatever ends a supply ends the stream
             self._finish(error)
             return

@@ -4,10 +4,14 @@ from rxdag.contract import Sink, Writer
 from rxdag.sinks._arrow import arrow, parquet
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._memory import acall, call, collect, null
+from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
+    "Hub",
+    "PublisherSink",
     "Sink",
+    "Subscribed",
     "Writer",
     "acall",
     "arrow",
@@ -17,5 +21,6 @@ __all__ = [
     "jsonl",
     "null",
     "parquet",
+    "publisher",
     "stdout",
 ]

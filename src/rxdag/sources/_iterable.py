@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -43,9 +43,9 @@ class IteratorReader(Reader):
 
 
 class _ListReader(Reader):
-    """Reads a list or a tuple, a slice at a time."""
+    """Reads a list, a tuple or a range, a slice at a time."""
 
-    def __init__(self, items: list[Any] | tuple[Any, ...]) -> None:
+    def __init__(self, items: Sequence[Any]) -> None:
         self._items = items
         self._at = 0
 
@@ -55,6 +55,9 @@ class _ListReader(Reader):
         if not taken:
             return END
         return Chunk(taken if isinstance(taken, list) else list(taken))
+
+    def is_spent(self) -> bool:
+        return self._at >= len(self._items)
 
 
 class Once:
@@ -81,7 +84,7 @@ class _Iterable(Source[T]):
     def open(self, context: SourceContext) -> Reader:
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")
-        if self.items.__class__ in (list, tuple) and self.where == "inline":
+        if self.items.__class__ in (list, tuple, builtins.range) and self.where == "inline":
             return _ListReader(self.items)  # pyright: ignore[reportArgumentType]  # one of the two
         return IteratorReader(iter(self.items), blocking=self.where == "blocking")
 

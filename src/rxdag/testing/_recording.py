@@ -94,6 +94,9 @@ class _WatchedReader(Reader):
     def rest(self, max_items: int) -> Chunk | None:
         return self._reader.rest(max_items)
 
+    def is_spent(self) -> bool:
+        return self._reader.is_spent()
+
     def held(self) -> int:
         return self._reader.held()
 

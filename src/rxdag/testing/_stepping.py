@@ -9,10 +9,23 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rxdag.compiler import Plan, compile
-from rxdag.contract import END, IDLE, Chunk, Duration, Read, Reader, Shape, Sink, Source, SourceContext, duration_ns
+from rxdag.contract import (
+    END,
+    IDLE,
+    Chunk,
+    Duration,
+    Publisher,
+    Read,
+    Reader,
+    Shape,
+    Sink,
+    Source,
+    SourceContext,
+    duration_ns,
+)
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode
-from rxdag.runtime import Execution, RunResult, RunStats, planned
+from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
 from rxdag.schedulers import LoopDriver, VirtualClock, VirtualLoop
 
 T = TypeVar("T")
@@ -178,6 +191,14 @@ class VirtualRun:
         """Stop at once."""
         self.execution.cancel()
 
+    def publisher(self, name: str, /) -> Publisher[Any]:
+        """A `sinks.publisher()` of the run; what its subscribers do takes effect as the run settles.
+
+        Raises:
+            GraphError: If there is no such sink.
+        """
+        return publisher_of(self.execution, name)
+
     def __getitem__(self, sink: SinkNode[T, Any]) -> list[T]:
         """What came to a sink so far."""
         names = [name for name, node in self.execution.plan.dag.nodes.items() if node.identity is sink.node.identity]
@@ -198,6 +219,9 @@ class VirtualRun:
             self._loop.run_up_to(None)
             if not self.execution.is_done():
                 self.execution.drain()
+                self._loop.run_up_to(None)
+            if not self.execution.is_done():  # nobody asks for what is left
+                self.execution.cancel()
                 self._loop.run_up_to(None)
             self._result = self.execution.finish()
             self._loop.run_up_to(self.now)

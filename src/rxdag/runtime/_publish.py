@@ -1,0 +1,89 @@
+"""What a run gives out by demand."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+from rxdag.compiler import SinkHost
+from rxdag.contract import Subscriber
+from rxdag.errors import GraphError, RxDagError
+from rxdag.runtime._execution import Execution
+from rxdag.sinks import Hub, PublisherSink, Subscribed
+
+
+class RunPublisher:
+    """A sink of one run, for any number of subscribers, in lock-step; `run.publisher` makes one."""
+
+    def __init__(self, execution: Execution, host: SinkHost) -> None:
+        self._execution = execution
+        self._host = host
+        self._lock = threading.Lock()
+        self._entering: list[Subscribed] = []
+        execution.on_done(self._end_entering)
+
+    def subscribe(self, subscriber: Subscriber[Any], /) -> None:
+        """Give a subscriber what comes from now on, as it asks for it; from any thread.
+
+        Raises:
+            GraphError: If it is none.
+        """
+        subscribed = Subscribed(checked_subscriber(subscriber))
+        subscriber.on_subscribe(subscribed)
+        self.enter(subscribed)
+
+    def enter(self, subscribed: Subscribed) -> None:
+        """Have a subscriber in the run that has been told of its subscription."""
+        with self._lock:
+            self._entering.append(subscribed)
+        self._host.call(partial(self._enter, subscribed))
+        if self._execution.done.is_set():
+            self._end_entering()
+
+    def _enter(self, subscribed: Subscribed) -> None:
+        hub = self._host.writer
+        if isinstance(hub, Hub) and self._left(subscribed):
+            hub.add(subscribed)
+
+    def _left(self, subscribed: Subscribed) -> bool:
+        with self._lock:
+            if subscribed not in self._entering:
+                return False
+            self._entering.remove(subscribed)
+            return True
+
+    def _end_entering(self) -> None:
+        """The run is over: those who came too late hear its end."""
+        with self._lock:
+            late, self._entering = self._entering, []
+        execution = self._execution
+        error = execution.error
+        if error is None and execution.state == "cancelled":
+            error = RxDagError("run: was cancelled")
+        for subscribed in late:
+            subscribed.end(error)
+
+
+def publisher_of(execution: Execution, name: str) -> RunPublisher:
+    """The publisher of a run's sink.
+
+    Raises:
+        GraphError: If there is no such sink; the message names those there are.
+    """
+    found = {host.name: host for host in execution.program.sinks if isinstance(host.sink, PublisherSink)}
+    if name not in found:
+        known = ", ".join(found) or "none; end a stream with .to(sinks.publisher(), name=...)"
+        raise GraphError(f'publisher: "{name}" must be a sinks.publisher() of the run; there is {known}')
+    return RunPublisher(execution, found[name])
+
+
+def checked_subscriber(subscriber: Any) -> Subscriber[Any]:
+    """Return it if it is a subscriber, else raise GraphError."""
+    missing = [n for n in ("on_subscribe", "on_next", "on_error", "on_complete") if not hasattr(subscriber, n)]
+    if missing:
+        raise GraphError(
+            f"subscribe: takes a subscriber with on_subscribe, on_next, on_error and on_complete, got {subscriber!r}, "
+            f"which lacks {', '.join(missing)}"
+        )
+    return subscriber  # type: ignore[no-any-return]  # just looked

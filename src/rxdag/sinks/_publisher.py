@@ -1,0 +1,164 @@
+"""A sink that subscribers read, each as it asks: the slowest of them sets the pace."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from rxdag.contract import Chunk, Enough, Sink, SinkContext, Subscriber, Writer
+from rxdag.errors import GraphError, RxDagError
+
+T = TypeVar("T")
+
+_MOST: Final = 2**63 - 1
+
+
+class Subscribed:
+    """One subscriber of a run, and how much it has asked for: its `Subscription`."""
+
+    def __init__(self, subscriber: Subscriber[Any]) -> None:
+        self.subscriber = subscriber
+        self.demand = 0
+        self.is_over = False
+        self._hub: Hub | None = None
+        self._lock = threading.Lock()
+        self._error: Exception | None = None
+
+    def request(self, n: int, /) -> None:
+        if self.is_over:
+            return
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            self._error = GraphError(f"request: n must be 1 or more, got {n!r}")
+        else:
+            with self._lock:
+                self.demand = min(self.demand + n, _MOST)
+        if self._hub is not None:
+            self._hub.asked(self)
+
+    def cancel(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            if self._hub is not None:
+                self._hub.asked(self)
+
+    def enter(self, hub: Hub) -> None:
+        """Belong to a run from now on."""
+        self._hub = hub
+
+    def give(self, item: Any) -> None:
+        """Give it an item that it has asked for."""
+        with self._lock:
+            self.demand -= 1
+        try:
+            self.subscriber.on_next(item)
+        except BaseException:
+            self.is_over = True  # by rule 2.13 it is as if it had cancelled
+            raise
+
+    def refuse(self) -> bool:
+        """End it if it has asked for what cannot be; True if it has ended."""
+        if not self.is_over and self._error is not None:
+            self.end(self._error)
+        return self.is_over
+
+    def end(self, error: Exception | None) -> None:
+        """Tell it the end; once."""
+        if self.is_over:
+            return
+        self.is_over = True
+        if error is None:
+            self.subscriber.on_complete()
+        else:
+            self.subscriber.on_error(error)
+
+
+class Hub(Writer):
+    """The subscribers of one run."""
+
+    def __init__(self, context: SinkContext) -> None:
+        self._context = context
+        self._all: tuple[Subscribed, ...] = ()
+        self._is_writing = False
+        self._end: tuple[Exception | None] | None = None
+
+    def add(self, subscribed: Subscribed) -> None:
+        """Give it what comes from now on. Where the sink is written."""
+        if self._end is not None:
+            subscribed.end(*self._end)
+            return
+        subscribed.enter(self)
+        if not subscribed.refuse():
+            self._all = (*self._all, subscribed)
+        elif not self._all:
+            self._context.enough()
+
+    def asked(self, subscribed: Subscribed) -> None:
+        """One has asked for more, or left; from any thread."""
+        if not self._is_writing or subscribed.is_over:
+            self._context.call(self._look)
+
+    def _look(self) -> None:
+        if self._end is None and self._sweep() and not self._all:
+            self._context.enough()
+
+    def _sweep(self) -> bool:
+        """Forget those who have left; True if there were any."""
+        before = len(self._all)
+        self._all = tuple(each for each in self._all if not each.refuse())
+        return len(self._all) < before
+
+    def want(self) -> int | None:
+        return min((each.demand for each in self._all if not each.is_over), default=0)
+
+    def write(self, chunk: Chunk) -> None:
+        self._is_writing = True
+        try:
+            for index, item in enumerate(chunk.items):
+                if all(each.is_over for each in self._all):
+                    raise Enough(index)
+                for each in self._all:
+                    if not each.is_over:
+                        each.give(item)
+        finally:
+            self._is_writing = False
+        if self._sweep() and not self._all:
+            raise Enough(len(chunk.items))
+
+    def close(self, *, ok: bool) -> None:
+        error = None if ok else self._context.error or RxDagError("run: was cancelled")
+        self._end = (error,)
+        failed: list[Exception] = []
+        for each in self._all:
+            try:
+                each.end(error)
+            except Exception as raised:  # the others must hear of the end too
+                failed.append(raised)
+        self._all = ()
+        if failed:
+            raise failed[0]
+
+
+@dataclass(frozen=True)
+class PublisherSink(Sink[T, None]):
+    """A sink that subscribers read; `sinks.publisher` makes one."""
+
+    label = "publisher"
+    paces = True
+
+    def open(self, context: SinkContext) -> Writer:
+        return Hub(context)
+
+
+def publisher() -> Sink[Any, None]:
+    """Give items to subscribers as they ask for them (Reactive Streams): `run.publisher(name).subscribe(subscriber)`.
+
+    All subscribers of a run get the same items in lock-step: the one that has asked for the least sets the pace, and
+    without any nothing flows. One that comes later sees what comes later; one that cancels no longer counts; when the
+    last one has, the sink takes nothing more, and what only it needed stops. A subscriber that raises fails the run.
+
+    Example:
+        >>> rxdag.from_source(sources.range(3)).to(sinks.publisher(), name="numbers")
+        <SinkNode publisher "numbers">
+    """
+    return PublisherSink[Any]()
