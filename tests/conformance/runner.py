@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.conformance import event_time, items, market_data
+from tests.conformance import backpressure, event_time, items, market_data
 
 CASES = Path(__file__).parent / "cases.yaml"
 
@@ -32,6 +32,7 @@ class Verdict:
 
 
 ADAPTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+    "backpressure": backpressure.run,
     "event-time": event_time.run,
     "market-data": market_data.run,
     "router": items.route,
@@ -47,6 +48,11 @@ ADAPTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
 def load(path: Path = CASES) -> list[dict[str, Any]]:
     """The cases of a file."""
     cases: list[dict[str, Any]] = yaml.safe_load(path.read_text())["cases"]
+    for case in cases:
+        if isinstance(case["expected"], str):  # the type of an error
+            case["expected"] = {"raises": case["expected"]}
+        if case["area"] == "backpressure":
+            case.update(input=backpressure.spread(case["input"]), expected=backpressure.spread(case["expected"]))
     return cases
 
 

@@ -239,7 +239,9 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         ): "sum: value must be a field's name, an expression of col.<name> or a function of the item, got 3",
         lambda: sources.iterable(3): "iterable: items must be iterable, got 3",
         lambda: sources.range("a"): "range: takes (stop), (start, stop) or (start, stop, step), got ('a',)",
-        lambda: sources.ingress(max_items=0): "ingress: max_items must be 1 or more, got 0",
+        lambda: sources.ingress(
+            max_items=0
+        ): 'ingress: max_items must be 1 or more, or 0 with overflow="drop_newest", got 0',
         lambda: sources.csv(
             "x", int
         ): "csv: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got <class 'int'>",
@@ -252,7 +254,9 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: sinks.call(3): "call: fn must be a function, got 3",
         lambda: sinks.acall(3): "acall: fn must be a coroutine function, got 3",
         lambda: sinks.stdout(form="xml"): 'stdout: form must be "text" or "jsonl", got \'xml\'',
-        lambda: trades().buffered(max_items=0): "buffered: max_items must be 1 or more, got 0",
+        lambda: trades().buffered(
+            max_items=0
+        ): 'buffered: max_items must be 1 or more, or 0 with overflow="drop_newest", got 0',
         lambda: trades().pipe(ops.take(1), on_error="skip"): "take: on_error must be one of rxdag.on_error, got 'skip'",
         lambda: trades().pipe(ops.take(1), ops.take(1), name="x"): "pipe: name= and on_error= go with one operator",
     }

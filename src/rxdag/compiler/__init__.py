@@ -6,8 +6,9 @@ from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import EdgeBook, Ledger
-from rxdag.compiler._lower import Program, lower
+from rxdag.compiler._lower import lower
 from rxdag.compiler._plan import Plan, compile, use_faces
+from rxdag.compiler._program import Program
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._sink_host import SinkHost
 from rxdag.compiler._source_host import SourceHost

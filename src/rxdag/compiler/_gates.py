@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rxdag.compiler._topology import Topology
-from rxdag.contract import Boundary, InnerKernel, Overflow, Sink
+from rxdag.contract import Boundary, InnerKernel, Overflow, Sink, Source
+from rxdag.errors import CompileError
 from rxdag.graph import Edge
 
 HOP_ITEMS: Final = 4096
@@ -54,16 +55,49 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
         kernel = topology.kernels.get(edge.consumer)
         if kernel is not None and kernel.may_park:
             reasons.append("its consumer can refuse for a while")
-        if edge.boundary is not None and edge.boundary.max_items is not None:
+        wish = edge.boundary or Boundary()
+        if queue_of(topology, edge.producer) is wish:
+            wish = Boundary(scheduler=wish.scheduler)
+        if wish.max_items is not None:
             reasons.append("buffered")
-            items = edge.boundary.max_items
+            items = wish.max_items
         if reasons and "buffered" not in reasons:
             items = min(items, _most_behind(topology, edge, items))
         if reasons:
-            wish = edge.boundary or Boundary()
             by_demand = paces and "buffered" not in reasons
             gates[edge] = GatePlan(edge, items, ", ".join(reasons), wish.overflow, wish.delay_error, by_demand)
     return gates
+
+
+def queue_of(topology: Topology, source: str) -> Boundary | None:
+    """What the user has put right behind a source that has a queue of its own: it governs that queue."""
+    thing = topology.nodes[source].thing
+    out = topology.out_of[source]
+    if not isinstance(thing, Source) or not thing.queues or len(out) != 1 or out[0].boundary is None:
+        return None
+    return None if out[0].boundary.max_items is None else out[0].boundary
+
+
+def check_queues(topology: Topology) -> None:
+    """Check that what cannot wait is not asked to.
+
+    Raises:
+        CompileError: If the queue of a source that cannot be paused would block; all of them at once.
+    """
+    problems: list[str] = []
+    for name, node in topology.nodes.items():
+        thing = node.thing
+        if not isinstance(thing, Source) or not thing.queues or thing.can_wait:
+            continue
+        governs = queue_of(topology, name)
+        if (getattr(thing, "overflow", Overflow.BLOCK) if governs is None else governs.overflow) is Overflow.BLOCK:
+            choices = ", ".join(f'"{policy.value}"' for policy in Overflow if policy is not Overflow.BLOCK)
+            problems.append(
+                f'source "{name}": what feeds it cannot be made to wait, so overflow must say what gives way when its '
+                f'queue is full: {choices}; got "block". Say it where the source is made: {node.label}(..., overflow=...)'
+            )
+    if problems:
+        raise CompileError("; ".join(problems))
 
 
 def _most_behind(topology: Topology, edge: Edge, items: int) -> int:

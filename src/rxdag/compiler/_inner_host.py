@@ -14,12 +14,14 @@ from rxdag.contract import (
     FLUSHED,
     SKIP,
     BadItem,
+    Boundary,
     Clock,
     DeadLetter,
     Inner,
     InnerKernel,
     Kernel,
     Reader,
+    Saw,
     Source,
 )
 
@@ -28,6 +30,8 @@ class _Reading:
     """One inner stream: what its source sees of the run."""
 
     wants_columns = False
+    boundary: Boundary | None = None
+    saw: Saw | None = None
 
     def __init__(self, host: InnerHost, inner: Inner, context: RunContext) -> None:
         self.host = host

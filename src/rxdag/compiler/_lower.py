@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from rxdag.compiler._columns_host import ColumnsHost
 from rxdag.compiler._foreign import ForeignHost
-from rxdag.compiler._gates import GatePlan
+from rxdag.compiler._gates import GatePlan, queue_of
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
-from rxdag.compiler._ledger import LEAVINGS, EdgeBook, Ledger
+from rxdag.compiler._ledger import LEAVINGS
+from rxdag.compiler._limit import limit
 from rxdag.compiler._loop_host import LoopHost
 from rxdag.compiler._plan import PARKED, Plan, shapes_of
+from rxdag.compiler._program import Program
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._sink_host import SinkHost
@@ -23,120 +24,10 @@ from rxdag.compiler._source_host import SourceHost
 from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
-from rxdag.contract import Chunk, Foreign, InnerKernel, Kernel, Overflow, Sink, Source
-from rxdag.errors import BufferOverflow, CompileError
+from rxdag.contract import Foreign, InnerKernel, Kernel, Overflow, Sink, Source
+from rxdag.errors import BufferOverflow
 from rxdag.graph import Edge, Node
-from rxdag.schedulers import DemandGate, DroppingGate, FlowScheduler, Gate, Inlet, Limiter, Port, Pump, Room, Segment
-
-
-@dataclass
-class Program:
-    """What one run consists of.
-
-    Attributes:
-        plan: What it was lowered from.
-        schedulers: The serial domains, by name.
-        segments: By number.
-        hosts: In the order of the nodes; a fused run has one.
-        gates: By edge.
-        ends: The producing outlet and the consuming wire of each edge between hosts.
-    """
-
-    plan: Plan
-    schedulers: dict[str, FlowScheduler]
-    segments: dict[int, Segment] = field(default_factory=lambda: dict[int, Segment]())
-    hosts: list[Host] = field(default_factory=lambda: list[Host]())
-    gates: dict[Edge, Gate] = field(default_factory=lambda: dict[Edge, Gate]())
-    ends: dict[Edge, tuple[Outlet, Wire]] = field(default_factory=lambda: dict[Edge, tuple[Outlet, Wire]]())
-
-    @property
-    def sources(self) -> list[SourceHost]:
-        return [host for host in self.hosts if isinstance(host, SourceHost)]
-
-    @property
-    def sinks(self) -> list[SinkHost]:
-        return [host for host in self.hosts if isinstance(host, SinkHost)]
-
-    @property
-    def pumps(self) -> list[Pump]:
-        return [pump for segment in self.segments.values() for pump in segment.pumps]
-
-    def nodes(self) -> dict[str, tuple[Ledger, dict[str, str]]]:
-        """Ledger of each node, and which count each of its side ports must equal."""
-        found = {name: (ledger, sides) for host in self.hosts for name, ledger, sides in host.books()}
-        return {name: found[name] for name in self.plan.dag.nodes}
-
-    def edges(self) -> list[EdgeBook]:
-        """Book of each edge between hosts."""
-        books: list[EdgeBook] = []
-        for edge, (outlet, wire) in self.ends.items():
-            gate = self.gates.get(edge)
-            rests, discarded, dropped = (gate.held, gate.discarded, gate.dropped) if gate is not None else (0, 0, 0)
-            books.append(
-                EdgeBook(
-                    str(edge), outlet.out, wire.received, dropped, discarded + wire.discarded + wire.unsent(), rests
-                )
-            )
-        return books
-
-    def watermarks(self) -> dict[str, int]:
-        """The watermark at the output of each node that has one."""
-        found: dict[str, int] = {}
-        for host in self.hosts:
-            if isinstance(host, KernelHost):
-                found[host.name] = host.watermark
-            elif isinstance(host, RegionHost):
-                found |= host.watermarks()
-        return found
-
-    def observe(self, name: str, inlet: Inlet) -> None:
-        """Have an inlet see what comes out of a node, or what goes into a sink.
-
-        Raises:
-            CompileError: If the node is inside a fused loop, where nothing can be seen.
-        """
-        node = self.plan.dag.nodes[name]
-        inlet = _InRows(inlet)
-        if isinstance(node.thing, Sink):
-            edge = self.plan.topology.into[name][0]
-            wire = self.ends[edge][1]
-            wire.watchers = (*wire.watchers, inlet)
-            return
-        host = next(h for h in self.hosts if name in (h.names if isinstance(h, RegionHost) else (h.name,)))
-        port = node.ports[0]
-        outlet = host.exits.get((name, port)) if isinstance(host, RegionHost) else host.outlets[port]
-        if outlet is None:
-            raise CompileError(
-                f'observable: node "{name}" must be at the edge of a fused region, got one inside it; '
-                f"compile with fuse=False to see it"
-            )
-        outlet.port.watch(inlet)
-
-    def discard_waiting(self) -> None:
-        """Count what waits inside segments and rests in gates as discarded: nobody will take it."""
-        for segment in self.segments.values():
-            for fn, arg in segment.waiting():
-                owner: Any = getattr(fn, "__self__", None)
-                if (isinstance(owner, Wire) and hasattr(arg, "items")) or (
-                    isinstance(owner, Gate) and hasattr(arg, "items")
-                ):
-                    owner.discarded += len(arg.items)
-            segment.clear()
-        for gate in self.gates.values():
-            gate.abandon()
-
-
-class _InRows:
-    """Hands what it sees to an inlet, columns as rows."""
-
-    def __init__(self, inlet: Inlet) -> None:
-        self._inlet = inlet
-
-    def on_next(self, chunk: Chunk, /) -> None:
-        self._inlet.on_next(chunk.rows())
-
-    def end(self, error: Exception | None, /) -> None:
-        self._inlet.end(error)
+from rxdag.schedulers import DemandGate, DroppingGate, FlowScheduler, Gate, Port, Pump, Segment
 
 
 def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler]) -> Program:
@@ -148,7 +39,7 @@ def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler])
     for edge in plan.topology.edges:
         if host_of[edge.producer] is not host_of[edge.consumer]:
             _connect(plan, program, edge, host_of)
-    _limit(plan, program, host_of)
+    limit(plan, program, host_of)
     return program
 
 
@@ -220,7 +111,14 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
         itemwise = not plan.is_fused or name in plan.forks
         columns = any(edge.consumer in plan.lanes.columns for edge in plan.topology.out_of[name])
         return SourceHost(
-            name, segment, context, node.on_error, thing, itemwise=itemwise, wants_columns=columns and not itemwise
+            name,
+            segment,
+            context,
+            node.on_error,
+            thing,
+            itemwise=itemwise,
+            wants_columns=columns and not itemwise,
+            boundary=queue_of(plan.topology, name),
         )
     if isinstance(thing, Sink):
         return SinkHost(name, segment, context, node.on_error, thing, node.in_shape)
@@ -286,7 +184,9 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         if isinstance(error, BufferOverflow) and isinstance(gate, DroppingGate) and not consumer.is_caught:
             consumer.context.fail(error)  # no node has failed: the gate itself has
 
-    pump = Pump(str(edge), consumer.segment, gate.take, push, end, gate.is_spent)
+    # Nodes that refuse an input may count on it that not even its end comes.
+    free = {"needs_no_room": gate.needs_no_room} if isinstance(consumer, SinkHost) else {}
+    pump = Pump(str(edge), consumer.segment, gate.take, push, end, **free)
     gate.reader = pump
     program.gates[edge] = gate
 
@@ -314,86 +214,3 @@ def _detach(producer: Host, outlet: Outlet, gate: Gate, wire: Wire) -> None:
     wire.left(outlet)
     outlet.port.detach(gate)
     producer.segment.run()
-
-
-@dataclass
-class _Behind:
-    """What a node's outputs reach without passing a gate."""
-
-    gates: dict[Gate, None] = field(default_factory=lambda: dict[Gate, None]())
-    limiters: dict[Limiter, bool] = field(default_factory=lambda: dict[Limiter, bool]())
-    """Nodes that say how many items they take; True if items become many on the way."""
-    choices: dict[tuple[Room, ...], None] = field(default_factory=lambda: dict[tuple[Room, ...], None]())
-    """Where an item goes one of several ways, what is behind each."""
-    reaches: set[object] = field(default_factory=lambda: set[object]())
-
-    def add(self, host: Host, wire: Wire | None, behind: _Behind) -> None:
-        """Add a consumer, and what is behind it."""
-        expands = isinstance(host, StepHost) and host.expands
-        is_open = not isinstance(host, ReleaseHost | InnerHost)
-        for limiter, is_many in behind.limiters.items() if is_open else ():
-            self.limiters[limiter] = self.limiters.get(limiter, False) or is_many or expands
-        if wire is not None and isinstance(host, SinkHost | KernelHost) and host.has_want:
-            self.limiters.setdefault(wire, False)
-        if is_open:  # the others take items whether there is room behind them or not
-            self.gates |= behind.gates
-            self.choices |= behind.choices
-        self.reaches |= behind.reaches
-        self.reaches.add(host)
-        if wire is not None:
-            self.reaches.add(wire)
-
-    def split(self, ways: list[_Behind]) -> None:
-        """Add several ways, of which an item goes one."""
-        for way in ways:
-            self.reaches |= way.reaches
-        self.choices[tuple(way.room() for way in ways)] = None
-
-    def room(self) -> Room:
-        """The same, to be measured."""
-        limiters = self.limiters
-        return Room(tuple(self.gates), tuple(limiters), tuple(self.choices), expands=any(limiters.values()))
-
-
-def _limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
-    """Tell each pump, and each node that makes many of one, what is behind it."""
-    topology = plan.topology
-    parking = {region.nodes[0] for region in plan.columns_regions if region.parks}
-    behind: dict[str, _Behind] = {}
-
-    def reach(into: _Behind, edge: Edge) -> None:
-        gate = program.gates.get(edge)
-        if gate is not None:
-            into.gates[gate] = None
-            into.reaches.add(gate)
-        else:
-            wire = program.ends[edge][1] if edge in program.ends else None
-            into.add(host_of[edge.consumer], wire, behind[edge.consumer])
-
-    for name in reversed(topology.nodes):
-        own = behind[name] = _Behind()
-        ways = {edge.port: _Behind() for edge in topology.out_of[name]} if topology.is_choice(name) else {}
-        for edge in topology.out_of[name]:
-            reach(ways.get(edge.port, own), edge)
-        if ways:
-            own.split(list(ways.values()))
-        host = host_of[name]
-        host.reaches = frozenset(own.reaches | {host})
-        if isinstance(host, ReleaseHost | InnerHost) or (isinstance(host, StepHost) and host.expands):
-            host.behind = own.room()
-        if isinstance(host, SourceHost):
-            _tell(host.pump, own)
-            if all(edge.consumer in parking and edge not in program.gates for edge in topology.out_of[name]):
-                host.pump.wide = PARKED
-    for edge, gate in program.gates.items():
-        if gate.reader is not None:
-            entry = _Behind()
-            entry.add(host_of[edge.consumer], program.ends[edge][1], behind[edge.consumer])
-            _tell(gate.reader, entry)
-            if edge.consumer in parking:
-                gate.reader.wide = PARKED
-
-
-def _tell(pump: Pump, behind: _Behind) -> None:
-    pump.behind = behind.room()
-    pump.reaches = frozenset(behind.reaches)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.compiler._caught import caught_nodes
 from rxdag.compiler._colour import MAIN, colour, needs_loop
-from rxdag.compiler._gates import GatePlan, cut_segments, fork_nodes, place_gates
+from rxdag.compiler._gates import GatePlan, check_queues, cut_segments, fork_nodes, place_gates, queue_of
 from rxdag.compiler._grid import mark_grids
 from rxdag.compiler._lanes import Lanes, find_lanes, parks
 from rxdag.compiler._region_plan import RegionPlan
@@ -16,7 +16,7 @@ from rxdag.compiler._regions import find_regions
 from rxdag.compiler._splice import why_not
 from rxdag.compiler._topology import Topology, normalise
 from rxdag.compiler._weave import Woven, weave
-from rxdag.contract import Foreign, Kernel, Publisher, Source
+from rxdag.contract import Foreign, Kernel, Overflow, Publisher, Source
 from rxdag.errors import CompileError, GraphError
 from rxdag.graph import Dag, Edge, did_you_mean, parameters
 from rxdag.schedulers import QUANTUM
@@ -84,9 +84,21 @@ class Plan:
     def max_held(self) -> int:
         """Hard cap on the items in gates, in sources' queues, parked and in flight, in the whole graph."""
         gates = sum(gate.max_items for gate in self.gates.values())
-        queues = sum(getattr(n.thing, "max_items", 0) for n in self.dag.nodes.values() if isinstance(n.thing, Source))
+        queues = sum(max_items for _, max_items in self.queues.values())
         parked = PARKED * sum(region.parks for region in self.columns_regions)
         return gates + queues + parked + sum(self._in_flight(number) for number in self.members)
+
+    @property
+    def queues(self) -> dict[str, tuple[Overflow, int]]:
+        """The queues of sources that are pushed into: what happens if one is full, and most items in it."""
+        found: dict[str, tuple[Overflow, int]] = {}
+        for name, node in self.dag.nodes.items():
+            if isinstance(node.thing, Source) and node.thing.queues:
+                wish = queue_of(self.topology, name)
+                overflow = getattr(node.thing, "overflow", Overflow.BLOCK) if wish is None else wish.overflow
+                most = None if wish is None else wish.max_items
+                found[name] = (overflow, getattr(node.thing, "max_items", 0) if most is None else most)
+        return found
 
     def _in_flight(self, number: int) -> int:
         """Most items that a segment works on at once."""
@@ -113,6 +125,7 @@ class Plan:
                 lines.append(f"  {name}: {parameters(topology.nodes[name])}{tail}")
         lines.append("gates" if self.gates else "gates: none, nothing rests between nodes")
         lines += [f"  {e}: {g.overflow.value}, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
+        lines += [f"queue of {name}: {overflow.value}, {n:,} items" for name, (overflow, n) in self.queues.items()]
         for region in self.columns_regions:
             if region.parks:
                 lines.append(
@@ -230,6 +243,7 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
     if not isinstance(dag, Dag):
         raise CompileError(f"compile: takes a Dag, got {dag!r}; rxdag.Dag(sink, ...) makes one")
     topology = normalise(dag)
+    check_queues(topology)
     domains = colour(topology)
     gates = place_gates(topology, domains)
     lanes, regions, forks = _fuse(topology, gates, columns=columns) if fuse else (Lanes(), [], set[str]())

@@ -18,6 +18,7 @@ from rxdag.contract import (
     Clock,
     Enough,
     OnError,
+    Saw,
     Shape,
     Sink,
     WriteFailed,
@@ -49,6 +50,7 @@ class SinkHost(Host):
         self.has_want = sink.where == "async" or sink.paces
         self.gates: list[DemandGate] = []
         """What has room for as much as the sink asks for."""
+        self.saw: Saw | None = None
         self._error: Exception | None = None
         self._writer: Writer | None = None
         self._in_flight = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal
 
 from rxdag.compiler._host import Host, RunContext, node_error
@@ -12,15 +13,17 @@ from rxdag.contract import (
     ENDED,
     FLUSHED,
     SKIP,
+    Boundary,
     Chunk,
     Clock,
     DeadLetter,
     OnError,
     Read,
     Reader,
+    Saw,
     Source,
 )
-from rxdag.errors import NodeError
+from rxdag.errors import BufferOverflow, NodeError
 from rxdag.schedulers import Pump, Segment
 
 
@@ -35,6 +38,7 @@ class SourceHost(Host):
         source: What it reads.
         itemwise: True to hand items over one by one.
         wants_columns: True if a reader works on columns.
+        boundary: What the user has put right behind a source that has a queue of its own.
     """
 
     def __init__(
@@ -47,21 +51,28 @@ class SourceHost(Host):
         *,
         itemwise: bool,
         wants_columns: bool,
+        boundary: Boundary | None = None,
     ) -> None:
         super().__init__(name, segment, context, policy)
         self.source = source
         self.wants_columns = wants_columns
+        self.boundary = boundary
+        self.saw: Saw | None = None
         self.clock: Clock = context.clock
         self.random = context.random
-        self.pump = Pump(name, segment, self._supply, self._push, self._end, self._is_spent)
+        self.pump = Pump(name, segment, self._supply, self._push, self._end, self._without_room)
         self._itemwise = itemwise
         self._reader: Reader | None = None
         self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
         self._mark: int | None = None
+        self._dropped = 0
         self.is_closed = False
 
     def start(self) -> None:
-        """Give the pump its first turn."""
+        """Give the pump its first turn. What is pushed into is opened at once, whether there is room or not."""
+        if self.source.queues:
+            with contextlib.suppress(Exception):  # the first read fails in the same way, and says so
+                self._reader = self.source.open(self)
         self.pump.wake()
 
     # ---- what the source sees
@@ -110,7 +121,7 @@ class SourceHost(Host):
             if self._reader is None:
                 self._reader = self.source.open(self)
             read = self._reader.read(max_items)
-        except NodeError:
+        except (NodeError, BufferOverflow):
             raise
         except Exception as error:
             made = NodeError(f'source "{self.name}": {said(error)}', node=self.name)
@@ -120,8 +131,8 @@ class SourceHost(Host):
             self._mark = ENDED
         return read
 
-    def _is_spent(self) -> bool:
-        return self._reader is not None and self._reader.is_spent()
+    def _without_room(self) -> bool:
+        return self._reader is not None and self._reader.without_room()
 
     def _push(self, chunk: Chunk) -> None:
         self.ledger.made += len(chunk.items)
@@ -160,6 +171,7 @@ class SourceHost(Host):
             return
         self.is_closed = True
         reader, self._reader = self._reader, None
+        self._count_dropped(reader)
         left = 0 if reader is None else reader.held()
         self.ledger.arrived += left
         self.ledger.discarded += left
@@ -175,7 +187,15 @@ class SourceHost(Host):
         finally:
             self.context.source_ended(self.name)
 
+    def _count_dropped(self, reader: Reader | None) -> None:
+        fresh = 0 if reader is None else reader.dropped() - self._dropped
+        if fresh:
+            self._dropped += fresh
+            self.ledger.arrived += fresh
+            self.ledger.drop("overflow", fresh)
+
     def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
+        self._count_dropped(self._reader)
         self.ledger.out = {name: outlet.out for name, outlet in self.outlets.items()}
         return [(self.name, self.ledger, {"dead": "dead"})]
 

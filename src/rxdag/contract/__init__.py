@@ -10,6 +10,7 @@ from rxdag.contract._ends import (
     Enough,
     Read,
     Reader,
+    Saw,
     Sink,
     SinkContext,
     Source,
@@ -17,6 +18,7 @@ from rxdag.contract._ends import (
     Where,
     WriteFailed,
     Writer,
+    unseen,
 )
 from rxdag.contract._extra import import_extra
 from rxdag.contract._inner import Inner, InnerKernel
@@ -44,7 +46,7 @@ from rxdag.contract._operator import (
     WindowOp,
     label_of,
 )
-from rxdag.contract._overflow import Boundary, Overflow
+from rxdag.contract._overflow import Boundary, Overflow, checked_overflow
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
@@ -96,6 +98,7 @@ __all__ = [
     "Reader",
     "RouteOp",
     "RowFailed",
+    "Saw",
     "Shape",
     "Sink",
     "SinkContext",
@@ -111,6 +114,7 @@ __all__ = [
     "Writer",
     "checked_backoff",
     "checked_errors",
+    "checked_overflow",
     "duration_ns",
     "finite",
     "format_ns",
@@ -120,4 +124,5 @@ __all__ = [
     "positive_ns",
     "signed_ns",
     "settled",
+    "unseen",
 ]

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from rxdag.contract._chunk import Chunk
+from rxdag.contract._overflow import Boundary
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import Clock
 
@@ -29,10 +30,23 @@ END: Final = _End.END
 Read: TypeAlias = Chunk | _End | None
 
 
+class Saw(Protocol):
+    """Told what becomes of an item, in tests: "blocked", "resumed", "dropped", "ignored", "next", and the ends."""
+
+    def __call__(self, kind: str, value: object = None, /) -> None: ...
+
+
+def unseen(kind: str, value: object = None, /) -> None:
+    """Nobody looks."""
+
+
 class SourceContext(Protocol):
     """What a run gives to a source."""
 
     clock: Clock
+    boundary: Boundary | None
+    """What the user has put right behind it, for a source with a queue of its own."""
+    saw: Saw | None
     random: Random
     """For what varies at random, as waits; seeded in virtual time."""
     wants_columns: bool
@@ -62,12 +76,19 @@ class Reader(ABC):
         """Called instead of `read` once the run drains: up to `max_items` of what was taken in already, None for no more."""
         return None
 
-    def is_spent(self) -> bool:
-        """True if it is known that nothing more comes: the end then needs no room, else it waits to be read."""
+    def without_room(self) -> bool:
+        """Called while there is no room to read: True if it is known that nothing more comes, for the end needs none.
+
+        `read(0)` follows then, and must return END.
+        """
         return False
 
     def held(self) -> int:
         """Items that were taken in and not read; those left at the end are counted as discarded."""
+        return 0
+
+    def dropped(self) -> int:
+        """Items that came and were dropped for want of room, so far."""
         return 0
 
     def close(self) -> None:  # noqa: B027  # nothing to give back
@@ -86,6 +107,10 @@ class Source(ABC, Generic[T_co]):
     shape: Shape = Shape()
     gives_columns: bool = False
     """True if it can read its items as columns."""
+    queues: bool = False
+    """True if it has a queue of its own, with `max_items` and `overflow`; `.buffered()` right behind it governs that."""
+    can_wait: bool = True
+    """False if what feeds its queue cannot be made to wait: its overflow must not be "block"."""
 
     @abstractmethod
     def open(self, context: SourceContext) -> Reader:
@@ -142,6 +167,7 @@ class SinkContext(Protocol):
 
     clock: Clock
     shape: Shape
+    saw: Saw | None
 
     @property
     def error(self) -> Exception | None:

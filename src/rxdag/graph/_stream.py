@@ -23,6 +23,7 @@ from rxdag.contract import (
     Source,
     Unkeyed,
     WindowOp,
+    checked_overflow,
 )
 from rxdag.errors import GraphError
 from rxdag.graph._node import Input, Node
@@ -164,7 +165,7 @@ class Stream(Generic[T_co]):
         """Put a gate behind this stream: up to `max_items` may rest there, whatever the consumer does.
 
         Args:
-            max_items: Most items that rest in it, 1 or more.
+            max_items: Most items that rest in it; 0, with "drop_newest", lets an item in only if what follows waits for it.
             overflow: What happens to an item that finds it full: by default the producer waits. What is dropped is counted on
                 the edge; watermarks never are.
             delay_error: With "error", True to let out what rests before the run fails.
@@ -172,14 +173,7 @@ class Stream(Generic[T_co]):
         Raises:
             GraphError: If an argument is not as above.
         """
-        if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 1:
-            raise GraphError(f"buffered: max_items must be 1 or more, got {max_items!r}")
-        names = [policy.value for policy in Overflow]
-        if overflow not in (*Overflow, *names):
-            raise GraphError(f"buffered: overflow must be one of {', '.join(names)}, got {overflow!r}")
-        policy = Overflow(overflow)
-        if not delay_error and policy is not Overflow.ERROR:
-            raise GraphError(f'buffered: delay_error goes with overflow="error", got "{policy.value}"')
+        policy = checked_overflow("buffered", max_items, overflow, delay_error=delay_error)
         boundary = replace(self.boundary or Boundary(), max_items=max_items, overflow=policy, delay_error=delay_error)
         return self._with(boundary)
 

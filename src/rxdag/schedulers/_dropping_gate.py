@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rxdag.contract import Chunk, Overflow
+from rxdag.contract import Chunk, Overflow, Read
 from rxdag.errors import BufferOverflow
 from rxdag.schedulers._gate import Gate
 
@@ -14,7 +14,7 @@ class DroppingGate(Gate):
 
     Args:
         name: Name of the edge it stands on.
-        high: Most items that rest in it.
+        high: Most items that rest in it; 0 lets one in if its reader waits for it.
         overflow: What happens to an item that finds it full.
         delay_error: With Overflow.ERROR, whether what rests goes out before the error.
     """
@@ -23,6 +23,7 @@ class DroppingGate(Gate):
         super().__init__(name, high)
         self.overflow = overflow
         self._delay_error = delay_error
+        self._is_wanted = False
         self.on_overflow: Callable[[], None] | None = None
         """Called once, with Overflow.ERROR: nothing more is wanted."""
         self._make_room = {
@@ -43,26 +44,36 @@ class DroppingGate(Gate):
             self.on_overflow()
 
     def _let_in(self, chunk: Chunk) -> None:
-        if self.n + len(chunk) > self.high:
+        if self.n + len(chunk) > self._most():
             self._make_room(chunk)
         else:
             self._keep(chunk)
         self.high_water = max(self.high_water, self.n)
 
+    def _most(self) -> int:
+        return self.high or int(self._is_wanted)
+
+    def take(self, max_items: int) -> Read:
+        read = super().take(max_items)
+        self._is_wanted = read is None
+        return read
+
     def _keep(self, chunk: Chunk) -> None:
         if chunk.items or chunk.marks:
             self._put(self._chunks, chunk)
             self.n += len(chunk)
+            self._is_wanted = False
 
     def _fill(self, chunk: Chunk) -> Chunk:
         """Take in as much as fits; returns the rest."""
-        head, rest = chunk.split(self.high - self.n)
+        head, rest = chunk.split(self._most() - self.n)
         self._keep(head)
         return rest
 
     def _drop(self, chunk: Chunk) -> Chunk:
         """Drop the items of a chunk; returns what watermarks it had."""
         self.dropped += len(chunk)
+        self._tell("dropped", chunk)
         return Chunk([], marks=tuple((0, mark) for _, mark in chunk.marks))
 
     def _drop_oldest(self, chunk: Chunk) -> None:
@@ -116,6 +127,7 @@ class DroppingGate(Gate):
         rest = self._fill(chunk)
         self.dropped += 1
         self.discarded += len(rest) - 1
+        self._tell("dropped", rest.split(1)[0])
         if not self._delay_error:
             self.discarded += self.n
             self.n = 0

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rxdag.contract import END, Chunk, Read
+from rxdag.contract import END, Chunk, Read, Saw
 
 if TYPE_CHECKING:
     from rxdag.schedulers._pump import Pump
@@ -52,6 +52,12 @@ class Gate:
         self._ended = False
         self._error: Exception | None = None
         self._lock = threading.Lock()
+        self.saw: Saw | None = None
+
+    def _tell(self, kind: str, chunk: Chunk) -> None:
+        if self.saw is not None:
+            for item in chunk.rows().items:
+                self.saw(kind, item)
 
     def room(self) -> int | None:
         """How many more items fit; None for any number."""
@@ -64,9 +70,10 @@ class Gate:
         """True if an item waits that did not fit."""
         return self.spilled > 0
 
-    def is_spent(self) -> bool:
-        """True if nothing rests and nothing more comes."""
-        return self._ended and not self._chunks
+    def needs_no_room(self) -> bool:
+        """True if what goes out next is the end, or watermarks alone."""
+        with self._lock:
+            return not self._chunks[0].items if self._chunks else self._ended
 
     def park(self, waiter: Waiter) -> bool:
         """Have the waiter woken when there is room; False if there is some now."""
@@ -77,6 +84,8 @@ class Gate:
             if waiter not in self._parked:
                 self._parked.append(waiter)
                 self.waits += 1
+                if self.saw is not None:
+                    self.saw("blocked")
             return True
 
     def set_shut(self, is_shut: bool, /) -> None:
@@ -93,6 +102,7 @@ class Gate:
         with self._lock:
             if self.is_abandoned or self._ended:
                 self.discarded += len(chunk)
+                self._tell("ignored", chunk)
                 return
             self._let_in(chunk)
         self._wake_reader()
@@ -175,6 +185,8 @@ class Gate:
 
     def _unpark(self) -> list[Waiter]:
         parked, self._parked = self._parked, []
+        if parked and self.saw is not None:
+            self.saw("resumed")
         return parked
 
     def abandon(self) -> None:

@@ -84,7 +84,7 @@ class Pump:
         supply: Gives up to that many items: a chunk, None for nothing now, or END. Raises what ends it.
         push: Takes a chunk.
         end: Takes the terminal signal.
-        is_spent: True if it is known that the supply has nothing more: then it ends though there is no room.
+        needs_no_room: Called while there is none: True if what the supply gives next is the end, or watermarks alone.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Pump:
         supply: Callable[[int], Read],
         push: Callable[[Chunk], None],
         end: Callable[[Exception | None], None],
-        is_spent: Callable[[], bool],
+        needs_no_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self.segment = segment
@@ -114,7 +114,7 @@ class Pump:
         self._supply = supply
         self._push = push
         self._end = end
-        self._is_spent = is_spent
+        self._needs_no_room = needs_no_room
         self.index = len(self.scheduler.pumps)
         segment.pumps.append(self)
         self.scheduler.pumps.append(self)
@@ -140,11 +140,11 @@ class Pump:
         self.is_starved = False
         self.parked_on = None
         room = 1 if self.is_ending else self.room()
-        self.is_parked = room == 0 and not self._is_spent()
+        self.is_parked = room == 0 and not self._needs_no_room()
         if self.is_parked:
             return
         try:
-            read = self._supply(room or 1)
+            read = self._supply(room)
         except Exception as error:  # whatever ends a supply ends the stream
             self._finish(error)
             return

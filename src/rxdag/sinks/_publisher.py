@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from rxdag.contract import Chunk, Enough, Sink, SinkContext, Subscriber, Writer
+from rxdag.contract import Chunk, Enough, Saw, Sink, SinkContext, Subscriber, Writer, unseen
 from rxdag.errors import GraphError, RxDagError
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Subscribed:
         self._hub: Hub | None = None
         self._lock = threading.Lock()
         self._error: Exception | None = None
+        self._saw: Saw = unseen
 
     def request(self, n: int, /) -> None:
         if self.is_over:
@@ -45,11 +46,13 @@ class Subscribed:
     def enter(self, hub: Hub) -> None:
         """Belong to a run from now on."""
         self._hub = hub
+        self._saw = hub.saw
 
     def give(self, item: Any) -> None:
         """Give it an item that it has asked for."""
         with self._lock:
             self.demand -= 1
+        self._saw("next", item)
         try:
             self.subscriber.on_next(item)
         except BaseException:
@@ -68,8 +71,10 @@ class Subscribed:
             return
         self.is_over = True
         if error is None:
+            self._saw("complete")
             self.subscriber.on_complete()
         else:
+            self._saw("error", error)
             self.subscriber.on_error(error)
 
 
@@ -78,16 +83,17 @@ class Hub(Writer):
 
     def __init__(self, context: SinkContext) -> None:
         self._context = context
+        self.saw: Saw = context.saw or unseen
         self._all: tuple[Subscribed, ...] = ()
         self._is_writing = False
         self._end: tuple[Exception | None] | None = None
 
     def add(self, subscribed: Subscribed) -> None:
         """Give it what comes from now on. Where the sink is written."""
+        subscribed.enter(self)
         if self._end is not None:
             subscribed.end(*self._end)
             return
-        subscribed.enter(self)
         if not subscribed.refuse():
             self._all = (*self._all, subscribed)
         elif not self._all:

@@ -3,114 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError, RxDagError
+from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow
+from rxdag.sources._queue import ItemQueue
 
 T = TypeVar("T")
-
-
-class _Queue:
-    """The bounded queue of an ingress; producers that find it full are let in one by one, in order of arrival."""
-
-    def __init__(self, max_items: int) -> None:
-        self.max_items = max_items
-        self.lock = threading.Lock()
-        self.items: deque[Any] = deque()
-        self.waiting: deque[tuple[Any, Future[None]]] = deque()
-        self.is_complete = False
-        self.is_closed = False
-        self.error: Exception | None = None
-        self.context: SourceContext | None = None
-
-    def offer(self, item: Any, *, wait: bool) -> Future[None] | bool:
-        """True if it is in, False if it is full and `wait` is false, else what is set when it is in."""
-        with self.lock:
-            if self.is_complete or self.is_closed:
-                raise RxDagError(
-                    "ingress: must be open to be pushed into, got a push after "
-                    + ("complete()" if self.is_complete else "the end of its run")
-                )
-            if len(self.items) < self.max_items and not self.waiting:
-                self.items.append(item)
-                context = self.context
-                ticket: Future[None] | bool = True
-            elif not wait:
-                return False
-            else:
-                ticket = Future()
-                self.waiting.append((item, ticket))
-                return ticket
-        if context is not None:
-            context.wake()
-        return ticket
-
-    def take(self, max_items: int) -> Read:
-        admitted: list[Future[None]] = []
-        with self.lock:
-            n = min(max_items, len(self.items))
-            taken = [self.items.popleft() for _ in range(n)]
-            while self.waiting and len(self.items) < self.max_items:
-                item, ticket = self.waiting.popleft()
-                if ticket.set_running_or_notify_cancel():
-                    self.items.append(item)
-                    admitted.append(ticket)
-        for ticket in admitted:
-            ticket.set_result(None)
-        if taken:
-            return Chunk(taken)
-        if not self.is_complete:
-            return None
-        if self.error is not None:
-            raise self.error
-        return END
-
-    def leftover(self, max_items: int) -> Chunk | None:
-        """What was let in before the queue was closed."""
-        with self.lock:
-            taken = [self.items.popleft() for _ in range(min(max_items, len(self.items)))]
-        return Chunk(taken) if taken else None
-
-    def end(self, error: Exception | None) -> None:
-        with self.lock:
-            self.is_complete = True
-            self.error = self.error or error
-            context = self.context
-        if context is not None:
-            context.wake()
-
-    def close(self) -> None:
-        """The run is over: who waits is told so."""
-        with self.lock:
-            self.is_closed = True
-            self.context = None
-            waiting, self.waiting = self.waiting, deque()
-        for _, ticket in waiting:
-            if ticket.set_running_or_notify_cancel():
-                ticket.set_exception(RxDagError("ingress: the run ended before there was room for the item"))
-
-
-class _IngressReader(Reader):
-    def __init__(self, queue: _Queue) -> None:
-        self._queue = queue
-
-    def read(self, max_items: int) -> Read:
-        return self._queue.take(max_items)
-
-    def rest(self, max_items: int) -> Chunk | None:
-        self._queue.close()
-        return self._queue.leftover(max_items)
-
-    def held(self) -> int:
-        return len(self._queue.items)
-
-    def close(self) -> None:
-        self._queue.close()
 
 
 @dataclass(frozen=True)
@@ -121,20 +21,17 @@ class Ingress(Source[T], Generic[T]):
     """
 
     max_items: int
+    overflow: Overflow
+    _queue: ItemQueue = field(repr=False, compare=False)
     shape: Shape = field(default=Shape(), repr=False)
-    _queue: _Queue = field(default_factory=lambda: _Queue(1), repr=False, compare=False)
     label = "ingress"
+    queues = True
 
     def open(self, context: SourceContext) -> Reader:
-        queue = self._queue
-        with queue.lock:
-            if queue.context is not None or queue.is_closed:
-                raise RxDagError("ingress: one run can read it, got a second; make an ingress for each run")
-            queue.context = context
-        return _IngressReader(queue)
+        return self._queue.open(context)
 
     def push(self, item: T, /, *, timeout: float | None = None) -> None:
-        """Push an item; waits while the queue is full.
+        """Push an item; while the queue is full it waits, unless the ingress was made with another `overflow`.
 
         Must not be called from code that the run itself executes: that would wait for itself.
 
@@ -144,6 +41,7 @@ class Ingress(Source[T], Generic[T]):
 
         Raises:
             TimeoutError: If there was no room in time; the item is not in.
+            BufferOverflow: If it was one too many, with overflow="error": the run fails with that.
             RxDagError: If it is complete, or its run has ended.
         """
         ticket = self._queue.offer(item, wait=True)
@@ -156,12 +54,27 @@ class Ingress(Source[T], Generic[T]):
                 ticket.result()
 
     def try_push(self, item: T, /) -> bool:
-        """Push an item if there is room now; False if there is none.
+        """Push an item if there is room now; False if it is not in.
 
         Raises:
             RxDagError: If it is complete, or its run has ended.
         """
         return self._queue.offer(item, wait=False) is True
+
+    def offer(self, item: T, /) -> Future[None]:
+        """Push an item without waiting; the future is set when it is in, or fails if the run ends before.
+
+        What is offered and not in yet is not bounded by the queue: wait for one future before the next offer.
+
+        Raises:
+            RxDagError: If it is complete, or its run has ended.
+        """
+        ticket = self._queue.offer(item, wait=True)
+        if isinstance(ticket, Future):
+            return ticket
+        done = Future[None]()
+        done.set_result(None)
+        return done
 
     async def apush(self, item: T, /) -> None:
         """Push an item; awaits room.
@@ -182,15 +95,27 @@ class Ingress(Source[T], Generic[T]):
         self._queue.end(error)
 
 
-def ingress(*, max_items: int = 4096, of: type[T] | None = None) -> Ingress[T]:
+def ingress(
+    *,
+    max_items: int = 4096,
+    overflow: Overflow
+    | Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"] = Overflow.BLOCK,
+    delay_error: bool = True,
+    of: type[T] | None = None,
+) -> Ingress[T]:
     """Make a source that is pushed into: `push` from threads, `apush` from tasks, `try_push` where waiting is no choice.
 
+    `.buffered(...)` right behind it governs its queue instead of the arguments here.
+
     Args:
-        max_items: Most items that wait to be taken; producers wait behind that.
+        max_items: Most items that wait to be taken; 0, with "drop_newest", takes an item only if the run waits for it.
+        overflow: What happens to an item that finds the queue full: by default its producer waits. What is dropped is
+            counted in the books of the source.
+        delay_error: With "error", True to let out what waits before the run fails.
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If `max_items` is less than 1.
+        GraphError: If an argument is not as above.
 
     Example:
         >>> feed = sources.ingress()
@@ -199,6 +124,5 @@ def ingress(*, max_items: int = 4096, of: type[T] | None = None) -> Ingress[T]:
         >>> rxdag.from_source(feed).collect()
         ['a', 'b']
     """
-    if max_items < 1:
-        raise GraphError(f"ingress: max_items must be 1 or more, got {max_items}")
-    return Ingress(max_items, Shape(of), _Queue(max_items))
+    policy = checked_overflow("ingress", max_items, overflow, delay_error=delay_error)
+    return Ingress(max_items, policy, ItemQueue("ingress", max_items, policy, delay_error=delay_error), Shape(of))

@@ -56,7 +56,7 @@ class _ListReader(Reader):
             return END
         return Chunk(taken if isinstance(taken, list) else list(taken))
 
-    def is_spent(self) -> bool:
+    def without_room(self) -> bool:
         return self._at >= len(self._items)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rxdag.compiler import SourceHost
-from rxdag.contract import END, IDLE, MIN, Chunk, Read, Reader, Shape, Source, SourceContext, Where
+from rxdag.compiler import SinkHost, SourceHost
+from rxdag.contract import END, IDLE, MIN, Chunk, Read, Reader, Saw, Shape, Source, SourceContext, Where
 from rxdag.errors import GraphError
 from rxdag.testing._stepping import VirtualRun
 
@@ -88,17 +88,20 @@ class _WatchedReader(Reader):
         trace.spans.setdefault(name, []).append(self._span)
 
     def read(self, max_items: int) -> Read:
-        self._trace.read_counts[self._name] = self._trace.read_counts.get(self._name, 0) + 1
+        self._trace.sizes.setdefault(self._name, []).append(max_items)
         return self._reader.read(max_items)
 
     def rest(self, max_items: int) -> Chunk | None:
         return self._reader.rest(max_items)
 
-    def is_spent(self) -> bool:
-        return self._reader.is_spent()
+    def without_room(self) -> bool:
+        return self._reader.without_room()
 
     def held(self) -> int:
         return self._reader.held()
+
+    def dropped(self) -> int:
+        return self._reader.dropped()
 
     def close(self) -> None:
         self._span[1] = self._context.clock.now()
@@ -122,6 +125,10 @@ class _Watched(Source[Any]):
     @property
     def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
         return self.source.shape
+
+    @property
+    def queues(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
+        return self.source.queues
 
     def open(self, context: SourceContext) -> Reader:
         return _WatchedReader(self.source.open(context), context, self.trace, self.name)
@@ -158,10 +165,16 @@ class Trace:
         self._run = run
         self._marks: dict[str, _Marks] = {}
         self.spans: dict[str, list[list[int]]] = {}
-        self.read_counts: dict[str, int] = {}
-        for host in run.execution.program.hosts:
+        self._signals: list[tuple[str, str, Any]] = []
+        self.sizes: dict[str, list[int]] = {}
+        program = run.execution.program
+        for host in program.hosts:
             if isinstance(host, SourceHost):
                 host.source = _Watched(host.source, self, host.name)
+            if isinstance(host, SourceHost | SinkHost):
+                host.saw = self._saw(host.name)
+        for edge, gate in program.gates.items():
+            gate.saw = self._saw(str(edge))
         for name, node in run.execution.plan.dag.nodes.items():
             if name in run.execution.program.watermarks() and node.ports:
                 self._marks[name] = marks = _Marks()
@@ -183,7 +196,28 @@ class Trace:
 
     def reads(self, source: str, /) -> int:
         """How often a source was asked for items."""
-        return self.read_counts.get(source, 0)
+        return len(self.sizes.get(source, ()))
+
+    def _saw(self, where: str) -> Saw:
+        def saw(kind: str, value: object = None, /) -> None:
+            self._signals.append((where, kind, value))
+
+        return saw
+
+    def signals(self, *where: str) -> list[tuple[str, Any]]:
+        """What queues, gates and publishers saw, in order, as (kind, value).
+
+        Of a source with a queue of its own and of a gate: "blocked" and "resumed", "dropped", "ignored" (it came after the
+        end), "upstream_cancel". Of a publisher: "next", "complete", "error".
+
+        Args:
+            where: Names of nodes, or of gates as in `explain()`; by default all of them.
+        """
+        return [(kind, value) for place, kind, value in self._signals if not where or place in where]
+
+    def requests(self, source: str, /) -> list[int]:
+        """How many items a source was asked for, each time that it was."""
+        return list(self.sizes.get(source, ()))
 
     def gates(self) -> dict[str, tuple[int, int]]:
         """Of each gate, by edge, how many items rest there now, and the most that ever did."""

@@ -1,0 +1,228 @@
+"""The queue of a source that is pushed into: bounded, by one of the policies of a gate."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import Any
+
+from rxdag.contract import END, Boundary, Chunk, Overflow, Read, Reader, Saw, SourceContext, unseen
+from rxdag.errors import BufferOverflow, RxDagError
+
+
+class ItemQueue:
+    """A bounded queue of items, pushed into from any thread.
+
+    With Overflow.BLOCK, producers that find it full are let in one by one, in order of arrival.
+
+    Args:
+        label: Of the source, for messages.
+        max_items: Most items that wait to be taken; 0 takes an item only if the run waits for one.
+        overflow: What happens to an item that finds it full.
+        delay_error: With Overflow.ERROR, whether what waits goes out before the error.
+    """
+
+    def __init__(self, label: str, max_items: int, overflow: Overflow, *, delay_error: bool = True) -> None:
+        self.label = label
+        self.max_items = max_items
+        self.overflow = overflow
+        self.delay_error = delay_error
+        self.lock = threading.Lock()
+        self.items: deque[Any] = deque()
+        self.waiting: deque[tuple[Any, Future[None]]] = deque()
+        self.is_complete = False
+        self.is_closed = False
+        self.error: Exception | None = None
+        self.context: SourceContext | None = None
+        self.dropped = 0
+        self.discarded = 0
+        self._is_wanted = False
+        self._saw: Saw = unseen
+
+    def open(self, context: SourceContext) -> QueueReader:
+        """Have a run read it.
+
+        Raises:
+            RxDagError: If one has read it already.
+        """
+        with self.lock:
+            if self.context is not None or self.is_closed:
+                raise RxDagError(f"{self.label}: one run can read it, got a second; make one for each run")
+            self.context = context
+            self._saw = context.saw or unseen
+            if context.boundary is not None:
+                self._configure(context.boundary)
+        return QueueReader(self)
+
+    def _configure(self, boundary: Boundary) -> None:
+        """Be the gate that the user has put right behind the source."""
+        self.max_items = self.max_items if boundary.max_items is None else boundary.max_items
+        self.overflow, self.delay_error = boundary.overflow, boundary.delay_error
+        if self.overflow is not Overflow.BLOCK:
+            queued, self.items = self.items, deque()
+            for item in queued:
+                if not self.is_complete:
+                    self._let_in(item)
+
+    def offer(self, item: Any, *, wait: bool) -> Future[None] | bool:
+        """True if it is in, False if there was no room, or what is set when it is in.
+
+        Args:
+            item: What to push.
+            wait: True to wait for room; with a policy that drops there is no waiting.
+
+        Raises:
+            BufferOverflow: If it was one too many, with Overflow.ERROR.
+            RxDagError: If nothing can be pushed any more.
+        """
+        with self.lock:
+            if self.is_complete or self.is_closed:
+                self._saw("ignored", item)
+                raise self._refusal()
+            if self.overflow is Overflow.BLOCK and (len(self.items) >= self.max_items or self.waiting):
+                if not wait:
+                    return False
+                ticket = Future[None]()
+                self.waiting.append((item, ticket))
+                self._saw("blocked", item)
+                return ticket
+            is_in = self._let_in(item)
+            context, error = self.context, self.error
+        if context is not None:
+            context.wake()
+        if error is not None:
+            raise error
+        return is_in
+
+    def _refusal(self) -> Exception:
+        if isinstance(self.error, BufferOverflow):
+            return self.error
+        after = "complete()" if self.is_complete else "the end of its run"
+        return RxDagError(f"{self.label}: must be open to be pushed into, got a push after {after}")
+
+    def _let_in(self, item: Any) -> bool:
+        """Let an item in if it fits, else do as the policy says; False if it is not in."""
+        items = self.items
+        if len(items) < (self.max_items or int(self._is_wanted)):
+            items.append(item)
+            self._is_wanted = False
+            return True
+        policy = self.overflow
+        if policy is Overflow.DROP_OLDEST:
+            self._drop(items.popleft())
+        elif policy is Overflow.DROP_TAIL:
+            self._drop(items.pop())
+        elif policy is Overflow.DROP_BUFFER:
+            while items:
+                self._drop(items.popleft())
+        else:
+            self._drop(item)
+            if policy is Overflow.ERROR:
+                self._overflow()
+            return False
+        items.append(item)
+        return True
+
+    def _drop(self, item: Any) -> None:
+        self.dropped += 1
+        self._saw("dropped", item)
+
+    def _overflow(self) -> None:
+        self.is_complete = True
+        self.error = BufferOverflow(
+            f"{self.label}: must hold no more than {self.max_items:,} items, and one more came; take a larger max_items, "
+            f'or another overflow, as "block" where the feed can wait or "drop_oldest"'
+        )
+        if not self.delay_error:
+            self.discarded += len(self.items)
+            self.items.clear()
+        self._saw("upstream_cancel")
+
+    def take(self, max_items: int) -> Read:
+        """Take out up to `max_items`; None for nothing now, END for no more. Raises what the feed failed with."""
+        self._admit()
+        with self.lock:
+            n = min(max_items, len(self.items))
+            taken = [self.items.popleft() for _ in range(n)]
+            self._is_wanted = not taken
+        if taken:
+            return Chunk(taken)
+        if not self.is_complete:
+            return None
+        if self.error is not None:
+            raise self.error
+        return END
+
+    def _admit(self) -> None:
+        """Let in producers that wait, as far as there is room: that of what was taken before, and has gone on."""
+        admitted: list[Future[None]] = []
+        with self.lock:
+            while self.waiting and len(self.items) < self.max_items:
+                item, ticket = self.waiting.popleft()
+                if ticket.set_running_or_notify_cancel():
+                    self.items.append(item)
+                    admitted.append(ticket)
+                    self._saw("resumed", item)
+        for ticket in admitted:
+            ticket.set_result(None)
+
+    def is_spent(self) -> bool:
+        """True if nothing waits and nothing more comes."""
+        self._admit()
+        return self.is_complete and not self.items
+
+    def leftover(self, max_items: int) -> Chunk | None:
+        """What was let in before the queue was closed."""
+        with self.lock:
+            taken = [self.items.popleft() for _ in range(min(max_items, len(self.items)))]
+        return Chunk(taken) if taken else None
+
+    def end(self, error: Exception | None) -> None:
+        """Nothing more is pushed: the stream ends, or fails, behind what is in."""
+        with self.lock:
+            self.is_complete = True
+            self.error = self.error or error
+            context = self.context
+        if context is not None:
+            context.wake()
+
+    def close(self) -> None:
+        """The run is over: who waits is told so."""
+        with self.lock:
+            if self.is_closed:
+                return
+            if not self.is_complete:
+                self._saw("upstream_cancel")
+            self.is_closed = True
+            self.context = None
+            waiting, self.waiting = self.waiting, deque()
+        for _, ticket in waiting:
+            if ticket.set_running_or_notify_cancel():
+                ticket.set_exception(RxDagError(f"{self.label}: the run ended before there was room for the item"))
+
+
+class QueueReader(Reader):
+    """Reads a queue."""
+
+    def __init__(self, queue: ItemQueue) -> None:
+        self._queue = queue
+
+    def read(self, max_items: int) -> Read:
+        return self._queue.take(max_items)
+
+    def rest(self, max_items: int) -> Chunk | None:
+        self._queue.close()
+        return self._queue.leftover(max_items)
+
+    def without_room(self) -> bool:
+        return self._queue.is_spent()
+
+    def held(self) -> int:
+        return len(self._queue.items) + self._queue.discarded
+
+    def dropped(self) -> int:
+        return self._queue.dropped
+
+    def close(self) -> None:
+        self._queue.close()
