@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         zip,
     )
     from rxdag.runtime import AsyncRun, Run, RunResult, RunStats, run, run_async, start, start_async, to_observable
+    from rxdag.sources import from_observable
 
 __all__ = [
     "Accumulator",
@@ -117,6 +118,7 @@ __all__ = [
     "compile",
     "concat",
     "element",
+    "from_observable",
     "from_source",
     "join_asof",
     "join_interval",
@@ -144,7 +146,7 @@ __version__: Final = "0.1.0"
 
 if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
     _ROOMS = ("aggregates", "market", "on_error", "operators", "sinks", "sources", "testing", "windows")
-    _HOMES = ("contract", "errors", "expressions", "graph", "operators", "compiler", "runtime")
+    _HOMES = ("contract", "errors", "expressions", "graph", "operators", "sources", "compiler", "runtime")
 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:

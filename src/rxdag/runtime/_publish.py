@@ -37,7 +37,8 @@ class RunPublisher:
         """Have a subscriber in the run that has been told of its subscription."""
         with self._lock:
             self._entering.append(subscribed)
-        self._host.call(partial(self._enter, subscribed))
+        if not self._execution.done.is_set():
+            self._host.call(partial(self._enter, subscribed))
         if self._execution.done.is_set():
             self._end_entering()
 

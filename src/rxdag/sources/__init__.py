@@ -3,6 +3,7 @@
 from rxdag.contract import END, Chunk, Reader, Source
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow, parquet
+from rxdag.sources._callback import Push, callback, from_observable, observable
 from rxdag.sources._clocked import interval, timer
 from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
@@ -15,17 +16,21 @@ __all__ = [
     "Chunk",
     "END",
     "Ingress",
+    "Push",
     "Reader",
     "Source",
     "Trade",
     "arrays",
     "arrow",
     "async_iterable",
+    "callback",
     "csv",
+    "from_observable",
     "ingress",
     "interval",
     "iterable",
     "jsonl",
+    "observable",
     "parquet",
     "range",
     "reconnecting",

@@ -1,0 +1,248 @@
+"""Sources that the world calls: callbacks and foreign observables, which cannot be made to wait."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow
+from rxdag.errors import GraphError, RxDagError
+from rxdag.graph import Stream, from_source
+from rxdag.sources._queue import ItemQueue, QueueReader
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+
+T = TypeVar("T")
+OverflowName: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"]
+
+
+class Push(Generic[T]):
+    """What a callback source is called with: an item; from any thread, without waiting.
+
+    What comes after the end of the run is ignored. `complete` and `fail` end the stream, behind what has come.
+    """
+
+    def __init__(self, queue: ItemQueue) -> None:
+        self._queue = queue
+
+    def __call__(self, item: T, /) -> None:
+        with contextlib.suppress(RxDagError):  # the run knows: it fails with an overflow, or has ended
+            self._queue.offer(item, wait=False)
+
+    def complete(self) -> None:
+        """Say that nothing more comes."""
+        self._queue.end(None)
+
+    def fail(self, error: Exception, /) -> None:
+        """Say that the feed has failed."""
+        self._queue.end(error)
+
+
+class _Registered(QueueReader):
+    """A queue that something pushes into from when it is opened until it is closed."""
+
+    def __init__(self, queue: ItemQueue, leave: Callable[[], object] | None) -> None:
+        super().__init__(queue)
+        self._leave = leave
+
+    def rest(self, max_items: int) -> Any:
+        self._unregister()
+        return super().rest(max_items)
+
+    def close(self) -> None:
+        self._unregister()
+        super().close()
+
+    def _unregister(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+@dataclass(frozen=True)
+class _Pushed(Source[T]):
+    max_items: int
+    overflow: Overflow
+    delay_error: bool
+    shape: Shape = field(repr=False)
+    queues = True
+
+    def _queue(self, context: SourceContext) -> ItemQueue:
+        queue = ItemQueue(self.label, self.max_items, self.overflow, delay_error=self.delay_error)
+        queue.open(context)
+        return queue
+
+
+@dataclass(frozen=True)
+class _Callback(_Pushed[T]):
+    register: Callable[[Push[T]], Callable[[], object] | None]
+    label: ClassVar[str] = "callback"
+    can_wait = False
+
+    def open(self, context: SourceContext) -> Reader:
+        queue = self._queue(context)
+        return _Registered(queue, self.register(Push(queue)))
+
+
+def callback(
+    register: Callable[[Push[T]], Callable[[], object] | None],
+    /,
+    *,
+    max_items: int = 4096,
+    overflow: Overflow | OverflowName = Overflow.BLOCK,
+    delay_error: bool = True,
+    of: type[T] | None = None,
+) -> Source[T]:
+    """Take what a callback is called with: `register(push)` is called when the run starts, `push(item)` takes an item.
+
+    Who calls a callback cannot be made to wait: say with `overflow` what gives way when the queue is full.
+
+    Args:
+        register: Has `push` called from now on, from any thread; returns what stops that, or None if nothing can. `push` has
+            `complete()` and `fail(error)` too.
+        max_items: Most items that wait to be taken.
+        overflow: Any policy but "block", which is an error when the dag is compiled.
+        delay_error: With "error", True to let out what waits before the run fails.
+        of: Type of the items, so that fields can be checked by name.
+
+    Raises:
+        GraphError: If an argument is not as above.
+        CompileError: When the dag is compiled, if nothing says what gives way.
+
+    Example:
+        >>> listeners = []
+        >>> def register(push):
+        ...     listeners.append(push)
+        ...     return lambda: listeners.remove(push)
+        >>> prices = rxdag.from_source(sources.callback(register, max_items=100, overflow="drop_oldest"))
+        >>> run = testing.start(out := prices.to(sinks.collect()))
+        >>> run.settle()
+        >>> for price in (7, 8):
+        ...     listeners[0](price)
+        >>> run.finish()[out], listeners
+        ([7, 8], [])
+    """
+    if not callable(register):
+        raise GraphError(f"callback: register must be a function that takes the callback, got {register!r}")
+    policy = checked_overflow("callback", max_items, overflow, delay_error=delay_error)
+    return _Callback(max_items, policy, delay_error, Shape(of), register)
+
+
+@dataclass(frozen=True)
+class _Observed(_Pushed[T]):
+    observable: Any
+    is_hot: bool = True
+    label: ClassVar[str] = "observable"
+
+    @property
+    def can_wait(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # a cold one may
+        return not self.is_hot
+
+    def open(self, context: SourceContext) -> Reader:
+        queue = self._queue(context)
+        if self.is_hot:
+            push = Push[Any](queue)
+            disposable = self.observable.subscribe(push, push.fail, push.complete)
+            return _Registered(queue, disposable.dispose)
+        return _Registered(queue, _Subscribed(self.observable, queue).dispose)
+
+
+class _Subscribed:
+    """A cold observable, subscribed to on a thread of its own, which waits where there is no room."""
+
+    def __init__(self, observable: Any, queue: ItemQueue) -> None:
+        self._observable = observable
+        self._queue = queue
+        self._disposable: Any = None
+        self._is_disposed = False
+        threading.Thread(target=self._subscribe, name="rxdag-observable", daemon=True).start()
+
+    def _subscribe(self) -> None:
+        try:
+            self._disposable = self._observable.subscribe(self._push, self._queue.end, lambda: self._queue.end(None))
+        except _Left:
+            pass
+        except Exception as error:  # the run fails with it
+            self._queue.end(error)
+        if self._is_disposed:
+            self.dispose()
+
+    def _push(self, item: Any) -> None:
+        try:
+            ticket = self._queue.offer(item, wait=True)
+            if isinstance(ticket, Future):
+                ticket.result()
+        except RxDagError:
+            if self._is_disposed:
+                raise _Left from None  # nothing else stops an observable that loops
+            raise
+
+    def dispose(self) -> None:
+        self._is_disposed = True
+        if self._disposable is not None:
+            self._disposable.dispose()
+
+
+class _Left(Exception):  # no error
+    """Nobody takes the items any more."""
+
+
+def observable(
+    obs: Observable[T],
+    /,
+    *,
+    max_items: int = 4096,
+    overflow: Overflow | OverflowName = Overflow.BLOCK,
+    delay_error: bool = True,
+    hot: bool = True,
+    of: type[T] | None = None,
+) -> Source[T]:
+    """Take the items of a reactivex observable, subscribed to when the run starts and disposed at its end.
+
+    A hot one cannot be made to wait: say with `overflow` what gives way when the queue is full. A cold one, subscribed to
+    on a thread of its own, waits inside its `on_next`, if it has no scheduler that lets items pile up before that.
+
+    Args:
+        obs: What to subscribe to.
+        max_items: Most items that wait to be taken.
+        overflow: Any policy, but for a hot one "block", which is an error when the dag is compiled.
+        delay_error: With "error", True to let out what waits before the run fails.
+        hot: False if it makes its items for each subscriber, in the call of `subscribe`.
+        of: Type of the items, so that fields can be checked by name.
+
+    Raises:
+        GraphError: If an argument is not as above.
+        CompileError: When the dag is compiled, if nothing says what gives way.
+
+    Example:
+        >>> import reactivex
+        >>> rxdag.from_observable(reactivex.of(1, 2), overflow="error").collect()
+        [1, 2]
+        >>> rxdag.from_observable(reactivex.range(5), hot=False, max_items=1).collect()
+        [0, 1, 2, 3, 4]
+    """
+    if not hasattr(obs, "subscribe"):
+        raise GraphError(f"observable: takes a reactivex observable, got {obs!r}")
+    policy = checked_overflow("observable", max_items, overflow, delay_error=delay_error)
+    return _Observed(max_items, policy, delay_error, Shape(of), obs, hot)
+
+
+def from_observable(
+    obs: Observable[T],
+    /,
+    *,
+    max_items: int = 4096,
+    overflow: Overflow | OverflowName = Overflow.BLOCK,
+    delay_error: bool = True,
+    hot: bool = True,
+    of: type[T] | None = None,
+    name: str | None = None,
+) -> Stream[T]:
+    """Start a stream at a reactivex observable: `rxdag.from_source(sources.observable(...))`, see there."""
+    source = observable(obs, max_items=max_items, overflow=overflow, delay_error=delay_error, hot=hot, of=of)
+    return from_source(source, name=name)
