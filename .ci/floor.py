@@ -20,7 +20,9 @@ def floors(requirements: list[str]) -> dict[str, str]:
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lowest = floors(project["dependencies"] + [each for name in ("cli", "arrow", "polars") for each in extras[name]])
+    lowest = floors(
+        project["dependencies"] + [each for name in ("cli", "arrow", "polars", "ws") for each in extras[name]]
+    )
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         name = line.split("==")[0].lower().replace("_", "-")
         if name not in lowest:

@@ -1,12 +1,17 @@
 """Every example runs as it stands."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+from tests import feeds
+
+FOLDER = Path(__file__).parent.parent / "examples"
+LIVE = FOLDER / "live_trades.py"
+EXAMPLES = sorted(path for path in FOLDER.glob("*.py") if path != LIVE)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -16,11 +21,37 @@ def test_an_example_runs(path, tmp_path):
     assert done.stdout
 
 
+def test_the_live_example_shows_bars_over_a_line_that_is_cut(tmp_path):
+    def frame(n):
+        trade = {"e": "trade", "T": 1_723_161_253_000 + 100 * n, "s": "BTCUSDT", "t": n, "p": f"{100 + n}", "q": "2"}
+        return json.dumps({"stream": "btcusdt@trade", "data": trade})
+
+    frames = [frame(n) for n in range(60)]
+    frames[20] = json.dumps({"stream": "btcusdt@depth", "data": {"b": []}})
+    scripts = [
+        [feeds.sends(30), feeds.sends_garbage, feeds.drops],
+        [feeds.sends(30), feeds.stalls],
+    ]
+    with feeds.FeedServer(frames, scripts) as server:
+        command = [sys.executable, str(LIVE), server.url, "4"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "-- connected, connection 1 " in lines
+    assert any(line.startswith("-- lost, connection 1 ") for line in lines)
+    assert "-- connected, connection 2 " in lines
+    assert sum(line.startswith("-- malformed") for line in lines) == 2
+    bars = [line for line in lines if line.startswith("BTCUSDT ")]
+    assert len(bars) >= 5
+    assert "open=100" in bars[0]
+    assert "count=10" in bars[0]
+
+
 def test_bars_are_written_by_the_example_and_are_those_of_the_demo(tmp_path):
     import rxdag
     from rxdag import market, sinks, sources
 
-    path = EXAMPLES[0].parent / "bars.py"
+    path = FOLDER / "bars.py"
     subprocess.run([sys.executable, str(path)], capture_output=True, check=True, timeout=110, cwd=tmp_path)
     trades = rxdag.from_source(sources.simulated_trades(seed=7, trades=50_000))
     rxdag.run(market.trade_bars(trades).to(sinks.csv(tmp_path / "mine.csv", columns=market.BAR_COLUMNS)))

@@ -54,6 +54,9 @@ class _Reading:
         self.is_ready = True
         self.host.go_on()
 
+    def emit(self, port: str, item: object) -> None:
+        """Nobody can read the side ports of an inner stream."""
+
     def bad(self, item: object, error: Exception) -> None:
         self.host.malformed(item, error)
 

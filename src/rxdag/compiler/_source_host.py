@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any, Literal
 
 from rxdag.compiler._host import Host, RunContext, node_error
@@ -82,6 +83,17 @@ class SourceHost(Host):
 
     def wake_at(self, when: int) -> None:
         self.segment.scheduler.at(when, self.pump.step, rank=self.rank)
+
+    def emit(self, port: str, item: object) -> None:
+        self.segment.scheduler.call(partial(self._give, port, item))
+
+    def _give(self, port: str, item: object) -> None:
+        outlet = self.outlets[port]
+        if not self.is_ended:
+            self.ledger.made += 1
+            outlet.put(item, 0, 0, None)
+            outlet.flush()
+            self.segment.run()
 
     def bad(self, item: object, error: Exception) -> None:
         self.ledger.arrived += 1

@@ -33,7 +33,7 @@ from rxdag.contract._kernel import (
     Splitter,
     on_item_parameters,
 )
-from rxdag.contract._on_error import DEAD, RAISE, SKIP, Backoff, OnError
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits
 from rxdag.contract._operator import (
     AnyOperator,
     Beside,
@@ -67,7 +67,7 @@ __all__ = [
     "Aggregate",
     "AnyOperator",
     "Assigner",
-    "Backoff",
+    "Waits",
     "BadItem",
     "Beside",
     "Boundary",

@@ -6,19 +6,19 @@ from typing import Any, Final
 
 from rxdag.contract._duration import Duration, duration_ns
 from rxdag.contract._kernel import BadItem
-from rxdag.contract._on_error import Backoff
+from rxdag.contract._on_error import Waits
 from rxdag.errors import GraphError
 
 _INF: Final = float("inf")
 
 
-def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Backoff:
+def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
     """How long to wait before each further try; raises GraphError if an argument is wrong."""
     if not isinstance(factor, int | float) or factor < 1:
         raise GraphError(f"{where}: factor must be 1 or more, got {factor!r}")
     if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
         raise GraphError(f"{where}: jitter must be 0 to 1, got {jitter!r}")
-    return Backoff(duration_ns(base, f"{where}: base"), factor, duration_ns(cap, f"{where}: cap"), jitter)
+    return Waits(duration_ns(base, f"{where}: base"), factor, duration_ns(cap, f"{where}: cap"), jitter)
 
 
 def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:

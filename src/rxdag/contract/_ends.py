@@ -60,6 +60,10 @@ class SourceContext(Protocol):
         """Ask for a `read` at that time, ns since the epoch."""
         ...
 
+    def emit(self, port: str, item: object) -> None:
+        """Give an item out on one of the source's own `side_ports`, soon; from any thread."""
+        ...
+
     def bad(self, item: object, error: Exception) -> None:
         """Give up an input that is malformed: raises, skips or sends it to port "dead", as the node's policy says."""
         ...
@@ -107,6 +111,10 @@ class Source(ABC, Generic[T_co]):
     shape: Shape = Shape()
     gives_columns: bool = False
     """True if it can read its items as columns."""
+    side_ports: tuple[str, ...] = ()
+    """Names of ports of its own, beside "out" and "dead"; `SourceContext.emit` gives items out there."""
+    boundary: Boundary | None = None
+    """The gate behind it, if its maker asked for one."""
     queues: bool = False
     """True if it has a queue of its own, with `max_items` and `overflow`; `.buffered()` right behind it governs that."""
     can_wait: bool = True

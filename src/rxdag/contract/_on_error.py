@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 
 @dataclass(frozen=True)
-class Backoff:
+class Waits:
     """How long to wait before each further try.
 
     Attributes:
@@ -43,7 +43,7 @@ class OnError:
 
     kind: Literal["raise", "skip", "dead", "retry"]
     attempts: int = 1
-    backoff: Backoff | None = None
+    backoff: Waits | None = None
     on: tuple[type[Exception], ...] = (Exception,)
     then: OnError | None = None
 

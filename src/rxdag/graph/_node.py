@@ -90,7 +90,7 @@ class Node:
     @property
     def ports(self) -> tuple[str, ...]:
         if isinstance(self.thing, Source):
-            return ("out", "dead")
+            return ("out", "dead", *self.thing.side_ports)
         return ("dead",) if isinstance(self.thing, Sink) else self.thing.all_ports
 
     def port_shape(self, port: str) -> Shape:

@@ -340,7 +340,7 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
     """
     if not isinstance(source, Source):
         raise GraphError(f"from_source: takes a source, got {source!r}; sources.iterable(...) makes one of an iterable")
-    return Stream(Node(source, (), name, on_error))
+    return Stream(Node(source, (), name, on_error), boundary=source.boundary)
 
 
 def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:

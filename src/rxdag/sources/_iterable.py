@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
-import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -126,111 +124,3 @@ def range(*bounds: int) -> Source[int]:
         return _Iterable(builtins.range(*bounds), Shape(int))
     except (TypeError, ValueError) as error:
         raise GraphError(f"range: takes (stop), (start, stop) or (start, stop, step), got {bounds!r}") from error
-
-
-class _AsyncReader(Reader):
-    """Pulls an async iterator with credit: never more than was asked for."""
-
-    def __init__(self, items: AsyncIterator[Any], context: SourceContext) -> None:
-        self._items = items
-        self._context = context
-        self._buffer: list[Any] = []
-        self._credit = 0
-        self._more = asyncio.Event()
-        self._error: BaseException | None = None
-        self._is_done = False
-        self._task = asyncio.ensure_future(self._pull())
-
-    async def _pull(self) -> None:
-        try:
-            while True:
-                while len(self._buffer) >= self._credit:
-                    self._more.clear()
-                    await self._more.wait()
-                item = await anext(self._items)  # the buffer may be another one after this
-                self._buffer.append(item)
-                self._context.wake()
-        except StopAsyncIteration:
-            pass
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # read gives it to the run
-            self._error = error
-        self._is_done = True
-        self._context.wake()
-
-    def read(self, max_items: int) -> Read:
-        if self._buffer:
-            items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
-            self._credit = 0
-            return Chunk(items)
-        if self._is_done:
-            if self._error is not None:
-                raise self._error
-            return END
-        self._credit = max_items
-        self._more.set()
-        return None
-
-    def rest(self, max_items: int) -> Chunk | None:
-        self._task.cancel()
-        items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
-        return Chunk(items) if items else None
-
-    def held(self) -> int:
-        return len(self._buffer)
-
-    async def aclose(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        aclose = getattr(self._items, "aclose", None)
-        if aclose is not None:
-            await aclose()
-
-
-@dataclass(frozen=True)
-class _AsyncIterable(Source[T]):
-    factory: Callable[[], AsyncIterable[T]]
-    shape: Shape = field(default=Shape(), repr=False)
-    label = "async_iterable"
-    where = "async"
-
-    def open(self, context: SourceContext) -> Reader:
-        return _AsyncReader(aiter(self.factory()), context)
-
-
-def async_iterable(
-    factory: Callable[[], AsyncIterable[T]] | AsyncIterable[T], /, *, of: type[T] | None = None
-) -> Source[T]:
-    """Read an async iterable, with no more asked of it than there is room for.
-
-    Its generator is closed (`aclose`) at any end of the run.
-
-    Args:
-        factory: A function that makes one for each run; an async iterable itself can be read by one run only.
-        of: Type of the items, so that fields can be checked by name.
-
-    Raises:
-        GraphError: If it is neither.
-
-    Example:
-        >>> async def letters():
-        ...     for letter in "ab":
-        ...         yield letter
-        >>> rxdag.from_source(sources.async_iterable(letters)).collect()
-        ['a', 'b']
-    """
-    if isinstance(factory, AsyncIterable):
-        given: AsyncIterable[T] = factory  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
-        once = Once()
-
-        def first_time() -> AsyncIterable[T]:
-            if isinstance(given, AsyncIterator):
-                once.use("async_iterable: an async generator", "the function that makes it")
-            return given
-
-        return _AsyncIterable(first_time, Shape(of))
-    if not callable(factory):
-        raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {factory!r}")
-    return _AsyncIterable(factory, Shape(of))

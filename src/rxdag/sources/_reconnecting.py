@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rxdag.contract import (
-    Backoff,
     Chunk,
     Duration,
     Read,
@@ -14,6 +13,7 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    Waits,
     Where,
     checked_backoff,
     checked_errors,
@@ -81,7 +81,7 @@ class _ReconnectingReader(Reader):
 class _Reconnecting(Source[T]):
     source: Source[T]
     attempts: int | None
-    backoff: Backoff
+    backoff: Waits
     on: tuple[type[Exception], ...]
 
     @property

@@ -1,0 +1,332 @@
+"""Async iterables, read with credit; those of live feeds are opened again when they are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from rxdag.contract import (
+    END,
+    Boundary,
+    Chunk,
+    Duration,
+    Overflow,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    checked_overflow,
+    format_ns,
+    positive_ns,
+)
+from rxdag.errors import GraphError, SourceError
+from rxdag.sources._backoff import Backoff
+from rxdag.sources._callback import OverflowName
+from rxdag.sources._iterable import Once
+
+T = TypeVar("T")
+
+Connect: TypeAlias = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[Any]]]
+
+
+class _Connected:
+    """What an iterator gives first if it knows that it is connected before it has an item."""
+
+
+CONNECTED: Final = _Connected()
+
+
+@dataclass(frozen=True)
+class ConnectionEvent:
+    """What happened to a connection; port "events" of a live source gives them.
+
+    Attributes:
+        kind: "connected", "lost", "retrying" (after `wait_ns`) or "given up".
+        connection: Number of the connection, from 1.
+        at: When, ns since the epoch, by the clock of the run.
+        error: What it was lost for; None if its iterator ended by itself.
+        wait_ns: Wait before the next connection, ns.
+    """
+
+    kind: Literal["connected", "lost", "retrying", "given up"]
+    connection: int
+    at: int
+    error: Exception | None = None
+    wait_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class Lifeline:
+    """What becomes of a connection that is lost.
+
+    Attributes:
+        reconnect: When it is tried again; None for never.
+        silent_ns: After so long without an item it counts as lost; None for never.
+        marker: Makes the item that goes before those of each connection but the first, from its number.
+    """
+
+    reconnect: Backoff | None = None
+    silent_ns: int | None = None
+    marker: Callable[[int], Any] | None = None
+
+
+class LiveReader(Reader):
+    """Pulls async iterators, one after the other: never more items than were asked for."""
+
+    def __init__(self, connect: Connect, context: SourceContext, lifeline: Lifeline) -> None:
+        self._connect = connect
+        self._context = context
+        self._lifeline = lifeline
+        self._buffer: list[Any] = []
+        self._credit = 0
+        self._more = asyncio.Event()
+        self._connection = 0
+        self._was_of_use = False
+        self._error: BaseException | None = None
+        self._is_done = False
+        self._task = asyncio.ensure_future(self._live())
+
+    # ---- the task: one loop over all connections
+
+    async def _live(self) -> None:
+        try:
+            await (self._pull() if self._lifeline.reconnect is None else self._reconnect(self._lifeline.reconnect))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # read gives it to the run
+            self._error = error
+        self._is_done = True
+        self._context.wake()
+
+    async def _reconnect(self, backoff: Backoff) -> None:
+        waits, failures = backoff.waits(), 0
+        while True:
+            error = await self._lost_for(backoff.reset_after_ns())
+            self._tell("lost", error)
+            failures = 1 if self._was_of_use else failures + 1
+            if backoff.attempts is not None and failures >= backoff.attempts:
+                self._tell("given up", error)
+                raise SourceError(
+                    f"given up after {failures} connections in a row that brought nothing, of {self._connection} in all"
+                    f"{f': {error}' if error else ''}; see reconnect=Backoff(attempts=...)"
+                ) from error
+            wait = waits.wait_ns(failures, self._context.random)
+            self._tell("retrying", error, wait)
+            await asyncio.sleep(wait / 1e9)
+
+    async def _lost_for(self, reset_after_ns: int) -> Exception | None:
+        """Read one connection to its end; returns what it was lost for."""
+        began = self._context.clock.now()
+        self._was_of_use = False
+        try:
+            await self._pull()
+        except Exception as error:  # whatever ends a connection, the next one is tried
+            return error
+        finally:
+            self._was_of_use &= self._context.clock.now() - began >= reset_after_ns
+        return None
+
+    async def _pull(self) -> None:
+        self._connection += 1
+        made = self._connect()
+        items = aiter(await made if inspect.isawaitable(made) else made)
+        try:
+            await self._pull_from(items)
+        finally:
+            aclose = getattr(items, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    async def _pull_from(self, items: AsyncIterator[Any]) -> None:
+        silent_ns = self._lifeline.silent_ns
+        silent_s = None if silent_ns is None else silent_ns / 1e9
+        loop = asyncio.get_running_loop()
+        is_told = False
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                while True:
+                    while len(self._buffer) >= self._credit:
+                        self._more.clear()
+                        await self._more.wait()
+                    if silent_s is not None:
+                        limit.reschedule(loop.time() + silent_s)
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        return
+                    if silent_s is not None:
+                        limit.reschedule(None)
+                    if not is_told:
+                        is_told = True
+                        self._begin()
+                    if item is not CONNECTED:
+                        self._was_of_use = True
+                        self._buffer.append(item)
+                        self._context.wake()
+        except TimeoutError as error:
+            if silent_ns is None or not limit.expired():
+                raise
+            raise SourceError(f"was silent for {format_ns(silent_ns)}") from error
+
+    def _begin(self) -> None:
+        """The connection is there."""
+        self._tell("connected")
+        if self._connection > 1 and self._lifeline.marker is not None:
+            self._buffer.append(self._lifeline.marker(self._connection))
+            self._context.wake()
+
+    def _tell(
+        self,
+        kind: Literal["connected", "lost", "retrying", "given up"],
+        error: Exception | None = None,
+        wait_ns: int | None = None,
+    ) -> None:
+        if self._lifeline.reconnect is not None:
+            event = ConnectionEvent(kind, self._connection, self._context.clock.now(), error, wait_ns)
+            self._context.emit("events", event)
+
+    # ---- the reader
+
+    def read(self, max_items: int) -> Read:
+        if self._buffer:
+            items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+            self._credit = 0
+            return Chunk(items)
+        if self._is_done:
+            if self._error is not None:
+                raise self._error
+            return END
+        self._credit = max_items
+        self._more.set()
+        return None
+
+    def rest(self, max_items: int) -> Chunk | None:
+        self._task.cancel()
+        items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+        return Chunk(items) if items else None
+
+    def held(self) -> int:
+        return len(self._buffer)
+
+    async def aclose(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+
+@dataclass(frozen=True)
+class _AsyncIterable(Source[T]):
+    connect: Connect
+    lifeline: Lifeline = field(default=Lifeline())
+    boundary: Boundary | None = field(default=None, repr=False)
+    shape: Shape = field(default=Shape(), repr=False)
+    label = "async_iterable"
+    where = "async"
+
+    @property
+    def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have none
+        return () if self.lifeline.reconnect is None else ("events",)
+
+    def open(self, context: SourceContext) -> Reader:
+        return LiveReader(self.connect, context, self.lifeline)
+
+
+def live(
+    where: str,
+    reconnect: Backoff | None,
+    silent_after: Duration | None,
+    on_reconnect: Callable[[int], Any] | None,
+) -> Lifeline:
+    """Check what becomes of a connection that is lost.
+
+    Raises:
+        GraphError: If an argument is wrong.
+    """
+    if reconnect is not None and not isinstance(reconnect, Backoff):
+        raise GraphError(f"{where}: reconnect must be a sources.Backoff(...) or None, got {reconnect!r}")
+    if on_reconnect is not None and not callable(on_reconnect):
+        raise GraphError(f"{where}: on_reconnect must be a function of the connection's number, got {on_reconnect!r}")
+    if on_reconnect is not None and reconnect is None:
+        raise GraphError(f"{where}: on_reconnect goes with reconnect=sources.Backoff(...)")
+    silent_ns = None if silent_after is None else positive_ns(silent_after, f"{where}: silent_after")
+    return Lifeline(reconnect, silent_ns, on_reconnect)
+
+
+def gate(where: str, max_items: int | None, overflow: Overflow | str) -> Boundary | None:
+    """The gate behind a live source; None for none but what others need.
+
+    Raises:
+        GraphError: If an argument is wrong.
+    """
+    if max_items is None and overflow in (Overflow.BLOCK, Overflow.BLOCK.value):
+        return None
+    policy = checked_overflow(where, 4096 if max_items is None else max_items, overflow)
+    return replace(Boundary(), max_items=4096 if max_items is None else max_items, overflow=policy)
+
+
+def async_iterable(
+    factory: Callable[[], AsyncIterable[T] | Awaitable[AsyncIterable[T]]] | AsyncIterable[T],
+    /,
+    *,
+    reconnect: Backoff | None = None,
+    silent_after: Duration | None = None,
+    on_reconnect: Callable[[int], T] | None = None,
+    overflow: Overflow | OverflowName = Overflow.BLOCK,
+    max_items: int | None = None,
+    of: type[T] | None = None,
+) -> Source[T]:
+    """Read an async iterable, with no more asked of it than there is room for.
+
+    Its generator is closed (`aclose`) at any end of the run. With `reconnect` it is that of a live feed: an iterator that
+    ends, fails or falls silent is a connection that is lost, and another one is made, until the run is drained. What
+    happens is told on port "events", as `ConnectionEvent`.
+
+    Args:
+        factory: A function that makes one for each run, or for each connection, or a coroutine function that does; an
+            async iterable itself can be read by one run only.
+        reconnect: When a lost connection is tried again; by default an end is the end, and a failure fails the run.
+        silent_after: A connection that brings nothing for so long counts as lost; by default never. While nothing is asked
+            of it, it is not waited for.
+        on_reconnect: Makes an item from the number of the connection, 2 or more, that goes before the items of that
+            connection: so what follows can begin anew, in order.
+        overflow: What gives way when what follows is slower: by default the iterator is not read, which is right where its
+            sender waits; with another policy it is read on, and a gate behind it drops.
+        max_items: Most items in that gate; by default 4,096, and with "block" no gate of its own.
+        of: Type of the items, so that fields can be checked by name.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> async def letters():
+        ...     for letter in "ab":
+        ...         yield letter
+        >>> rxdag.from_source(sources.async_iterable(letters)).collect()
+        ['a', 'b']
+        >>> feed = sources.async_iterable(letters, reconnect=sources.Backoff(base="1s"), on_reconnect=lambda n: f"#{n}")
+        >>> testing.run_virtual(out := rxdag.from_source(feed).to(sinks.collect()), until="1500ms")[out]
+        ['a', 'b', '#2', 'a', 'b']
+    """
+    lifeline = live("async_iterable", reconnect, silent_after, on_reconnect)
+    boundary = gate("async_iterable", max_items, overflow)
+    if isinstance(factory, AsyncIterable):
+        given: AsyncIterable[T] = factory  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
+        if reconnect is not None:
+            raise GraphError("async_iterable: reconnect needs a function that makes an iterable for each connection")
+        once = Once()
+
+        def first_time() -> AsyncIterable[T]:
+            if isinstance(given, AsyncIterator):
+                once.use("async_iterable: an async generator", "the function that makes it")
+            return given
+
+        return _AsyncIterable(first_time, lifeline, boundary, Shape(of))
+    if not callable(factory):
+        raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {factory!r}")
+    return _AsyncIterable(factory, lifeline, boundary, Shape(of))
