@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rxdag.compiler._batch_host import BatchHost
 from rxdag.compiler._columns_host import ColumnsHost
 from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._gates import GatePlan, queue_of
@@ -121,7 +122,8 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
             boundary=queue_of(plan.topology, name),
         )
     if isinstance(thing, Sink):
-        return SinkHost(name, segment, context, node.on_error, thing, node.in_shape)
+        kind_of_sink = SinkHost if thing.batching is None else BatchHost
+        return kind_of_sink(name, segment, context, node.on_error, thing, node.in_shape)
     if isinstance(thing, Foreign):
         return ForeignHost(name, segment, context, thing.build)
     clock = thing.clock_for(node.in_shape)

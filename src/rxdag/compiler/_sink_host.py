@@ -283,7 +283,7 @@ class SinkHost(Host):
         result: Any = None
         if writer is not None:
             try:
-                result = writer.close(ok=ok and self.context.may_succeed)
+                result = self.closed_with(writer.close(ok=ok and self.context.may_succeed))
             except Exception as error:
                 made = NodeError(f'sink "{self.name}": {said(error)}', node=self.name)
                 made.__cause__ = error
@@ -292,6 +292,10 @@ class SinkHost(Host):
             self.context.spawn(self.name, result, self._closed)
         else:
             self.context.sink_ended(self.name, result)
+
+    def closed_with(self, result: Any) -> Any:
+        """What closing the sink gives, or an awaitable of it."""
+        return result
 
     def _closed(self, task: asyncio.Future[Any]) -> None:
         """An async close has ended."""

@@ -7,6 +7,7 @@ from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
 from rxdag.contract._ends import (
     END,
+    Batching,
     Enough,
     Read,
     Reader,
@@ -67,8 +68,8 @@ __all__ = [
     "Aggregate",
     "AnyOperator",
     "Assigner",
-    "Waits",
     "BadItem",
+    "Batching",
     "Beside",
     "Boundary",
     "Chunk",
@@ -108,6 +109,7 @@ __all__ = [
     "Subscriber",
     "Subscription",
     "Unkeyed",
+    "Waits",
     "Where",
     "WindowOp",
     "WriteFailed",

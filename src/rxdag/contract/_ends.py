@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from rxdag.contract._chunk import Chunk
+from rxdag.contract._on_error import RAISE, OnError
 from rxdag.contract._overflow import Boundary
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import Clock
@@ -191,6 +193,22 @@ class SinkContext(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Batching:
+    """How a sink is written in batches.
+
+    Attributes:
+        resource: Makes the async context manager that gives what batches are written with; its writer's `opened` is called
+            with that.
+        max_items: Items of a full batch.
+        max_wait_ns: A batch that is not full is written so long after its first item, ns; None to wait until it is.
+    """
+
+    resource: Callable[[], Any]
+    max_items: int
+    max_wait_ns: int | None
+
+
 class Sink(ABC, Generic[A_contra, R_co]):
     """Where items go; `R_co` is what `result[sink]` gives. `open` makes the writer of one run."""
 
@@ -200,6 +218,10 @@ class Sink(ABC, Generic[A_contra, R_co]):
     """True if its writer takes chunks of columns, beside those of rows."""
     is_quiet: bool = False
     """True if nothing can be seen of what it took until it is closed."""
+    on_error: OnError = RAISE
+    """What becomes of an item that it fails on, unless `.to(...)` says so."""
+    batching: Batching | None = None
+    """How it is written in batches; such a sink runs on the loop."""
     paces: bool = False
     """True if its writer's `want` says how many items it takes: no more are brought, nor read for it."""
 

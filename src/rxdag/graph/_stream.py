@@ -141,11 +141,20 @@ class Stream(Generic[T_co]):
         """Apply a function of streams: `trades.through(clean)` is `clean(trades)`."""
         return fn(self)
 
-    def to(self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError = RAISE) -> SinkNode[T_co, R]:
-        """Put a sink behind this stream; what comes back goes into `rxdag.run` or `rxdag.Dag`."""
+    def to(
+        self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError | None = None
+    ) -> SinkNode[T_co, R]:
+        """Put a sink behind this stream; what comes back goes into `rxdag.run` or `rxdag.Dag`.
+
+        Args:
+            sink: One of `rxdag.sinks`, or your own.
+            name: Name of the node; by default that of the sink.
+            on_error: What becomes of an item that the sink fails on; by default what the sink says, which for most is that
+                the run fails.
+        """
         if not isinstance(sink, Sink):
             raise GraphError(f"to: takes a sink, got {sink!r}; see rxdag.sinks")
-        node = Node(sink, (self._input(),), name, on_error)
+        node = Node(sink, (self._input(),), name, sink.on_error if on_error is None else on_error)
         self.node.sinks.append(node)
         return SinkNode(node)
 

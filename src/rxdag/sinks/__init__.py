@@ -2,6 +2,7 @@
 
 from rxdag.contract import Sink, Writer
 from rxdag.sinks._arrow import arrow, parquet
+from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._memory import acall, call, collect, null
 from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
@@ -15,6 +16,7 @@ __all__ = [
     "Writer",
     "acall",
     "arrow",
+    "batched",
     "call",
     "collect",
     "csv",

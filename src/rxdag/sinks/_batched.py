@@ -1,0 +1,112 @@
+"""Batches for databases and services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from rxdag import on_error as policies
+from rxdag.contract import Batching, Chunk, Duration, OnError, Sink, SinkContext, Writer, positive_ns
+from rxdag.errors import GraphError
+
+T = TypeVar("T")
+
+WriteBatch: TypeAlias = Callable[[list[T]], Awaitable[object]]
+
+
+class _BatchWriter(Writer):
+    def __init__(self, timeout_s: float | None) -> None:
+        self._timeout_s = timeout_s
+        self._write: WriteBatch[Any] | None = None
+        self._n = 0
+
+    def opened(self, write: WriteBatch[Any]) -> None:
+        """What the batches are written with is there."""
+        self._write = write
+
+    async def write(self, chunk: Chunk) -> None:
+        if self._write is None:
+            raise TypeError("batched: must be opened before it is written to")
+        async with asyncio.timeout(self._timeout_s):
+            await self._write(chunk.items)
+        self._n += len(chunk.items)
+
+    def close(self, *, ok: bool) -> int:
+        return self._n
+
+
+@dataclass(frozen=True)
+class _Batched(Sink[T, int]):
+    how: Batching
+    timeout_s: float | None = field(repr=False)
+    policy: OnError = field(repr=False)
+    label = "batched"
+    where = "async"
+
+    @property
+    def batching(self) -> Batching | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # frozen
+        return self.how
+
+    @property
+    def on_error(self) -> OnError:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # frozen
+        return self.policy
+
+    def open(self, context: SinkContext) -> Writer:
+        return _BatchWriter(self.timeout_s)
+
+
+def batched(
+    factory: Callable[[], AbstractAsyncContextManager[WriteBatch[T]]],
+    /,
+    *,
+    max_items: int = 1000,
+    max_wait: Duration | None = "1s",
+    timeout: Duration | None = "30s",
+    on_error: OnError | None = None,
+) -> Sink[T, int]:
+    """Write batches to a database or a service; `result[sink]` is how many items were written.
+
+    The next batch is gathered while one is written, and what comes faster than that waits. A batch that fails is tried again
+    whole, then in halves, until the item that fails it is found: that one goes the way of `on_error`, the others are
+    written. A line that is down (ConnectionError, or no answer within `timeout`) is no item's fault: then the whole batch
+    goes that way. An item may be written twice, if a batch failed after it had taken effect: let the target ignore what it
+    has already. A drain writes what is gathered.
+
+    Args:
+        factory: Makes an async context manager, opened once a run on its event loop and closed at any end, with the run's
+            error if it failed; what it gives is awaited with each batch, a list.
+        max_items: Items of a full batch.
+        max_wait: A batch that is not full is written so long after its first item; None to wait until it is full.
+        timeout: Longest wait for one write; None for as long as it takes.
+        on_error: By default `on_error.retry(3, base="200ms", jitter=0.2)`, and then the run fails; the `on_error` of
+            `.to(...)` goes before it.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> from contextlib import asynccontextmanager
+        >>> rows = []
+        >>> @asynccontextmanager
+        ... async def table():
+        ...     async def insert(batch):
+        ...         rows.append(batch)
+        ...
+        ...     yield insert
+        >>> saved = rxdag.from_source(sources.range(5)).to(sinks.batched(table, max_items=2))
+        >>> rxdag.run(saved)[saved], rows
+        (5, [[0, 1], [2, 3], [4]])
+    """
+    if not callable(factory):
+        raise GraphError(f"batched: factory must be a function that makes an async context manager, got {factory!r}")
+    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 1:
+        raise GraphError(f"batched: max_items must be 1 or more, got {max_items!r}")
+    policy = policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error
+    if not isinstance(policy, OnError):
+        raise GraphError(f"batched: on_error must be one of rxdag.on_error, got {on_error!r}")
+    wait_ns = None if max_wait is None else positive_ns(max_wait, "batched: max_wait")
+    timeout_s = None if timeout is None else positive_ns(timeout, "batched: timeout") / 1e9
+    return _Batched(Batching(factory, max_items, wait_ns), timeout_s, policy)

@@ -1,0 +1,247 @@
+"""Batches: full ones and old ones, tried again whole, split to find the item that fails them; the books balance."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+import rxdag
+from rxdag import on_error, sinks, sources, testing
+from rxdag.errors import GraphError, NodeError
+
+S = 10**9
+
+
+class Table:
+    """A target that takes a while, and fails on some items or for some calls."""
+
+    def __init__(self, *, takes=0.0, poison=(), fails=(), on_open=None):
+        self.takes, self.poison, self.fails, self.on_open = takes, set(poison), dict(fails), on_open
+        self.batches = []
+        self.calls = []
+        self.opened = 0
+        self.left_with = []
+        self.at_once = self.most_at_once = 0
+
+    @asynccontextmanager
+    async def __call__(self):
+        self.opened += 1
+        if self.on_open is not None:
+            raise self.on_open
+        try:
+            yield self.write
+        except BaseException as error:
+            self.left_with.append(error)
+            raise
+        else:
+            self.left_with.append(None)
+
+    async def write(self, batch):
+        self.calls.append(list(batch))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self.takes)
+            error = self.fails.get(len(self.calls))
+            if error is not None:
+                raise error
+            bad = [item for item in batch if item in self.poison]
+            if bad:
+                raise ValueError(f"bad {bad[0]}")
+            self.batches.append(list(batch))
+        finally:
+            self.at_once -= 1
+
+
+def written(table, source, *, policy=on_error.retry(3, base="1s", then=on_error.dead), **how):
+    stream = rxdag.from_source(source, name="in")
+    out = stream.to(sinks.batched(table, on_error=policy, **how), name="db")
+    dead = out.dead.to(sinks.collect())
+    run = testing.start(out, dead)
+    result = run.finish()
+    assert result.problems == ()
+    return result, out, [letter.item for letter in run[dead]], run
+
+
+def test_batches_are_full_and_the_last_is_what_is_left():
+    table = Table()
+    result, out, dead, _ = written(table, sources.range(10), max_items=4)
+    assert table.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert result[out] == 10
+    assert dead == []
+    assert (table.opened, table.left_with) == (1, [None])
+
+
+def test_a_batch_that_is_not_full_is_written_when_it_is_old():
+    table = Table()
+    items = testing.timeline(("1s", "a"), ("2s", "b"), ("4s", "c"), ("20s", "d"))
+    stamps = []
+
+    async def note(batch):
+        stamps.append((run.now // S, batch))
+
+    @asynccontextmanager
+    async def target():
+        yield note
+
+    run = testing.start(rxdag.from_source(items).to(sinks.batched(target, max_items=100, max_wait="2s")))
+    run.finish()
+    assert stamps == [(3, ["a", "b"]), (6, ["c"]), (20, ["d"])]
+    assert table.batches == []
+
+
+def test_without_a_longest_wait_a_batch_waits_until_it_is_full():
+    table = Table()
+    items = testing.timeline(("1s", 1), ("100s", 2), ("1000s", 3))
+    written(table, items, max_items=2, max_wait=None)
+    assert table.batches == [[1, 2], [3]]
+
+
+def test_the_next_batch_is_gathered_while_one_is_written_and_no_two_at_once():
+    table = Table(takes=1.0)
+    result, *_ = written(table, sources.range(1000), max_items=100)
+    assert [len(batch) for batch in table.batches] == [100] * 10
+    assert table.most_at_once == 1
+
+
+def test_what_comes_faster_waits_in_a_bounded_gate():
+    table = Table(takes=1.0)
+    result, *_ = written(table, sources.range(5000), max_items=10)
+    (gate,) = [gate for name, gate in result.stats.gates.items() if name == "in -> db"]
+    assert gate.high_water <= gate.capacity == 1024
+    assert sum(map(len, table.batches)) == 5000
+
+
+def test_a_failing_batch_is_tried_again_whole():
+    table = Table(fails={1: OSError("down"), 2: OSError("down")})
+    result, out, dead, run = written(table, sources.range(4), max_items=4)
+    assert table.calls == [[0, 1, 2, 3]] * 3
+    assert table.batches == [[0, 1, 2, 3]]
+    assert (result[out], dead) == (4, [])
+    assert run.now == 3 * S
+
+
+def test_a_poison_item_is_found_and_the_others_are_written_in_order():
+    table = Table(poison=[5])
+    result, out, dead, _ = written(table, sources.range(10), max_items=8)
+    assert dead == [5]
+    assert [item for batch in table.batches for item in batch] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert result[out] == 9
+    assert table.calls[:3] == [list(range(8))] * 3
+    assert table.calls[3:] == [[0, 1, 2, 3], [4, 5, 6, 7], [4, 5], [4], [5], [6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("poison", [[0], [7], [0, 7], [3, 4], list(range(8))])
+def test_every_poison_item_is_found_wherever_it_is(poison):
+    table = Table(poison=poison)
+    result, out, dead, _ = written(table, sources.range(8), max_items=8, policy=on_error.dead)
+    assert dead == poison
+    assert sorted(item for batch in table.batches for item in batch) == [x for x in range(8) if x not in poison]
+    assert result.stats.nodes["db"].dead == len(poison)
+
+
+def test_by_default_a_poison_item_fails_the_run_and_is_shown():
+    table = Table(poison=[3])
+    out = rxdag.from_source(sources.range(6)).to(sinks.batched(table, max_items=6), name="db")
+    run = testing.start(out)
+    result = run.finish()
+    assert str(result.error) == 'node "db" failed on 3: ValueError: bad 3'
+    assert len([call for call in table.calls if call == list(range(6))]) == 3
+    assert [item for batch in table.batches for item in batch] == [0, 1, 2]
+    assert result.stats.nodes["db"].discarded == 2
+    assert result.problems == ()
+    assert isinstance(table.left_with[0], NodeError)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("gone"), TimeoutError("slow")])
+def test_a_line_that_is_down_is_no_items_fault(error):
+    table = Table(fails={1: error, 2: error})
+    result, out, dead, _ = written(
+        table, sources.range(6), max_items=4, policy=on_error.retry(2, base="1s", then=on_error.dead)
+    )
+    assert table.calls == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5]]
+    assert dead == [0, 1, 2, 3]
+    assert result[out] == 2
+
+
+def test_a_write_that_takes_too_long_is_given_up():
+    table = Table(takes=100.0)
+    out = rxdag.from_source(sources.range(2)).to(
+        sinks.batched(table, timeout="5s", on_error=on_error.raise_), name="db"
+    )
+    run = testing.start(out)
+    result = run.finish()
+    assert 'node "db" failed on 0: TimeoutError' in str(result.error)
+    assert run.now == 5 * S
+
+
+def test_a_target_that_cannot_be_opened_fails_the_run_at_the_start():
+    table = Table(on_open=OSError("no such host"))
+    run = testing.start(rxdag.from_source(sources.range(2)).to(sinks.batched(table), name="db"))
+    result = run.finish()
+    assert str(result.error) == 'sink "db": could not be opened: no such host'
+    assert result.problems == ()
+
+
+def test_a_target_is_opened_and_closed_though_nothing_comes():
+    table = Table()
+    written(table, sources.range(0))
+    assert (table.opened, table.left_with, table.calls) == (1, [None], [])
+
+
+def test_a_drain_writes_what_is_gathered_and_a_cancel_does_not():
+    for stop, batches, discarded in (("drain", [[1, 2]], 0), ("cancel", [], 2)):
+        table = Table()
+        feed = sources.ingress()
+        run = testing.start(rxdag.from_source(feed).to(sinks.batched(table, max_wait="1h"), name="db"))
+        feed.push(1)
+        feed.push(2)
+        run.settle()
+        getattr(run, stop)()
+        result = run.finish()
+        assert table.batches == batches
+        assert result.stats.nodes["db"].discarded == discarded
+        assert result.problems == ()
+        assert (table.left_with[0] is None) == (stop == "drain")
+
+
+def test_a_failure_elsewhere_is_told_to_the_target():
+    def boom(item):
+        raise ValueError("elsewhere")
+
+    table = Table(takes=1.0)
+    source = rxdag.from_source(sources.range(2))
+    run = testing.start(source.to(sinks.batched(table)), source.to(sinks.call(boom), name="other"))
+    result = run.finish()
+    assert table.left_with == [result.error]
+    assert result.problems == ()
+
+
+def test_the_policy_of_the_edge_goes_before_that_of_the_sink():
+    table = Table(poison=[1])
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched(table), on_error=on_error.skip, name="db")
+    result = testing.start(out).finish()
+    assert result.stats.nodes["db"].dropped == {"skipped": 1}
+    assert [item for batch in table.batches for item in batch] == [0, 2]
+
+
+def test_it_runs_on_a_real_loop():
+    table = Table()
+    out = rxdag.from_source(sources.range(2500)).to(sinks.batched(table, max_items=1000))
+    assert rxdag.run(out)[out] == 2500
+    assert [len(batch) for batch in table.batches] == [1000, 1000, 500]
+
+
+@pytest.mark.parametrize(
+    ("args", "how", "said"),
+    [
+        ((3,), {}, "batched: factory must be a function that makes an async context manager, got 3"),
+        ((Table(),), {"max_items": 0}, "batched: max_items must be 1 or more, got 0"),
+        ((Table(),), {"max_wait": "0s"}, "batched: max_wait must be more than 0, got '0s'"),
+        ((Table(),), {"on_error": "dead"}, "batched: on_error must be one of rxdag.on_error, got 'dead'"),
+    ],
+)
+def test_bad_arguments_are_said_at_once(args, how, said):
+    with pytest.raises(GraphError) as raised:
+        sinks.batched(*args, **how)
+    assert str(raised.value) == said
