@@ -12,6 +12,7 @@ from rxdag.compiler._program import Program
 from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._sink_host import SinkHost
 from rxdag.compiler._source_host import SourceHost
+from rxdag.compiler._topology import Topology
 
 __all__ = [
     "MAIN",
@@ -27,6 +28,7 @@ __all__ = [
     "RunContext",
     "SinkHost",
     "SourceHost",
+    "Topology",
     "compile",
     "lower",
     "use_faces",

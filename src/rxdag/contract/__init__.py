@@ -1,6 +1,7 @@
 """What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
 
 from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
+from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_errors, finite
 from rxdag.contract._chunk import Chunk, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
@@ -97,6 +98,7 @@ __all__ = [
     "Publisher",
     "Read",
     "Reader",
+    "ReaderAround",
     "RouteOp",
     "RowFailed",
     "Saw",
@@ -104,6 +106,7 @@ __all__ = [
     "Sink",
     "SinkContext",
     "Source",
+    "SourceAround",
     "SourceContext",
     "Splitter",
     "Subscriber",

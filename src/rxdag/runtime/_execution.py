@@ -242,9 +242,12 @@ class Execution:
         with self._lock:
             if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
                 return
-            self._is_cancelled = True
-            if self.error is None:
-                self.state = "cancelled"
+            if self.error is None and not self._open_sinks:
+                self.state = "draining"  # all is written and closed: only sources are left
+            else:
+                self._is_cancelled = True
+                if self.error is None:
+                    self.state = "cancelled"
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.call(partial(self._cancel_domain, scheduler))
 

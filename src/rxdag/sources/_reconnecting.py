@@ -10,11 +10,10 @@ from rxdag.contract import (
     Duration,
     Read,
     Reader,
-    Shape,
     Source,
+    SourceAround,
     SourceContext,
     Waits,
-    Where,
     checked_backoff,
     checked_errors,
 )
@@ -78,27 +77,11 @@ class _ReconnectingReader(Reader):
 
 
 @dataclass(frozen=True)
-class _Reconnecting(Source[T]):
+class _Reconnecting(SourceAround[T]):
     source: Source[T]
     attempts: int | None
     backoff: Waits
     on: tuple[type[Exception], ...]
-
-    @property
-    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.label
-
-    @property
-    def where(self) -> Where:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.where
-
-    @property
-    def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.shape
-
-    @property
-    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.gives_columns
 
     def open(self, context: SourceContext) -> Reader:
         return _ReconnectingReader(self, context)

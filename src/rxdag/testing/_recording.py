@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rxdag.compiler import SinkHost, SourceHost
-from rxdag.contract import END, IDLE, MIN, Chunk, Read, Reader, Saw, Shape, Source, SourceContext, Where
-from rxdag.errors import GraphError
+from rxdag.contract import (
+    END,
+    IDLE,
+    MIN,
+    Chunk,
+    Read,
+    Reader,
+    ReaderAround,
+    Saw,
+    Shape,
+    Source,
+    SourceAround,
+    SourceContext,
+)
+from rxdag.errors import CompileError, GraphError
 from rxdag.testing._stepping import VirtualRun
 
 _MS = 1_000_000
@@ -76,11 +90,11 @@ def _is_error(value: object) -> bool:
     return isinstance(value, Exception)
 
 
-class _WatchedReader(Reader):
+class _WatchedReader(ReaderAround):
     """Counts the reads, and notes when it is closed."""
 
     def __init__(self, reader: Reader, context: SourceContext, trace: Trace, name: str) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._context = context
         self._trace = trace
         self._name = name
@@ -89,46 +103,22 @@ class _WatchedReader(Reader):
 
     def read(self, max_items: int) -> Read:
         self._trace.sizes.setdefault(self._name, []).append(max_items)
-        return self._reader.read(max_items)
-
-    def rest(self, max_items: int) -> Chunk | None:
-        return self._reader.rest(max_items)
-
-    def without_room(self) -> bool:
-        return self._reader.without_room()
-
-    def held(self) -> int:
-        return self._reader.held()
-
-    def dropped(self) -> int:
-        return self._reader.dropped()
+        return super().read(max_items)
 
     def close(self) -> None:
         self._span[1] = self._context.clock.now()
-        self._reader.close()
+        super().close()
 
     async def aclose(self) -> None:
         self._span[1] = self._context.clock.now()
-        await self._reader.aclose()
+        await super().aclose()
 
 
 @dataclass(frozen=True)
-class _Watched(Source[Any]):
+class _Watched(SourceAround[Any]):
     source: Source[Any]
     trace: Trace
     name: str
-
-    @property
-    def where(self) -> Where:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.where
-
-    @property
-    def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.shape
-
-    @property
-    def queues(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the source
-        return self.source.queues
 
     def open(self, context: SourceContext) -> Reader:
         return _WatchedReader(self.source.open(context), context, self.trace, self.name)
@@ -176,9 +166,11 @@ class Trace:
         for edge, gate in program.gates.items():
             gate.saw = self._saw(str(edge))
         for name, node in run.execution.plan.dag.nodes.items():
-            if name in run.execution.program.watermarks() and node.ports:
-                self._marks[name] = marks = _Marks()
-                run.execution.program.observe(name, marks)
+            if name in program.watermarks() and node.ports:
+                marks = _Marks()
+                with contextlib.suppress(CompileError):  # inside a fused loop nothing can be seen
+                    program.observe(name, marks)
+                    self._marks[name] = marks
 
     def watermarks(self, node: str, /) -> list[tuple[str, Any]]:
         """What came out of a node, in order: ("wm", ns), ("status", "IDLE") and ("status", "ACTIVE").
@@ -227,6 +219,6 @@ class Trace:
 def trace(run: VirtualRun, /) -> Trace:
     """Watch a run that has not settled yet: watermarks, gates, subscriptions and reads.
 
-    Nodes inside a fused loop cannot be seen: `start(..., fuse=False)`.
+    Watermarks inside a fused loop cannot be seen: `start(..., fuse=False)`.
     """
     return Trace(run)

@@ -134,13 +134,14 @@ class VirtualRun:
         inputs: Sources that are fed by hand, by name.
     """
 
-    def __init__(self, execution: Execution, inputs: dict[str, Input]) -> None:
+    def __init__(self, execution: Execution, inputs: dict[str, Input], *, slice_s: float = float("inf")) -> None:
         clock = execution.clock
         if not isinstance(clock, VirtualClock):
             raise TypeError("VirtualRun: the run must be on a virtual clock")
         self.execution = execution
         self.inputs = inputs
         self._clock = clock
+        self._slice_s = slice_s
         self._seen: dict[str, list[Any]] = {}
         self._result: RunResult | None = None
         self._loop = VirtualLoop(clock)
@@ -157,7 +158,7 @@ class VirtualRun:
     def _begin(self) -> None:
         execution = self.execution
         self._driver = LoopDriver(
-            execution.main, self._loop, execution.is_done, execution.check_stall, slice_s=float("inf")
+            execution.main, self._loop, execution.is_done, execution.check_stall, slice_s=self._slice_s
         )
         execution.open()
         self._driver.start()
@@ -205,6 +206,10 @@ class VirtualRun:
         if not names:
             raise GraphError(f"run: has no such sink, got {sink!r}")
         return list(self._seen[names[0]])
+
+    def seen(self, sink: str) -> list[Any]:
+        """What came to a sink so far, by its name."""
+        return list(self._seen[sink])
 
     def stats(self) -> RunStats:
         """The books as they stand."""

@@ -1,0 +1,90 @@
+"""Sources around sources: one that changes a single thing of another."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from rxdag.contract._chunk import Chunk
+from rxdag.contract._ends import Read, Reader, Source, Where
+from rxdag.contract._overflow import Boundary, Overflow
+from rxdag.contract._shape import Shape
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class ReaderAround(Reader):
+    """A reader that does what another does."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def read(self, max_items: int) -> Read:
+        return self.reader.read(max_items)
+
+    def rest(self, max_items: int) -> Chunk | None:
+        return self.reader.rest(max_items)
+
+    def without_room(self) -> bool:
+        return self.reader.without_room()
+
+    def held(self) -> int:
+        return self.reader.held()
+
+    def dropped(self) -> int:
+        return self.reader.dropped()
+
+    def close(self) -> None:
+        self.reader.close()
+
+    async def aclose(self) -> None:
+        await self.reader.aclose()
+
+
+# pyright: reportIncompatibleVariableOverride=false
+# What a source says of itself are plain attributes; here they are those of another.
+class SourceAround(Source[T_co]):
+    """A source of which everything that is said is what the one inside says: subclasses have that as `source`."""
+
+    source: Source[Any]
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        return self.source.label
+
+    @property
+    def where(self) -> Where:  # type: ignore[override]
+        return self.source.where
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]
+        return self.source.shape
+
+    @property
+    def gives_columns(self) -> bool:  # type: ignore[override]
+        return self.source.gives_columns
+
+    @property
+    def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.source.side_ports
+
+    @property
+    def boundary(self) -> Boundary | None:  # type: ignore[override]
+        return self.source.boundary
+
+    @property
+    def queues(self) -> bool:  # type: ignore[override]
+        return self.source.queues
+
+    @property
+    def can_wait(self) -> bool:  # type: ignore[override]
+        return self.source.can_wait
+
+    @property
+    def max_items(self) -> int:
+        """Of its queue, if it has one."""
+        return getattr(self.source, "max_items", 0)
+
+    @property
+    def overflow(self) -> Overflow:
+        """Of its queue, if it has one."""
+        return getattr(self.source, "overflow", Overflow.BLOCK)

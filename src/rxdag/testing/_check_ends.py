@@ -1,0 +1,285 @@
+"""check_source and check_sink: the laws that every source and every sink must hold, ours and yours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rxdag.contract import (
+    END,
+    Chunk,
+    Read,
+    Reader,
+    ReaderAround,
+    Shape,
+    Sink,
+    SinkContext,
+    Source,
+    SourceAround,
+    SourceContext,
+    Where,
+    Writer,
+)
+from rxdag.errors import GraphError
+from rxdag.graph import from_source
+from rxdag.operators import take
+from rxdag.sinks import call, collect
+from rxdag.testing._check import LawBroken
+from rxdag.testing._simulate import Simulation, run
+from rxdag.testing._sources import Chunked
+from rxdag.testing.faults import Fault, cancels, drains
+
+SOURCE_LAWS: Final = ("ends", "asked", "chunks", "runs", "stops", "fails")
+SINK_LAWS: Final = ("ends", "chunks", "runs", "stops", "fails")
+_SEEDS: Final = 12
+
+
+@dataclass
+class _Seen:
+    """What one run did with its reader or its writer."""
+
+    closed: list[Any] = field(default_factory=lambda: list[Any]())
+    broken: list[str] = field(default_factory=lambda: list[str]())
+
+
+class _CheckedReader(ReaderAround):
+    def __init__(self, reader: Reader, seen: _Seen) -> None:
+        super().__init__(reader)
+        self._seen = seen
+        self._is_over = False
+
+    def read(self, max_items: int) -> Read:
+        if self._is_over or self._seen.closed:
+            self._seen.broken.append("is read after its end")
+        read = super().read(max_items)
+        if isinstance(read, Chunk) and len(read) > max_items:
+            self._seen.broken.append(f"gave {len(read)} items where {max_items} were asked for")
+        self._is_over = read is END
+        return read
+
+    def close(self) -> None:
+        self._seen.closed.append(True)
+        super().close()
+
+    async def aclose(self) -> None:
+        self._seen.closed.append(True)
+        await super().aclose()
+
+
+@dataclass(frozen=True)
+class _CheckedSource(SourceAround[Any]):
+    source: Source[Any]
+    seen: _Seen
+
+    def open(self, context: SourceContext) -> Reader:
+        return _CheckedReader(self.source.open(context), self.seen)
+
+
+def check_source(make: Callable[[], Source[Any]], /, *, max_items: int = 1000, waive: Iterable[str] = ()) -> None:
+    """Check that a source holds the laws, in virtual time.
+
+    The laws: its run *ends* with the books balanced, and it is closed once; it never gives more than it was *asked* for, nor
+    is read on after its end; reads of any size, *chunks*, give the same items; two *runs* do not meet; a drain or a
+    cancel *stops* it at any point; and when what follows *fails*, it is closed too.
+
+    Args:
+        make: Makes it, the same each time; one that needs no more of the world than files and the loop.
+        max_items: So many items are read of one that does not end.
+        waive: Laws that it cannot hold.
+
+    Raises:
+        LawBroken: If it does not hold one.
+        GraphError: If a waived law is not one.
+
+    Example:
+        >>> testing.check_source(lambda: sources.range(100))
+    """
+    laws = _laws(SOURCE_LAWS, waive, "check_source")
+    baseline = _read(make(), max_items, 0, "ends")
+    items = baseline.outputs["out"]
+    for seed in range(1, _SEEDS):
+        if "chunks" in laws:
+            _same(_read(make(), max_items, seed, "chunks").outputs["out"], items, "chunks", seed)
+        if "stops" in laws:
+            fault = drains(step=seed) if seed % 2 else cancels(step=seed)
+            got = _read(make(), max_items, seed, "stops", fault).outputs["out"]
+            _same(got, items[: len(got)], "stops", seed)
+    if "runs" in laws:
+        source = make()
+        _same(_read(make(), max_items, 0, "runs").outputs["out"], items, "runs", 0)
+        _read(source, max_items, 0, "runs")
+    if "fails" in laws and items:
+        _read(make(), max_items, 0, "fails", fails_at=len(items) // 2)
+
+
+def _read(
+    source: Source[Any], most: int, seed: int, law: str, fault: Fault | None = None, fails_at: int | None = None
+) -> Simulation:
+    seen = _Seen()
+    items = 0
+
+    def fail(_: object) -> None:
+        nonlocal items
+        items += 1
+        if items > (most if fails_at is None else fails_at):
+            raise ValueError("what follows fails")
+
+    stream = from_source(_CheckedSource(source, seen), name="source").pipe(take(most))
+    sink: Sink[Any, Any] = collect() if fails_at is None else call(fail)
+    simulation = _simulated(stream.to(sink, name="out"), seed, law, fault)
+    if seen.broken:
+        raise LawBroken(f"asked: a source {seen.broken[0]}, seed {seed}")
+    if len(seen.closed) != 1 and simulation.result.stats.nodes["source"].made:
+        raise LawBroken(f"{law}: a source must be closed once, was {len(seen.closed)} times, seed {seed}")
+    if fails_at is None and simulation.error is not None:
+        raise LawBroken(f"{law}: its run must not fail, seed {seed}: {simulation.error}") from simulation.error
+    return simulation
+
+
+class _CheckedWriter(Writer):
+    def __init__(self, writer: Writer, seen: _Seen) -> None:
+        self._writer = writer
+        self._seen = seen
+
+    def write(self, chunk: Chunk) -> Any:
+        if self._seen.closed:
+            self._seen.broken.append("was written to after it was closed")
+        return self._writer.write(chunk)
+
+    def want(self) -> int | None:
+        return self._writer.want()
+
+    def close(self, *, ok: bool) -> Any:
+        self._seen.closed.append(ok)
+        return self._writer.close(ok=ok)
+
+
+@dataclass(frozen=True)
+class _CheckedSink(Sink[Any, Any]):
+    sink: Sink[Any, Any]
+    seen: _Seen
+
+    @property
+    def where(self) -> Where:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the sink
+        return self.sink.where
+
+    @property
+    def paces(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the sink
+        return self.sink.paces
+
+    def check(self, shape: Shape, where: str) -> None:
+        self.sink.check(shape, where)
+
+    def open(self, context: SinkContext) -> Writer:
+        return _CheckedWriter(self.sink.open(context), self.seen)
+
+
+def check_sink(
+    make: Callable[[], Sink[Any, Any]],
+    items: Sequence[Any],
+    /,
+    *,
+    read: Callable[[], Any] | None = None,
+    of: Any = None,
+    waive: Iterable[str] = (),
+) -> None:
+    """Check that a sink holds the laws, in virtual time.
+
+    The laws: its run *ends* with the books balanced, and it is closed once, `ok=True`, also if nothing came; any split into
+    *chunks* gives the same; two *runs* do not meet; when a cancel *stops* the run at any point, or it *fails* elsewhere,
+    it is closed once, `ok=False`, and not written to any more.
+
+    Args:
+        make: Makes it, the same each time; one that needs no more of the world than files and the loop.
+        items: What it is given; a few dozen.
+        read: Reads back what the last run has left in the world; by default only `result[sink]` is looked at.
+        of: Type of the items, where fields are given by name.
+        waive: Laws that it cannot hold.
+
+    Raises:
+        LawBroken: If it does not hold one.
+        GraphError: If a waived law is not one.
+
+    Example:
+        >>> testing.check_sink(lambda: sinks.collect(), range(20))
+    """
+    laws = _laws(SINK_LAWS, waive, "check_sink")
+
+    def left(simulation: Simulation) -> Any:
+        return (simulation.result["out"], None if read is None else read())
+
+    whole = left(_write(make(), items, of, 0, "ends"))
+    _write(make(), (), of, 0, "ends")
+    for seed in range(1, _SEEDS):
+        if "chunks" in laws:
+            _same_left(left(_write(make(), items, of, seed, "chunks")), whole, "chunks", seed)
+        if "stops" in laws:
+            _write(make(), items, of, seed, "stops", cancels(step=seed))
+    if "runs" in laws:
+        sink = make()
+        for _ in (1, 2):
+            _same_left(left(_write(sink, items, of, 0, "runs")), whole, "runs", 0)
+    if "fails" in laws:
+        _write(make(), items, of, 0, "fails", fails=True)
+
+
+def _write(
+    sink: Sink[Any, Any],
+    items: Iterable[Any],
+    of: Any,
+    seed: int,
+    law: str,
+    fault: Fault | None = None,
+    *,
+    fails: bool = False,
+) -> Simulation:
+    seen = _Seen()
+    error = ValueError("the source fails") if fails else None
+    stream = from_source(Chunked((tuple(items),), error, of), name="source")
+    if sink.batching is not None:
+        raise GraphError(
+            "check_sink: a sink that is written in batches is checked by what it awaits: give that to tests"
+        )
+    simulation = _simulated(stream.to(_CheckedSink(sink, seen), name="out"), seed, law, fault)
+    if seen.broken:
+        raise LawBroken(f"{law}: a sink {seen.broken[0]}, seed {seed}")
+    expected = [simulation.result.state == "completed"]
+    if seen.closed not in (expected, []) or (not seen.closed and simulation.result.state == "completed"):
+        raise LawBroken(
+            f"{law}: a sink must be closed once, ok={expected[0]}, was closed with {seen.closed}, seed {seed}"
+        )
+    if not fails and simulation.error is not None:
+        raise LawBroken(f"{law}: its run must not fail, seed {seed}: {simulation.error}") from simulation.error
+    return simulation
+
+
+def _simulated(sink: Any, seed: int, law: str, fault: Fault | None) -> Simulation:
+    try:
+        return run(sink, seed=seed, faults=() if fault is None else (fault,))
+    except LawBroken as broken:
+        raise LawBroken(f"{law}: {broken}") from broken
+
+
+def _laws(known: tuple[str, ...], waive: Iterable[str], where: str) -> set[str]:
+    waived = set(waive)
+    unknown = waived - set(known)
+    if unknown:
+        raise GraphError(f"{where}: waive must be some of {', '.join(known)}, got {', '.join(sorted(unknown))}")
+    return set(known) - waived
+
+
+def _same(got: list[Any], expected: list[Any], law: str, seed: int) -> None:
+    if got != expected:
+        at = next(
+            (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
+        )
+        raise LawBroken(
+            f"{law}: gave {len(got)} items, not {len(expected)}; they differ at {at}: {got[at : at + 2]!r} and "
+            f"{expected[at : at + 2]!r}, seed {seed}"
+        )
+
+
+def _same_left(got: Any, expected: Any, law: str, seed: int) -> None:
+    if got != expected:
+        raise LawBroken(f"{law}: left {got!r}, not {expected!r}, seed {seed}")

@@ -1,0 +1,195 @@
+"""Exploring: many seeds of one dag, and what must hold in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from rxdag.compiler import Plan, Topology, compile
+from rxdag.contract import (
+    Duration,
+    FanIn,
+    Foreign,
+    InnerKernel,
+    Kernel,
+    Overflow,
+    Sink,
+    Source,
+    on_item_parameters,
+)
+from rxdag.errors import GraphError
+from rxdag.graph import Dag, SinkNode
+from rxdag.runtime import planned
+from rxdag.testing._check import LawBroken
+from rxdag.testing._simulate import MAX_STEPS, Simulation, run
+from rxdag.testing.faults import Fault
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What was explored.
+
+    Attributes:
+        seeds: How many.
+        ends: How often runs ended in each state.
+        faults: How often each kind of fault was tried; "none" for runs without one.
+        compared: Sinks whose items were held against those of the plain run.
+    """
+
+    seeds: int
+    ends: dict[str, int]
+    faults: dict[str, int]
+    compared: tuple[str, ...]
+
+
+def explore(
+    what: Dag | Plan | SinkNode[Any, Any] | Callable[[], Dag],
+    /,
+    *,
+    seeds: int = 1000,
+    start: int = 0,
+    faults: bool = True,
+    inputs: Mapping[str, Source[Any]] | None = None,
+    service: Mapping[str, Duration] | None = None,
+    until: Duration | None = None,
+    compare: Literal["auto", "exact", "multiset", "none"] = "auto",
+    max_steps: int = MAX_STEPS,
+) -> Exploration:
+    """Simulate a dag with many seeds, and check what must hold in every run.
+
+    That is: the books balance, no gate is past its bound and all of them together not past the cap of `explain()`, every run
+    ends, and what comes to a sink is what comes in a plain run, unfused and in order: all of it, or its beginning
+    where a fault ended the run.
+
+    Args:
+        what: A sink, a Dag, a Plan, or a function that makes a Dag for each run, where sources can be read once only.
+        seeds: How many runs.
+        start: The first seed.
+        faults: True to have something go wrong in most runs: a node that raises, a source that is lost, a sink that is slow,
+            a cancel or a drain at any point, a wall clock that jumps.
+        inputs: Other sources, by name.
+        service: How long sinks take for each item, by name.
+        until: Drain at that time, for dags without an end.
+        compare: How sinks are held against the plain run: "exact" in order, "multiset" in any, "none" not at all. "auto": in
+            order, but not those that several streams lead to, nor those behind what drops, conflates or looks at the clock.
+        max_steps: A run that takes more steps does not end.
+
+    Raises:
+        LawBroken: At the first run in which something does not hold; says how to run it again.
+
+    Example:
+        >>> out = (
+        ...     rxdag.from_source(sources.range(20))
+        ...     .pipe(ops.map(lambda x: -x))
+        ...     .buffered(max_items=3)
+        ...     .to(sinks.collect())
+        ... )
+        >>> testing.explore(out, seeds=50).seeds
+        50
+    """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise GraphError(f"explore: seeds must be 1 or more, got {seeds!r}")
+    make = _maker(what)
+    how: dict[str, Any] = {"inputs": inputs, "service": service, "until": until, "max_steps": max_steps}
+    plain = compile(make(), fuse=False)
+    expected = run(plain, fuse=False, **how)
+    orders = {name: _order(plain.topology, name) if compare == "auto" else compare for name in plain.dag.sinks}
+    plans = (
+        {fuse: compile(make(), fuse=fuse) for fuse in (True, False)} if isinstance(what, Dag | Plan | SinkNode) else {}
+    )
+    ends: dict[str, int] = {}
+    tried: dict[str, int] = {}
+    for seed in range(start, start + seeds):
+        fuse = seed % 3 != 0
+        dag = plans[fuse] if plans else make()
+        simulation = run(dag, seed=seed, faults=faults, fuse=None if faults else fuse, **how)
+        _compare(simulation, expected, orders)
+        ends[simulation.result.state] = ends.get(simulation.result.state, 0) + 1
+        for kind in [fault.kind for fault in simulation.faults] or ["none"]:
+            tried[kind] = tried.get(kind, 0) + 1
+    return Exploration(seeds, ends, tried, tuple(name for name, order in orders.items() if order != "none"))
+
+
+def _maker(what: Any) -> Callable[[], Dag]:
+    if isinstance(what, Dag | Plan) or hasattr(what, "node"):
+        dag = planned((what,), "explore").dag
+        return lambda: dag
+    if not callable(what):
+        raise GraphError(f"explore: takes a sink, a Dag, a Plan, or a function that makes a Dag, got {what!r}")
+    return cast("Callable[[], Dag]", what)  # what it makes shows when it is called
+
+
+def _order(topology: Topology, sink: str) -> str:
+    """How a sink can be held against the plain run."""
+    todo, seen = [sink], {sink}
+    while todo:
+        name = todo.pop()
+        if _is_free(topology, name):
+            return "none"
+        for edge in topology.into[name]:
+            if edge.boundary is not None and edge.boundary.overflow is not Overflow.BLOCK:
+                return "none"
+            if edge.producer not in seen:
+                seen.add(edge.producer)
+                todo.append(edge.producer)
+    return "exact"
+
+
+def _is_free(topology: Topology, name: str) -> bool:
+    """True if what a node gives out may depend on when things happen."""
+    thing = topology.nodes[name].thing
+    if isinstance(thing, Source):
+        return thing.queues or thing.where == "async"
+    kernel = topology.kernels.get(name)
+    if isinstance(thing, Sink) or kernel is None:
+        return isinstance(thing, Foreign)
+    if isinstance(thing, FanIn) or isinstance(kernel, InnerKernel) or kernel.releases:
+        return True
+    kind = type(kernel)
+    if kind.expand is not Kernel.expand:
+        return False
+    if "now" in on_item_parameters(kind):
+        return True
+    looks = kind.on_timer is not Kernel.on_timer or kind.want is not Kernel.want
+    return looks and not isinstance(thing, Foreign) and thing.clock_for(topology.nodes[name].in_shape) == "processing"
+
+
+def _compare(simulation: Simulation, expected: Simulation, orders: Mapping[str, str]) -> None:
+    kinds = {fault.kind for fault in simulation.faults}
+    state = simulation.result.state
+    if "drains" in kinds or ("raises" in kinds and state == "completed"):
+        return  # what operators hold may go out then, or an item is left out
+    is_whole = state == "completed"
+    for name, order in orders.items():
+        got, whole = simulation.outputs[name], expected.outputs[name]
+        if order == "exact":
+            good = got == whole if is_whole else got == whole[: len(got)]
+        elif order == "multiset":
+            good = not _left_over(got, whole) and (not is_whole or len(got) == len(whole))
+        else:
+            continue
+        if not good:
+            at = next(
+                (i for i, (a, b) in enumerate(zip(got, whole, strict=False)) if a != b), min(len(got), len(whole))
+            )
+            raise LawBroken(
+                f'seed {simulation.seed}: sink "{name}" got {len(got):,} items where a plain run gives {len(whole):,}; they '
+                f"differ at {at}: {got[at : at + 3]!r} and {whole[at : at + 3]!r} {_again(simulation)}"
+            )
+
+
+def _left_over(got: list[Any], whole: list[Any]) -> list[Any]:
+    left = list(whole)
+    over: list[Any] = []
+    for item in got:
+        if item in left:
+            left.remove(item)
+        else:
+            over.append(item)
+    return over
+
+
+def _again(simulation: Simulation) -> str:
+    faults: tuple[Fault, ...] = simulation.faults
+    return f"[testing.run(..., seed={simulation.seed}{f', faults={list(faults)!r}' if faults else ''})]"

@@ -1,0 +1,134 @@
+"""Seeded runs: virtual time in which every choice that is free is drawn from a seed."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+from rxdag.compiler import MAIN, KernelHost, Plan
+from rxdag.contract import Clock
+from rxdag.errors import GraphError
+from rxdag.runtime import Execution
+from rxdag.schedulers import FlowScheduler, VirtualClock
+from rxdag.testing.faults import Fault, InjectedFault
+
+QUANTA: Final = (1, 2, 3, 7, 64, 1024)
+
+
+class SeededScheduler(FlowScheduler):
+    """Draws which pump goes next, which of several timers of one instant, and how many items move at once.
+
+    What is fixed stays so: calls come in their order, and what is due goes before what is ready.
+    """
+
+    def __init__(self, name: str, clock: Clock, random: Random) -> None:
+        self._random = random
+        super().__init__(name, clock)
+        self.steps = 0
+        self.on_step: Callable[[int], None] | None = None
+
+    @property
+    def quantum(self) -> int:
+        """Most items that move now."""
+        return self._random.choice(QUANTA)
+
+    @quantum.setter
+    def quantum(self, value: int) -> None: ...
+
+    def step(self) -> int | None:
+        done = super().step()
+        if done == 0:
+            self.steps += 1
+            if self.on_step is not None:
+                self.on_step(self.steps)
+        return done
+
+    def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
+        timers = self._timers
+        self._draw_among_equals()
+        if timers and timers[0][0] <= self.clock.now():
+            return super()._pop()
+        if self._calls and self._random.random() < 0.5:
+            return super()._pop()
+        if self._ready:
+            self._ready.rotate(self._random.randrange(len(self._ready)))
+            pump = self._ready.popleft()
+            pump.queued = False
+            return pump.step, 0
+        return super()._pop()
+
+    def _draw_among_equals(self) -> None:
+        """Have one of the timers of the next instant come first."""
+        timers = self._timers
+        while timers and timers[0][3].fn is None:
+            heapq.heappop(timers)
+        if len(timers) < 2 or timers[0][0] > self.clock.now():
+            return
+        when, equals = timers[0][0], list[Any]()
+        while timers and timers[0][0] == when:
+            equals.append(heapq.heappop(timers))
+        equals = [each for each in equals if each[3].fn is not None]
+        first = self._random.randrange(len(equals)) if equals else 0
+        for index, (_, rank, order, timer) in enumerate(equals):
+            heapq.heappush(timers, (when, -1 if index == first else max(rank, 0), order, timer))
+
+
+class SeededExecution(Execution):
+    """A run in virtual time whose free choices are drawn from a seed, with faults.
+
+    Args:
+        plan: What to run.
+        seed: Of everything that is drawn.
+        faults: What goes wrong in operators, or to the run.
+        max_steps: A run that takes more steps of its scheduler does not end.
+    """
+
+    def __init__(self, plan: Plan, *, seed: int, faults: tuple[Fault, ...], max_steps: int) -> None:
+        self._draws = Random(seed)
+        super().__init__(plan, VirtualClock(), seed=seed)
+        self.peak = 0
+        """Most items that rested in gates at once."""
+        self.has_run_away = False
+        self._max_steps = max_steps
+        self._stops = {fault.at: fault.kind for fault in faults if fault.kind in ("cancels", "drains")}
+        for fault in faults:
+            if fault.kind == "raises":
+                self._break(fault)
+
+    def _make_schedulers(self) -> dict[str, FlowScheduler]:
+        one = SeededScheduler(MAIN, self.clock, self._draws)
+        one.on_failure = self._broken
+        one.on_step = self._stepped
+        return dict.fromkeys([MAIN, *self.plan.domains.values()], one)
+
+    def _stepped(self, steps: int) -> None:
+        self.peak = max(self.peak, sum(gate.n for gate in self.program.gates.values()))
+        stop = self._stops.get(steps)
+        if stop == "cancels":
+            self.cancel()
+        elif stop == "drains":
+            self.drain()
+        if steps == self._max_steps:
+            self.has_run_away = True
+            self.cancel()
+
+    def _break(self, fault: Fault) -> None:
+        """Have an operator raise on its n-th item."""
+        host: Any = next((host for host in self.program.hosts if host.name == fault.node), None)
+        if not isinstance(host, KernelHost):
+            raise GraphError(f'raises: node "{fault.node}" must be an operator or a sink of the dag')
+        way = "_output" if getattr(host, "expands", False) else "_call"
+        whole: Callable[..., Any] = getattr(host, way)
+        seen: list[Any] = []
+
+        def broken(*args: Any) -> Any:
+            pending = args[0] if args else None
+            if pending is None or pending.outputs is None:  # an item begins
+                seen.append(None)
+                if len(seen) == fault.at:
+                    raise InjectedFault(f"item {fault.at} of {fault.node}")
+            return whole(*args)
+
+        setattr(host, way, broken)

@@ -1,0 +1,238 @@
+"""Simulations: a whole dag in virtual time, every free choice drawn from a seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, TypeVar
+
+from rxdag.compiler import Plan, compile
+from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
+from rxdag.errors import GraphError
+from rxdag.graph import Dag, SinkNode, did_you_mean
+from rxdag.runtime import Execution, RunResult, planned, stop_after
+from rxdag.testing._check import LawBroken
+from rxdag.testing._faulty_ends import LostSource, SlowSink
+from rxdag.testing._recording import Trace
+from rxdag.testing._seeded import SeededExecution
+from rxdag.testing._stepping import VirtualRun
+from rxdag.testing.faults import Fault, cancels, drains, jumps, loses, raises, slows
+
+T = TypeVar("T")
+
+MAX_STEPS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a simulated run came to.
+
+    Attributes:
+        seed: What it was drawn from.
+        faults: What went wrong.
+        result: How it ended, with the books.
+        outputs: What came to each sink, by name.
+        high_water: Most items that rested in each gate, by edge.
+        dropped: Items that gates dropped, by edge.
+        peak: Most items that rested in all gates at once.
+        cap: Most items that may rest in gates, queues and in flight, as `explain()` says.
+        trace: What gates and queues saw.
+        now: The virtual time of its end, ns.
+    """
+
+    seed: int
+    faults: tuple[Fault, ...]
+    result: RunResult = field(repr=False)
+    outputs: dict[str, list[Any]] = field(repr=False)
+    high_water: dict[str, int]
+    dropped: dict[str, int]
+    peak: int
+    cap: int
+    trace: Trace = field(repr=False)
+    now: int
+
+    @property
+    def error(self) -> Exception | None:
+        """What the run failed with, if it did."""
+        return self.result.error
+
+    def __getitem__(self, sink: SinkNode[T, Any]) -> list[T]:
+        """What came to a sink."""
+        for name, node in self.result.dag.nodes.items():
+            if node.identity is sink.node.identity:
+                return self.outputs[name]
+        raise GraphError(f"simulation: has no such sink, got {sink!r}")
+
+
+def run(
+    *what: Dag | Plan | SinkNode[Any, Any],
+    replace: Mapping[str, Source[Any] | Sink[Any, Any]] | None = None,
+    inputs: Mapping[str, Source[Any]] | None = None,
+    service: Mapping[str, Duration] | None = None,
+    seed: int = 0,
+    faults: Sequence[Fault] | bool = (),
+    until: Duration | None = None,
+    fuse: bool | None = None,
+    max_steps: int = MAX_STEPS,
+) -> Simulation:
+    """Run a whole dag in virtual time, on this thread, with every free choice drawn from a seed.
+
+    Drawn are: which pump goes next, which of several timers of one instant, how many items move at once, when tasks get
+    their turn, and waits with jitter. So one seed is one way in which threads and tasks could have met; the same seed
+    gives the same bytes.
+
+    Args:
+        what: Sinks, or one Dag, or one Plan.
+        replace: Other sources or sinks, by name.
+        inputs: Sources by name, as `testing.timeline(...)`.
+        service: How long a sink takes for each item, by name.
+        seed: Of all that is drawn.
+        faults: What goes wrong, of `testing.faults`; True for one thing drawn from the seed.
+        until: Drain at that time.
+        fuse: False to lower every node from its kernel alone, True to fuse; by default as the faults allow.
+        max_steps: A run that takes more steps of its scheduler does not end.
+
+    Raises:
+        LawBroken: If the books do not balance, a gate is past its bound, or the run does not end; names the seed.
+        GraphError: If a name is not known, or a fault cannot happen there.
+
+    Example:
+        >>> out = (
+        ...     rxdag.from_source(sources.range(3), name="numbers")
+        ...     .buffered(max_items=2)
+        ...     .to(sinks.collect(), name="out")
+        ... )
+        >>> sim = testing.run(out, service={"out": "2.5ms"}, seed=7)
+        >>> sim.outputs["out"], sim.now
+        ([0, 1, 2], 7500000)
+        >>> testing.run(out, faults=[testing.faults.loses("numbers", item=2)]).outputs["out"]
+        [0, 1]
+    """
+    plan = planned(what, "testing.run")
+    chosen = _drawn(plan, seed) if faults is True else tuple(faults or ())
+    dag = _changed(plan.dag, {**(replace or {}), **(inputs or {})}, service or {}, chosen)
+    is_fused = not any(fault.kind == "raises" and fault.node not in dag.sinks for fault in chosen)
+    if fuse is not None:
+        is_fused = fuse
+    if dag is not plan.dag or is_fused != plan.is_fused:
+        plan = compile(dag, fuse=is_fused)
+    execution = SeededExecution(plan, seed=seed, faults=_of_operators(chosen, dag), max_steps=max_steps)
+    stop_after(execution, until, is_background=False)
+    virtual = VirtualRun(execution, {}, slice_s=Random(seed).choice((0.0, float("inf"))))
+    trace = Trace(virtual)
+    with _jumping(chosen, execution):
+        result = virtual.finish()
+    gates = result.stats.gates
+    simulation = Simulation(
+        seed,
+        chosen,
+        result,
+        {name: virtual.seen(name) for name in dag.sinks},
+        {name: gate.high_water for name, gate in gates.items()},
+        {name: gate.dropped for name, gate in gates.items() if gate.dropped},
+        execution.peak,
+        plan.max_held,
+        trace,
+        virtual.now,
+    )
+    _check(simulation, execution)
+    return simulation
+
+
+def _check(simulation: Simulation, execution: SeededExecution) -> None:
+    result = simulation.result
+    problems = list(result.problems)
+    problems += [
+        f"gate {name} held {gate.high_water:,} items, more than its {gate.capacity:,}"
+        for name, gate in result.stats.gates.items()
+        if gate.high_water > gate.capacity
+    ]
+    if simulation.peak > simulation.cap:
+        problems.append(f"{simulation.peak:,} items rested in gates, more than the cap of {simulation.cap:,}")
+    if execution.has_run_away:
+        problems.append("the run did not end; take another max_steps, or until=, if it is one without an end")
+    if problems:
+        with_faults = f", faults={list(simulation.faults)!r}" if simulation.faults else ""
+        raise LawBroken(
+            f"seed {simulation.seed}: {'; '.join(problems)} [testing.run(..., seed={simulation.seed}{with_faults})]"
+        )
+    if result.error is not None:
+        result.error.add_note(f"seed {simulation.seed}")
+
+
+def _changed(dag: Dag, other: Mapping[str, Any], service: Mapping[str, Duration], faults: tuple[Fault, ...]) -> Dag:
+    """The dag with what the simulation puts around its sources and sinks."""
+    if other:
+        dag = dag.replace(other)
+    served = {name: duration_ns(each, f'testing.run: service of "{name}"') for name, each in service.items()}
+    around: dict[str, Source[Any] | Sink[Any, Any]] = {}
+    for name in {
+        *served,
+        *(fault.node for fault in faults if fault.kind in ("slows", "loses") or fault.node in dag.sinks),
+    }:
+        if not name:
+            continue
+        node = dag.nodes.get(name)
+        if node is None:
+            raise GraphError(f'testing.run: node "{name}" is not known{did_you_mean(name, dag.nodes)}')
+        thing, own = node.thing, [fault for fault in faults if fault.node == name]
+        if isinstance(thing, Sink):
+            extra = {fault.at: fault.by_ns for fault in own if fault.kind == "slows"}
+            failing = [fault.at for fault in own if fault.kind == "raises"]
+            around[name] = SlowSink(thing, served.get(name, 0), extra, failing[0] if failing else 0)
+        elif isinstance(thing, Source) and any(fault.kind == "loses" for fault in own):
+            around[name] = LostSource(thing, next(fault.at for fault in own if fault.kind == "loses"))
+        else:
+            raise GraphError(f'testing.run: service and slows take a sink, loses a source, got node "{name}"')
+    return dag.replace(around) if around else dag
+
+
+def _of_operators(faults: tuple[Fault, ...], dag: Dag) -> tuple[Fault, ...]:
+    return tuple(fault for fault in faults if fault.node not in dag.sinks)
+
+
+def _drawn(plan: Plan, seed: int) -> tuple[Fault, ...]:
+    """One thing that goes wrong, or nothing."""
+    random = Random(f"faults {seed}")
+    dag = plan.dag
+    operators = [
+        n
+        for n, node in dag.nodes.items()
+        if isinstance(node.thing, AnyOperator) and not isinstance(node.thing, Foreign)
+    ]
+    plain = [n for n in dag.sinks if not (s := dag.nodes[n].thing).paces and s.batching is None]  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # a sink
+    n = 1 + int(random.expovariate(0.1))
+    kinds: list[Callable[[], Fault | None]] = [
+        lambda: raises(random.choice([*operators, *plain]), item=n) if operators or plain else None,
+        lambda: loses(random.choice(dag.sources), item=n),
+        lambda: slows(random.choice(plain), item=n, by="10s") if plain else None,
+        lambda: cancels(step=n),
+        lambda: drains(step=n),
+        lambda: jumps(at="1ms", by=random.choice(["-1h", "1h"])),
+        lambda: None,
+    ]
+    fault = random.choice(kinds)()
+    return () if fault is None else (fault,)
+
+
+@contextmanager
+def _jumping(faults: tuple[Fault, ...], execution: Execution) -> Generator[None]:
+    """Have the wall clock jump where the faults say so."""
+    wanted = sorted((fault.at, fault.by_ns) for fault in faults if fault.kind == "jumps")
+    if not wanted:
+        yield
+        return
+    began = execution.clock.now()
+    true_ns, true_s = time.time_ns, time.time
+
+    def off() -> int:
+        return sum(by for at, by in wanted if execution.clock.now() - began >= at)
+
+    time.time_ns, time.time = lambda: true_ns() + off(), lambda: true_s() + off() / 1e9
+    try:
+        yield
+    finally:
+        time.time_ns, time.time = true_ns, true_s

@@ -1,0 +1,122 @@
+"""Strategies for hypothesis: items, marbles, chunkings and small dags. They need the package hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rxdag import operators as ops
+from rxdag import sinks, sources
+from rxdag.errors import MissingExtra
+from rxdag.graph import Dag, Stream, from_source
+from rxdag.operators import merge
+
+try:
+    from hypothesis import strategies as st
+except ImportError as error:
+    raise MissingExtra(
+        "testing.strategies: hypothesis must be installed, and is not; say pip install hypothesis"
+    ) from error
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+T = TypeVar("T")
+
+__all__ = ["chunkings", "dags", "marbles", "timed_items"]
+
+
+def timed_items(
+    items: SearchStrategy[T], /, *, max_size: int = 50, most_ns: int = 10**9, out_of_order_ns: int = 0
+) -> SearchStrategy[list[tuple[int, T]]]:
+    """(event time ns, item) pairs: times rise, but for up to `out_of_order_ns` behind the largest before.
+
+    Args:
+        items: What the items are drawn from.
+        max_size: Most items.
+        most_ns: Longest step from one to the next, ns.
+        out_of_order_ns: How far an item may be behind, ns.
+    """
+
+    def placed(drawn: list[tuple[int, int, T]]) -> list[tuple[int, T]]:
+        at, out = 0, list[tuple[int, T]]()
+        for step, back, item in drawn:
+            at += step
+            out.append((at - back, item))
+        return out
+
+    each = st.tuples(st.integers(0, most_ns), st.integers(0, out_of_order_ns), items)
+    return st.lists(each, max_size=max_size).map(placed)
+
+
+def marbles(*, max_size: int = 20, ends: bool = True) -> SearchStrategy[str]:
+    """Lines of marbles for `testing.play`: letters, "-", groups, and an end, "|" or "#".
+
+    Args:
+        max_size: Most marks before the end.
+        ends: False for lines without an end, too.
+    """
+    letter = st.sampled_from("abcxyz")
+    group = st.lists(letter, min_size=2, max_size=3).map(lambda letters: f"({''.join(letters)})")
+    end = st.sampled_from(["|", "|", "#"] if ends else ["|", "#", ""])
+    return st.tuples(st.lists(st.one_of(letter, st.just("-"), group), max_size=max_size), end).map(
+        lambda drawn: "".join(drawn[0]) + drawn[1]
+    )
+
+
+def chunkings(items: Sequence[T], /) -> SearchStrategy[list[list[T]]]:
+    """Ways to cut items into chunks, empty ones among them; joined they are the items again."""
+    cuts = st.lists(st.integers(0, len(items)), max_size=min(10, len(items) + 2)).map(sorted)
+
+    def cut(at: list[int]) -> list[list[T]]:
+        edges = [0, *at, len(items)]
+        return [list(items[start:stop]) for start, stop in pairwise(edges)]
+
+    return cuts.map(cut)
+
+
+def _whole(x: Any) -> Any:
+    return x
+
+
+def _few(x: int) -> range:
+    return range(x % 3)
+
+
+def _steps() -> list[Callable[[Stream[Any]], Stream[Any]]]:
+    """What a small dag of integers can be made of."""
+    return [
+        lambda s: s.pipe(ops.map(lambda x: x + 1)),
+        lambda s: s.pipe(ops.filter(lambda x: x % 3 != 0)),
+        lambda s: s.pipe(ops.explode(_few)),
+        lambda s: s.pipe(ops.scan(0, lambda total, x: total + x)),
+        lambda s: s.pipe(ops.dedupe(_whole, max_keys=100)),
+        lambda s: s.pipe(ops.take(5)),
+        lambda s: s.buffered(max_items=2),
+        lambda s: s.on("worker"),
+    ]
+
+
+@st.composite
+def dags(draw: Any, *, max_nodes: int = 6, fan_in: bool = True) -> Dag:
+    """Small dags of integers: map, filter, explode, scan, dedupe, take, gates, threads, forks and merges.
+
+    Args:
+        draw: Hypothesis gives it.
+        max_nodes: Most operators.
+        fan_in: False for dags in which no two streams meet.
+    """
+    items = draw(st.lists(st.integers(-5, 20), max_size=30))
+    streams: list[Stream[Any]] = [from_source(sources.iterable(items))]
+    n: int = draw(st.integers(0, max_nodes))
+    for _ in range(n):
+        at: int = draw(st.integers(0, len(streams) - 1))
+        kind: int = draw(st.integers(0, 9 if fan_in else 8))
+        if kind == 9 and len(streams) > 1:
+            streams = [merge(*streams)]
+        elif kind == 8:
+            streams.append(streams[at])
+        elif kind < 8:
+            streams[at] = _steps()[kind](streams[at])
+    return Dag(*(stream.to(sinks.collect(), name=f"out{i}") for i, stream in enumerate(streams)), name="small")
