@@ -8,9 +8,9 @@ import pytest
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing
-from rxdag.contract import END, Chunk, Overflow
+from rxdag.contract import END, Chunk, Overflow, duration_ns, size_of
 from rxdag.errors import BufferOverflow
-from rxdag.schedulers import DroppingGate
+from rxdag.schedulers import DroppingGate, SizedGate
 
 DROPPING = ["drop_oldest", "drop_newest", "drop_tail", "drop_buffer"]
 
@@ -182,3 +182,178 @@ def test_what_buffered_refuses(how, said):
     with pytest.raises(rxdag.GraphError) as caught:
         rxdag.from_source(sources.range(3)).buffered(**how)
     assert str(caught.value) == said
+
+
+# ---- bounds in bytes
+
+
+def sized(overflow, high, max_bytes, **how):
+    return SizedGate("a -> b", high, max_bytes, lambda item: item, Overflow(overflow), **how)
+
+
+def byte_model(overflow, high, most, queue, item):
+    """One item after the other; each is its own size."""
+
+    def fits(rest):
+        return not rest or (len(rest) < high and sum(rest) + item <= most)
+
+    if overflow == "drop_newest":
+        return [*queue, item] if fits(queue) else queue
+    if overflow == "drop_buffer":
+        return [*queue, item] if fits(queue) else [item]
+    while not fits(queue):
+        queue = queue[1:] if overflow == "drop_oldest" else queue[:-1]
+    return [*queue, item]
+
+
+@pytest.mark.parametrize("overflow", DROPPING)
+def test_a_gate_bound_by_bytes_keeps_what_the_model_keeps(overflow):
+    rng = random.Random(overflow)
+    for _ in range(300):
+        high, most = rng.randint(1, 6), rng.randint(1, 30)
+        gate, queue, mark, seen, came, taken = sized(overflow, high, most), [], 0, [], 0, 0
+        for _ in range(rng.randint(1, 15)):
+            if rng.random() < 0.7:
+                items = [rng.randint(1, 12) for _ in range(rng.randint(0, 5))]
+                mark += 1
+                gate.on_next(Chunk(items, items, [0] * len(items), None, ((len(items), mark),)))
+                came += len(items)
+                for item in items:
+                    queue = byte_model(overflow, high, most, queue, item)
+            else:
+                read = gate.take(rng.randint(1, 4))
+                if read is not None:
+                    assert read.items == queue[: len(read.items)]
+                    queue = queue[len(read.items) :]
+                    taken += len(read.items)
+                    seen += [m for _, m in read.marks]
+            assert gate.n == len(queue)
+            assert gate.n_bytes == sum(queue)
+            assert gate.n_bytes <= most or gate.n == 1
+        rest, marks = drained(gate)
+        assert rest == queue
+        assert gate.dropped == came - taken - len(rest)
+        seen += marks
+        assert seen == sorted(seen)
+        assert not mark or seen[-1] == mark
+
+
+def test_a_blocking_gate_bound_by_bytes_lets_the_rest_wait_in_order():
+    gate = sized("block", 100, 10)
+    assert gate.room() == 10
+    gate.on_next(Chunk([4, 4, 4, 1]))
+    assert (gate.n, gate.n_bytes, gate.spilled, gate.room()) == (2, 8, 2, 0)
+    assert gate.take(1).items == [4]
+    assert (gate.n, gate.n_bytes, gate.spilled) == (3, 9, 0)
+    assert gate.take(9).items == [4, 4, 1]
+    gate.on_next(Chunk([50]))
+    assert (gate.n, gate.high_water_bytes) == (1, 50)
+
+
+@pytest.mark.parametrize("overflow", ["block", *DROPPING])
+@pytest.mark.parametrize("fuse", [True, False])
+def test_a_run_through_a_gate_bound_by_bytes_keeps_its_books(overflow, fuse):
+    source = rxdag.from_source(sources.iterable(["x" * (n % 50) for n in range(500)]))
+    stream = source.pipe(ops.map(lambda x: x)).buffered(max_items=100, max_bytes=200, size_of=len, overflow=overflow)
+    out = stream.to(sinks.acall(_slowly), name="out")
+    plan = rxdag.compile(rxdag.Dag(out), fuse=fuse)
+    assert f"map -> out: {overflow}, 100 items, 200 bytes" in plan.explain()
+    assert "cap: at most 200 bytes, and an item over it for each gate" in plan.explain()
+    execution = testing.virtual(plan)
+    result = testing.settle_virtual(execution)
+    assert (result.state, result.problems) == ("completed", ())
+    (gate,) = execution.program.gates.values()
+    assert gate.high_water_bytes <= 200
+    assert result[out] + gate.dropped == 500
+    assert (gate.dropped == 0) == (overflow == "block")
+
+
+def test_an_overflow_of_bytes_is_an_error():
+    source = rxdag.from_source(sources.iterable(["x" * 30] * 10))
+    out = source.buffered(max_items=100, max_bytes=100, size_of=len, overflow="error").to(sinks.acall(_slowly))
+    with pytest.raises(BufferOverflow, match="must hold no more than 100 items and 100 bytes, and one more came"):
+        rxdag.run(out)
+
+
+def test_the_size_of_an_item_counts_what_it_holds():
+    import msgspec
+
+    class Tick(msgspec.Struct):
+        a: str
+        b: int
+
+    text = "x" * 1000
+    for item in ({"a": text}, (text,), [text], Tick(text, 1), type("C", (), {})()):
+        if not isinstance(item, dict | tuple | list | Tick):
+            item.a = text
+        assert 1000 < size_of(item) < 2000
+    assert size_of(7) < 100
+
+
+# ---- what a plan says
+
+
+def test_a_plan_says_which_way_can_stall_which():
+    source = rxdag.from_source(sources.range(10), name="in")
+    slow = source.to(sinks.acall(_slowly), name="db")
+    fast = source.pipe(ops.map(lambda x: x)).to(sinks.collect(), name="file")
+    assert (
+        "stall: db can stall file, behind in; put .buffered(overflow=...) on the slow way if the others must not wait"
+        in rxdag.compile(rxdag.Dag(slow, fast)).explain()
+    )
+    drops = source.buffered(max_items=5, overflow="drop_oldest").to(sinks.acall(_slowly), name="db")
+    newest = source.pipe(ops.conflate(lambda x: x)).to(sinks.acall(_slowly), name="screen")
+    assert "stall: " not in rxdag.compile(rxdag.Dag(drops, newest, fast)).explain()
+    alone = source.pipe(ops.map(lambda x: x)).to(sinks.acall(_slowly), name="db")
+    assert "stall: " not in rxdag.compile(rxdag.Dag(alone)).explain()
+
+
+def test_a_plan_says_how_old_an_item_can_be():
+    source = rxdag.from_source(sources.range(10), name="in")
+    slow = source.buffered(max_items=100).to(sinks.acall(_slowly), name="db")
+    plan = rxdag.compile(rxdag.Dag(slow))
+    assert "age: an item is 3062.5ms old at most when db has taken it (1,224 before it, 2.5ms each)" in plan.explain(
+        service={"db": "2.5ms"}
+    )
+    with pytest.raises(rxdag.GraphError, match='explain: service of "dp" must be of a sink'):
+        plan.explain(service={"dp": "1ms"})
+    newest = source.pipe(ops.conflate(lambda x: x)).to(sinks.acall(_slowly), name="screen")
+    assert "is 7.5ms old at most" in rxdag.compile(rxdag.Dag(newest)).explain(service={"screen": "2.5ms"})
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_item_is_older_than_the_plan_says(seed):
+    rng = random.Random(seed)
+    service = rng.choice(["1ms", "2.5ms", "10ms"])
+    stream = rxdag.from_source(sources.interval("1ms", count=400), name="in").pipe(ops.timestamp())
+    for _ in range(rng.randint(0, 2)):
+        stream = stream.buffered(max_items=rng.randint(1, 40)).pipe(ops.map(lambda x: x))
+    out = stream.buffered(max_items=rng.randint(1, 40)).to(sinks.collect(), name="out")
+    ages = []
+    run = testing.start(rxdag.Dag(out), replace={"out": Slow(float(service[:-2]) / 1000, ages)})
+    result = run.finish()
+    assert result.problems == ()
+    text = run.execution.plan.explain(service={"out": service})
+    line = next(line for line in text.splitlines() if line.startswith("age"))
+    assert max(ages) <= duration_ns(line.split()[4], "age")
+
+
+class Slow(sinks.Sink, sinks.Writer):
+    """Takes its time, and notes how old each item was when it had taken it."""
+
+    where = "async"
+
+    def __init__(self, takes, ages):
+        self.takes, self.ages = takes, ages
+
+    def open(self, context):
+        self.context = context
+        return self
+
+    async def write(self, chunk):
+        for item in chunk.items:
+            await asyncio.sleep(self.takes)
+            self.ages.append(self.context.clock.now() - item.ts)
+
+    def close(self, *, ok):
+        return len(self.ages)

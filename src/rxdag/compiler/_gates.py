@@ -26,6 +26,7 @@ class GatePlan:
         overflow: What happens to an item that finds it full.
         delay_error: With Overflow.ERROR, whether what rests goes out before the error.
         is_by_demand: True if it has room only for what its consumer asks for.
+        max_bytes: Most bytes that rest in it, by the boundary's measure; None for any number.
     """
 
     edge: Edge
@@ -34,6 +35,13 @@ class GatePlan:
     overflow: Overflow = Overflow.BLOCK
     delay_error: bool = True
     is_by_demand: bool = False
+    max_bytes: int | None = None
+
+    @property
+    def bound(self) -> str:
+        """How much may rest in it, as text."""
+        bytes_too = "" if self.max_bytes is None else f", {self.max_bytes:,} bytes"
+        return f"{self.max_items:,} items{bytes_too}"
 
 
 def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
@@ -65,7 +73,9 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
             items = min(items, _most_behind(topology, edge, items))
         if reasons:
             by_demand = paces and "buffered" not in reasons
-            gates[edge] = GatePlan(edge, items, ", ".join(reasons), wish.overflow, wish.delay_error, by_demand)
+            gates[edge] = GatePlan(
+                edge, items, ", ".join(reasons), wish.overflow, wish.delay_error, by_demand, wish.max_bytes
+            )
     return gates
 
 
@@ -75,7 +85,8 @@ def queue_of(topology: Topology, source: str) -> Boundary | None:
     out = topology.out_of[source]
     if not isinstance(thing, Source) or not thing.queues or len(out) != 1 or out[0].boundary is None:
         return None
-    return None if out[0].boundary.max_items is None else out[0].boundary
+    wish = out[0].boundary
+    return None if wish.max_items is None or wish.max_bytes is not None else wish
 
 
 def check_queues(topology: Topology) -> None:

@@ -25,10 +25,10 @@ from rxdag.compiler._source_host import SourceHost
 from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
-from rxdag.contract import Foreign, InnerKernel, Kernel, Overflow, Sink, Source
+from rxdag.contract import Foreign, InnerKernel, Kernel, Overflow, Sink, Source, size_of
 from rxdag.errors import BufferOverflow
 from rxdag.graph import Edge, Node
-from rxdag.schedulers import DemandGate, DroppingGate, FlowScheduler, Gate, Port, Pump, Segment
+from rxdag.schedulers import DemandGate, DroppingGate, FlowScheduler, Gate, Port, Pump, Segment, SizedGate
 
 
 def lower(plan: Plan, context: RunContext, schedulers: dict[str, FlowScheduler]) -> Program:
@@ -183,7 +183,7 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
 
     def end(error: Exception | None) -> None:
         handover.fresh.append((wire.end, error))
-        if isinstance(error, BufferOverflow) and isinstance(gate, DroppingGate) and not consumer.is_caught:
+        if isinstance(error, BufferOverflow) and isinstance(gate, DroppingGate | SizedGate) and not consumer.is_caught:
             consumer.context.fail(error)  # no node has failed: the gate itself has
 
     # Nodes that refuse an input may count on it that not even its end comes.
@@ -198,13 +198,18 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
         producer.segment.scheduler.call(lambda: _detach(producer, outlet, gate, wire))
 
     wire.on_detach.append(leave)
-    if isinstance(gate, DroppingGate):
+    if isinstance(gate, DroppingGate | SizedGate):
         gate.on_overflow = lambda: producer.segment.scheduler.call(lambda: _detach(producer, outlet, gate, wire))
 
 
 def _make_gate(plan: GatePlan, wire: Wire) -> Gate:
     if plan.is_by_demand:
         return DemandGate(str(plan.edge), plan.max_items, wire.want)
+    if plan.max_bytes is not None:
+        measure = (plan.edge.boundary.size_of if plan.edge.boundary else None) or size_of
+        return SizedGate(
+            str(plan.edge), plan.max_items, plan.max_bytes, measure, plan.overflow, delay_error=plan.delay_error
+        )
     if plan.overflow is Overflow.BLOCK:
         return Gate(str(plan.edge), plan.max_items)
     return DroppingGate(str(plan.edge), plan.max_items, plan.overflow, delay_error=plan.delay_error)

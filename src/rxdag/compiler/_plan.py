@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.compiler._caught import caught_nodes
-from rxdag.compiler._colour import MAIN, colour, needs_loop
+from rxdag.compiler._colour import colour, needs_loop
+from rxdag.compiler._explain import explanation
 from rxdag.compiler._gates import GatePlan, check_queues, cut_segments, fork_nodes, place_gates, queue_of
 from rxdag.compiler._grid import mark_grids
 from rxdag.compiler._lanes import Lanes, find_lanes, parks
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._regions import find_regions
-from rxdag.compiler._splice import why_not
 from rxdag.compiler._topology import Topology, normalise
 from rxdag.compiler._weave import Woven, weave
-from rxdag.contract import Foreign, Kernel, Overflow, Publisher, Source
+from rxdag.contract import Duration, Overflow, Publisher, Sink, Source
 from rxdag.errors import CompileError, GraphError
-from rxdag.graph import Dag, Edge, did_you_mean, parameters
+from rxdag.graph import Dag, Edge, did_you_mean
 from rxdag.schedulers import QUANTUM
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ class Plan:
         """Hard cap on the items in gates, in sources' queues, parked and in flight, in the whole graph."""
         gates = sum(gate.max_items for gate in self.gates.values())
         queues = sum(max_items for _, max_items in self.queues.values())
+        choices = sum(self.topology.is_choice(name) for name in self.dag.nodes)
         parked = PARKED * sum(region.parks for region in self.columns_regions)
-        return gates + queues + parked + sum(self._in_flight(number) for number in self.members)
+        return gates + queues + parked + sum(self.in_flight(number) for number in self.members) + choices
 
     @property
     def queues(self) -> dict[str, tuple[Overflow, int]]:
@@ -100,90 +101,38 @@ class Plan:
                 found[name] = (overflow, getattr(node.thing, "max_items", 0) if most is None else most)
         return found
 
-    def _in_flight(self, number: int) -> int:
+    def in_flight(self, number: int) -> int:
         """Most items that a segment works on at once."""
+        members = self.members[number]
         inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
-        has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in self.members[number])
-        turn = (
-            PARKED
-            if any(region.parks and region.nodes[0] in self.members[number] for region in self.columns_regions)
-            else QUANTUM
-        )
-        return turn if has_source or not inputs else min(turn, max(inputs))
+        has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in members)
+        parks = any(region.parks and region.nodes[0] in members for region in self.columns_regions)
+        turn = PARKED if parks else QUANTUM
+        things = [self.dag.nodes[n].thing for n in members]
+        batched = sum(2 * t.batching.max_items for t in things if isinstance(t, Sink) and t.batching is not None)
+        return batched or (turn if has_source or not inputs else min(turn, max(inputs)))
 
-    def explain(self) -> str:
-        """Return what runs where, where data rests, and how much at most, as text."""
-        topology = self.topology
-        regions = (*(woven.plan for woven in self.regions), *self.columns_regions)
-        region_of = {name: region.nodes for region in regions for name in region.nodes}
-        lines = [f"plan {self.dag.name}: {len(self.members)} segments on {len(set(self.domains.values()))} schedulers"]
-        for number, names in self.members.items():
-            lines.append(f"segment {number}, on {self._where(names[0])}")
-            for name in names:
-                notes = self._notes(name, region_of.get(name))
-                tail = f"  [{'; '.join(notes)}]" if notes else ""
-                lines.append(f"  {name}: {parameters(topology.nodes[name])}{tail}")
-        lines.append("gates" if self.gates else "gates: none, nothing rests between nodes")
-        lines += [f"  {e}: {g.overflow.value}, {g.max_items:,} items ({g.reason})" for e, g in self.gates.items()]
-        lines += [f"queue of {name}: {overflow.value}, {n:,} items" for name, (overflow, n) in self.queues.items()]
-        for region in self.columns_regions:
-            if region.parks:
-                lines.append(
-                    f"parked: up to {PARKED:,} items wait before {region.nodes[0]} while more are at hand and none "
-                    f"brings a watermark"
-                )
-        bursts = [n for n, k in topology.kernels.items() if not k.passes and type(k).expand is Kernel.expand]
-        for name in bursts:
-            lines.append(
-                f"burst: what one input of {name} sets free rests there, and goes out before anything new comes"
-            )
-        for name, node in topology.nodes.items():
-            if isinstance(node.thing, Foreign):
-                lines.append(f"unbounded?: {name} is a reactivex operator; what it keeps is not in the cap")
-        lines.append(f"cap: at most {self.max_held:,} items in gates, queues and in flight; keyed state is not in it")
-        return "\n".join(lines)
+    @property
+    def max_parked(self) -> int:
+        """Most items that wait before a region of columns."""
+        return PARKED
 
-    def _where(self, name: str) -> str:
-        domain = self.domains[name]
-        if domain != MAIN:
-            return domain
-        return "the event loop" if self.needs_loop else "the caller's thread"
+    @property
+    def max_bytes(self) -> int | None:
+        """Hard cap on the bytes in gates that are bound by bytes; None if there is none."""
+        bounds = [gate.max_bytes for gate in self.gates.values() if gate.max_bytes is not None]
+        return sum(bounds) if bounds else None
 
-    def _notes(self, name: str, run: tuple[str, ...] | None) -> list[str]:
-        notes: list[str] = []
-        if name in self.lanes.why_rows:
-            notes.append(f"columns become rows: {self.lanes.why_rows[name]}")
-        is_columns = name in self.lanes.columns
-        if run is not None and len(run) > 1:
-            fused = f"from {run[0]} to {run[-1]}, {len(run)} nodes"
-            notes.append(f"columns {fused}" if is_columns else f"fused {fused}")
-        elif is_columns:
-            notes.append("columns")
-        elif run is not None:
-            notes.append("generated loop")
-        elif name in self.topology.kernels:
-            notes.append(f"called: {self._why_called(name)}" if self.is_fused else "unfused")
-        if name in self.forks:
-            notes.append("hands over item by item: its outputs meet again")
-        if name in self.grids:
-            grid = self.grids[name]
-            notes.append(
-                f"watermarks every {grid:,} ns" if grid > 1 else "watermarks: " + ("all" if grid else "at the end")
-            )
-        return notes
+    def explain(self, *, service: Mapping[str, Duration] | None = None) -> str:
+        """Return what runs where, where data rests, how much at most, and who can stall whom, as text.
 
-    def _why_called(self, name: str) -> str:
-        kernel, node = self.topology.kernels[name], self.dag.nodes[name]
-        reason = why_not(kernel)
-        if reason is None and len(self.topology.into[name]) > 1:
-            return "its inputs come from several places"
-        if reason is None and node.on_error.kind == "retry":
-            return "it tries items again, one by one"
-        if reason is None and kernel.may_park:
-            return "it can refuse items for a while"
-        if reason is None and node.ports[0] != "out":
-            return "it says itself which port an item goes to"
-        return reason or f"it works in processing time, {node.label}"
+        Args:
+            service: How long sinks take for an item, by name: then it says how old an item is at most when they have taken it.
+
+        Raises:
+            GraphError: If a sink is not known.
+        """
+        return explanation(self, service or {})
 
     def source(self, segment: int | str) -> str:
         """Return the generated code of a segment, by its number or the name of one of its nodes.

@@ -3,7 +3,7 @@
 from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_errors, finite
-from rxdag.contract._chunk import Chunk, settled
+from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
 from rxdag.contract._ends import (
@@ -48,7 +48,7 @@ from rxdag.contract._operator import (
     WindowOp,
     label_of,
 )
-from rxdag.contract._overflow import Boundary, Overflow, checked_overflow
+from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
@@ -124,10 +124,12 @@ __all__ = [
     "finite",
     "format_ns",
     "import_extra",
+    "joined",
     "label_of",
     "on_item_parameters",
     "positive_ns",
     "signed_ns",
     "settled",
+    "size_of",
     "unseen",
 ]

@@ -111,3 +111,24 @@ def settled(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
             out.pop()
         out.append(mark)
     return tuple(out)
+
+
+def joined(chunks: list[Chunk]) -> Chunk:
+    """Chunks of rows of one stream as one; in time that does not grow with their number."""
+    if len(chunks) == 1:
+        return chunks[0]
+    items: list[Any] = []
+    marks: list[tuple[int, int]] = []
+    timed = any(chunk.ts is not None for chunk in chunks if chunk.items)
+    keyed = any(chunk.key is not None for chunk in chunks if chunk.items)
+    ts, sequence, key = list[int](), list[int](), list[Any]()
+    for chunk in chunks:
+        n = len(items)
+        marks += [(position + n, mark) for position, mark in chunk.marks]
+        items += chunk.items
+        ts += chunk.ts or ()
+        sequence += chunk.sequence or ()
+        key += chunk.key or ()
+    return Chunk(
+        items, ts if timed else None, sequence if timed else None, key if keyed else None, settled(tuple(marks))
+    )

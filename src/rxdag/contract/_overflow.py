@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from rxdag.errors import GraphError
 
@@ -35,12 +37,16 @@ class Boundary:
         overflow: What happens to an item that finds it full.
         delay_error: With Overflow.ERROR, whether what rests goes out before the error.
         scheduler: Name of the thread on which what follows runs; None to stay.
+        max_bytes: Most bytes that rest in the gate; None for any number.
+        size_of: Size of an item, bytes.
     """
 
     max_items: int | None = None
     overflow: Overflow = Overflow.BLOCK
     scheduler: str | None = None
     delay_error: bool = True
+    max_bytes: int | None = None
+    size_of: Callable[[Any], int] | None = None
 
 
 _POLICIES: Final = tuple(policy.value for policy in Overflow)
@@ -58,3 +64,19 @@ def checked_overflow(where: str, max_items: int, overflow: Overflow | str, *, de
     if not delay_error and policy is not Overflow.ERROR:
         raise GraphError(f'{where}: delay_error goes with overflow="error", got "{policy.value}"')
     return policy
+
+
+def size_of(item: Any) -> int:
+    """Size of an item, bytes: of itself and of what it holds, one level deep, by `sys.getsizeof`."""
+    return sys.getsizeof(item) + sum(sys.getsizeof(each) for each in _held(item))
+
+
+def _held(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return [each for pair in item.items() for each in pair]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(item, list | tuple | set | frozenset):
+        return item  # pyright: ignore[reportUnknownVariableType]
+    if hasattr(item, "__dict__"):
+        return list(item.__dict__.values())
+    fields: Any = getattr(item, "__struct_fields__", None) or getattr(item, "__slots__", ())
+    return [getattr(item, name, None) for name in ((fields,) if isinstance(fields, str) else fields)]

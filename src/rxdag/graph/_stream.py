@@ -170,6 +170,8 @@ class Stream(Generic[T_co]):
         overflow: Overflow
         | Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"] = Overflow.BLOCK,
         delay_error: bool = True,
+        max_bytes: int | None = None,
+        size_of: Callable[[T_co], int] | None = None,
     ) -> Self:
         """Put a gate behind this stream: up to `max_items` may rest there, whatever the consumer does.
 
@@ -178,12 +180,28 @@ class Stream(Generic[T_co]):
             overflow: What happens to an item that finds it full: by default the producer waits. What is dropped is counted on
                 the edge; watermarks never are.
             delay_error: With "error", True to let out what rests before the run fails.
+            max_bytes: Most bytes that rest in it, beside `max_items`; an item larger than that goes in alone. Items go in one by
+                one then, which costs time.
+            size_of: Size of an item, bytes; by default that of itself and of its fields, by `sys.getsizeof`.
 
         Raises:
             GraphError: If an argument is not as above.
         """
+        if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1):
+            raise GraphError(f"buffered: max_bytes must be 1 or more, or None, got {max_bytes!r}")
+        if size_of is not None and max_bytes is None:
+            raise GraphError("buffered: size_of goes with max_bytes")
+        if max_bytes is not None and max_items == 0:
+            raise GraphError("buffered: max_bytes goes with max_items of 1 or more")
         policy = checked_overflow("buffered", max_items, overflow, delay_error=delay_error)
-        boundary = replace(self.boundary or Boundary(), max_items=max_items, overflow=policy, delay_error=delay_error)
+        boundary = replace(
+            self.boundary or Boundary(),
+            max_items=max_items,
+            overflow=policy,
+            delay_error=delay_error,
+            max_bytes=max_bytes,
+            size_of=size_of,
+        )
         return self._with(boundary)
 
     def on(self, scheduler: str, /) -> Self:

@@ -15,6 +15,7 @@ from rxdag.schedulers._gate import DemandGate, Gate, Waiter
 from rxdag.schedulers._handover import Handover, Inlet, Port, items_of
 from rxdag.schedulers._pump import Pump, Segment
 from rxdag.schedulers._room import Limiter, Room
+from rxdag.schedulers._sized_gate import SizedGate
 
 __all__ = [
     "DemandGate",
@@ -31,6 +32,7 @@ __all__ = [
     "Pump",
     "Room",
     "Segment",
+    "SizedGate",
     "ThreadDriver",
     "Timer",
     "VirtualClock",

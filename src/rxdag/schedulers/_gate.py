@@ -39,7 +39,7 @@ class Gate:
         self.reader: Pump | None = None
         self.n = 0
         self.high_water = 0
-        self.spilled = 0
+        self.spilled: int = 0
         self.spill_high_water = 0
         self.waits = 0
         self.discarded = 0
