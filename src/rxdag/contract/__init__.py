@@ -23,6 +23,7 @@ from rxdag.contract._ends import (
     unseen,
 )
 from rxdag.contract._extra import import_extra
+from rxdag.contract._fork import is_forked, refuse_fork
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import (
     BadItem,
@@ -124,11 +125,13 @@ __all__ = [
     "finite",
     "format_ns",
     "import_extra",
+    "is_forked",
     "joined",
     "label_of",
     "on_item_parameters",
     "positive_ns",
     "signed_ns",
+    "refuse_fork",
     "settled",
     "size_of",
     "unseen",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import sys
 import threading
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, SinkHost, lower
-from rxdag.contract import FLUSHED, Chunk, Clock, FanIn
+from rxdag.contract import FLUSHED, Chunk, Clock, FanIn, is_forked
 from rxdag.errors import RxDagError, Stalled
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
 from rxdag.schedulers import QUANTUM, FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
@@ -40,6 +41,7 @@ class Execution:
 
     def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM, seed: int = 0) -> None:
         self.plan = plan
+        self.pid = os.getpid()
         self.clock: Clock = clock or MonotonicClock()
         self.is_virtual = isinstance(self.clock, VirtualClock)
         self.state: State = "created"
@@ -239,6 +241,8 @@ class Execution:
 
     def cancel(self) -> None:
         """Stop now: sources and sinks are closed, what is under way is discarded. From any thread."""
+        if is_forked(self.pid):
+            return  # a copy of the run, without its threads
         with self._lock:
             if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
                 return

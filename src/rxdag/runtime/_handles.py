@@ -11,7 +11,7 @@ from math import inf
 from typing import Any, Final
 
 from rxdag.compiler import Plan
-from rxdag.contract import Duration, Publisher, duration_ns
+from rxdag.contract import Duration, Publisher, duration_ns, refuse_fork
 from rxdag.errors import RxDagError
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
@@ -95,6 +95,7 @@ class _Handle:
 
     def cancel(self) -> None:
         """Stop now: what is under way is discarded, and no file looks complete."""
+        refuse_fork(self._execution.pid, "run.cancel")
         self._execution.cancel()
 
     def _outcome(self) -> RunResult:
@@ -129,6 +130,7 @@ class Run(_Handle):
             TimeoutError: If it has not ended in time; it goes on.
             NodeError: If a node failed.
         """
+        refuse_fork(self._execution.pid, "run.wait")
         if not self._execution.done.wait(timeout):
             raise TimeoutError(f"run: did not end within {timeout} s; it goes on")
         self._thread.join()
@@ -145,6 +147,7 @@ class Run(_Handle):
             RxDagError: If user code does not return even then; names the node and shows its stack.
             NodeError: If a node failed.
         """
+        refuse_fork(self._execution.pid, "run.drain")
         self._execution.drain(flush=flush)
         limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9
         if not self._execution.done.wait(limit):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
-from rxdag.contract import END, Boundary, Chunk, Overflow, Read, Reader, Saw, SourceContext, unseen
+from rxdag.contract import END, Boundary, Chunk, Overflow, Read, Reader, Saw, SourceContext, refuse_fork, unseen
 from rxdag.errors import BufferOverflow, RxDagError
 
 
@@ -38,6 +39,7 @@ class ItemQueue:
         self.dropped = 0
         self.discarded = 0
         self._is_wanted = False
+        self._pid = os.getpid()
         self._saw: Saw = unseen
 
     def open(self, context: SourceContext) -> QueueReader:
@@ -74,8 +76,9 @@ class ItemQueue:
 
         Raises:
             BufferOverflow: If it was one too many, with Overflow.ERROR.
-            RxDagError: If nothing can be pushed any more.
+            RxDagError: If nothing can be pushed any more, or it is pushed into in a forked child.
         """
+        refuse_fork(self._pid, self.label)
         with self.lock:
             if self.is_complete or self.is_closed:
                 self._saw("ignored", item)
