@@ -112,7 +112,7 @@ def test_a_run_can_be_ended_from_anywhere_and_often(how, where):
         if item == 5:
             started.wait(10)
             for _ in range(3):
-                runs[0]._execution.drain() if how == "drain" else runs[0].cancel()
+                runs[0].begin_drain() if how == "drain" else runs[0].cancel()
             ended.set()
         return item
 
@@ -131,7 +131,7 @@ def test_a_run_can_be_ended_from_anywhere_and_often(how, where):
     started.set()
     if where == "threads":
         threads = [
-            threading.Thread(target=lambda: runs[0]._execution.drain() if how == "drain" else runs[0].cancel())
+            threading.Thread(target=lambda: runs[0].begin_drain() if how == "drain" else runs[0].cancel())
             for _ in range(8)
         ]
         for thread in threads:
@@ -183,6 +183,25 @@ def test_cancel_wakes_producers_ends_threads_and_closes_iterators():
     assert len(blocked) == 1
     assert closed == ["async"] or closed == []
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("what", ["wait", "drain"])
+def test_a_run_refuses_to_wait_for_itself(what):
+    runs, started, said = [], threading.Event(), []
+
+    def waits(item):
+        assert started.wait(10)
+        try:
+            getattr(runs[0], what)()
+        except RxDagError as error:
+            said.append(str(error))
+
+    runs.append(rxdag.start(rxdag.from_source(sources.range(1)).to(sinks.call(waits))))
+    started.set()
+    runs[0].wait(10)
+    (text,) = said
+    assert text.startswith(f"run.{what}: must not be called by code that the run executes")
+    assert "run.begin_drain()" in text
 
 
 # ---- clocks

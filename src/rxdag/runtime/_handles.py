@@ -93,6 +93,11 @@ class _Handle:
         """
         return publisher_of(self._execution, name)
 
+    def begin_drain(self, *, flush: bool = False) -> None:
+        """Begin a drain, and return at once: from any thread, a signal handler, or inside an operator; see `Run.drain`."""
+        refuse_fork(self._execution.pid, "run.begin_drain")
+        self._execution.drain(flush=flush)
+
     def cancel(self) -> None:
         """Stop now: what is under way is discarded, and no file looks complete."""
         refuse_fork(self._execution.pid, "run.cancel")
@@ -128,8 +133,10 @@ class Run(_Handle):
 
         Raises:
             TimeoutError: If it has not ended in time; it goes on.
+            RxDagError: If the run itself would wait, in its own code.
             NodeError: If a node failed.
         """
+        self._refuse_own_threads("wait")
         refuse_fork(self._execution.pid, "run.wait")
         if not self._execution.done.wait(timeout):
             raise TimeoutError(f"run: did not end within {timeout} s; it goes on")
@@ -144,9 +151,11 @@ class Run(_Handle):
             flush: True to close open panes, marked `closed_by="end"`; else they stay held and are reported.
 
         Raises:
-            RxDagError: If user code does not return even then; names the node and shows its stack.
+            RxDagError: If user code does not return even then; names the node and shows its stack. Or if the run itself
+                would wait, in its own code.
             NodeError: If a node failed.
         """
+        self._refuse_own_threads("drain")
         refuse_fork(self._execution.pid, "run.drain")
         self._execution.drain(flush=flush)
         limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9
@@ -155,6 +164,14 @@ class Run(_Handle):
             if not self._execution.done.wait(_CANCEL_S):
                 raise RxDagError(f"drain: user code must return, it hangs in {self._execution.where_stuck()}")
         return self._outcome()
+
+    def _refuse_own_threads(self, what: str) -> None:
+        """Code that the run executes would wait for itself."""
+        if threading.get_ident() in {scheduler.thread for scheduler in self._execution.schedulers.values()}:
+            raise RxDagError(
+                f"run.{what}: must not be called by code that the run executes, since it waits for the run; "
+                f"run.begin_drain() and run.cancel() do not wait"
+            )
 
 
 class AsyncRun(_Handle):
