@@ -12,7 +12,7 @@ CASES ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check floor stress conformance reference bench clean
+.PHONY: help setup demo test check floor stress chaos conformance reference bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ floor: $(READY) ## run the tests with the oldest versions of the dependencies th
 
 stress: $(READY) ## random graphs over three schedulers for SECONDS=n
 	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
+
+chaos: $(READY) ## experiments that try to break a run, an overload lasts SECONDS=n; one line each
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS)
 
 conformance: $(READY) ## cases of what is right, one line each; CASES=other.yaml for others of that form
 	@$(BIN)/python -m tests.conformance $(CASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import threading
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 Act = Callable[["Served"], Any]
 
@@ -58,12 +60,13 @@ class FeedServer:
         script = self.scripts[min(self.connections, len(self.scripts) - 1)]
         self.connections += 1
         served = Served(connection, self, self.connections)
-        for act in script:
-            await act(served)
+        with contextlib.suppress(ConnectionClosed):  # the client has left
+            for act in script:
+                await act(served)
 
     async def _main(self) -> None:
         self._stop = asyncio.Event()
-        async with serve(self._serve, "127.0.0.1", 0) as server:
+        async with serve(self._serve, "127.0.0.1", 0, close_timeout=0.2) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             self.url = f"ws://127.0.0.1:{port}"
             self._ready.set()
@@ -79,7 +82,7 @@ class FeedServer:
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(30)
         self._loop.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar, overload
@@ -10,6 +11,7 @@ from rxdag.contract import MAX, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, check_field
 from rxdag.operators._arguments import field_of
+from rxdag.operators._compact import pop_first
 from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
@@ -103,7 +105,7 @@ class _NewestKernel(Kernel):
 
     def __init__(self, key_of: Callable[[Any], Any] | None) -> None:
         self._key_of = key_of
-        self.newest: dict[Any, list[Any]] = {}
+        self.newest: dict[Any, list[Any]] = OrderedDict()
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         group = key if self._key_of is None else self._key_of(item)
@@ -118,7 +120,7 @@ class _NewestKernel(Kernel):
 
     def release(self, room: int, emit: Emit[Any]) -> None:
         while self.newest and room > 0:
-            item, ts, sequence, key = self.newest.pop(next(iter(self.newest)))
+            _, (item, ts, sequence, key) = pop_first(self.newest)
             emit(item, ts=ts, sequence=sequence, key=key)
             room -= 1
 
@@ -135,7 +137,7 @@ class _NewestKernel(Kernel):
         return {"newest": [[group, *row] for group, row in self.newest.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.newest = {group: row for group, *row in saved["newest"]}
+        self.newest = OrderedDict((group, row) for group, *row in saved["newest"])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, check_field, why_opaque
+from rxdag.operators._compact import compact, pop_first
 from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
@@ -24,7 +26,7 @@ class _DedupeKernel(Kernel):
         self._within = within
         self._max_keys = max_keys
         self.grid = within or 0
-        self.first: dict[Hashable, int] = {}
+        self.first: dict[Hashable, int] = {} if max_keys is None else OrderedDict()
         self.spans: dict[int, list[Hashable]] = {}
         self.wake = MAX
         self._low, self._high = 1, 0
@@ -46,7 +48,7 @@ class _DedupeKernel(Kernel):
             if self._within is not None:
                 self._keys.append(key)
         if self._max_keys is not None and len(self.first) > self._max_keys:
-            del self.first[next(iter(self.first))]
+            pop_first(self.first)
         emit(item)
         return None
 
@@ -82,12 +84,13 @@ class _DedupeKernel(Kernel):
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         within = self._within or 1
         self._low, self._high, self._keeps = 1, 0, True
-        first = self.first
+        first, n = self.first, len(self.first)
         for span in sorted(span for span in self.spans if (span + 2) * within - 1 <= watermark):
             low, high = span * within, (span + 1) * within
             for key in self.spans.pop(span):
                 if low <= first.get(key, high) < high:  # not if it was forgotten, or came again later
                     del first[key]
+        compact(first, n - len(first))
         self.wake = (min(self.spans) + 2) * within - 1 if self.spans else MAX
 
     def snapshot(self) -> dict[str, Any]:
@@ -98,7 +101,8 @@ class _DedupeKernel(Kernel):
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.first = {key: ts for key, ts in saved["first"]}  # noqa: C416  # the rows are lists
+        self.first.clear()
+        self.first.update({key: ts for key, ts in saved["first"]})  # noqa: C416  # the rows are lists
         self.spans = {span: list(keys) for span, keys in saved["spans"]}
         self.wake = saved["wake"]
         self._low, self._high, self._keeps = 1, 0, True

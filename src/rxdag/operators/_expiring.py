@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rxdag.contract import MAX, Duration, positive_ns
 from rxdag.errors import GraphError
+from rxdag.operators._compact import compact
 
 ABSENT: Final = object()
 """Stands for there being no value."""
@@ -69,12 +70,14 @@ class Expiring:
         if ttl is None:
             return []
         out: list[Any] = []
+        n = len(self.values)
         for span in sorted(span for span in self._spans if (span + 2) * ttl - 1 <= watermark):
             for key in self._spans.pop(span):
                 kept = self.values.get(key)
                 if kept is not None and kept[1] // ttl == span:
                     out.append(kept[0])
                     del self.values[key]
+        compact(self.values, n - len(self.values))
         self.wake = (min(self._spans) + 2) * ttl - 1 if self._spans else MAX
         return out
 

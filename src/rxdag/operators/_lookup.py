@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from rxdag.contract import (
 from rxdag.expressions import Expr, Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, function, whole
 from rxdag.operators._calls import Call
+from rxdag.operators._compact import pop_first
 from rxdag.operators._inner import CONCURRENCY
 from rxdag.operators._keyed import blamed_key
 
@@ -49,7 +51,7 @@ class _LookupKernel(InnerKernel):
         self.resource = spec.resource
         self.waiting: list[tuple[Any, Inner]] = []
         """Key that is asked for and item, in order."""
-        self.cache: dict[Any, tuple[Any, int]] = {}
+        self.cache: dict[Any, tuple[Any, int]] = OrderedDict()
         """Value and when it is too old, by key, the one longest unused first."""
         self._now = 0
 
@@ -83,7 +85,7 @@ class _LookupKernel(InnerKernel):
                 row.results.append(item)
         self.cache[inner.item] = (item, MAX if self._ttl_ns is None else self._now + self._ttl_ns)
         if len(self.cache) > self._max_keys:
-            del self.cache[next(iter(self.cache))]
+            pop_first(self.cache)
 
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
         self.inner.remove(inner)
@@ -117,7 +119,7 @@ class _LookupKernel(InnerKernel):
             self.waiting.append((asked, row))
             if not results and all(inner.item != asked for inner in self.inner):
                 self.inner.append(Inner(asked, ts, sequence, key))
-        self.cache = {key: (value, until) for key, value, until in saved["cache"]}
+        self.cache = OrderedDict((key, (value, until)) for key, value, until in saved["cache"])
         self.lingers = saved["lingers"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from rxdag.contract import MIN, Emit, Kernel, Operator, Shape
 from rxdag.expressions import Field, Reader, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none, whole
+from rxdag.operators._compact import pop_first
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -70,7 +72,7 @@ class _ChangedKernel(Kernel):
     def __init__(self, value_of: Callable[[Any], Any] | None, max_keys: int | None) -> None:
         self._value_of = value_of
         self._max_keys = max_keys
-        self.values: dict[Any, Any] = {}
+        self.values: dict[Any, Any] = {} if max_keys is None else OrderedDict()
 
     def on_item(self, item: Any, key: Any, emit: Emit[Any]) -> None:
         value = item if self._value_of is None else self._value_of(item)
@@ -81,7 +83,7 @@ class _ChangedKernel(Kernel):
             values.pop(key, None)
         values[key] = value
         if self._max_keys is not None and len(values) > self._max_keys:
-            del values[next(iter(values))]
+            pop_first(values)
         emit(item)
         return None
 
@@ -100,7 +102,8 @@ class _ChangedKernel(Kernel):
         return {"values": [[key, value] for key, value in self.values.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.values = {key: value for key, value in saved["values"]}  # noqa: C416  # the rows are lists
+        self.values.clear()
+        self.values.update({key: value for key, value in saved["values"]})  # noqa: C416  # the rows are lists
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ class OpenWindowKernel(Kernel):
         self._settle()
         self._low, self._high = 1, 0
         self._other_low, self._other_high = 1, 0
+        self._keys, self._other_keys = {}, {}
 
     def _add_to_all(self, found: list[_Open], item: Any, ts: int, sequence: int, key: Any) -> None:
         """An item of several windows; it is held once, until the last of them is purged: the one that ends last."""

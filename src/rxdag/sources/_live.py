@@ -218,6 +218,7 @@ class LiveReader(Reader):
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        await asyncio.sleep(0)  # a line that was cut in the middle is let go of in the loop's next turn
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode
 from rxdag.runtime import planned
 from rxdag.testing._check import LawBroken
-from rxdag.testing._simulate import MAX_STEPS, Simulation, run
+from rxdag.testing._simulate import MAX_STEPS, Simulation, changed, drawn, must_fuse, run, simulate
 from rxdag.testing.faults import Fault
 
 
@@ -102,8 +102,15 @@ def explore(
     tried: dict[str, int] = {}
     for seed in range(start, start + seeds):
         fuse = seed % 3 != 0
-        dag = plans[fuse] if plans else make()
-        simulation = run(dag, seed=seed, faults=faults, fuse=None if faults else fuse, **how)
+        base = plans[fuse] if plans else compile(make(), fuse=fuse)
+        wrong = drawn(base, seed) if faults else ()
+        dag = changed(base.dag, inputs or {}, service or {}, wrong)
+        is_fused = fuse and must_fuse(dag, wrong)
+        if dag is not base.dag:
+            base = compile(dag, fuse=is_fused)
+        elif is_fused != fuse:
+            base = plans[is_fused] if plans else compile(dag, fuse=is_fused)
+        simulation = simulate(base, seed=seed, faults=wrong, until=until, max_steps=max_steps)
         _compare(simulation, expected, orders)
         ends[simulation.result.state] = ends.get(simulation.result.state, 0) + 1
         for kind in [fault.kind for fault in simulation.faults] or ["none"]:

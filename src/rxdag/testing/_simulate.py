@@ -112,23 +112,32 @@ def run(
         [0, 1]
     """
     plan = planned(what, "testing.run")
-    chosen = _drawn(plan, seed) if faults is True else tuple(faults or ())
-    dag = _changed(plan.dag, {**(replace or {}), **(inputs or {})}, service or {}, chosen)
-    is_fused = not any(fault.kind == "raises" and fault.node not in dag.sinks for fault in chosen)
-    if fuse is not None:
-        is_fused = fuse
+    chosen = drawn(plan, seed) if faults is True else tuple(faults or ())
+    dag = changed(plan.dag, {**(replace or {}), **(inputs or {})}, service or {}, chosen)
+    is_fused = must_fuse(dag, chosen) if fuse is None else fuse
     if dag is not plan.dag or is_fused != plan.is_fused:
         plan = compile(dag, fuse=is_fused)
-    execution = SeededExecution(plan, seed=seed, faults=_of_operators(chosen, dag), max_steps=max_steps)
+    return simulate(plan, seed=seed, faults=chosen, until=until, max_steps=max_steps)
+
+
+def must_fuse(dag: Dag, faults: tuple[Fault, ...]) -> bool:
+    """False if a fault is inside an operator: a fused one cannot be got at."""
+    return not any(fault.kind == "raises" and fault.node not in dag.sinks for fault in faults)
+
+
+def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duration | None, max_steps: int) -> Simulation:
+    """Run a plan, whose sources and sinks have their faults already; see `run`."""
+    dag = plan.dag
+    execution = SeededExecution(plan, seed=seed, faults=_of_operators(faults, dag), max_steps=max_steps)
     stop_after(execution, until, is_background=False)
     virtual = VirtualRun(execution, {}, slice_s=Random(seed).choice((0.0, float("inf"))))
     trace = Trace(virtual)
-    with _jumping(chosen, execution):
+    with _jumping(faults, execution):
         result = virtual.finish()
     gates = result.stats.gates
     simulation = Simulation(
         seed,
-        chosen,
+        faults,
         result,
         {name: virtual.seen(name) for name in dag.sinks},
         {name: gate.high_water for name, gate in gates.items()},
@@ -163,7 +172,7 @@ def _check(simulation: Simulation, execution: SeededExecution) -> None:
         result.error.add_note(f"seed {simulation.seed}")
 
 
-def _changed(dag: Dag, other: Mapping[str, Any], service: Mapping[str, Duration], faults: tuple[Fault, ...]) -> Dag:
+def changed(dag: Dag, other: Mapping[str, Any], service: Mapping[str, Duration], faults: tuple[Fault, ...]) -> Dag:
     """The dag with what the simulation puts around its sources and sinks."""
     if other:
         dag = dag.replace(other)
@@ -194,7 +203,7 @@ def _of_operators(faults: tuple[Fault, ...], dag: Dag) -> tuple[Fault, ...]:
     return tuple(fault for fault in faults if fault.node not in dag.sinks)
 
 
-def _drawn(plan: Plan, seed: int) -> tuple[Fault, ...]:
+def drawn(plan: Plan, seed: int) -> tuple[Fault, ...]:
     """One thing that goes wrong, or nothing."""
     random = Random(f"faults {seed}")
     dag = plan.dag

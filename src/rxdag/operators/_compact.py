@@ -1,0 +1,30 @@
+"""Dicts whose room is bounded: they give it back, and part with what came first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Final
+
+_LEAST: Final = 1000
+
+
+def compact(values: dict[Any, Any], removed: int) -> None:
+    """Give back the room of what was removed, if that is most of the dict; it stays the same object.
+
+    A dict keeps the room of what was taken out of it until it grows again.
+    """
+    if removed > _LEAST and removed > 3 * len(values):
+        kept = dict(values)
+        values.clear()
+        values.update(kept)
+
+
+def pop_first(values: dict[Any, Any]) -> tuple[Any, Any]:
+    """Take out what came in first, of an OrderedDict.
+
+    The first of a plain dict is found by looking at all those that were taken out before it.
+    """
+    if not isinstance(values, OrderedDict):
+        raise TypeError(f"pop_first: takes an OrderedDict, got {type(values).__name__}")
+    key, value = values.popitem(last=False)
+    return key, value

@@ -1,0 +1,1 @@
+"""Experiments that try to break a run: overload, faults, threads, scale."""
