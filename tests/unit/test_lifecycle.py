@@ -303,3 +303,36 @@ def test_a_fork_is_refused_with_what_to_do_and_the_run_goes_on():
     feed.push(3)
     feed.complete()
     assert run.wait(10)["out"] == [1, 3]
+
+
+# ---- threads by name, turns, and waits in a ring
+
+
+def test_main_leads_back_to_the_callers_thread():
+    where = []
+    stream = (
+        rxdag.from_source(sources.range(3)).on("worker").pipe(ops.tap(lambda _: where.append(threading.get_ident())))
+    )
+    back = stream.on("main").pipe(ops.tap(lambda _: where.append(threading.get_ident())))
+    rxdag.run(back.to(sinks.null()))
+    assert set(where) - {threading.get_ident()} != set()
+    assert where.count(threading.get_ident()) == 3
+
+
+def test_several_inputs_take_turns():
+    inputs = [rxdag.from_source(sources.iterable([(k, n) for n in range(50)])) for k in range(3)]
+    out = rxdag.merge(*inputs).to(sinks.collect(), name="out")
+    got = testing.run_virtual(out)[out]
+    assert got == [(k, n) for n in range(50) for k in range(3)]
+
+
+def test_waits_in_a_ring_are_found_and_the_message_says_the_fix():
+    source = rxdag.from_source(sources.range(10_000), name="in")
+    routes = source.pipe(ops.route({"low": lambda x: x < 9_000}, default="high"), name="route")
+    low, high = routes["low"].buffered(max_items=5), routes["high"].buffered(max_items=5)
+    out = rxdag.zip(low, high, max_items=10).to(sinks.null(), name="out")
+    with pytest.raises(rxdag.Stalled) as raised:
+        rxdag.run(out)
+    text = str(raised.value)
+    assert "the gates route.low -> zip are full" in text
+    assert "put a larger .buffered(max_items=...) before it, or one whose overflow drops" in text

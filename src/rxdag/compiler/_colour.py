@@ -15,7 +15,7 @@ def colour(topology: Topology) -> dict[str, str]:
     """Name of the domain of each node.
 
     A blocking source or sink has a thread of its own; inner streams are on the main domain, whose loop they may need. What `.on(name)` stands before is on that thread, and what
-    follows too. Everything else is on the main domain.
+    follows too; `.on("main")` leads back. Everything else is on the main domain.
     """
     domains: dict[str, str] = {}
     for name, node in topology.nodes.items():
@@ -31,7 +31,7 @@ def colour(topology: Topology) -> dict[str, str]:
             continue
         wished = [e.boundary.scheduler for e in topology.into[name] if e.boundary and e.boundary.scheduler]
         if wished:
-            domains[name] = f"thread {wished[0]}"
+            domains[name] = MAIN if wished[0] == MAIN else f"thread {wished[0]}"
             continue
         before = {_inherited(topology, domains, e.producer) for e in topology.into[name]}
         domains[name] = before.pop() if len(before) == 1 else MAIN

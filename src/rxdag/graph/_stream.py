@@ -205,7 +205,10 @@ class Stream(Generic[T_co]):
         return self._with(boundary)
 
     def on(self, scheduler: str, /) -> Self:
-        """Run what follows on a thread of that name; streams with one name share it."""
+        """Run what follows on a thread of that name; streams with one name share it.
+
+        "main" is the thread of the caller, or the run's event loop if a node needs one.
+        """
         return self._with(replace(self.boundary or Boundary(), scheduler=scheduler))
 
     def _with(self, boundary: Boundary) -> Self:

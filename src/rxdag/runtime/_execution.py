@@ -205,7 +205,11 @@ class Execution:
             closed = sorted(pump.name for pump in parked if pump.parked_on is None)
             what = [f"the gates {', '.join(full)} are full"] if full else []
             what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
-            self.fail(Stalled(f"run: something must be able to move, but {' and '.join(what)}"))
+            fix = (
+                "what waits for two streams needs room for what one of them brings before the other: put a larger "
+                ".buffered(max_items=...) before it, or one whose overflow drops"
+            )
+            self.fail(Stalled(f"run: something must be able to move, but {' and '.join(what)}; {fix}"))
             self.cancel()  # what is under way can go nowhere
 
     def _may_be_woken(self) -> bool:
