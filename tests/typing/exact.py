@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict, assert_type
 
@@ -328,3 +329,39 @@ assert_type(keyed_trades.pipe(ops.throttle(10, burst=5, mode="shape")), KeyedStr
 assert_type(trades.pipe(ops.partition(4, lambda t: t.symbol))["0"], Stream[Trade])
 assert_type(keyed_trades.pipe(ops.partition(4, "symbol")), KeyedRoutes[str, Trade])
 assert_type(trades.pipe(ops.route({"a": lambda t: t.qty > 0}, multi=True))["a"], Stream[Trade])
+
+
+# ---- live sources, demand, batches
+
+
+def decode_trade(frame: str | bytes) -> Trade | None:
+    return msgspec.json.decode(frame, type=Trade) if frame else None
+
+
+def register_trades(push: sources.Push[Trade]) -> None: ...
+
+
+async def connect_trades() -> AsyncIterator[Trade]:
+    yield Trade(1, "a", 1, 1.0, 1.0)
+
+
+def trade_writer() -> AbstractAsyncContextManager[Callable[[list[Trade]], Awaitable[None]]]:
+    raise NotImplementedError
+
+
+assert_type(rxdag.from_source(sources.websocket("wss://x", decode=decode_trade)), Stream[Trade])
+assert_type(rxdag.from_source(sources.callback(register_trades, overflow="drop_oldest")), Stream[Trade])
+assert_type(rxdag.from_source(sources.async_iterable(connect_trades, reconnect=sources.Backoff())), Stream[Trade])
+assert_type(rxdag.from_source(sources.ingress(of=Trade, overflow="drop_newest")), Stream[Trade])
+
+
+def observed(observable: Observable[Trade]) -> None:
+    assert_type(rxdag.from_observable(observable, overflow="drop_oldest"), Stream[Trade])
+    assert_type(rxdag.from_source(sources.observable(observable, hot=False)), Stream[Trade])
+
+
+assert_type(trades.side("events", of=sources.ConnectionEvent), Stream[sources.ConnectionEvent])
+assert_type(trades.to(sinks.batched(trade_writer, max_items=100)), SinkNode[Trade, int])
+assert_type(trades.to(sinks.publisher()), SinkNode[Trade, None])
+assert_type(trades.buffered(max_bytes=1000, size_of=lambda t: len(t.symbol)), Stream[Trade])
+assert_type(keyed_trades.buffered(max_items=3), KeyedStream[str, Trade])

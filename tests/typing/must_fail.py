@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import rxdag
@@ -29,6 +31,10 @@ def positive(price: float) -> bool:
 
 def symbol_of(t: Trade) -> str:
     return t.symbol
+
+
+def text_writer() -> AbstractAsyncContextManager[Callable[[list[str]], Awaitable[None]]]:
+    raise NotImplementedError
 
 
 class _Upper(Kernel):
@@ -117,3 +123,8 @@ def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts
     # the type of a result
     rolled: KeyedStream[str, str] = keyed.pipe(ops.rolling(3, agg.count()))  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
     print(rolled)
+    # sinks and sources of other items
+    trades.to(sinks.batched(text_writer))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.buffered(overflow="spill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.buffered(max_bytes=10, size_of=lambda t: t.sice)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    rxdag.from_observable(trades)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
