@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rxdag.contract import Chunk, Overflow, Read
 from rxdag.errors import BufferOverflow
 from rxdag.schedulers._gate import Gate
@@ -24,8 +22,6 @@ class DroppingGate(Gate):
         self.overflow = overflow
         self._delay_error = delay_error
         self._is_wanted = False
-        self.on_overflow: Callable[[], None] | None = None
-        """Called once, with Overflow.ERROR: nothing more is wanted."""
         self._make_room = {
             Overflow.DROP_OLDEST: self._drop_oldest,
             Overflow.DROP_NEWEST: self._drop_newest,
@@ -36,12 +32,6 @@ class DroppingGate(Gate):
 
     def room(self) -> int | None:
         return 0 if self.is_shut and not self.is_abandoned else None
-
-    def on_next(self, chunk: Chunk, /) -> None:
-        was_ended = self._ended
-        super().on_next(chunk)
-        if self._ended and not was_ended and self.on_overflow is not None:
-            self.on_overflow()
 
     def _let_in(self, chunk: Chunk) -> None:
         if self.n + len(chunk) > self._most():

@@ -53,6 +53,8 @@ class Gate:
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self.saw: Saw | None = None
+        self.on_overflow: Callable[[], None] | None = None
+        """Called once, by a gate that an item too many has ended: nothing more is wanted."""
 
     def _tell(self, kind: str, chunk: Chunk) -> None:
         if self.saw is not None:
@@ -105,7 +107,10 @@ class Gate:
                 self._tell("ignored", chunk)
                 return
             self._let_in(chunk)
+            has_overflown = self._ended
         self._wake_reader()
+        if has_overflown and self.on_overflow is not None:
+            self.on_overflow()
 
     def _let_in(self, chunk: Chunk) -> None:
         room = self.high - self.n

@@ -40,7 +40,6 @@ class SizedGate(Gate):
         self.overflow = overflow
         self.n_bytes = 0
         self.high_water_bytes = 0
-        self.on_overflow: Callable[[], None] | None = None
         self._size_of = size_of
         self._delay_error = delay_error
         self._largest = 1
@@ -58,12 +57,6 @@ class SizedGate(Gate):
     def needs_no_room(self) -> bool:
         with self._lock:
             return not self._entries[0][0].items if self._entries else self._ended
-
-    def on_next(self, chunk: Chunk, /) -> None:
-        was_ended = self._ended
-        super().on_next(chunk)
-        if self._ended and not was_ended and self.on_overflow is not None:
-            self.on_overflow()
 
     def _let_in(self, chunk: Chunk) -> None:
         for each in chunk.singles():
