@@ -9,17 +9,18 @@ from typing import Any, Final
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import col, market, sources, windows
+from rxdag import col, market, sources, testing, windows
 from rxdag import operators as ops
-from rxdag.contract import OnError, Shape
+from rxdag.contract import OnError, Overflow, Shape
 from rxdag.errors import GraphError
 from rxdag.graph import Node, Routes, stream_of
+from rxdag.testing import strategies
 from tests.reference.marbles import draw
 from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER
 from tests.unit.samples import SAMPLES
 
 FOLDER: Final = Path(__file__).parent.parent.parent / "docs" / "reference"
-_SECTION: Final = re.compile(r"^(Args|Raises|Returns|Example):$", re.M)
+_SECTION: Final = re.compile(r"^(Args|Attributes|Raises|Returns|Example):$", re.M)
 _LINE: Final = re.compile(r"^(Emits|Drops|Holds|Ends|Clock): ", re.M)
 _NAMES: Final = """```python
 import rxdag
@@ -73,6 +74,8 @@ def _shown(default: Any) -> Any:
         return _Named(default.__name__.strip("_"))
     if isinstance(default, tuple):
         return tuple(map(_shown, default))
+    if isinstance(default, Overflow):
+        return default.value
     return (
         _Named(f"{default.kind}_" if default.kind == "raise" else default.kind)
         if isinstance(default, OnError)
@@ -256,6 +259,68 @@ def aggregates_page() -> str:
     return "\n\n".join(out) + "\n"
 
 
+# ---- what meets the world, and the test kit
+
+_WORLD: Final = """```python
+import rxdag
+from rxdag import aggregates as agg, col, on_error, operators as ops, sinks, sources, testing, windows
+from rxdag.market import Trade
+from rxdag.testing import aggregate, feed, play
+```
+"""
+
+
+def plain_entry(prefix: str, name: str, thing: Any) -> str:
+    """All that a docstring says of a function, or of a class by its attributes."""
+    parts = sections(inspect.getdoc(thing) or "")
+    out = [f"## {prefix}.{name}", f"`{signature(prefix, name, thing)}`", parts[""]]
+    if "Args" in parts:
+        out.append("**Arguments**\n\n" + "\n".join(arguments(parts["Args"])))
+    if "Attributes" in parts:
+        out.append("**Attributes**\n\n" + "\n".join(arguments(parts["Attributes"])))
+    if "Raises" in parts:
+        out.append("**Raises** " + "; ".join(line.removeprefix("* ") for line in arguments(parts["Raises"])))
+    if "Example" in parts:
+        out.append(f"```python\n{parts['Example'].rstrip()}\n```")
+    return "\n\n".join(out)
+
+
+def ends_page() -> str:
+    """Sources and sinks."""
+    out = [
+        "# Sources and sinks",
+        "Where the graph meets the world. A source is read as there is room; where its feed cannot wait, it says what gives way.",
+        _WORLD.rstrip(),
+    ]
+    for module, prefix in ((sources, "sources"), (rxdag.sinks, "sinks")):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isfunction(thing) or name in ("Backoff", "ConnectionEvent"):
+                out.append(plain_entry(prefix, name, thing))
+    return "\n\n".join(out) + "\n"
+
+
+def testing_page() -> str:
+    """The test kit."""
+    out = [
+        "# The test kit",
+        "Graphs and nodes in virtual time. How it is used: [test a graph in virtual time](../how-to/test-in-virtual-time.md), [reproduce a "
+        "failing seed](../how-to/failing-seed.md).",
+        _WORLD.rstrip(),
+    ]
+    for name in sorted(testing.__all__):
+        thing = getattr(testing, name)
+        if inspect.isfunction(thing) or name in ("Simulation", "Exploration"):
+            out.append(plain_entry("testing", name, thing))
+    for module in (testing.faults, strategies):
+        prefix = module.__name__.removeprefix("rxdag.")
+        out += [f"# {prefix}", (module.__doc__ or "").strip()]
+        out += [
+            plain_entry(prefix, n, getattr(module, n)) for n in module.__all__ if inspect.isfunction(getattr(module, n))
+        ]
+    return "\n\n".join(out) + "\n"
+
+
 def recovery_page() -> str:
     """What becomes of errors: policies, `catch`, and sources that connect again."""
     out = ["# Recovery", (rxdag.on_error.__doc__ or "").strip(), _NAMES.rstrip()]
@@ -288,5 +353,7 @@ def pages() -> dict[Path, str]:
     out = {FOLDER / f"{family}.md": page(family) for family in FAMILIES}
     out[FOLDER / "operators.md"] = table()
     out[FOLDER / "aggregates.md"] = aggregates_page()
+    out[FOLDER / "sources-and-sinks.md"] = ends_page()
+    out[FOLDER / "testing.md"] = testing_page()
     out[FOLDER / "recovery.md"] = recovery_page()
     return out
