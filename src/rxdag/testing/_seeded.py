@@ -94,7 +94,7 @@ class SeededExecution(Execution):
         self._max_steps = max_steps
         self._stops = {fault.at: fault.kind for fault in faults if fault.kind in ("cancels", "drains")}
         for fault in faults:
-            if fault.kind == "raises":
+            if fault.kind in ("raises", "slows"):
                 self._break(fault)
 
     def _make_schedulers(self) -> dict[str, FlowScheduler]:
@@ -115,19 +115,22 @@ class SeededExecution(Execution):
             self.cancel()
 
     def _break(self, fault: Fault) -> None:
-        """Have an operator raise on its n-th item."""
+        """Have an operator raise on its n-th item, or take its time for it."""
         host: Any = next((host for host in self.program.hosts if host.name == fault.node), None)
         if not isinstance(host, KernelHost):
-            raise GraphError(f'raises: node "{fault.node}" must be an operator or a sink of the dag')
+            raise GraphError(f'{fault.kind}: node "{fault.node}" must be an operator or a sink of the dag')
         way = "_output" if getattr(host, "expands", False) else "_call"
         whole: Callable[..., Any] = getattr(host, way)
         seen: list[Any] = []
+        clock: Any = self.clock
 
         def broken(*args: Any) -> Any:
             pending = args[0] if args else None
             if pending is None or pending.outputs is None:  # an item begins
                 seen.append(None)
-                if len(seen) == fault.at:
+                if len(seen) == fault.at and fault.kind == "slows":
+                    clock.advance_to(clock.now() + fault.by_ns)
+                elif len(seen) == fault.at:
                     raise InjectedFault(f"item {fault.at} of {fault.node}")
             return whole(*args)
 

@@ -122,7 +122,7 @@ def run(
 
 def must_fuse(dag: Dag, faults: tuple[Fault, ...]) -> bool:
     """False if a fault is inside an operator: a fused one cannot be got at."""
-    return not any(fault.kind == "raises" and fault.node not in dag.sinks for fault in faults)
+    return not any(fault.kind in ("raises", "slows") and fault.node not in dag.sinks for fault in faults)
 
 
 def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duration | None, max_steps: int) -> Simulation:
@@ -180,7 +180,7 @@ def changed(dag: Dag, other: Mapping[str, Any], service: Mapping[str, Duration],
     around: dict[str, Source[Any] | Sink[Any, Any]] = {}
     for name in {
         *served,
-        *(fault.node for fault in faults if fault.kind in ("slows", "loses") or fault.node in dag.sinks),
+        *(fault.node for fault in faults if fault.kind == "loses" or fault.node in dag.sinks),
     }:
         if not name:
             continue
@@ -195,7 +195,7 @@ def changed(dag: Dag, other: Mapping[str, Any], service: Mapping[str, Duration],
         elif isinstance(thing, Source) and any(fault.kind == "loses" for fault in own):
             around[name] = LostSource(thing, next(fault.at for fault in own if fault.kind == "loses"))
         else:
-            raise GraphError(f'testing.run: service and slows take a sink, loses a source, got node "{name}"')
+            raise GraphError(f'testing.run: service takes a sink, loses a source, got node "{name}"')
     return dag.replace(around) if around else dag
 
 
@@ -217,7 +217,7 @@ def drawn(plan: Plan, seed: int) -> tuple[Fault, ...]:
     kinds: list[Callable[[], Fault | None]] = [
         lambda: raises(random.choice([*operators, *plain]), item=n) if operators or plain else None,
         lambda: loses(random.choice(dag.sources), item=n),
-        lambda: slows(random.choice(plain), item=n, by="10s") if plain else None,
+        lambda: slows(random.choice([*operators, *plain]), item=n, by="10s") if operators or plain else None,
         lambda: cancels(step=n),
         lambda: drains(step=n),
         lambda: jumps(at="1ms", by=random.choice(["-1h", "1h"])),

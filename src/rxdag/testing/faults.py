@@ -44,9 +44,9 @@ def loses(source: str, /, *, item: int) -> Fault:
     return Fault("loses", source, _counted("loses: item", item, 0))
 
 
-def slows(sink: str, /, *, item: int, by: Duration) -> Fault:
-    """Have a sink take so much longer for its n-th item, from 1."""
-    return Fault("slows", sink, _counted("slows: item", item), positive_ns(by, "slows: by"))
+def slows(node: str, /, *, item: int, by: Duration) -> Fault:
+    """Have a sink take so much longer for its n-th item, from 1; an operator keeps the whole run for so long."""
+    return Fault("slows", node, _counted("slows: item", item), positive_ns(by, "slows: by"))
 
 
 def cancels(*, step: int) -> Fault:
