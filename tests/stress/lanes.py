@@ -44,9 +44,9 @@ def make(seed: int, source: rxdag.Source[Row]) -> rxdag.Dag:
     streams: list[rxdag.Stream[Any]] = [rxdag.from_source(source).pipe(_timed(rng))]
     for _ in range(rng.randint(1, 6)):
         stream = rng.choice(streams)
-        made = rng.choice([_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map, _changed])(
-            stream, rng
-        )
+        made = rng.choice(
+            [_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map, _changed, _conflate]
+        )(stream, rng)
         for each in made:
             if "late" in each.node.ports and rng.random() < 0.5:
                 outs.append(rxdag.graph.stream_of(each.node, "late").to(sinks.collect()))
@@ -76,6 +76,11 @@ def _timed(rng: random.Random) -> Any:
 def _pipe(stream: rxdag.Stream[Any], operator: Any, rng: random.Random) -> rxdag.Stream[Any]:
     piped: rxdag.Stream[Any] = stream.pipe(operator, on_error=rng.choice(POLICIES[:2]))
     return piped
+
+
+def _conflate(stream: Any, rng: random.Random) -> list[Any]:
+    key = rng.choice([(), ("s",), ("s", "n"), (col.x % 3,)])
+    return [_pipe(stream, ops.conflate(*key, per="instant", keep=rng.choice(["last", "all", "last"])), rng)]
 
 
 def _filter(stream: Any, rng: random.Random) -> list[Any]:

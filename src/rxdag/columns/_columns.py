@@ -61,9 +61,10 @@ class Columns:
         sequence: shape (n,), int64 or objects, tie-break among equal times; None if there is none.
         key: Key of each item; None on a stream without keys.
         index: shape (n,), position of each item in the run that was split; None outside of a split.
+        before: shape (n,), int64, the watermark that holds before each item, ns; None if nobody reads it.
     """
 
-    __slots__ = ("_blocks", "_gathered", "_rows", "index", "key", "n", "names", "of", "sequence", "ts")
+    __slots__ = ("_blocks", "_gathered", "_rows", "before", "index", "key", "n", "names", "of", "sequence", "ts")
 
     def __init__(self, blocks: tuple[Block, ...], n: int, names: tuple[str, ...], of: Any) -> None:
         self._blocks = blocks
@@ -76,6 +77,7 @@ class Columns:
         self.sequence: Array | None = None
         self.key: Coded | None = None
         self.index: NDArray[np.intp] | None = None
+        self.before: NDArray[np.int64] | None = None
 
     @classmethod
     def from_columns(cls, columns: dict[str, Column], of: Any = None) -> Columns:
@@ -135,6 +137,8 @@ class Columns:
         taken.key = None if self.key is None else self.key[at]
         if self.index is not None:
             taken.index = self.index[at]
+        if self.before is not None:
+            taken.before = self.before[at]
         return taken
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
@@ -145,6 +149,7 @@ class Columns:
     def beside(self, other: Columns) -> Columns:
         """These columns with the times, keys and places of the other, one for one."""
         self.ts, self.sequence, self.key, self.index = other.ts, other.sequence, other.key, other.index
+        self.before = other.before
         return self
 
     def timed(self, ts: NDArray[np.int64], sequence: Array | None) -> Columns:
@@ -156,7 +161,13 @@ class Columns:
     def untimed(self) -> Columns:
         """The same items without event times."""
         same = self._again()
-        same.ts = same.sequence = None
+        same.ts = same.sequence = same.before = None
+        return same
+
+    def marked(self, before: NDArray[np.int64] | None) -> Columns:
+        """The same items with the watermark that holds before each."""
+        same = self._again()
+        same.before = before
         return same
 
     def keyed(self, key: Coded | None) -> Columns:
@@ -297,6 +308,9 @@ def joined(parts: Sequence[Columns]) -> Columns:
     if first.key is not None:
         key = concatenate([part.key for part in parts if part.key is not None])
         whole.key = key if isinstance(key, Coded) else None
+    before = [part.before for part in parts if part.before is not None]
+    if len(before) == len(parts):
+        whole.before = np.concatenate(before)
     return whole
 
 
@@ -341,6 +355,9 @@ def rejoined(parts: list[Columns]) -> Columns:
         joined.ts = np.concatenate([part.ts for part in parts if part.ts is not None])[order]
     sequence = _sequences(parts)
     joined.sequence = None if sequence is None else sequence[order]
+    before = [part.before for part in parts if part.before is not None]
+    if len(before) == len(parts):
+        joined.before = np.concatenate(before)[order]
     return joined
 
 

@@ -103,6 +103,8 @@ def _kernel(plan: Plan, name: str, node: Node) -> Kernel:
         kernel = in_columns
     if name in plan.grids:
         kernel.mark_grid = plan.grids[name]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # kernels that make time have it
+    if name in plan.before:
+        kernel.gives_before = True  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # those that can have it
     return kernel
 
 

@@ -10,7 +10,7 @@ from rxdag.compiler._caught import caught_nodes
 from rxdag.compiler._colour import colour, needs_loop
 from rxdag.compiler._explain import explanation
 from rxdag.compiler._gates import GatePlan, check_queues, cut_segments, fork_nodes, place_gates, queue_of
-from rxdag.compiler._grid import mark_grids
+from rxdag.compiler._grid import give_before, mark_grids
 from rxdag.compiler._lanes import Lanes, find_lanes, parks
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._regions import find_regions
@@ -50,6 +50,7 @@ class Plan:
         regions: Generated loops, and the nodes they fuse.
         columns_regions: Nodes that hand columns from one to the next.
         lanes: Which nodes work on columns, and why others do not.
+        before: Time sources that give the watermark before each item beside columns.
         caught: Nodes that may fail without failing the run: a node behind them goes on.
         grids: How fine the watermarks of each time source are, ns.
         needs_loop: True if a node runs on an asyncio loop.
@@ -66,6 +67,7 @@ class Plan:
     columns_regions: tuple[RegionPlan, ...]
     lanes: Lanes = field(repr=False)
     grids: dict[str, int]
+    before: frozenset[str]
     caught: frozenset[str]
     needs_loop: bool
 
@@ -211,6 +213,7 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
         ),
         lanes=lanes,
         grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
+        before=give_before(topology) if fuse else frozenset(),
         needs_loop=needs_loop(topology),
         caught=caught_nodes(topology),
     )

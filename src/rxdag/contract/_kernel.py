@@ -131,6 +131,11 @@ class Kernel:
     """Attributes that all owners of spliced methods have in common; the kernel has them as `shared_<name>`."""
     makes_time: ClassVar[bool] = False
     """True: the kernel gives out watermarks of its own, and those that come in end here."""
+    can_give_before: ClassVar[bool] = False
+    """True: a kernel that makes time can give columns the watermark before each item, `columns.before`, if it has
+    `gives_before`; it then gives out one at the end of each run, whatever the grid."""
+    reads_before: ClassVar[bool] = False
+    """True: `on_columns` looks at `columns.before`, where it is there: columns need not be cut at watermarks for it."""
     gives_columns: ClassVar[bool] = True
     """True: what `on_columns` gives out on its main ports are columns too."""
     needs_columns: ClassVar[bool] = False

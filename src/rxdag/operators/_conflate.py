@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, check_field
+from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
 from rxdag.operators._keyed import blamed_key, one_reader
@@ -58,7 +58,13 @@ class _InstantKernel(Kernel):
         return blamed_key("conflate", self._key_of, item, error)
 
     def in_columns(self) -> Kernel | str:
-        return "it looks at every watermark, which would cut columns to runs of a few items"
+        if self._keep == "list":
+            return "it gives lists"
+        if self._key_of is not None and not isinstance(self._key_of, Reader):
+            return why_opaque(self._key_of) or ""
+        from rxdag.operators._instant_columns import InstantColumnsKernel  # it loads numpy
+
+        return InstantColumnsKernel(self._key_of, self._keep)
 
     def _give_out(self, ts: int, rows: list[list[Any]], emit: Emit[Any]) -> None:
         for item, sequence, key in rows:

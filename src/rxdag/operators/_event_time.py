@@ -29,6 +29,7 @@ from rxdag.operators._feed_times import FeedTimeKernel
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from rxdag.columns import Columns
 
@@ -41,6 +42,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class _EventTimeKernel(Kernel):
     state = ("max_ts", "next_mark")
     makes_time = True
+    can_give_before = True
 
     def __init__(
         self, time_of: Callable[[Any], Any], scale: int, sequence_of: Callable[[Any], int] | None, lag: int
@@ -53,6 +55,8 @@ class _EventTimeKernel(Kernel):
         self.next_mark = MIN
         self.mark_grid = 1
         """Watermarks between two multiples of it, less 1, make no difference to anybody; 0: nobody asks."""
+        self.gives_before = False
+        self._given = MIN
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ts = self._time_of(item)
@@ -82,6 +86,24 @@ class _EventTimeKernel(Kernel):
         ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
         sequence = None if self._sequence_of is None else columns.ordinals(self._sequence_of)
         timed = columns.timed(ts, sequence)
+        if self.gives_before:
+            timed = timed.marked(self._before(ts))
+        self._give_out(timed, emit)
+        mark = self.max_ts - self._lag - 1
+        if self.gives_before and mark > max(self._given, MIN):
+            self._given = mark
+            emit.watermark(mark)
+
+    def _before(self, ts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The watermark that holds before each item: an item raises it before it goes on itself."""
+        import numpy as np
+
+        largest = np.maximum(np.maximum.accumulate(ts), self.max_ts)
+        least = MIN + self._lag + 1
+        return np.where(largest > least, np.maximum(largest, least) - (self._lag + 1), MIN)
+
+    def _give_out(self, timed: Columns, emit: ColumnsEmit) -> None:
+        """Give out a run, cut where it brings a watermark."""
         while True:
             due = self._due(timed)
             head = timed if due is None else timed[:due]

@@ -1,0 +1,109 @@
+"""Runs of columns that wait for the watermark to pass them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns import Columns, code_values, ints_of, joined
+from rxdag.contract import MAX, ColumnsEmit
+
+
+class Runs:
+    """Items above the watermark, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._runs: list[Columns] = []
+        self.n = 0
+        self.wake = MAX
+        """Least watermark at which an item comes out."""
+
+    def add(self, columns: Columns) -> None:
+        """Take in a run; none of it is late."""
+        if columns.n and columns.ts is not None:
+            self._runs.append(columns.marked(None))
+            self.n += columns.n
+            self.wake = min(self.wake, int(columns.ts.min()))
+
+    def take_up_to(self, watermark: int) -> Columns | None:
+        """Take out what the watermark has passed; None for nothing."""
+        if not self._runs or watermark < self.wake:
+            return None
+        whole = joined(self._runs) if len(self._runs) > 1 else self._runs[0]
+        is_ready = times(whole) <= watermark
+        ready, rest = whole.where(is_ready), whole.where(~is_ready)
+        self._runs, self.n, self.wake = [], 0, MAX
+        self.add(rest)
+        return ready
+
+    def rows(self) -> list[list[Any]]:
+        """As plain data: [item, event time, sequence, key]."""
+        return [row for run in self._runs for row in rows_of(run)]
+
+    def load(self, rows: list[list[Any]]) -> None:
+        """Take up what `rows` gave."""
+        self._runs, self.n, self.wake = [], 0, MAX
+        if rows:
+            self.add(columns_of_rows(rows))
+
+
+def rows_of(columns: Columns) -> list[list[Any]]:
+    """Items as plain data: [item, event time, sequence, key]."""
+    nothing = [None] * columns.n
+    parts = (columns.rows(), columns.times() or nothing, columns.sequences() or nothing, columns.keys() or nothing)
+    return [list(row) for row in zip(*parts, strict=True)]
+
+
+def columns_of_rows(rows: list[list[Any]]) -> Columns:
+    """What `rows_of` gave, as columns again."""
+    items, ts, sequence, key = map(list, zip(*rows, strict=True))
+    columns = Columns.from_items(items)
+    if ts[0] is not None:
+        columns = columns.timed(ints_of(ts), ints_of(sequence))
+    return columns.keyed(code_values(key))
+
+
+def times(columns: Columns) -> NDArray[np.int64]:
+    """Event times of items that have some."""
+    if columns.ts is None:
+        raise TypeError("columns: must have event times here")
+    return columns.ts
+
+
+def split_late(columns: Columns, watermark: int) -> tuple[Columns, NDArray[np.intp] | None]:
+    """The items that are not late, and their positions; None for all of them."""
+    passed = watermark if columns.before is None else np.maximum(columns.before, watermark)
+    is_late = times(columns) <= passed
+    if not is_late.any():
+        return columns, None
+    live = (~is_late).nonzero()[0]
+    return columns.take(live), live
+
+
+def emit_late(columns: Columns, live: NDArray[np.intp] | None, emit: ColumnsEmit) -> None:
+    """Give out the others."""
+    if live is not None:
+        is_late = np.ones(columns.n, np.bool_)
+        is_late[live] = False
+        emit.late(columns.where(is_late))
+
+
+def in_time(columns: Columns) -> NDArray[np.intp]:
+    """Positions by (event time, sequence, arrival)."""
+    ts = times(columns)
+    if columns.sequence is None:
+        return np.argsort(ts, kind="stable")
+    order: NDArray[np.intp] = np.lexsort((ranked(columns.sequence), ts))
+    return order
+
+
+def ranked(sequence: Any) -> Any:
+    """Ints or floats in the order of the tie-breaks, equal ones by place."""
+    if sequence.dtype.kind in "if":
+        return sequence
+    order = np.argsort(sequence, kind="stable")
+    rank = np.empty(len(sequence), np.int64)
+    rank[order] = np.arange(len(sequence))
+    return rank
