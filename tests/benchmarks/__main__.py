@@ -30,8 +30,8 @@ def throughput(items: int, count: int, chunks: tuple[int, ...]) -> list[Row]:
         rows = work.data(items)
         given = {"rows": rows, "columns": work.columns(rows)}
 
-        def measure(name: str, fn: Callable[[], Any], budget: float | None = None) -> None:
-            figure = pairs(name, lambda: work.loop(rows), fn, items, count)  # called at once
+        def measure(name: str, fn: Callable[[], Any], budget: float | None = None, more: int = 1) -> None:
+            figure = pairs(name, lambda: work.loop(rows), fn, items, count * more)  # called at once
             found.append(Row(figure, budget))
 
         for name, other in work.others.items():

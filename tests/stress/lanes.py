@@ -45,7 +45,7 @@ def make(seed: int, source: rxdag.Source[Row]) -> rxdag.Dag:
     for _ in range(rng.randint(1, 6)):
         stream = rng.choice(streams)
         made = rng.choice(
-            [_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map, _changed, _conflate]
+            [_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map, _changed, _conflate, _rolling]
         )(stream, rng)
         for each in made:
             if "late" in each.node.ports and rng.random() < 0.5:
@@ -76,6 +76,17 @@ def _timed(rng: random.Random) -> Any:
 def _pipe(stream: rxdag.Stream[Any], operator: Any, rng: random.Random) -> rxdag.Stream[Any]:
     piped: rxdag.Stream[Any] = stream.pipe(operator, on_error=rng.choice(POLICIES[:2]))
     return piped
+
+
+def _rolling(stream: Any, rng: random.Random) -> list[Any]:
+    keyed = stream.pipe(ops.key_by(rng.choice(["s", "n"]))) if rng.random() < 0.7 else stream
+    of = rng.choice(
+        [agg.count(), agg.sum("x"), agg.mean("y"), agg.min("y"), agg.max("x"), agg.first("s"), agg.var("y")]
+    )
+    if rng.random() < 0.4:
+        return [_pipe(keyed, ops.rolling(rng.choice([1, 2, 7]), of), rng)]
+    closed = rng.choice(["right", "left", "both", "none"])
+    return [_pipe(keyed, ops.rolling(rng.choice(["1s", "5s", "40s"]), of, closed=closed), rng)]
 
 
 def _conflate(stream: Any, rng: random.Random) -> list[Any]:

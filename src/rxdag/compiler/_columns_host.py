@@ -71,6 +71,13 @@ class MemberEmit:
         elif exit_.behind is not None:
             self._host.feed(exit_.behind, columns)
 
+    def rows(self, values: list[Any], columns: Columns, /) -> None:
+        emit = self._member.emit
+        nothing = [None] * columns.n
+        beside = (columns.times() or nothing, columns.sequences() or nothing, columns.keys() or nothing)
+        for value, ts, sequence, key in zip(values, *beside, strict=True):
+            emit(value, ts=ts, sequence=sequence, key=key)
+
     def watermark(self, watermark: int, /) -> None:
         self._host.pass_mark(self._member.name, watermark)
 

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from rxdag.contract import MAX, Accumulator, Aggregate, Duration, Emit, Kernel, Operator, Shape, positive_ns
+from rxdag.contract import (
+    MAX,
+    Accumulator,
+    Aggregate,
+    ColumnsAggregate,
+    Duration,
+    Emit,
+    Kernel,
+    Operator,
+    Shape,
+    positive_ns,
+)
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import whole
 from rxdag.operators._expiring import ABSENT, Expiring
@@ -61,8 +72,9 @@ class _RollingKernel(Kernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    def in_columns(self) -> Kernel | str:
-        return "it gives one result for each item, of windows that overlap"
+    def _arrays(self) -> ColumnsAggregate | str:
+        """The aggregate over columns; or why there is none."""
+        return self._aggregate.in_columns()
 
     def _made(self, item: Any, window: _Rows, start: int, end: int) -> Any:
         value = window.accumulator.result_in(start, end) if window.rows else None
@@ -99,6 +111,16 @@ class _RollingItemsKernel(_RollingKernel):
             window.let_go(1, make)
         window.add((ts, sequence, item))
         return self._made(item, window, window.rows[0][0], ts)
+
+    def in_columns(self) -> Kernel | str:
+        arrays = self._arrays()
+        if self._into is not None:
+            return "opaque callable into"
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators._rolling_columns import RollingItemsColumnsKernel  # it loads numpy
+
+        return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
 
     def snapshot(self) -> dict[str, Any]:
         return {"windows": [[key, [list(row) for row in window.rows]] for key, window in self.windows.items()]}
@@ -137,6 +159,15 @@ class _RollingTimeKernel(_RollingKernel):
         rows.append((sequence, key, item))
         self._n += 1
         return None
+
+    def in_columns(self) -> Kernel | str:
+        arrays = self._arrays()
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators._rolling_columns import RollingTimeColumnsKernel  # it loads numpy
+
+        start, end = self._has_start, self._has_end
+        return RollingTimeColumnsKernel(self._period, self._aggregate, arrays, self._into, has_start=start, has_end=end)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         for ts in sorted(ts for ts in self.waiting if ts <= watermark):
