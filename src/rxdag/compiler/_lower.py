@@ -12,6 +12,7 @@ from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._gates import GatePlan, queue_of
 from rxdag.compiler._host import Host, Outlet, RunContext, Wire
 from rxdag.compiler._inner_host import InnerHost
+from rxdag.compiler._inputs_host import InputsHost
 from rxdag.compiler._kernel_host import KernelHost
 from rxdag.compiler._ledger import LEAVINGS
 from rxdag.compiler._limit import limit
@@ -133,6 +134,8 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
     kind: type[KernelHost] = KernelHost
     if isinstance(kernel, InnerKernel):
         kind = InnerHost
+    elif kernel.takes_inputs:
+        kind = InputsHost
     elif kernel.releases:
         kind = ReleaseHost
     elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":

@@ -126,7 +126,7 @@ class _Finder:
 
     def place(self, name: str) -> None:
         """Put a node into the region of what feeds it, or into one of its own."""
-        if name not in self._spliced:
+        if name not in self._spliced or self._topology.kernels[name].takes_inputs:
             return
         region = self._joined(name)
         if region is None:

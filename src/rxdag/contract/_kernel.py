@@ -140,6 +140,8 @@ class Kernel:
     `gives_before`; it then gives out one at the end of each run, whatever the grid."""
     reads_before: ClassVar[bool] = False
     """True: `on_columns` looks at `columns.before`, where it is there: columns need not be cut at watermarks for it."""
+    takes_inputs: ClassVar[bool] = False
+    """True: it works on columns of several inputs, `on_columns_from(input, columns, emit)`, in a host of its own."""
     gives_columns: ClassVar[bool] = True
     """True: what `on_columns` gives out on its main ports are columns too."""
     needs_columns: ClassVar[bool] = False

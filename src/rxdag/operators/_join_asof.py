@@ -69,6 +69,13 @@ class _AsofKernel(Kernel):
         self._n_rights = 0
         self._sweep_at = _SWEEP_FROM
 
+    def in_columns(self) -> Kernel | str:
+        from rxdag.operators._asof_columns import AsofColumnsKernel  # it loads numpy
+
+        return AsofColumnsKernel(
+            self._tolerance, self._into, backward=self._backward, forward=self._forward, exact=self._exact
+        )
+
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, input: int, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
             return emit.late(item)
