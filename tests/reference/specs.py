@@ -212,6 +212,9 @@ COLUMNS: Final[dict[str, str]] = {
     "dedupe": "ops.dedupe('n', within='1s')",
     "window": "ops.window(windows.sliding('2s', '1s'), agg.sum('n'))",
     "window_all": "ops.window_all(windows.tumbling('2s'), agg.sum('n'))",
+    "conflate": "ops.conflate(per='instant')",
+    "rolling": "ops.rolling('2s', agg.sum('n'))",
+    "join_asof": "rxdag.join_asof(s, s)",
     "route": "ops.route({'a': col.n > 1}, default='rest')",
     "merge": "(lambda r: rxdag.merge(r['a'], r['b']))(s.pipe(ops.route({'a': col.n > 1}, default='b')))",
 }

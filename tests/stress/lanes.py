@@ -45,7 +45,21 @@ def make(seed: int, source: rxdag.Source[Row]) -> rxdag.Dag:
     for _ in range(rng.randint(1, 6)):
         stream = rng.choice(streams)
         made = rng.choice(
-            [_filter, _with, _dedupe, _route, _diamond, _opaque, _window, _keyed, _map, _changed, _conflate, _rolling]
+            [
+                _filter,
+                _with,
+                _dedupe,
+                _route,
+                _diamond,
+                _opaque,
+                _window,
+                _keyed,
+                _map,
+                _changed,
+                _conflate,
+                _rolling,
+                _asof,
+            ]
         )(stream, rng)
         for each in made:
             if "late" in each.node.ports and rng.random() < 0.5:
@@ -76,6 +90,19 @@ def _timed(rng: random.Random) -> Any:
 def _pipe(stream: rxdag.Stream[Any], operator: Any, rng: random.Random) -> rxdag.Stream[Any]:
     piped: rxdag.Stream[Any] = stream.pipe(operator, on_error=rng.choice(POLICIES[:2]))
     return piped
+
+
+def _asof(stream: Any, rng: random.Random) -> list[Any]:
+    other = _pipe(stream, ops.filter(rng.choice([col.x % 2 == 0, col.y > 3])), rng)
+    left, right = (stream, other) if rng.random() < 0.5 else (other, stream)
+    if rng.random() < 0.7:
+        left, right = left.pipe(ops.key_by("s")), right.pipe(ops.key_by("s"))
+    how: Any = rng.choice(["backward", "forward", "nearest"])
+    return [
+        rxdag.join_asof(
+            left, right, strategy=how, tolerance=rng.choice([None, "5s"]), allow_exact_matches=rng.random() < 0.5
+        )
+    ]
 
 
 def _rolling(stream: Any, rng: random.Random) -> list[Any]:

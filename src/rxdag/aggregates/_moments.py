@@ -139,6 +139,15 @@ class _SpreadOf(Aggregate[A, "float | None"]):
     def accumulator(self) -> _Spread:
         return _Spread(getter(self.value), self.ddof, root=self.root)
 
+    def in_columns(self) -> ColumnsAggregate | str:
+        reason = why_opaque(self.value)
+        if reason is not None:
+            return reason
+        from rxdag.aggregates._each import EachValue, itself  # it loads numpy
+
+        ddof, root = self.ddof, self.root
+        return EachValue(self.value, lambda value: finite(value, "value"), lambda: _Spread(itself, ddof, root=root))
+
 
 def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
     """Variance of a value; None of a pane with no more than `ddof` items.

@@ -160,11 +160,27 @@ class _FirstOf(_Picked[A]):
     def accumulator(self) -> _First:
         return _First(getter(self.value))
 
+    def in_columns(self) -> ColumnsAggregate | str:
+        return _each(self.value, _First)
+
 
 @dataclass(frozen=True)
 class _LastOf(_Picked[A]):
     def accumulator(self) -> _Last:
         return _Last(getter(self.value))
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        return _each(self.value, _Last)
+
+
+def _each(value: Any, make: Callable[[Callable[[Any], Any]], Accumulator[Any, Any]]) -> ColumnsAggregate | str:
+    """An accumulator of values for each pane; or why there is none."""
+    reason = why_opaque(value)
+    if reason is not None:
+        return reason
+    from rxdag.aggregates._each import EachValue, itself  # it loads numpy
+
+    return EachValue(value, None, lambda: make(itself))
 
 
 def _extreme(value: Any, which: str) -> ColumnsAggregate | str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, concatenate, joined
 from rxdag.contract import FLUSHED, MAX, Emit, Kernel
-from rxdag.operators._runs import Runs, columns_of_rows, in_time, rows_of, split_late, times
+from rxdag.operators._runs import Runs, columns_of, in_time, rows_of, saved_rows, split_late, times
 
 _SWEEP_FROM: Final = 4096
 _LAST: Final = (1 << 63) - 1
@@ -199,14 +199,15 @@ class AsofColumnsKernel(Kernel):
     def snapshot(self) -> dict[str, Any]:
         return {
             "lefts": self.lefts.rows(),
-            "settling": [] if self.settling is None else rows_of(self.settling),
-            "rights": [row for run in self.rights for row in rows_of(run)],
+            "settling": saved_rows(self.settling),
+            "rights": [row for run in self.rights for row in saved_rows(run)],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.lefts.load(saved["lefts"])
-        self.settling = columns_of_rows(saved["settling"]) if saved["settling"] else None
-        self.rights = [columns_of_rows(saved["rights"])] if saved["rights"] else []
+        self.settling = columns_of(saved["settling"])
+        rights = columns_of(saved["rights"])
+        self.rights = [] if rights is None else [rights]
         self._n_rights = sum(run.n for run in self.rights)
         self._arm()
 

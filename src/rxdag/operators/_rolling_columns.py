@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rxdag.columns import Columns, Groups, joined
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
 from rxdag.operators._panes import blamed
-from rxdag.operators._runs import Runs, columns_of_rows, emit_late, in_time, rows_of, split_late, times
+from rxdag.operators._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 
 _MOST_ROWS: Final = 1 << 18
 """So many rows, each as often as it is in a window, are added up at once."""
@@ -116,10 +116,10 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self.past = whole.take(kept).marked(None) if len(kept) else None
 
     def snapshot(self) -> dict[str, Any]:
-        return {"past": [] if self.past is None else rows_of(self.past)}
+        return {"past": saved_rows(self.past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.past = columns_of_rows(saved["past"]) if saved["past"] else None
+        self.past = columns_of(saved["past"])
 
 
 class RollingTimeColumnsKernel(_RollingColumns):
@@ -205,11 +205,11 @@ class RollingTimeColumnsKernel(_RollingColumns):
         return self.runs.n
 
     def snapshot(self) -> dict[str, Any]:
-        return {"runs": self.runs.rows(), "past": [] if self.past is None else rows_of(self.past)}
+        return {"runs": self.runs.rows(), "past": saved_rows(self.past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.runs.load(saved["runs"])
-        self.past = columns_of_rows(saved["past"]) if saved["past"] else None
+        self.past = columns_of(saved["past"])
         self.wake = self.runs.wake
 
 

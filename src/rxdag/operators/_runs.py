@@ -39,14 +39,15 @@ class Runs:
         return ready
 
     def rows(self) -> list[list[Any]]:
-        """As plain data: [item, event time, sequence, key]."""
-        return [row for run in self._runs for row in rows_of(run)]
+        """As plain data; see `saved_rows`."""
+        return [row for run in self._runs for row in saved_rows(run)]
 
     def load(self, rows: list[list[Any]]) -> None:
         """Take up what `rows` gave."""
         self._runs, self.n, self.wake = [], 0, MAX
-        if rows:
-            self.add(columns_of_rows(rows))
+        columns = columns_of(rows)
+        if columns is not None:
+            self.add(columns)
 
 
 def rows_of(columns: Columns) -> list[list[Any]]:
@@ -56,13 +57,23 @@ def rows_of(columns: Columns) -> list[list[Any]]:
     return [list(row) for row in zip(*parts, strict=True)]
 
 
-def columns_of_rows(rows: list[list[Any]]) -> Columns:
-    """What `rows_of` gave, as columns again."""
-    items, ts, sequence, key = map(list, zip(*rows, strict=True))
+def saved_rows(columns: Columns | None) -> list[list[Any]]:
+    """Items as plain data: as `rows_of`, without the key on a stream that has none."""
+    if columns is None:
+        return []
+    rows = rows_of(columns)
+    return rows if columns.key is not None else [row[:3] for row in rows]
+
+
+def columns_of(rows: list[list[Any]]) -> Columns | None:
+    """What `saved_rows` gave, as columns again."""
+    if not rows:
+        return None
+    items, ts, sequence, *keys = map(list, zip(*rows, strict=True))
     columns = Columns.from_items(items)
     if ts[0] is not None:
         columns = columns.timed(ints_of(ts), ints_of(sequence))
-    return columns.keyed(code_values(key))
+    return columns.keyed(code_values(keys[0])) if keys else columns
 
 
 def times(columns: Columns) -> NDArray[np.int64]:

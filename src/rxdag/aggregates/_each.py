@@ -1,0 +1,60 @@
+"""Accumulators of one value over columns: what no array operation gives to the bit is added value by value, without items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.aggregates._arrays import numbers
+from rxdag.columns import Columns, Groups, Places, values_of
+from rxdag.contract import Accumulator, ColumnsAggregate
+
+
+class EachValue(ColumnsAggregate):
+    """One accumulator a pane.
+
+    Args:
+        get: Reader of the value.
+        check: Raises BadItem for a value that is no finite number; None to take any.
+        make: Makes an accumulator of values: its items are what `get` gives.
+    """
+
+    def __init__(
+        self, get: Any, check: Callable[[Any], object] | None, make: Callable[[], Accumulator[Any, Any]]
+    ) -> None:
+        self._get = get
+        self._check = check
+        self._make = make
+        self._accumulators: list[Any] = []
+
+    def read(self, columns: Columns) -> list[Any]:
+        if self._check is None:
+            return values_of(columns.values(self._get))
+        return values_of(numbers(columns, self._get, self._check))
+
+    def reserve(self, size: int) -> None:
+        self._accumulators += [self._make() for _ in range(size - len(self._accumulators))]
+
+    def clear(self, places: Places) -> None:
+        for place in places.tolist():
+            self._accumulators[place] = self._make()
+
+    def add(self, values: list[Any], groups: Groups) -> None:
+        accumulators = self._accumulators
+        sequence = [0] * len(values) if groups.sequence is None else groups.sequence.tolist()
+        for place, value, ts, tie in zip(groups.place_of.tolist(), values, groups.ts.tolist(), sequence, strict=True):
+            accumulators[place].add_at(value, ts, tie)
+
+    def results(self, places: Places) -> list[Any]:
+        return [self._accumulators[place].result() for place in places.tolist()]
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        return [self._accumulators[place].snapshot() for place in places.tolist()]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        self._accumulators[place].restore(saved)
+
+
+def itself(value: Any) -> Any:
+    """A value as its own item."""
+    return value
