@@ -442,6 +442,24 @@ def test_a_callback_that_fails_fails_the_run_behind_what_came():
     assert run[out] == [1]
 
 
+def test_a_callback_that_cannot_be_registered_fails_the_run_once_and_without_demand():
+    calls = []
+
+    def register(push):
+        calls.append(push)
+        raise OSError("no such feed")
+
+    stream = rxdag.from_source(sources.callback(register, overflow="error"), name="in")
+    run = testing.start(stream.to(sinks.publisher(), name="out"))
+    watcher = Watcher()
+    run.publisher("out").subscribe(watcher)
+    run.settle()
+    result = run.finish()
+    assert str(result.error) == 'source "in": no such feed'
+    assert watcher.signals[-1] == ("error", result.error)
+    assert len(calls) == 1
+
+
 def test_an_overflow_of_a_callback_fails_the_run_and_not_the_caller():
     pushes = []
     stream = rxdag.from_source(sources.callback(registered(pushes), max_items=2, overflow="error"))

@@ -308,6 +308,22 @@ def test_a_plan_says_which_way_can_stall_which():
     assert "stall: " not in rxdag.compile(rxdag.Dag(alone)).explain()
 
 
+def test_a_deep_and_a_wide_plan_can_be_explained():
+    deep = rxdag.from_source(sources.range(3), name="in")
+    for _ in range(60):  # each diamond doubles the ways through it
+        deep = rxdag.merge(deep.pipe(ops.map(lambda x: x)), deep.pipe(ops.map(lambda x: x)))
+    for _ in range(1500):
+        deep = deep.pipe(ops.map(lambda x: x))
+    source = rxdag.from_source(sources.range(3), name="fork")
+    wide = [source.to(sinks.acall(_slowly), name=f"s{i}") for i in range(300)]
+    text = rxdag.compile(rxdag.Dag(deep.to(sinks.acall(_slowly), name="deep"), *wide), fuse=False).explain()
+    lines = [line for line in text.splitlines() if line.startswith("stall: ")]
+    assert lines == [
+        "stall: s0 and s1 and s2 and s3 and s4 and 295 more can stall s0 and s1 and s2 and s3 and s4 and 295 more, "
+        "behind fork; put .buffered(overflow=...) on the slow way if the others must not wait"
+    ]
+
+
 def test_a_plan_says_how_old_an_item_can_be():
     source = rxdag.from_source(sources.range(10), name="in")
     slow = source.buffered(max_items=100).to(sinks.acall(_slowly), name="db")

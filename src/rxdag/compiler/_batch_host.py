@@ -127,8 +127,9 @@ class BatchHost(SinkHost):
     # ---- writing
 
     def _write_part(self) -> None:
-        part, writer = self._parts[0], self._writer
-        if writer is not None and not self.is_ended:
+        writer = self._writer
+        if writer is not None and self._parts and not self.is_ended:  # it may have ended while it waited to try again
+            part = self._parts[0]
             pending: Any = writer.write(part)
             self.context.spawn(self.name, pending, partial(self._part_written, part))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rxdag.compiler._colour import MAIN
 from rxdag.compiler._splice import why_not
@@ -14,6 +14,8 @@ from rxdag.graph import Edge, did_you_mean, parameters
 
 if TYPE_CHECKING:
     from rxdag.compiler._plan import Plan
+
+_MOST_LISTED: Final = 5
 
 
 def explanation(plan: Plan, service: Mapping[str, Duration]) -> str:
@@ -64,7 +66,8 @@ def explanation(plan: Plan, service: Mapping[str, Duration]) -> str:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(names)
+    more = len(names) - _MOST_LISTED
+    return " and ".join((*names[:_MOST_LISTED], f"{more:,} more") if more > 0 else names)
 
 
 def _where(plan: Plan, name: str) -> str:

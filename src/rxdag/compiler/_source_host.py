@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 from typing import Any, Literal
 
@@ -67,13 +66,16 @@ class SourceHost(Host):
         self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
         self._mark: int | None = None
         self._dropped = 0
+        self._open_error: Exception | None = None
         self.is_closed = False
 
     def start(self) -> None:
         """Give the pump its first turn. What is pushed into is opened at once, whether there is room or not."""
         if self.source.queues:
-            with contextlib.suppress(Exception):  # the first read fails in the same way, and says so
+            try:
                 self._reader = self.source.open(self)
+            except Exception as error:  # the first turn of the pump gives it to the run, room or not
+                self._open_error = error
         self.pump.wake()
 
     # ---- what the source sees
@@ -130,6 +132,8 @@ class SourceHost(Host):
             self._mark = FLUSHED if how == "flush" else None
             return END
         try:
+            if self._open_error is not None:
+                raise self._open_error
             if self._reader is None:
                 self._reader = self.source.open(self)
             read = self._reader.read(max_items)
@@ -144,6 +148,8 @@ class SourceHost(Host):
         return read
 
     def _without_room(self) -> bool:
+        if self._open_error is not None:
+            return True
         return self._reader is not None and self._reader.without_room()
 
     def _push(self, chunk: Chunk) -> None:
