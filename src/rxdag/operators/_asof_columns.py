@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Coded, Columns, concatenate, joined
+from rxdag.columns import Columns, joined
 from rxdag.contract import FLUSHED, MAX, Emit, Kernel
 from rxdag.operators._runs import Runs, columns_of, in_time, rows_of, saved_rows, split_late, times
 
@@ -17,6 +17,38 @@ _LAST: Final = (1 << 63) - 1
 """The last instant that there is."""
 _NEVER: Final = np.uint64((1 << 64) - 1)
 """Further away than any time."""
+
+
+class _Sorted:
+    """Right items by (key, event time, sequence, arrival).
+
+    Args:
+        columns: The items, in order of arrival.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        by_time = in_time(columns)
+        key = columns.key
+        codes = np.zeros(columns.n, np.int64) if key is None else key.codes.astype(np.int64)
+        self.columns = columns
+        self.order = by_time[np.argsort(codes[by_time], kind="stable")]
+        self.places = times(columns)[self.order]
+        self._keys = codes[self.order]
+        self._codes = {} if key is None else {name: code for code, name in enumerate(key.names)}
+
+    def stretches(self, lefts: Columns) -> list[tuple[NDArray[np.intp], int, int]]:
+        """The rows of each key among left items, and from where to where the right ones of that key are."""
+        key = lefts.key
+        if key is None:
+            return [(np.arange(lefts.n), 0, len(self.order))]
+        # A null has the code -1 on both sides, and stands last here; a name that the right side lacks has -2.
+        known = np.array([*(self._codes.get(name, -2) for name in key.names), -1])
+        codes = known[key.codes]
+        order = np.argsort(codes, kind="stable")
+        starts = np.concatenate(([0], np.flatnonzero(np.diff(codes[order])) + 1))
+        keys = codes[order[starts]]
+        low, high = np.searchsorted(self._keys, keys, "left"), np.searchsorted(self._keys, keys, "right")
+        return list(zip(np.split(order, starts[1:]), low.tolist(), high.tolist(), strict=True))
 
 
 class AsofColumnsKernel(Kernel):
@@ -55,6 +87,8 @@ class AsofColumnsKernel(Kernel):
         self.rights: list[Columns] = []
         self._n_rights = 0
         self._sweep_at = _SWEEP_FROM
+        self._sorted: _Sorted | None = None
+        """The right items sorted, while none has come since."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         raise TypeError("join_asof: must get columns here")
@@ -76,6 +110,7 @@ class AsofColumnsKernel(Kernel):
             if live.n:
                 self.rights.append(live.marked(None))
                 self._n_rights += live.n
+                self._sorted = None
         else:
             self.lefts.add(live)
         self._arm()
@@ -118,18 +153,13 @@ class AsofColumnsKernel(Kernel):
         far = np.full(lefts.n, _LAST) if tolerance is None else _behind(ts, tolerance)
         if not self.rights:
             return none, far
-        rights = joined(self.rights) if len(self.rights) > 1 else self.rights[0]
-        self.rights = [rights]
-        left_key, right_key = _keys(lefts, rights)
-        by_time = in_time(rights)
-        order = by_time[np.argsort(right_key[by_time], kind="stable")]
-        keys, places = right_key[order], times(rights)[order]
-        first = np.searchsorted(keys, left_key, "left")
-        last = np.searchsorted(keys, left_key, "right")
+        rights = self._sorted
+        if rights is None:
+            rights = self._sorted = _Sorted(joined(self.rights))
+            self.rights = [rights.columns]
+        order, places = rights.order, rights.places
         before, after = none.copy(), none.copy()
-        for key in np.unique(left_key).tolist():  # of each key the right items are one stretch
-            rows = np.flatnonzero(left_key == key)
-            low, high = int(first[rows[0]]), int(last[rows[0]])
+        for rows, low, high in rights.stretches(lefts):
             of_key = places[low:high]
             if self._backward:
                 at = np.searchsorted(of_key, ts[rows], "right" if self._exact else "left") - 1
@@ -183,12 +213,14 @@ class AsofColumnsKernel(Kernel):
         emit.absorbed(rights.n - kept.n)
         self.rights = [kept] if kept.n else []
         self._n_rights = kept.n
+        self._sorted = None
         self._sweep_at = max(_SWEEP_FROM, 2 * kept.n)
 
     def _let_go(self, emit: Any) -> None:
         emit.absorbed(self._n_rights)
         self._n_rights = 0
         self.rights = []
+        self._sorted = None
 
     def _n_lefts(self) -> int:
         return self.lefts.n + (0 if self.settling is None else self.settling.n)
@@ -208,6 +240,7 @@ class AsofColumnsKernel(Kernel):
         self.settling = columns_of(saved["settling"])
         rights = columns_of(saved["rights"])
         self.rights = [] if rights is None else [rights]
+        self._sorted = None
         self._n_rights = sum(run.n for run in self.rights)
         self._arm()
 
@@ -215,14 +248,3 @@ class AsofColumnsKernel(Kernel):
 def _behind(ts: NDArray[np.int64], by: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Times so much later; at most the last there is."""
     return np.where(by < (_LAST - ts).view(np.uint64), ts + by.view(np.int64), _LAST)
-
-
-def _keys(lefts: Columns, rights: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A number for the key of each item, the same on both sides."""
-    if lefts.key is None or rights.key is None:
-        return np.zeros(lefts.n, np.int64), np.zeros(rights.n, np.int64)
-    both = concatenate([lefts.key, rights.key])
-    if not isinstance(both, Coded):
-        raise TypeError("join_asof: must have coded keys to work on columns")
-    codes = both.codes.astype(np.int64)
-    return codes[: lefts.n], codes[lefts.n :]

@@ -176,7 +176,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         times_of, keys = ready.times() or [], ready.keys() or [None] * ready.n
         for value, ts, sequence, key in zip(values, times_of, ready.sequences() or [], keys, strict=True):
             emit(value, ts=ts, sequence=sequence, key=key)
-        least = watermark + 1 - self._period
+        least = max(watermark + 1 - self._period, -(1 << 63))
         still = whole.where(times(whole) >= least) if least < MAX - self._period else None
         self.past = still if still is not None and still.n else None
 
