@@ -96,7 +96,8 @@ def _asof(stream: Any, rng: random.Random) -> list[Any]:
     other = _pipe(stream, ops.filter(rng.choice([col.x % 2 == 0, col.y > 3])), rng)
     left, right = (stream, other) if rng.random() < 0.5 else (other, stream)
     if rng.random() < 0.7:
-        left, right = left.pipe(ops.key_by("s")), right.pipe(ops.key_by("s"))
+        key = rng.choice(["s", "n"])
+        left, right = left.pipe(ops.key_by(key)), right.pipe(ops.key_by(key))
     how: Any = rng.choice(["backward", "forward", "nearest"])
     return [
         rxdag.join_asof(

@@ -275,6 +275,23 @@ def test_an_overflow_of_bytes_is_an_error():
         rxdag.run(out)
 
 
+@pytest.mark.parametrize("overflow", ["block", "drop_oldest"])
+def test_an_item_without_a_size_fails_the_run_with_its_books_in_order(overflow):
+    def size_of(item):
+        return {7: None}.get(item, 1) + 0
+
+    source = rxdag.from_source(sources.range(20))
+    out = source.buffered(max_items=100, max_bytes=50, size_of=size_of, overflow=overflow).to(
+        sinks.collect(), name="out"
+    )
+    run = testing.start(out)
+    result = run.finish()
+    assert "size_of must give the size of each item as a number, raised TypeError" in str(result.error)
+    assert str(result.error).endswith(" on 7")
+    assert run[out] == list(range(7))
+    assert result.problems == ()
+
+
 def test_the_size_of_an_item_counts_what_it_holds():
     import msgspec
 

@@ -27,7 +27,6 @@ from rxdag.compiler._step_hosts import ReleaseHost, StepHost
 from rxdag.compiler._topology import make_kernel
 from rxdag.compiler._weave import Woven
 from rxdag.contract import Foreign, InnerKernel, Kernel, Overflow, Sink, Source, size_of
-from rxdag.errors import BufferOverflow
 from rxdag.graph import Edge, Node
 from rxdag.schedulers import DemandGate, DroppingGate, FlowScheduler, Gate, Port, Pump, Segment, SizedGate
 
@@ -188,7 +187,7 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
 
     def end(error: Exception | None) -> None:
         handover.fresh.append((wire.end, error))
-        if isinstance(error, BufferOverflow) and isinstance(gate, DroppingGate | SizedGate) and not consumer.is_caught:
+        if error is not None and error is gate.failure and not consumer.is_caught:
             consumer.context.fail(error)  # no node has failed: the gate itself has
 
     # Nodes that refuse an input may count on it that not even its end comes.

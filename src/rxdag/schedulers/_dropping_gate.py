@@ -123,7 +123,7 @@ class DroppingGate(Gate):
             self.n = 0
             self._chunks.clear()
         self._ended = True
-        self._error = BufferOverflow(
+        self.failure = self._error = BufferOverflow(
             f"gate {self.name}: must hold no more than {self.high:,} items, and one more came; take a larger max_items, "
             f'or another overflow, as "block" where the source can wait or "drop_oldest"'
         )

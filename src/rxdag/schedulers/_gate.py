@@ -53,6 +53,8 @@ class Gate:
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self.saw: Saw | None = None
+        self.failure: Exception | None = None
+        """What the gate itself has failed with."""
         self.on_overflow: Callable[[], None] | None = None
         """Called once, by a gate that an item too many has ended: nothing more is wanted."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import END, Chunk, Overflow, Read, joined
-from rxdag.errors import BufferOverflow
+from rxdag.errors import BufferOverflow, RxDagError
 from rxdag.schedulers._gate import Gate
 
 
@@ -70,8 +70,17 @@ class SizedGate(Gate):
             self.discarded += len(one)
             self._tell("ignored", one)
             return
-        size = self._size_of(one.items[0]) if one.items else 0
-        self._largest = max(self._largest, size)
+        try:
+            size = self._size_of(one.items[0]) if one.items else 0
+            self._largest = max(self._largest, size)
+        except Exception as error:  # what has no size can neither go in nor be dropped by a rule
+            self.discarded += len(one)
+            self._ended = True
+            self.failure = self._error = RxDagError(
+                f"gate {self.name}: size_of must give the size of each item as a number, raised {error!r} on {one.items[0]!r:.200}"
+            )
+            self._error.__cause__ = error
+            return
         if self.overflow is Overflow.BLOCK:
             if self._spill or not self._fits(one, size):
                 self._spill.append(one)
@@ -133,7 +142,7 @@ class SizedGate(Gate):
             self.n = self.n_bytes = 0
             self._entries.clear()
         self._ended = True
-        self._error = BufferOverflow(
+        self.failure = self._error = BufferOverflow(
             f"gate {self.name}: must hold no more than {self.high:,} items and {self.max_bytes:,} bytes, and one more came; "
             f'take larger bounds, or another overflow, as "block" where the source can wait or "drop_oldest"'
         )
