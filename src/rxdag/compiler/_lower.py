@@ -192,7 +192,7 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
 
     # Nodes that refuse an input may count on it that not even its end comes.
     free = {"needs_no_room": gate.needs_no_room} if isinstance(consumer, SinkHost) else {}
-    pump = Pump(str(edge), consumer.segment, gate.take, push, end, **free)
+    pump = Pump(str(edge), consumer.segment, gate.take, push, end, has_items=gate.has_items, **free)
     gate.reader = pump
     program.gates[edge] = gate
 

@@ -79,6 +79,11 @@ class Gate:
         with self._lock:
             return not self._chunks[0].items if self._chunks else self._ended
 
+    def has_items(self) -> bool:
+        """True if what goes out next has items."""
+        with self._lock:
+            return bool(self._chunks and self._chunks[0].items)
+
     def park(self, waiter: Waiter) -> bool:
         """Have the waiter woken when there is room; False if there is some now."""
         with self._lock:
@@ -91,6 +96,10 @@ class Gate:
                 if self.saw is not None:
                     self.saw("blocked")
             return True
+
+    def has_parked(self, waiter: Waiter) -> bool:
+        """True if the waiter will be woken by this gate."""
+        return waiter in self._parked
 
     def set_shut(self, is_shut: bool, /) -> None:
         """Have no room, whatever rests here; or have it again."""

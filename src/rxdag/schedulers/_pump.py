@@ -85,6 +85,7 @@ class Pump:
         push: Takes a chunk.
         end: Takes the terminal signal.
         needs_no_room: Called while there is none: True if what the supply gives next is the end, or watermarks alone.
+        has_items: True if what the supply gives next has items.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Pump:
         push: Callable[[Chunk], None],
         end: Callable[[Exception | None], None],
         needs_no_room: Callable[[], bool] = lambda: False,
+        has_items: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = name
         self.segment = segment
@@ -115,6 +117,8 @@ class Pump:
         self._push = push
         self._end = end
         self._needs_no_room = needs_no_room
+        self._has_items = has_items
+        self._waits_with_items = False
         self.index = len(self.scheduler.pumps)
         segment.pumps.append(self)
         self.scheduler.pumps.append(self)
@@ -137,11 +141,14 @@ class Pump:
             return
         if segment.suspended and segment.would_overtake(self.reaches):
             return  # woken when the work is resumed
+        if self._is_waiting():
+            return
         self.is_starved = False
         self.parked_on = None
         room = 1 if self.is_ending else self.room()
         self.is_parked = room == 0 and not self._needs_no_room()
         if self.is_parked:
+            self._waits_with_items = self._has_items()
             return
         try:
             read = self._supply(room)
@@ -160,6 +167,17 @@ class Pump:
         self._push(read)
         segment.run()
         self.scheduler.again(self)
+
+    def _is_waiting(self) -> bool:
+        """True if what woke it is not the gate on which its items wait.
+
+        That gate says when there is room enough to be worth while. Watermarks that wait are no reason to hold up the
+        items that come after them.
+        """
+        if not self._waits_with_items:
+            return False
+        self._waits_with_items = self.behind.is_waited_for(self) and not self.is_ending and not self._needs_no_room()
+        return self._waits_with_items
 
     def _finish(self, error: Exception | None) -> None:
         self.is_finished = True

@@ -23,7 +23,7 @@ class Room:
         expands: True if items become many before a limiter.
     """
 
-    __slots__ = ("choices", "expands", "full", "gates", "limiters")
+    __slots__ = ("choices", "expands", "full", "gates", "limiters", "waits")
 
     def __init__(
         self,
@@ -39,6 +39,8 @@ class Room:
         self.expands = expands
         self.full: Gate | None = None
         """The gate that had no room when it was measured last."""
+        self.waits: list[Gate] = []
+        """The gates on which the waiter was parked then."""
 
     def measure(self, most: int, waiter: Waiter, *, least: int = 0) -> int:
         """Most items that may go now, up to `most`; 0 if the waiter is parked, or a node on the way takes nothing.
@@ -50,6 +52,7 @@ class Room:
         """
         room = most
         self.full = None
+        self.waits = []
         for limiter in self.limiters:
             want = limiter.want()
             if want is not None:
@@ -59,6 +62,7 @@ class Room:
             if free is not None and free < room:
                 if free == 0 and gate.park(waiter):
                     self.full = gate
+                    self.waits = [gate]
                     return 0
                 room = max(free, 1)
         for ways in self.choices:
@@ -74,9 +78,14 @@ class Room:
             full = [gate for way in ways for gate in way.all_full()]
             if full and all(gate.park(waiter) for gate in full):
                 self.full = full[0]
+                self.waits = full
                 return 0
             if not full and any(way.refuses for way in ways):
                 return 0
+
+    def is_waited_for(self, waiter: Waiter) -> bool:
+        """True if the waiter is parked still: no gate on which it was has said that there is room."""
+        return bool(self.waits) and all(gate.has_parked(waiter) for gate in self.waits)
 
     def free(self, most: int) -> int:
         """As `measure`, and nobody is parked."""
