@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def with_names(namespace: dict) -> None:
         "windows": windows,
     }
     namespace |= {
+        "asyncio": asyncio,
         "market": market,
         "on_error": rxdag.on_error,
         "testing": testing,

@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rxdag import aggregates, market, on_error, operators, sinks, sources, testing, windows
+    from rxdag import adapters, aggregates, market, on_error, operators, orchestration, sinks, sources, testing, windows
+    from rxdag.adapters import wrap
     from rxdag.compiler import Plan, compile
     from rxdag.contract import (
         Accumulator,
@@ -66,7 +67,20 @@ if TYPE_CHECKING:
         with_latest_from,
         zip,
     )
-    from rxdag.runtime import AsyncRun, Run, RunResult, RunStats, run, run_async, start, start_async, to_observable
+    from rxdag.runtime import (
+        AsyncRun,
+        PipelineRuntime,
+        Run,
+        RunResult,
+        RunStats,
+        RuntimeEvent,
+        RuntimeSettings,
+        run,
+        run_async,
+        start,
+        start_async,
+        to_observable,
+    )
     from rxdag.sources import from_observable
 
 __all__ = [
@@ -94,12 +108,15 @@ __all__ = [
     "Operator",
     "Overflow",
     "Pane",
+    "PipelineRuntime",
     "Plan",
     "RouteOp",
     "Routes",
     "Run",
     "RunResult",
     "RunStats",
+    "RuntimeEvent",
+    "RuntimeSettings",
     "RxDagError",
     "Sink",
     "SinkNode",
@@ -111,6 +128,7 @@ __all__ = [
     "Unkeyed",
     "WindowOp",
     "WindowedStream",
+    "adapters",
     "aggregates",
     "catch",
     "col",
@@ -129,6 +147,7 @@ __all__ = [
     "merge_sorted",
     "on_error",
     "operators",
+    "orchestration",
     "run",
     "run_async",
     "sinks",
@@ -139,14 +158,26 @@ __all__ = [
     "to_observable",
     "windows",
     "with_latest_from",
+    "wrap",
     "zip",
 ]
 
 __version__: Final = "0.1.0"
 
 if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
-    _ROOMS = ("aggregates", "market", "on_error", "operators", "sinks", "sources", "testing", "windows")
-    _HOMES = ("contract", "errors", "expressions", "graph", "operators", "sources", "compiler", "runtime")
+    _ROOMS = (
+        "adapters",
+        "aggregates",
+        "market",
+        "on_error",
+        "operators",
+        "orchestration",
+        "sinks",
+        "sources",
+        "testing",
+        "windows",
+    )
+    _HOMES = ("contract", "errors", "expressions", "graph", "operators", "sources", "compiler", "runtime", "adapters")
 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:

@@ -273,7 +273,7 @@ def test_drain_takes_along_what_an_async_source_has_read_ahead():
         run = rxdag.start_async(
             rxdag.from_source(sources.async_iterable(endless_letters)).to(sinks.collect(), name="out")
         )
-        while not run.stats().nodes["out"].passed:  # noqa: ASYNC110  # a run has no event for its first item
+        while not run.stats().nodes["out"].passed:  # a run has no event for its first item
             await asyncio.sleep(0)
         return await run.drain()
 

@@ -65,6 +65,7 @@ class SourceHost(Host):
         self._reader: Reader | None = None
         self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
         self._mark: int | None = None
+        self._end_mark: tuple[int | None] | None = None
         self._dropped = 0
         self._open_error: Exception | None = None
         self.is_closed = False
@@ -113,12 +114,31 @@ class SourceHost(Host):
 
     def stop(self, how: Literal["drain", "flush", "fail"], error: Exception | None = None) -> None:
         """Read no more: end as a drain, as a drain that flushes, or with an error. From any thread."""
+        if how != "fail" and self._stop is None and self._ends_itself(how):
+            return
         if self._stop is None or how == "fail":
             self._stop = (how, error)
         # What a reader has taken in goes out first on a drain, and needs room as ever.
         reader = self._reader
         has_rest = how != "fail" and reader is not None and type(reader).rest is not Reader.rest
         self.pump.is_ending = not has_rest
+        self.pump.wake()
+
+    def _ends_itself(self, how: Literal["drain", "flush"]) -> bool:
+        """True if the reader is asked, where it is read, whether it comes to an end by itself."""
+        reader = self._reader
+        if self._end_mark is not None or reader is None or type(reader).drain is Reader.drain:
+            return self._end_mark is not None
+        self._end_mark = (FLUSHED if how == "flush" else None,)
+        self.segment.scheduler.call(partial(self._ask, reader, how))
+        return True
+
+    def _ask(self, reader: Reader, how: Literal["drain", "flush"]) -> None:
+        if self.is_closed or reader.drain(flush=how == "flush"):
+            return
+        self._end_mark = None
+        self._stop = self._stop or (how, None)
+        self.pump.is_ending = type(reader).rest is Reader.rest
         self.pump.wake()
 
     def _supply(self, max_items: int) -> Read:
@@ -144,7 +164,7 @@ class SourceHost(Host):
             made.__cause__ = error
             raise made from error
         if read is END:
-            self._mark = ENDED
+            self._mark = ENDED if self._end_mark is None else self._end_mark[0]
         return read
 
     def _without_room(self) -> bool:

@@ -82,6 +82,16 @@ class Reader(ABC):
         """Called instead of `read` once the run drains: up to `max_items` of what was taken in already, None for no more."""
         return None
 
+    def drain(self, *, flush: bool) -> bool:
+        """Called once, when the run drains: True if it comes to an end by itself; it is then read on until END.
+
+        By default it is read no more, and `rest` gives what it has taken in.
+
+        Args:
+            flush: True if what is open is to be closed and given out, as windows are.
+        """
+        return False
+
     def without_room(self) -> bool:
         """Called while there is no room to read: True if it is known that nothing more comes, for the end needs none.
 

@@ -5,10 +5,14 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop
 from rxdag.runtime._iterate import StreamRunner, observable_of, to_observable
+from rxdag.runtime._pipeline_runtime import PipelineRuntime
 from rxdag.runtime._plan_publisher import PlanPublisher
 from rxdag.runtime._publish import RunPublisher, publisher_of
 from rxdag.runtime._result import GateStats, RunResult, RunStats, State
+from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus
+from rxdag.runtime._settings import ProviderSettings, QuotesSettings, RestartSettings, RuntimeSettings
 from rxdag.runtime._signals import draining_on_signals
+from rxdag.runtime._supervised import RuntimeEvent
 
 use_faces(observable=observable_of, publisher=PlanPublisher)
 
@@ -16,11 +20,20 @@ __all__ = [
     "AsyncRun",
     "Execution",
     "GateStats",
+    "Health",
+    "JobStatus",
+    "PipelineRuntime",
     "PlanPublisher",
+    "ProviderSettings",
+    "QuotesSettings",
+    "RestartSettings",
     "Run",
     "RunPublisher",
     "RunResult",
     "RunStats",
+    "RuntimeEvent",
+    "RuntimeSettings",
+    "RuntimeStatus",
     "State",
     "StreamRunner",
     "draining_on_signals",

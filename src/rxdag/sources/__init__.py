@@ -4,13 +4,14 @@ from rxdag.contract import END, Chunk, Reader, Source
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow, parquet
 from rxdag.sources._backoff import Backoff
-from rxdag.sources._callback import Push, callback, from_observable, observable
+from rxdag.sources._callback import OverflowName, Push, callback, from_observable, observable
 from rxdag.sources._clocked import interval, timer
 from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
-from rxdag.sources._live import ConnectionEvent, async_iterable
+from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable
+from rxdag.sources._queue import ItemQueue, QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
 from rxdag.sources._websocket import websocket
@@ -21,7 +22,12 @@ __all__ = [
     "ConnectionEvent",
     "END",
     "Ingress",
+    "ItemQueue",
+    "Lifeline",
+    "LiveReader",
+    "OverflowName",
     "Push",
+    "QueueReader",
     "Reader",
     "Source",
     "Trade",

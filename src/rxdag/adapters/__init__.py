@@ -1,0 +1,19 @@
+"""What exists already, as streams, sources and sinks; and streams as what others take."""
+
+from rxdag.adapters._linear import LinearPipeline, is_linear, linear_dag, pipeline
+from rxdag.adapters._outward import TickSource, tick_source, writer
+from rxdag.adapters._service import PipelineEvent, service
+from rxdag.adapters._wrap import wrap
+
+__all__ = [
+    "LinearPipeline",
+    "PipelineEvent",
+    "TickSource",
+    "is_linear",
+    "linear_dag",
+    "pipeline",
+    "service",
+    "tick_source",
+    "wrap",
+    "writer",
+]

@@ -1,0 +1,184 @@
+"""Linear pipelines, source -> operator -> batcher -> sink objects, read as a source."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
+
+from rxdag.adapters._leaving import Leaving, called
+from rxdag.contract import SKIP, Chunk, OnError, Read, Reader, Shape, Source, SourceContext
+from rxdag.errors import GraphError
+from rxdag.graph import Dag, from_source
+from rxdag.sinks import batched
+from rxdag.sources import Lifeline, LiveReader
+
+Gives: TypeAlias = Literal["batches", "items"]
+
+
+@runtime_checkable
+class LinearPipeline(Protocol):
+    """The shape of a linear pipeline.
+
+    Attributes:
+        source: Has `stream()`, an async iterator, and perhaps `start()` and `close()`.
+        operator: Has `async handle(item)`, which returns an item or None, and perhaps `async flush_all()`.
+        batcher: Has `async add(item)`, which returns a list or None, and `async flush()`.
+        sink: Has `async write(batch)`, and perhaps `async close()`.
+    """
+
+    source: Any
+    operator: Any
+    batcher: Any
+    sink: Any
+
+
+_PARTS: Final = {"source": "stream", "operator": "handle", "batcher": "add", "sink": "write"}
+
+
+def is_linear(thing: Any) -> bool:
+    """True if it has the parts of a linear pipeline."""
+    return all(hasattr(getattr(thing, part, None), method) for part, method in _PARTS.items())
+
+
+class _Walk:
+    """Drives source, operator and batcher of one pipeline, and tells what went wrong instead of swallowing it."""
+
+    def __init__(self, made: Any, gives: Gives) -> None:
+        self._made = made
+        self._gives = gives
+        self._flushes = True
+        self._ticks: Leaving | None = None
+        self._is_left = False
+        self.failed: list[tuple[Any, Exception]] = []
+
+    def leave(self, *, flush: bool) -> None:
+        """Take no more of the source; close open windows only if it is said so."""
+        self._is_left = True
+        self._flushes = flush
+        if self._ticks is not None:
+            self._ticks.leave()
+
+    async def outputs(self) -> AsyncIterator[Any]:
+        """What it makes, to its end."""
+        source = self._made.source
+        await called(source, "start")
+        self._ticks = ticks = Leaving(source.stream())
+        if self._is_left:
+            ticks.leave()
+        try:
+            async for tick in ticks:
+                for output in await self._handled(tick):
+                    yield output
+            for output in await self._last():
+                yield output
+        finally:
+            await ticks.aclose()
+            await called(source, "close", "stop")
+
+    async def _handled(self, tick: Any) -> list[Any]:
+        try:
+            made = await self._made.operator.handle(tick)
+            return [] if made is None else await self._batched([made])
+        except Exception as error:  # the reader gives it to the run, with the tick
+            self.failed.append((tick, error))
+            return []
+
+    async def _batched(self, items: Iterable[Any]) -> list[Any]:
+        if self._gives == "items":
+            return list(items)
+        return [batch for item in items if (batch := await self._made.batcher.add(item))]
+
+    async def _last(self) -> list[Any]:
+        outputs: list[Any] = []
+        flush_all = getattr(self._made.operator, "flush_all", None)
+        if flush_all is not None and self._flushes:
+            outputs += await self._batched(await flush_all())
+        if self._gives == "batches":
+            tail = await self._made.batcher.flush()
+            outputs += [tail] if tail else []
+        return outputs
+
+
+class _LinearReader(LiveReader):
+    def __init__(self, made: Any, gives: Gives, context: SourceContext) -> None:
+        self._walk = _Walk(made, gives)
+        super().__init__(self._walk.outputs, context, Lifeline())
+
+    def read(self, max_items: int) -> Read:
+        if self._walk.failed:
+            failed, self._walk.failed = self._walk.failed, []
+            for tick, error in failed:
+                self._context.bad(tick, error)
+            self._context.wake()
+            return Chunk([])
+        return super().read(max_items)
+
+    def drain(self, *, flush: bool) -> bool:
+        self._walk.leave(flush=flush)
+        self._context.wake()
+        return True
+
+
+@dataclass(frozen=True)
+class _LinearSource(Source[Any]):
+    made: Any = field(repr=False)
+    gives: Gives = "batches"
+    shape: Shape = field(default=Shape(), repr=False)
+    label = "pipeline"
+    where = "async"
+
+    def open(self, context: SourceContext) -> Reader:
+        return _LinearReader(self.made, self.gives, context)
+
+
+def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any]:
+    """Read a linear pipeline, unchanged, in place of its own `run`: its sink is not called.
+
+    The errors that its `run` would log and forget are those of the source's items: they end the run, are skipped, or go to
+    port "dead" with their tick, as `on_error` says. At its own end the open windows of its operator are closed; a drain
+    gives out what its batcher has, and leaves windows open unless it flushes. At any end its source is closed.
+
+    Args:
+        made: Has source, operator, batcher and sink, as market-data-pipeline's StreamingPipeline.
+        gives: "batches", what its sink would be given, or "items", what its operator makes, one by one.
+
+    Raises:
+        GraphError: If a part is missing; names all that are.
+    """
+    missing = [
+        f"{part} with {method}()" for part, method in _PARTS.items() if not hasattr(getattr(made, part, None), method)
+    ]
+    if missing:
+        raise GraphError(f"pipeline: takes an object with {', '.join(missing)}; got {made!r}")
+    if gives not in ("batches", "items"):
+        raise GraphError(f'pipeline: gives must be "batches" or "items", got {gives!r}')
+    return _LinearSource(made, gives)
+
+
+def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError = SKIP) -> Dag:
+    """A linear pipeline as a dag of two nodes, "pipeline" and "sink": batches are written as its own `run` would.
+
+    Args:
+        name: Of the dag.
+        made: See `pipeline`.
+        on_error: What becomes of a tick or a batch on which the pipeline's code fails: by default it is left out and counted,
+            as the pipeline's own `run` goes on.
+    """
+    stream = from_source(pipeline(made), name="pipeline", on_error=on_error)
+    sink = made.sink
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Any]:
+        async def write(batches: list[Any]) -> None:
+            for batch in batches:
+                await sink.write(batch)
+
+        try:
+            yield write
+        finally:
+            await called(sink, "close")
+
+    out = stream.to(batched(opened, max_items=1, max_wait=None, timeout=None, on_error=on_error), name="sink")
+    return Dag(out, name=name)

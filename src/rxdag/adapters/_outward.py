@@ -1,0 +1,108 @@
+"""Streams as what others take: a sink object's writer, a tick source."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rxdag.adapters._leaving import Leaving, awaited, called
+from rxdag.contract import Duration, OnError, Sink
+from rxdag.errors import GraphError
+from rxdag.graph import Stream
+from rxdag.sinks import batched
+
+
+def writer(
+    sink: Any,
+    /,
+    *,
+    max_items: int = 500,
+    max_wait: Duration | None = "1s",
+    timeout: Duration | None = "30s",
+    on_error: OnError | None = None,
+) -> Sink[Any, int]:
+    """Write batches with an object that has `async write(batch)`, and perhaps `async close()`, called at any end.
+
+    Args:
+        sink: The object; or a function that makes one for each run.
+        max_items: Items of a full batch.
+        max_wait: A batch that is not full is written so long after its first item; None to wait until it is full.
+        timeout: Longest wait for one write.
+        on_error: See `sinks.batched`.
+
+    Raises:
+        GraphError: If it has no `write`.
+    """
+    if not hasattr(sink, "write") and not callable(sink):
+        raise GraphError(f"writer: takes an object with async write(batch), or a function that makes one, got {sink!r}")
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Any]:
+        made: Any = sink if hasattr(sink, "write") else await awaited(sink())
+        try:
+            yield made.write
+        finally:
+            await called(made, "close")
+
+    return batched(opened, max_items=max_items, max_wait=max_wait, timeout=timeout, on_error=on_error)
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """How a tick source stands.
+
+    Attributes:
+        connected: True while it is read.
+        detail: The same in words.
+    """
+
+    connected: bool
+    detail: str
+
+
+class TickSource:
+    """A stream as the source of a linear pipeline: `stream()`, `status()`, `start()`, `close()`; `tick_source` makes one."""
+
+    def __init__(self, stream: Stream[Any]) -> None:
+        self._stream = stream
+        self._items: Leaving | None = None
+        self._is_closed = False
+
+    async def start(self) -> None:
+        """Nothing needs to be warmed."""
+
+    async def stream(self) -> AsyncIterator[Any]:
+        """Run the graph behind the stream, and give its items as they are asked for."""
+        if self._is_closed:
+            raise GraphError("tick_source: must not be read after close()")
+        self._items = items = Leaving(self._stream)
+        try:
+            async for item in items:
+                yield item
+        finally:
+            self._items = None
+            await items.aclose()
+
+    async def status(self) -> SourceStatus:
+        """Say whether it is read."""
+        detail = "closed" if self._is_closed else "running" if self._items is not None else "not started"
+        return SourceStatus(self._items is not None, detail)
+
+    async def close(self) -> None:
+        """Give no more; the run behind it is cancelled."""
+        self._is_closed = True
+        if self._items is not None:
+            self._items.leave()
+
+
+def tick_source(stream: Stream[Any], /) -> TickSource:
+    """A stream as an object with `stream()`, `status()`, `start()` and `close()`, as linear pipelines take for a source.
+
+    Raises:
+        GraphError: If it is no stream.
+    """
+    if not isinstance(stream, Stream):
+        raise GraphError(f"tick_source: takes a stream, got {stream!r}")
+    return TickSource(stream)

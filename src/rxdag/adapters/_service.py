@@ -1,0 +1,170 @@
+"""Services that keep pipelines running in the background: what happens to them, and what they write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext
+from rxdag.errors import GraphError, RxDagError
+from rxdag.sources import ItemQueue, QueueReader
+
+
+@dataclass(frozen=True)
+class PipelineEvent:
+    """What happened to a pipeline of a service; port "events" gives them.
+
+    Attributes:
+        kind: "created", "finished", "failed" or "cancelled".
+        pipeline: Its key, or its name if the service has none for it yet.
+        error: What it failed with.
+    """
+
+    kind: Literal["created", "finished", "failed", "cancelled"]
+    pipeline: str
+    error: BaseException | None = None
+
+
+class _Tee:
+    """Stands before a pipeline's sink: writes as ever, then hands over what was written."""
+
+    def __init__(self, sink: Any, key: str, give: Callable[[str, Any], Any]) -> None:
+        self._sink = sink
+        self._key = key
+        self._give = give
+
+    async def write(self, batch: Any) -> Any:
+        result = await self._sink.write(batch)
+        await self._give(self._key, batch)
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
+
+
+class _ServiceReader(QueueReader):
+    """Listens to a service from when it is opened until it is closed, and leaves it as it was."""
+
+    def __init__(self, service: Any, queue: ItemQueue, context: SourceContext) -> None:
+        super().__init__(queue)
+        self._service = service
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._teed: list[tuple[Any, Any]] = []
+        self._build = service._build_pipeline
+        self._run = service._run_pipeline
+        service._build_pipeline = self._built
+        service._run_pipeline = self._running
+        for key, handle in list(service.pipelines.items()):
+            self._tee(key, handle.pipeline)
+            handle.task.add_done_callback(partial(self._ended, key))
+
+    async def _built(self, spec: Any) -> Any:
+        made = await self._build(spec)
+        key = f"{spec.tenant_id}:{spec.pipeline_id}"
+        self._tee(key, made)
+        self._context.emit("events", PipelineEvent("created", key))
+        return made
+
+    async def _running(self, key: str, pipeline: Any, duration: float | None) -> None:
+        """As the service's own, with `run` of the pipeline listened to: the service itself swallows what it raises."""
+        run, told = pipeline.run, list[PipelineEvent]()
+
+        async def listened(*args: Any, **named: Any) -> Any:
+            try:
+                result = await run(*args, **named)
+            except asyncio.CancelledError as error:
+                told.append(PipelineEvent("cancelled", key, error))
+                raise
+            except Exception as error:
+                told.append(PipelineEvent("failed", key, error))
+                raise
+            told.append(PipelineEvent("finished", key))
+            return result
+
+        pipeline.run = listened
+        try:
+            await self._run(key, pipeline, duration)
+        finally:
+            for event in told:
+                self._context.emit("events", event)
+
+    def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            self._context.emit("events", PipelineEvent("cancelled", key))
+        else:
+            error = task.exception()
+            self._context.emit("events", PipelineEvent("failed" if error else "finished", key, error))
+
+    def _tee(self, key: str, pipeline: Any) -> None:
+        self._teed.append((pipeline, pipeline.sink))
+        pipeline.sink = _Tee(pipeline.sink, key, self._give)
+
+    async def _give(self, key: str, batch: Any) -> None:
+        with contextlib.suppress(RxDagError):  # nobody listens any more: the pipeline goes on as before
+            ticket = self._queue.offer((key, batch), wait=True)
+            if not isinstance(ticket, bool):
+                await asyncio.wrap_future(ticket)
+
+    def _leave(self) -> None:
+        service = self._service
+        for name, own in (("_build_pipeline", self._built), ("_run_pipeline", self._running)):
+            if getattr(service, name) == own:
+                delattr(service, name)
+        for pipeline, sink in self._teed:
+            pipeline.sink = sink
+        self._teed.clear()
+
+    def rest(self, max_items: int) -> Any:
+        self._leave()
+        return super().rest(max_items)
+
+    def close(self) -> None:
+        self._leave()
+        super().close()
+
+
+@dataclass(frozen=True)
+class _Service(Source[Any]):
+    made: Any = field(repr=False)
+    max_items: int = 64
+    overflow: Overflow = Overflow.BLOCK
+    shape: Shape = field(default=Shape(tuple), repr=False)
+    label = "service"
+    where = "async"
+    queues = True
+    side_ports = ("events",)
+
+    def open(self, context: SourceContext) -> Reader:
+        queue = ItemQueue(self.label, self.max_items, self.overflow)
+        queue.open(context)
+        return _ServiceReader(self.made, queue, context)
+
+
+def is_service(thing: Any) -> bool:
+    """True if it has the parts of a service of pipelines."""
+    return all(hasattr(thing, part) for part in ("create_pipeline", "pipelines", "_build_pipeline", "_run_pipeline"))
+
+
+def service(made: Any, /, *, max_items: int = 64) -> Source[Any]:
+    """Listen to a service that keeps pipelines running in the background, as market-data-pipeline's PipelineService.
+
+    Gives `(key, batch)` for each batch that one of its pipelines has written, those that are created later included: they
+    are listened to before their task starts. Port "events" tells what happens to them, as `PipelineEvent`. The pipelines
+    write to their own sinks as ever; one whose batches are taken too slowly waits. It never ends by itself; once it is left
+    the service is as it was.
+
+    Args:
+        made: The service, on the event loop of the run.
+        max_items: Batches that wait to be taken.
+
+    Raises:
+        GraphError: If it is no such service.
+    """
+    if not is_service(made):
+        raise GraphError(f"service: takes a service of pipelines, with create_pipeline() and pipelines, got {made!r}")
+    return _Service(made, max_items)

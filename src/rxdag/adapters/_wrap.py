@@ -1,0 +1,182 @@
+"""wrap: whatever gives items, as a stream."""
+
+from __future__ import annotations
+
+import inspect
+import queue
+from collections.abc import AsyncIterable, Callable, Iterable, Sized
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from rxdag.adapters._asynchronous import asynchronous
+from rxdag.adapters._callbacks import registering, required
+from rxdag.adapters._linear import Gives, is_linear, pipeline
+from rxdag.adapters._service import is_service, service
+from rxdag.adapters._threads import Futures, Threaded, ThreadQueue
+from rxdag.contract import RAISE, OnError, Overflow, Reader, Shape, Source, SourceContext
+from rxdag.errors import GraphError
+from rxdag.graph import Stream, from_source
+from rxdag.sources import OverflowName, async_iterable, callback, iterable, observable
+
+_TAKES: Final = (
+    "a source, an iterable or async iterable, a coroutine of one, a future or several, an asyncio.Queue or queue.Queue, a "
+    "channel with get() and close(), an object with stream(), one with subscribe(callback) or start(callback) and stop(), a "
+    "reactivex Observable, a linear pipeline or a service of them, or a function without arguments that makes one of these "
+    "for each run, or one with one argument that registers a callback"
+)
+
+
+def wrap(
+    thing: Any,
+    /,
+    *,
+    name: str | None = None,
+    on_error: OnError = RAISE,
+    overflow: Overflow | OverflowName = Overflow.BLOCK,
+    max_items: int | None = None,
+    hot: bool | None = None,
+    blocking: bool | None = None,
+    gives: Gives = "batches",
+    of: type[Any] | None = None,
+) -> Stream[Any]:
+    """Give whatever has items as a stream, and leave it as it was.
+
+    What can be asked for items is asked for no more than there is room for: iterables (iterators on a thread of their own,
+    since `next` may wait), async iterables and generators, closed at any end; queues; channels until they are closed;
+    objects with `stream()`, as providers and tick sources, with `start()` before and `close()` or `stop()` behind it;
+    coroutines that return one of these, futures, several futures in the order in which they are done. What calls back
+    (`subscribe(callback)`, `start(callback)`, a function that registers a callback, a hot Observable) cannot be made to wait:
+    say with `overflow` what gives way. A bus without unsubscribe is listened to and, after the end, not heard.
+
+    Args:
+        thing: What has the items. A function without arguments is called once for each run and makes it; a function of one
+            argument is given a callback, and returns what unregisters it, or None.
+        name: Name of the node.
+        on_error: What becomes of items on which the wrapped thing's own code fails, where that is known: linear pipelines.
+        overflow: What gives way when what follows is slower.
+        max_items: Most items that wait to be taken; 4,096 by default where there is a queue, 64 batches of a service.
+        hot: For an Observable: False if it makes its items for each subscriber, in the call of `subscribe`, and can be made
+            to wait. By default True, unless it is connected to nothing: the one choice that loses nothing unsaid.
+        blocking: For an iterable: True for a thread of its own, by default for everything without a length.
+        gives: For a linear pipeline: "batches", what its sink would be given, or "items", what its operator makes.
+        of: Type of the items, so that fields can be checked by name.
+
+    Raises:
+        GraphError: If nothing is known of such a thing; lists what is.
+        CompileError: When the dag is compiled, if what calls back has no overflow but "block".
+
+    Example:
+        >>> rxdag.wrap(iter("ab")).collect()
+        ['a', 'b']
+        >>> async def numbers():
+        ...     yield 1
+        ...     yield 2
+        >>> rxdag.wrap(numbers).collect()
+        [1, 2]
+        >>> items = asyncio.Queue()
+        >>> items.put_nowait("x")
+        >>> rxdag.wrap(items).head(1)
+        ['x']
+    """
+    if isinstance(thing, Stream):
+        stream: Stream[Any] = _any(thing)
+        return stream
+    how = _How(overflow, max_items, True if hot is None else hot, blocking, gives, of)
+    return from_source(_source(thing, how), name=name, on_error=on_error)
+
+
+@dataclass(frozen=True)
+class _How:
+    overflow: Any
+    max_items: int | None
+    hot: bool
+    blocking: bool | None
+    gives: Gives
+    of: type[Any] | None
+
+    def queue(self) -> dict[str, Any]:
+        """Arguments of a source with a queue."""
+        return {"overflow": self.overflow, "max_items": self.max_items or 4096, "of": self.of}
+
+
+def _source(thing: Any, how: _How) -> Source[Any]:
+    """The source of a thing.
+
+    Raises:
+        GraphError: If nothing is known of it.
+    """
+    if isinstance(thing, Source):
+        source: Source[Any] = _any(thing)
+        return source
+    if is_linear(thing):
+        return pipeline(thing, gives=how.gives)
+    if is_service(thing):
+        return service(thing, max_items=how.max_items or 64)
+    if hasattr(thing, "subscribe") and hasattr(thing, "pipe"):
+        return observable(thing, hot=how.hot, **how.queue())
+    connect = asynchronous(thing)
+    if connect is not None:
+        return async_iterable(connect, overflow=how.overflow, max_items=how.max_items, of=how.of)
+    if isinstance(thing, queue.Queue | queue.SimpleQueue):
+        return ThreadQueue(_any(thing), Shape(how.of))
+    futures = _futures(thing)
+    if futures:
+        return Futures(futures, Shape(how.of))
+    register = registering(thing)
+    if register is not None:
+        return callback(register, **how.queue())
+    if isinstance(thing, Iterable):
+        is_blocking = how.blocking if how.blocking is not None else not isinstance(thing, Sized)
+        return iterable(_any(thing), blocking=is_blocking, of=how.of)
+    if callable(thing):
+        return _of_function(thing, how)
+    raise GraphError(f"wrap: nothing is known of {thing!r}; takes {_TAKES}")
+
+
+def _any(thing: Any) -> Any:
+    """The thing, of which nothing is known: what `isinstance` has found is less than that."""
+    return thing
+
+
+def _futures(thing: Any) -> tuple[Future[Any], ...]:
+    if isinstance(thing, Future):
+        return (_any(thing),)
+    several: tuple[Any, ...] = tuple(_any(thing)) if isinstance(thing, list | tuple | set | frozenset) else ()
+    return several if all(isinstance(each, Future) for each in several) else ()
+
+
+def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
+    needed = required(fn)
+    if needed == 1:
+        return callback(fn, **how.queue())
+    if needed > 1:
+        raise GraphError(f"wrap: a function must take no argument, or one, a callback; {fn!r} takes {needed}")
+    if inspect.isasyncgenfunction(fn) or inspect.iscoroutinefunction(fn):
+        return async_iterable(partial(_made, fn), overflow=how.overflow, max_items=how.max_items, of=how.of)
+    return _Made(fn, how, Shape(how.of))
+
+
+def _made(fn: Callable[[], Any]) -> AsyncIterable[Any]:
+    inner = asynchronous(fn())
+    if inner is None:
+        raise GraphError(f"wrap: {fn!r} must make an async iterable")
+    return inner()
+
+
+@dataclass(frozen=True)
+class _Made(Source[Any]):
+    """What a function makes for each run: it may be called where anything may be waited for."""
+
+    fn: Callable[[], Any]
+    how: _How = field(repr=False)
+    shape: Shape = field(default=Shape(), repr=False)
+    label = "wrap"
+    where = "async"
+
+    def open(self, context: SourceContext) -> Reader:
+        inner = _source(self.fn(), self.how)
+        if inner.where == "blocking":
+            return Threaded(inner, context)
+        return inner.open(context)

@@ -1,0 +1,36 @@
+"""market-data-pipeline: pipelines from its specs."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final
+
+from rxdag.contract import import_extra
+from rxdag.errors import GraphError
+
+EXTRA: Final = "market-data"
+
+
+async def build_pipeline(spec: Any, /) -> tuple[str, Any, str | None]:
+    """Build the pipeline of a PipelineSpec: that of the package's builder, or that of its service.
+
+    Returns:
+        Its key, "tenant:pipeline", the pipeline, and how long it runs, as a duration; None for as long as it goes.
+
+    Raises:
+        MissingExtra: If market-data-pipeline is not installed.
+        GraphError: If it is no such spec.
+    """
+    import_extra("market_data_pipeline", EXTRA, "run_pipeline")
+    if not hasattr(spec, "tenant_id") or not hasattr(spec, "pipeline_id"):
+        raise GraphError(f"run_pipeline: takes a PipelineSpec of market-data-pipeline, got {spec!r}")
+    if hasattr(spec, "source_type"):
+        services = import_extra("market_data_pipeline.runners.service", EXTRA, "run_pipeline")
+        made = services.PipelineService()._build_pipeline(spec)  # its create_pipeline would start it too
+    else:
+        made = (
+            import_extra("market_data_pipeline.pipeline_builder", EXTRA, "run_pipeline").PipelineBuilder().build(spec)
+        )
+    pipeline = await made if inspect.isawaitable(made) else made
+    seconds: float | None = spec.duration_sec
+    return f"{spec.tenant_id}:{spec.pipeline_id}", pipeline, None if not seconds else f"{round(seconds * 1e3)}ms"

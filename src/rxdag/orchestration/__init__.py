@@ -1,0 +1,22 @@
+"""What feeds need around them: names, fail-over, rates, circuit breakers. Plain asyncio, no graph."""
+
+from rxdag.orchestration._breaker import BreakerState, CircuitBreaker, CircuitOpen
+from rxdag.orchestration._bucket import TokenBucket
+from rxdag.orchestration._quotes import Quote, SimulatedQuotes
+from rxdag.orchestration._rates import ProviderState, RateCoordinator
+from rxdag.orchestration._registry import SourceRegistry
+from rxdag.orchestration._router import RouterEvent, SourceRouter
+
+__all__ = [
+    "BreakerState",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "ProviderState",
+    "Quote",
+    "RateCoordinator",
+    "RouterEvent",
+    "SimulatedQuotes",
+    "SourceRegistry",
+    "SourceRouter",
+    "TokenBucket",
+]

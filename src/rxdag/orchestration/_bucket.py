@@ -1,0 +1,55 @@
+"""A token bucket: how long to wait for so many tokens, as arithmetic on times that are given."""
+
+from __future__ import annotations
+
+from rxdag.errors import GraphError
+
+
+class TokenBucket:
+    """Holds up to `capacity` tokens and gains `rate` a second; full at first.
+
+    Args:
+        capacity: Most tokens, so the largest burst.
+        rate: Tokens a second, more than 0.
+        now: What time it is, ns.
+
+    Raises:
+        GraphError: If an argument is not as above.
+    """
+
+    def __init__(self, capacity: float, rate: float, now: int) -> None:
+        if not capacity > 0:
+            raise GraphError(f"TokenBucket: capacity must be more than 0, got {capacity!r}")
+        if not rate > 0:
+            raise GraphError(f"TokenBucket: rate must be more than 0 tokens a second, got {rate!r}")
+        self.capacity = capacity
+        self.rate = rate
+        self.scale = 1.0
+        self._tokens = float(capacity)
+        self._at = now
+
+    def _gain(self, now: int) -> None:
+        gained = max(0, now - self._at) * self.rate * self.scale / 1e9
+        self._tokens = min(self.capacity, self._tokens + gained)
+        self._at = max(self._at, now)
+
+    def set_scale(self, scale: float, now: int) -> None:
+        """Gain `rate * scale` from now on, 0 for nothing at all; what was gained before stays."""
+        self._gain(now)
+        self.scale = scale
+
+    def tokens(self, now: int) -> float:
+        """How many there are."""
+        self._gain(now)
+        return self._tokens
+
+    def take(self, n: float, now: int) -> int | None:
+        """Take `n` tokens if they are there and the bucket is not paused: 0. Else ns until they are, None for never."""
+        self._gain(now)
+        if self.scale <= 0:
+            return None
+        # Times are whole ns: a sum of gains may miss the last fraction of a token.
+        if self._tokens + 1e-9 * n >= n:
+            self._tokens = max(0.0, self._tokens - n)
+            return 0
+        return max(1, round((n - self._tokens) / (self.rate * self.scale) * 1e9))

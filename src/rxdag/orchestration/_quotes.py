@@ -1,0 +1,82 @@
+"""Quotes, and a source of simulated ones."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from rxdag.errors import GraphError
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """A quote with its last price; the fields are those of market-data-pipeline's.
+
+    Attributes:
+        symbol: Of the instrument.
+        timestamp: When it was made, aware, UTC.
+        price: Last price, in quote currency.
+        size: Of the last trade, in base currency or contracts.
+        bid: Best bid.
+        ask: Best ask.
+        bid_size: Size at the best bid.
+        ask_size: Size at the best ask.
+        source: Name of what gave it.
+    """
+
+    symbol: str
+    timestamp: datetime
+    price: Decimal
+    size: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    source: str = "synthetic"
+
+
+class SimulatedQuotes:
+    """Quotes of random walks, one symbol after the other.
+
+    Args:
+        symbols: Of which instruments; one or more.
+        ticks_per_sec: Quotes a second, over all symbols.
+        seed: Of the walks.
+
+    Raises:
+        GraphError: If there is no symbol, or the rate is not above 0.
+    """
+
+    def __init__(self, symbols: Sequence[str], ticks_per_sec: float = 10, seed: int = 0) -> None:
+        if isinstance(symbols, str) or not symbols:
+            raise GraphError(f"SimulatedQuotes: symbols must be a list with one symbol or more, got {symbols!r}")
+        if not ticks_per_sec > 0:
+            raise GraphError(f"SimulatedQuotes: ticks_per_sec must be more than 0, got {ticks_per_sec!r}")
+        self.symbols = list(symbols)
+        self.ticks_per_sec = ticks_per_sec
+        self._random = random.Random(seed)
+        self._prices = {symbol: Decimal(str(round(self._random.uniform(50, 500), 2))) for symbol in self.symbols}
+        self._is_closed = False
+
+    async def stream(self) -> AsyncIterator[Quote]:
+        """Give quotes, for ever or until it is closed."""
+        while not self._is_closed:
+            for symbol in self.symbols:
+                yield self._next(symbol)
+                await asyncio.sleep(1 / self.ticks_per_sec)
+
+    def _next(self, symbol: str) -> Quote:
+        cent = Decimal("0.01")
+        move = Decimal(str(self._random.uniform(-0.001, 0.001)))
+        price = self._prices[symbol] = max(cent, (self._prices[symbol] * (1 + move)).quantize(cent))
+        half = max(cent, (price * Decimal("0.0005")).quantize(cent))
+        sizes = [Decimal(self._random.randint(1, 500)) for _ in range(3)]
+        return Quote(symbol, datetime.now(UTC), price, sizes[0], price - half, price + half, sizes[1], sizes[2])
+
+    async def close(self) -> None:
+        """Give no more."""
+        self._is_closed = True

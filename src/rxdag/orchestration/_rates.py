@@ -1,0 +1,199 @@
+"""Rates: one budget for each provider, shared by all that ask it for something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rxdag.contract import Clock, Duration, duration_ns
+from rxdag.errors import GraphError
+from rxdag.graph import did_you_mean
+from rxdag.orchestration._breaker import BreakerState, CircuitBreaker
+from rxdag.orchestration._bucket import TokenBucket
+from rxdag.schedulers import MonotonicClock
+
+
+@dataclass(frozen=True)
+class ProviderState:
+    """How a provider stands.
+
+    Attributes:
+        provider: Its name.
+        scale: Share of its rate that is given out, 0 to 1; 0 is a pause.
+        tokens: Tokens that are there.
+        waiting: Calls that wait for tokens.
+        circuit: State of its circuit breaker.
+        cooldown_ns: How long nothing is given out yet, ns; 0 if it does not cool down.
+    """
+
+    provider: str
+    scale: float
+    tokens: float
+    waiting: int
+    circuit: BreakerState
+    cooldown_ns: int
+
+
+class _Provider:
+    def __init__(self, bucket: TokenBucket, breaker: CircuitBreaker, cooldown_ns: int) -> None:
+        self.bucket = bucket
+        self.breaker = breaker
+        self.cooldown_ns = cooldown_ns
+        self.cool_until = 0
+        self.turn = asyncio.Lock()
+        self.changed = asyncio.Event()
+        self.waiting = 0
+
+
+class RateCoordinator:
+    """Token buckets and circuit breakers by provider. Used on one event loop.
+
+    Calls are served in the order in which they came. What changes a rate, a pause or a cool-down reaches those that wait.
+
+    Args:
+        clock: What time it is; the world's by default.
+
+    Example:
+        >>> async def main():
+        ...     rates = rxdag.orchestration.RateCoordinator()
+        ...     rates.register_provider("ibkr", capacity=60, refill_rate=60)
+        ...     await rates.acquire("ibkr")
+        ...     return rates.state("ibkr").circuit
+        >>> asyncio.run(main())
+        'closed'
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or MonotonicClock()
+        self._providers: dict[str, _Provider] = {}
+        self.on_scale: Callable[[str, float], object] | None = None
+        """Told of each provider whose scale has changed."""
+
+    def register_provider(
+        self,
+        name: str,
+        capacity: float = 60,
+        refill_rate: float = 60,
+        *,
+        cooldown: Duration = "10m",
+        breaker_threshold: int = 5,
+        breaker_timeout: Duration = "60s",
+    ) -> None:
+        """Give a provider a budget; a second call gives it a new one.
+
+        Args:
+            name: Of the provider.
+            capacity: Most tokens at once, so the largest burst.
+            refill_rate: Tokens a second.
+            cooldown: How long `trigger_cooldown` gives nothing out, unless it says so itself.
+            breaker_threshold: Failures in a row that open its circuit.
+            breaker_timeout: How long that stays open.
+
+        Raises:
+            GraphError: If an argument is not as above.
+        """
+        bucket = TokenBucket(capacity, refill_rate, self._clock.now())
+        breaker = CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock)
+        self._providers[name] = _Provider(bucket, breaker, duration_ns(cooldown, "register_provider: cooldown"))
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Names of all that are registered."""
+        return tuple(self._providers)
+
+    async def acquire(self, provider: str, n: float = 1) -> None:
+        """Wait for tokens, and take them.
+
+        Args:
+            provider: Whose.
+            n: How many.
+
+        Raises:
+            GraphError: If the provider is not registered, or could never give so many.
+            CircuitOpen: If its circuit is open.
+        """
+        found = self._found(provider, "acquire")
+        if not 0 < n <= found.bucket.capacity:
+            raise GraphError(
+                f'acquire: n must be more than 0 and within the capacity of "{provider}", {found.bucket.capacity:g}, got {n!r}'
+            )
+        found.waiting += 1
+        try:
+            async with found.turn:
+                while True:
+                    if found.breaker.state == "open":
+                        found.breaker.enter(f'provider "{provider}"')  # raises
+                    found.changed.clear()
+                    wait = self._wait_ns(found, n)
+                    if wait == 0:
+                        return
+                    await _either(found.changed, None if wait is None else wait / 1e9)
+        finally:
+            found.waiting -= 1
+
+    def _wait_ns(self, found: _Provider, n: float) -> int | None:
+        now = self._clock.now()
+        if now < found.cool_until:
+            return found.cool_until - now
+        return found.bucket.take(n, now)
+
+    def set_scale(self, provider: str, scale: float) -> None:
+        """Give out that share of the provider's rate, 0 to 1; 0 pauses it until another call says otherwise.
+
+        Raises:
+            GraphError: If the provider is not registered, or the scale is none.
+        """
+        found = self._found(provider, "set_scale")
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale <= 1:
+            raise GraphError(f"set_scale: scale must be 0 to 1, got {scale!r}")
+        found.bucket.set_scale(float(scale), self._clock.now())
+        found.changed.set()
+        if self.on_scale is not None:
+            self.on_scale(provider, float(scale))
+
+    def trigger_cooldown(self, provider: str, duration: Duration | None = None) -> None:
+        """Give nothing out for a while, as after a pacing violation.
+
+        Args:
+            provider: Whose.
+            duration: How long; by default what it was registered with.
+        """
+        found = self._found(provider, "trigger_cooldown")
+        ns = found.cooldown_ns if duration is None else duration_ns(duration, "trigger_cooldown: duration")
+        found.cool_until = max(found.cool_until, self._clock.now() + ns)
+        found.changed.set()
+
+    def breaker(self, provider: str) -> CircuitBreaker:
+        """Return the provider's circuit breaker, to be told how calls ended."""
+        return self._found(provider, "breaker").breaker
+
+    def state(self, provider: str) -> ProviderState:
+        """Return how a provider stands."""
+        found = self._found(provider, "state")
+        now = self._clock.now()
+        return ProviderState(
+            provider,
+            found.bucket.scale,
+            found.bucket.tokens(now),
+            found.waiting,
+            found.breaker.state,
+            max(0, found.cool_until - now),
+        )
+
+    def _found(self, provider: str, where: str) -> _Provider:
+        if provider not in self._providers:
+            raise GraphError(
+                f'{where}: provider "{provider}" must be registered, and is not'
+                f"{did_you_mean(provider, self._providers)}; see register_provider"
+            )
+        return self._providers[provider]
+
+
+async def _either(changed: asyncio.Event, timeout_s: float | None) -> None:
+    """Wait for the event or the time, whichever comes first."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await changed.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,76 @@
+"""The sources that can be had by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from rxdag.errors import GraphError, RxDagError
+from rxdag.graph import did_you_mean
+from rxdag.orchestration._quotes import SimulatedQuotes
+
+GROUPS: Final = ("market_data.providers", "rxdag.sources")
+"""Entry point groups in which packages announce theirs."""
+
+
+class SourceRegistry:
+    """Makers of sources by name: what a maker returns has `stream()`, or is an async iterable.
+
+    A new one knows "synthetic", simulated quotes.
+    """
+
+    def __init__(self) -> None:
+        self._makers: dict[str, Callable[..., Any]] = {"synthetic": SimulatedQuotes}
+        self.failures: dict[str, Exception] = {}
+        """Entry points that could not be loaded, and why."""
+
+    def register(self, name: str, maker: Callable[..., Any]) -> None:
+        """Add a maker, or put another in the place of one.
+
+        Raises:
+            GraphError: If it cannot be called.
+        """
+        if not callable(maker):
+            raise GraphError(f'register: the maker of "{name}" must be a class or a function, got {maker!r}')
+        self._makers[name] = maker
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that are known."""
+        return tuple(self._makers)
+
+    def load(self, name: str) -> Callable[..., Any]:
+        """Return the maker of that name.
+
+        Raises:
+            GraphError: If there is none; the message lists those there are.
+        """
+        if name in self._makers:
+            return self._makers[name]
+        if name in self.failures:
+            raise RxDagError(f'source "{name}" was announced and could not be loaded: {self.failures[name]}') from (
+                self.failures[name]
+            )
+        known = ", ".join(f'"{each}"' for each in self._makers)
+        raise GraphError(f'source "{name}" is not known{did_you_mean(name, self._makers)}; there is {known}')
+
+    def discover(self, groups: tuple[str, ...] = GROUPS) -> tuple[str, ...]:
+        """Register what installed packages announce as entry points; one that does not load is kept in `failures`.
+
+        Returns:
+            Names that are new.
+        """
+        from importlib.metadata import entry_points
+
+        found: list[str] = []
+        for group in groups:
+            for entry in entry_points(group=group):
+                try:
+                    maker = entry.load()
+                except Exception as error:  # others' code; whoever asks for it gets the error
+                    self.failures[entry.name] = error
+                    continue
+                if entry.name not in self._makers:
+                    found.append(entry.name)
+                self.register(entry.name, maker)
+        return tuple(found)

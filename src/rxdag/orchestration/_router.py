@@ -1,0 +1,182 @@
+"""Fail-over: one stream from the first of several sources that works."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rxdag.contract import Clock, Duration, format_ns, positive_ns
+from rxdag.errors import GraphError, SourceError
+from rxdag.orchestration._breaker import CircuitBreaker
+from rxdag.schedulers import MonotonicClock
+
+
+@dataclass(frozen=True)
+class RouterEvent:
+    """What happened at a router.
+
+    Attributes:
+        kind: "using" a source, one "failed", all "waiting" for the first that may be tried again, the router "given up".
+        source: Name of the source; empty while all wait.
+        error: What it failed with.
+    """
+
+    kind: Literal["using", "failed", "waiting", "given up"]
+    source: str
+    error: Exception | None = None
+
+
+class SourceRouter:
+    """Reads the first source, in order of priority, that may be tried; when it fails or falls silent, the next one.
+
+    Each source has a circuit breaker: one that keeps failing is left alone, and tried again when its time is over. While
+    none may be tried the router waits. A source that ends by itself ends the stream. What a source would have sent between
+    its failure and the next one's first item is not made up for.
+
+    Args:
+        sources: By name, in order of priority: what makes the source, which is an async iterable, a coroutine of one, or has
+            `stream()`; it may have `start()` and `close()`.
+        silent_after: A source that brings nothing for so long has failed; by default never.
+        rounds: Failures in a row, over all sources, without an item between, before it is given up; None for any number.
+        breaker_threshold: Failures in a row that open a source's circuit.
+        breaker_timeout: How long that stays open.
+        on_event: Told what happens.
+        clock: What time it is; the world's by default.
+
+    Raises:
+        GraphError: If there is no source, or an argument is not as above.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Callable[[], Any]],
+        *,
+        silent_after: Duration | None = None,
+        rounds: int | None = None,
+        breaker_threshold: int = 1,
+        breaker_timeout: Duration = "30s",
+        on_event: Callable[[RouterEvent], object] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if not sources:
+            raise GraphError("SourceRouter: takes one source or more, got none")
+        wrong = [name for name, make in sources.items() if not callable(make)]
+        if wrong:
+            raise GraphError(
+                f'SourceRouter: source "{wrong[0]}" must be a function that makes it, got {sources[wrong[0]]!r}'
+            )
+        if rounds is not None and (isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1):
+            raise GraphError(f"SourceRouter: rounds must be 1 or more, or None, got {rounds!r}")
+        self._sources = dict(sources)
+        self._silent_s = None if silent_after is None else positive_ns(silent_after, "SourceRouter: silent_after") / 1e9
+        self._rounds = rounds
+        self._on_event = on_event
+        self._clock = clock or MonotonicClock()
+        self.breakers = {
+            name: CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock) for name in sources
+        }
+        self.active: str | None = None
+        """Name of the source that is read now."""
+
+    async def stream(self) -> AsyncIterator[Any]:
+        """Give the items of whichever source works.
+
+        Raises:
+            SourceError: If the sources failed `rounds` times in a row; lists the last failure of each.
+        """
+        failures: dict[str, Exception] = {}
+        row = 0
+        while True:
+            name = await self._next()
+            self._tell("using", name)
+            self.active = name
+            breaker = self.breakers[name]
+            breaker.enter(f'source "{name}"')
+            is_settled = False
+            items = _Opened(self._sources[name], self._silent_s)
+            try:
+                async for item in items:
+                    if not is_settled:
+                        is_settled = True
+                        row = 0
+                        breaker.succeeded()
+                    yield item
+            except Exception as error:  # whatever a source fails with, the next one is tried
+                breaker.failed()
+                failures[name] = error
+                row += 1
+                self._tell("failed", name, error)
+                if self._rounds is not None and row >= self._rounds:
+                    self._tell("given up", name, error)
+                    told = "; ".join(f"{each}: {failure}" for each, failure in failures.items())
+                    raise SourceError(f"all sources failed, {row} times in a row: {told}") from error
+            else:
+                if not is_settled:
+                    breaker.succeeded()
+                return
+            finally:
+                self.active = None
+                await items.aclose()
+
+    async def _next(self) -> str:
+        while True:
+            for name, breaker in self.breakers.items():
+                if breaker.may_try():
+                    return name
+            self._tell("waiting", "")
+            wait = min(breaker.opens_in() for breaker in self.breakers.values())
+            await asyncio.sleep(wait / 1e9 + random.uniform(0, 1e-3))
+
+    def _tell(self, kind: Literal["using", "failed", "waiting", "given up"], name: str, error: Any = None) -> None:
+        if self._on_event is not None:
+            self._on_event(RouterEvent(kind, name, error))
+
+
+class _Opened:
+    """A source that is made, started, read and closed."""
+
+    def __init__(self, make: Callable[[], Any], silent_s: float | None) -> None:
+        self._make = make
+        self._silent_s = silent_s
+        self._source: Any = None
+        self._items: Any = None
+
+    def __aiter__(self) -> _Opened:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._items is None:
+            self._items = await self._open()
+        limit = asyncio.timeout(self._silent_s)
+        try:
+            async with limit:
+                return await anext(self._items)
+        except TimeoutError as error:
+            if self._silent_s is None or not limit.expired():
+                raise
+            raise SourceError(f"was silent for {format_ns(round(self._silent_s * 1e9))}") from error
+
+    async def _open(self) -> AsyncIterator[Any]:
+        made = self._make()
+        self._source = source = await made if inspect.isawaitable(made) else made
+        start = getattr(source, "start", None)
+        if start is not None:
+            await _awaited(start())
+        stream = getattr(source, "stream", None)
+        items = source if stream is None else stream()
+        return aiter(await items if inspect.isawaitable(items) else items)
+
+    async def aclose(self) -> None:
+        for thing, how in ((self._items, "aclose"), (self._source, "close")):
+            close = getattr(thing, how, None)
+            if close is not None:
+                await _awaited(close())
+
+
+async def _awaited(thing: Any) -> None:
+    if inspect.isawaitable(thing):
+        await thing

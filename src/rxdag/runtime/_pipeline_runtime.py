@@ -1,0 +1,291 @@
+"""PipelineRuntime: many dags and linear pipelines under one supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, overload
+
+from rxdag.adapters import is_linear, linear_dag, market_data
+from rxdag.compiler import Plan, compile
+from rxdag.contract import SKIP, Duration, OnError
+from rxdag.errors import GraphError
+from rxdag.graph import Dag, DagBuilder, SinkNode
+from rxdag.orchestration import RateCoordinator, RouterEvent, SourceRegistry, SourceRouter
+from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, checked_settings
+from rxdag.runtime._supervised import DagJob, Job, TaskJob
+from rxdag.runtime._supervisor import Supervisor
+from rxdag.sources import Backoff
+
+
+class _Builder(DagBuilder):
+    """A builder whose `build` registers what it builds."""
+
+    def __init__(self, name: str, register: Callable[[Dag], None]) -> None:
+        super().__init__(name)
+        self._register = register
+
+    def build(self) -> Dag:
+        dag = super().build()
+        self._register(dag)
+        return dag
+
+
+class PipelineRuntime(Supervisor):
+    """Runs dags and linear pipelines side by side, each supervised by itself: one that fails does not stop its peers.
+
+    An async context manager, which starts what is registered and stops it in the end; `run()` is the blocking form. What is
+    registered later, on its event loop, starts at once. A dag that needs no event loop runs on threads of its own.
+
+    Args:
+        settings: `RuntimeSettings`, or a dict of them; by default what `RuntimeSettings.load()` finds in the environment.
+
+    Raises:
+        SpecError: If the settings are wrong.
+
+    Example:
+        >>> async def main():
+        ...     async with rxdag.PipelineRuntime() as runtime:
+        ...         out = rxdag.from_source(sources.range(3)).to(sinks.collect(), name="out")
+        ...         runtime.create_dag("numbers", out)
+        ...         results = await runtime.run_until_complete()
+        ...     return results["numbers"]["out"]
+        >>> asyncio.run(main())
+        [0, 1, 2]
+    """
+
+    def __init__(self, settings: RuntimeSettings | Mapping[str, Any] | None = None) -> None:
+        super().__init__(checked_settings(settings))
+        self.registry = SourceRegistry()
+        self.rates = RateCoordinator()
+        self._adopted: Any = None
+        for name, provider in self.settings.providers.items():
+            self.rates.register_provider(
+                name,
+                provider.capacity,
+                provider.refill_rate,
+                cooldown=provider.cooldown,
+                breaker_threshold=provider.breaker_threshold,
+                breaker_timeout=provider.breaker_timeout,
+            )
+
+    @classmethod
+    def from_existing(
+        cls, existing: Any, settings: RuntimeSettings | Mapping[str, Any] | None = None
+    ) -> PipelineRuntime:
+        """Adopt a PipelineRuntime of market-data-pipeline: its pipelines go on, and dags run beside them.
+
+        Its service keeps running what it runs; `list_pipelines`, `run_pipeline`, `stop_pipeline`, `initialize` and `shutdown`
+        reach it, and its registered sources can be streamed.
+
+        Args:
+            existing: The runtime, initialized or not.
+            settings: Of this one.
+
+        Raises:
+            GraphError: If it is none.
+        """
+        missing = [
+            n for n in ("service", "registry", "initialize", "shutdown", "run_pipeline") if not hasattr(existing, n)
+        ]
+        if missing:
+            raise GraphError(
+                f"from_existing: takes a PipelineRuntime of market-data-pipeline, got {existing!r}, which lacks "
+                f"{', '.join(missing)}"
+            )
+        runtime = cls(settings)
+        runtime._adopted = existing
+        return runtime
+
+    # ---- dags and pipelines
+
+    @overload
+    def create_dag(self, name: str, /, **options: Any) -> DagBuilder: ...
+    @overload
+    def create_dag(self, name: str, first: SinkNode[Any, Any], /, *more: SinkNode[Any, Any], **options: Any) -> Dag: ...
+    def create_dag(self, name: str, /, *outputs: SinkNode[Any, Any], **options: Any) -> Dag | DagBuilder:
+        """Make a dag of sinks and register it; without sinks return a builder whose `build()` does.
+
+        Args:
+            name: Of the dag.
+            outputs: What `.to(...)` gave.
+            options: See `add`.
+
+        Raises:
+            GraphError: If the name is taken, or the dag is wrong.
+        """
+        if not outputs:
+            self._check_new(name)
+            return _Builder(name, partial(self.add, **options))
+        dag = Dag(*outputs, name=name)
+        self.add(dag, **options)
+        return dag
+
+    def add(
+        self,
+        dag: Dag | Plan,
+        /,
+        *,
+        restart: RestartPolicy | None = None,
+        backoff: Backoff | None = None,
+        until: Duration | None = None,
+    ) -> None:
+        """Register a dag under its name; it starts with the runtime, or at once if that has started.
+
+        Args:
+            dag: What to run.
+            restart: "never", "on_failure" or "always"; by default what the settings say.
+            backoff: When it is started again; by default what the settings say.
+            until: Drain each of its runs after that long.
+
+        Raises:
+            GraphError: If the name is taken.
+            CompileError: If it cannot be compiled.
+        """
+        plan = dag if isinstance(dag, Plan) else compile(dag)
+        self._register(plan.dag.name, DagJob(plan, until), restart, backoff)
+
+    def add_pipeline(
+        self,
+        name: str,
+        pipeline: Any,
+        /,
+        *,
+        restart: RestartPolicy | None = None,
+        backoff: Backoff | None = None,
+        until: Duration | None = None,
+        on_error: OnError = SKIP,
+    ) -> None:
+        """Register a linear pipeline, unchanged: source, operator, batcher and sink objects, or one with a coroutine `run()`.
+
+        Args:
+            name: Its name here.
+            pipeline: The pipeline, as market-data-pipeline's StreamingPipeline.
+            restart: See `add`.
+            backoff: See `add`.
+            until: Drain it after that long.
+            on_error: What becomes of a tick or batch on which its code fails: by default it is left out and counted, as the
+                pipeline's own `run` goes on after it.
+
+        Raises:
+            GraphError: If the name is taken, or it is no pipeline.
+        """
+        job: Job
+        if is_linear(pipeline):
+            job = DagJob(compile(linear_dag(name, pipeline, on_error=on_error)), until, "pipeline")
+        elif hasattr(pipeline, "run"):
+            job = TaskJob(pipeline)
+        else:
+            raise GraphError(
+                f"add_pipeline: takes an object with source, operator, batcher and sink, or one with a coroutine run(), "
+                f"got {pipeline!r}"
+            )
+        self._register(name, job, restart, backoff)
+
+    # ---- as it always was
+
+    async def start(self) -> None:
+        """Start what is registered, and what is adopted. A second call does nothing."""
+        if self._adopted is not None and self._loop is None:
+            await self._adopted.initialize()
+        await super().start()
+
+    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
+        """Stop everything; see `Supervisor.stop`.
+
+        Args:
+            drain: True to read no more and let what is under way go through; False to cancel.
+            flush: True to close open panes; see `Run.drain`.
+            timeout: How long to drain before what is left is cancelled; by default what the settings say.
+        """
+        was_started = self._loop is not None
+        await super().stop(drain=drain, flush=flush, timeout=timeout)
+        if was_started and self._adopted is not None:
+            await self._adopted.shutdown()
+
+    async def initialize(self) -> None:
+        """Start what is registered; the same as `start`."""
+        await self.start()
+
+    async def shutdown(self) -> None:
+        """Stop everything, drained; the same as `stop`."""
+        await self.stop()
+
+    async def stream_quotes(
+        self, symbols: Sequence[str], source_priority: Sequence[str] | None = None
+    ) -> AsyncIterator[Any]:
+        """Give quotes of the first source that works, within its provider's rate.
+
+        Args:
+            symbols: Of which instruments.
+            source_priority: Names in `registry`, in order; by default what the settings say, which is simulated quotes.
+
+        Raises:
+            GraphError: If a source is not known.
+            SourceError: If all sources failed too often.
+        """
+        quotes = self.settings.quotes
+        makers = {
+            name: self._maker(name, list(symbols))
+            for name in (quotes.sources if source_priority is None else source_priority)
+        }
+        router = SourceRouter(makers, silent_after=quotes.silent_after, rounds=quotes.rounds, on_event=self._routed)
+        items = router.stream()
+        try:
+            async for quote in items:
+                if router.active in self.rates.providers:
+                    await self.rates.acquire(router.active)
+                yield quote
+        finally:
+            await items.aclose()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # it is a generator
+
+    def _maker(self, name: str, symbols: list[str]) -> Any:
+        adopted = getattr(self._adopted, "registry", None)
+        known: Sequence[str] = () if adopted is None else adopted.list_sources()
+        maker = adopted.load(name) if adopted is not None and name in known else self.registry.load(name)
+        options = self.settings.quotes.options.get(name, {})
+        return lambda: maker(symbols=symbols, **options)
+
+    def _routed(self, event: RouterEvent) -> None:
+        if event.source in self.rates.providers:
+            if event.kind == "failed":
+                self.rates.breaker(event.source).failed()
+            elif event.kind == "using":
+                self.rates.breaker(event.source).reset()
+
+    async def run_pipeline(self, spec: Any, /) -> str:
+        """Build and start the pipeline of a PipelineSpec of market-data-pipeline.
+
+        Returns:
+            Its key, "tenant:pipeline".
+
+        Raises:
+            MissingExtra: If market-data-pipeline is not installed.
+            GraphError: If one of that key is there.
+        """
+        if self._adopted is not None:
+            key: str = await self._adopted.run_pipeline(spec)
+            return key
+        await self.start()
+        key, pipeline, until = await market_data.build_pipeline(spec)
+        self.add_pipeline(key, pipeline, until=until)
+        return key
+
+    async def list_pipelines(self) -> list[str]:
+        """Return the keys of all pipelines that run."""
+        own = [name for name, job in self._jobs.items() if job.job.kind == "pipeline" and not job.is_over]
+        theirs: list[str] = [] if self._adopted is None else await self._adopted.list_pipelines()
+        return [*own, *theirs]
+
+    async def stop_pipeline(self, key: str, /) -> None:
+        """Stop a pipeline and forget it.
+
+        Raises:
+            GraphError: If there is none of that key.
+        """
+        if key not in self._jobs and self._adopted is not None:
+            await self._adopted.stop_pipeline(key)
+            return
+        job = self._found(key)
+        await self._stop_one(job, drain=True)
+        del self._jobs[key]

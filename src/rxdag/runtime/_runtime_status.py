@@ -1,0 +1,99 @@
+"""How the dags and pipelines of a PipelineRuntime stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from rxdag.runtime._result import RunResult, RunStats
+from rxdag.runtime._supervised import JobState, Supervised
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How a dag or pipeline stands.
+
+    Attributes:
+        name: Its name.
+        kind: "dag" or "pipeline".
+        state: "created", "waiting" for its turn, "running", "restarting" while it waits to start again, "finished",
+            "failed" or "stopped".
+        restarts: How often it was started again.
+        uptime_s: How long its run has lasted, s; 0 if none goes on.
+        error: What its last run failed with.
+        stats: Its books; None if it has not run, or nothing is known of its inside.
+        result: How its last run ended; None while it goes on.
+    """
+
+    name: str
+    kind: str
+    state: JobState
+    restarts: int = 0
+    uptime_s: float = 0.0
+    error: BaseException | None = None
+    stats: RunStats | None = field(default=None, repr=False)
+    result: RunResult | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, job: Supervised, now: int) -> JobStatus:
+        """That of one that is supervised."""
+        uptime = (now - job.began) / 1e9 if job.state == "running" else 0.0
+        stats = None if job.run is None else job.run.stats()
+        return cls(job.name, job.job.kind, job.state, job.restarts, uptime, job.error, stats, job.result)
+
+
+@dataclass(frozen=True)
+class RuntimeStatus:
+    """How a runtime stands.
+
+    Attributes:
+        is_started: True from `start` to `stop`.
+        jobs: Its dags and pipelines, by name.
+    """
+
+    is_started: bool
+    jobs: Mapping[str, JobStatus]
+
+    def __str__(self) -> str:
+        lines = [f"runtime: {'started' if self.is_started else 'not started'}, {len(self.jobs)} dags and pipelines"]
+        width = max((len(name) for name in self.jobs), default=0)
+        for job in self.jobs.values():
+            more = f", restarted {job.restarts} times" if job.restarts else ""
+            error = f": {job.error}" if job.error is not None and job.state in ("failed", "restarting") else ""
+            lines.append(f"  {job.name:<{width}}  {job.kind}  {job.state}{more}{error}")
+        return "\n".join(lines)
+
+
+HealthState: TypeAlias = Literal["ok", "degraded", "down"]
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether all is well.
+
+    Attributes:
+        state: "ok"; "degraded" while something has failed or waits to start again; "down" if the runtime is not started, or
+            all has failed.
+        components: The same for each dag and pipeline, with what is wrong.
+    """
+
+    state: HealthState
+    components: Mapping[str, tuple[HealthState, str]]
+
+
+def health_of(status: RuntimeStatus) -> Health:
+    """The health behind a status."""
+    components: dict[str, tuple[HealthState, str]] = {}
+    for name, job in status.jobs.items():
+        said = "" if job.error is None else str(job.error)
+        if job.state == "failed":
+            components[name] = ("down", said)
+        elif job.state == "restarting":
+            components[name] = ("degraded", said)
+        else:
+            components[name] = ("ok", "")
+    states = {state for state, _ in components.values()}
+    if not status.is_started or states == {"down"}:
+        return Health("down", components)
+    return Health("degraded" if states - {"ok"} else "ok", components)

@@ -1,0 +1,253 @@
+"""Settings of a PipelineRuntime: defaults, then a file, then the environment, then arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import msgspec
+
+from rxdag.contract import import_extra, positive_ns
+from rxdag.errors import SpecError
+from rxdag.graph import did_you_mean
+from rxdag.sources import Backoff
+
+RestartPolicy: TypeAlias = Literal["never", "on_failure", "always"]
+
+PREFIX: Final = "RXDAG_"
+
+
+class RestartSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a run that has ended is started again.
+
+    Attributes:
+        policy: "never", "on_failure", or "always", whatever it ended with.
+        base: Wait before the first restart in a row.
+        factor: By how much each wait is longer than the one before, 1 or more.
+        cap: Longest wait.
+        jitter: Share of the wait by which it varies at random, 0 to 1.
+        attempts: Failures in a row before it is given up; None for any number.
+        reset_after: A run that has lasted so long begins a new row; "0s" for never.
+    """
+
+    policy: RestartPolicy = "never"
+    base: str = "1s"
+    factor: float = 2.0
+    cap: str = "60s"
+    jitter: float = 0.1
+    attempts: int | None = None
+    reset_after: str = "60s"
+
+    def backoff(self) -> Backoff:
+        """The waits."""
+        return Backoff(self.base, self.factor, self.cap, self.jitter, self.attempts, self.reset_after)
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Budget of a provider; see `RateCoordinator.register_provider`.
+
+    Attributes:
+        capacity: Most tokens at once.
+        refill_rate: Tokens a second.
+        cooldown: How long nothing is given out after a pacing violation.
+        breaker_threshold: Failures in a row that open its circuit.
+        breaker_timeout: How long that stays open.
+    """
+
+    capacity: float = 60
+    refill_rate: float = 60
+    cooldown: str = "10m"
+    breaker_threshold: int = 5
+    breaker_timeout: str = "60s"
+
+
+class QuotesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where `stream_quotes` takes its quotes.
+
+    Attributes:
+        sources: Names in the registry, in order of priority.
+        options: Arguments of each source's maker, beside `symbols`.
+        silent_after: A source that brings nothing for so long has failed; None for never.
+        rounds: Failures in a row before it is given up; None for any number.
+    """
+
+    sources: tuple[str, ...] = ("synthetic",)
+    options: dict[str, dict[str, Any]] = {}
+    silent_after: str | None = None
+    rounds: int | None = 3
+
+
+class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings of a PipelineRuntime.
+
+    Attributes:
+        max_concurrent_runs: Runs at one time; others wait for their turn. None for any number.
+        drain_timeout: How long `stop` lets what is under way go through, before it cancels.
+        restart: When a run that has ended is started again, unless its dag says otherwise.
+        providers: Budgets by provider.
+        quotes: Where `stream_quotes` takes its quotes.
+    """
+
+    max_concurrent_runs: int | None = None
+    drain_timeout: str = "10s"
+    restart: RestartSettings = RestartSettings()
+    providers: dict[str, ProviderSettings] = {}
+    quotes: QuotesSettings = QuotesSettings()
+
+    def __post_init__(self) -> None:
+        most = self.max_concurrent_runs
+        if most is not None and most < 1:
+            raise ValueError(f"max_concurrent_runs must be 1 or more, or null, got {most}")
+        positive_ns(self.drain_timeout, "drain_timeout")
+        self.restart.backoff()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        **arguments: Any,
+    ) -> RuntimeSettings:
+        """Put settings together: defaults, the file, the environment, arguments; each goes before those before it.
+
+        Args:
+            path: A `.toml`, `.json`, `.yaml` or `.yml` file (the last two need the extra `yaml`).
+            environ: Variables, by default those of the process: `RXDAG_MAX_CONCURRENT_RUNS=3`, and with two underscores
+                for what is inside: `RXDAG_RESTART__POLICY=always`, `RXDAG_PROVIDERS__IBKR__REFILL_RATE=10`.
+            arguments: Fields; what is inside as dicts.
+
+        Raises:
+            SpecError: If a key is not known, a value is none, or the file cannot be read.
+
+        Example:
+            >>> settings = rxdag.RuntimeSettings.load(
+            ...     environ={"RXDAG_RESTART__POLICY": "always"}, max_concurrent_runs=4
+            ... )
+            >>> settings.restart.policy, settings.max_concurrent_runs
+            ('always', 4)
+        """
+        made: dict[str, Any] = {}
+        for where, layer in (
+            ("" if path is None else str(path), {} if path is None else _read(Path(path))),
+            ("the environment", _from_environment(os.environ if environ is None else environ)),
+            ("the arguments", arguments),
+        ):
+            _check_keys(cls, layer, where, "")
+            _merge(made, layer)
+        try:
+            return msgspec.convert(made, cls, strict=False)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise SpecError(f"settings: {error}") from None
+
+
+def checked_settings(settings: RuntimeSettings | Mapping[str, Any] | None) -> RuntimeSettings:
+    """The settings of what a runtime was given.
+
+    Raises:
+        SpecError: If they are none.
+    """
+    if settings is None:
+        return RuntimeSettings.load()
+    if isinstance(settings, RuntimeSettings):
+        return settings
+    if isinstance(settings, Mapping):
+        return RuntimeSettings.load(**{str(key): value for key, value in settings.items()})
+    raise SpecError(f"PipelineRuntime: settings must be RuntimeSettings, a dict of them or None, got {settings!r}")
+
+
+def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: RestartSettings) -> tuple[str, Backoff]:
+    """The policy and the waits of one dag.
+
+    Raises:
+        SpecError: If there is no such policy.
+    """
+    if policy not in (None, "never", "on_failure", "always"):
+        raise SpecError(f'restart must be "never", "on_failure" or "always", got {policy!r}')
+    return policy or settings.policy, backoff or settings.backoff()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"settings: {path} must be a file in UTF-8 that can be read: {error}") from error
+    try:
+        made: Any
+        if path.suffix == ".toml":
+            import tomllib
+
+            made = tomllib.loads(text)
+        elif path.suffix == ".json":
+            made = msgspec.json.decode(text)
+        elif path.suffix in (".yaml", ".yml"):
+            yaml = import_extra("ruamel.yaml", "yaml", f"settings from {path.name}")
+            made = yaml.YAML(typ="safe", pure=True).load(text)
+        else:
+            raise SpecError(f"settings: {path} must end in .toml, .json, .yaml or .yml")
+    except SpecError:
+        raise
+    except Exception as error:  # each reader has errors of its own
+        raise SpecError(f"settings: {path}: {error}") from error
+    if not isinstance(made, dict):
+        raise SpecError(f"settings: {path} must hold a mapping, got {type(made).__name__}")
+    return cast("dict[str, Any]", made)
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Settings among the variables; others with the prefix are nobody's business unless they look like one misspelt."""
+    layer: dict[str, Any] = {}
+    for name, text in environ.items():
+        path = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or not (len(path) > 1 or path[0] in RuntimeSettings.__struct_fields__):
+            section = next((s for s in RuntimeSettings.__struct_fields__ if path[0].startswith(f"{s}_")), None)
+            if name.startswith(PREFIX) and section is not None:
+                raise SpecError(
+                    f"settings: {name}: what is inside {section} is written with two underscores: "
+                    f"{PREFIX}{section.upper()}__{path[0].removeprefix(f'{section}_').upper()}"
+                )
+            continue
+        inner = layer
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+        inner[path[-1]] = _value(text)
+    return layer
+
+
+def _value(text: str) -> Any:
+    if text[:1] in ("[", "{") or text in ("null", "true", "false"):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+    return text.split(",") if "," in text else text
+
+
+def _check_keys(kind: Any, layer: Mapping[str, Any], where: str, path: str) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in layer.items():
+        full = f"{path}{key}"
+        if key not in fields:
+            raise SpecError(f'settings: {where}: "{full}" is not known{did_you_mean(str(key), fields)}')
+        inner = fields[key]
+        if isinstance(value, Mapping):
+            nested = cast("Mapping[str, Any]", value)
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                _check_keys(inner, nested, where, f"{full}.")
+            elif key == "providers":
+                for name, each in nested.items():
+                    if isinstance(each, Mapping):
+                        _check_keys(ProviderSettings, cast("Mapping[str, Any]", each), where, f"{full}.{name}.")
+
+
+def _merge(made: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(made.get(key), dict):
+            _merge(made[key], cast("Mapping[str, Any]", value))
+        elif isinstance(value, Mapping):
+            made[key] = {}
+            _merge(made[key], cast("Mapping[str, Any]", value))
+        else:
+            made[key] = value

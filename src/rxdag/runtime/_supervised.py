@@ -1,0 +1,304 @@
+"""Supervised: one dag or pipeline, run again and again as its policy says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from rxdag.compiler import Plan
+from rxdag.contract import Clock
+from rxdag.errors import RxDagError
+from rxdag.runtime._execution import Execution
+from rxdag.runtime._front import stop_after
+from rxdag.runtime._handles import AsyncRun, Run
+from rxdag.runtime._result import RunResult, RunStats
+from rxdag.sources import Backoff
+
+_log = logging.getLogger("rxdag")
+
+JobState: TypeAlias = Literal["created", "waiting", "running", "restarting", "finished", "failed", "stopped"]
+EventKind: TypeAlias = Literal["created", "running", "failed", "restarted", "finished", "stopped", "replaced"]
+ENDED: tuple[JobState, ...] = ("finished", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class RuntimeEvent:
+    """What happened to a dag or pipeline of a PipelineRuntime.
+
+    Attributes:
+        kind: "created"; "running", one of its runs has begun; "failed" or "finished", a run has ended so; "restarted", another
+            one begins; "stopped", it was told to; "replaced", another dag has taken its name.
+        name: Of the dag or pipeline.
+        at: When, ns since the epoch.
+        restarts: How often it has been started again.
+        error: What it failed with.
+    """
+
+    kind: EventKind
+    name: str
+    at: int
+    restarts: int = 0
+    error: BaseException | None = None
+
+
+class Started(Protocol):
+    """A run that has begun."""
+
+    def begin_drain(self, *, flush: bool = False) -> None: ...
+    def cancel(self) -> None: ...
+    def stats(self) -> RunStats | None: ...
+    async def ended(self) -> BaseException | None:
+        """Wait for its end; what it failed with."""
+        ...
+
+    @property
+    def result(self) -> RunResult | None: ...
+
+
+class Job(Protocol):
+    """What can be run."""
+
+    kind: str
+
+    def start(self) -> Started: ...
+
+
+class DagJob:
+    """A dag: on the event loop if a node needs one, else on threads of its own, so that it holds up no other.
+
+    Args:
+        plan: What to run.
+        until: Drain each run after that long.
+        kind: "dag", or "pipeline" for one that was made of a linear pipeline.
+    """
+
+    def __init__(self, plan: Plan, until: Any = None, kind: str = "dag") -> None:
+        self.plan = plan
+        self.kind = kind
+        self._until = until
+
+    def start(self) -> DagRun:
+        return DagRun(self.plan, self._until)
+
+
+class DagRun:
+    """One run of a dag."""
+
+    def __init__(self, plan: Plan, until: Any) -> None:
+        loop = asyncio.get_running_loop()
+        execution = Execution(plan)
+        stop_after(execution, until)
+        self.is_over = asyncio.Event()
+        execution.on_done(lambda: _tell(loop, self.is_over))
+        self.handle: AsyncRun | Run = AsyncRun(execution) if plan.needs_loop else Run(execution)
+
+    @property
+    def result(self) -> RunResult | None:
+        return self.handle.result
+
+    def begin_drain(self, *, flush: bool = False) -> None:
+        self.handle.begin_drain(flush=flush)
+
+    def cancel(self) -> None:
+        self.handle.cancel()
+
+    def stats(self) -> RunStats:
+        return self.handle.stats()
+
+    async def ended(self) -> BaseException | None:
+        await self.is_over.wait()
+        result = self.result
+        return RxDagError("run: must have ended, and has not") if result is None else result.error
+
+
+def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(event.set)
+
+
+class TaskJob:
+    """An object with a coroutine `run()`, of whose inside nothing is known.
+
+    Args:
+        thing: Has `run()`; it is stopped by `stop()` or `close()`, or else cancelled.
+    """
+
+    kind = "pipeline"
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def start(self) -> TaskRun:
+        return TaskRun(self._thing)
+
+
+class TaskRun:
+    """One call of `run()`."""
+
+    result: RunResult | None = None
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+        self._task = asyncio.ensure_future(thing.run())
+        self._stopping: asyncio.Future[Any] | None = None
+
+    def begin_drain(self, *, flush: bool = False) -> None:
+        stop = getattr(self._thing, "stop", None) or getattr(self._thing, "close", None)
+        if stop is None:
+            self._task.cancel()
+            return
+        stopping = stop()
+        if inspect.isawaitable(stopping):
+            self._stopping = asyncio.ensure_future(stopping)
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    def stats(self) -> None:
+        return None
+
+    async def ended(self) -> BaseException | None:
+        await asyncio.wait([self._task])
+        return None if self._task.cancelled() else self._task.exception()
+
+
+class Supervised:
+    """One dag or pipeline under supervision. On one event loop.
+
+    Args:
+        name: Its name.
+        job: What is run.
+        restart: "never", "on_failure" or "always".
+        backoff: When it is started again.
+        slots: Gives a turn to run.
+        tell: Told what happens.
+        clock: What time it is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        job: Job,
+        restart: str,
+        backoff: Backoff,
+        slots: Callable[[], contextlib.AbstractAsyncContextManager[Any]],
+        tell: Callable[[RuntimeEvent], None],
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self.job = job
+        self.restart = restart
+        self.backoff = backoff
+        self.state: JobState = "created"
+        self.restarts = 0
+        self.error: BaseException | None = None
+        self.run: Started | None = None
+        self.began = 0
+        self.changed = asyncio.Event()
+        self._slots = slots
+        self._tell = tell
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._random = random.Random()
+
+    def tell(self, kind: EventKind, error: BaseException | None = None) -> None:
+        """Tell what happened to it."""
+        self._tell(RuntimeEvent(kind, self.name, self._clock.now(), self.restarts, error))
+
+    def _become(self, state: JobState) -> None:
+        self.state = state
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """True if it has ended and will not start again by itself."""
+        return self.state in ENDED
+
+    @property
+    def result(self) -> RunResult | None:
+        """How its last run ended."""
+        return None if self.run is None else self.run.result
+
+    def start(self) -> None:
+        """Begin, or begin again once it is over."""
+        if self._task is None or self._task.done():
+            self._is_stopping = False
+            self._become("waiting")
+            self._task = asyncio.get_running_loop().create_task(self._live(), name=f"rxdag-{self.name}")
+
+    async def _live(self) -> None:
+        failures = 0
+        waits, reset_ns = self.backoff.waits(), self.backoff.reset_after_ns()
+        while True:
+            async with self._slots():
+                if self._is_stopping:
+                    self._end("stopped")
+                    return
+                error = await self._once()
+            if self._is_stopping:
+                self.error = error
+                self._end("failed" if error is not None else "stopped", error)
+                return
+            self.error = error
+            self.tell("finished" if error is None else "failed", error)
+            lasted = self._clock.now() - self.began
+            failures = 0 if error is None else 1 if 0 < reset_ns <= lasted else failures + 1
+            given_up = self.backoff.attempts is not None and failures >= self.backoff.attempts
+            if self.restart == "never" or given_up or (self.restart == "on_failure" and error is None):
+                self._become("finished" if error is None else "failed")
+                return
+            self._become("restarting")
+            wait = waits.wait_ns(max(1, failures), self._random)
+            if error is not None:
+                _log.warning("%s: failed, starts again in %.3g s: %s", self.name, wait / 1e9, error)
+            await asyncio.sleep(wait / 1e9)
+            self.restarts += 1
+            self.tell("restarted")
+
+    def _end(self, state: JobState, error: BaseException | None = None) -> None:
+        self._become(state)
+        self.tell("failed" if state == "failed" else "stopped", error)
+
+    async def _once(self) -> BaseException | None:
+        """Run it once; returns what it failed with."""
+        self.began = self._clock.now()
+        try:
+            self.run = run = self.job.start()
+        except Exception as error:  # a dag that cannot be lowered is a failed run
+            return error
+        self._become("running")
+        self.tell("running")
+        try:
+            return await run.ended()
+        except asyncio.CancelledError:
+            run.cancel()
+            raise
+
+    async def stop(self, *, drain: bool, flush: bool, timeout_s: float | None) -> None:
+        """End it: let what is under way go through, within the time, or cancel."""
+        task = self._task
+        if task is None or task.done():
+            if not self.is_over:
+                self._end("stopped")
+            return
+        self._is_stopping = True
+        if self.state == "running" and self.run is not None:
+            if drain:
+                self.run.begin_drain(flush=flush)
+                await asyncio.wait([task], timeout=timeout_s)
+            if not task.done():
+                self.run.cancel()
+                await asyncio.wait([task])
+            return
+        # It waits for its turn, or for a restart.
+        task.cancel()
+        await asyncio.wait([task])
+        self._end("stopped")

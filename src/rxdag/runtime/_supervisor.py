@@ -1,0 +1,256 @@
+"""Supervisor: runs many jobs side by side, each by its own policy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Generator
+from typing import TYPE_CHECKING, Any, Final
+
+from rxdag.compiler import Plan, compile
+from rxdag.contract import Duration, positive_ns
+from rxdag.errors import GraphError, RxDagError
+from rxdag.graph import Dag, did_you_mean
+from rxdag.runtime._result import RunResult
+from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, health_of
+from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, restart_of
+from rxdag.runtime._streamed import streamed
+from rxdag.runtime._supervised import DagJob, Job, RuntimeEvent, Supervised
+from rxdag.schedulers import MonotonicClock
+from rxdag.sources import Backoff
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_EVENTS: Final = 1024
+"""Events that one who listens too slowly can miss no more than."""
+
+
+class Supervisor:
+    """What a PipelineRuntime is, whatever it runs. Used on one event loop.
+
+    Args:
+        settings: Of the runtime.
+    """
+
+    def __init__(self, settings: RuntimeSettings) -> None:
+        self.settings = settings
+        self._clock = MonotonicClock()
+        self._jobs: dict[str, Supervised] = {}
+        self._waiting: dict[str, tuple[Job, str, Backoff]] = {}
+        self._listeners: list[deque[RuntimeEvent]] = []
+        self._heard = asyncio.Event()
+        self._slots: asyncio.Semaphore | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _check_new(self, name: str) -> None:
+        if name in self._jobs or name in self._waiting:
+            raise GraphError(f'runtime: "{name}" is taken; replace() puts another dag in its place')
+
+    def _register(self, name: str, job: Job, restart: RestartPolicy | None, backoff: Backoff | None) -> None:
+        self._check_new(name)
+        policy, waits = restart_of(restart, backoff, self.settings.restart)
+        self._waiting[name] = (job, policy, waits)
+        self._tell(RuntimeEvent("created", name, self._clock.now()))
+        if self._loop is not None:
+            self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for name, (job, policy, backoff) in waiting.items():
+            supervised = Supervised(name, job, policy, backoff, self._slot, self._tell, self._clock)
+            self._jobs[name] = supervised
+            supervised.start()
+
+    def _slot(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        return contextlib.nullcontext() if self._slots is None else self._slots
+
+    def _found(self, name: str) -> Supervised:
+        if name not in self._jobs:
+            known = ", ".join(f'"{each}"' for each in (*self._jobs, *self._waiting)) or "none"
+            hint = "; start the runtime first" if name in self._waiting else did_you_mean(name, self._jobs)
+            raise GraphError(f'runtime: "{name}" must run here, and does not{hint}; there is {known}')
+        return self._jobs[name]
+
+    async def start(self) -> None:
+        """Start what is registered. A second call does nothing."""
+        if self._loop is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        most = self.settings.max_concurrent_runs
+        self._slots = None if most is None else asyncio.Semaphore(most)
+        self._begin_waiting()
+
+    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
+        """Stop everything.
+
+        Args:
+            drain: True to read no more and let what is under way go through; False to cancel.
+            flush: True to close open panes; see `Run.drain`.
+            timeout: How long to drain before what is left is cancelled; by default what the settings say.
+        """
+        limit_s = positive_ns(timeout or self.settings.drain_timeout, "stop: timeout") / 1e9
+        for name in self._waiting:
+            self._tell(RuntimeEvent("stopped", name, self._clock.now()))
+        self._waiting.clear()
+        await asyncio.gather(*(j.stop(drain=drain, flush=flush, timeout_s=limit_s) for j in self._jobs.values()))
+        self._loop = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        await self.stop(drain=error is None)
+
+    def run(self, *, until: Duration | None = None) -> dict[str, RunResult]:
+        """Start everything, block until all has ended, and return the results by name: the blocking form.
+
+        In the main thread Ctrl-C and SIGTERM drain; a second one cancels.
+
+        Args:
+            until: Stop everything after that long.
+
+        Raises:
+            RxDagError: If something has failed and is not started again.
+        """
+        return asyncio.run(self._run(until))
+
+    async def _run(self, until: Duration | None) -> dict[str, RunResult]:
+        limit_s = None if until is None else positive_ns(until, "run: until") / 1e9
+        await self.start()
+        with self._stopping_on_signals():
+            try:
+                async with asyncio.timeout(limit_s):
+                    await self._all_over()
+            except TimeoutError:
+                pass
+            finally:
+                await self.stop()
+        return self._results()
+
+    @contextlib.contextmanager
+    def _stopping_on_signals(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        stopping: list[asyncio.Task[None]] = []
+
+        def stop() -> None:
+            stopping.append(loop.create_task(self.stop(drain=not stopping)))
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def run_until_complete(self) -> dict[str, RunResult]:
+        """Wait until everything has ended and will not start again; returns the last result of each dag by name.
+
+        Raises:
+            RxDagError: If something has failed and is not started again; tells of all, the cause is the first.
+        """
+        await self.start()
+        await self._all_over()
+        return self._results()
+
+    async def _all_over(self) -> None:
+        while True:
+            open_jobs = [job for job in self._jobs.values() if not job.is_over]
+            if not open_jobs:
+                return
+            await open_jobs[0].changed.wait()
+
+    def _results(self) -> dict[str, RunResult]:
+        failed = {
+            name: job.error for name, job in self._jobs.items() if job.state == "failed" and job.error is not None
+        }
+        if failed:
+            first = next(iter(failed.values()))
+            told = "; ".join(f"{name}: {error}" for name, error in failed.items())
+            raise RxDagError(f"runtime: {len(failed)} of {len(self._jobs)} failed: {told}") from first
+        return {name: job.result for name, job in self._jobs.items() if job.result is not None}
+
+    async def restart(self, name: str, /, *, drain: bool = True) -> None:
+        """Stop one and start it again.
+
+        Raises:
+            GraphError: If there is none of that name.
+        """
+        job = self._found(name)
+        await self._stop_one(job, drain=drain)
+        job.restarts += 1
+        job.tell("restarted")
+        job.start()
+
+    async def replace(self, name: str, dag: Dag | Plan, /, *, drain: bool = True) -> None:
+        """Put another dag in the place of one: it is compiled first, so that one that is wrong changes nothing.
+
+        Args:
+            name: Of what is replaced, and of the new one from now on.
+            dag: The new one.
+            drain: True to let what is under way in the old one go through first.
+
+        Raises:
+            GraphError: If there is none of that name.
+            CompileError: If the new one cannot be compiled.
+        """
+        plan = dag if isinstance(dag, Plan) else compile(dag)
+        job = self._found(name)
+        await self._stop_one(job, drain=drain)
+        job.job = DagJob(plan)
+        job.tell("replaced")
+        job.start()
+
+    async def _stop_one(self, job: Supervised, *, drain: bool) -> None:
+        limit_s = positive_ns(self.settings.drain_timeout, "drain_timeout") / 1e9
+        await job.stop(drain=drain, flush=False, timeout_s=limit_s)
+
+    def status(self) -> RuntimeStatus:
+        """Return how everything stands, with the books of what runs."""
+        now = self._clock.now()
+        jobs = {name: JobStatus.of(job, now) for name, job in self._jobs.items()}
+        jobs |= {name: JobStatus(name, job.kind, "created") for name, (job, _, _) in self._waiting.items()}
+        return RuntimeStatus(self._loop is not None, jobs)
+
+    def health(self) -> Health:
+        """Return whether all is well: "ok", "degraded" while something has failed or waits to start again, or "down"."""
+        return health_of(self.status())
+
+    async def events(self) -> AsyncIterator[RuntimeEvent]:
+        """Give what happens from now on. Who falls more than 1,024 events behind misses the oldest."""
+        queue: deque[RuntimeEvent] = deque(maxlen=_EVENTS)
+        self._listeners.append(queue)
+        try:
+            while True:
+                while queue:
+                    yield queue.popleft()
+                heard = self._heard
+                await heard.wait()
+        finally:
+            self._listeners.remove(queue)
+
+    def _tell(self, event: RuntimeEvent) -> None:
+        for queue in self._listeners:
+            queue.append(event)
+        heard, self._heard = self._heard, asyncio.Event()
+        heard.set()
+
+    def stream(self, name: str, sink: str | None = None, /) -> AsyncIterator[Any]:
+        """Give what a dag sends into its `sinks.publisher()`, over restarts, as it is asked for: all readers in lock-step.
+
+        Args:
+            name: Of the dag.
+            sink: Name of the publisher; needed if it has several.
+
+        Raises:
+            GraphError: If there is no such dag, or it has no such publisher.
+        """
+        return streamed(self._found(name), sink)

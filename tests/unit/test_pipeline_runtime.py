@@ -1,0 +1,477 @@
+"""One runtime for dags and linear pipelines: each under supervision by itself."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+from tests.unit.linear import BATCHES, Source, pipeline
+
+import rxdag
+from rxdag import operators as ops
+from rxdag import sinks, sources
+from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
+from rxdag.sources import Backoff
+
+SOON = Backoff(base="1ms", jitter=0)
+
+
+def numbers(n=3):
+    return rxdag.from_source(sources.range(n)).to(sinks.collect(), name="out")
+
+
+def ticking():
+    return rxdag.from_source(sources.interval("1ms")).to(sinks.collect(), name="out")
+
+
+def failing(times, then="ok"):
+    calls = []
+
+    def fn(item):
+        calls.append(item)
+        if len(calls) <= times:
+            raise ValueError(f"failure {len(calls)}")
+        return then
+
+    return rxdag.wrap([1]).pipe(ops.map(fn)).to(sinks.collect(), name="out")
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+class Listening:
+    """Collects what a runtime tells."""
+
+    def __init__(self, runtime):
+        self.events = []
+        self.task = asyncio.create_task(self._listen(runtime))
+
+    async def _listen(self, runtime):
+        async for event in runtime.events():
+            self.events.append(event)
+
+    async def of(self, name):
+        await asyncio.sleep(0)
+        return [event.kind for event in self.events if event.name == name]
+
+
+class TestDags:
+    async def test_create_dag_runs_a_graph_beside_an_unchanged_pipeline(self):
+        old = pipeline()
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.add_pipeline("old", old)
+            dag = runtime.create_dag("new", numbers())
+            results = await runtime.run_until_complete()
+            assert await runtime.list_pipelines() == []
+        assert isinstance(dag, rxdag.Dag)
+        assert results["new"]["out"] == [0, 1, 2]
+        assert old.sink.got == BATCHES
+        assert old.sink.closed == 1
+
+    async def test_a_builder_registers_what_it_builds(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            builder = runtime.create_dag("built")
+            builder.node("a", sources.range(2)).node("b", sinks.collect()).edge("a", "b").build()
+            assert (await runtime.run_until_complete())["built"]["b"] == [0, 1]
+
+    async def test_what_is_registered_before_starts_with_it(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("early", numbers())
+        assert runtime.status().jobs["early"].state == "created"
+        async with runtime:
+            assert (await runtime.run_until_complete())["early"]["out"] == [0, 1, 2]
+
+    def test_a_name_is_taken_once(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("a", numbers())
+        for again in (lambda: runtime.create_dag("a", numbers()), lambda: runtime.create_dag("a")):
+            with pytest.raises(GraphError, match='"a" is taken; replace'):
+                again()
+
+    async def test_one_that_fails_does_not_stop_its_peers(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("bad", failing(1))
+            runtime.create_dag("good", ticking(), until="20ms")
+            with pytest.raises(RxDagError, match='1 of 2 failed: bad: node "map" failed on 1') as raised:
+                await runtime.run_until_complete()
+            assert isinstance(raised.value.__cause__, rxdag.NodeError)
+            status = runtime.status()
+            assert status.jobs["good"].state == "finished"
+            assert status.jobs["bad"].error is raised.value.__cause__
+            assert "bad" in str(status)
+
+    async def test_a_dag_without_async_nodes_holds_up_no_loop(self):
+        """It runs on a thread: the loop turns while its code blocks."""
+        is_in, may_go = threading.Event(), threading.Event()
+
+        def block(item):
+            is_in.set()
+            assert may_go.wait(30)
+            return item
+
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("blocks", rxdag.wrap([1]).pipe(ops.map(block)).to(sinks.collect(), name="out"))
+            await until(is_in.is_set)
+            may_go.set()
+            assert (await runtime.run_until_complete())["blocks"]["out"] == [1]
+
+
+class TestRestarts:
+    async def test_on_failure_until_it_succeeds(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            heard = Listening(runtime)
+            await asyncio.sleep(0)
+            runtime.create_dag("flaky", failing(2), restart="on_failure", backoff=SOON)
+            assert (await runtime.run_until_complete())["flaky"]["out"] == ["ok"]
+            assert await heard.of("flaky") == [
+                "created", "running", "failed", "restarted", "running", "failed", "restarted", "running", "finished"
+            ]  # fmt: skip
+            assert [str(e.error.__cause__) for e in heard.events if e.kind == "failed"] == ["failure 1", "failure 2"]
+            assert heard.events[-1].restarts == 2
+
+    async def test_always_until_it_is_stopped(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("again", numbers(), restart="always", backoff=SOON)
+            await until(lambda: runtime.status().jobs["again"].restarts >= 3)
+        assert runtime.status().jobs["again"].state == "stopped"
+
+    async def test_given_up_after_so_many_attempts(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("bad", failing(99), restart="on_failure", backoff=Backoff(base="1ms", attempts=3))
+            with pytest.raises(RxDagError, match="failure 3"):
+                await runtime.run_until_complete()
+            assert runtime.status().jobs["bad"].restarts == 2
+            assert runtime.health().state == "down"
+
+    async def test_by_hand(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            heard = Listening(runtime)
+            runtime.create_dag("ticks", ticking())
+            await until(lambda: runtime.status().jobs["ticks"].state == "running")
+            await runtime.restart("ticks")
+            await until(lambda: runtime.status().jobs["ticks"].state == "running")
+            assert runtime.status().jobs["ticks"].restarts == 1
+            assert (await heard.of("ticks"))[-3:] == ["stopped", "restarted", "running"]
+            with pytest.raises(GraphError, match='did you mean "ticks"'):
+                await runtime.restart("tick")
+
+    async def test_replace_drains_the_old_one_first(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", ticking())
+            await until(
+                lambda: (
+                    runtime.status().jobs["a"].stats is not None
+                    and runtime.status().jobs["a"].stats.nodes["out"].passed > 2
+                )
+            )
+            old = runtime._jobs["a"].run
+            await runtime.replace("a", rxdag.Dag(numbers()))
+            results = await runtime.run_until_complete()
+            assert results["a"]["out"] == [0, 1, 2]
+            assert old.result.was_drained
+            assert old.result.problems == ()
+
+    async def test_a_replacement_that_cannot_be_compiled_changes_nothing(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", ticking())
+            await until(lambda: runtime.status().jobs["a"].state == "running")
+            with pytest.raises(CompileError):
+                await runtime.replace("a", rxdag.Dag(rxdag.wrap(lambda push: None).to(sinks.null())))
+            assert runtime.status().jobs["a"].state == "running"
+
+
+class TestLife:
+    async def test_no_more_run_at_once_than_may(self):
+        running, most = 0, 0
+
+        def enter(item):
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            time.sleep(0.005)
+            running -= 1
+            return item
+
+        async with rxdag.PipelineRuntime({"max_concurrent_runs": 2}) as runtime:
+            for i in range(6):
+                runtime.create_dag(f"d{i}", rxdag.wrap([1]).pipe(ops.map(enter)).to(sinks.collect(), name="out"))
+            assert len(await runtime.run_until_complete()) == 6
+        assert 1 <= most <= 2
+
+    async def test_leaving_drains(self):
+        old = pipeline(source=Source(None))
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("ticks", ticking())
+            runtime.add_pipeline("old", old)
+            await until(lambda: old.sink.got and runtime.status().jobs["ticks"].stats.nodes["out"].passed)
+        jobs = runtime.status().jobs
+        assert [job.state for job in jobs.values()] == ["stopped", "stopped"]
+        assert all(job.result.was_drained and job.result.problems == () for job in jobs.values())
+        assert old.source.log == ["start", "left", "close"]
+        assert old.sink.closed == 1
+
+    async def test_leaving_with_an_error_cancels(self):
+        with pytest.raises(ZeroDivisionError):
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("ticks", ticking())
+                await until(lambda: runtime.status().jobs["ticks"].state == "running")
+                raise ZeroDivisionError
+        assert runtime.status().jobs["ticks"].result.state == "cancelled"
+
+    async def test_what_does_not_drain_in_time_is_cancelled(self):
+        async def stuck(item):
+            await asyncio.Event().wait()
+
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("stuck", rxdag.wrap([1]).to(sinks.acall(stuck)))
+            await until(lambda: runtime.status().jobs["stuck"].state == "running")
+            await runtime.stop(timeout="10ms")
+            assert runtime.status().jobs["stuck"].result.state == "cancelled"
+
+    async def test_one_that_waits_to_start_again_is_stopped_at_once(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("bad", failing(9), restart="on_failure", backoff=Backoff(base="1h", cap="1h"))
+            await until(lambda: runtime.status().jobs["bad"].state == "restarting")
+            assert runtime.health().state == "degraded"
+        assert runtime.status().jobs["bad"].state == "stopped"
+
+    async def test_a_second_start_and_stop_do_nothing(self):
+        runtime = rxdag.PipelineRuntime()
+        await runtime.stop()
+        await runtime.initialize()
+        await runtime.start()
+        assert runtime.health().state == "ok"
+        await runtime.shutdown()
+        await runtime.stop()
+        assert runtime.health().state == "down"
+
+    def test_blocking(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("a", numbers())
+        runtime.create_dag("b", ticking())
+        results = runtime.run(until="50ms")
+        assert results["a"]["out"] == [0, 1, 2]
+        assert results["b"].was_drained
+
+    def test_blocking_is_drained_by_a_signal(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("ticks", ticking())
+
+        def interrupt():
+            while runtime.status().jobs["ticks"].state != "running":
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=interrupt).start()
+        result = runtime.run()["ticks"]
+        assert result.was_drained
+        assert result.state == "completed"
+
+    async def test_who_listens_too_slowly_misses_the_oldest(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            events = runtime.events()
+            first = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            for i in range(1500):
+                runtime.create_dag(f"d{i}").node("s", sources.range(0))  # not built: nothing happens
+                runtime._tell(rxdag.RuntimeEvent("created", f"d{i}", 0))
+            assert (await first).name == f"d{1500 - 1024}"
+            await events.aclose()
+
+
+class TestStream:
+    def _published(self, runtime, n=5, **options):
+        runtime.create_dag("p", rxdag.from_source(sources.range(n)).to(sinks.publisher(), name="out"), **options)
+
+    async def test_all_items_to_the_end(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            self._published(runtime, 500)
+            assert [item async for item in runtime.stream("p")] == list(range(500))
+
+    async def test_over_restarts(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            self._published(runtime, 3, restart="always", backoff=SOON)
+            got = []
+            items = runtime.stream("p")
+            async for item in items:
+                got.append(item)
+                if len(got) == 7:
+                    break
+            await items.aclose()
+            assert got == [0, 1, 2, 0, 1, 2, 0]
+
+    async def test_a_failure_is_raised_behind_the_items(self):
+        def fn(item):
+            if item == 2:
+                raise ValueError("two")
+            return item
+
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("p", rxdag.wrap(range(5)).pipe(ops.map(fn)).to(sinks.publisher(), name="out"))
+            got = []
+            with pytest.raises(rxdag.NodeError, match="two"):
+                async for item in runtime.stream("p"):
+                    got.append(item)
+            assert got == [0, 1]
+
+    async def test_only_publishers_can_be_read(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", numbers())
+            with pytest.raises(GraphError, match=r"there is none; end a stream with .to\(sinks.publisher\(\)"):
+                runtime.stream("a")
+            self._published(runtime)
+            with pytest.raises(GraphError, match='has no publisher "x"; there is "out"'):
+                runtime.stream("p", "x")
+
+
+class TestQuotes:
+    async def test_with_default_settings_it_yields_quotes(self):
+        runtime = rxdag.PipelineRuntime({"quotes": {"options": {"synthetic": {"ticks_per_sec": 1000}}}})
+        quotes = []
+        async for quote in runtime.stream_quotes(["AAPL", "MSFT"]):
+            quotes.append(quote)
+            if len(quotes) == 4:
+                break
+        assert [quote.symbol for quote in quotes] == ["AAPL", "MSFT"] * 2
+
+    async def test_the_next_source_takes_over(self):
+        async def broken(symbols):
+            raise OSError("refused")
+            yield
+
+        runtime = rxdag.PipelineRuntime()
+        runtime.registry.register("broken", lambda symbols: broken(symbols))
+        runtime.registry.register("good", lambda symbols: rxdag.wrap(symbols))
+        assert [q async for q in runtime.stream_quotes(["A"], ["broken", "good"])] == ["A"]
+        with pytest.raises(GraphError, match='source "nobody" is not known'):
+            await anext(runtime.stream_quotes(["A"], ["nobody"]))
+
+    async def test_a_provider_with_a_budget_is_kept_within_it(self):
+        runtime = rxdag.PipelineRuntime({"providers": {"good": {"capacity": 2, "refill_rate": 1}}})
+        runtime.registry.register("good", lambda symbols: rxdag.wrap(symbols))
+        quotes = runtime.stream_quotes(["A", "B", "C"], ["good"])
+        assert [await anext(quotes), await anext(quotes)] == ["A", "B"]
+        third = asyncio.ensure_future(anext(quotes))
+        await until(lambda: runtime.rates.state("good").waiting == 1)
+        third.cancel()
+        await asyncio.wait([third])
+        await quotes.aclose()
+
+
+class TestSettings:
+    def test_each_layer_goes_before_the_one_below(self, tmp_path):
+        path = tmp_path / "settings.toml"
+        path.write_text('max_concurrent_runs = 1\ndrain_timeout = "1s"\n[restart]\npolicy = "always"\nbase = "2s"\n')
+        environ = {"RXDAG_MAX_CONCURRENT_RUNS": "2", "RXDAG_RESTART__BASE": "3s", "RXDAG_DATA": "/data", "HOME": "/"}
+        settings = rxdag.RuntimeSettings.load(path, environ=environ, restart={"base": "4s"})
+        assert (settings.max_concurrent_runs, settings.drain_timeout) == (2, "1s")
+        assert (settings.restart.policy, settings.restart.base) == ("always", "4s")
+
+    def test_json_and_lists(self, tmp_path):
+        path = tmp_path / "settings.json"
+        path.write_text(json.dumps({"providers": {"ibkr": {"capacity": 5}}}))
+        environ = {"RXDAG_QUOTES__SOURCES": "a,b", "RXDAG_PROVIDERS__IBKR__REFILL_RATE": "0.5"}
+        settings = rxdag.RuntimeSettings.load(path, environ=environ)
+        assert settings.quotes.sources == ("a", "b")
+        assert (settings.providers["ibkr"].capacity, settings.providers["ibkr"].refill_rate) == (5, 0.5)
+
+    @pytest.mark.parametrize(
+        ("arguments", "environ", "said"),
+        [
+            (
+                {"max_concurrent_run": 1},
+                {},
+                'the arguments: "max_concurrent_run" is not known; did you mean "max_concurrent_runs"',
+            ),
+            ({"restart": {"polic": "x"}}, {}, '"restart.polic" is not known; did you mean "policy"'),
+            ({"providers": {"p": {"rate": 1}}}, {}, '"providers.p.rate" is not known'),
+            ({"restart": {"policy": "sometimes"}}, {}, r"sometimes.*restart\.policy"),
+            ({"max_concurrent_runs": 0}, {}, "max_concurrent_runs must be 1 or more, or null, got 0"),
+            ({"drain_timeout": "soon"}, {}, "drain_timeout"),
+            ({}, {"RXDAG_RESTART__POLIC": "x"}, 'the environment: "restart.polic" is not known'),
+            ({}, {"RXDAG_RESTART_POLICY": "always"}, "two underscores: RXDAG_RESTART__POLICY"),
+        ],
+    )
+    def test_what_is_wrong_is_an_error(self, arguments, environ, said):
+        with pytest.raises(SpecError, match=said):
+            rxdag.RuntimeSettings.load(environ=environ, **arguments)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("a.toml", "x = ", "a.toml"),
+            ("a.json", "[1]", "must hold a mapping, got list"),
+            ("a.ini", "", "must end in .toml"),
+        ],
+    )
+    def test_files_that_are_wrong(self, tmp_path, name, text, said):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(SpecError, match=said):
+            rxdag.RuntimeSettings.load(tmp_path / name, environ={})
+
+    def test_a_file_that_is_missing(self, tmp_path):
+        with pytest.raises(SpecError, match="must be a file in UTF-8 that can be read"):
+            rxdag.RuntimeSettings.load(tmp_path / "none.toml", environ={})
+
+    def test_something_else(self):
+        with pytest.raises(SpecError, match="settings must be RuntimeSettings, a dict of them or None, got 3"):
+            rxdag.PipelineRuntime(3)
+
+    def test_no_such_restart(self):
+        with pytest.raises(SpecError, match='restart must be "never", "on_failure" or "always", got \'maybe\''):
+            rxdag.PipelineRuntime().create_dag("a", numbers(), restart="maybe")
+
+
+class Opaque:
+    """A pipeline of whose inside nothing is known."""
+
+    def __init__(self, fails=False):
+        self.is_stopped = asyncio.Event()
+        self.fails = fails
+
+    async def run(self):
+        if self.fails:
+            raise OSError("lost")
+        await self.is_stopped.wait()
+
+    async def stop(self):
+        self.is_stopped.set()
+
+
+class TestPipelines:
+    async def test_one_with_a_coroutine_run_is_supervised_too(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.add_pipeline("opaque", Opaque())
+            await until(lambda: runtime.status().jobs["opaque"].state == "running")
+            assert await runtime.list_pipelines() == ["opaque"]
+            await runtime.stop_pipeline("opaque")
+            assert await runtime.list_pipelines() == []
+            with pytest.raises(GraphError, match="must run here"):
+                await runtime.stop_pipeline("opaque")
+
+    async def test_and_its_failure_is_seen(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.add_pipeline("opaque", Opaque(fails=True))
+            with pytest.raises(RxDagError, match="opaque: lost"):
+                await runtime.run_until_complete()
+
+    def test_what_is_none_says_what_would_do(self):
+        with pytest.raises(GraphError, match="takes an object with source, operator, batcher and sink"):
+            rxdag.PipelineRuntime().add_pipeline("x", 3)
+
+    async def test_a_spec_without_the_package_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(__import__("sys").modules, "market_data_pipeline", None)
+        runtime = rxdag.PipelineRuntime()
+        with pytest.raises(MissingExtra, match=r'pip install "rxdag\[market-data\]"'):
+            await runtime.run_pipeline(object())
+        await runtime.stop()
+
+    def test_from_existing_takes_a_runtime(self):
+        with pytest.raises(GraphError, match="lacks service, registry"):
+            rxdag.PipelineRuntime.from_existing(3)
