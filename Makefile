@@ -12,10 +12,10 @@ CASES ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check floor stress chaos conformance reference bench clean
+.PHONY: help setup demo test test-siblings check floor stress chaos conformance reference bench clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything that is pinned in constraints.txt
 
@@ -47,6 +47,20 @@ floor: $(READY) ## run the tests with the oldest versions of the dependencies th
 	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[test]'
 	@.floor/bin/python -m pytest $(PYTEST_ARGS)
 
+SIBLINGS := .siblings
+THEIRS := $(SIBLINGS)/market_data_pipeline-0.8.70
+
+$(SIBLINGS)/.ready: pyproject.toml siblings.txt
+	@echo "setting up $(SIBLINGS)"
+	@test -x $(SIBLINGS)/bin/python || $(PYTHON) -m venv $(SIBLINGS)
+	@$(SIBLINGS)/bin/python -m pip install --quiet --disable-pip-version-check -c siblings.txt -e '.[market-data,siblings]'
+	@$(SIBLINGS)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: -d $(SIBLINGS) market-data-pipeline==0.8.70
+	@tar -xzf $(THEIRS).tar.gz -C $(SIBLINGS)
+	@touch $@
+
+test-siblings: $(SIBLINGS)/.ready ## run the tests with the real market-data packages, and those of market-data-pipeline
+	@RXDAG_SIBLINGS='$(THEIRS)' $(SIBLINGS)/bin/python -m pytest tests/siblings $(PYTEST_ARGS)
+
 stress: $(READY) ## random graphs over three schedulers for SECONDS=n
 	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
 
@@ -63,4 +77,4 @@ bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold i
 	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)
 
 clean: ## remove what the other targets made
-	@rm -rf $(VENV) .floor out dist .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(SIBLINGS) .floor out dist .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -181,4 +182,10 @@ def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError = SKIP) 
             await called(sink, "close")
 
     out = stream.to(batched(opened, max_items=1, max_wait=None, timeout=None, on_error=on_error), name="sink")
-    return Dag(out, name=name)
+    return Dag(out, name=_dag_name(name))
+
+
+def _dag_name(name: str) -> str:
+    """The name, with what a dag's cannot have left out: "tenant:pipeline" is "tenant.pipeline"."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", ".", name)
+    return plain if plain[:1].isalpha() else f"pipeline.{plain}"

@@ -57,6 +57,10 @@ class _Reading:
     def emit(self, port: str, item: object) -> None:
         """Nobody can read the side ports of an inner stream."""
 
+    def drop(self, reason: str, n: int = 1) -> None:
+        self.host.ledger.arrived += n
+        self.host.ledger.drop(reason, n)
+
     def bad(self, item: object, error: Exception) -> None:
         self.host.malformed(item, error)
 

@@ -98,6 +98,10 @@ class SourceHost(Host):
             outlet.flush()
             self.segment.run()
 
+    def drop(self, reason: str, n: int = 1) -> None:
+        self.ledger.arrived += n
+        self.ledger.drop(reason, n)
+
     def bad(self, item: object, error: Exception) -> None:
         self.ledger.arrived += 1
         policy = self.policy.last

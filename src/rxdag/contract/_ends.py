@@ -66,6 +66,10 @@ class SourceContext(Protocol):
         """Give an item out on one of the source's own `side_ports`, soon; from any thread."""
         ...
 
+    def drop(self, reason: str, n: int = 1) -> None:
+        """Count items that came and are not given out. Where the source is read."""
+        ...
+
     def bad(self, item: object, error: Exception) -> None:
         """Give up an input that is malformed: raises, skips or sends it to port "dead", as the node's policy says."""
         ...

@@ -10,7 +10,7 @@ from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
-from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable
+from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable, live
 from rxdag.sources._queue import ItemQueue, QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
@@ -41,6 +41,7 @@ __all__ = [
     "interval",
     "iterable",
     "jsonl",
+    "live",
     "observable",
     "parquet",
     "range",

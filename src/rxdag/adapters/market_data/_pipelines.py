@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Final
+from typing import Any
 
+from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.contract import import_extra
 from rxdag.errors import GraphError
-
-EXTRA: Final = "market-data"
 
 
 async def build_pipeline(spec: Any, /) -> tuple[str, Any, str | None]:

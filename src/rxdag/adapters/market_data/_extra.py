@@ -1,0 +1,5 @@
+"""The extra that brings the packages."""
+
+from typing import Final
+
+EXTRA: Final = "market-data"

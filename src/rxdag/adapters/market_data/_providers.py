@@ -1,0 +1,174 @@
+"""Providers of market-data-core as sources; that of market-data-ibkr with what it needs to be told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from rxdag.adapters._leaving import Leaving, awaited, called
+from rxdag.adapters.market_data._extra import EXTRA
+from rxdag.adapters.market_data._items import aware
+from rxdag.contract import Duration, Reader, Shape, Source, SourceContext, import_extra
+from rxdag.errors import GraphError
+from rxdag.sources import Backoff, Lifeline, LiveReader, live
+
+Kind: TypeAlias = Literal["quotes", "bars", "trades"]
+
+_KINDS: Final = ("quotes", "bars", "trades")
+
+
+@dataclass(frozen=True)
+class _Provided(Source[Any]):
+    """Items of a provider."""
+
+    provider: Any = field(repr=False)
+    instruments: tuple[Any, ...]
+    kind: Kind
+    resolution: str
+    changes_only: bool
+    lifeline: Lifeline = field(repr=False)
+    is_entered: bool = field(repr=False)
+    shape: Shape = field(default=Shape(), repr=False)
+    label = "provider"
+    where = "async"
+
+    @property
+    def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have none
+        return () if self.lifeline.reconnect is None else ("events",)
+
+    def open(self, context: SourceContext) -> Reader:
+        return LiveReader(lambda: self._items(context), context, self.lifeline)
+
+    async def _items(self, context: SourceContext) -> AsyncIterator[Any]:
+        provider = await awaited(self.provider()) if self.is_entered else self.provider
+        try:
+            if self.is_entered and hasattr(provider, "__aenter__"):
+                provider = await provider.__aenter__()
+            items = Leaving(self._stream(provider))
+            last: dict[str, Any] = {}
+            try:
+                async for item in items:
+                    if self.changes_only and not _is_change(item, last):
+                        context.drop("unchanged")
+                        continue
+                    yield aware(item)
+            finally:
+                await items.aclose()
+                # What ends a provider's generator from outside does not end its subscriptions.
+                await called(provider, "_cleanup_quote_subscriptions")
+        finally:
+            if self.is_entered:
+                await called(provider, "close")
+
+    def _stream(self, provider: Any) -> Any:
+        if self.kind == "bars":
+            return provider.stream_bars(self.resolution, self.instruments)
+        return getattr(provider, f"stream_{self.kind}")(self.instruments)
+
+
+def _is_change(item: Any, last: dict[str, Any]) -> bool:
+    """True if it says something else than the last one of its symbol, but for its time."""
+    symbol = item.symbol
+    content = item.model_dump(exclude={"timestamp", "ts"}) if hasattr(item, "model_dump") else item
+    if symbol in last and last[symbol] == content:
+        return False
+    last[symbol] = content
+    return True
+
+
+def provider_source(
+    provider: Any,
+    instruments: Iterable[Any],
+    /,
+    *,
+    kind: Kind = "quotes",
+    resolution: str = "1s",
+    changes_only: bool = False,
+    reconnect: Backoff | None = None,
+    silent_after: Duration | None = None,
+) -> Source[Any]:
+    """Read a MarketDataProvider of market-data-core, with no more asked of it than there is room for.
+
+    Times that are naive there, which are UTC, are made aware. What a provider subscribed to is given up at any end.
+
+    Args:
+        provider: The provider; or a function that makes one for each connection, which is entered and closed too.
+        instruments: Instruments of core, or symbols.
+        kind: "quotes", "bars" or "trades".
+        resolution: Of bars, as "1s".
+        changes_only: True to leave out what says the same as the last one of its symbol but for the time: counted as dropped,
+            reason "unchanged". Providers that poll give the same quote again and again.
+        reconnect: See `sources.async_iterable`.
+        silent_after: See `sources.async_iterable`.
+
+    Raises:
+        GraphError: If an argument is not as above.
+        MissingExtra: If market-data-core is needed, for symbols, and is not installed.
+    """
+    if kind not in _KINDS:
+        raise GraphError(f'provider_source: kind must be "quotes", "bars" or "trades", got {kind!r}')
+    lifeline = live("provider_source", reconnect, silent_after, None)
+    is_entered = callable(provider) and not hasattr(provider, f"stream_{kind}")
+    if not is_entered and not hasattr(provider, f"stream_{kind}"):
+        raise GraphError(
+            f"provider_source: takes a provider with stream_{kind}(), or a function that makes one, got {provider!r}"
+        )
+    made = tuple(_instrument(each) for each in _listed(instruments))
+    return _Provided(provider, made, kind, resolution, changes_only, lifeline, is_entered)
+
+
+def _listed(instruments: Iterable[Any]) -> list[Any]:
+    if isinstance(instruments, str) or not isinstance(instruments, Iterable) or not (listed := list(instruments)):
+        raise GraphError(f"provider_source: instruments must be a list with one or more, got {instruments!r}")
+    return listed
+
+
+def _instrument(each: Any) -> Any:
+    if not isinstance(each, str):
+        return each
+    return import_extra("market_data_core", EXTRA, "provider_source").Instrument(symbol=each)
+
+
+def ibkr_source(
+    settings: Any,
+    instruments: Iterable[Any],
+    /,
+    *,
+    kind: Kind = "quotes",
+    changes_only: bool = True,
+    reconnect: Backoff | None = None,
+    silent_after: Duration | None = None,
+) -> Source[Any]:
+    """Read quotes of Interactive Brokers through market-data-ibkr, which polls ten times a second.
+
+    Args:
+        settings: An IBKRSettings, a dict of its fields, or an IBKRProvider.
+        instruments: Instruments of core, or symbols.
+        kind: "quotes"; the bars of market-data-ibkr 1.1.7 wait for what cannot be waited for, and its trades are not there
+            yet: make bars of quotes, `ops.window(..., agg.ohlcv("last"))`.
+        changes_only: False to have the same quote again at every poll.
+        reconnect: See `sources.async_iterable`.
+        silent_after: See `sources.async_iterable`.
+
+    Raises:
+        GraphError: If an argument is not as above.
+        MissingExtra: If market-data-ibkr is not installed.
+    """
+    if kind != "quotes":
+        raise GraphError(
+            f'ibkr_source: kind must be "quotes", got {kind!r}: stream_{kind} of market-data-ibkr 1.1.7 does not work; '
+            f'make bars of quotes with ops.window(..., agg.ohlcv("last"))'
+        )
+    provider = settings
+    if not hasattr(settings, "stream_quotes"):
+        ibkr = import_extra("market_data_ibkr", EXTRA, "ibkr_source")
+        made = ibkr.IBKRSettings(**cast("dict[str, Any]", settings)) if isinstance(settings, dict) else settings
+
+        def connect() -> Any:
+            return ibkr.IBKRProvider(made)
+
+        provider = connect
+    return provider_source(
+        provider, instruments, kind="quotes", changes_only=changes_only, reconnect=reconnect, silent_after=silent_after
+    )

@@ -1,0 +1,304 @@
+"""market-data-store as a sink: its coordinator, its bars sink, its client."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, Final, Literal
+
+from rxdag.adapters._leaving import awaited, called
+from rxdag.adapters.market_data._items import symbol_of, utc
+from rxdag.contract import Duration, OnError, Pane, Sink
+from rxdag.errors import GraphError, SourceError
+from rxdag.sinks import batched, fields_of
+
+_WATCH_S: Final = 0.1
+_MOST: Final = 999
+"""Most rows that the store's clients write by INSERT: from there on they COPY, once a transaction or not at all."""
+
+_DDL: Final = {
+    "bars": """\
+CREATE TABLE IF NOT EXISTS bars (
+    ts timestamptz NOT NULL,
+    tenant_id text NOT NULL,
+    vendor text NOT NULL,
+    symbol text NOT NULL,
+    timeframe text NOT NULL,
+    open_price double precision,
+    high_price double precision,
+    low_price double precision,
+    close_price double precision,
+    volume bigint,
+    PRIMARY KEY (ts, tenant_id, vendor, symbol, timeframe)
+);
+""",
+    "bars_ohlcv": """\
+CREATE TABLE IF NOT EXISTS bars_ohlcv (
+    provider text NOT NULL,
+    symbol text NOT NULL,
+    "interval" text NOT NULL,
+    ts timestamptz NOT NULL,
+    open double precision,
+    high double precision,
+    low double precision,
+    close double precision,
+    volume double precision,
+    PRIMARY KEY (provider, symbol, "interval", ts)
+);
+""",
+}
+
+
+def store_ddl(table: Literal["bars", "bars_ohlcv"], /) -> str:
+    """Return the SQL that makes a table which market-data-store writes to: the package ships none.
+
+    Args:
+        table: "bars", of BarsSink and AMDS, or "bars_ohlcv", of AsyncStoreClient.
+
+    Raises:
+        GraphError: If it is neither.
+    """
+    if table not in _DDL:
+        raise GraphError(f'store_ddl: table must be "bars" or "bars_ohlcv", got {table!r}')
+    return _DDL[table]
+
+
+def store_bar(*, tenant_id: str, vendor: str, timeframe: str) -> Callable[[Any], dict[str, Any]]:
+    """What makes rows of table "bars" of panes of `agg.ohlcv`, for the `row` of `store_sink`.
+
+    A pane's key is the symbol, or has it last; a row's `ts` is the start of the bar; the volume is cut to a whole number, as the
+    store's is.
+
+    Args:
+        tenant_id: Column of that name.
+        vendor: Column of that name.
+        timeframe: Column of that name, as "1s".
+    """
+
+    def row(pane: Pane[Any, Any]) -> dict[str, Any]:
+        bar = pane.value
+        return {
+            "ts": utc(pane.start),
+            "tenant_id": tenant_id,
+            "vendor": vendor,
+            "symbol": symbol_of(pane).upper(),
+            "timeframe": timeframe,
+            "open_price": bar.open,
+            "high_price": bar.high,
+            "low_price": bar.low,
+            "close_price": bar.close,
+            "volume": int(bar.volume),
+        }
+
+    return row
+
+
+def ohlcv_bar(*, provider: str, interval: str) -> Callable[[Any], dict[str, Any]]:
+    """What makes rows of table "bars_ohlcv" of panes of `agg.ohlcv`, for the `row` of `store_sink`.
+
+    Args:
+        provider: Column of that name.
+        interval: Column of that name, as "1s".
+    """
+
+    def row(pane: Pane[Any, Any]) -> dict[str, Any]:
+        bar = pane.value
+        prices = {name: getattr(bar, name) for name in ("open", "high", "low", "close", "volume")}
+        symbol = symbol_of(pane)
+        return {"provider": provider, "symbol": symbol, "interval": interval, "ts": utc(pane.start), **prices}
+
+    return row
+
+
+class _Row(dict[str, Any]):
+    """A row that keeps its empty columns: the store's client leaves them out, and then misses them in its INSERT."""
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        return dict(self)
+
+
+def _row(item: Any) -> Mapping[str, Any]:
+    if hasattr(item, "model_dump"):
+        made: dict[str, Any] = item.model_dump()
+        return made
+    fields = fields_of(item)
+    if fields is None:
+        raise TypeError(f"store_sink: an item must have fields, or row= must make them, got {item!r}")
+    return fields
+
+
+def store_sink(
+    target: Any,
+    /,
+    *,
+    row: Callable[[Any], Mapping[str, Any]] | None = None,
+    max_items: int = 500,
+    max_wait: Duration | None = "250ms",
+    timeout: Duration | None = "30s",
+    on_error: OnError | None = None,
+) -> Sink[Any, int]:
+    """Write to market-data-store; what it cannot take yet waits in the graph.
+
+    What is hidden: a WriteCoordinator whose worker has died on a write blocks its callers for ever, so its health is
+    watched and the run fails with what the worker died of; columns that are None, which the client forgets to bind; its COPY,
+    which fails for 5,000 rows (AMDS), or twice in one transaction (AsyncStoreClient), so batches stay below that; a
+    connection whose transaction has failed, which is rolled back before the next try.
+
+    Args:
+        target: A WriteCoordinator, started if it is not and then stopped, drained, and its pool closed at the end; a BarsSink, closed at the end, or an AsyncStoreClient,
+            entered if it is not; or a function that makes one of them for each run.
+        row: Makes the columns of an item; by default its fields, if it is a mapping, a model or an object. See `store_bar` and
+            `ohlcv_bar`.
+        max_items: Rows of a full batch, at most 999.
+        max_wait: A batch that is not full is written so long after its first item.
+        timeout: Longest wait for one write.
+        on_error: See `sinks.batched`.
+
+    Raises:
+        GraphError: If an argument is not as above.
+    """
+    kinds = ("submit", "write", "write_bars")
+    if not callable(target) and not any(hasattr(target, kind) for kind in kinds):
+        raise GraphError(
+            f"store_sink: takes a WriteCoordinator, a BarsSink or an AsyncStoreClient of market-data-store, or a function that "
+            f"makes one, got {target!r}"
+        )
+    if not 1 <= max_items <= _MOST:
+        raise GraphError(f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {max_items!r}")
+    make_row = row or _row
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Callable[[list[Any]], Awaitable[object]]]:
+        is_made = not any(hasattr(target, kind) for kind in kinds)
+        made = await awaited(target()) if is_made else target
+        if hasattr(made, "submit"):
+            async with _coordinated(made, make_row) as write:
+                yield write
+        elif hasattr(made, "write_bars"):
+            async with _client(made, make_row) as write:
+                yield write
+        else:
+            async with _bars_sink(made, make_row) as write:
+                yield write
+
+    return batched(opened, max_items=max_items, max_wait=max_wait, timeout=timeout, on_error=on_error)
+
+
+@asynccontextmanager
+async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]) -> AsyncGenerator[Any]:
+    await _connected(getattr(coordinator, "_sink", None))
+    is_ours = coordinator.health().workers_alive == 0
+    if is_ours:
+        await coordinator.start()
+    workers = coordinator.health().workers_alive
+    watch = _Watch(coordinator, workers)
+
+    async def write(items: list[Any]) -> None:
+        for item in items:
+            await watch.submit(_Row(row(item)))
+
+    try:
+        yield write
+        await watch.drained()
+    finally:
+        if is_ours:
+            await coordinator.stop(drain=coordinator.health().workers_alive == workers)
+            await called(getattr(getattr(coordinator, "_sink", None), "amds", None), "aclose")
+    watch.check()
+
+
+async def _connected(sink: Any) -> None:
+    """Open the pool behind a sink now: workers that open it at one time fail."""
+    await called(getattr(sink, "amds", None), "aopen")
+
+
+class _Watch:
+    """Submits to a coordinator, and sees when one of its workers has died."""
+
+    def __init__(self, coordinator: Any, workers: int) -> None:
+        self._coordinator = coordinator
+        self._workers = workers
+
+    def check(self) -> None:
+        """Raise what a worker has died of."""
+        died = _death(self._coordinator)
+        if died is not None:
+            raise SourceError(f"store: a worker of the coordinator died of a write: {died!r}") from died
+
+    async def submit(self, row: Any) -> None:
+        health = self._coordinator.health()
+        if health.workers_alive < self._workers:
+            self._lost()
+        if health.queue_size < health.capacity:
+            await self._coordinator.submit(row)
+            return
+        submitted = asyncio.ensure_future(self._coordinator.submit(row))
+        try:
+            await self._until(submitted.done)
+            await submitted
+        finally:
+            submitted.cancel()
+
+    async def drained(self) -> None:
+        """Wait until all that was submitted has been taken up."""
+        await self._until(lambda: self._coordinator.health().queue_size == 0)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            if self._coordinator.health().workers_alive < self._workers:
+                self._lost()
+            await asyncio.sleep(0)
+            if not is_so():
+                await asyncio.sleep(_WATCH_S / 10)
+
+    def _lost(self) -> None:
+        self.check()
+        health = self._coordinator.health()
+        raise SourceError(f"store: {self._workers} workers of the coordinator must live, got {health.workers_alive}")
+
+
+def _death(coordinator: Any) -> BaseException | None:
+    """What a worker has died of, if one has: its task knows, and nothing that is public."""
+    for worker in getattr(coordinator, "_workers", ()):
+        task = getattr(worker, "_task", None)
+        if isinstance(task, asyncio.Task) and task.done() and not task.cancelled() and task.exception() is not None:
+            died: BaseException | None = task.exception()
+            return died
+    return None
+
+
+@asynccontextmanager
+async def _bars_sink(sink: Any, row: Callable[[Any], Mapping[str, Any]]) -> AsyncGenerator[Any]:
+    async def write(items: list[Any]) -> None:
+        await sink.write([_Row(row(item)) for item in items])
+
+    await _connected(sink)
+    try:
+        yield write
+    finally:
+        await called(sink, "close")
+        await called(getattr(sink, "amds", None), "aclose")
+
+
+@asynccontextmanager
+async def _client(client: Any, row: Callable[[Any], Mapping[str, Any]]) -> AsyncGenerator[Any]:
+    is_ours = getattr(client, "_conn", None) is None
+    entered = await client.__aenter__() if is_ours else client
+
+    async def write(items: list[Any]) -> None:
+        try:
+            await entered.write_bars([SimpleNamespace(**row(item)) for item in items])
+        except Exception:
+            rollback = getattr(getattr(entered, "_conn", None), "rollback", None)
+            if rollback is not None and inspect.iscoroutinefunction(rollback):
+                await rollback()
+            raise
+
+    try:
+        yield write
+    finally:
+        if is_ours:
+            await client.__aexit__(None, None, None)
