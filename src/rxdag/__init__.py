@@ -9,7 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rxdag import adapters, aggregates, market, on_error, operators, orchestration, sinks, sources, testing, windows
+    from rxdag import (
+        adapters,
+        aggregates,
+        market,
+        on_error,
+        operators,
+        orchestration,
+        sinks,
+        sources,
+        spec,
+        testing,
+        windows,
+    )
     from rxdag.adapters import wrap
     from rxdag.compiler import Plan, compile
     from rxdag.contract import (
@@ -82,6 +94,7 @@ if TYPE_CHECKING:
         to_observable,
     )
     from rxdag.sources import from_observable
+    from rxdag.spec import dump_spec, load_spec
 
 __all__ = [
     "Accumulator",
@@ -135,6 +148,7 @@ __all__ = [
     "combine_latest",
     "compile",
     "concat",
+    "dump_spec",
     "element",
     "from_observable",
     "from_source",
@@ -142,6 +156,7 @@ __all__ = [
     "join_interval",
     "join_window",
     "lit",
+    "load_spec",
     "market",
     "merge",
     "merge_sorted",
@@ -152,6 +167,7 @@ __all__ = [
     "run_async",
     "sinks",
     "sources",
+    "spec",
     "start",
     "start_async",
     "testing",
@@ -177,7 +193,18 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         "testing",
         "windows",
     )
-    _HOMES = ("contract", "errors", "expressions", "graph", "operators", "sources", "compiler", "runtime", "adapters")
+    _HOMES = (
+        "contract",
+        "errors",
+        "expressions",
+        "graph",
+        "operators",
+        "sources",
+        "compiler",
+        "runtime",
+        "adapters",
+        "spec",
+    )
 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:

@@ -27,7 +27,13 @@ class GraphError(RxDagError, ValueError):
 
 
 class SpecError(RxDagError):
-    """A YAML or JSON spec is wrong."""
+    """A spec, its settings or an expression in it is wrong.
+
+    Attributes:
+        problems: Each thing that is wrong with its place, for specs: `rxdag.spec.Problem`s.
+    """
+
+    problems: tuple[Any, ...] = ()
 
 
 class CompileError(RxDagError):

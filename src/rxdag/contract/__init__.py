@@ -36,6 +36,7 @@ from rxdag.contract._kernel import (
     Splitter,
     on_item_parameters,
 )
+from rxdag.contract._made import Made, Room, made_by, remember
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits
 from rxdag.contract._operator import (
     AnyOperator,
@@ -88,6 +89,7 @@ __all__ = [
     "InnerKernel",
     "Inputs",
     "Kernel",
+    "Made",
     "KernelOf",
     "KeyBy",
     "KeyedProcess",
@@ -100,6 +102,7 @@ __all__ = [
     "Read",
     "Reader",
     "ReaderAround",
+    "Room",
     "RouteOp",
     "RowFailed",
     "Saw",
@@ -128,10 +131,12 @@ __all__ = [
     "is_forked",
     "joined",
     "label_of",
+    "made_by",
     "on_item_parameters",
     "positive_ns",
     "signed_ns",
     "refuse_fork",
+    "remember",
     "settled",
     "size_of",
     "unseen",

@@ -18,6 +18,7 @@ from rxdag.expressions._reader import (
     why_opaque,
 )
 from rxdag.expressions._types import field_types, kind_of
+from rxdag.expressions._unparse import unparse
 
 __all__ = [
     "Between",
@@ -52,5 +53,6 @@ __all__ = [
     "of_value",
     "parse",
     "positional",
+    "unparse",
     "why_opaque",
 ]

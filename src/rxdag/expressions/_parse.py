@@ -10,6 +10,11 @@ from typing import Any, Final
 from rxdag.errors import SpecError
 from rxdag.expressions._expr import Expr, Field, as_expr
 
+
+def _cast_to(kind: type[Any]) -> Callable[[Expr], Expr]:
+    return lambda value: value.cast(kind)
+
+
 _BINARY: Final[dict[type[ast.AST], Callable[[Expr, object], Expr]]] = {
     ast.Add: Expr.__add__, ast.Sub: Expr.__sub__, ast.Mult: Expr.__mul__, ast.Div: Expr.__truediv__,
     ast.FloorDiv: Expr.__floordiv__, ast.Mod: Expr.__mod__,
@@ -18,7 +23,17 @@ _COMPARE: Final[dict[type[ast.AST], Callable[[Expr, object], Expr]]] = {
     ast.Lt: Expr.__lt__, ast.LtE: Expr.__le__, ast.Gt: Expr.__gt__, ast.GtE: Expr.__ge__,
     ast.Eq: Expr.__eq__, ast.NotEq: Expr.__ne__,
 }  # fmt: skip
-_FUNCTIONS: Final = ("abs", "min", "max")
+_FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Expr]]]] = {
+    "abs": (1, Expr.abs),
+    "min": (2, Expr.min),
+    "max": (2, Expr.max),
+    "between": (3, Expr.between),
+    "fill_null": (2, Expr.fill_null),
+    "int": (1, _cast_to(int)),
+    "float": (1, _cast_to(float)),
+    "str": (1, _cast_to(str)),
+    "bool": (1, _cast_to(bool)),
+}
 _LONGEST: Final = 10_000
 
 
@@ -26,7 +41,7 @@ def parse(text: str) -> Expr:
     """Read an expression: `"qty > 0 and symbol in ['BTCUSDT']"`.
 
     Names are fields. Allowed are numbers, texts, True, False and None, arithmetic, comparisons, `and or not`, `in` and
-    `not in` a list, `is None`, and the functions abs, min and max.
+    `not in` a list, `is None`, the functions abs, min, max, between, fill_null, int, float, str and bool, and `col["odd name"]`.
 
     Raises:
         SpecError: If there is anything else; says where.
@@ -70,6 +85,12 @@ def _build(node: ast.expr, text: str) -> Any:
         return _compare(node, text)
     if isinstance(node, ast.Call):
         return _call(node, text)
+    if (
+        isinstance(node, ast.Subscript)
+        and (isinstance(node.value, ast.Name) and node.value.id == "col")
+        and (isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str))
+    ):
+        return Field(node.slice.value)
     raise _refuse(node, text, f"must be fields, values and operators, got {type(node).__name__.lower()}")
 
 
@@ -111,9 +132,7 @@ def _call(node: ast.Call, text: str) -> Expr:
     if not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS or node.keywords:
         raise _refuse(node, text, f"must be one of the functions {', '.join(_FUNCTIONS)}")
     arguments = [as_expr(_build(argument, text)) for argument in node.args]
-    wanted = 1 if node.func.id == "abs" else 2
+    wanted, fn = _FUNCTIONS[node.func.id]
     if len(arguments) != wanted:
         raise _refuse(node, text, f"{node.func.id} takes {wanted}, got {len(arguments)}")
-    if node.func.id == "abs":
-        return arguments[0].abs()
-    return arguments[0].min(arguments[1]) if node.func.id == "min" else arguments[0].max(arguments[1])
+    return fn(*arguments)

@@ -1,5 +1,6 @@
 """What only markets need, written with the operators."""
 
+from rxdag.contract import remember
 from rxdag.market._book import BookTop, book_top
 from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
@@ -28,3 +29,6 @@ __all__ = [
     "trade_bars",
     "twap",
 ]
+
+remember(globals(), ("book_top", "tick_rule"), "op")
+remember(globals(), ("imbalance", "twap"), "aggregate")

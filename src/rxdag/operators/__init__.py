@@ -1,6 +1,17 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
-from rxdag.contract import Emit, Kernel, KeyBy, KeyedProcess, Operator, ProcessContext, RouteOp, Unkeyed, WindowOp
+from rxdag.contract import (
+    Emit,
+    Kernel,
+    KeyBy,
+    KeyedProcess,
+    Operator,
+    ProcessContext,
+    RouteOp,
+    Unkeyed,
+    WindowOp,
+    remember,
+)
 from rxdag.operators._arbitrate import Gap, arbitrate
 from rxdag.operators._batches import batch
 from rxdag.operators._calls import map_async
@@ -111,3 +122,5 @@ __all__ = [
     "with_latest_from",
     "zip",
 ]
+
+remember(globals(), __all__, "op")

@@ -1,6 +1,6 @@
 """Where items go; the second type parameter of a sink is what `result[sink]` gives."""
 
-from rxdag.contract import Sink, Writer
+from rxdag.contract import Sink, Writer, remember
 from rxdag.sinks._arrow import arrow, parquet
 from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
@@ -28,3 +28,5 @@ __all__ = [
     "publisher",
     "stdout",
 ]
+
+remember(globals(), __all__, "sink")

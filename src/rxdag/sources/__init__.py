@@ -1,6 +1,6 @@
 """Where items come from."""
 
-from rxdag.contract import END, Chunk, Reader, Source
+from rxdag.contract import END, Chunk, Reader, Source, remember
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow, parquet
 from rxdag.sources._backoff import Backoff
@@ -50,3 +50,5 @@ __all__ = [
     "timer",
     "websocket",
 ]
+
+remember(globals(), __all__, "source")

@@ -1,6 +1,6 @@
 """Which windows an item belongs to."""
 
-from rxdag.contract import Assigner
+from rxdag.contract import Assigner, remember
 from rxdag.windows._count import count
 from rxdag.windows._global import global_window
 from rxdag.windows._session import session
@@ -8,3 +8,5 @@ from rxdag.windows._sliding import sliding
 from rxdag.windows._tumbling import tumbling
 
 __all__ = ["Assigner", "count", "global_window", "session", "sliding", "tumbling"]
+
+remember(globals(), __all__, "window")

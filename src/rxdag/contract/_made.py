@@ -1,0 +1,86 @@
+"""How a thing was made: the public function and its arguments, so that a graph can be written down."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+Room: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
+
+_ATTRIBUTE: Final = "_rxdag_made"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call of a public function.
+
+    Attributes:
+        room: What kind of thing it makes.
+        name: Of the function.
+        arguments: By parameter, streams left out; positional ones that are any number as a tuple.
+    """
+
+    room: Room
+    name: str
+    arguments: tuple[tuple[str, Any], ...]
+
+
+def made_by(thing: object) -> Made | None:
+    """How a thing was made; None if no public function made it."""
+    made: Made | None = getattr(thing, _ATTRIBUTE, None)
+    return made
+
+
+def remember(namespace: dict[str, Any], names: Iterable[str], room: Room) -> None:
+    """Have functions of a package note on what they make how they were called.
+
+    Args:
+        namespace: Of the package.
+        names: Of the functions; what is no plain function is left as it is.
+        room: What kind of thing they make.
+    """
+    for name in names:
+        fn = namespace[name]
+        if inspect.isfunction(fn):
+            namespace[name] = _noting(fn, name, room)
+
+
+def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]:
+    signature = inspect.signature(fn)
+
+    @functools.wraps(fn)
+    def noting(*args: Any, **named: Any) -> Any:
+        result = fn(*args, **named)
+        thing = getattr(getattr(result, "node", None), "thing", result)
+        given = signature.bind(*args, **named).arguments
+        made = Made(room, name, tuple(_without_streams(signature, given)))
+        for each in (
+            thing,
+            getattr(thing, "fan_in", None),
+        ):  # what stands on the graph, where it is not the thing itself
+            _note(each, made)
+        return result
+
+    return noting
+
+
+def _without_streams(signature: inspect.Signature, given: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    for name, value in given.items():
+        kind = signature.parameters[name].kind
+        if hasattr(value, "node"):
+            continue
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            yield from value.items()
+        elif kind is not inspect.Parameter.VAR_POSITIONAL or not any(hasattr(each, "node") for each in value):
+            yield name, value
+
+
+def _note(thing: object, made: Made) -> None:
+    with contextlib.suppress(
+        AttributeError, TypeError
+    ):  # what has no room for it cannot be written down, and says so then
+        object.__setattr__(thing, _ATTRIBUTE, made)

@@ -1,0 +1,117 @@
+"""Specs: dags as YAML. `rxdag.load_spec`, `rxdag.dump_spec`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rxdag.contract import Sink, Source
+from rxdag.graph import Dag
+from rxdag.spec._build import build_dag
+from rxdag.spec._document import Document, read_document
+from rxdag.spec._dump import dump_dag
+from rxdag.spec._nodes import NodeType, Param, Registry, registry
+from rxdag.spec._problems import Mark, Problem
+from rxdag.spec._schema import json_schema
+
+__all__ = [
+    "Document",
+    "Mark",
+    "NodeType",
+    "Param",
+    "Problem",
+    "Registry",
+    "build_dag",
+    "dump_spec",
+    "json_schema",
+    "load_spec",
+    "read_spec",
+    "registry",
+]
+
+
+def read_spec(
+    path: str | Path | None = None,
+    *,
+    text: str | bytes | None = None,
+    allow: Sequence[str] = (),
+    base: str | Path | None = None,
+    outside: bool = False,
+    overrides: Mapping[str, str] | None = None,
+) -> Document:
+    """Read and check a spec, without connecting its nodes; see `load_spec`.
+
+    Raises:
+        SpecError: With all that is wrong.
+    """
+    return read_document(
+        text,
+        None if path is None else Path(path),
+        allow=(allow,) if isinstance(allow, str) else tuple(allow),
+        base=None if base is None else Path(base),
+        outside=outside,
+        overrides=overrides or {},
+    )
+
+
+def load_spec(
+    path: str | Path | None = None,
+    *,
+    text: str | bytes | None = None,
+    replace: Mapping[str, Source[Any] | Sink[Any, Any]] | None = None,
+    allow: Sequence[str] = (),
+    base: str | Path | None = None,
+    outside: bool = False,
+    overrides: Mapping[str, str] | None = None,
+) -> Dag:
+    """Make a dag of a spec, in YAML 1.2 or JSON.
+
+    Nothing in a spec is executed but functions of modules in `allow`; paths stay inside the folder of the spec.
+
+    Args:
+        path: The file.
+        text: The text itself, instead of a file.
+        replace: Other sources or sinks by node id, for tests and backtests.
+        allow: Modules whose functions a spec may name, as "package.module:function"; their submodules too.
+        base: Folder that paths are relative to and must be inside of; by default that of the file, or the working directory.
+        outside: True to allow paths that lead out of `base`.
+        overrides: Values put in before it is read: "node.param" and the text of the value.
+
+    Raises:
+        SpecError: With all that is wrong: file, line, column, path, what must hold, the nearest known name.
+        MissingExtra: If ruamel.yaml is not installed: extra `yaml`.
+
+    Example:
+        >>> text = '''
+        ... nodes:
+        ...   numbers: {source: range, bounds: 6}
+        ...   first: {op: take, input: numbers, max_items: 2}
+        ...   out: {sink: collect, input: first}
+        ... '''
+        >>> dag = rxdag.load_spec(text=text)
+        >>> rxdag.run(dag)["out"]
+        [0, 1]
+    """
+    dag = build_dag(read_spec(path, text=text, allow=allow, base=base, outside=outside, overrides=overrides))
+    return dag.replace(replace) if replace else dag
+
+
+def dump_spec(dag: Dag, /) -> str:
+    """Write a dag as a spec: `load_spec(text=dump_spec(dag))` is the same dag.
+
+    Functions are written as "module:name"; lambdas, closures and objects of your own cannot be.
+
+    Raises:
+        SpecError: If something cannot be written; names each node and why.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> print(rxdag.dump_spec(rxdag.Dag(out, name="count")), end="")
+        version: 1
+        name: count
+        nodes:
+          numbers: {source: range, bounds: 3}
+          out: {sink: collect, input: numbers}
+    """
+    return dump_dag(dag)

@@ -1,0 +1,91 @@
+"""What a reader of parameters needs: where it is, what is allowed, and whom to tell of problems."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rxdag.graph import did_you_mean
+from rxdag.spec._problems import Mark, Problems
+from rxdag.spec._tree import Tree
+
+REFERENCE: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)")
+"""`package.module:attribute`."""
+
+
+class Refused(Exception):
+    """A value is wrong, and the problem has been told."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a value is read, and what may be in it.
+
+    Attributes:
+        problems: Told what is wrong.
+        base: The folder that paths are relative to, and must be inside of.
+        allow: Modules that may be referred to, their submodules included.
+        outside: True if paths may lead out of `base`.
+        path: Keys that lead here: "nodes.bars.size".
+    """
+
+    problems: Problems
+    base: Path
+    allow: tuple[str, ...]
+    outside: bool
+    path: str = ""
+
+    def at(self, key: object) -> Context:
+        """The same for what is under a key."""
+        return replace(self, path=f"{self.path}.{key}" if self.path else str(key))
+
+    def refuse(self, tree: Tree | Mark, message: str) -> Refused:
+        """Tell of a problem; returns what is to be raised."""
+        self.problems.add(tree if isinstance(tree, Mark) else tree.mark, self.path, message)
+        return Refused(message)
+
+    def tell(self, tree: Tree | Mark, message: str) -> None:
+        """Tell of a problem, and go on."""
+        self.refuse(tree, message)
+
+    def reference(self, tree: Tree) -> Any:
+        """What `package.module:attribute` refers to, if its module is allowed."""
+        match = REFERENCE.fullmatch(tree.value) if isinstance(tree.value, str) else None
+        if match is None:
+            raise self.refuse(tree, f'must be a reference as "package.module:name", got {shown(tree)}')
+        module, names = match.groups()
+        if not is_within(module, self.allow):
+            allowed = ", ".join(self.allow) or "none"
+            raise self.refuse(
+                tree,
+                f'module "{module}" must be allowed by who loads the spec, with allow=("{module}",); allowed is {allowed}',
+            )
+        try:
+            found: Any = importlib.import_module(module)
+        except Exception as error:  # of whatever the module does when it is imported
+            raise self.refuse(tree, f'module "{module}" must be importable: {type(error).__name__}: {error}') from None
+        for name in names.split("."):
+            if not hasattr(found, name):
+                raise self.refuse(tree, f'"{module}" has no "{name}"{did_you_mean(name, dir(found))}')
+            found = getattr(found, name)
+            home = getattr(found, "__module__", module)
+            if inspect.ismodule(found) or not is_within(str(home), self.allow):
+                raise self.refuse(tree, f'"{tree.value}" must be defined in an allowed module, and comes from {home}')
+        return found
+
+
+def is_within(module: str, allow: tuple[str, ...]) -> bool:
+    """True if it is one of the modules, or inside one."""
+    return any(module == each or module.startswith(f"{each}.") for each in allow)
+
+
+def shown(tree: Tree) -> str:
+    """A value in a message, cut short."""
+    if isinstance(tree.value, dict | list):
+        return tree.kind
+    text = repr(tree.value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,217 @@
+"""A spec as a document: its nodes, what feeds them, their options; checked, and not yet connected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rxdag.errors import GraphError, SpecError
+from rxdag.graph import checked_name, did_you_mean
+from rxdag.spec._context import Context, Refused, shown
+from rxdag.spec._feeds import check_feeds
+from rxdag.spec._kinds import DurationKind, Kind, PathKind, Plain
+from rxdag.spec._node import SpecNode, read_node
+from rxdag.spec._params import by_kinds
+from rxdag.spec._problems import Mark, Problem, Problems, spec_error
+from rxdag.spec._tree import Tree, read_tree, scalar
+
+TOP: Final = ("version", "name", "nodes", "settings", "include")
+
+SETTINGS: Final[dict[str, Kind]] = {
+    "until": DurationKind(),
+    "drain_timeout": DurationKind(),
+    "restart": Plain(Literal["never", "on_failure", "always"]),
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A spec that has been read.
+
+    Attributes:
+        name: Of the dag.
+        nodes: By id, in the order of the text.
+        settings: "until", "drain_timeout", "restart".
+        context: What was allowed.
+        tree: The text as a tree.
+    """
+
+    name: str
+    nodes: dict[str, SpecNode]
+    settings: Mapping[str, Any]
+    context: Context = field(repr=False)
+    tree: Tree = field(repr=False)
+
+
+def read_document(
+    text: str | bytes | None,
+    path: Path | None,
+    *,
+    allow: tuple[str, ...],
+    base: Path | None,
+    outside: bool,
+    overrides: Mapping[str, str],
+) -> Document:
+    """Read and check a document.
+
+    Raises:
+        SpecError: With all that is wrong.
+    """
+    folder = base or (path.parent if path is not None else Path.cwd())
+    problems = Problems()
+    context = Context(problems, folder, tuple(allow), outside)
+    file = "spec" if path is None else str(path)
+    tree = read_tree(_bytes(path) if text is None and path is not None else text or "", file, dict(os.environ))
+    tree = _overridden(tree, overrides)
+    if not tree.is_mapping:
+        raise spec_error([Problem(tree.mark, "", f"must be a mapping with {', '.join(TOP)}, got {shown(tree)}")])
+    for key in tree.mapping():
+        if key not in TOP:
+            context.at(key).tell(tree.key_mark(key), f"is not known{did_you_mean(key, TOP)}; known is {', '.join(TOP)}")
+    name = _name(tree, context, path)
+    _version(tree, context)
+    settings = _settings(tree.mapping().get("settings"), context.at("settings"))
+    trees = _node_trees(tree, context, path, ())
+    if not trees and not problems.found:
+        context.at("nodes").tell(tree, "must have a node, got none")
+    nodes = {key: made for key, (each, inside) in trees.items() if (made := read_node(key, each, inside)) is not None}
+    check_feeds({name: node.feeds for name, node in nodes.items()}, trees, problems)
+    problems.check()
+    return Document(name, nodes, settings, context, tree)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{path}: must be a file that can be read: {error}") from error
+
+
+def _overridden(tree: Tree, overrides: Mapping[str, str]) -> Tree:
+    """The tree with values put in: "node.param" or "settings.until"."""
+    for key, text in overrides.items():
+        parts = key.split(".")
+        if parts[0] not in TOP:
+            parts = ["nodes", *parts]
+        mark = Mark(f"--set {key}", 1, 1)
+        tree = _put(
+            tree,
+            parts,
+            read_tree(text, str(mark.file), {})
+            if text.lstrip()[:1] in ("[", "{", '"')
+            else Tree(scalar(text), mark, {}),
+            mark,
+        )
+    return tree
+
+
+def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:
+    if not parts:
+        return value
+    if not tree.is_mapping:
+        raise spec_error(
+            [Problem(mark, "", f'"{parts[0]}" must be a key of a mapping, and what holds it is {tree.kind}')]
+        )
+    head, *rest = parts
+    # An id may have dots: the longest key that fits is meant.
+    for n in range(len(parts), 0, -1):
+        if ".".join(parts[:n]) in tree.mapping():
+            head, rest = ".".join(parts[:n]), parts[n:]
+            break
+    else:
+        if len(parts) > 1:
+            near = did_you_mean(head, tree.mapping())
+            raise spec_error(
+                [Problem(mark, "", f'"{head}" must be there{near}; there is {", ".join(tree.mapping()) or "nothing"}')]
+            )
+    inner = tree.mapping().get(head, Tree(None, mark, {}))
+    return replace(
+        tree,
+        value={**tree.mapping(), head: _put(inner, rest, value, mark)},
+        keys={**tree.keys, head: tree.keys.get(head, mark)},
+    )
+
+
+def _name(tree: Tree, context: Context, path: Path | None) -> str:
+    given = tree.mapping().get("name")
+    if given is None:
+        stem = "dag" if path is None else path.stem
+        try:
+            return checked_name(stem, "name")
+        except GraphError:
+            return "dag"
+    try:
+        return checked_name(given.value, "name")
+    except GraphError as error:
+        context.at("name").tell(given, str(error).removeprefix("name: "))
+        return "dag"
+
+
+def _version(tree: Tree, context: Context) -> None:
+    given = tree.mapping().get("version")
+    if given is not None and (given.value != 1 or isinstance(given.value, bool)):
+        context.at("version").tell(given, f"must be 1, got {shown(given)}")
+
+
+def _settings(tree: Tree | None, context: Context) -> dict[str, Any]:
+    if tree is None or tree.value is None:
+        return {}
+    return by_kinds(tree, context, SETTINGS)
+
+
+def _node_trees(
+    tree: Tree, context: Context, path: Path | None, seen: tuple[Path, ...]
+) -> dict[str, tuple[Tree, Context]]:
+    """The nodes of a file, and of those that it includes."""
+    out: dict[str, tuple[Tree, Context]] = {}
+    include = tree.mapping().get("include")
+    listed = [] if include is None else list(include.trees()) if isinstance(include.value, list) else [include]
+    for i, each in enumerate(listed):
+        out |= _included(each, context.at("include").at(i), path, seen, out)
+    nodes = tree.mapping().get("nodes")
+    inside = context.at("nodes")
+    if nodes is not None and not nodes.is_mapping and nodes.value is not None:
+        inside.tell(nodes, f"must be a mapping of nodes by id, got {shown(nodes)}")
+    if nodes is None:
+        return out
+    for key, each in nodes.items():
+        if key in out:
+            inside.at(key).tell(
+                nodes.key_mark(key), f"must be there once, and an included file has it at {out[key][0].mark}"
+            )
+        out[key] = (each, inside.at(key))
+    return out
+
+
+def _included(
+    each: Tree, context: Context, path: Path | None, seen: tuple[Path, ...], known: dict[str, Any]
+) -> dict[str, tuple[Tree, Context]]:
+    try:
+        target = Path(PathKind().read(each, context))
+    except Refused:
+        return {}
+    target = target.resolve()
+    trail = (*seen, *([path.resolve()] if path is not None else []))
+    if target in trail:
+        context.tell(each, f"must not lead back to itself, got {' -> '.join(p.name for p in (*trail, target))}")
+        return {}
+    try:
+        tree = read_tree(_bytes(target), str(target), dict(os.environ))
+    except SpecError as error:
+        for problem in error.problems or (Problem(each.mark, context.path, str(error)),):
+            context.problems.add(problem.mark, problem.path, problem.message)
+        return {}
+    if not tree.is_mapping:
+        context.tell(tree, f"must be a mapping with nodes, got {shown(tree)}")
+        return {}
+    for key in tree.mapping():
+        if key not in ("version", "nodes", "include"):
+            context.at(key).tell(tree.key_mark(key), "must not be in a file that is included; nodes and include may be")
+    _version(tree, context)
+    found = _node_trees(tree, replace(context, path=""), target, trail)
+    for key in found.keys() & known.keys():
+        context.tell(each, f'node "{key}" must be there once, and another included file has it at {known[key][0].mark}')
+    return found

@@ -1,0 +1,204 @@
+"""What feeds a node: other nodes by id and port, the gates between, and no circles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, cast
+
+from rxdag.graph import did_you_mean
+from rxdag.spec._context import Context, shown
+from rxdag.spec._kinds import Kind, OrNone, Plain
+from rxdag.spec._nodes import NodeType, Role
+from rxdag.spec._params import by_kinds
+from rxdag.spec._problems import Problems
+from rxdag.spec._tree import Tree
+
+GATE: Final[dict[str, Kind]] = {
+    "max_items": Plain(int),
+    "overflow": Plain(Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"]),
+    "delay_error": Plain(bool),
+    "max_bytes": OrNone(Plain(int)),
+}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What feeds one input of a node.
+
+    Attributes:
+        producer: Id of the node.
+        port: Its port.
+        tree: Where it is said.
+        path: The same as keys.
+        buffered: The gate between, as arguments of `.buffered()`; None for none.
+        on: Name of the thread on which what follows runs.
+    """
+
+    producer: str
+    port: str
+    tree: Tree
+    path: str
+    buffered: dict[str, Any] | None = None
+    on: str | None = None
+
+
+def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context) -> dict[str, Feed]:
+    """What feeds a node: its `input`, and the other stream that some listen to."""
+    given = tree.mapping().get("input")
+    if role == "source":
+        if given is not None:
+            context.at("input").tell(given, "must not be given: a source takes no input")
+        for key in ("buffered", "on"):
+            if key in tree.mapping():
+                context.at(key).tell(tree.key_mark(key), "must be said where the source is read, beside that input")
+        return {}
+    if given is None:
+        context.at("input").tell(tree, 'must be given: the id of what feeds it, as "trades" or "bars.late"')
+        return {}
+    names: tuple[str, ...] = ("in",) if found is None else tuple(name for name in found.inputs if name != "other")
+    inside = context.at("input")
+    gate = _gate(tree, context)
+    feeds = _named_feeds(given, inside, names, gate)
+    if found is not None and "other" in found.inputs:
+        other = tree.mapping().get("other")
+        if other is None:
+            context.at("other").tell(tree, f'must be given: "{found.name}" listens to another stream')
+        else:
+            feed = _feed(other, context.at("other"), (None, None))
+            feeds |= {} if feed is None else {"other": feed}
+    return feeds
+
+
+def _named_feeds(
+    given: Tree, context: Context, names: tuple[str, ...], gate: tuple[dict[str, Any] | None, str | None]
+) -> dict[str, Feed]:
+    if isinstance(given.value, list):
+        if names != ("*",):
+            context.tell(given, f"must be one input{_words(names)}, got a list")
+            return {}
+        made = [_feed(each, context.at(i), gate) for i, each in enumerate(given.trees())]
+        if not made:
+            context.tell(given, "must be one input or more, got none")
+        return {str(i): feed for i, feed in enumerate(made) if feed is not None}
+    if given.is_mapping and "from" not in given.mapping():
+        if len(names) < 2:
+            context.tell(
+                given,
+                f"must be the id of what feeds it, or {{from: id, ...}}{_words(names)}, got {', '.join(given.mapping())}",
+            )
+            return {}
+        for key in given.mapping():
+            if key not in names:
+                context.at(key).tell(
+                    given.key_mark(key), f"is not known{did_you_mean(key, names)}; its inputs are {', '.join(names)}"
+                )
+        for key in names:
+            if key not in given.mapping():
+                context.at(key).tell(given, f"must be given: its inputs are {', '.join(names)}")
+        feeds = {key: _feed(each, context.at(key), gate) for key, each in given.items() if key in names}
+        return {key: feed for key, feed in feeds.items() if feed is not None}
+    if len(names) > 1:
+        context.tell(given, f"must be a mapping of {', '.join(names)}, got {shown(given)}")
+        return {}
+    feed = _feed(given, context, gate)
+    return {} if feed is None else {"0" if names == ("*",) else "".join(names): feed}
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return f" each for {', '.join(names)}" if len(names) > 1 else ""
+
+
+def _gate(tree: Tree, context: Context) -> tuple[dict[str, Any] | None, str | None]:
+    """The gate before a node, and the thread that it runs on."""
+    buffered, on = tree.mapping().get("buffered"), tree.mapping().get("on")
+    gate: dict[str, Any] | None = None
+    if buffered is not None:
+        if isinstance(buffered.value, int) and not isinstance(buffered.value, bool):
+            gate = {"max_items": buffered.value}
+        elif buffered.value is True:
+            gate = {}
+        else:
+            gate = by_kinds(buffered, context.at("buffered"), GATE)
+    if on is not None and not isinstance(on.value, str):
+        context.at("on").tell(on, f"must be the name of a thread, got {shown(on)}")
+        on = None
+    return gate, None if on is None else on.value
+
+
+def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str | None]) -> Feed | None:
+    source = tree
+    if tree.is_mapping:
+        for key in tree.mapping():
+            if key not in ("from", "buffered", "on"):
+                context.at(key).tell(tree.key_mark(key), "is not known; known is from, buffered, on")
+        source = tree.mapping().get("from", tree)
+        own = _gate(tree, context)
+        gate = (own[0] if own[0] is not None else gate[0], own[1] or gate[1])
+    if not isinstance(source.value, str) or not source.value:
+        context.tell(source, f'must be the id of a node, as "trades" or "bars.late", got {shown(source)}')
+        return None
+    return Feed(source.value, "out", source, context.path, *gate)
+
+
+def check_feeds(
+    feeds: Mapping[str, dict[str, Feed]], trees: Mapping[str, tuple[Tree, Context]], problems: Problems
+) -> None:
+    """Find the nodes and ports that feeds name, and what runs in a circle."""
+    for inputs in feeds.values():
+        for name, feed in list(inputs.items()):
+            producer = _longest(feed.producer, trees)
+            if producer is None:
+                head = feed.producer.partition(".")[0]
+                near = did_you_mean(feed.producer, trees) or did_you_mean(head, trees)
+                problems.add(feed.tree.mark, feed.path, f'node "{feed.producer}" is not known{near}')
+                continue
+            port = feed.producer[len(producer) + 1 :] or "out"
+            inputs[name] = replace(feed, producer=producer, port=port)
+    for cycle in _cycles(trees):
+        tree, context = trees[cycle[0]]
+        problems.add(tree.mark, context.path, f"must not be in a cycle, got {' -> '.join([*cycle, cycle[0]])}")
+
+
+def _longest(name: str, known: Mapping[str, Any]) -> str | None:
+    """The longest id that a name begins with: ids may have dots."""
+    parts = name.split(".")
+    return next((head for n in range(len(parts), 0, -1) if (head := ".".join(parts[:n])) in known), None)
+
+
+def _cycles(trees: Mapping[str, tuple[Tree, Context]]) -> list[list[str]]:
+    """Circles along the edges, whatever else is wrong with the nodes; of each a node once."""
+    feeds: dict[str, list[str]] = {name: [] for name in trees}
+    for name, (tree, _) in trees.items():
+        for key in ("input", "other"):
+            given = tree.mapping().get(key)
+            texts = [] if given is None else _texts(given.plain())
+            feeds[name] += [head for text in texts if (head := _longest(text, trees)) is not None]
+    found: list[list[str]] = []
+    state: dict[str, int] = {}
+    for start in trees:
+        path, walks = [start], [iter(feeds[start])]
+        if start in state:
+            continue
+        state[start] = 1
+        while walks:
+            step = next(walks[-1], None)
+            if step is None:
+                walks.pop()
+                state[path.pop()] = 2
+            elif state.get(step) == 1:
+                found.append(list(reversed(path[path.index(step) :])))
+            elif step not in state:
+                state[step] = 1
+                path.append(step)
+                walks.append(iter(feeds[step]))
+    return found
+
+
+def _texts(plain: Any) -> list[str]:
+    if isinstance(plain, str):
+        return [plain]
+    if isinstance(plain, dict):
+        plain = list(cast("dict[str, Any]", plain).values())
+    values: list[Any] = list[Any](plain) if isinstance(plain, list) else []  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+    return [text for value in values for text in _texts(value)]

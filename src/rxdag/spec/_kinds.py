@@ -1,0 +1,368 @@
+"""Kinds of parameters: how each is read from a spec, described in its schema, and written."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from rxdag.contract import UNITS, duration_ns, signed_ns
+from rxdag.errors import RxDagError
+from rxdag.expressions import Expr, parse, unparse
+from rxdag.graph import did_you_mean
+from rxdag.sources import Backoff
+from rxdag.spec._context import REFERENCE, Context, Refused, shown
+from rxdag.spec._tree import Tree
+
+DURATION: Final = rf"^[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$"
+
+
+class Unwritable(Exception):
+    """A value that a spec cannot hold."""
+
+
+class Kind(ABC):
+    """A kind of parameter."""
+
+    @abstractmethod
+    def read(self, tree: Tree, context: Context) -> Any:
+        """The value of a tree; tells what is wrong and raises Refused."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of it."""
+
+    @abstractmethod
+    def write(self, value: Any) -> Any:
+        """The value as plain data; raises Unwritable."""
+
+
+@dataclass(frozen=True)
+class Plain(Kind):
+    """Numbers, texts, lists of them: checked by a type."""
+
+    of: Any
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        try:
+            return msgspec.convert(tree.plain(), self.of)
+        except msgspec.ValidationError as error:
+            raise context.refuse(tree, f"{_lower(str(error))}; got {shown(tree)}") from None
+
+    def schema(self) -> dict[str, Any]:
+        made, parts = msgspec.json.schema_components([self.of])
+        return {} if parts else dict(made[0])
+
+    def write(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            value = list[Any](value)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+        value = getattr(value, "value", value)
+        try:
+            msgspec.convert(value, self.of)
+        except msgspec.ValidationError as error:
+            raise Unwritable(str(error)) from None
+        return value
+
+
+class AnyPlain(Plain):
+    """Whatever plain data there is."""
+
+    def __init__(self) -> None:
+        super().__init__(Any)
+
+    def write(self, value: Any) -> Any:
+        try:
+            made: Any = msgspec.to_builtins(value, builtin_types=())
+        except (TypeError, ValueError) as error:
+            raise Unwritable(str(error)) from None
+        return made
+
+
+@dataclass(frozen=True)
+class DurationKind(Kind):
+    """A duration: "500ms"."""
+
+    signed: bool = False
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        try:
+            (signed_ns if self.signed else duration_ns)(tree.value, "it")
+        except RxDagError as error:
+            raise context.refuse(tree, str(error).removeprefix("it ")) from None
+        return tree.value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": DURATION.replace("^", "^-?") if self.signed else DURATION}
+
+    def write(self, value: Any) -> Any:
+        from datetime import timedelta
+
+        if isinstance(value, timedelta):
+            return f"{round(value.total_seconds() * 1e6)}us"
+        return value
+
+
+@dataclass(frozen=True)
+class Reference(Kind):
+    """Something of the user's own: `package.module:name`."""
+
+    what: str = "a function"
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        return context.reference(tree)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{REFERENCE.pattern}$", "description": self.what}
+
+    def write(self, value: Any) -> Any:
+        return reference_to(value)
+
+
+def reference_to(value: Any) -> str:
+    """Where something of a module is found; raises Unwritable for lambdas, closures and objects."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or "<" in name or module == "__main__":
+        raise Unwritable(f"{value!r} has no name in a module that can be imported")
+    return f"{module}:{name}"
+
+
+@dataclass(frozen=True)
+class FieldKind(Kind):
+    """A field, an expression of fields, or a function of the user's own."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        text = tree.value
+        if isinstance(text, str) and REFERENCE.fullmatch(text):
+            return context.reference(tree)
+        if isinstance(text, bool | int | float):
+            text = repr(text)
+        if not isinstance(text, str):
+            raise context.refuse(
+                tree, f'must be a field, an expression as "price * qty", or "module:function", got {shown(tree)}'
+            )
+        try:
+            return parse(text)
+        except RxDagError as error:
+            raise context.refuse(tree, str(error)) from None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean"], "description": "a field, an expression, or module:function"}
+
+    def write(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value if value.isidentifier() else f"col[{value!r}]"
+        if isinstance(value, Expr):
+            try:
+                return unparse(value)
+            except RxDagError as error:
+                raise Unwritable(str(error)) from None
+        return reference_to(value)
+
+
+@dataclass(frozen=True)
+class PathKind(Kind):
+    """A path, relative to the folder of the spec, and inside it unless that is allowed."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not isinstance(tree.value, str) or not tree.value or "\0" in tree.value:
+            raise context.refuse(tree, f"must be a path, got {shown(tree)}")
+        if tree.value == "-":
+            return tree.value
+        path = Path(tree.value) if Path(tree.value).is_absolute() else context.base / tree.value
+        if not context.outside and not path.resolve().is_relative_to(context.base.resolve()):
+            raise context.refuse(
+                tree,
+                f"must be inside {context.base}, unless who loads the spec allows others (outside=True), got {shown(tree)}",
+            )
+        return str(path)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+    def write(self, value: Any) -> Any:
+        return str(value)
+
+
+_FIELD_TYPES: Final[dict[str, Any]] = {"int": int, "float": float, "str": str, "bool": bool}
+
+
+@dataclass(frozen=True)
+class TypeKind(Kind):
+    """A type of items: a mapping of fields to types, the name of a type, or the user's own."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        from rxdag.sources import Trade
+
+        named: dict[str, Any] = _FIELD_TYPES | {"dict": dict, "Trade": Trade}
+        if tree.is_mapping:
+            fields = [(name, self._field(each, context.at(name))) for name, each in tree.items()]
+            try:
+                return msgspec.defstruct("Item", fields, frozen=True, namespace={"__rxdag_spec__": True})
+            except (TypeError, ValueError, NameError, SyntaxError) as error:
+                raise context.refuse(tree, f"must be names of fields and their types: {error}") from None
+        if isinstance(tree.value, str) and tree.value in named:
+            return named[tree.value]
+        if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
+            return context.reference(tree)
+        near = did_you_mean(tree.value, named) if isinstance(tree.value, str) else ""
+        raise context.refuse(
+            tree,
+            f'must be fields and their types, one of {", ".join(named)}, or "module:type", got {shown(tree)}{near}',
+        )
+
+    @staticmethod
+    def _field(tree: Tree, context: Context) -> Any:
+        text = str(tree.value).replace(" ", "")
+        name, is_nullable = text.removesuffix("|None").removesuffix("?"), text.endswith(("|None", "?"))
+        if name not in _FIELD_TYPES:
+            raise context.refuse(
+                tree, f'must be int, float, str or bool, with "| None" if it may be empty, got {shown(tree)}'
+            )
+        return _FIELD_TYPES[name] | None if is_nullable else _FIELD_TYPES[name]
+
+    def schema(self) -> dict[str, Any]:
+        types = [name + null for name in _FIELD_TYPES for null in ("", " | None", "?")]
+        return {"anyOf": [{"type": "object", "additionalProperties": {"enum": types}}, {"type": "string"}]}
+
+    def write(self, value: Any) -> Any:
+        from rxdag.sources import Trade
+
+        names = {kind: name for name, kind in (_FIELD_TYPES | {"dict": dict, "Trade": Trade}).items()}
+        if value in names:
+            return names[value]
+        if getattr(value, "__rxdag_spec__", False):
+            return {field.name: _type_text(field.type) for field in msgspec.structs.fields(value)}
+        return reference_to(value)
+
+
+def _type_text(kind: Any) -> str:
+    names = {each: name for name, each in _FIELD_TYPES.items()}
+    if kind in names:
+        return names[kind]
+    inner = next(each for each in kind.__args__ if each is not type(None))
+    return f"{names[inner]} | None"
+
+
+@dataclass(frozen=True)
+class ListOf(Kind):
+    """Several of a kind, or one."""
+
+    kind: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not isinstance(tree.value, list):
+            return [self.kind.read(tree, context)]
+        return read_all((self.kind, each, context.at(i)) for i, each in enumerate(tree.trees()))
+
+    def schema(self) -> dict[str, Any]:
+        inner = self.kind.schema()
+        return {"anyOf": [inner, {"type": "array", "items": inner}]}
+
+    def write(self, value: Any) -> Any:
+        written = [self.kind.write(each) for each in value]
+        return written[0] if len(written) == 1 else written
+
+
+@dataclass(frozen=True)
+class MappingOf(Kind):
+    """Some of a kind, by name."""
+
+    kind: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not tree.is_mapping:
+            raise context.refuse(tree, f"must be a mapping, got {shown(tree)}")
+        keys = list(tree.mapping())
+        values = read_all((self.kind, each, context.at(key)) for key, each in tree.items())
+        return dict(zip(keys, values, strict=True))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": self.kind.schema()}
+
+    def write(self, value: Any) -> Any:
+        return {str(key): self.kind.write(each) for key, each in cast("Mapping[Any, Any]", value).items()}
+
+
+@dataclass(frozen=True)
+class OrNone(Kind):
+    """A kind, or nothing."""
+
+    kind: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        return None if tree.value is None else self.kind.read(tree, context)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "null"}, self.kind.schema()]}
+
+    def write(self, value: Any) -> Any:
+        return None if value is None else self.kind.write(value)
+
+
+@dataclass(frozen=True)
+class Either(Kind):
+    """One of two kinds, by what the value looks like."""
+
+    is_first: Callable[[Any], bool]
+    first: Kind
+    second: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        return (self.first if self.is_first(tree.value) else self.second).read(tree, context)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.first.schema(), self.second.schema()]}
+
+    def write(self, value: Any) -> Any:
+        return (self.first if self.is_first(value) else self.second).write(value)
+
+
+class BackoffKind(Kind):
+    """When a lost connection is tried again."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        known = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
+        if not tree.is_mapping:
+            raise context.refuse(tree, f"must be a mapping of {', '.join(known)}, got {shown(tree)}")
+        for key in tree.mapping():
+            if key not in known:
+                context.at(key).tell(
+                    tree.key_mark(key), f"is not known{did_you_mean(key, known)}; known is {', '.join(known)}"
+                )
+        try:
+            return Backoff(**{key: value for key, value in tree.plain().items() if key in known})
+        except RxDagError as error:
+            raise context.refuse(tree, str(error)) from None
+
+    def schema(self) -> dict[str, Any]:
+        known = {"base": "string", "factor": "number", "cap": "string", "jitter": "number", "reset_after": "string"}
+        properties: dict[str, Any] = {name: {"type": kind} for name, kind in known.items()}
+        properties["attempts"] = {"type": ["integer", "null"]}
+        return {"type": "object", "properties": properties, "additionalProperties": False}
+
+    def write(self, value: Any) -> Any:
+        default = Backoff()
+        names = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
+        return {name: getattr(value, name) for name in names if getattr(value, name) != getattr(default, name)}
+
+
+def read_all(wanted: Any) -> list[Any]:
+    """Read several values, so that all that is wrong is told; raises Refused if anything was."""
+    out: list[Any] = []
+    failed: Refused | None = None
+    for kind, tree, context in wanted:
+        try:
+            out.append(kind.read(tree, context))
+        except Refused as refused:
+            failed = refused
+    if failed is not None:
+        raise failed
+    return out
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

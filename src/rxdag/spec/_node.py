@@ -1,0 +1,135 @@
+"""A node of a spec: what it is, its parameters, its policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from rxdag import on_error as policies
+from rxdag.contract import OnError
+from rxdag.errors import GraphError, RxDagError
+from rxdag.graph import checked_name, did_you_mean
+from rxdag.spec._context import REFERENCE, Context, Refused, shown
+from rxdag.spec._feeds import Feed, read_feeds
+from rxdag.spec._kinds import DurationKind, Kind, Plain
+from rxdag.spec._nodes import NodeType, Role, registry, user_type
+from rxdag.spec._params import by_kinds, read_params
+from rxdag.spec._tree import Tree
+
+ROLES: Final[tuple[Role, ...]] = ("source", "op", "sink")
+OPTIONS: Final = ("input", "on_error", "buffered", "on")
+
+
+@dataclass(frozen=True)
+class SpecNode:
+    """A node of a document.
+
+    Attributes:
+        name: Its id.
+        found: What it is.
+        tree: Where it is said.
+        args: Positional arguments of its function.
+        named: Arguments by name.
+        feeds: What feeds it, by input; numbers as names where there may be any number.
+        on_error: Its policy; None for that of its kind.
+    """
+
+    name: str
+    found: NodeType
+    tree: Tree
+    args: tuple[Any, ...]
+    named: dict[str, Any]
+    feeds: dict[str, Feed]
+    on_error: OnError | None
+
+
+def read_node(name: str, tree: Tree, context: Context) -> SpecNode | None:
+    """A node, or None if something is wrong; all of it is told."""
+    before = len(context.problems.found)
+    try:
+        checked_name(name, "id")
+    except GraphError as error:
+        context.tell(tree, str(error).removeprefix("id: "))
+    if not tree.is_mapping:
+        context.tell(tree, f"must be a mapping with source, op or sink, got {shown(tree)}")
+        return None
+    roles: list[Role] = [role for role in ROLES if role in tree.mapping()]
+    if len(roles) != 1:
+        got = " and ".join(roles) or ", ".join(tree.mapping()) or "nothing"
+        context.tell(tree, f"must have one of source, op and sink, got {got}")
+        return None
+    found = _type(roles[0], tree.mapping()[roles[0]], context.at(roles[0]))
+    policy = _policy(tree.mapping().get("on_error"), context.at("on_error"))
+    feeds = read_feeds(found, roles[0], tree, context)
+    if found is None:
+        return None
+    try:
+        args, named = read_params(found, tree, context, (*ROLES, *OPTIONS, *_stream_keys(found)))
+        made = SpecNode(name, found, tree, args, named, feeds, policy)
+        if not found.takes_streams and "other" not in found.inputs:
+            object.__setattr__(made, "args", (found.fn(*args, **named),))
+    except Refused:
+        return None
+    except RxDagError as error:
+        context.tell(tree, str(error))
+        return None
+    except TypeError as error:  # of the user's own function
+        context.tell(tree, f"{found.name}: {error}")
+        return None
+    return made if len(context.problems.found) == before else None
+
+
+def _stream_keys(found: NodeType) -> tuple[str, ...]:
+    return ("other",) if "other" in found.inputs else ()
+
+
+def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
+    if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
+        try:
+            fn = context.reference(tree)
+        except Refused:
+            return None
+        if not callable(fn):
+            context.tell(tree, f"must be a function that makes a {role}, got {shown(tree)}, which is none")
+            return None
+        return user_type(tree.value, role, fn)
+    known = registry()
+    found = known.find(role, tree.value) if isinstance(tree.value, str) else None
+    if found is not None:
+        return found
+    names = known.nodes[role]
+    text = str(tree.value)
+    if text in known.failures:
+        context.tell(tree, f'plugin "{text}" could not be loaded: {known.failures[text]}')
+        return None
+    elsewhere = next((other for other in ROLES if other != role and text in known.nodes[other]), None)
+    hint = (
+        f'; there is a {elsewhere} of that name: say "{elsewhere}: {text}"' if elsewhere else did_you_mean(text, names)
+    )
+    context.tell(tree, f'{role} "{text}" is not known{hint}; known is {", ".join(names)}, or "module:function"')
+    return None
+
+
+def _policy(tree: Tree | None, context: Context) -> OnError | None:
+    if tree is None:
+        return None
+    named = {"raise": policies.raise_, "skip": policies.skip, "dead": policies.dead}
+    if isinstance(tree.value, str) and tree.value in named:
+        return named[tree.value]
+    retry = tree.mapping().get("retry")
+    if retry is None or len(tree.mapping()) != 1:
+        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {shown(tree)}")
+        return None
+    kinds: dict[str, Kind] = {
+        "attempts": Plain(int), "base": DurationKind(), "factor": Plain(float), "cap": DurationKind(),
+        "jitter": Plain(float), "then": Plain(Literal["raise", "skip", "dead"]),
+    }  # fmt: skip
+    inside = context.at("retry")
+    values = by_kinds(retry, inside, kinds)
+    attempts: Any = values.pop("attempts", None)
+    then = named.get(values.pop("then", "raise"), policies.raise_)
+    try:
+        return policies.retry(attempts, then=then, **values)
+    except RxDagError as error:
+        inside.tell(retry, str(error))
+        return None

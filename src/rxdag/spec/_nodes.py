@@ -1,0 +1,321 @@
+"""The nodes that a spec can name: those of the library, of plugins, and the user's own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Final, Literal, TypeAlias
+
+from rxdag.spec._kinds import (
+    AnyPlain,
+    BackoffKind,
+    DurationKind,
+    Either,
+    FieldKind,
+    Kind,
+    ListOf,
+    MappingOf,
+    OrNone,
+    PathKind,
+    Plain,
+    Reference,
+    TypeKind,
+)
+
+Role: TypeAlias = Literal["source", "op", "sink"]
+
+GROUP: Final = "rxdag.nodes"
+"""Entry point group of plugins: each is a function that returns a source, an operator or a sink."""
+
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter.
+
+    Attributes:
+        name: In the spec.
+        kind: How it is read.
+        is_required: True if it has no default.
+        default: What it is without.
+        spread: "*" if its values are positional arguments, "**" if it stands for all keys that are no parameter.
+        is_positional: True if it is passed by position.
+    """
+
+    name: str
+    kind: Kind
+    is_required: bool = True
+    default: Any = None
+    spread: Literal["", "*", "**"] = ""
+    is_positional: bool = False
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A node that can be named.
+
+    Attributes:
+        name: In the spec.
+        role: Source, operator or sink.
+        fn: Makes it.
+        params: Its parameters, in order.
+        inputs: Names of its inputs; ("*",) for any number, empty for a source.
+        takes_streams: True if `fn` takes the streams and returns one, False if it returns what is piped.
+        summary: First line of its documentation.
+    """
+
+    name: str
+    role: Role
+    fn: Callable[..., Any]
+    params: Mapping[str, Param]
+    inputs: tuple[str, ...]
+    takes_streams: bool
+    summary: str
+
+    @property
+    def rest(self) -> Param | None:
+        """The parameter that takes all keys which are no other's."""
+        return next((param for param in self.params.values() if param.spread == "**"), None)
+
+
+_EXCLUDED: Final = {
+    "source": ("arrays", "arrow", "callback", "from_observable", "ingress", "live", "observable", "reconnecting"),
+    "op": (),
+    "sink": ("arrow", "fields_of"),
+}
+
+_SCALAR: Final = Plain(int | float | str | bool | None)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _special() -> dict[tuple[str, str], Kind]:
+    """Parameters whose annotation does not say what they are."""
+    from rxdag.spec._parts import aggregate_kind, window_kind
+
+    count_or_duration = Either(_is_count, Plain(int), DurationKind())
+    return {
+        ("rolling", "period"): count_or_duration,
+        ("window", "early"): OrNone(count_or_duration),
+        ("window_all", "early"): OrNone(count_or_duration),
+        ("rolling", "aggregate"): aggregate_kind(),
+        ("window", "aggregate"): aggregate_kind(),
+        ("window_all", "aggregate"): aggregate_kind(),
+        ("window", "window"): window_kind(),
+        ("window_all", "window"): window_kind(),
+        ("join_window", "window"): window_kind(),
+        ("conflate", "key"): FieldKind(),
+        ("key_by", "key"): FieldKind(),
+        ("key_by", "of"): TypeKind(),
+        ("key_by", "names"): OrNone(ListOf(Plain(str))),
+        ("map", "fn"): FieldKind(),
+        ("explode", "fn"): FieldKind(),
+        ("lookup", "key"): FieldKind(),
+        ("iterable", "items"): AnyPlain(),
+        ("range", "bounds"): Plain(int),
+        ("route_by", "values"): ListOf(_SCALAR),
+        ("scan", "initial"): AnyPlain(),
+        ("fold", "initial"): AnyPlain(),
+        ("default_if_empty", "value"): AnyPlain(),
+        ("start_with", "items"): AnyPlain(),
+        ("select", "fields"): FieldKind(),
+        ("select", "named"): FieldKind(),
+        ("with_columns", "named"): FieldKind(),
+        ("catch", "on"): Reference("a type of exception"),
+        ("map_async", "fn"): Reference("a coroutine function"),
+        ("lookup", "fn"): Reference("a coroutine function"),
+        ("async_iterable", "factory"): Reference("a function that makes an async iterable"),
+        ("batched", "factory"): Reference("a function that makes an async context manager"),
+        ("batched", "on_error"): AnyPlain(),
+        ("process", "process"): Reference("a KeyedProcess"),
+        ("websocket", "subscribe"): AnyPlain(),
+        ("websocket", "headers"): OrNone(MappingOf(Plain(str))),
+        ("csv", "columns"): ListOf(Plain(str)),
+        ("tick_rule", "price"): FieldKind(),
+        ("rollup", "tz"): OrNone(Plain(str)),
+    }
+
+
+_RENAMED: Final = {"assigner": "window"}
+"""Parameters that have another name in a spec."""
+_DROPPED: Final = (("batched", "on_error"), ("catch", "on"))
+"""Parameters that a spec says otherwise, or not at all."""
+
+
+def kind_of(name: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Kind | None:
+    """How a parameter is read, by its annotation; None if a spec cannot say it."""
+    label = _RENAMED.get(parameter.name, parameter.name)
+    special = _special_kinds().get((name, label))
+    if special is not None:
+        return special
+    text = str(parameter.annotation)
+    kind = _by_annotation(label, text, hints.get(parameter.name))
+    if kind is not None and "None" in text.split(" | ") and not isinstance(kind, Plain):
+        return OrNone(kind)
+    return kind
+
+
+@functools.cache
+def _special_kinds() -> dict[tuple[str, str], Kind]:
+    return _special()
+
+
+def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
+    if label == "of":
+        return TypeKind()
+    for word, kind in (
+        ("Mapping[str, Field", MappingOf(FieldKind())),
+        ("Field[", FieldKind()),
+        ("str | Expr", FieldKind()),
+        ("Backoff", BackoffKind()),
+        ("Overflow", Plain(Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"])),
+        ("Duration", DurationKind(signed=label in ("lower", "upper"))),
+        ("PathLike", PathKind()),
+        ("Callable", Reference()),
+    ):
+        if word in text:
+            return kind
+    if label in ("into", "resource", "fn", "predicate", "schema"):
+        return Reference()
+    if hint is None or hint is Any:
+        return None
+    return Plain(hint)
+
+
+def _hints(fn: Callable[..., Any]) -> Mapping[str, Any]:
+    """Types of parameters that are plain data; others are left out."""
+    hints: dict[str, Any] = {}
+    home = inspect.unwrap(fn)
+    for name, parameter in inspect.signature(home).parameters.items():
+        try:
+            hint: Any = eval(
+                str(parameter.annotation), vars(typing) | vars(inspect.getmodule(home))
+            )  # the library's own annotations
+        except Exception:  # a name that is for type checkers only
+            continue
+        hints[name] = hint
+    return hints
+
+
+def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
+    """What a spec can say of a function that makes a node."""
+    hints = _hints(fn)
+    params: dict[str, Param] = {}
+    inputs: list[str] = []
+    for parameter in inspect.signature(fn).parameters.values():
+        if _is_stream(parameter):
+            inputs.append("*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else parameter.name)
+            continue
+        kind = None if (name, parameter.name) in _DROPPED else kind_of(name, parameter, hints)
+        if kind is None:
+            continue
+        label = _RENAMED.get(parameter.name, parameter.name)
+        spread = _spread(parameter)
+        has_default = parameter.default is not inspect.Parameter.empty
+        params[label] = Param(
+            label,
+            ListOf(kind) if spread == "*" else kind,
+            not has_default and not spread,
+            parameter.default if has_default else None,
+            spread,
+            parameter.kind is inspect.Parameter.POSITIONAL_ONLY,
+        )
+    takes_streams = bool(inputs)
+    if not inputs and role != "source":
+        inputs = ["in"]
+    if inputs == ["other"]:  # an operator that is piped, and listens to another stream
+        inputs, takes_streams = ["in", "other"], False
+    summary = (inspect.getdoc(fn) or "").partition("\n")[0]
+    return NodeType(name, role, fn, params, tuple(inputs), takes_streams, summary)
+
+
+def _spread(parameter: inspect.Parameter) -> Literal["", "*", "**"]:
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return "*"
+    return "**" if parameter.kind is inspect.Parameter.VAR_KEYWORD else ""
+
+
+def _is_stream(parameter: inspect.Parameter) -> bool:
+    text = str(parameter.annotation)
+    if parameter.kind in _POSITIONAL and parameter.name in ("left", "right") and text == "Any":
+        return True
+    return "Stream[" in text or parameter.name == "streams"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All nodes that a spec can name.
+
+    Attributes:
+        nodes: By role and name.
+    """
+
+    nodes: Mapping[Role, Mapping[str, NodeType]]
+    failures: dict[str, Exception] = field(default_factory=lambda: dict[str, Exception]())
+
+    def find(self, role: Role, name: str) -> NodeType | None:
+        """The node of that name."""
+        return self.nodes[role].get(name)
+
+
+@functools.cache
+def registry() -> Registry:
+    """The library's nodes, and those of plugins that are installed."""
+    from rxdag import market, operators, sinks, sources
+
+    nodes: dict[Role, dict[str, NodeType]] = {"source": {}, "op": {}, "sink": {}}
+    rooms: tuple[tuple[Role, ModuleType], ...] = (("source", sources), ("op", operators), ("sink", sinks))
+    for role, module in rooms:
+        for name in module.__all__:
+            fn = getattr(module, name)
+            if inspect.isfunction(fn) and name not in _EXCLUDED[role]:
+                nodes[role][name] = node_type(name, role, fn)
+    for name in ("book_top", "resample_ohlc", "rollup", "tick_rule", "trade_bars"):
+        nodes["op"][name] = node_type(name, "op", getattr(market, name))
+    made = Registry(nodes)
+    _add_plugins(made, nodes)
+    return made
+
+
+def _add_plugins(made: Registry, nodes: dict[Role, dict[str, NodeType]]) -> None:
+    """Add what installed packages announce, as "source:NAME", "op:NAME" or "sink:NAME"."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        prefix, _, name = entry.name.partition(":")
+        role: Role | None = next((each for each in nodes if each == prefix), None)
+        if role is None or not name:
+            made.failures[entry.name] = ValueError('must be named "source:NAME", "op:NAME" or "sink:NAME"')
+            continue
+        try:
+            fn = entry.load()
+        except Exception as error:  # others' code; who names it gets the error
+            made.failures[name] = error
+            continue
+        if name not in nodes[role]:
+            nodes[role][name] = user_type(name, role, fn)
+
+
+def user_type(name: str, role: Role, fn: Any) -> NodeType:
+    """What a spec can say of a node of the user's own: a function, or a class, with parameters of plain data."""
+    made = node_type(name, role, fn)
+    signature = inspect.signature(fn)
+    params = dict(made.params)
+    for parameter in signature.parameters.values():
+        if (
+            parameter.name not in params
+            and not _is_stream(parameter)
+            and parameter.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
+        ):
+            has_default = parameter.default is not inspect.Parameter.empty
+            params[parameter.name] = Param(
+                parameter.name, AnyPlain(), not has_default, parameter.default if has_default else None
+            )
+    return NodeType(name, role, fn, params, made.inputs, made.takes_streams, made.summary)

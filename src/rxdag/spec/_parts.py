@@ -1,0 +1,111 @@
+"""Windows and aggregates: parts of nodes, by the name of a function and its parameters."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rxdag.contract import made_by
+from rxdag.errors import RxDagError
+from rxdag.graph import did_you_mean
+from rxdag.spec._context import REFERENCE, Context, shown
+from rxdag.spec._kinds import Kind, reference_to
+from rxdag.spec._nodes import NodeType, node_type
+from rxdag.spec._params import read_params, schema_of, write_params
+from rxdag.spec._tree import Tree
+
+
+@dataclass(frozen=True)
+class PartKind(Kind):
+    """A part: its name alone, or a mapping of `type` and its parameters.
+
+    Args:
+        what: What it is, for messages.
+        types: Gives those there are, by name.
+    """
+
+    what: str
+    types: Callable[[], Mapping[str, NodeType]]
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
+            made = context.reference(tree)
+            return made() if callable(made) else made
+        name_tree = tree.mapping().get("type") if tree.is_mapping else tree
+        types = self.types()
+        known = ", ".join(types)
+        if name_tree is None or not isinstance(name_tree.value, str):
+            raise context.refuse(
+                tree, f"must name {self.what}: one of {known}, or {{type: name, ...}}; got {shown(tree)}"
+            )
+        found = types.get(name_tree.value)
+        if found is None:
+            raise context.refuse(
+                name_tree,
+                f"{self.what} {shown(name_tree)} is not known{did_you_mean(name_tree.value, types)}; known is {known}",
+            )
+        args, named = read_params(found, tree, context, ("type",))
+        try:
+            return found.fn(*args, **named)
+        except RxDagError as error:
+            raise context.refuse(tree, str(error)) from None
+
+    def schema(self) -> dict[str, Any]:
+        return {"$ref": f"#/$defs/{self.what.split()[-1]}"}  # it may hold others of its kind
+
+    def definition(self) -> dict[str, Any]:
+        """What `schema` refers to."""
+        types = self.types()
+        bare = [name for name, each in types.items() if not any(param.is_required for param in each.params.values())]
+        options: list[dict[str, Any]] = [{"enum": bare}, {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}]
+        options += [schema_of(each, {"type": {"const": name}}, ["type"]) for name, each in types.items()]
+        return {"anyOf": options}
+
+    def write(self, value: Any) -> Any:
+        made = made_by(value)
+        types = self.types()
+        if made is None or made.name not in types:
+            return reference_to(value)
+        written = write_params(types[made.name], dict(made.arguments))
+        return {"type": made.name} | written if written else made.name
+
+
+@functools.cache
+def _aggregates() -> Mapping[str, NodeType]:
+    from rxdag import aggregates, market
+
+    functions = [(name, getattr(aggregates, name)) for name in aggregates.__all__]
+    functions += [(name, getattr(market, name)) for name in ("imbalance", "twap")]
+    made = {name: node_type(name, "source", fn) for name, fn in functions if inspect.isfunction(fn)}
+    return {name: _with_parts(each) if name == "named" else each for name, each in made.items()}
+
+
+def _with_parts(each: NodeType) -> NodeType:
+    """The aggregate that is made of others."""
+    from dataclasses import replace
+
+    from rxdag.spec._nodes import Param
+
+    params = {**each.params, "aggregates": Param("aggregates", aggregate_kind(), False, None, "**")}
+    return replace(each, params=params)
+
+
+@functools.cache
+def _windows() -> Mapping[str, NodeType]:
+    from rxdag import windows
+
+    functions = ((name, getattr(windows, name)) for name in windows.__all__)
+    return {name: node_type(name, "source", fn) for name, fn in functions if inspect.isfunction(fn)}
+
+
+def aggregate_kind() -> PartKind:
+    """An aggregate: `count`, or `{type: ohlcv, price: price, qty: qty}`."""
+    return PartKind("an aggregate", _aggregates)
+
+
+def window_kind() -> PartKind:
+    """A window: `{type: tumbling, size: 1s}`."""
+    return PartKind("a window", _windows)

@@ -1,0 +1,74 @@
+"""What is wrong with a spec: all of it at once, each with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rxdag.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a text, counted from 1.
+
+    Attributes:
+        file: Its name.
+        line: Line.
+        column: Column.
+    """
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        mark: Where.
+        path: The same as keys: "nodes.bars.size"; empty for the whole.
+        message: What must hold, and what came.
+    """
+
+    mark: Mark
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.path + ': ' if self.path else ''}{self.message}"
+
+
+class Problems:
+    """Gathers what is wrong."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def add(self, mark: Mark, path: str, message: str) -> None:
+        """One more, unless the same was found at that place."""
+        problem = Problem(mark, path, message)
+        if problem not in self.found:
+            self.found.append(problem)
+
+    def check(self) -> None:
+        """Raise what was found, if anything was, in the order of the text.
+
+        Raises:
+            SpecError: With all of it.
+        """
+        if self.found:
+            raise spec_error(self.found)
+
+
+def spec_error(found: list[Problem]) -> SpecError:
+    """The error of several problems; `problems` has them one by one."""
+    ordered = sorted(found, key=lambda p: (p.mark.file, p.mark.line, p.mark.column))
+    text = "\n  ".join(str(problem) for problem in ordered)
+    error = SpecError(text if len(ordered) == 1 else f"{len(ordered)} problems:\n  {text}")
+    error.problems = tuple(ordered)
+    return error
