@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.logging import RichHandler
 
 from rxdag import __version__
 from rxdag.cli._demo import run_demo
+from rxdag.cli._load import Loaded, load
+from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
+from rxdag.cli._replay import run_replay
+from rxdag.cli._run import run_loaded
+from rxdag.errors import RxDagError, SpecError
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="A SPEC is a YAML file, - for stdin, or package.module:dag for one in Python. Exit: 0 done, 1 failed, 2 wrong usage "
+    "or spec, 130 interrupted.",
 )
+
+Spec = Annotated[str, typer.Argument(help="YAML file, - for stdin, or package.module:dag.", metavar="SPEC")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="node.param=value: a value of the spec; again for more.", metavar="KEY=VALUE"),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", help="A module whose functions the spec may name; again for more.", metavar="MODULE"),
+]
+Outside = Annotated[bool, typer.Option("--outside", help="Allow paths outside the folder of the spec.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines, on stdout.")]
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")]
 
 
 def _version(show: bool) -> None:
@@ -37,6 +59,149 @@ def _common(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
+def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: bool) -> Loaded:
+    return load(spec, sets or [], allow or [], outside=outside)
+
+
+@app.command(
+    epilog="Examples: rxdag run bars.yaml --set trades.path=today.csv --until 60s; rxdag run - < bars.yaml; rxdag run jobs:bars"
+)
+def run(
+    spec: Spec,
+    sets: Set = None,
+    until: Annotated[str | None, typer.Option(help="Drain after that long, as 60s.", metavar="DURATION")] = None,
+    restart: Annotated[
+        Literal["never", "on_failure", "always"] | None, typer.Option(help="Start it again, with growing waits.")
+    ] = None,
+    allow: Allow = None,
+    outside: Outside = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no books.")] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Run a graph to its end. Ctrl-C drains it, a second one cancels."""
+    raise typer.Exit(
+        run_loaded(_load(spec, sets, allow, outside), until=until, restart=restart, as_json=as_json, quiet=quiet)
+    )
+
+
+@app.command(epilog="Example: rxdag check bars.yaml --json")
+def check(
+    spec: Spec,
+    sets: Set = None,
+    allow: Allow = None,
+    outside: Outside = False,
+    as_json: AsJson = False,
+    traceback: Traceback = False,
+) -> None:
+    """Check a graph, all problems at once: nothing runs."""
+    from rxdag.compiler import compile
+
+    try:
+        loaded = _load(spec, sets, allow, outside)
+        compile(loaded.dag)
+    except RxDagError as error:
+        if not as_json:
+            raise
+        found = error.problems if isinstance(error, SpecError) else ()
+        listed: list[dict[str, Any]] = [
+            {"file": p.mark.file, "line": p.mark.line, "column": p.mark.column, "path": p.path, "message": p.message}
+            for p in found
+        ]
+        print(json.dumps({"ok": False, "problems": listed or [{"message": str(error)}]}))
+        raise typer.Exit(2) from None
+    dag = loaded.dag
+    if as_json:
+        print(json.dumps({"ok": True, "name": dag.name, "nodes": len(dag.nodes), "edges": len(dag.edges)}))
+    else:
+        print(f"ok: {dag.name}, {len(dag.nodes)} nodes, {len(dag.edges)} edges")
+
+
+@app.command(epilog="Example: rxdag explain bars.yaml --service out=2.5ms")
+def explain(
+    spec: Spec,
+    sets: Set = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option("--service", help="node=duration: how long it takes for an item.", metavar="NODE=DURATION"),
+    ] = None,
+    allow: Allow = None,
+    outside: Outside = False,
+    traceback: Traceback = False,
+) -> None:
+    """Show how a graph would run: segments, gates, lanes, bounds."""
+    from rxdag.compiler import compile
+
+    times = dict(_pair(each, "--service") for each in service or [])
+    print(compile(_load(spec, sets, allow, outside).dag).explain(service=times or None))
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"must be KEY=VALUE, got {text!r}", param_hint=option)
+    return key, value
+
+
+@app.command(epilog="Example: rxdag graph bars.yaml --format svg > bars.svg")
+def graph(
+    spec: Spec,
+    form: Annotated[
+        Literal["text", "mermaid", "dot", "svg"], typer.Option("--format", help="Of the picture.")
+    ] = "text",
+    sets: Set = None,
+    allow: Allow = None,
+    outside: Outside = False,
+    traceback: Traceback = False,
+) -> None:
+    """Draw a graph."""
+    from rxdag import render
+
+    dag = _load(spec, sets, allow, outside).dag
+    if form in ("text", "mermaid"):
+        print(dag.describe() if form == "text" else dag.mermaid())
+    else:
+        print(render.dot(dag) if form == "dot" else render.svg(dag))
+
+
+@app.command(epilog="Examples: rxdag nodes; rxdag nodes window")
+def nodes(
+    name: Annotated[str | None, typer.Argument(help="A node, for all that is known of it.", metavar="NAME")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the nodes that a spec can name, or show the contract of one."""
+    if as_json:
+        print(json.dumps(nodes_as_data(name), default=str))
+    else:
+        print(list_nodes() if name is None else describe_node(name))
+
+
+@app.command(epilog="Example: rxdag schema > rxdag.schema.json, then # yaml-language-server: $schema=rxdag.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of specs, by which editors complete and check."""
+    from rxdag.spec import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
+
+
+@app.command(
+    epilog="Examples: rxdag replay trades.csv.gz --time recv_ns --speed 20 | jq .price; rxdag replay feed.jsonl --at-once"
+)
+def replay(
+    file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl, .gz too.", metavar="FILE")],
+    time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
+    unit: Annotated[Literal["ns", "us", "ms", "s"], typer.Option(help="Of that field.")] = "ns",
+    speed: Annotated[float, typer.Option(help="1 for its own pace, 20 for twenty times that.", min=1e-6)] = 1.0,
+    at_once: Annotated[bool, typer.Option("--at-once", help="As fast as it goes.")] = False,
+    until: Annotated[str | None, typer.Option(help="Stop after that long.", metavar="DURATION")] = None,
+    traceback: Traceback = False,
+) -> None:
+    """Write a recorded file to stdout as JSON lines: at its own pace, n times faster, or at once."""
+    if time is None and not at_once:
+        raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
+    raise typer.Exit(run_replay(file, None if at_once else time, unit, speed, until))
+
+
 @app.command()
 def demo(
     data: Annotated[
@@ -53,7 +218,7 @@ def demo(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave malformed lines out instead of stopping.")
     ] = False,
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")] = False,
+    traceback: Traceback = False,
 ) -> None:
     """Make 1 s bars of trades: deduped, right in event time, by venue and symbol."""
     run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad)

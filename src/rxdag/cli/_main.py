@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
-from rxdag.errors import RxDagError
+from rxdag.errors import CompileError, RxDagError, SpecError
 
 
 def main(args: list[str] | None = None) -> None:
@@ -22,10 +24,19 @@ def main(args: list[str] | None = None) -> None:
     except RxDagError as error:
         if "--traceback" in given:
             raise
+        if isinstance(error.__cause__, BrokenPipeError):
+            _leave_quietly()
         print(f"error: {error}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             print(f"  {note}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, ValueError) else 1) from None
+        raise SystemExit(2 if isinstance(error, ValueError | SpecError | CompileError) else 1) from None
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read has left; there is nobody to tell
-        raise SystemExit(1) from None
+        _leave_quietly()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _leave_quietly() -> NoReturn:
+    """Whoever read has left: there is nobody to tell, and nothing more to write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(1) from None

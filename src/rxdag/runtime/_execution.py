@@ -42,6 +42,7 @@ class Execution:
     def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM, seed: int = 0) -> None:
         self.plan = plan
         self.pid = os.getpid()
+        self.signal: str | None = None
         self.clock: Clock = clock or MonotonicClock()
         self.is_virtual = isinstance(self.clock, VirtualClock)
         self.state: State = "created"
@@ -305,7 +306,14 @@ class Execution:
         stats = self.stats()
         problems = [] if stuck else self._problems(stats)
         self.result = RunResult(
-            self.plan.dag, self.state, stats, self.error, self.was_drained, tuple(problems), dict(self._values)
+            self.plan.dag,
+            self.state,
+            stats,
+            self.error,
+            self.was_drained,
+            tuple(problems),
+            dict(self._values),
+            self.signal,
         )
         self.done.set()
         for fn in self._on_done:

@@ -78,6 +78,7 @@ class RunResult:
         error: What it failed with.
         was_drained: True if it was stopped before its sources ended.
         problems: Laws of the books that do not hold; empty unless rxdag is wrong.
+        signal: Name of the signal that stopped it, as "SIGINT"; None if none did.
     """
 
     dag: Dag
@@ -87,6 +88,7 @@ class RunResult:
     was_drained: bool
     problems: tuple[str, ...]
     values: Mapping[str, Any] = field(repr=False)
+    signal: str | None = None
 
     @overload
     def __getitem__(self, sink: SinkNode[Any, R], /) -> R: ...

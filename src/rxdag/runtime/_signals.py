@@ -48,6 +48,7 @@ def draining_on_signals(executions: list[Execution]) -> Generator[None]:
 def _drain(executions: list[Execution], number: int) -> None:
     _log.warning("%s: draining, at most %g s; again to cancel", signal.Signals(number).name, DEADLINE_S)
     for execution in executions:
+        execution.signal = signal.Signals(number).name
         execution.drain()
     for execution in executions:
         if not execution.done.wait(DEADLINE_S):

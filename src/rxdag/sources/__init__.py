@@ -11,6 +11,7 @@ from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
 from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable, live
+from rxdag.sources._paced import paced
 from rxdag.sources._queue import ItemQueue, QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
@@ -43,6 +44,7 @@ __all__ = [
     "jsonl",
     "live",
     "observable",
+    "paced",
     "parquet",
     "range",
     "reconnecting",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from rxdag import on_error as policies
@@ -84,6 +84,8 @@ def _stream_keys(found: NodeType) -> tuple[str, ...]:
 
 
 def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
+    if tree.value is None:  # `sink: null` is meant as it reads
+        tree = replace(tree, value="null")
     if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
         try:
             fn = context.reference(tree)

@@ -84,7 +84,17 @@ class NodeType:
 
 
 _EXCLUDED: Final = {
-    "source": ("arrays", "arrow", "callback", "from_observable", "ingress", "live", "observable", "reconnecting"),
+    "source": (
+        "arrays",
+        "arrow",
+        "callback",
+        "from_observable",
+        "ingress",
+        "live",
+        "observable",
+        "paced",
+        "reconnecting",
+    ),
     "op": (),
     "sink": ("arrow", "fields_of"),
 }

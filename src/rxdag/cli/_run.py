@@ -1,0 +1,84 @@
+"""`rxdag run`: a graph to its end, with progress and books."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Any, Final
+
+from rich.console import Console
+
+import rxdag
+from rxdag.cli._load import Loaded
+from rxdag.errors import RxDagError
+from rxdag.runtime import PipelineRuntime, RunResult, RunStats
+
+_INTERRUPTED: Final = 130
+
+
+def run_loaded(loaded: Loaded, *, until: str | None, restart: Any, as_json: bool, quiet: bool) -> int:
+    """Run it; returns the exit code."""
+    until = until or loaded.settings.get("until")
+    policy = restart or loaded.settings.get("restart", "never")
+    console = Console(stderr=True)
+    try:
+        if policy == "never":
+            result = _once(loaded, until, console, shows=console.is_terminal and not quiet)
+        else:
+            result = _supervised(loaded, until, policy)
+    except RxDagError as error:
+        if as_json:
+            print(json.dumps({"state": "failed", "error": str(error)}))
+        raise
+    if as_json:
+        print(json.dumps(as_data(result), default=str))
+    elif not quiet:
+        print(result, file=sys.stderr)
+    return _INTERRUPTED if result.signal == "SIGINT" else 0
+
+
+def _once(loaded: Loaded, until: str | None, console: Console, *, shows: bool) -> RunResult:
+    if not shows:
+        return rxdag.run(loaded.dag, until=until)
+    with console.status("starting") as status:
+        return rxdag.run(
+            loaded.dag,
+            until=until,
+            on_progress=lambda stats: status.update(_progress(loaded, stats)),
+            progress_every="200ms",
+        )
+
+
+def _supervised(loaded: Loaded, until: str | None, policy: Any) -> RunResult:
+    runtime = PipelineRuntime({"drain_timeout": loaded.settings.get("drain_timeout", "10s")})
+    runtime.add(loaded.dag, restart=policy)
+    return runtime.run(until=until)[loaded.dag.name]
+
+
+def _progress(loaded: Loaded, stats: RunStats) -> str:
+    came = sum(stats.nodes[name].made for name in loaded.dag.sources)
+    went = sum(stats.nodes[name].passed for name in loaded.dag.sinks)
+    speed = came / stats.elapsed_s if stats.elapsed_s > 0 else 0
+    return f"{came:,} in, {went:,} out, {speed:,.0f} items/s"
+
+
+def as_data(result: RunResult) -> dict[str, Any]:
+    """A result for machines: counts that are not 0."""
+    nodes: dict[str, Any] = {}
+    for name, ledger in result.stats.nodes.items():
+        counts = dataclasses.asdict(ledger)
+        nodes[name] = {key: value for key, value in counts.items() if value}
+    gates = {name: dataclasses.asdict(gate) for name, gate in result.stats.gates.items()}
+    return {
+        "dag": result.dag.name,
+        "state": result.state,
+        "was_drained": result.was_drained,
+        "signal": result.signal,
+        "elapsed_s": result.stats.elapsed_s,
+        "items_in": result.items_in,
+        "items_out": result.items_out,
+        "nodes": nodes,
+        "gates": gates,
+        "problems": list(result.problems),
+    }

@@ -1,0 +1,118 @@
+"""Recorded items at their own pace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from rxdag.contract import END, UNITS, Chunk, Read, Reader, ReaderAround, Source, SourceAround, SourceContext
+from rxdag.errors import GraphError, SourceError
+from rxdag.expressions import Field, check_field, getter
+
+T = TypeVar("T")
+
+
+class _PacedReader(ReaderAround):
+    """Holds items back until it is their time."""
+
+    def __init__(self, reader: Reader, context: SourceContext, ts: Callable[[Any], Any], scale: float) -> None:
+        super().__init__(reader)
+        self._context = context
+        self._ts = ts
+        self._scale = scale
+        self._items: list[Any] = []
+        self._at = 0
+        self._is_over = False
+        self._first: tuple[float, int] | None = None
+
+    def read(self, max_items: int) -> Read:
+        if self._at == len(self._items) and not self._refill(max_items):
+            return END if self._is_over else None
+        now = self._context.clock.now()
+        ready: list[Any] = []
+        while self._at < len(self._items) and len(ready) < max_items:
+            item = self._items[self._at]
+            due = self._due(item, now)
+            if due > now:
+                if not ready:
+                    self._context.wake_at(due)
+                    return None
+                break
+            ready.append(item)
+            self._at += 1
+        return Chunk(ready)
+
+    def _refill(self, max_items: int) -> bool:
+        read = self.reader.read(max_items)
+        if read is END:
+            self._is_over = True
+        if read is END or read is None:
+            return False
+        self._items, self._at = list(read.rows().items), 0
+        return bool(self._items)
+
+    def _due(self, item: Any, now: int) -> int:
+        ts = self._ts(item)
+        if isinstance(ts, bool) or not isinstance(ts, int | float) or not math.isfinite(ts):
+            raise SourceError(f"paced: ts must be a number, got {ts!r} of {item!r}")
+        if self._first is None:
+            self._first = (ts, now)
+        first, began = self._first
+        return began + round((ts - first) * self._scale)
+
+    def rest(self, max_items: int) -> Chunk | None:
+        return None
+
+    def held(self) -> int:
+        return len(self._items) - self._at + self.reader.held()
+
+    def without_room(self) -> bool:
+        return self._is_over and self._at == len(self._items)
+
+
+@dataclass(frozen=True)
+class _Paced(SourceAround[T]):
+    source: Source[T]
+    ts: Any
+    scale: float = field(repr=False)
+    gives_columns = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of the one inside it is said
+
+    def open(self, context: SourceContext) -> Reader:
+        return _PacedReader(
+            self.source.open(context), context, getter(self.ts, self.source.shape.item_type), self.scale
+        )
+
+
+def paced(
+    source: Source[T], ts: Field[T, float], /, *, unit: Literal["ns", "us", "ms", "s"] = "ns", speed: float = 1.0
+) -> Source[T]:
+    """Give the items of a source at the pace at which they were recorded, or some times faster.
+
+    The first comes at once, each other so long after it as its time says; one whose time is earlier comes at once.
+
+    Args:
+        source: Where they are.
+        ts: Time of an item, in `unit`s: when it was received.
+        unit: Of `ts`.
+        speed: 1 for their own pace, 20 for twenty times that.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> ticks = sources.paced(sources.iterable([0, 30, 90]), lambda ts: ts, unit="s", speed=60)
+        >>> stamped = rxdag.from_source(ticks).pipe(ops.timestamp())
+        >>> result = testing.run_virtual(stamped.to(sinks.collect(), name="out"))
+        >>> [(each.value, each.ts / 1e9) for each in result["out"]]
+        [(0, 0.0), (30, 0.5), (90, 1.5)]
+    """
+    if not isinstance(source, Source):
+        raise GraphError(f"paced: takes a source, got {source!r}")
+    check_field(ts, source.shape.item_type, "paced: ts")
+    if unit not in ("ns", "us", "ms", "s"):
+        raise GraphError(f'paced: unit must be "ns", "us", "ms" or "s", got {unit!r}')
+    if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed < math.inf:
+        raise GraphError(f"paced: speed must be more than 0, got {speed!r}")
+    return _Paced(source, ts, UNITS[unit] / speed)

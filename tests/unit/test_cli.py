@@ -1,0 +1,266 @@
+"""The command line: what it prints, where, and what it exits with."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.unit import specs
+
+import rxdag
+from rxdag import sinks, sources
+
+BARS = """\
+name: bars
+nodes:
+  trades: {source: simulated_trades, trades: 500}
+  timed: {op: event_time, input: trades, ts: trade_ms, unit: ms, out_of_order: 5s}
+  keyed: {op: key_by, input: timed, key: [venue, symbol]}
+  bars: {op: window, input: keyed, window: {type: tumbling, size: 1s}, aggregate: {type: ohlcv, price: price, qty: qty}}
+  out: {sink: stdout, input: bars, form: jsonl}
+"""
+
+DAG = rxdag.Dag(rxdag.from_source(sources.range(3), name="n").to(sinks.stdout(), name="o"), name="mine")
+
+
+def made():
+    return DAG
+
+
+def start(*args, cwd=None, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "rxdag.cli", *args],
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def rxdag_(*args, cwd=None, given=None):
+    done = subprocess.run(
+        [sys.executable, "-m", "rxdag.cli", *args], cwd=cwd, capture_output=True, text=True, timeout=60, input=given
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def bars(tmp_path):
+    path = tmp_path / "bars.yaml"
+    path.write_text(BARS)
+    return str(path)
+
+
+class TestRun:
+    def test_items_on_stdout_and_books_on_stderr(self, bars):
+        code, out, err = rxdag_("run", bars)
+        assert code == 0
+        assert all({"venue", "symbol", "open"} <= json.loads(line).keys() for line in out.splitlines())
+        assert "bars: completed" in err
+
+    def test_stdin_and_values_put_in(self, bars):
+        code, out, err = rxdag_("run", "-", "--quiet", "--set", "trades.trades=0", given=BARS)
+        assert (code, out, err) == (0, "", "")
+
+    def test_json(self, bars):
+        code, out, err = rxdag_("run", bars, "--json", "--set", "out.sink=null", "--set", "out.form=text")
+        assert code == 2  # null has no form
+        text = BARS.replace("stdout, input: bars, form: jsonl", "null, input: bars")
+        code, out, err = rxdag_("run", "-", "--json", given=text)
+        said = json.loads(out)
+        assert (code, err) == (0, "")
+        assert (said["dag"], said["state"], said["nodes"]["trades"]["made"], said["problems"]) == (
+            "bars",
+            "completed",
+            500,
+            [],
+        )
+
+    @pytest.mark.parametrize("name", ["DAG", "made"])
+    def test_a_dag_in_python(self, name):
+        code, out, err = rxdag_("run", f"tests.unit.test_cli:{name}")
+        assert (code, out) == (0, "0\n1\n2\n")
+        assert "mine: completed" in err
+
+    def test_functions_of_allowed_modules(self, tmp_path):
+        (tmp_path / "mymath.py").write_text("def double(x):\n    return 2 * x\n")
+        (tmp_path / "s.yaml").write_text(
+            "nodes:\n  n: {source: range, bounds: 3}\n  d: {op: map, input: n, fn: 'mymath:double'}\n  o: {sink: stdout, input: d}\n"
+        )
+        assert rxdag_("run", "s.yaml", "--quiet", "--allow", "mymath", cwd=tmp_path)[:2] == (0, "0\n2\n4\n")
+        code, _, err = rxdag_("run", "s.yaml", cwd=tmp_path)
+        assert code == 2
+        assert 's.yaml:3:30: nodes.d.fn: module "mymath" must be allowed' in err
+
+    def test_a_run_that_fails(self, tmp_path):
+        text = "nodes:\n  n: {source: iterable, items: [1, 0]}\n  d: {op: map, input: n, fn: x}\n  o: {sink: 'null', input: d}\n"
+        code, out, err = rxdag_("run", "-", given=text)
+        assert (code, out) == (1, "")
+        assert 'error: node "d" failed on 1' in err
+        assert "Traceback" not in err
+
+    @pytest.mark.parametrize("policy", ["never", "on_failure"])
+    def test_until_drains(self, policy):
+        text = "nodes:\n  n: {source: interval, every: 1ms}\n  o: {sink: 'null', input: n}\n"
+        code, out, _ = rxdag_("run", "-", "--json", "--until", "50ms", "--restart", policy, given=text)
+        said = json.loads(out)
+        assert (code, said["state"], said["was_drained"]) == (0, "completed", True)
+
+    def test_an_interrupt_drains_and_is_told(self, tmp_path):
+        (tmp_path / "s.yaml").write_text("nodes:\n  n: {source: interval, every: 1ms}\n  o: {sink: stdout, input: n}\n")
+        process = start("run", "s.yaml", cwd=tmp_path)
+        assert process.stdout.readline() == "0\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "s: completed" in err
+        assert [int(line) for line in out.splitlines()] == list(range(1, len(out.splitlines()) + 1))
+
+    def test_a_reader_that_leaves_ends_it_quietly(self, tmp_path):
+        (tmp_path / "s.yaml").write_text(
+            "nodes:\n  n: {source: range, bounds: 1000000}\n  o: {sink: stdout, input: n}\n"
+        )
+        process = start("run", "s.yaml", cwd=tmp_path)
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(30) == 1
+        process.stderr.close()
+
+
+class TestCheck:
+    def test_a_good_one(self, bars):
+        assert rxdag_("check", bars) == (0, "ok: bars, 5 nodes, 4 edges\n", "")
+        assert json.loads(rxdag_("check", bars, "--json")[1]) == {"ok": True, "name": "bars", "nodes": 5, "edges": 4}
+
+    def test_all_problems_at_once(self):
+        text = BARS.replace("tumbling", "tumblin").replace("simulated_trades", "simulated_trade")
+        code, out, err = rxdag_("check", "-", given=text)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: 2 problems:")
+        assert "\n  spec:6:" in err
+        code, out, err = rxdag_("check", "-", "--json", given=text)
+        said = json.loads(out)
+        assert (code, err, said["ok"]) == (2, "", False)
+        assert [(p["line"], p["path"]) for p in said["problems"]] == [
+            (3, "nodes.trades.source"),
+            (6, "nodes.bars.window"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("spec", "said"),
+        [
+            ("none.yaml", "must be a file that can be read"),
+            ("no.module:dag", "must be a module that can be imported from here"),
+            ("tests.unit.test_cli:DAGG", 'has no "DAGG"; did you mean "DAG"'),
+            ("tests.unit.test_cli:BARS", "must be a Dag, a Plan, or a function that returns one"),
+        ],
+    )
+    def test_what_is_none(self, spec, said):
+        code, _, err = rxdag_("check", spec)
+        assert code == 2
+        assert said in err
+
+    def test_values_without_a_key(self, bars):
+        assert rxdag_("check", bars, "--set", "x")[0] == 2
+        assert rxdag_("check", "tests.unit.test_cli:DAG", "--set", "n.bounds=1")[0] == 2
+
+
+class TestLooks:
+    def test_explain(self, bars):
+        code, out, _ = rxdag_("explain", bars, "--service", "out=2ms")
+        assert code == 0
+        assert "plan bars" in out
+        assert "cap: " in out
+
+    @pytest.mark.parametrize(
+        ("form", "said"),
+        [("text", "dag bars: 5 nodes"), ("mermaid", "flowchart LR"), ("dot", 'digraph "bars"'), ("svg", "<svg ")],
+    )
+    def test_graph(self, bars, form, said):
+        code, out, err = rxdag_("graph", bars, "--format", form)
+        assert (code, err) == (0, "")
+        assert out.startswith(said)
+
+    def test_nodes(self):
+        code, out, _ = rxdag_("nodes")
+        assert code == 0
+        assert "  debounce " in out
+        code, out, _ = rxdag_("nodes", "dedupe")
+        for line in ("Emits:", "Drops:", "Holds:", "Ends:", "Clock:", "within: duration, default none"):
+            assert line in out
+        code, _, err = rxdag_("nodes", "dedup")
+        assert code == 2
+        assert 'did you mean "dedupe"' in err
+        (said,) = json.loads(rxdag_("nodes", "take", "--json")[1])
+        assert said["params"]["max_items"]["required"] is True
+
+    def test_schema(self):
+        code, out, _ = rxdag_("schema")
+        assert code == 0
+        assert json.loads(out)["title"] == "rxdag spec"
+
+    def test_help_has_examples(self):
+        for command in ("run", "check", "explain", "graph", "nodes", "schema", "replay"):
+            code, out, _ = rxdag_(command, "--help")
+            assert code == 0
+            assert f"rxdag {command}" in out.replace("\n", " ").replace("  ", " ")
+
+    def test_wrong_usage(self):
+        assert rxdag_("run")[0] == 2
+        assert rxdag_("nothing")[0] == 2
+        assert rxdag_("graph", "x.yaml", "--format", "png")[0] == 2
+
+    def test_no_colours_but_on_a_terminal(self, bars):
+        for args in (("run", bars), ("check", bars), ("nodes",), ("--help",), ("check", "none.yaml")):
+            _, out, err = rxdag_(*args)
+            assert "\x1b" not in out + err
+
+
+class TestReplay:
+    RECORDS = [{"t": 0, "p": 1.5}, {"t": 30, "p": 2}, {"t": 60, "p": 3}]
+
+    @pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.csv", "x.csv.gz"])
+    def test_at_once(self, tmp_path, name):
+        rows = "".join(json.dumps(r) + "\n" for r in self.RECORDS)
+        if "csv" in name:
+            rows = "t,p\n" + "".join(f"{r['t']},{r['p']}\n" for r in self.RECORDS)
+        opened = gzip.open if name.endswith("gz") else open
+        with opened(tmp_path / name, "wt") as file:
+            file.write(rows)
+        code, out, err = rxdag_("replay", str(tmp_path / name), "--at-once")
+        assert (code, err) == (0, "")
+        assert [json.loads(line) for line in out.splitlines()] == self.RECORDS
+
+    def test_at_its_pace(self, tmp_path):
+        """60 s at 300 times that: no sooner than 0.2 s after the first."""
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps(r) + "\n" for r in self.RECORDS))
+        process = start("replay", str(tmp_path / "x.jsonl"), "--time", "t", "--unit", "s", "--speed", "300")
+        process.stdout.readline()
+        began = time.monotonic()
+        rest = process.stdout.read().splitlines()
+        assert time.monotonic() - began > 0.1
+        assert [json.loads(line) for line in rest] == self.RECORDS[1:]
+        process.communicate(timeout=10)
+
+    def test_what_is_wrong(self, tmp_path):
+        (tmp_path / "x.jsonl").write_text('{"t": 1}\n{')
+        assert "line 2: must be JSON" in rxdag_("replay", str(tmp_path / "x.jsonl"), "--at-once")[2]
+        code, _, err = rxdag_("replay", str(tmp_path / "x.jsonl"), "--time", "tt")
+        assert code == 1
+        assert 'must have the field "tt"; did you mean "t"' in err or 'must have the field "tt"' in err
+        assert rxdag_("replay", str(tmp_path / "x.jsonl"))[0] == 2
+        assert "must be a file that can be read" in rxdag_("replay", str(tmp_path / "none.jsonl"), "--at-once")[2]
+
+
+def test_a_spec_of_the_tests_runs_as_a_command(tmp_path):
+    (tmp_path / "many.yaml").write_text(specs.MANY)
+    code, out, _ = rxdag_("run", "many.yaml", "--json", cwd=tmp_path)
+    assert code == 0
+    assert json.loads(out)["problems"] == []
+    assert os.listdir(tmp_path) == ["many.yaml"]
