@@ -1,6 +1,7 @@
 """Every example runs as it stands."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from tests import feeds
 
 FOLDER = Path(__file__).parent.parent / "examples"
 LIVE = FOLDER / "live_trades.py"
-EXAMPLES = sorted(path for path in FOLDER.glob("*.py") if path != LIVE)
+EXISTING = FOLDER / "existing_pipeline.py"
+EXAMPLES = sorted(path for path in FOLDER.glob("*.py") if path not in (LIVE, EXISTING))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -56,3 +58,25 @@ def test_bars_are_written_by_the_example_and_are_those_of_the_demo(tmp_path):
     trades = rxdag.from_source(sources.simulated_trades(seed=7, trades=50_000))
     rxdag.run(market.trade_bars(trades).to(sinks.csv(tmp_path / "mine.csv", columns=market.BAR_COLUMNS)))
     assert (tmp_path / "out" / "bars.csv").read_text() == (tmp_path / "mine.csv").read_text()
+
+
+def test_an_example_without_its_package_says_what_is_missing(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['market_data_pipeline'] = None\n")
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(EXISTING)], capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 1
+    assert done.stderr == 'market_data_pipeline is not installed: pip install "rxdag[market-data]"\n'
+
+
+def test_the_spec_makes_the_bars_of_the_graph_in_python(tmp_path):
+    import rxdag
+    from rxdag import sinks
+
+    trades = [sys.executable, str(FOLDER / "bars.py")]
+    subprocess.run(trades, capture_output=True, check=True, timeout=110, cwd=tmp_path)
+    dag = rxdag.load_spec(FOLDER / "bars.yaml", replace={"out": sinks.collect(), "late": sinks.null()})
+    bars = [(*pane.key, pane.value.open, pane.value.close) for pane in rxdag.run(dag)["out"]]
+    rows = (tmp_path / "out" / "bars.csv").read_text().splitlines()[1:]
+    names = (tmp_path / "out" / "bars.csv").read_text().splitlines()[0].split(",")
+    at = [names.index(name) for name in ("venue", "symbol", "open", "close")]
+    assert bars == [(r[at[0]], r[at[1]], float(r[at[2]]), float(r[at[3]])) for r in (row.split(",") for row in rows)]

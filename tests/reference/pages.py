@@ -295,7 +295,10 @@ def ends_page() -> str:
     for module, prefix in ((sources, "sources"), (rxdag.sinks, "sinks")):
         for name in module.__all__:
             thing = getattr(module, name)
-            if inspect.isfunction(thing) or name in ("Backoff", "ConnectionEvent"):
+            if (inspect.isfunction(thing) and name not in ("live", "fields_of")) or name in (
+                "Backoff",
+                "ConnectionEvent",
+            ):
                 out.append(plain_entry(prefix, name, thing))
     return "\n\n".join(out) + "\n"
 
@@ -318,6 +321,66 @@ def testing_page() -> str:
         out += [
             plain_entry(prefix, n, getattr(module, n)) for n in module.__all__ if inspect.isfunction(getattr(module, n))
         ]
+    return "\n\n".join(out) + "\n"
+
+
+def class_entry(prefix: str, name: str, thing: Any) -> str:
+    """A class, and each of its public methods."""
+    if issubclass(thing, BaseException):
+        return f"## {prefix}.{name}\n\n{inspect.getdoc(thing)}"
+    out = [plain_entry(prefix, name, thing)]
+    for own, member in inspect.getmembers(thing):
+        if own.startswith("_") or not (inspect.isfunction(member) or inspect.ismethod(member)):
+            continue
+        out.append(plain_entry(name, own, member).replace("## ", "### ", 1))
+    return "\n\n".join(out)
+
+
+def runtime_page() -> str:
+    """Many graphs in one process, wraps, specs, and what feeds need around them."""
+    from rxdag import adapters, orchestration, render, runtime, spec
+    from rxdag.adapters import market_data
+
+    out = [
+        "# Runtime, wraps, specs",
+        "How they are used: [run many graphs in one process](../how-to/many-graphs.md), [come from a linear pipeline]"
+        "(../how-to/from-linear-pipelines.md), [write a graph as YAML](../how-to/yaml-specs.md), [use the market-data packages]"
+        "(../how-to/market-data-packages.md).",
+        _WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
+        class_entry("rxdag", "PipelineRuntime", rxdag.PipelineRuntime),
+        class_entry("rxdag", "RuntimeSettings", rxdag.RuntimeSettings),
+    ]
+    for name in (
+        "RestartSettings",
+        "ProviderSettings",
+        "QuotesSettings",
+        "RuntimeEvent",
+        "RuntimeStatus",
+        "JobStatus",
+        "Health",
+    ):
+        out.append(plain_entry("rxdag.runtime", name, getattr(runtime, name)))
+    out.append(plain_entry("rxdag", "wrap", rxdag.wrap))
+    for module in (adapters, market_data, orchestration):
+        prefix = (
+            module.__name__.removeprefix("rxdag.").removeprefix("adapters.")
+            if module is market_data
+            else module.__name__
+        )
+        prefix = prefix.removeprefix("rxdag.")
+        out += [f"# {prefix}", (module.__doc__ or "").strip()]
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isfunction(thing) and name not in ("wrap", "is_linear", "build_pipeline"):
+                out.append(plain_entry(prefix, name, thing))
+            elif inspect.isclass(thing) and thing.__doc__ and name not in ("LinearPipeline",):
+                out.append(class_entry(prefix, name, thing))
+    out += [
+        "# Specs and pictures",
+        plain_entry("rxdag", "load_spec", spec.load_spec),
+        plain_entry("rxdag", "dump_spec", spec.dump_spec),
+    ]
+    out += [plain_entry("render", name, getattr(render, name)) for name in render.__all__]
     return "\n\n".join(out) + "\n"
 
 
@@ -355,5 +418,6 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "aggregates.md"] = aggregates_page()
     out[FOLDER / "sources-and-sinks.md"] = ends_page()
     out[FOLDER / "testing.md"] = testing_page()
+    out[FOLDER / "runtime.md"] = runtime_page()
     out[FOLDER / "recovery.md"] = recovery_page()
     return out

@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -242,3 +245,11 @@ def test_the_key_and_the_time_of_a_spec(monkeypatch):
     monkeypatch.setattr(PipelineBuilder, "build", lambda self, spec: "built")
     spec = PipelineSpec("t", "p", source="synthetic", symbols=["A"], duration_sec=1.5)
     assert asyncio.run(market_data.build_pipeline(spec)) == ("t:p", "built", "1500ms")
+
+
+def test_the_example_runs(tmp_path):
+    path = Path(__file__).parents[2] / "examples" / "existing_pipeline.py"
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=90, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "new: [1000]" in done.stdout
+    assert done.stdout.count("as a stream:") == 2

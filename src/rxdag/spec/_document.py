@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from rxdag.errors import GraphError, SpecError
 from rxdag.graph import checked_name, did_you_mean
 from rxdag.spec._context import Context, Refused, shown
-from rxdag.spec._feeds import check_feeds
+from rxdag.spec._feeds import Feed, check_feeds
 from rxdag.spec._kinds import DurationKind, Kind, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
 from rxdag.spec._params import by_kinds
@@ -77,8 +77,13 @@ def read_document(
     trees = _node_trees(tree, context, path, ())
     if not trees and not problems.found:
         context.at("nodes").tell(tree, "must have a node, got none")
-    nodes = {key: made for key, (each, inside) in trees.items() if (made := read_node(key, each, inside)) is not None}
-    check_feeds({name: node.feeds for name, node in nodes.items()}, trees, problems)
+    feeds_of: dict[str, dict[str, Feed]] = {}
+    nodes = {
+        key: made
+        for key, (each, inside) in trees.items()
+        if (made := read_node(key, each, inside, feeds_of)) is not None
+    }
+    check_feeds(feeds_of, trees, problems)
     problems.check()
     return Document(name, nodes, settings, context, tree)
 

@@ -43,8 +43,8 @@ class SpecNode:
     on_error: OnError | None
 
 
-def read_node(name: str, tree: Tree, context: Context) -> SpecNode | None:
-    """A node, or None if something is wrong; all of it is told."""
+def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[str, Feed]]) -> SpecNode | None:
+    """A node, or None if something is wrong; all of it is told. What feeds it is put into `feeds_of` in any case."""
     before = len(context.problems.found)
     try:
         checked_name(name, "id")
@@ -60,7 +60,7 @@ def read_node(name: str, tree: Tree, context: Context) -> SpecNode | None:
         return None
     found = _type(roles[0], tree.mapping()[roles[0]], context.at(roles[0]))
     policy = _policy(tree.mapping().get("on_error"), context.at("on_error"))
-    feeds = read_feeds(found, roles[0], tree, context)
+    feeds = feeds_of[name] = read_feeds(found, roles[0], tree, context)
     if found is None:
         return None
     try:
