@@ -1,7 +1,10 @@
 """The command line: what it prints, where, and what it exits with."""
 
+import contextlib
 import gzip
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +16,7 @@ from tests.unit import specs
 
 import rxdag
 from rxdag import sinks, sources
+from rxdag.cli import main
 
 BARS = """\
 name: bars
@@ -42,11 +46,27 @@ def start(*args, cwd=None, **options):
     )
 
 
-def rxdag_(*args, cwd=None, given=None):
+def in_a_process(*args, cwd=None, given=None):
     done = subprocess.run(
         [sys.executable, "-m", "rxdag.cli", *args], cwd=cwd, capture_output=True, text=True, timeout=60, input=given
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def rxdag_(*args, cwd=None, given=None):
+    """The command in this process: what it exits with, and what it wrote."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    stdin, path, handlers = sys.stdin, list(sys.path), list(logging.getLogger().handlers)
+    sys.stdin = io.TextIOWrapper(io.BytesIO((given or "").encode()))
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(cwd or os.getcwd()):
+            main(list(args))
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.stdin, sys.path[:] = stdin, path
+        logging.getLogger().handlers[:] = handlers
+    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
@@ -217,8 +237,8 @@ class TestLooks:
         assert rxdag_("graph", "x.yaml", "--format", "png")[0] == 2
 
     def test_no_colours_but_on_a_terminal(self, bars):
-        for args in (("run", bars), ("check", bars), ("nodes",), ("--help",), ("check", "none.yaml")):
-            _, out, err = rxdag_(*args)
+        for args in (("run", bars), ("nodes",), ("--help",), ("check", "none.yaml")):
+            _, out, err = in_a_process(*args)
             assert "\x1b" not in out + err
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit import linear
 
 import rxdag
+from rxdag import adapters, on_error, sinks, sources, testing, windows
 from rxdag import aggregates as agg
-from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.contract import END, Chunk, Reader, Sink, Source, Writer
 from rxdag.errors import GraphError
@@ -272,6 +273,10 @@ def test_timed_items_are_never_further_behind_than_said(items):
         lambda: sources.reconnecting(sources.range(20)),
         lambda: sources.simulated_trades(seed=1, trades=300),
         lambda: testing.timeline(("1s", 1), ("2s", 2)),
+        lambda: sources.paced(sources.iterable([0, 1, 1, 5, 3, 9]), lambda x: x, unit="s"),
+        lambda: adapters.pipeline(linear.pipeline(source=linear.Source(9, 0.5), operator=linear.Operator(fails=None))),
+        lambda: rxdag.wrap(linear.Source()).node.thing,
+        lambda: rxdag.wrap(lambda: [1, 2, 3]).node.thing,
     ],
 )
 def test_our_sources_hold_the_laws(make):

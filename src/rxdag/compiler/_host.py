@@ -129,12 +129,20 @@ class Outlet:
 
     def flush(self) -> None:
         """Hand over the chunk."""
-        if not self.items and not self.marks:
+        items, marks = self.items, self.marks
+        if not items and not marks:
             return
-        self.out += len(self.items)
+        self.out += len(items)
         if self.port.is_seen:
-            self.port.on_next(Chunk(self.items, self.ts, self.sequence, self.key, tuple(self.marks)))
-        self.renew()
+            self.port.on_next(Chunk(items, self.ts, self.sequence, self.key, tuple(marks) if marks else ()))
+        # As renew, with nothing made that is there already.
+        self.items = []
+        if self.timed:
+            self.ts, self.sequence = [], []
+        if self.keyed:
+            self.key = []
+        if marks:
+            self.marks = []
 
 
 class Host:
@@ -190,7 +198,8 @@ class Host:
     def flush(self) -> None:
         """Hand over what the outlets have."""
         for outlet in self.outlets.values():
-            outlet.flush()
+            if outlet.items or outlet.marks:
+                outlet.flush()
 
     # ---- faults
 
@@ -329,8 +338,9 @@ class Wire:
         return self.host.want_from(self.input)
 
     def on_next(self, chunk: Chunk, /) -> None:
-        self.received += len(chunk.items)
-        if chunk.items.__class__ is not list and not self.takes_columns:
+        items = chunk.items
+        self.received += len(items)
+        if items.__class__ is not list and not self.takes_columns:
             chunk = chunk.rows()
         for watcher in self.watchers:
             watcher.on_next(chunk)

@@ -158,14 +158,15 @@ class SinkHost(Host):
                 break
             self._attempts = 0
             if pending is None:
-                self.ledger.passed += len(chunk)
+                self.ledger.passed += len(chunk.items)
             else:
                 self._in_flight = len(chunk)
                 self.context.spawn(self.name, pending, partial(self._written, chunk))
             break
         else:
             self.ledger.discarded += len(chunk)
-        self.outlets["dead"].flush()
+        if self.outlets["dead"].items:
+            self.outlets["dead"].flush()
 
     def _had_enough(self, chunk: Chunk, enough: Enough) -> None:
         self.ledger.passed += enough.index

@@ -177,13 +177,19 @@ class SourceHost(Host):
         return self._reader is not None and self._reader.without_room()
 
     def _push(self, chunk: Chunk) -> None:
-        self.ledger.made += len(chunk.items)
+        n = len(chunk.items)
+        self.ledger.made += n
         outlet = self.outlets["out"]
-        outlet.out += len(chunk.items)
-        if outlet.port.is_seen and (chunk.items or chunk.marks):
-            for each in chunk.singles() if self._itemwise else (chunk,):
-                outlet.port.on_next(each)
-        self.outlets["dead"].flush()
+        outlet.out += n
+        port = outlet.port
+        if port.is_seen and (n or chunk.marks):
+            if self._itemwise:
+                for each in chunk.singles():
+                    port.on_next(each)
+            else:
+                port.on_next(chunk)
+        if self.outlets["dead"].items:
+            self.outlets["dead"].flush()
 
     def _end(self, error: Exception | None) -> None:
         if self.is_ended:

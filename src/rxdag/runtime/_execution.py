@@ -195,6 +195,8 @@ class Execution:
 
     def check_stall(self) -> None:
         """Called by drivers with nothing to do: fail if nothing in the graph can ever move."""
+        if not any(pump.is_parked for scheduler in self.schedulers.values() for pump in scheduler.pumps):
+            return
         schedulers = list(dict.fromkeys(self.schedulers.values()))
         epochs = [scheduler.epoch for scheduler in schedulers]
         parked = [pump for pump in self.program.pumps if pump.is_parked and not pump.is_finished]

@@ -63,6 +63,9 @@ class FlowScheduler(PeriodicScheduler):
         self.quantum = quantum
         self.pumps: list[Pump] = []
         self._lock = threading.Lock()
+        self._bell = threading.Lock()  # rung to wake the driver: much lighter than waiting on a condition
+        self._bell.acquire()
+        self._is_asleep = False
         self.changed = threading.Condition(self._lock)
         self.epoch = 0
         self.running = False
@@ -112,7 +115,8 @@ class FlowScheduler(PeriodicScheduler):
         with self.changed:
             heapq.heappush(self._timers, (when, rank, next(self._order), timer))
             self.epoch += 1
-            self._kick()
+            if not self._looks_again():
+                self._kick()
         return timer
 
     def wake(self, pump: Pump) -> None:
@@ -124,7 +128,8 @@ class FlowScheduler(PeriodicScheduler):
                 pump.queued = True
                 self.epoch += 1
                 self._enqueue(pump)
-                self._kick()
+                if not self._looks_again():
+                    self._kick()
 
     def again(self, pump: Pump) -> None:
         """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
@@ -147,15 +152,22 @@ class FlowScheduler(PeriodicScheduler):
         with self.changed:
             self.epoch += 1
             self._calls.append(fn)
-            self._kick()
+            if not self._looks_again():
+                self._kick()
 
     def kick(self) -> None:
         """Have the driver look again; from any thread."""
         with self.changed:
             self._kick()
 
+    def _looks_again(self) -> bool:
+        """True if the driver does so without being told: this is its thread, in the middle of a step."""
+        return self.running and self.thread == threading.get_ident()
+
     def _kick(self) -> None:
-        self.changed.notify_all()
+        if self._is_asleep:
+            self._is_asleep = False
+            self._bell.release()
         if self.on_kick is not None:
             self.on_kick()
 
@@ -209,9 +221,16 @@ class FlowScheduler(PeriodicScheduler):
 
     def wait(self, timeout_s: float | None) -> None:
         """Sleep until something is ready, or the time is over."""
-        with self.changed:
-            if self.is_idle() and not self.is_stopped:
-                self.changed.wait(timeout_s)
+        with self._lock:
+            if not self.is_idle() or self.is_stopped:
+                return
+            self._is_asleep = True
+        if not self._bell.acquire(timeout=-1 if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX)):
+            with self._lock:
+                if self._is_asleep:
+                    self._is_asleep = False
+                else:  # it was rung in the last moment
+                    self._bell.acquire()
 
     def is_idle(self) -> bool:
         """True if nothing is ready."""

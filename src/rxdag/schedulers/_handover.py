@@ -41,20 +41,16 @@ class Handover:
     def run(self) -> None:
         """Work until nothing waits, or a node suspends itself for want of room."""
         stack, fresh = self.stack, self.fresh
-        if fresh:
-            self._take_fresh()
-        while stack:
+        while True:
+            if fresh:
+                if len(fresh) > 1:
+                    fresh.reverse()
+                stack += fresh
+                fresh.clear()
+            if not stack or self.suspended_by is not None:
+                return
             fn, arg = stack.pop()
             fn(arg)
-            if fresh:
-                self._take_fresh()
-            if self.suspended_by is not None:
-                return
-
-    def _take_fresh(self) -> None:
-        self.fresh.reverse()
-        self.stack += self.fresh
-        self.fresh.clear()
 
     def suspend(self, owner: Hashable, resume: Callable[[Any], None]) -> None:
         """Leave off here; `resume(None)` is what goes on when the owner has room."""

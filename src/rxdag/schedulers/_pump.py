@@ -141,7 +141,7 @@ class Pump:
             return
         if segment.suspended and segment.would_overtake(self.reaches):
             return  # woken when the work is resumed
-        if self._is_waiting():
+        if self._waits_with_items and self._is_waiting():
             return
         self.is_starved = False
         self.parked_on = None
@@ -174,8 +174,6 @@ class Pump:
         That gate says when there is room enough to be worth while. Watermarks that wait are no reason to hold up the
         items that come after them.
         """
-        if not self._waits_with_items:
-            return False
         self._waits_with_items = self.behind.is_waited_for(self) and not self.is_ending and not self._needs_no_room()
         return self._waits_with_items
 

@@ -39,7 +39,7 @@ class Room:
         self.expands = expands
         self.full: Gate | None = None
         """The gate that had no room when it was measured last."""
-        self.waits: list[Gate] = []
+        self.waits: tuple[Gate, ...] = ()
         """The gates on which the waiter was parked then."""
 
     def measure(self, most: int, waiter: Waiter, *, least: int = 0) -> int:
@@ -52,7 +52,7 @@ class Room:
         """
         room = most
         self.full = None
-        self.waits = []
+        self.waits = ()
         for limiter in self.limiters:
             want = limiter.want()
             if want is not None:
@@ -62,7 +62,7 @@ class Room:
             if free is not None and free < room:
                 if free == 0 and gate.park(waiter):
                     self.full = gate
-                    self.waits = [gate]
+                    self.waits = (gate,)
                     return 0
                 room = max(free, 1)
         for ways in self.choices:
@@ -78,7 +78,7 @@ class Room:
             full = [gate for way in ways for gate in way.all_full()]
             if full and all(gate.park(waiter) for gate in full):
                 self.full = full[0]
-                self.waits = full
+                self.waits = tuple(full)
                 return 0
             if not full and any(way.refuses for way in ways):
                 return 0

@@ -30,7 +30,7 @@ def read_params(
     rest: dict[str, Any] = {}
     failed: Refused | None = None
     spread = found.rest
-    plain = {name for name, param in found.params.items() if param.spread != "**"}
+    plain = [name for name, param in found.params.items() if param.spread != "**"]
     for key, each in tree.items():
         if key in known:
             continue
