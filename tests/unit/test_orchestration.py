@@ -181,6 +181,20 @@ class TestRateCoordinator:
 
         assert in_virtual_time(main) == "open"
 
+    def test_while_it_is_half_open_one_call_is_let_through(self):
+        async def main(clock):
+            rates = RateCoordinator(clock)
+            rates.register_provider("p", breaker_threshold=1, breaker_timeout="10s")
+            rates.breaker("p").failed()
+            await asyncio.sleep(10)
+            await rates.acquire("p")
+            with pytest.raises(CircuitOpen, match="a trial is under way"):
+                await rates.acquire("p")
+            rates.breaker("p").succeeded()
+            await rates.acquire("p")
+
+        in_virtual_time(main)
+
     def test_what_can_never_be_had_is_an_error(self):
         async def main(clock):
             rates = RateCoordinator(clock)

@@ -251,6 +251,18 @@ class TestLife:
         await runtime.stop()
         assert runtime.health().state == "down"
 
+    async def test_what_was_stopped_is_started_again(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("ticks", ticking())
+        runtime.create_dag("done", numbers())
+        await runtime.start()
+        await until(lambda: runtime.status().jobs["done"].state == "finished")
+        await runtime.stop()
+        await runtime.start()
+        await until(lambda: runtime.status().jobs["ticks"].state == "running")
+        assert runtime.status().jobs["done"].state == "finished"
+        await runtime.stop()
+
     def test_blocking(self):
         runtime = rxdag.PipelineRuntime()
         runtime.create_dag("a", numbers())
@@ -271,6 +283,7 @@ class TestLife:
         threading.Thread(target=interrupt).start()
         result = runtime.run()["ticks"]
         assert result.was_drained
+        assert result.signal == "SIGTERM"
         assert result.state == "completed"
 
     async def test_who_listens_too_slowly_misses_the_oldest(self):

@@ -227,6 +227,10 @@ class TestStreamObjects:
         assert rxdag.wrap(source).collect() == list(range(9))
         assert source.log == ["start", "left", "close"]
 
+    def test_a_class_makes_one_for_each_run(self):
+        stream = rxdag.wrap(Source)
+        assert stream.collect() == stream.collect() == list(range(9))
+
     def test_left_early(self):
         source = Source(None)
         assert rxdag.wrap(source).head(2) == [0, 1]
@@ -286,6 +290,18 @@ class TestLinear:
         del made.batcher
         with pytest.raises(GraphError, match=r"takes an object with batcher with add\(\)"):
             adapters.pipeline(made)
+
+    def test_several_operators_one_after_the_other(self):
+        class Twice:
+            async def handle(self, item):
+                return None if item[1] == 4 else (item[0], item[1] * 2)
+
+        made = pipeline(operators=[Operator(fails=None), Twice()])
+        del made.operator
+        items = [("bar", 0), ("bar", 4), ("bar", 12), ("bar", 16), ("last", 72)]
+        assert rxdag.wrap(made, gives="items").collect() == items
+        rxdag.run(adapters.linear_dag("old", made))
+        assert made.sink.got[0] == items[:2]
 
     def test_as_a_dag_it_writes_as_its_own_run_would(self):
         made = pipeline()

@@ -24,7 +24,8 @@ class LinearPipeline(Protocol):
 
     Attributes:
         source: Has `stream()`, an async iterator, and perhaps `start()` and `close()`.
-        operator: Has `async handle(item)`, which returns an item or None, and perhaps `async flush_all()`.
+        operator: Has `async handle(item)`, which returns an item or None, and perhaps `async flush_all()`. Or `operators`, a list
+            of such, one after the other.
         batcher: Has `async add(item)`, which returns a list or None, and `async flush()`.
         sink: Has `async write(batch)`, and perhaps `async close()`.
     """
@@ -40,7 +41,22 @@ _PARTS: Final = {"source": "stream", "operator": "handle", "batcher": "add", "si
 
 def is_linear(thing: Any) -> bool:
     """True if it has the parts of a linear pipeline."""
-    return all(hasattr(getattr(thing, part, None), method) for part, method in _PARTS.items())
+    return not _missing(thing)
+
+
+def _missing(thing: Any) -> list[str]:
+    """The parts that it lacks."""
+    listed: Any = getattr(thing, "operators", None)
+    missing = [f"{p} with {m}()" for p, m in _PARTS.items() if not hasattr(getattr(thing, p, None), m)]
+    if isinstance(listed, list | tuple) and all(hasattr(each, "handle") for each in operators_of(thing)):
+        missing = [each for each in missing if not each.startswith("operator ")]
+    return missing
+
+
+def operators_of(made: Any) -> list[Any]:
+    """Its operators, in order."""
+    listed: Any = getattr(made, "operators", None)
+    return list(listed) if isinstance(listed, list | tuple) else [made.operator]  # pyright: ignore[reportUnknownArgumentType]  # of whatever
 
 
 class _Walk:
@@ -48,6 +64,7 @@ class _Walk:
 
     def __init__(self, made: Any, gives: Gives) -> None:
         self._made = made
+        self._operators = operators_of(made)
         self._gives = gives
         self._flushes = True
         self._ticks: Leaving | None = None
@@ -80,11 +97,18 @@ class _Walk:
 
     async def _handled(self, tick: Any) -> list[Any]:
         try:
-            made = await self._made.operator.handle(tick)
-            return [] if made is None else await self._batched([made])
+            return await self._batched(await self._operated([tick], 0))
         except Exception as error:  # the reader gives it to the run, with the tick
             self.failed.append((tick, error))
             return []
+
+    async def _operated(self, items: Iterable[Any], first: int) -> list[Any]:
+        """What the operators from one on make of items."""
+        out = list(items)
+        for operator in self._operators[first:]:
+            made = [await operator.handle(item) for item in out]
+            out = [item for item in made if item is not None]
+        return out
 
     async def _batched(self, items: Iterable[Any]) -> list[Any]:
         if self._gives == "items":
@@ -93,9 +117,10 @@ class _Walk:
 
     async def _last(self) -> list[Any]:
         outputs: list[Any] = []
-        flush_all = getattr(self._made.operator, "flush_all", None)
-        if flush_all is not None and self._flushes:
-            outputs += await self._batched(await flush_all())
+        for i, operator in enumerate(self._operators if self._flushes else ()):
+            flush_all = getattr(operator, "flush_all", None)
+            if flush_all is not None:
+                outputs += await self._batched(await self._operated(await flush_all(), i + 1))
         if self._gives == "batches":
             tail = await self._made.batcher.flush()
             outputs += [tail] if tail else []
@@ -148,9 +173,7 @@ def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any
     Raises:
         GraphError: If a part is missing; names all that are.
     """
-    missing = [
-        f"{part} with {method}()" for part, method in _PARTS.items() if not hasattr(getattr(made, part, None), method)
-    ]
+    missing = _missing(made)
     if missing:
         raise GraphError(f"pipeline: takes an object with {', '.join(missing)}; got {made!r}")
     if gives not in ("batches", "items"):

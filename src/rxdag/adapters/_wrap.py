@@ -110,6 +110,8 @@ def _source(thing: Any, how: _How) -> Source[Any]:
     if isinstance(thing, Source):
         source: Source[Any] = _any(thing)
         return source
+    if isinstance(thing, type):  # a class makes one for each run
+        return _of_function(thing, how)
     if is_linear(thing):
         return pipeline(thing, gives=how.gives)
     if is_service(thing):

@@ -23,7 +23,7 @@ def run_loaded(loaded: Loaded, *, until: str | None, restart: Any, as_json: bool
     policy = restart or loaded.settings.get("restart", "never")
     console = Console(stderr=True)
     try:
-        if policy == "never":
+        if policy == "never" and "drain_timeout" not in loaded.settings:
             result = _once(loaded, until, console, shows=console.is_terminal and not quiet)
         else:
             result = _supervised(loaded, until, policy)

@@ -105,13 +105,15 @@ class RateCoordinator:
     async def acquire(self, provider: str, n: float = 1) -> None:
         """Wait for tokens, and take them.
 
+        While the provider's circuit is half open one call is let through, as a trial: tell `breaker(provider)` how it ended.
+
         Args:
             provider: Whose.
             n: How many.
 
         Raises:
             GraphError: If the provider is not registered, or could never give so many.
-            CircuitOpen: If its circuit is open.
+            CircuitOpen: If its circuit is open, or half open with a trial under way.
         """
         found = self._found(provider, "acquire")
         if not 0 < n <= found.bucket.capacity:
@@ -121,9 +123,9 @@ class RateCoordinator:
         found.waiting += 1
         try:
             async with found.turn:
+                if found.breaker.state != "closed":
+                    found.breaker.enter(f'provider "{provider}"')
                 while True:
-                    if found.breaker.state == "open":
-                        found.breaker.enter(f'provider "{provider}"')  # raises
                     found.changed.clear()
                     wait = self._wait_ns(found, n)
                     if wait == 0:

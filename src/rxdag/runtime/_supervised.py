@@ -92,7 +92,7 @@ class DagRun:
 
     def __init__(self, plan: Plan, until: Any) -> None:
         loop = asyncio.get_running_loop()
-        execution = Execution(plan)
+        self.execution = execution = Execution(plan)
         stop_after(execution, until)
         self.is_over = asyncio.Event()
         execution.on_done(lambda: _tell(loop, self.is_over))

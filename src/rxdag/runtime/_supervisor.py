@@ -18,7 +18,7 @@ from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, health_of
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, restart_of
 from rxdag.runtime._streamed import streamed
-from rxdag.runtime._supervised import DagJob, Job, RuntimeEvent, Supervised
+from rxdag.runtime._supervised import DagJob, DagRun, Job, RuntimeEvent, Supervised
 from rxdag.schedulers import MonotonicClock
 from rxdag.sources import Backoff
 
@@ -76,12 +76,15 @@ class Supervisor:
         return self._jobs[name]
 
     async def start(self) -> None:
-        """Start what is registered. A second call does nothing."""
+        """Start what is registered, and again what `stop` has stopped. A second call does nothing."""
         if self._loop is not None:
             return
         self._loop = asyncio.get_running_loop()
         most = self.settings.max_concurrent_runs
         self._slots = None if most is None else asyncio.Semaphore(most)
+        for job in self._jobs.values():
+            if job.state == "stopped":
+                job.start()
         self._begin_waiting()
 
     async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
@@ -140,11 +143,14 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         stopping: list[asyncio.Task[None]] = []
 
-        def stop() -> None:
+        def stop(number: signal.Signals) -> None:
+            for job in self._jobs.values():
+                if isinstance(job.run, DagRun):
+                    job.run.execution.signal = number.name
             stopping.append(loop.create_task(self.stop(drain=not stopping)))
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, stop, number)
         try:
             yield
         finally:
