@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
@@ -27,6 +28,27 @@ app = typer.Typer(
     epilog="A SPEC is a YAML file, - for stdin, or package.module:dag for one in Python. Exit: 0 done, 1 failed, 2 wrong usage "
     "or spec, 130 interrupted.",
 )
+
+
+class _Restart(StrEnum):
+    never = "never"
+    on_failure = "on_failure"
+    always = "always"
+
+
+class _Form(StrEnum):
+    text = "text"
+    mermaid = "mermaid"
+    dot = "dot"
+    svg = "svg"
+
+
+class _Unit(StrEnum):
+    ns = "ns"
+    us = "us"
+    ms = "ms"
+    s = "s"
+
 
 Spec = Annotated[str, typer.Argument(help="YAML file, - for stdin, or package.module:dag.", metavar="SPEC")]
 Set = Annotated[
@@ -70,9 +92,14 @@ def run(
     spec: Spec,
     sets: Set = None,
     until: Annotated[str | None, typer.Option(help="Drain after that long, as 60s.", metavar="DURATION")] = None,
-    restart: Annotated[
-        Literal["never", "on_failure", "always"] | None, typer.Option(help="Start it again, with growing waits.")
+    restart: Annotated[_Restart | None, typer.Option(help="Start it again, with growing waits.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve /metrics, /healthz, /readyz, /status and /graph there; 0 for a free port.", min=0, max=65535
+        ),
     ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
     allow: Allow = None,
     outside: Outside = False,
     as_json: AsJson = False,
@@ -81,7 +108,14 @@ def run(
 ) -> None:
     """Run a graph to its end. Ctrl-C drains it, a second one cancels."""
     raise typer.Exit(
-        run_loaded(_load(spec, sets, allow, outside), until=until, restart=restart, as_json=as_json, quiet=quiet)
+        run_loaded(
+            _load(spec, sets, allow, outside),
+            until=until,
+            restart=None if restart is None else restart.value,
+            as_json=as_json,
+            quiet=quiet,
+            serves=None if metrics_port is None else (metrics_host, metrics_port),
+        )
     )
 
 
@@ -146,9 +180,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 @app.command(epilog="Example: rxdag graph bars.yaml --format svg > bars.svg")
 def graph(
     spec: Spec,
-    form: Annotated[
-        Literal["text", "mermaid", "dot", "svg"], typer.Option("--format", help="Of the picture.")
-    ] = "text",
+    form: Annotated[_Form, typer.Option("--format", help="Of the picture.")] = _Form.text,
     sets: Set = None,
     allow: Allow = None,
     outside: Outside = False,
@@ -190,7 +222,7 @@ def schema() -> None:
 def replay(
     file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl, .gz too.", metavar="FILE")],
     time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
-    unit: Annotated[Literal["ns", "us", "ms", "s"], typer.Option(help="Of that field.")] = "ns",
+    unit: Annotated[_Unit, typer.Option(help="Of that field.")] = _Unit.ns,
     speed: Annotated[float, typer.Option(help="1 for its own pace, 20 for twenty times that.", min=1e-6)] = 1.0,
     at_once: Annotated[bool, typer.Option("--at-once", help="As fast as it goes.")] = False,
     until: Annotated[str | None, typer.Option(help="Stop after that long.", metavar="DURATION")] = None,
@@ -199,7 +231,7 @@ def replay(
     """Write a recorded file to stdout as JSON lines: at its own pace, n times faster, or at once."""
     if time is None and not at_once:
         raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
-    raise typer.Exit(run_replay(file, None if at_once else time, unit, speed, until))
+    raise typer.Exit(run_replay(file, None if at_once else time, unit.value, speed, until))
 
 
 @app.command()

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, Literal, cast
+from typing import IO, Any, Final, cast
 
 import rxdag
 from rxdag import sinks, sources
@@ -18,9 +18,7 @@ from rxdag.graph import did_you_mean
 _INTERRUPTED: Final = 130
 
 
-def run_replay(
-    file: str, time: str | None, unit: Literal["ns", "us", "ms", "s"], speed: float, until: str | None
-) -> int:
+def run_replay(file: str, time: str | None, unit: Any, speed: float, until: str | None) -> int:
     """Write its records to stdout as JSON lines; returns the exit code."""
     recorded: rxdag.Source[dict[str, Any]] = sources.iterable(_records(file))
     if time is not None:

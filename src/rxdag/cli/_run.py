@@ -7,9 +7,11 @@ import json
 import sys
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 import rxdag
+from rxdag import metrics
 from rxdag.cli._load import Loaded
 from rxdag.errors import RxDagError
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
@@ -17,16 +19,24 @@ from rxdag.runtime import PipelineRuntime, RunResult, RunStats
 _INTERRUPTED: Final = 130
 
 
-def run_loaded(loaded: Loaded, *, until: str | None, restart: Any, as_json: bool, quiet: bool) -> int:
-    """Run it; returns the exit code."""
+def run_loaded(
+    loaded: Loaded,
+    *,
+    until: str | None,
+    restart: Any,
+    as_json: bool,
+    quiet: bool,
+    serves: tuple[str, int] | None = None,
+) -> int:
+    """Run it, with metrics at an address if one is given; returns the exit code."""
     until = until or loaded.settings.get("until")
     policy = restart or loaded.settings.get("restart", "never")
     console = Console(stderr=True)
     try:
-        if policy == "never" and "drain_timeout" not in loaded.settings:
+        if policy == "never" and "drain_timeout" not in loaded.settings and serves is None:
             result = _once(loaded, until, console, shows=console.is_terminal and not quiet)
         else:
-            result = _supervised(loaded, until, policy)
+            result = _supervised(loaded, until, policy, serves)
     except RxDagError as error:
         if as_json:
             print(json.dumps({"state": "failed", "error": str(error)}))
@@ -50,10 +60,17 @@ def _once(loaded: Loaded, until: str | None, console: Console, *, shows: bool) -
         )
 
 
-def _supervised(loaded: Loaded, until: str | None, policy: Any) -> RunResult:
+def _supervised(loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None) -> RunResult:
     runtime = PipelineRuntime({"drain_timeout": loaded.settings.get("drain_timeout", "10s")})
     runtime.add(loaded.dag, restart=policy)
-    return runtime.run(until=until)[loaded.dag.name]
+    if serves is None:
+        return runtime.run(until=until)[loaded.dag.name]
+    registry = CollectorRegistry()
+    metrics.watch(runtime, registry=registry)
+    host, port = serves
+    with metrics.serve(port, host=host, registry=registry) as server:
+        print(f"metrics at http://{host}:{server.port}/metrics", file=sys.stderr, flush=True)
+        return runtime.run(until=until)[loaded.dag.name]
 
 
 def _progress(loaded: Loaded, stats: RunStats) -> str:

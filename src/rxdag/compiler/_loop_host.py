@@ -167,7 +167,7 @@ class LoopHost(RegionHost):
             before = [port for port, readers in plan.after.items() if name in readers]
             ledger.arrived += sum(sent.get(port, 0) for port in before)
             ports: dict[str, int] = {}
-            for (owner, exit_), n in self._counts.items():
+            for (owner, exit_), n in tuple(self._counts.items()):  # another thread may look
                 if owner != name:
                     continue
                 if exit_.startswith("to "):

@@ -13,6 +13,7 @@ from typing import Any, Final
 from rxdag.compiler import Plan
 from rxdag.contract import Duration, Publisher, duration_ns, refuse_fork
 from rxdag.errors import RxDagError
+from rxdag.graph import Dag
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State
@@ -75,6 +76,11 @@ class _Handle:
     def state(self) -> State:
         """Where the run is: created, running, draining, completed, failed or cancelled."""
         return self._execution.state
+
+    @property
+    def dag(self) -> Dag:
+        """What runs."""
+        return self._execution.plan.dag
 
     @property
     def result(self) -> RunResult | None:

@@ -1,0 +1,170 @@
+"""A collector for prometheus-client, read at scrape time."""
+
+from __future__ import annotations
+
+import platform
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+import rxdag
+from rxdag.compiler import Ledger
+from rxdag.contract import MAX, MIN
+from rxdag.metrics._names import METRICS
+from rxdag.metrics._subjects import Subject, subjects_of
+from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
+
+_COUNTS = {
+    "rxdag_node_in_items_total": "arrived",
+    "rxdag_node_filtered_items_total": "filtered",
+    "rxdag_node_late_items_total": "late",
+    "rxdag_node_dead_items_total": "dead",
+    "rxdag_node_failed_items_total": "failed",
+    "rxdag_node_unrouted_items_total": "unrouted",
+}
+_FINITE = 1 << 62
+
+
+class RunCollector(Collector):
+    """Gives the metrics of what it watches; what nobody holds any more is forgotten.
+
+    Several runs of dags with one name are told apart only by the order in which they came: give dags names of their own.
+    """
+
+    def __init__(self) -> None:
+        self._watched: list[weakref.ref[Any]] = []
+
+    def watch(self, thing: Run | AsyncRun | PipelineRuntime, /) -> None:
+        """Have a run, or all that a runtime runs, in the metrics.
+
+        Raises:
+            TypeError: If it is neither.
+        """
+        if not isinstance(thing, Run | AsyncRun | PipelineRuntime):
+            raise TypeError(f"watch: takes a Run, an AsyncRun or a PipelineRuntime, got {thing!r}")
+        if all(ref() is not thing for ref in self._watched):
+            self._watched.append(weakref.ref(thing))
+
+    def unwatch(self, thing: object, /) -> None:
+        """Leave it out from now on."""
+        self._watched = [ref for ref in self._watched if ref() is not thing]
+
+    def things(self) -> list[Any]:
+        """What is watched, and still there."""
+        alive = [(ref, ref()) for ref in tuple(self._watched)]
+        self._watched = [ref for ref, thing in alive if thing is not None]
+        return [thing for _, thing in alive if thing is not None]
+
+    def subjects(self) -> list[Subject]:
+        """The dags that are watched, as they stand; of several with one name the last."""
+        found: dict[str, Subject] = {}
+        for thing in self.things():
+            for subject in subjects_of(thing):
+                found[subject.name] = subject
+        return list(found.values())
+
+    def describe(self) -> Iterable[Any]:
+        """The metrics without values: registering asks nobody how they are."""
+        return [_family(metric.name) for metric in METRICS]
+
+    def collect(self) -> Iterator[Any]:
+        """The metrics as they stand."""
+        families = {metric.name: _family(metric.name) for metric in METRICS}
+        families["rxdag_build_info"].add_metric([rxdag.__version__, platform.python_version()], 1)
+        for subject in self.subjects():
+            _add(families, subject, time.time())
+        yield from families.values()
+
+
+def _family(name: str) -> Any:
+    metric = next(each for each in METRICS if each.name == name)
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return kind(name, metric.help, labels=metric.labels)
+
+
+def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
+    dag = subject.name
+    families["rxdag_run_state"].add_metric([dag, subject.state], 1)
+    families["rxdag_run_restarts_total"].add_metric([dag], subject.restarts)
+    stats = subject.stats
+    if stats is None:
+        return
+    families["rxdag_run_uptime_seconds"].add_metric([dag], stats.elapsed_s)
+    sinks = () if subject.dag is None else subject.dag.sinks
+    for node, ledger in stats.nodes.items():
+        _add_node(families, [dag, node], ledger, is_sink=node in sinks)
+    _add_times(families, dag, stats, now)
+    for edge, gate in stats.gates.items():
+        families["rxdag_gate_items"].add_metric([dag, edge], gate.depth)
+        families["rxdag_gate_capacity_items"].add_metric([dag, edge], gate.capacity)
+        families["rxdag_gate_high_water_items"].add_metric([dag, edge], gate.high_water)
+        families["rxdag_gate_waits_total"].add_metric([dag, edge], gate.waits)
+        families["rxdag_gate_dropped_items_total"].add_metric([dag, edge], gate.dropped)
+
+
+def _add_node(families: dict[str, Any], labels: list[str], ledger: Ledger, *, is_sink: bool) -> None:
+    for name, attribute in _COUNTS.items():
+        families[name].add_metric(labels, getattr(ledger, attribute))
+    if is_sink:
+        families["rxdag_node_delivered_items_total"].add_metric(labels, ledger.passed)
+    for port, n in ledger.out.items():
+        families["rxdag_node_out_items_total"].add_metric([*labels, port], n)
+    for reason, n in ledger.dropped.items():
+        families["rxdag_node_dropped_items_total"].add_metric([*labels, reason], n)
+    families["rxdag_node_held_items"].add_metric(labels, ledger.held)
+
+
+def _add_times(families: dict[str, Any], dag: str, stats: RunStats, now: float) -> None:
+    for node, watermark in stats.watermarks.items():
+        if MIN < watermark < MAX and abs(watermark) < _FINITE:
+            families["rxdag_node_watermark_timestamp_seconds"].add_metric([dag, node], watermark / 1e9)
+            families["rxdag_node_event_time_lag_seconds"].add_metric([dag, node], now - watermark / 1e9)
+
+
+_collectors: weakref.WeakKeyDictionary[CollectorRegistry, RunCollector] = weakref.WeakKeyDictionary()
+
+
+def collector_of(registry: CollectorRegistry | None) -> RunCollector:
+    """The collector of a registry, the process's by default; it has one, however often it is asked for."""
+    home = REGISTRY if registry is None else registry
+    if home not in _collectors:
+        made = RunCollector()
+        home.register(made)
+        _collectors[home] = made
+    return _collectors[home]
+
+
+def watch(thing: Run | AsyncRun | PipelineRuntime, /, *, registry: CollectorRegistry | None = None) -> RunCollector:
+    """Have a run, or all that a runtime runs, among the metrics of the process.
+
+    The metrics are read when they are scraped. What nobody holds any more is forgotten by itself.
+
+    Args:
+        thing: `rxdag.start(...)`, `rxdag.start_async(...)` or a PipelineRuntime.
+        registry: Of prometheus-client; by default that of the process.
+
+    Raises:
+        TypeError: If it is neither.
+
+    Example:
+        >>> from prometheus_client import CollectorRegistry
+        >>> registry = CollectorRegistry()
+        >>> run = rxdag.start(rxdag.Dag(rxdag.wrap([1, 2]).to(sinks.null(), name="out"), name="two"))
+        >>> _ = rxdag.metrics.watch(run, registry=registry)
+        >>> _ = run.wait()
+        >>> int(registry.get_sample_value("rxdag_node_delivered_items_total", {"dag": "two", "node": "out"}))
+        2
+    """
+    collector = collector_of(registry)
+    collector.watch(thing)
+    return collector
+
+
+def unwatch(thing: object, /, *, registry: CollectorRegistry | None = None) -> None:
+    """Leave it out of the metrics from now on."""
+    collector_of(registry).unwatch(thing)

@@ -1,0 +1,226 @@
+"""A small HTTP server for metrics and health: on its own thread, read-only, and hard to annoy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from rxdag.errors import RxDagError
+from rxdag.metrics._collector import RunCollector, collector_of
+from rxdag.metrics._subjects import Subject
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_HEAD_BYTES: Final = 16_384
+_HEAD_S: Final = 5.0
+"""How long a client may take to say what it wants, and to take what it gets."""
+_MOST: Final = 64
+"""Connections at one time; others are turned away at once."""
+_PATHS: Final = ("/metrics", "/healthz", "/readyz", "/status", "/graph")
+_REASONS: Final = {
+    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+class _Answer(Exception):  # no error: what is answered
+    def __init__(self, code: int, body: bytes | str, kind: str = "text/plain; charset=utf-8") -> None:
+        super().__init__(code)
+        self.code = code
+        self.body = body.encode() if isinstance(body, str) else body
+        self.kind = kind
+
+
+class Server:
+    """Serves metrics and health; `metrics.serve` makes one. A context manager; `close` ends it."""
+
+    def __init__(self, port: int, host: str, registry: CollectorRegistry, collector: RunCollector) -> None:
+        self._registry = registry
+        self._collector = collector
+        self._open = 0
+        self._loop = asyncio.new_event_loop()
+        self._started: asyncio.Server | None = None
+        self._failure: BaseException | None = None
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(host, port, ready), name="rxdag-metrics", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if self._failure is not None:
+            raise RxDagError(f"metrics.serve: {host}:{port} must be free: {self._failure}") from self._failure
+
+    def _serve(self, host: str, port: int, ready: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            made = asyncio.start_server(self._client, host, port, limit=_HEAD_BYTES, backlog=256)
+            self._started = self._loop.run_until_complete(made)
+        except OSError as error:
+            self._failure = error
+            self._loop.close()
+            ready.set()
+            return
+        ready.set()
+        try:
+            self._loop.run_forever()
+        finally:
+            self._started.close()
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        sockets = self._started.sockets if self._started is not None else ()
+        port: int = sockets[0].getsockname()[1] if sockets else 0
+        return port
+
+    def close(self) -> None:
+        """End it; what was asked for is not answered any more."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- a client
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        try:
+            async with asyncio.timeout(_HEAD_S):
+                answer, is_head = await self._answered(reader)
+                head = (
+                    f"HTTP/1.1 {answer.code} {_REASONS[answer.code]}\r\nContent-Type: {answer.kind}\r\n"
+                    f"Content-Length: {len(answer.body)}\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+                )
+                writer.write(head.encode() + (b"" if is_head else answer.body))
+                await writer.drain()
+        except (TimeoutError, ConnectionError, OSError):
+            pass  # it has left, or does not say what it wants
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _answered(self, reader: asyncio.StreamReader) -> tuple[_Answer, bool]:
+        if self._open > _MOST:
+            return _Answer(503, "too many connections\n"), False
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return _Answer(431, f"the head of a request must be at most {_HEAD_BYTES} bytes\n"), False
+        except asyncio.IncompleteReadError:
+            return _Answer(400, "a request must have a head\n"), False
+        lines = head.decode("latin-1").split("\r\n")
+        words = lines[0].split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1"):
+            return _Answer(400, "a request must be GET PATH HTTP/1.1\n"), False
+        method, target, _ = words
+        if method not in ("GET", "HEAD"):
+            return _Answer(405, "only GET and HEAD\n"), False
+        accept = next((line[7:].strip() for line in lines[1:] if line.lower().startswith("accept:")), "")
+        try:
+            answer = self._of_path(target.partition("?")[0], accept)
+        except Exception as error:  # one answer that fails must not end the server
+            answer = _Answer(500, f"{type(error).__name__}: {error}\n")
+        return answer, method == "HEAD"
+
+    def _of_path(self, path: str, accept: str) -> _Answer:
+        pages: dict[str, Callable[[], _Answer]] = {
+            "/metrics": lambda: self._metrics(accept),
+            "/healthz": lambda: _Answer(200, "alive\n"),
+            "/readyz": self._ready,
+            "/status": lambda: _Answer(200, json.dumps(self.status(), default=str), "application/json"),
+            "/graph": self._graph,
+        }
+        page = pages.get(path)
+        return _Answer(404, f"there is {', '.join(_PATHS)}\n") if page is None else page()
+
+    def _metrics(self, accept: str) -> _Answer:
+        encode, kind = choose_encoder(accept)
+        return _Answer(200, encode(self._registry), kind)
+
+    def _ready(self) -> _Answer:
+        subjects = self._collector.subjects()
+        wrong = [
+            f"{each.name}: {each.state}{f': {each.error}' if each.error else ''}"
+            for each in subjects
+            if not each.is_ready
+        ]
+        if not subjects:
+            wrong = ["nothing runs"]
+        return _Answer(503 if wrong else 200, "\n".join(wrong or ["ready"]) + "\n")
+
+    def status(self) -> dict[str, Any]:
+        """The books of all dags, as plain data."""
+        return {each.name: _as_data(each) for each in self._collector.subjects()}
+
+    def _graph(self) -> _Answer:
+        from rxdag import render
+
+        dags = [each.dag for each in self._collector.subjects() if each.dag is not None]
+        if not dags:
+            return _Answer(404, "no graph runs\n")
+        if len(dags) == 1:
+            return _Answer(200, render.svg(dags[0]), "image/svg+xml")
+        pictures = "\n".join(f"<h1>{dag.name}</h1>{render.svg(dag)}" for dag in dags)
+        return _Answer(
+            200, f"<!doctype html><meta charset=utf-8><title>rxdag</title>{pictures}", "text/html; charset=utf-8"
+        )
+
+
+def _as_data(subject: Subject) -> dict[str, Any]:
+    stats = subject.stats
+    error = None if subject.error is None else str(subject.error)
+    out: dict[str, Any] = {"state": subject.state, "restarts": subject.restarts, "error": error}
+    if stats is not None:
+        nodes = {name: {key: n for key, n in asdict(ledger).items() if n} for name, ledger in stats.nodes.items()}
+        out |= {
+            "elapsed_s": stats.elapsed_s,
+            "nodes": nodes,
+            "gates": {name: asdict(gate) for name, gate in stats.gates.items()},
+        }
+    return out
+
+
+def serve(port: int = 9464, /, *, host: str = "127.0.0.1", registry: CollectorRegistry | None = None) -> Server:
+    r"""Serve the metrics of all that is watched, and how it is, over HTTP.
+
+    `/metrics` for Prometheus (OpenMetrics too), `/healthz` (it is alive), `/readyz` (all runs as it should, else 503 and why),
+    `/status` (the books as JSON), `/graph` (a picture, extra `graph`). It reads only, answers one request a connection, and turns
+    away what is too large, too slow or too much.
+
+    Args:
+        port: Where to listen; 0 for a free one, which `Server.port` tells.
+        host: Whom to listen to: this machine only, unless you say otherwise.
+        registry: Of prometheus-client; by default that of the process.
+
+    Raises:
+        RxDagError: If it cannot listen there.
+
+    Example:
+        >>> with rxdag.metrics.serve(0) as server:
+        ...     import urllib.request
+        ...
+        ...     urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz").read()
+        b'alive\n'
+    """
+    home = REGISTRY if registry is None else registry
+    collector = collector_of(registry)
+    return Server(port, host, home, collector)

@@ -1,0 +1,51 @@
+"""What is watched, as it stands: each dag with its state and its books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rxdag.graph import Dag
+from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
+
+_ENDED = ("completed", "finished", "stopped", "cancelled")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A dag as it stands.
+
+    Attributes:
+        name: Of the dag.
+        state: Of its run, or under supervision.
+        restarts: How often it was started again.
+        stats: Its books; None if it has none yet.
+        dag: The dag; None of a pipeline whose inside nobody knows.
+        error: What it has failed with.
+    """
+
+    name: str
+    state: str
+    restarts: int = 0
+    stats: RunStats | None = None
+    dag: Dag | None = None
+    error: BaseException | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """True if it runs, or has ended as it should."""
+        return self.state in ("running", "draining", *_ENDED)
+
+
+def subjects_of(thing: Any) -> Iterator[Subject]:
+    """The dags of a run or of a runtime."""
+    if isinstance(thing, PipelineRuntime):
+        for job in thing.status().jobs.values():
+            dag = job.result.dag if job.result is not None else thing.dag_of(job.name)
+            yield Subject(job.name, job.state, job.restarts, job.stats, dag, job.error)
+    elif isinstance(thing, Run | AsyncRun):
+        result = thing.result
+        yield Subject(
+            thing.dag.name, thing.state, 0, thing.stats(), thing.dag, None if result is None else result.error
+        )

@@ -1,0 +1,291 @@
+"""Metrics: what is scraped is what the books say, and a hostile client annoys nobody."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parsed
+
+import rxdag
+from rxdag import metrics, on_error, sinks, sources
+from rxdag import operators as ops
+from rxdag.errors import RxDagError
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+def dag(name="job", n=10):
+    def fails_on_3(item):
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    numbers = rxdag.from_source(sources.range(n), name="numbers")
+    timed = numbers.pipe(ops.event_time(lambda x: x, unit="s"), name="timed")
+    some = timed.pipe(ops.filter(lambda x: x != 5), name="some").pipe(
+        ops.map(fails_on_3), name="map", on_error=on_error.dead
+    )
+    gated = some.buffered(max_items=4)
+    return rxdag.Dag(gated.to(sinks.collect(), name="out"), some.dead.to(sinks.null(), name="dead"), name=name)
+
+
+def value(registry, name, **labels):
+    return registry.get_sample_value(name, labels)
+
+
+class TestCollector:
+    def test_it_says_what_the_books_say(self, registry):
+        run = rxdag.start(dag())
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        job = {"dag": "job"}
+        assert value(registry, "rxdag_run_state", state="completed", **job) == 1
+        assert value(registry, "rxdag_node_out_items_total", node="numbers", port="out", **job) == 10
+        assert value(registry, "rxdag_node_in_items_total", node="some", **job) == 10
+        assert value(registry, "rxdag_node_filtered_items_total", node="some", **job) == 1
+        assert value(registry, "rxdag_node_dead_items_total", node="map", **job) == 1
+        assert value(registry, "rxdag_node_delivered_items_total", node="out", **job) == 8
+        assert value(registry, "rxdag_gate_capacity_items", edge="map -> out", **job) == 4
+        assert value(registry, "rxdag_gate_items", edge="map -> out", **job) == 0
+        assert value(registry, "rxdag_run_uptime_seconds", **job) == run.stats().elapsed_s
+
+    def test_every_metric_has_its_kind_and_its_labels(self, registry):
+        run = rxdag.start(dag())
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        families = {family.name: family for family in registry.collect()}
+        assert len(families) == len(metrics.METRICS)
+        for metric in metrics.METRICS:
+            family = families[metric.name.removesuffix("_total")]
+            assert (family.type, family.documentation) == (metric.kind, metric.help)
+            for sample in family.samples:
+                assert set(sample.labels) == set(metric.labels), sample
+                assert sample.name == metric.name
+
+    def test_a_runtime_with_all_that_it_runs(self, registry):
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                metrics.watch(runtime, registry=registry)
+                runtime.add(dag("a"))
+                runtime.add(dag("b"), restart="always", backoff=sources.Backoff(base="1ms"))
+                while runtime.status().jobs["b"].restarts < 2:
+                    await asyncio.sleep(0.001)
+                assert value(registry, "rxdag_run_restarts_total", dag="b") >= 2
+                assert value(registry, "rxdag_node_delivered_items_total", dag="a", node="out") is not None
+
+        asyncio.run(main())
+
+    def test_several_registries_and_watching_twice(self, registry):
+        run = rxdag.start(dag())
+        other = CollectorRegistry()
+        for _ in range(3):
+            metrics.watch(run, registry=registry)
+        metrics.watch(run, registry=other)
+        run.wait(30)
+        for each in (registry, other):
+            assert value(each, "rxdag_node_delivered_items_total", dag="job", node="out") == 8
+        metrics.unwatch(run, registry=registry)
+        assert value(registry, "rxdag_node_delivered_items_total", dag="job", node="out") is None
+        assert value(other, "rxdag_node_delivered_items_total", dag="job", node="out") == 8
+
+    def test_a_run_that_nobody_holds_is_forgotten(self, registry):
+        run = rxdag.start(dag())
+        collector = metrics.watch(run, registry=registry)
+        run.wait(30)
+        del run
+        gc.collect()
+        assert collector.things() == []
+        assert value(registry, "rxdag_run_uptime_seconds", dag="job") is None
+
+    def test_it_can_be_scraped_at_any_moment_of_a_run(self, registry):
+        run = rxdag.start(
+            rxdag.from_source(sources.range(200_000))
+            .on("a")
+            .pipe(ops.map(lambda x: x))
+            .on("b")
+            .to(sinks.null(), name="out")
+        )
+        metrics.watch(run, registry=registry)
+        seen = []
+        while run.state not in ("completed", "failed"):
+            seen.append(value(registry, "rxdag_node_delivered_items_total", dag="dag", node="out"))
+        run.wait(30)
+        assert seen == sorted(seen)
+
+    def test_only_runs_are_watched(self, registry):
+        with pytest.raises(TypeError, match="takes a Run, an AsyncRun or a PipelineRuntime"):
+            metrics.watch(dag(), registry=registry)
+
+
+@pytest.fixture
+def server(registry):
+    with metrics.serve(0, registry=registry) as server:
+        yield server
+
+
+def get(server, path, method="GET", **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode(), answer.headers["Content-Type"]
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), error.headers["Content-Type"]
+
+
+def raw(server, data):
+    """What it answers to bytes, to the end."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        try:
+            client.sendall(data)
+            return b"".join(iter(lambda: client.recv(65536), b""))
+        except ConnectionError:
+            return b""
+
+
+class TestServer:
+    def test_metrics_in_both_formats(self, server, registry):
+        run = rxdag.start(dag())
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        code, text, kind = get(server, "/metrics")
+        assert (code, kind.split(";")[0]) == (200, "text/plain")
+        assert {family.name for family in parsed(text)} >= {"rxdag_node_in_items", "rxdag_gate_items"}
+        code, text, kind = get(server, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
+        assert (code, kind.split(";")[0]) == (200, "application/openmetrics-text")
+        assert any(
+            family.name == "rxdag_build" or family.name == "rxdag_build_info" for family in parsed_openmetrics(text)
+        )
+
+    def test_ready_only_while_all_runs_as_it_should(self, server, registry):
+        assert get(server, "/readyz")[:2] == (503, "nothing runs\n")
+        may_go = threading.Event()
+        run = rxdag.start(
+            rxdag.wrap([1]).pipe(ops.map(lambda _: may_go.wait(30) and 1 // 0), name="m").to(sinks.null())
+        )
+        metrics.watch(run, registry=registry)
+        while run.state == "created":
+            pass
+        assert get(server, "/readyz")[:2] == (200, "ready\n")
+        may_go.set()
+        with pytest.raises(rxdag.NodeError):
+            run.wait(30)
+        code, text, _ = get(server, "/readyz")
+        assert code == 503
+        assert 'dag: failed: node "m" failed' in text
+        assert get(server, "/healthz")[:2] == (200, "alive\n")
+
+    def test_status_and_graph(self, server, registry):
+        assert get(server, "/graph")[0] == 404
+        run = rxdag.start(dag())
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        said = json.loads(get(server, "/status")[1])
+        assert said["job"]["state"] == "completed"
+        assert said["job"]["nodes"]["out"]["passed"] == 8
+        assert said["job"]["gates"]["map -> out"]["capacity"] == 4
+        code, text, kind = get(server, "/graph")
+        assert (code, kind) == (200, "image/svg+xml")
+        assert ">numbers<" in text
+        other = rxdag.start(dag("other"))
+        metrics.watch(other, registry=registry)
+        other.wait(30)
+        assert get(server, "/graph")[1].count("<svg") == 2
+
+    @pytest.mark.parametrize(
+        ("method", "path", "code"),
+        [
+            ("GET", "/", 404),
+            ("GET", "/../etc/passwd", 404),
+            ("POST", "/metrics", 405),
+            ("DELETE", "/", 405),
+            ("HEAD", "/healthz", 200),
+        ],
+    )
+    def test_methods_and_paths(self, server, method, path, code):
+        got = get(server, path, method)
+        assert got[0] == code
+        assert method != "HEAD" or got[1] == ""
+
+    @pytest.mark.parametrize(
+        ("data", "code"),
+        [
+            (b"\r\n\r\n", b"400"),
+            (b"GET\r\n\r\n", b"400"),
+            (b"\x00\xff\xfe\r\n\r\n", b"400"),
+            (b"GET /healthz HTTP/1.1\r\n" + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n", b"431"),
+            (b"GET /metrics?" + b"&".join(b"name[]=%d" % i for i in range(100_000)) + b" HTTP/1.1\r\n\r\n", b"431"),
+            (b"GET /healthz HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n", b"200"),
+        ],
+        ids=["empty", "short", "bytes", "1 MB of head", "100,000 parameters", "two at once"],
+    )
+    def test_what_is_no_request(self, server, data, code):
+        answer = raw(server, data)
+        assert answer == b"" or answer.split(b" ")[1] == code  # it may have left before all was sent
+        assert get(server, "/healthz")[0] == 200
+
+    def test_200_slow_clients_hold_nobody_up(self, server, registry):
+        run = rxdag.start(dag())
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(200)]
+        for client in clients:
+            with contextlib.suppress(ConnectionError):
+                client.send(b"GET /metrics HTTP/1.1\r\nX: ")
+        turned_away = 0
+        for client in clients[64:]:
+            client.settimeout(20)
+            try:
+                turned_away += b"503" in client.recv(100)
+            except ConnectionError:
+                turned_away += 1
+        assert turned_away == 136
+        for client in clients:
+            client.close()
+        while get(server, "/healthz")[0] != 200:
+            pass
+        assert "rxdag_gate_items" in get(server, "/metrics")[1]
+
+    def test_closed_it_leaves_no_thread_and_its_port_is_free(self, registry):
+        server = metrics.serve(0, registry=registry)
+        port = server.port
+        server.close()
+        server.close()
+        assert not any(thread.name == "rxdag-metrics" for thread in threading.enumerate())
+        with metrics.serve(port, registry=registry) as again:
+            assert again.port == port
+            with pytest.raises(RxDagError, match=f"127.0.0.1:{port} must be free"):
+                metrics.serve(port, registry=registry)
+
+
+def test_rxdag_run_serves_them(tmp_path):
+    import re
+    import signal
+    import subprocess
+    import sys
+
+    (tmp_path / "s.yaml").write_text("nodes:\n  n: {source: interval, every: 1ms}\n  o: {sink: 'null', input: n}\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rxdag.cli", "run", "s.yaml", "--metrics-port", "0"],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    line = process.stderr.readline()
+    url = re.search(r"http://\S+", line).group(0)
+    text = ""
+    while 'rxdag_node_delivered_items_total{dag="s",node="o"}' not in text:
+        text = urllib.request.urlopen(url, timeout=20).read().decode()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
