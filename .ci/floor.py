@@ -21,7 +21,8 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     lowest = floors(
-        project["dependencies"] + [each for name in ("cli", "arrow", "polars", "ws", "yaml", "graph") for each in extras[name]]
+        project["dependencies"]
+        + [each for name in ("cli", "arrow", "polars", "ws", "yaml", "graph") for each in extras[name]]
     )
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         name = line.split("==")[0].lower().replace("_", "-")

@@ -130,6 +130,28 @@ class TestCollector:
             metrics.watch(dag(), registry=registry)
 
 
+class TestCompat:
+    async def test_the_old_names(self, registry):
+        async with rxdag.PipelineRuntime({"providers": {"p": {"capacity": 5}}}) as runtime:
+            metrics.compat(runtime, registry=registry)
+            states = []
+            for scale in (1.0, 0.3, 0.0):
+                runtime.rates.set_scale("p", scale)
+                states.append(value(registry, "pipeline_backpressure_state", provider="p"))
+                assert value(registry, "pipeline_rate_scale_factor", provider="p") == scale
+            assert states == [0, 1, 2]
+            runtime.add(dag())
+            await runtime.run_until_complete()
+            assert value(registry, "pipeline_feedback_queue_depth", source="job: map -> out") == 0
+
+    def test_where_the_names_are_taken_they_stay_those_of_whoever_has_them(self, registry):
+        from prometheus_client import Gauge
+
+        Gauge("pipeline_backpressure_state", "Theirs.", ["provider"], registry=registry).labels("x").set(7)
+        assert metrics.compat(rxdag.PipelineRuntime(), registry=registry) is None
+        assert value(registry, "pipeline_backpressure_state", provider="x") == 7
+
+
 @pytest.fixture
 def server(registry):
     with metrics.serve(0, registry=registry) as server:

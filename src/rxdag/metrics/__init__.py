@@ -1,8 +1,21 @@
 """Metrics for Prometheus, read when they are asked for: nothing is counted for them while the graph runs."""
 
 from rxdag.metrics._collector import RunCollector, unwatch, watch
+from rxdag.metrics._compat import CompatCollector, compat
 from rxdag.metrics._names import METRICS, Metric
 from rxdag.metrics._server import Server, serve
 from rxdag.metrics._subjects import Subject, subjects_of
 
-__all__ = ["METRICS", "Metric", "RunCollector", "Server", "Subject", "serve", "subjects_of", "unwatch", "watch"]
+__all__ = [
+    "METRICS",
+    "CompatCollector",
+    "Metric",
+    "RunCollector",
+    "Server",
+    "Subject",
+    "compat",
+    "serve",
+    "subjects_of",
+    "unwatch",
+    "watch",
+]
