@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -12,7 +13,7 @@ from tests.unit.linear import BATCHES, Operator, Sink, Source, pipeline
 
 import rxdag
 from rxdag import adapters, on_error, sinks, sources, testing
-from rxdag.errors import CompileError, GraphError, NodeError
+from rxdag.errors import CompileError, GraphError, MissingExtra, NodeError
 
 
 async def numbers():
@@ -439,3 +440,21 @@ class TestWaysOut:
     def test_bad_arguments(self, make):
         with pytest.raises(GraphError, match="takes"):
             make(3)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: adapters.market_data.core_bar("1s"),
+        lambda: adapters.market_data.core_trade(rxdag.market.Trade(1, 1, 1, "v", "s", 1, 1.0, 1.0, False)),
+        lambda: adapters.market_data.feedback_event("gate", 1, 2, "ok"),
+        lambda: adapters.market_data.rate_adjustment("p", 0.5, "soft"),
+        lambda: adapters.market_data.ibkr_source({}, ["A"]),
+        lambda: adapters.market_data.provider_source(type("P", (), {"stream_quotes": None})(), ["A"]),
+    ],
+)
+def test_an_adapter_without_its_package_says_what_to_install(use, monkeypatch):
+    for name in ("market_data_core", "market_data_core.telemetry", "market_data_ibkr"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=r'must be installed, and is not; say pip install "rxdag\[market-data\]"'):
+        use()
