@@ -1,6 +1,8 @@
 """Breakers, budgets, names and fail-over: each in virtual time."""
 
 import asyncio
+import random
+from itertools import pairwise
 
 import pytest
 
@@ -8,6 +10,8 @@ from rxdag.errors import GraphError, RxDagError, SourceError
 from rxdag.orchestration import (
     CircuitBreaker,
     CircuitOpen,
+    Feedback,
+    FeedbackPolicy,
     RateCoordinator,
     SimulatedQuotes,
     SourceRegistry,
@@ -195,6 +199,14 @@ class TestRateCoordinator:
 
         in_virtual_time(main)
 
+    def test_items_within_a_rate(self):
+        async def main(clock):
+            rates = RateCoordinator(clock)
+            rates.register_provider("p", capacity=1, refill_rate=2)
+            return [(item, clock.now() / S) async for item in rates.limited("p", Scripted(1, 2, 3).stream())]
+
+        assert in_virtual_time(main) == [(1, 0), (2, 0.5), (3, 1.0)]
+
     def test_what_can_never_be_had_is_an_error(self):
         async def main(clock):
             rates = RateCoordinator(clock)
@@ -207,6 +219,52 @@ class TestRateCoordinator:
                 rates.set_scale("polygon", 2)
 
         in_virtual_time(main)
+
+
+class TestFeedback:
+    def play(self, policy, pressures, step_s=1):
+        """Decisions at regular times."""
+        feedback = Feedback(policy)
+        return [feedback.update(p, i * step_s * S) for i, p in enumerate(pressures)]
+
+    def test_levels_and_scales(self):
+        policy = FeedbackPolicy(soft=0.5, hard=0.8, release=0.8, hold="1s", ramp="3s")
+        made = self.play(policy, [0.4, 0.5, 0.45, 0.8, 0.7, 0.6, 0.39])
+        assert [d.level for d in made] == ["ok", "soft", "soft", "hard", "hard", "soft", "ok"]
+        assert [d.scale for d in made[:5]] == [1.0, 0.5, 0.5, 0.0, 0.0]
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_noise_around_a_threshold_changes_the_level_at_most_once_in_a_hold(self, seed):
+        rng = random.Random(seed)
+        policy = FeedbackPolicy(hold="5s", ramp="30s", floor=0.1)
+        around = rng.choice([0.4, 0.5, 0.64, 0.8])
+        made = self.play(policy, [around + rng.uniform(-0.3, 0.3) for _ in range(3000)], step_s=0.2)
+        changes = [b.at for a, b in pairwise(made) if a.level != b.level]
+        assert all(b - a >= 5 * S for a, b in pairwise(changes))
+        assert all(0.1 <= d.scale <= 1 for d in made)
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_it_is_back_at_full_rate_within_the_ramp_after_the_pressure_has_ended(self, seed):
+        rng = random.Random(seed)
+        hold, ramp = rng.choice([(1, 4), (5, 30), (10, 11)])
+        policy = FeedbackPolicy(hold=f"{hold}s", ramp=f"{ramp}s")
+        load = [rng.uniform(0, 1) for _ in range(200)]
+        made = self.play(policy, load + [0.0] * ((ramp + 2) * 10), step_s=0.1)
+        ended = 200 * S // 10
+        assert next(d.scale for d in made if d.at >= ended + ramp * S) == 1.0
+        rising = [d.scale for d in made if d.at >= ended]
+        first = next(i for i, d in enumerate(made) if d.at >= ended and d.level == "ok")
+        assert all(a <= b for a, b in pairwise([d.scale for d in made[first:]]))
+        assert rising[-1] == 1.0
+
+    @pytest.mark.parametrize(
+        ("bad", "said"),
+        [({"soft": 0.9}, "soft < hard"), ({"release": 0}, "release"), ({"hard_scale": 0.7}, "hard_scale"),
+         ({"floor": 2}, "floor"), ({"ramp": "1s"}, "ramp must be longer than hold")],
+    )  # fmt: skip
+    def test_bad_policies(self, bad, said):
+        with pytest.raises(GraphError, match=said):
+            FeedbackPolicy(**bad)
 
 
 class Scripted:

@@ -14,6 +14,7 @@ import rxdag
 from rxdag import operators as ops
 from rxdag import sinks, sources
 from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
+from rxdag.orchestration import FeedbackPolicy
 from rxdag.sources import Backoff
 
 SOON = Backoff(base="1ms", jitter=0)
@@ -375,6 +376,43 @@ class TestQuotes:
         third.cancel()
         await asyncio.wait([third])
         await quotes.aclose()
+
+
+class TestFeedback:
+    async def test_a_provider_slows_down_while_a_sink_cannot_keep_up_and_comes_back(self):
+        may_write = asyncio.Event()
+
+        async def write(item):
+            await may_write.wait()
+
+        async def feed():
+            for i in range(100):
+                yield i
+
+        policy = FeedbackPolicy(hold="1ms", ramp="20ms")
+        decisions = []
+        async with rxdag.PipelineRuntime({"providers": {"p": {"capacity": 1000, "refill_rate": 1000}}}) as runtime:
+            runtime.add_feedback("slow", "p", policy=policy, every="1ms", on_decision=decisions.append)
+            items = rxdag.wrap(lambda: runtime.rates.limited("p", feed())).buffered(max_items=10)
+            runtime.create_dag("slow", items.to(sinks.acall(write), name="out"))
+            await until(lambda: runtime.rates.state("p").scale == 0)
+            assert decisions[-1].level == "hard"
+            may_write.set()
+            await until(lambda: runtime.rates.state("p").scale == 1)
+            results = await runtime.run_until_complete()
+            assert results["slow"]["out"] == 100
+        n = len(decisions)
+        await asyncio.sleep(0.01)
+        assert len(decisions) == n  # it has stopped with the runtime
+
+    async def test_another_measure(self):
+        async with rxdag.PipelineRuntime({"providers": {"p": {}}}) as runtime:
+            runtime.add_feedback("any", "p", every="1ms", pressure=lambda: 0.6)
+            await until(lambda: runtime.rates.state("p").scale == 0.5)
+
+    def test_the_provider_must_be_registered(self):
+        with pytest.raises(GraphError, match='provider "p" must be registered'):
+            rxdag.PipelineRuntime().add_feedback("x", "p")
 
 
 class TestSettings:

@@ -2,6 +2,7 @@
 
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker, CircuitOpen
 from rxdag.orchestration._bucket import TokenBucket
+from rxdag.orchestration._feedback import Feedback, FeedbackDecision, FeedbackPolicy, PressureLevel
 from rxdag.orchestration._quotes import Quote, SimulatedQuotes
 from rxdag.orchestration._rates import ProviderState, RateCoordinator
 from rxdag.orchestration._registry import SourceRegistry
@@ -11,6 +12,10 @@ __all__ = [
     "BreakerState",
     "CircuitBreaker",
     "CircuitOpen",
+    "Feedback",
+    "FeedbackDecision",
+    "FeedbackPolicy",
+    "PressureLevel",
     "ProviderState",
     "Quote",
     "RateCoordinator",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rxdag.contract import Clock, Duration, duration_ns
 from rxdag.errors import GraphError
@@ -12,6 +13,8 @@ from rxdag.graph import did_you_mean
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker
 from rxdag.orchestration._bucket import TokenBucket
 from rxdag.schedulers import MonotonicClock
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,23 @@ class RateCoordinator:
                     await _either(found.changed, None if wait is None else wait / 1e9)
         finally:
             found.waiting -= 1
+
+    async def limited(self, provider: str, items: AsyncIterable[T], /) -> AsyncIterator[T]:
+        """Give the items of an async iterable within the provider's rate, a token each; it is closed at any end.
+
+        Raises:
+            GraphError: If the provider is not registered.
+            CircuitOpen: If its circuit is open.
+        """
+        source = aiter(items)
+        try:
+            async for item in source:
+                await self.acquire(provider)
+                yield item
+        finally:
+            aclose = getattr(source, "aclose", None)
+            if aclose is not None:
+                await aclose()
 
     def _wait_ns(self, found: _Provider, n: float) -> int | None:
         now = self._clock.now()

@@ -8,10 +8,18 @@ from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
 from rxdag.compiler import Plan, compile
-from rxdag.contract import SKIP, Duration, OnError
+from rxdag.contract import SKIP, Duration, OnError, positive_ns
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, DagBuilder, SinkNode
-from rxdag.orchestration import RateCoordinator, RouterEvent, SourceRegistry, SourceRouter
+from rxdag.orchestration import (
+    Feedback,
+    FeedbackDecision,
+    FeedbackPolicy,
+    RateCoordinator,
+    RouterEvent,
+    SourceRegistry,
+    SourceRouter,
+)
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, checked_settings
 from rxdag.runtime._supervised import DagJob, Job, TaskJob
 from rxdag.runtime._supervisor import Supervisor
@@ -181,6 +189,57 @@ class PipelineRuntime(Supervisor):
                 f"got {pipeline!r}"
             )
         self._register(name, job, restart, backoff)
+
+    def add_feedback(
+        self,
+        name: str,
+        provider: str,
+        /,
+        *,
+        policy: FeedbackPolicy | None = None,
+        every: Duration = "1s",
+        pressure: Callable[[], float] | None = None,
+        on_decision: Callable[[FeedbackDecision], object] | None = None,
+    ) -> None:
+        """Slow a provider down while what a dag does with its data cannot keep up.
+
+        Every so often it is measured how full things are; what the policy decides becomes the provider's scale in `rates`, which
+        `rates.acquire`, `rates.limited` and `stream_quotes` keep to.
+
+        Args:
+            name: Of the dag.
+            provider: Whose rate; it must be registered.
+            policy: When, by how much, and how it comes back.
+            every: How often it is measured.
+            pressure: Measures, 0 to 1; by default the fullest gate of the dag. For a store, how full its queue is.
+            on_decision: Told of each decision.
+
+        Raises:
+            GraphError: If the provider is not registered.
+        """
+        self.rates.state(provider)
+        every_s = positive_ns(every, "add_feedback: every") / 1e9
+        feedback = Feedback(policy)
+
+        def measure() -> None:
+            decision = feedback.update((pressure or self._fullest(name))(), self._clock.now())
+            if decision.scale != self.rates.state(provider).scale:
+                self.rates.set_scale(provider, decision.scale)
+            if on_decision is not None:
+                on_decision(decision)
+
+        self._every(every_s, measure)
+
+    def _fullest(self, name: str) -> Callable[[], float]:
+        """What measures how full the fullest gate of a dag is."""
+
+        def measure() -> float:
+            job = self._jobs.get(name)
+            stats = None if job is None or job.run is None else job.run.stats()
+            gates = () if stats is None else stats.gates.values()
+            return max((gate.depth / gate.capacity for gate in gates if gate.capacity), default=0.0)
+
+        return measure
 
     def dag_of(self, name: str, /) -> Dag | None:
         """Return the dag of that name; None of a pipeline whose inside nobody knows.

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.compiler import Plan, compile
@@ -45,6 +45,8 @@ class Supervisor:
         self._heard = asyncio.Event()
         self._slots: asyncio.Semaphore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._chores: list[tuple[float, Callable[[], None]]] = []
+        self._doing: list[asyncio.Task[None]] = []
 
     def _check_new(self, name: str) -> None:
         if name in self._jobs or name in self._waiting:
@@ -65,6 +67,12 @@ class Supervisor:
             self._jobs[name] = supervised
             supervised.start()
 
+    def _every(self, seconds: float, fn: Callable[[], None]) -> None:
+        """Have it called so often, from the start to the stop."""
+        self._chores.append((seconds, fn))
+        if self._loop is not None:
+            self._doing.append(asyncio.create_task(_repeat(seconds, fn)))
+
     def _slot(self) -> contextlib.AbstractAsyncContextManager[Any]:
         return contextlib.nullcontext() if self._slots is None else self._slots
 
@@ -82,6 +90,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         most = self.settings.max_concurrent_runs
         self._slots = None if most is None else asyncio.Semaphore(most)
+        self._doing = [asyncio.create_task(_repeat(*chore)) for chore in self._chores]
         for job in self._jobs.values():
             if job.state == "stopped":
                 job.start()
@@ -99,6 +108,9 @@ class Supervisor:
         for name in self._waiting:
             self._tell(RuntimeEvent("stopped", name, self._clock.now()))
         self._waiting.clear()
+        doing, self._doing = self._doing, []
+        for task in doing:
+            task.cancel()
         await asyncio.gather(*(j.stop(drain=drain, flush=flush, timeout_s=limit_s) for j in self._jobs.values()))
         self._loop = None
 
@@ -260,3 +272,9 @@ class Supervisor:
             GraphError: If there is no such dag, or it has no such publisher.
         """
         return streamed(self._found(name), sink)
+
+
+async def _repeat(seconds: float, fn: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        fn()
