@@ -182,8 +182,10 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
     by_item = not plan.is_fused and not isinstance(consumer, SinkHost)
 
     def push(chunk: Any) -> None:
-        for each in chunk.singles() if by_item else (chunk,):
-            handover.fresh.append((wire.on_next, each))
+        if by_item:
+            handover.fresh.extend((wire.on_next, each) for each in chunk.singles())
+        else:
+            handover.fresh.append((wire.on_next, chunk))
 
     def end(error: Exception | None) -> None:
         handover.fresh.append((wire.end, error))

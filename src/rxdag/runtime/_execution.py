@@ -68,6 +68,7 @@ class Execution:
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
         self.program = lower(plan, self, self.schedulers)
+        self._pumps = tuple(self.program.pumps)
         self.threads: list[ThreadDriver] = []
 
     def _make_schedulers(self) -> dict[str, FlowScheduler]:
@@ -195,7 +196,10 @@ class Execution:
 
     def check_stall(self) -> None:
         """Called by drivers with nothing to do: fail if nothing in the graph can ever move."""
-        if not any(pump.is_parked for scheduler in self.schedulers.values() for pump in scheduler.pumps):
+        for pump in self._pumps:
+            if pump.is_parked:
+                break
+        else:
             return
         schedulers = list(dict.fromkeys(self.schedulers.values()))
         epochs = [scheduler.epoch for scheduler in schedulers]

@@ -124,7 +124,14 @@ class Gate:
             self.on_overflow()
 
     def _let_in(self, chunk: Chunk) -> None:
+        count = len(chunk.items)
         room = self.high - self.n
+        if count and count <= room and not self._spill and not self._chunks:
+            self._chunks.append(chunk)  # by far the most, and by the shortest way
+            self.n += count
+            if self.n > self.high_water:
+                self.high_water = self.n
+            return
         if self._spill:
             self._put(self._spill, chunk)
             self.spilled += len(chunk)
@@ -178,12 +185,15 @@ class Gate:
             else:
                 while self._chunks and len(chunk) + len(self._chunks[0]) <= max_items:
                     chunk = chunk.join(self._chunks.popleft())
-            self.n -= len(chunk)
-            was_over = self.is_over
-            self._refill()
-            # What went one of several ways may go on as soon as nothing waits, if another way has room.
-            is_low = self.n <= self.low or was_over
-            parked = self._unpark() if is_low and not self._spill else []
+            self.n -= len(chunk.items)
+            if self._spill or self._parked:
+                was_over = self.is_over
+                self._refill()
+                # What went one of several ways may go on as soon as nothing waits, if another way has room.
+                is_low = self.n <= self.low or was_over
+                parked = self._unpark() if is_low and not self._spill else []
+            else:
+                parked = []
         for waiter in parked:
             waiter.wake()
         return chunk
