@@ -61,7 +61,7 @@ class _ServiceReader(QueueReader):
         service._run_pipeline = self._running
         for key, handle in list(service.pipelines.items()):
             self._tee(key, handle.pipeline)
-            handle.task.add_done_callback(partial(self._ended, key))
+            handle.task.add_done_callback(partial(self._ended, key, handle.pipeline))
 
     async def _built(self, spec: Any) -> Any:
         made = await self._build(spec)
@@ -90,10 +90,12 @@ class _ServiceReader(QueueReader):
         try:
             await self._run(key, pipeline, duration)
         finally:
+            self._untee(lambda teed: teed is pipeline)  # a service outlives its pipelines
             for event in told:
                 self._context.emit("events", event)
 
-    def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
+    def _ended(self, key: str, pipeline: Any, task: asyncio.Task[Any]) -> None:
+        self._untee(lambda teed: teed is pipeline)
         if task.cancelled():
             self._context.emit("events", PipelineEvent("cancelled", key))
         else:
@@ -115,9 +117,17 @@ class _ServiceReader(QueueReader):
         for name, own in (("_build_pipeline", self._built), ("_run_pipeline", self._running)):
             if getattr(service, name) == own:
                 delattr(service, name)
+        self._untee(lambda _: True)
+
+    def _untee(self, is_over: Callable[[Any], bool]) -> None:
+        """Give pipelines their own sinks back, and forget them."""
+        kept: list[tuple[Any, Any]] = []
         for pipeline, sink in self._teed:
-            pipeline.sink = sink
-        self._teed.clear()
+            if is_over(pipeline):
+                pipeline.sink = sink
+            else:
+                kept.append((pipeline, sink))
+        self._teed = kept
 
     def rest(self, max_items: int) -> Any:
         self._leave()
