@@ -25,7 +25,8 @@ class _Reader:
         self._items: deque[Any] = deque()
         self._more = asyncio.Event()
         self._is_over = False
-        self._error: Exception | None = None
+        self.error: Exception | None = None
+        """What the run has failed with."""
 
     def on_subscribe(self, subscription: Subscription, /) -> None:
         self._subscription = subscription
@@ -36,7 +37,7 @@ class _Reader:
         self._call(self._more.set)
 
     def on_error(self, error: Exception, /) -> None:
-        self._error = error
+        self.error = error
         self.on_complete()
 
     def on_complete(self) -> None:
@@ -56,8 +57,8 @@ class _Reader:
                     if self._subscription is not None:
                         self._subscription.request(1)
                 if self._is_over and not self._items:
-                    if self._error is not None:
-                        raise self._error
+                    if self.error is not None:
+                        raise self.error
                     return
                 self._more.clear()
                 if not self._items and not self._is_over:
@@ -90,24 +91,26 @@ def streamed(job: Supervised, sink: str | None) -> AsyncIterator[Any]:
 
 async def _streamed(job: Supervised, sink: str) -> AsyncIterator[Any]:
     seen: Any = None
+    failure: Exception | None = None
     while True:
         run = job.run
         if isinstance(run, DagRun) and run is not seen and job.state == "running":
-            seen = run
+            seen, failure = run, None
             reader = _Reader(asyncio.get_running_loop())
             run.handle.publisher(sink).subscribe(reader)
             items = reader.items()
             try:
                 async for item in items:
                     yield item
-            except Exception:
-                await run.ended()
-                await asyncio.sleep(0)
-                if job.is_over:
+            except Exception as error:
+                if error is not reader.error:
                     raise
+                failure = error  # told only if the dag is not started again
             finally:
                 await items.aclose()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # it is a generator
         if job.is_over:
+            if failure is not None:
+                raise failure
             return
         changed = job.changed
         if job.run is seen or job.state != "running":
