@@ -15,7 +15,7 @@ from rxdag.contract import Duration, OnError, Pane, Sink
 from rxdag.errors import GraphError, SourceError
 from rxdag.sinks import batched, fields_of
 
-_WATCH_S: Final = 0.1
+_WATCH_S: Final = 0.01
 _MOST: Final = 999
 """Most rows that the store's clients write by INSERT: from there on they COPY, once a transaction or not at all."""
 
@@ -252,7 +252,7 @@ class _Watch:
                 self._lost()
             await asyncio.sleep(0)
             if not is_so():
-                await asyncio.sleep(_WATCH_S / 10)
+                await asyncio.sleep(_WATCH_S)
 
     def _lost(self) -> None:
         self.check()
@@ -291,7 +291,7 @@ async def _client(client: Any, row: Callable[[Any], Mapping[str, Any]]) -> Async
     async def write(items: list[Any]) -> None:
         try:
             await entered.write_bars([SimpleNamespace(**row(item)) for item in items])
-        except Exception:
+        except BaseException:  # a write that is broken off leaves its transaction open too
             rollback = getattr(getattr(entered, "_conn", None), "rollback", None)
             if rollback is not None and inspect.iscoroutinefunction(rollback):
                 await rollback()
