@@ -129,6 +129,19 @@ class TestQueues:
 
         assert rxdag.wrap(Channel()).collect() == [1, 2]
 
+    def test_a_channel_whose_connection_is_lost_is_no_channel_that_is_closed(self):
+        class ConnectionClosedError(Exception):
+            pass
+
+        class Channel:
+            async def get(self):
+                raise ConnectionClosedError("lost")
+
+            async def close(self): ...
+
+        with pytest.raises(NodeError, match="lost"):
+            rxdag.wrap(Channel()).collect()
+
 
 class TestFutures:
     def test_one(self):
@@ -382,6 +395,18 @@ class TestService:
         assert sorted(told) == [
             ("created", "t:a", "None"), ("created", "t:b", "None"), ("failed", "t:b", "lost"), ("finished", "t:a", "None")
         ]  # fmt: skip
+
+    async def test_pipelines_that_have_ended_are_forgotten(self):
+        service = Service()
+        run = rxdag.start_async(rxdag.wrap(service).to(sinks.null()))
+        await asyncio.sleep(0.01)
+        for i in range(50):
+            await service.create_pipeline(Spec(f"p{i}", 1))
+        while service.pipelines:
+            await asyncio.sleep(0)
+        (reader,) = [source._reader for source in run._execution.program.sources]
+        assert reader._teed == []
+        await run.drain("10s")
 
     async def test_it_is_left_as_it_was(self):
         service = Service()

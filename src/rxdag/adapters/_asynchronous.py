@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from rxdag.adapters._leaving import Leaving, Never, called
 from rxdag.errors import GraphError
@@ -75,13 +75,18 @@ async def _of_queue(items: asyncio.Queue[Any]) -> AsyncIterator[Any]:
         yield item
 
 
+_CLOSED: Final = ("ChannelClosed", "ChannelClosedError", "EndOfChannel", "EndOfStream")
+"""Errors by which channels say that nothing more comes; others, as a connection that was closed, are failures."""
+
+
 async def _of_channel(channel: Any) -> AsyncIterator[Any]:
-    """Items of a channel until its `get` says that it is closed: with an error of its own whose name says so."""
+    """Items of a channel until its `get` fails because it is closed: it says so itself, or its error does by name."""
     while True:
         try:
             item = await channel.get()
         except Exception as error:
-            if "clos" in type(error).__name__.lower() or "shut" in type(error).__name__.lower():
+            closed: Any = getattr(channel, "closed", False)
+            if type(error).__name__ in _CLOSED or (closed() if callable(closed) else closed):
                 return
             raise
         yield item
