@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from tests.unit import specs
@@ -260,16 +259,12 @@ class TestReplay:
         assert (code, err) == (0, "")
         assert [json.loads(line) for line in out.splitlines()] == self.RECORDS
 
-    def test_at_its_pace(self, tmp_path):
-        """60 s at 300 times that: no sooner than 0.2 s after the first."""
+    def test_at_some_pace(self, tmp_path):
+        """How the pace is kept is a fact of `sources.paced` in virtual time."""
         (tmp_path / "x.jsonl").write_text("".join(json.dumps(r) + "\n" for r in self.RECORDS))
-        process = start("replay", str(tmp_path / "x.jsonl"), "--time", "t", "--unit", "s", "--speed", "300")
-        process.stdout.readline()
-        began = time.monotonic()
-        rest = process.stdout.read().splitlines()
-        assert time.monotonic() - began > 0.1
-        assert [json.loads(line) for line in rest] == self.RECORDS[1:]
-        process.communicate(timeout=10)
+        code, out, _ = rxdag_("replay", str(tmp_path / "x.jsonl"), "--time", "t", "--unit", "s", "--speed", "3000")
+        assert code == 0
+        assert [json.loads(line) for line in out.splitlines()] == self.RECORDS
 
     def test_what_is_wrong(self, tmp_path):
         (tmp_path / "x.jsonl").write_text('{"t": 1}\n{')

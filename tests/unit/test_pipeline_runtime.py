@@ -410,6 +410,20 @@ class TestFeedback:
             runtime.add_feedback("any", "p", every="1ms", pressure=lambda: 0.6)
             await until(lambda: runtime.rates.state("p").scale == 0.5)
 
+    async def test_a_measure_that_fails_is_told_and_tried_again(self, caplog):
+        calls = []
+
+        def measure():
+            calls.append(1)
+            if len(calls) == 1:
+                raise ValueError("no answer")
+            return 0.9
+
+        async with rxdag.PipelineRuntime({"providers": {"p": {}}}) as runtime:
+            runtime.add_feedback("any", "p", every="1ms", pressure=measure)
+            await until(lambda: runtime.rates.state("p").scale == 0)
+        assert "no answer" in caplog.text
+
     def test_the_provider_must_be_registered(self):
         with pytest.raises(GraphError, match='provider "p" must be registered'):
             rxdag.PipelineRuntime().add_feedback("x", "p")

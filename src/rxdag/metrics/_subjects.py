@@ -42,8 +42,7 @@ def subjects_of(thing: Any) -> Iterator[Subject]:
     """The dags of a run or of a runtime."""
     if isinstance(thing, PipelineRuntime):
         for job in thing.status().jobs.values():
-            dag = job.result.dag if job.result is not None else thing.dag_of(job.name)
-            yield Subject(job.name, job.state, job.restarts, job.stats, dag, job.error)
+            yield Subject(job.name, job.state, job.restarts, job.stats, job.dag, job.error)
     elif isinstance(thing, Run | AsyncRun):
         result = thing.result
         yield Subject(

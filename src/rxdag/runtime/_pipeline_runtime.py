@@ -241,16 +241,6 @@ class PipelineRuntime(Supervisor):
 
         return measure
 
-    def dag_of(self, name: str, /) -> Dag | None:
-        """Return the dag of that name; None of a pipeline whose inside nobody knows.
-
-        Raises:
-            GraphError: If there is none.
-        """
-        waiting = self._waiting.get(name)
-        job = self._found(name).job if waiting is None else waiting[0]
-        return job.plan.dag if isinstance(job, DagJob) else None
-
     # ---- as it always was
 
     async def start(self) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from rxdag.graph import Dag
 from rxdag.runtime._result import RunResult, RunStats
-from rxdag.runtime._supervised import JobState, Supervised
+from rxdag.runtime._supervised import DagJob, Job, JobState, Supervised
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class JobStatus:
         error: What its last run failed with.
         stats: Its books; None if it has not run, or nothing is known of its inside.
         result: How its last run ended; None while it goes on.
+        dag: The dag; None of a pipeline whose inside nobody knows.
     """
 
     name: str
@@ -34,13 +36,20 @@ class JobStatus:
     error: BaseException | None = None
     stats: RunStats | None = field(default=None, repr=False)
     result: RunResult | None = field(default=None, repr=False)
+    dag: Dag | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, job: Supervised, now: int) -> JobStatus:
         """That of one that is supervised."""
         uptime = (now - job.began) / 1e9 if job.state == "running" else 0.0
         stats = None if job.run is None else job.run.stats()
-        return cls(job.name, job.job.kind, job.state, job.restarts, uptime, job.error, stats, job.result)
+        dag = dag_of(job.job)
+        return cls(job.name, job.job.kind, job.state, job.restarts, uptime, job.error, stats, job.result, dag)
+
+
+def dag_of(job: Job) -> Dag | None:
+    """The dag of a job; None of a pipeline whose inside nobody knows."""
+    return job.plan.dag if isinstance(job, DagJob) else None
 
 
 @dataclass(frozen=True)

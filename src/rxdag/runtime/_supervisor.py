@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import threading
 from collections import deque
@@ -15,7 +16,7 @@ from rxdag.contract import Duration, positive_ns
 from rxdag.errors import GraphError, RxDagError
 from rxdag.graph import Dag, did_you_mean
 from rxdag.runtime._result import RunResult
-from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, health_of
+from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, restart_of
 from rxdag.runtime._streamed import streamed
 from rxdag.runtime._supervised import DagJob, DagRun, Job, RuntimeEvent, Supervised
@@ -24,6 +25,8 @@ from rxdag.sources import Backoff
 
 if TYPE_CHECKING:
     from typing import Self
+
+_log = logging.getLogger("rxdag")
 
 _EVENTS: Final = 1024
 """Events that one who listens too slowly can miss no more than."""
@@ -234,8 +237,11 @@ class Supervisor:
     def status(self) -> RuntimeStatus:
         """Return how everything stands, with the books of what runs."""
         now = self._clock.now()
-        jobs = {name: JobStatus.of(job, now) for name, job in self._jobs.items()}
-        jobs |= {name: JobStatus(name, job.kind, "created") for name, (job, _, _) in self._waiting.items()}
+        # Copies: another thread may ask, as that of the metrics.
+        jobs = {name: JobStatus.of(job, now) for name, job in tuple(self._jobs.items())}
+        jobs |= {
+            n: JobStatus(n, job.kind, "created", dag=dag_of(job)) for n, (job, _, _) in tuple(self._waiting.items())
+        }
         return RuntimeStatus(self._loop is not None, jobs)
 
     def health(self) -> Health:
@@ -277,4 +283,7 @@ class Supervisor:
 async def _repeat(seconds: float, fn: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
-        fn()
+        try:
+            fn()
+        except Exception:  # of the user's own measure: the next one may do better
+            _log.exception("runtime: what is called every %g s failed", seconds)
