@@ -101,10 +101,12 @@ class CircuitBreaker:
         self.enter()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, Exception):
-            self.succeeded() if error is None else self.withdrawn()
-        else:
+        if error is None:
+            self.succeeded()
+        elif isinstance(error, Exception):
             self.failed()
+        else:
+            self.withdrawn()
 
     def withdrawn(self) -> None:
         """A call has ended without telling anything, as one that was cancelled."""

@@ -136,7 +136,7 @@ class LoopDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        with scheduler.changed:
+        with scheduler.lock:
             self._armed = False
         if scheduler.is_stopped or self._is_done():
             if not self.done.done():

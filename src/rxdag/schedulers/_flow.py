@@ -62,11 +62,10 @@ class FlowScheduler(PeriodicScheduler):
         self.clock = clock
         self.quantum = quantum
         self.pumps: list[Pump] = []
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._bell = threading.Lock()  # rung to wake the driver: much lighter than waiting on a condition
         self._bell.acquire()
         self._is_asleep = False
-        self.changed = threading.Condition(self._lock)
         self.epoch = 0
         self.running = False
         self.is_stopped = False
@@ -112,7 +111,7 @@ class FlowScheduler(PeriodicScheduler):
         Of timers that are due at one instant the one of least rank comes first, then the one that was set first.
         """
         timer = Timer(when, fn, is_background)
-        with self.changed:
+        with self.lock:
             heapq.heappush(self._timers, (when, rank, next(self._order), timer))
             self.epoch += 1
             if not self._looks_again():
@@ -123,7 +122,7 @@ class FlowScheduler(PeriodicScheduler):
         """Give the pump a turn; from any thread."""
         if pump.queued:
             return
-        with self._lock:
+        with self.lock:
             if not pump.queued and not pump.is_finished:
                 pump.queued = True
                 self.epoch += 1
@@ -133,7 +132,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def again(self, pump: Pump) -> None:
         """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
-        with self._lock:
+        with self.lock:
             if not pump.queued and not pump.is_finished:
                 pump.queued = True
                 self.epoch += 1
@@ -149,7 +148,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def call(self, fn: Callable[[], None]) -> None:
         """Call `fn` in this domain, soon; from any thread."""
-        with self.changed:
+        with self.lock:
             self.epoch += 1
             self._calls.append(fn)
             if not self._looks_again():
@@ -157,7 +156,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def kick(self) -> None:
         """Have the driver look again; from any thread."""
-        with self.changed:
+        with self.lock:
             self._kick()
 
     def _looks_again(self) -> bool:
@@ -173,7 +172,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def step(self) -> int | None:
         """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none."""
-        with self._lock:
+        with self.lock:
             self.running = True
             job, wait = self._pop()
             if job is None:
@@ -213,7 +212,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def next_due(self) -> int | None:
         """When the next timer that keeps the run alive is due; background timers before it count too."""
-        with self.changed:
+        with self.lock:
             live = [when for when, _, _, timer in self._timers if timer.fn is not None and not timer.is_background]
             if not live:
                 return None
@@ -221,12 +220,12 @@ class FlowScheduler(PeriodicScheduler):
 
     def wait(self, timeout_s: float | None) -> None:
         """Sleep until something is ready, or the time is over."""
-        with self._lock:
+        with self.lock:
             if not self.is_idle() or self.is_stopped:
                 return
             self._is_asleep = True
         if not self._bell.acquire(timeout=-1 if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX)):
-            with self._lock:
+            with self.lock:
                 if self._is_asleep:
                     self._is_asleep = False
                 else:  # it was rung in the last moment
@@ -244,7 +243,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def stop(self) -> None:
         """Have the driver leave; from any thread."""
-        with self.changed:
+        with self.lock:
             self.is_stopped = True
             self._kick()
 
