@@ -7,6 +7,8 @@ from datetime import UTC
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.samples import EVENTS, NUMBERS, SAMPLES, every_aggregate
 
 import rxdag
@@ -378,6 +380,22 @@ def test_dedupe_with_a_cap_forgets_the_oldest_key():
     assert feed(ops.dedupe(lambda x: x, max_keys=2), "abcac") == ["a", "b", "c", "a"]
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from("abc")), max_size=60),
+    st.integers(1, 12),
+    st.integers(0, 30),
+    st.booleans(),
+)
+def test_dedupe_by_spans_passes_what_dedupe_of_any_number_of_keys_passes(events, within, disorder, fuse):
+    stream = rxdag.from_source(rxdag.sources.iterable(events)).pipe(
+        ops.event_time(lambda e: e[0], out_of_order=f"{disorder}ns")
+    )
+    one = stream.pipe(ops.dedupe(lambda e: e[1], within=f"{within}ns")).to(sinks.collect())
+    other = stream.pipe(ops.dedupe(lambda e: e[1], within=f"{within}ns", max_keys=100)).to(sinks.collect())
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(one, other), fuse=fuse)))
+    assert result[one] == result[other]
+
+
 def test_dedupe_in_processing_time_forgets_by_the_clock():
     assert play(ops.dedupe(lambda x: x, within="3s"), "aa-a-aa|") == "a--a--a|"
 
@@ -393,7 +411,7 @@ def test_dedupe_frees_what_the_watermark_has_passed():
 
     def on_watermark(watermark, emit):
         nonlocal most
-        most = max(most, len(host.kernel.first))
+        most = max(most, sum(map(len, host.kernel.spans.values())))
         original(watermark, emit)
 
     host.kernel.on_watermark = on_watermark

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Callable
 from typing import Any, Final
 
 _UNKNOWN: Final = object()
+_COMPARES: Final[dict[type[ast.cmpop], Callable[[int, int], bool]]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 
 
 class Folder(ast.NodeTransformer):
@@ -36,6 +45,10 @@ class Folder(ast.NodeTransformer):
             left, right = constant(node.left), constant(node.comparators[0])
             if left is not _UNKNOWN and right is None:
                 return ast.copy_location(ast.Constant((left is None) == isinstance(node.ops[0], ast.Is)), node)
+        elif len(node.ops) == 1 and type(node.ops[0]) in _COMPARES:
+            left, right = constant(node.left), constant(node.comparators[0])
+            if type(left) is int and type(right) is int:
+                return ast.copy_location(ast.Constant(_COMPARES[type(node.ops[0])](left, right)), node)
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:

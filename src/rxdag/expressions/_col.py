@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from rxdag.expressions._expr import Bind, Expr, Field, Write, as_expr, union
 
@@ -41,6 +42,18 @@ def positional(of: Any) -> tuple[str, ...] | None:
     return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
 
 
+_new_tuple: Final[Callable[..., Any]] = vars(tuple)["__new__"]
+
+
+def plain_fields(of: Any) -> tuple[str, ...] | None:
+    """The fields of a named tuple that is made as all of them are; None for anything else."""
+    if not isinstance(of, type) or of.__mro__[1:2] != (tuple,) or "_fields" not in vars(of):
+        return None
+    make = getattr(vars(of).get("__new__"), "__func__", None)  # the one that the standard library writes
+    is_plain = getattr(make, "__globals__", {}).get("__name__") == f"namedtuple_{of.__name__}"
+    return cast("Any", of)._fields if is_plain else None
+
+
 class Record(Expr):
     """A record of several values.
 
@@ -67,6 +80,8 @@ class Record(Expr):
             name: value.text(read, bind) if isinstance(value, Expr) else f"{bind(value)}({item})"
             for name, value in self.values.items()
         }
+        if tuple(texts) == plain_fields(self.of):  # without the call of Python that its constructor is
+            return f"{bind(_new_tuple)}({bind(self.of)}, ({', '.join(texts.values())},))"
         if self.of is not None and tuple(texts) == positional(self.of):
             return f"{bind(self.of)}({', '.join(texts.values())})"
         if self.of is not None and all(name.isidentifier() for name in texts):

@@ -10,29 +10,111 @@ from typing import Any, Literal, Self, TypeVar
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, check_field, why_opaque
-from rxdag.operators._compact import compact, pop_first
 from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
 
 
-class _DedupeKernel(Kernel):
-    """First times by key. Keys are listed by the span their first time is in, and forgotten a span at a time."""
+class _Deduped(Kernel):
+    """What passes each key once, whatever it keeps of them."""
 
-    state = ("first", "spans", "wake")
+    _key_of: Callable[[Any], Hashable]
 
-    def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int | None) -> None:
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("dedupe", self._key_of, item, error)
+
+
+class _SpansKernel(_Deduped):
+    """First times by key, in a dict for each span of time as long as `within`, forgotten a dict at a time.
+
+    A repeat's key is in the dict of its own span, in that of a later one, or, if not too long ago, in the one before.
+    """
+
+    state = ("spans", "wake")
+
+    def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
+        self._key_of = key_of
+        self._within = within
+        self.grid = within
+        self.spans: dict[int, dict[Hashable, int]] = {}
+        self.wake = MAX
+        self._low, self._high = 1, 0
+        self._now: dict[Hashable, int] = {}
+        self._before: dict[Hashable, int] = {}
+        self._later: tuple[dict[Hashable, int], ...] = ()
+        self._keeps = True
+        """False if the span at hand is forgotten already: what is so late is not remembered."""
+
+    def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
+        key = self._key_of(item)
+        if not self._low <= ts < self._high:
+            self._turn(ts // self._within)
+        if key in self._now:
+            return emit.dropped(item, "repeated")
+        first = self._before.get(key)
+        if first is not None and ts - first < self._within:
+            return emit.dropped(item, "repeated")
+        if self._later:
+            came = self._came_later(key)
+            if came:
+                return emit.dropped(item, "repeated")
+        if self._keeps:
+            self._now[key] = ts
+        emit(item)
+        return None
+
+    def in_columns(self) -> Kernel | str:
+        if not isinstance(self._key_of, Reader):
+            return why_opaque(self._key_of) or ""
+        from rxdag.operators._dedupe_columns import DedupeColumnsKernel  # it loads numpy
+
+        return DedupeColumnsKernel(self._key_of, self._within)
+
+    def _came_later(self, key: Hashable) -> bool:
+        return any(key in span for span in self._later)
+
+    def _turn(self, span: int) -> None:
+        """Have the dicts at hand that a span of time needs."""
+        within, spans = self._within, self.spans
+        self._low, self._high = span * within, (span + 1) * within
+        end = (span + 2) * within - 1
+        self._keeps = end > self.watermark
+        if self._keeps and span not in spans:
+            spans[span] = {}
+            self.wake = min(self.wake, end)
+        self._now, self._before = spans.get(span, {}), spans.get(span - 1, {})
+        self._later = tuple(firsts for other, firsts in spans.items() if other > span)
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        within, spans = self._within, self.spans
+        self._low, self._high = 1, 0
+        self._now, self._before, self._later = {}, {}, ()
+        for span in [span for span in spans if (span + 2) * within - 1 <= watermark]:
+            del spans[span]
+        self.wake = (min(spans) + 2) * within - 1 if spans else MAX
+
+    def snapshot(self) -> dict[str, Any]:
+        spans = [[span, [[key, ts] for key, ts in firsts.items()]] for span, firsts in self.spans.items()]
+        return {"spans": spans, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.spans = {span: {key: ts for key, ts in rows} for span, rows in saved["spans"]}  # noqa: C416  # lists
+        self.wake = saved["wake"]
+        self._low, self._high = 1, 0
+
+
+class _CappedKernel(_Deduped):
+    """First times by key, no more of them than `max_keys`: the oldest goes first."""
+
+    state = ("first", "wake")
+
+    def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
         self._key_of = key_of
         self._within = within
         self._max_keys = max_keys
         self.grid = within or 0
-        self.first: dict[Hashable, int] = {} if max_keys is None else OrderedDict()
-        self.spans: dict[int, list[Hashable]] = {}
+        self.first: OrderedDict[Hashable, int] = OrderedDict()
         self.wake = MAX
-        self._low, self._high = 1, 0
-        self._keys: list[Hashable] = []
-        self._keeps = True
-        """False if the span at hand is forgotten already: what is so late is not remembered."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         key = self._key_of(item)
@@ -40,72 +122,41 @@ class _DedupeKernel(Kernel):
         if first is not None:
             if self._within is None or ts - first < self._within:
                 return emit.dropped(item, "repeated")
-            self._forget(key)
-        if self._within is not None and not self._low <= ts < self._high:
-            self._open_span(ts // self._within)
-        if self._keeps:
+            del self.first[key]  # it comes in again behind all others: their order is that of their passing
+        if self._within is None:
             self.first[key] = ts
-            if self._within is not None:
-                self._keys.append(key)
-        if self._max_keys is not None and len(self.first) > self._max_keys:
-            pop_first(self.first)
+        else:
+            self._remember(key, ts)
+        if len(self.first) > self._max_keys:
+            self.first.popitem(last=False)
         emit(item)
         return None
 
-    def blame(self, item: Any, error: Exception) -> Exception:
-        return blamed_key("dedupe", self._key_of, item, error)
-
     def in_columns(self) -> Kernel | str:
-        if not isinstance(self._key_of, Reader):
-            return why_opaque(self._key_of) or ""
-        if self._within is None or self._max_keys is not None:
-            return "max_keys is counted item by item"
-        from rxdag.operators._dedupe_columns import DedupeColumnsKernel  # it loads numpy
+        return why_opaque(self._key_of) or "max_keys is counted item by item"
 
-        return DedupeColumnsKernel(self._key_of, self._within)
-
-    def _forget(self, key: Hashable) -> None:
-        """Take a key out, so that it comes in again behind all others: the order of the dict is that of the times."""
-        del self.first[key]
-
-    def _open_span(self, span: int) -> None:
-        """Find the list of a span of time, and keep it at hand."""
+    def _end(self, ts: int) -> int:
+        """The watermark at which a first time is forgotten."""
         within = self._within or 1
-        self._low, self._high = span * within, (span + 1) * within
-        self._keeps = (span + 2) * within - 1 > self.watermark
-        if not self._keeps:
-            return
-        keys = self.spans.get(span)
-        if keys is None:
-            keys = self.spans[span] = []
-            self.wake = min(self.wake, (span + 2) * within - 1)
-        self._keys = keys
+        return (ts // within + 2) * within - 1
+
+    def _remember(self, key: Hashable, ts: int) -> None:
+        end = self._end(ts)
+        if end > self.watermark:
+            self.first[key] = ts
+            self.wake = min(self.wake, end)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        within = self._within or 1
-        self._low, self._high, self._keeps = 1, 0, True
-        first, n = self.first, len(self.first)
-        for span in sorted(span for span in self.spans if (span + 2) * within - 1 <= watermark):
-            low, high = span * within, (span + 1) * within
-            for key in self.spans.pop(span):
-                if low <= first.get(key, high) < high:  # not if it was forgotten, or came again later
-                    del first[key]
-        compact(first, n - len(first))
-        self.wake = (min(self.spans) + 2) * within - 1 if self.spans else MAX
+        for key in [key for key, ts in self.first.items() if self._end(ts) <= watermark]:
+            del self.first[key]
+        self.wake = min((self._end(ts) for ts in self.first.values()), default=MAX)
 
     def snapshot(self) -> dict[str, Any]:
-        return {
-            "first": [[key, ts] for key, ts in self.first.items()],
-            "spans": [[span, list(keys)] for span, keys in self.spans.items()],
-            "wake": self.wake,
-        }
+        return {"first": [[key, ts] for key, ts in self.first.items()], "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.first.clear()
-        self.first.update({key: ts for key, ts in saved["first"]})  # noqa: C416  # the rows are lists
-        self.spans = {span: list(keys) for span, keys in saved["spans"]}
+        self.first = OrderedDict((key, ts) for key, ts in saved["first"])
         self.wake = saved["wake"]
-        self._low, self._high, self._keeps = 1, 0, True
 
 
 @dataclass(frozen=True)
@@ -133,8 +184,11 @@ class _Dedupe(Operator[A, A]):
     def clock_for(self, shape: Shape) -> Literal["event", "processing"]:
         return self.chosen_clock or ("event" if shape.timed else "processing")
 
-    def kernel(self) -> _DedupeKernel:
-        return _DedupeKernel(one_reader(self.key, None), self.within_ns, self.max_keys)
+    def kernel(self) -> _SpansKernel | _CappedKernel:
+        key = one_reader(self.key, None)
+        if self.max_keys is None and self.within_ns is not None:
+            return _SpansKernel(key, self.within_ns)
+        return _CappedKernel(key, self.within_ns, self.max_keys or 1)
 
 
 def dedupe(
