@@ -15,8 +15,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 import rxdag
-from rxdag import metrics, on_error, sinks, sources
+from rxdag import metrics, on_error, sinks, sources, testing
 from rxdag import operators as ops
+from rxdag.compiler import BOUNDS_NS
 from rxdag.errors import RxDagError
 
 MS = 1_000_000
@@ -72,8 +73,11 @@ class TestCollector:
             family = families[metric.name.removesuffix("_total")]
             assert (family.type, family.documentation) == (metric.kind, metric.help)
             for sample in family.samples:
-                assert set(sample.labels) == set(metric.labels), sample
-                assert sample.name == metric.name
+                is_histogram = metric.kind == "histogram"
+                assert set(sample.labels) - {"le"} == set(metric.labels), sample
+                assert sample.name.removesuffix("_bucket" if is_histogram else "") == metric.name or (
+                    is_histogram and sample.name in (f"{metric.name}_sum", f"{metric.name}_count")
+                )
 
     def test_a_runtime_with_all_that_it_runs(self, registry):
         async def main():
@@ -128,6 +132,60 @@ class TestCollector:
     def test_only_runs_are_watched(self, registry):
         with pytest.raises(TypeError, match="takes a Run, an AsyncRun or a PipelineRuntime"):
             metrics.watch(dag(), registry=registry)
+
+
+class TestTimes:
+    def test_how_long_a_sink_writes_and_how_long_it_is_waited_for(self):
+        async def slow(_):
+            await asyncio.sleep(0.01)
+
+        numbers = rxdag.from_source(sources.range(30), name="numbers").buffered(max_items=5)
+        result = testing.run_virtual(rxdag.Dag(numbers.to(sinks.acall(slow), name="out")))
+        writes = result.stats.writes["out"]
+        assert (writes.n, writes.total_ns, writes.failed) == (30, 300 * MS, 0)
+        assert writes.counts[BOUNDS_NS.index(10 * MS)] == 30
+        assert 0.2 < result.stats.gates["numbers -> out"].blocked_s <= 0.3
+
+    def test_tries_are_counted_where_they_are_made(self):
+        failures = iter([True, True, False, True, False])
+
+        def shaky(item):
+            if next(failures, False):
+                raise ValueError("not yet")
+            return item
+
+        def shaky_sink(item):
+            if item == 1 and next(written, False):
+                raise ValueError("nor now")
+
+        written = iter([True, False])
+        numbers = rxdag.from_source(sources.range(3))
+        tried = numbers.pipe(ops.map(shaky), name="map", on_error=on_error.retry(5, base="1s", then=on_error.raise_))
+        sink = tried.to(sinks.call(shaky_sink), name="out", on_error=on_error.retry(3, base="1s", then=on_error.raise_))
+        result = testing.run_virtual(rxdag.Dag(sink))
+        assert result.stats.nodes["map"].retried == 3
+        assert (result.stats.nodes["out"].retried, result.stats.writes["out"].failed) == (1, 1)
+
+    def test_what_a_source_has_still_to_give(self):
+        backlog, idle = [], []
+
+        def look(_):
+            stats = run.execution.stats()
+            backlog.append(stats.sources["numbers"].backlog)
+            idle.append(stats.sources["numbers"].is_idle)
+
+        numbers = rxdag.from_source(sources.range(3), name="numbers")
+        run = testing.start(rxdag.Dag(numbers.buffered(max_items=1).to(sinks.call(look))))
+        run.settle()
+        assert backlog[-1] == 0
+        assert backlog == sorted(backlog, reverse=True)
+        assert not any(idle)
+
+    def test_work_is_counted_where_the_way_of_the_items_begins(self):
+        numbers = rxdag.from_source(sources.range(1000), name="numbers").pipe(ops.map(lambda x: x), name="map")
+        result = rxdag.run(rxdag.Dag(numbers.buffered(max_items=10).to(sinks.collect(), name="out")))
+        assert set(result.stats.busy_s) == {"numbers", "out"}
+        assert all(seconds > 0 for seconds in result.stats.busy_s.values())
 
 
 class TestCompat:

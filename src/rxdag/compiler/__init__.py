@@ -13,8 +13,10 @@ from rxdag.compiler._region_host import RegionHost
 from rxdag.compiler._sink_host import SinkHost
 from rxdag.compiler._source_host import SourceHost
 from rxdag.compiler._topology import Topology
+from rxdag.compiler._writes import BOUNDS_NS, Writes
 
 __all__ = [
+    "BOUNDS_NS",
     "MAIN",
     "EdgeBook",
     "ForeignHost",
@@ -29,6 +31,7 @@ __all__ = [
     "SinkHost",
     "SourceHost",
     "Topology",
+    "Writes",
     "compile",
     "lower",
     "use_faces",

@@ -130,6 +130,7 @@ class BatchHost(SinkHost):
         writer = self._writer
         if writer is not None and self._parts and not self.is_ended:  # it may have ended while it waited to try again
             part = self._parts[0]
+            self._began = self._ticks()
             pending: Any = writer.write(part)
             self.context.spawn(self.name, pending, partial(self._part_written, part))
 
@@ -141,6 +142,7 @@ class BatchHost(SinkHost):
             self._parts.popleft()
             self._in_flight -= len(part)
             self.ledger.passed += len(part)
+            self.writes.add(self._ticks() - self._began)
         elif not isinstance(error, Exception) or not self._part_failed(part, error):
             return
         if self._parts:
@@ -151,10 +153,12 @@ class BatchHost(SinkHost):
 
     def _part_failed(self, part: Chunk, error: Exception) -> bool:
         """Deal with a part that could not be written; False if that is not to be gone on with now."""
+        self.writes.failed += 1
         if not self._is_split:
             self._attempts += 1
             wait = self.policy.wait_ns(error, self._attempts, self.context.random)
             if wait is not None:
+                self.ledger.retried += 1
                 self.segment.scheduler.at(self.context.clock.now() + wait, self._write_part, rank=self.rank)
                 return False
         self._parts.popleft()

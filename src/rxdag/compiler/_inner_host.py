@@ -286,6 +286,7 @@ class InnerHost(KernelHost):
         again = not inner.given and not is_bad
         wait = self.policy.wait_ns(error, reading.attempts, self.context.random) if again else None
         if wait is not None:
+            self.ledger.retried += 1
             if wait:
                 reading.is_ready = False
                 reading.wake_at(self.context.clock.now() + wait)

@@ -37,6 +37,7 @@ class Ledger:
         dropped: Left out, by reason.
         out: Outputs, by port.
         held: Items that rest in the state, as the kernel says; set when the books are read.
+        retried: How often an item was tried again; it is none the more for that.
     """
 
     arrived: int = 0
@@ -54,6 +55,7 @@ class Ledger:
     dropped: dict[str, int] = field(default_factory=lambda: dict[str, int]())
     out: dict[str, int] = field(default_factory=lambda: dict[str, int]())
     held: int = 0
+    retried: int = 0
 
     def copy(self) -> Ledger:
         """The ledger as it stands."""

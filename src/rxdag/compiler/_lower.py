@@ -194,8 +194,8 @@ def _connect(plan: Plan, program: Program, edge: Edge, host_of: dict[str, Host])
 
     # Nodes that refuse an input may count on it that not even its end comes.
     free = {"needs_no_room": gate.needs_no_room} if isinstance(consumer, SinkHost) else {}
-    pump = Pump(str(edge), consumer.segment, gate.take, push, end, has_items=gate.has_items, **free)
-    gate.reader = pump
+    pump = Pump(str(edge), edge.consumer, consumer.segment, gate.take, push, end, has_items=gate.has_items, **free)
+    gate.reader, gate.ticks = pump, consumer.segment.scheduler.ticks
     program.gates[edge] = gate
 
     def leave() -> None:

@@ -78,6 +78,13 @@ class Program:
                 found |= host.watermarks()
         return found
 
+    def busy_ns(self) -> dict[str, int]:
+        """How long chunks were read and worked on, by the node where their way begins."""
+        found: dict[str, int] = {}
+        for pump in self.pumps:
+            found[pump.node] = found.get(pump.node, 0) + pump.busy_ns
+        return found
+
     def observe(self, name: str, inlet: Inlet) -> None:
         """Have an inlet see what comes out of a node, or what goes into a sink.
 

@@ -11,6 +11,7 @@ from typing import Any
 from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._ledger import Ledger
 from rxdag.compiler._source_host import said
+from rxdag.compiler._writes import Writes
 from rxdag.contract import (
     ENDED,
     BadItem,
@@ -53,6 +54,9 @@ class SinkHost(Host):
         self.saw: Saw | None = None
         self._error: Exception | None = None
         self._writer: Writer | None = None
+        self.writes = Writes()
+        self._ticks = segment.scheduler.ticks
+        self._began = 0
         self._in_flight = 0
         self._attempts = 0
         self._again: Chunk | None = None
@@ -144,6 +148,7 @@ class SinkHost(Host):
             self.ledger.discarded += len(chunk)
             return
         while chunk.items and not self.is_ended:
+            self._began = self._ticks()
             try:
                 pending = writer.write(chunk)
             except Enough as enough:
@@ -159,6 +164,7 @@ class SinkHost(Host):
             self._attempts = 0
             if pending is None:
                 self.ledger.passed += len(chunk.items)
+                self.writes.add(self._ticks() - self._began)
             else:
                 self._in_flight = len(chunk)
                 self.context.spawn(self.name, pending, partial(self._written, chunk))
@@ -175,6 +181,7 @@ class SinkHost(Host):
 
     def _fault(self, chunk: Chunk, error: Exception) -> Chunk:
         """Deal with the item that failed; what came before it is written. Returns what is still to write."""
+        self.writes.failed += 1
         index = error.index if isinstance(error, WriteFailed) else 0
         cause = error.cause if isinstance(error, WriteFailed) else error
         self.ledger.passed += index
@@ -184,6 +191,7 @@ class SinkHost(Host):
         self._attempts += 1
         wait = None if isinstance(cause, BadItem) else self.policy.wait_ns(cause, self._attempts, self.context.random)
         if wait is not None:
+            self.ledger.retried += 1
             if wait:
                 self._in_flight = len(chunk)
                 self._again = chunk
@@ -229,6 +237,7 @@ class SinkHost(Host):
         error = task.exception()
         if error is None:
             self.ledger.passed += len(chunk)
+            self.writes.add(self._ticks() - self._began)
             self._attempts = 0
         elif isinstance(error, Enough):
             self._had_enough(chunk, error)

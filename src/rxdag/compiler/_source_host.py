@@ -60,7 +60,7 @@ class SourceHost(Host):
         self.saw: Saw | None = None
         self.clock: Clock = context.clock
         self.random = context.random
-        self.pump = Pump(name, segment, self._supply, self._push, self._end, self._without_room)
+        self.pump = Pump(name, name, segment, self._supply, self._push, self._end, self._without_room)
         self._itemwise = itemwise
         self._reader: Reader | None = None
         self._stop: tuple[Literal["drain", "flush", "fail"], Exception | None] | None = None
@@ -234,6 +234,16 @@ class SourceHost(Host):
             self.context.fail(node_error(self.name, error))
         finally:
             self.context.source_ended(self.name)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if it is open and had nothing when it was read last."""
+        return self.pump.is_starved and not self.is_ended
+
+    def backlog(self) -> int | None:
+        """Items that wait to be read, if the reader knows. From any thread."""
+        reader = self._reader
+        return None if reader is None else reader.backlog()
 
     def _count_dropped(self, reader: Reader | None) -> None:
         fresh = 0 if reader is None else reader.dropped() - self._dropped

@@ -110,7 +110,9 @@ class StepHost(KernelHost):
                     attempts = pending.attempts
                     pending.put_down()
                     self._bury(error, attempts)
-                elif wait:
+                    continue
+                self.ledger.retried += 1
+                if wait:
                     self.segment.scheduler.at(self.context.clock.now() + wait, self.go_on, rank=self.rank)
                     return "waits"
                 continue

@@ -30,6 +30,9 @@ class ReaderAround(Reader):
     def held(self) -> int:
         return self.reader.held()
 
+    def backlog(self) -> int | None:
+        return self.reader.backlog()
+
     def dropped(self) -> int:
         return self.reader.dropped()
 

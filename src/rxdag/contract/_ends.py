@@ -107,6 +107,10 @@ class Reader(ABC):
         """Items that were taken in and not read; those left at the end are counted as discarded."""
         return 0
 
+    def backlog(self) -> int | None:
+        """Items that wait to be read, as far as it knows; None if it cannot know. From any thread."""
+        return None
+
     def dropped(self) -> int:
         """Items that came and were dropped for want of room, so far."""
         return 0

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import time
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 import rxdag
-from rxdag.compiler import Ledger
+from rxdag.compiler import BOUNDS_NS, Ledger, Writes
 from rxdag.contract import MAX, MIN
-from rxdag.metrics._names import METRICS
+from rxdag.metrics._names import BY_NAME, METRICS
 from rxdag.metrics._subjects import Subject, subjects_of
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
 
@@ -28,6 +29,11 @@ _COUNTS = {
     "rxdag_node_unrouted_items_total": "unrouted",
 }
 _FINITE = 1 << 62
+_KINDS: Final[dict[str, Any]] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
 class RunCollector(Collector):
@@ -82,9 +88,8 @@ class RunCollector(Collector):
 
 
 def _family(name: str) -> Any:
-    metric = next(each for each in METRICS if each.name == name)
-    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    return kind(name, metric.help, labels=metric.labels)
+    metric = BY_NAME[name]
+    return _KINDS[metric.kind](name, metric.help, labels=metric.labels)
 
 
 def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
@@ -99,11 +104,20 @@ def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
     for node, ledger in stats.nodes.items():
         _add_node(families, [dag, node], ledger, is_sink=node in sinks)
     _add_times(families, dag, stats, now)
+    for node, seconds in stats.busy_s.items():
+        families["rxdag_node_busy_seconds_total"].add_metric([dag, node], seconds)
+    for node, source in stats.sources.items():
+        families["rxdag_source_idle"].add_metric([dag, node], source.is_idle)
+        if source.backlog is not None:
+            families["rxdag_source_backlog_items"].add_metric([dag, node], source.backlog)
+    for node, writes in stats.writes.items():
+        _add_writes(families, [dag, node], writes)
     for edge, gate in stats.gates.items():
         families["rxdag_gate_items"].add_metric([dag, edge], gate.depth)
         families["rxdag_gate_capacity_items"].add_metric([dag, edge], gate.capacity)
         families["rxdag_gate_high_water_items"].add_metric([dag, edge], gate.high_water)
         families["rxdag_gate_waits_total"].add_metric([dag, edge], gate.waits)
+        families["rxdag_gate_blocked_seconds_total"].add_metric([dag, edge], gate.blocked_s)
         families["rxdag_gate_dropped_items_total"].add_metric([dag, edge], gate.dropped)
 
 
@@ -117,6 +131,16 @@ def _add_node(families: dict[str, Any], labels: list[str], ledger: Ledger, *, is
     for reason, n in ledger.dropped.items():
         families["rxdag_node_dropped_items_total"].add_metric([*labels, reason], n)
     families["rxdag_node_held_items"].add_metric(labels, ledger.held)
+    errors = ledger.dead + ledger.failed + ledger.dropped.get("skipped", 0)
+    families["rxdag_node_errors_total"].add_metric(labels, errors)
+    families["rxdag_node_retries_total"].add_metric(labels, ledger.retried)
+
+
+def _add_writes(families: dict[str, Any], labels: list[str], writes: Writes) -> None:
+    upto = itertools.accumulate(writes.counts)
+    ends = [*(str(bound / 1e9) for bound in BOUNDS_NS), "+Inf"]
+    families["rxdag_sink_write_seconds"].add_metric(labels, list(zip(ends, upto, strict=True)), writes.total_ns / 1e9)
+    families["rxdag_sink_write_failures_total"].add_metric(labels, writes.failed)
 
 
 def _add_times(families: dict[str, Any], dag: str, stats: RunStats, now: float) -> None:

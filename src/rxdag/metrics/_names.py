@@ -12,13 +12,13 @@ class Metric:
 
     Attributes:
         name: As it is scraped; counters end in `_total`.
-        kind: "counter" or "gauge".
+        kind: "counter", "gauge" or "histogram".
         help: What it says.
         labels: Names of its labels: dag, node, edge, port, reason, state. Never a key of the data.
     """
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...]
 
@@ -40,6 +40,16 @@ METRICS: Final = (
     Metric("rxdag_node_dead_items_total", "counter", "Items that could not be worked on.", _NODE),
     Metric("rxdag_node_failed_items_total", "counter", "Items that ended the run.", _NODE),
     Metric("rxdag_node_unrouted_items_total", "counter", "Items that belong to no route.", _NODE),
+    Metric(
+        "rxdag_node_errors_total", "counter", "Items that failed for good: dead, skipped, or the end of the run.", _NODE
+    ),
+    Metric("rxdag_node_retries_total", "counter", "How often an item or a batch was tried again.", _NODE),
+    Metric(
+        "rxdag_node_busy_seconds_total",
+        "counter",
+        "How long items were read and worked on, from this node to the next gates; only where that way begins.",
+        _NODE,
+    ),
     Metric("rxdag_node_held_items", "gauge", "Items that rest in the state.", _NODE),
     Metric("rxdag_node_watermark_timestamp_seconds", "gauge", "Event time up to which all is there, Unix time.", _NODE),
     Metric("rxdag_node_event_time_lag_seconds", "gauge", "How far the watermark is behind the clock.", _NODE),
@@ -47,7 +57,12 @@ METRICS: Final = (
     Metric("rxdag_gate_capacity_items", "gauge", "Most items that may rest in a gate.", _EDGE),
     Metric("rxdag_gate_high_water_items", "gauge", "Most items that have rested in a gate.", _EDGE),
     Metric("rxdag_gate_waits_total", "counter", "How often a producer had to wait for room.", _EDGE),
+    Metric("rxdag_gate_blocked_seconds_total", "counter", "How long a producer has waited for room.", _EDGE),
     Metric("rxdag_gate_dropped_items_total", "counter", "Items that a full gate has dropped.", _EDGE),
+    Metric("rxdag_source_idle", "gauge", "1 if the source is open and had nothing when it was read last.", _NODE),
+    Metric("rxdag_source_backlog_items", "gauge", "Items that wait to be read, where the source knows.", _NODE),
+    Metric("rxdag_sink_write_seconds", "histogram", "How long a write took, of a chunk or a batch.", _NODE),
+    Metric("rxdag_sink_write_failures_total", "counter", "Writes that raised, those tried again included.", _NODE),
 )
 
 BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -8,7 +8,7 @@ from rxdag.runtime._iterate import StreamRunner, observable_of, to_observable
 from rxdag.runtime._pipeline_runtime import PipelineRuntime
 from rxdag.runtime._plan_publisher import PlanPublisher
 from rxdag.runtime._publish import RunPublisher, publisher_of
-from rxdag.runtime._result import GateStats, RunResult, RunStats, State
+from rxdag.runtime._result import GateStats, RunResult, RunStats, SourceStats, State
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus
 from rxdag.runtime._settings import ProviderSettings, QuotesSettings, RestartSettings, RuntimeSettings
 from rxdag.runtime._signals import draining_on_signals
@@ -31,6 +31,7 @@ __all__ = [
     "RunPublisher",
     "RunResult",
     "RunStats",
+    "SourceStats",
     "RuntimeEvent",
     "RuntimeSettings",
     "RuntimeStatus",

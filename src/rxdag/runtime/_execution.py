@@ -16,7 +16,8 @@ from typing import Any, Final
 from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, SinkHost, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn, is_forked
 from rxdag.errors import RxDagError, Stalled
-from rxdag.runtime._result import GateStats, RunResult, RunStats, State, shown_watermark
+from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
+from rxdag.runtime._stats import stats_of
 from rxdag.schedulers import QUANTUM, FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 
 _log = logging.getLogger("rxdag")
@@ -365,11 +366,8 @@ class Execution:
     def stats(self) -> RunStats:
         """The books as they stand."""
         nodes = {name: ledger.copy() for name, (ledger, _) in self.program.nodes().items()}
-        gates = {
-            str(e): GateStats(g.held, g.high, g.high_water, g.waits, g.dropped) for e, g in self.program.gates.items()
-        }
         elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
-        return RunStats(self.state, elapsed, nodes, tuple(self.program.edges()), gates, self.program.watermarks())
+        return stats_of(self.program, self.state, elapsed, nodes)
 
     def _problems(self, stats: RunStats) -> list[str]:
         out = [p for n, (ledger, sides) in self.program.nodes().items() for p in ledger.problems(n, sides)]

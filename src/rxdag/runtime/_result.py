@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
-from rxdag.compiler import EdgeBook, Ledger
+from rxdag.compiler import EdgeBook, Ledger, Writes
 from rxdag.contract import MAX, MIN, Sink, Source
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode, did_you_mean
@@ -37,6 +37,7 @@ class GateStats:
         high_water: Most that did.
         waits: How often a pump parked on it.
         dropped: Items that found it full and were dropped, or others in their place.
+        blocked_s: How long a producer has waited for room, s.
     """
 
     depth: int
@@ -44,6 +45,20 @@ class GateStats:
     high_water: int
     waits: int
     dropped: int = 0
+    blocked_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class SourceStats:
+    """A source.
+
+    Attributes:
+        is_idle: True if it is open and had nothing when it was read last.
+        backlog: Items that wait to be read; None where the source cannot know.
+    """
+
+    is_idle: bool
+    backlog: int | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,10 @@ class RunStats:
         edges: Book of each edge between nodes that are not fused.
         gates: By edge.
         watermarks: At the output of each operator, ns since the epoch; only where there is one.
+        busy_s: How long items were read and worked on, s, by the node where their way begins: a source, or a node behind
+            a gate. What is fused behind it is in it; what an event loop waits for is not.
+        sources: How sources stand.
+        writes: Of each sink, by how long they took; 100 us to 5 s.
     """
 
     state: State
@@ -65,6 +84,9 @@ class RunStats:
     edges: tuple[EdgeBook, ...]
     gates: Mapping[str, GateStats]
     watermarks: Mapping[str, int]
+    busy_s: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
+    sources: Mapping[str, SourceStats] = field(default_factory=lambda: dict[str, SourceStats]())
+    writes: Mapping[str, Writes] = field(default_factory=lambda: dict[str, Writes]())
 
 
 @dataclass(frozen=True)

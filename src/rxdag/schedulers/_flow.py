@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from rxdag.contract import Clock
+from rxdag.schedulers._clock import VirtualClock
 
 if TYPE_CHECKING:
     from rxdag.schedulers._pump import Pump
@@ -60,6 +62,8 @@ class FlowScheduler(PeriodicScheduler):
         super().__init__()
         self.name = name
         self.clock = clock
+        self.ticks: Callable[[], int] = clock.now if isinstance(clock, VirtualClock) else time.perf_counter_ns
+        """Counts ns, to measure by: whatever the wall clock does."""
         self.quantum = quantum
         self.pumps: list[Pump] = []
         self.lock = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
@@ -42,6 +43,9 @@ class Gate:
         self.spilled: int = 0
         self.spill_high_water = 0
         self.waits = 0
+        self.ticks: Callable[[], int] = time.perf_counter_ns
+        self._blocked_ns = 0
+        self._blocked_since = 0
         self.discarded = 0
         self.dropped = 0
         self.is_abandoned = False
@@ -91,11 +95,18 @@ class Gate:
             if room is None or room > 0:
                 return False
             if waiter not in self._parked:
+                if not self._parked:
+                    self._blocked_since = self.ticks()
                 self._parked.append(waiter)
                 self.waits += 1
                 if self.saw is not None:
                     self.saw("blocked")
             return True
+
+    @property
+    def blocked_ns(self) -> int:
+        """How long a producer has waited for room, the one that waits now included."""
+        return self._blocked_ns + (self.ticks() - self._blocked_since if self._parked else 0)
 
     def has_parked(self, waiter: Waiter) -> bool:
         """True if the waiter will be woken by this gate."""
@@ -211,6 +222,8 @@ class Gate:
 
     def _unpark(self) -> list[Waiter]:
         parked, self._parked = self._parked, []
+        if parked:
+            self._blocked_ns += self.ticks() - self._blocked_since
         if parked and self.saw is not None:
             self.saw("resumed")
         return parked

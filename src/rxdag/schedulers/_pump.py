@@ -80,6 +80,7 @@ class Pump:
 
     Args:
         name: For messages.
+        node: Where the way of its chunks begins.
         segment: Where the chunks go.
         supply: Gives up to that many items: a chunk, None for nothing now, or END. Raises what ends it.
         push: Takes a chunk.
@@ -91,6 +92,7 @@ class Pump:
     def __init__(
         self,
         name: str,
+        node: str,
         segment: Segment,
         supply: Callable[[int], Read],
         push: Callable[[Chunk], None],
@@ -99,8 +101,11 @@ class Pump:
         has_items: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = name
+        self.node = node
         self.segment = segment
         self.scheduler = segment.scheduler
+        self.busy_ns = 0
+        """How long it has taken to read chunks and to work on them in the segment."""
         self.behind = Room()
         self.wide = 0
         """So many items may move at once if the quantum is a full one: what takes them works on many at once."""
@@ -119,6 +124,7 @@ class Pump:
         self._needs_no_room = needs_no_room
         self._has_items = has_items
         self._waits_with_items = False
+        self._ticks = self.scheduler.ticks
         self.index = len(self.scheduler.pumps)
         segment.pumps.append(self)
         self.scheduler.pumps.append(self)
@@ -150,6 +156,7 @@ class Pump:
         if self.is_parked:
             self._waits_with_items = self._has_items()
             return
+        began = self._ticks()
         try:
             read = self._supply(room)
         except Exception as error:  # whatever ends a supply ends the stream
@@ -166,6 +173,7 @@ class Pump:
             return
         self._push(read)
         segment.run()
+        self.busy_ns += self._ticks() - began
         self.scheduler.again(self)
 
     def _is_waiting(self) -> bool:

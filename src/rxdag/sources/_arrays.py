@@ -32,6 +32,9 @@ class ColumnsReader(Reader):
         self._at = min(at + max_items, n)
         return Chunk(self._columns[at : self._at])
 
+    def backlog(self) -> int:
+        return len(self._columns) - self._at
+
 
 @dataclass(frozen=True)
 class _Arrays(Source[T]):

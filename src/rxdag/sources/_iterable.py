@@ -54,6 +54,9 @@ class _ListReader(Reader):
             return END
         return Chunk(taken if isinstance(taken, list) else list(taken))
 
+    def backlog(self) -> int:
+        return max(0, len(self._items) - self._at)
+
     def without_room(self) -> bool:
         return self._at >= len(self._items)
 

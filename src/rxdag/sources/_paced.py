@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -67,6 +68,14 @@ class _PacedReader(ReaderAround):
 
     def held(self) -> int:
         return len(self._items) - self._at + self.reader.held()
+
+    def backlog(self) -> int | None:
+        """Those whose time has come, of the run of items that is at hand."""
+        items, at, first = self._items, self._at, self._first
+        if first is None or at >= len(items):
+            return 0
+        now = self._context.clock.now()
+        return bisect_right(items, now, lo=at, key=lambda item: self._due(item, now)) - at
 
     def without_room(self) -> bool:
         return self._is_over and self._at == len(self._items)

@@ -224,6 +224,9 @@ class QueueReader(Reader):
     def held(self) -> int:
         return len(self._queue.items) + self._queue.discarded
 
+    def backlog(self) -> int:
+        return len(self._queue.items) + len(self._queue.waiting)
+
     def dropped(self) -> int:
         return self._queue.dropped
 

@@ -1,0 +1,27 @@
+"""The books of a run as they stand, read from what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rxdag.compiler import Ledger, Program
+from rxdag.runtime._result import GateStats, RunStats, SourceStats, State
+
+
+def stats_of(program: Program, state: State, elapsed_s: float, nodes: Mapping[str, Ledger]) -> RunStats:
+    """The stats of a run; from any thread."""
+    gates = {
+        str(edge): GateStats(gate.held, gate.high, gate.high_water, gate.waits, gate.dropped, gate.blocked_ns / 1e9)
+        for edge, gate in program.gates.items()
+    }
+    return RunStats(
+        state,
+        elapsed_s,
+        nodes,
+        tuple(program.edges()),
+        gates,
+        program.watermarks(),
+        {name: ns / 1e9 for name, ns in program.busy_ns().items()},
+        {source.name: SourceStats(source.is_idle, source.backlog()) for source in program.sources},
+        {sink.name: sink.writes.copy() for sink in program.sinks},
+    )
