@@ -282,3 +282,58 @@ def test_a_spec_of_the_tests_runs_as_a_command(tmp_path):
     assert code == 0
     assert json.loads(out)["problems"] == []
     assert os.listdir(tmp_path) == ["many.yaml"]
+
+
+PARTS = """\
+name: bars
+nodes:
+  trades: {source: simulated_trades, trades: 3000}
+  timed: {op: event_time, input: trades, ts: trade_ms, unit: ms, out_of_order: 250ms}
+  mine: {op: partitioned, input: timed, key: symbol}
+  keyed: {op: key_by, input: mine, key: [venue, symbol]}
+  bars: {op: window, input: keyed, window: {type: tumbling, size: 1s}, aggregate: {type: ohlcv, price: price, qty: qty}}
+  out: {sink: stdout, input: bars, form: jsonl}
+  late: {sink: jsonl, input: bars.late, path: late.jsonl}
+"""
+
+
+class TestWorkers:
+    @pytest.fixture
+    def parts(self, tmp_path):
+        path = tmp_path / "parts.yaml"
+        path.write_text(PARTS)
+        return path
+
+    @pytest.mark.parametrize("workers", [1, 2, 3, 8])
+    def test_the_outputs_of_all_workers_together_are_those_of_one(self, parts, workers):
+        def ran(*options):
+            late = parts.parent / "late.jsonl"
+            code, out, err = rxdag_("run", str(parts), "--quiet", *options)
+            assert code == 0, err
+            return sorted(out.splitlines()), sorted(late.read_text().splitlines())
+
+        bars, late = ran()
+        assert late  # what comes too late is so for every worker
+        shares = [ran("--partition", f"{worker}/{workers}") for worker in range(workers)]
+        assert sorted(bar for share, _ in shares for bar in share) == bars
+        assert sorted(each for _, share in shares for each in share) == late
+        if workers in (2, 3):
+            assert all(len(share) < len(bars) for share, _ in shares)
+
+    @pytest.mark.parametrize(
+        ("share", "message"),
+        [
+            ("1", '--partition: must be I/N, as 0/3 for the first of three workers, got "1"'),
+            ("a/b", '--partition: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
+            ("3/3", 'dag "bars": part: must be worker 0 to n - 1 of n, got 3 of 3'),
+        ],
+    )
+    def test_a_share_that_is_none(self, parts, share, message):
+        code, _, err = rxdag_("run", str(parts), "--partition", share)
+        assert code != 0
+        assert message in " ".join(err.split())
+
+    def test_a_graph_without_shares_refuses_to_be_run_by_several(self, bars):
+        code, _, err = rxdag_("run", bars, "--partition", "0/2")
+        assert code != 0
+        assert "must have an ops.partitioned(key)" in " ".join(err.split())

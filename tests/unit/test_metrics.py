@@ -142,8 +142,8 @@ class TestTimes:
         numbers = rxdag.from_source(sources.range(30), name="numbers").buffered(max_items=5)
         result = testing.run_virtual(rxdag.Dag(numbers.to(sinks.acall(slow), name="out")))
         writes = result.stats.writes["out"]
-        assert (writes.n, writes.total_ns, writes.failed) == (30, 300 * MS, 0)
-        assert writes.counts[BOUNDS_NS.index(10 * MS)] == 30
+        assert (writes.n, writes.total_ns, writes.failed) == (6, 300 * MS, 0)  # as many as there is room for at a time
+        assert writes.counts[BOUNDS_NS.index(50 * MS)] == 6
         assert 0.2 < result.stats.gates["numbers -> out"].blocked_s <= 0.3
 
     def test_tries_are_counted_where_they_are_made(self):

@@ -100,6 +100,10 @@ def run(
         ),
     ] = None,
     metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
+    partition: Annotated[
+        str | None,
+        typer.Option(help="Be worker I of N, from 0: take that share of what is partitioned.", metavar="I/N"),
+    ] = None,
     allow: Allow = None,
     outside: Outside = False,
     as_json: AsJson = False,
@@ -109,7 +113,7 @@ def run(
     """Run a graph to its end. Ctrl-C drains it, a second one cancels."""
     raise typer.Exit(
         run_loaded(
-            _load(spec, sets, allow, outside),
+            _load(spec, sets, allow, outside).part(partition),
             until=until,
             restart=None if restart is None else restart.value,
             as_json=as_json,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,20 @@ class Loaded:
 
     dag: Dag
     settings: Mapping[str, Any]
+
+    def part(self, share: str | None) -> Loaded:
+        """The same for one of several workers, given as "0/3"; for None for the only one.
+
+        Raises:
+            SpecError: If the text is not like that.
+            GraphError: If there is no such worker, or nothing is partitioned.
+        """
+        if share is None:
+            return self
+        worker, slash, workers = share.partition("/")
+        if not slash or not worker.isdecimal() or not workers.isdecimal():
+            raise SpecError(f'--partition: must be I/N, as 0/3 for the first of three workers, got "{share}"')
+        return replace(self, dag=self.dag.part(int(worker), int(workers)))
 
 
 def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Loaded:

@@ -45,6 +45,10 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
         """The operator for such a stream: fields by name become functions that know the items' type."""
         return self
 
+    def part(self, worker: int, workers: int) -> Self:
+        """The operator for one of several workers that run the same graph: itself, unless it divides the items."""
+        return self
+
     def shape(self, shape: Shape) -> Shape:
         """What is known of the main output."""
         return replace(shape, item_type=None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-from rxdag.contract import Boundary, Foreign, Sink, Source
+from rxdag.contract import AnyOperator, Boundary, Foreign, Sink, Source
 from rxdag.errors import GraphError, GraphWarning
 from rxdag.graph._draw import describe, mermaid
 from rxdag.graph._nearest import did_you_mean
@@ -130,11 +130,39 @@ class Dag:
                 problems.append(f'node "{name}" is {_kind(node)} and can only be replaced by one, got {thing!r}')
         if problems:
             raise GraphError(f'dag "{self.name}": replace: ' + "; ".join(problems))
+        return self._with(nodes)
+
+    def part(self, worker: int, workers: int, /) -> Dag:
+        """Return the same dag for one of several workers: its `ops.partitioned` pass the share of that one.
+
+        Args:
+            worker: Which one, from 0.
+            workers: How many there are.
+
+        Raises:
+            GraphError: If there is no such worker, or nothing in the dag divides the items.
+        """
+        if not 0 <= worker < workers:
+            raise GraphError(f'dag "{self.name}": part: must be worker 0 to n - 1 of n, got {worker} of {workers}')
+        things = {
+            name: node.thing.part(worker, workers)
+            for name, node in self.nodes.items()
+            if isinstance(node.thing, AnyOperator)
+        }
+        parts = {name: thing for name, thing in things.items() if thing is not self.nodes[name].thing}
+        if not parts:
+            raise GraphError(
+                f'dag "{self.name}": part: must have an ops.partitioned(key) that says which items go to which worker, '
+                f"else each of them takes all; it has none"
+            )
+        return self._with(parts)
+
+    def _with(self, things: Mapping[str, Thing]) -> Dag:
+        """The same dag with other things in some nodes."""
         new: dict[Node, Node] = {}
         for name, node in self.nodes.items():
-            thing_now: Thing = nodes.get(name) or node.thing
             inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
-            new[node] = Node(thing_now, inputs, name, node.on_error, node.identity)
+            new[node] = Node(things.get(name, node.thing), inputs, name, node.on_error, node.identity)
         dag = object.__new__(Dag)
         dag.name = self.name
         dag._assemble(list(new.values()))

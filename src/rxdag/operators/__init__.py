@@ -34,6 +34,7 @@ from rxdag.operators._merge import merge, merge_sorted
 from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
 from rxdag.operators._paced import delay
 from rxdag.operators._partition import partition, route_by
+from rxdag.operators._partitioned import partitioned
 from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
 from rxdag.operators._process import process
 from rxdag.operators._rolling import rolling
@@ -92,6 +93,7 @@ __all__ = [
     "min",
     "pairwise",
     "partition",
+    "partitioned",
     "process",
     "reduce",
     "rolling",

@@ -20,7 +20,7 @@ class _PartitionKernel(Kernel):
     def __init__(self, n: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
         self._n = n
         self._key_of = key_of
-        self._hash_of = _HASHES[hash_by]
+        self._hash_of = HASHES[hash_by]
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         emit.to(str(self._hash_of(self._key_of(item)) % self._n), item)
@@ -38,7 +38,7 @@ def _murmur3_64(key: object) -> int:
     return mmh3.hash64(str(key), signed=False)[0] & 0x7FFFFFFF
 
 
-_HASHES: Final[dict[Hash, Callable[[object], int]]] = {"murmur3_32": _murmur3_32, "murmur3_64": _murmur3_64}
+HASHES: Final[dict[Hash, Callable[[object], int]]] = {"murmur3_32": _murmur3_32, "murmur3_64": _murmur3_64}
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def partition(n: int, key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") ->
         >>> parts["7"].collect()
         ['AAPL']
     """
-    if hash_fn not in _HASHES:
-        raise GraphError(f"partition: hash_fn must be one of {', '.join(_HASHES)}, got {hash_fn!r}")
+    if hash_fn not in HASHES:
+        raise GraphError(f"partition: hash_fn must be one of {', '.join(HASHES)}, got {hash_fn!r}")
     return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"), hash_fn)
 
 
