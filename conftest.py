@@ -36,7 +36,7 @@ def back_home(namespace: dict) -> None:
 def with_names(namespace: dict) -> None:
     """Docstrings show the example only; the names are those of the README."""
     import rxdag
-    from rxdag import aggregates, market, operators, sinks, sources, testing, windows
+    from rxdag import aggregates, deploy, market, operators, sinks, sources, testing, windows
 
     namespace |= {
         "rxdag": rxdag,
@@ -52,6 +52,7 @@ def with_names(namespace: dict) -> None:
     namespace |= {
         "asyncio": asyncio,
         "market": market,
+        "deploy": deploy,
         "on_error": rxdag.on_error,
         "testing": testing,
         "feed": testing.feed,

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 
-def binary(*names: str) -> str:
-    """The path of a program; without it the test is skipped, and in CI fails."""
+def binary(*names: str, package: str = "postgresql") -> str:
+    """The path of a program of a Debian package; without it the test is skipped, and in CI fails."""
     for name in names:
         for found in (shutil.which(name), *sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)):
             if found:
                 return str(found)
-    missing = f"{names[0]} is not installed (Debian: apt-get install postgresql)"
+    missing = f"{names[0]} is not installed (Debian: apt-get install {package})"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
@@ -62,4 +66,78 @@ def postgresql() -> Iterator[str]:
         finally:
             subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "stop"], **said)
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Prometheus:
+    """A Prometheus server; `query` asks it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def query(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """The elements of an instant query: labels and value."""
+        data = urllib.parse.urlencode({"query": query}).encode()
+        with urllib.request.urlopen(f"{self.url}/api/v1/query", data, timeout=30) as answer:
+            found = json.load(answer)
+        assert found["status"] == "success", found
+        return [(each["metric"], float(each["value"][1])) for each in found["data"]["result"]]
+
+    def wait_for(self, query: str, holds: Callable[[float], bool], timeout_s: float = 60) -> float:
+        """The value of a query of one element, as soon as it is as it should be."""
+        end = time.monotonic() + timeout_s
+        seen: list[tuple[dict[str, str], float]] = []
+        while time.monotonic() < end:
+            seen = self.query(query)
+            if len(seen) == 1 and holds(seen[0][1]):
+                return seen[0][1]
+            time.sleep(0.2)
+        raise AssertionError(f"{query}: {seen}")
+
+
+@contextlib.contextmanager
+def prometheus(target: int, rules: str | None = None) -> Iterator[Prometheus]:
+    """A Prometheus server of its own, which scrapes a port every 200 ms as a pod of the namespace "default"."""
+    program = binary("prometheus", package="prometheus")
+    folder = Path(tempfile.mkdtemp(prefix="rxdag-prometheus-"))
+    port = free_port()
+    config: dict[str, Any] = {
+        "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "1s"},
+        "scrape_configs": [
+            {
+                "job_name": "rxdag",
+                "static_configs": [{"targets": [f"127.0.0.1:{target}"], "labels": {"namespace": "default"}}],
+            }
+        ],
+    }
+    if rules is not None:
+        (folder / "rules.yaml").write_text(rules)
+        config["rule_files"] = [str(folder / "rules.yaml")]
+    (folder / "prometheus.json").write_text(json.dumps(config))  # which is YAML
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [
+            program,
+            f"--config.file={folder}/prometheus.json",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+    )
+    try:
+        end = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < end, "it does not start"
+                time.sleep(0.1)
+        yield Prometheus(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
         shutil.rmtree(folder, ignore_errors=True)

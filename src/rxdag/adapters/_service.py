@@ -147,6 +147,7 @@ class _Service(Source[Any]):
     label = "service"
     where = "async"
     queues = True
+    knows_backlog = True
     side_ports = ("events",)
 
     def open(self, context: SourceContext) -> Reader:

@@ -43,6 +43,12 @@ class _Form(StrEnum):
     svg = "svg"
 
 
+class _By(StrEnum):
+    backlog = "backlog"
+    queued = "queued"
+    busy = "busy"
+
+
 class _Unit(StrEnum):
     ns = "ns"
     us = "us"
@@ -198,6 +204,67 @@ def graph(
         print(dag.describe() if form == "text" else dag.mermaid())
     else:
         print(render.dot(dag) if form == "dot" else render.svg(dag))
+
+
+@app.command(
+    epilog="Example: rxdag keda bars.yaml --deployment bars --image registry/bars:1 --max 8 | kubectl apply -f -"
+)
+def keda(
+    spec: Spec,
+    deployment: Annotated[str, typer.Option(help="Name of the Deployment, and of the rest.", metavar="NAME")],
+    image: Annotated[str, typer.Option(help="Container image with rxdag in it.", metavar="IMAGE")],
+    namespace: Annotated[str, typer.Option(help="Where it goes.", metavar="NAME")] = "default",
+    prometheus: Annotated[
+        str, typer.Option(help="Where KEDA asks.", metavar="URL")
+    ] = "http://prometheus-operated.monitoring.svc:9090",
+    min_replicas: Annotated[int, typer.Option("--min", help="Fewest pods.")] = 1,
+    max_replicas: Annotated[int, typer.Option("--max", help="Most pods.")] = 10,
+    by: Annotated[_By | None, typer.Option(help="What to scale by; by default the best that the graph has.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="How much of it one pod is for.")] = None,
+    port: Annotated[int, typer.Option(help="Of the metrics.")] = 9464,
+    sets: Set = None,
+    allow: Allow = None,
+    outside: Outside = False,
+    traceback: Traceback = False,
+) -> None:
+    """Write manifests for Kubernetes: a Deployment that KEDA scales by what waits in the graph."""
+    from rxdag import deploy
+
+    loaded = _load(spec, sets, allow, outside)
+    text = deploy.keda(
+        loaded.dag,
+        deployment=deployment,
+        image=image,
+        run=spec if loaded.text is None else "spec.yaml",
+        spec=loaded.text,
+        arguments=[part for each in sets or [] for part in ("--set", each)]
+        + [part for each in allow or [] for part in ("--allow", each)],
+        namespace=namespace,
+        prometheus=prometheus,
+        min_replicas=min_replicas,
+        max_replicas=max_replicas,
+        by=None if by is None else by.value,
+        threshold=threshold,
+        port=port,
+    )
+    print(text, end="")
+
+
+@app.command(epilog="Example: rxdag grafana --out monitoring, then import rxdag-dashboard.json into Grafana")
+def grafana(
+    out: Annotated[Path, typer.Option(help="Directory for the two files.", metavar="DIR")] = Path(),
+) -> None:
+    """Write a dashboard for Grafana and alerts for Prometheus: rxdag-dashboard.json and rxdag-alerts.yaml."""
+    from rxdag import deploy
+
+    out.mkdir(parents=True, exist_ok=True)
+    files = {
+        "rxdag-dashboard.json": json.dumps(deploy.dashboard(), indent=1) + "\n",
+        "rxdag-alerts.yaml": deploy.yaml_text([deploy.alert_rules()]),
+    }
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+        print(out / name)
 
 
 @app.command(epilog="Examples: rxdag nodes; rxdag nodes window")

@@ -22,10 +22,12 @@ class Loaded:
     Attributes:
         dag: The dag.
         settings: "until", "drain_timeout", "restart".
+        text: Of the spec; None for a dag in Python.
     """
 
     dag: Dag
     settings: Mapping[str, Any]
+    text: str | None = None
 
     def part(self, share: str | None) -> Loaded:
         """The same for one of several workers, given as "0/3"; for None for the only one.
@@ -62,7 +64,8 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     text = sys.stdin.buffer.read() if spec == "-" else None
     sys.path.insert(0, str(Path.cwd()))  # modules of the user's own stand beside the spec
     document = read_spec(None if spec == "-" else spec, text=text, allow=allow, outside=outside, overrides=overrides)
-    return Loaded(build_dag(document), document.settings)
+    given = Path(spec).read_bytes() if text is None else text
+    return Loaded(build_dag(document), document.settings, given.decode())
 
 
 def _imported(module: str, name: str) -> Dag:

@@ -79,6 +79,10 @@ class SourceAround(Source[T_co]):
         return self.source.queues
 
     @property
+    def knows_backlog(self) -> bool:  # type: ignore[override]
+        return self.source.knows_backlog
+
+    @property
     def can_wait(self) -> bool:  # type: ignore[override]
         return self.source.can_wait
 

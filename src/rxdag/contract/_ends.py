@@ -137,6 +137,8 @@ class Source(ABC, Generic[T_co]):
     """The gate behind it, if its maker asked for one."""
     queues: bool = False
     """True if it has a queue of its own, with `max_items` and `overflow`; `.buffered()` right behind it governs that."""
+    knows_backlog: bool = False
+    """True if its reader knows how many items wait: `Reader.backlog`."""
     can_wait: bool = True
     """False if what feeds its queue cannot be made to wait: its overflow must not be "block"."""
 

@@ -42,6 +42,7 @@ class _Arrays(Source[T]):
     of: Any
     shape: Shape = field(repr=False)
     label = "arrays"
+    knows_backlog = True
     gives_columns = True
 
     def open(self, context: SourceContext) -> Reader:

@@ -71,6 +71,7 @@ class _Pushed(Source[T]):
     delay_error: bool
     shape: Shape = field(repr=False)
     queues = True
+    knows_backlog = True
 
     def _queue(self, context: SourceContext) -> ItemQueue:
         queue = ItemQueue(self.label, self.max_items, self.overflow, delay_error=self.delay_error)

@@ -26,6 +26,7 @@ class Ingress(Source[T], Generic[T]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "ingress"
     queues = True
+    knows_backlog = True
 
     def open(self, context: SourceContext) -> Reader:
         return self._queue.open(context)

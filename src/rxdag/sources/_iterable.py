@@ -82,11 +82,15 @@ class _Iterable(Source[T]):
     once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
     label = "iterable"
 
+    @property
+    def knows_backlog(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some do
+        return self.items.__class__ in (list, tuple, builtins.range) and self.where == "inline"
+
     def open(self, context: SourceContext) -> Reader:
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")
-        if self.items.__class__ in (list, tuple, builtins.range) and self.where == "inline":
-            return _ListReader(self.items)  # pyright: ignore[reportArgumentType]  # one of the two
+        if isinstance(self.items, Sequence) and self.knows_backlog:
+            return _ListReader(self.items)
         return IteratorReader(iter(self.items), blocking=self.where == "blocking")
 
 

@@ -86,6 +86,7 @@ class _Paced(SourceAround[T]):
     source: Source[T]
     ts: Any
     scale: float = field(repr=False)
+    knows_backlog = True  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of its own: those that are due
     gives_columns = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of the one inside it is said
 
     def open(self, context: SourceContext) -> Reader:

@@ -1,0 +1,19 @@
+"""Files for those who run graphs on clusters: manifests that scale them, dashboards and alerts. All are made of the metrics."""
+
+from rxdag.deploy._alerts import ALERTS, Alert, alert_rules
+from rxdag.deploy._dashboard import Panel, dashboard, panels
+from rxdag.deploy._keda import Scaling, keda, scaling
+from rxdag.deploy._text import yaml_text
+
+__all__ = [
+    "ALERTS",
+    "Alert",
+    "Panel",
+    "Scaling",
+    "alert_rules",
+    "dashboard",
+    "keda",
+    "panels",
+    "scaling",
+    "yaml_text",
+]

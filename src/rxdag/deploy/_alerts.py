@@ -1,0 +1,134 @@
+"""Alerts: what somebody should be woken for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert.
+
+    Attributes:
+        name: As Prometheus shows it.
+        query: What is looked at; it has a value whenever what it looks at exists.
+        condition: When the query's value is wrong: an operator and a number.
+        lasts: For how long that must hold.
+        severity: "page" if somebody must act now, else "ticket".
+        summary: What is wrong, with the labels of the query.
+        remedy: What to look at first.
+    """
+
+    name: str
+    query: str
+    condition: str
+    lasts: str
+    severity: str
+    summary: str
+    remedy: str
+
+    @property
+    def expr(self) -> str:
+        """The alert's expression."""
+        return f"{self.query} {self.condition}"
+
+
+ALERTS: Final = (
+    Alert(
+        "RxdagRunFailed",
+        'max by (dag) (rxdag_run_state{state="failed"} or 0 * rxdag_run_state)',
+        "> 0",
+        "1m",
+        "page",
+        "{{ $labels.dag }} has failed.",
+        "Its error is in the log, and in /readyz.",
+    ),
+    Alert(
+        "RxdagRestarting",
+        "sum by (dag) (increase(rxdag_run_restarts_total[15m]))",
+        "> 3",
+        "0m",
+        "page",
+        "{{ $labels.dag }} was started again {{ $value | humanize }} times in 15 minutes.",
+        "A supervised graph that fails time and again: the log says with what.",
+    ),
+    Alert(
+        "RxdagNothingDelivered",
+        "sum by (dag) (rate(rxdag_node_delivered_items_total[5m])) / (sum by (dag) (rate(rxdag_node_out_items_total[5m])) > 0)",
+        "== 0",
+        "10m",
+        "page",
+        "{{ $labels.dag }} takes items in, and no sink has got one for 10 minutes.",
+        "Compare the watermarks: a source that is quiet holds up event time (event_time(idle_timeout=...)).",
+    ),
+    Alert(
+        "RxdagBehind",
+        "max by (dag) (rxdag_node_event_time_lag_seconds)",
+        "> 300",
+        "10m",
+        "ticket",
+        "{{ $labels.dag }} is {{ $value | humanizeDuration }} behind in event time.",
+        "Which gate is full says which node is too slow; scale on the backlog, not on this.",
+    ),
+    Alert(
+        "RxdagBlocked",
+        "max by (dag, edge) (rate(rxdag_gate_blocked_seconds_total[5m]))",
+        "> 0.5",
+        "10m",
+        "ticket",
+        "What feeds {{ $labels.edge }} of {{ $labels.dag }} waits for room half of the time.",
+        "What follows is too slow for what comes: more workers, larger batches, or an overflow policy that drops.",
+    ),
+    Alert(
+        "RxdagDropping",
+        "sum by (dag, edge) (rate(rxdag_gate_dropped_items_total[5m]))",
+        "> 0",
+        "5m",
+        "ticket",
+        "{{ $labels.edge }} of {{ $labels.dag }} drops {{ $value | humanize }} items a second.",
+        "The gate's policy drops when it is full; it is full because what follows is slower.",
+    ),
+    Alert(
+        "RxdagDeadLetters",
+        "sum by (dag, node) (increase(rxdag_node_dead_items_total[5m]))",
+        "> 0",
+        "0m",
+        "ticket",
+        "{{ $labels.node }} of {{ $labels.dag }} could not work on {{ $value | humanize }} items.",
+        "Port dead has them, each with its error.",
+    ),
+    Alert(
+        "RxdagLate",
+        "sum by (dag, node) (rate(rxdag_node_late_items_total[5m])) / (sum by (dag, node) (rate(rxdag_node_in_items_total[5m])) > 0)",
+        "> 0.01",
+        "10m",
+        "ticket",
+        "{{ $value | humanizePercentage }} of what comes to {{ $labels.node }} of {{ $labels.dag }} is too late.",
+        "Raise out_of_order= of event_time, or allow lateness; port late has them.",
+    ),
+    Alert(
+        "RxdagSinkFailing",
+        "sum by (dag, node) (rate(rxdag_sink_write_failures_total[5m]))",
+        "> 0",
+        "5m",
+        "page",
+        "Writes of {{ $labels.node }} of {{ $labels.dag }} fail.",
+        "Is what it writes to there? Tries are counted as rxdag_node_retries_total.",
+    ),
+)
+
+
+def alert_rules() -> dict[str, Any]:
+    """Return the alerts as a file of rules for Prometheus, as plain data."""
+    rules = [
+        {
+            "alert": alert.name,
+            "expr": alert.expr,
+            "for": alert.lasts,
+            "labels": {"severity": alert.severity},
+            "annotations": {"summary": alert.summary, "description": alert.remedy},
+        }
+        for alert in ALERTS
+    ]
+    return {"groups": [{"name": "rxdag", "rules": rules}]}

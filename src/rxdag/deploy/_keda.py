@@ -1,0 +1,249 @@
+"""Manifests of a graph on Kubernetes that KEDA scales by what waits in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rxdag.compiler import compile
+from rxdag.contract import Source
+from rxdag.deploy._text import yaml_text
+from rxdag.errors import GraphError
+from rxdag.graph import Dag
+
+By = Literal["backlog", "queued", "busy"]
+
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_OVER: Final = "3m"
+"""Over how long the metric is smoothed: one burst makes no pod."""
+_BUSY_SHARE: Final = 0.7
+_BACKLOG_ITEMS: Final = 1000
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a graph is scaled by.
+
+    Attributes:
+        by: "backlog": items that wait at the sources; "queued": those in the gates; "busy": seconds of work a second.
+        query: One element, always: over all pods together.
+        threshold: How much of it one pod is for.
+    """
+
+    by: By
+    query: str
+    threshold: float
+
+
+def scaling(
+    dag: Dag, /, *, namespace: str | None = None, by: By | None = None, threshold: float | None = None
+) -> Scaling:
+    """Return what a graph is best scaled by.
+
+    That is the backlog of its sources, if one of them knows it; else what rests in its gates, if it has some; else its work: event
+    time that is behind tells that it is slow and not how much is to do, which is why that is an alert.
+
+    Args:
+        dag: The graph; its name is a label of its metrics.
+        namespace: Of its pods; None for a Prometheus that does not say so.
+        by: What to scale by, if you know better.
+        threshold: How much one pod is for: items, or seconds of work a second. By default 1,000 items that wait, half of what the
+            gates of one pod hold, or 0.7 s of work a second.
+
+    Raises:
+        GraphError: If `by` or `threshold` is none of these, or the graph has nothing of that kind.
+    """
+    knows = [name for name, node in dag.nodes.items() if isinstance(node.thing, Source) and node.thing.knows_backlog]
+    gates = compile(dag).gates
+    chosen = by or ("backlog" if knows else "queued" if gates else "busy")
+    which = f'dag="{dag.name}"' + ("" if namespace is None else f', namespace="{namespace}"')
+    if chosen == "backlog" and not knows:
+        raise GraphError(
+            f'keda: by="backlog" needs a source that knows what waits, and {", ".join(dag.sources)} do not; use "queued" or "busy"'
+        )
+    if chosen == "queued" and not gates:
+        raise GraphError('keda: by="queued" needs a gate, and the graph has none; use "busy", or put .buffered(...) in')
+    if chosen not in ("backlog", "queued", "busy"):
+        raise GraphError(f'keda: by must be "backlog", "queued" or "busy", got {chosen!r}')
+    if threshold is not None and not threshold > 0:
+        raise GraphError(f"keda: threshold must be more than 0, got {threshold!r}")
+    if chosen == "busy":
+        query = f"sum(rate(rxdag_node_busy_seconds_total{{{which}}}[{_OVER}]))"
+        return Scaling("busy", query, threshold or _BUSY_SHARE)
+    metric = "rxdag_source_backlog_items" if chosen == "backlog" else "rxdag_gate_items"
+    # Summed at each instant, over the pods that are there then: those that have gone do not count on.
+    query = f"avg_over_time(sum({metric}{{{which}}})[{_OVER}:15s])"
+    room = max(1, sum(gate.max_items for gate in gates.values()) // 2)
+    return Scaling(chosen, query, threshold or (_BACKLOG_ITEMS if chosen == "backlog" else room))
+
+
+def keda(
+    dag: Dag,
+    /,
+    *,
+    deployment: str,
+    image: str,
+    run: str,
+    spec: str | None = None,
+    arguments: Sequence[str] = (),
+    namespace: str = "default",
+    prometheus: str = "http://prometheus-operated.monitoring.svc:9090",
+    min_replicas: int = 1,
+    max_replicas: int = 10,
+    by: By | None = None,
+    threshold: float | None = None,
+    port: int = 9464,
+) -> str:
+    """Return the manifests of a graph on Kubernetes, scaled by KEDA: YAML (extra `yaml`).
+
+    A Deployment that runs it, with probes and a drain at the end; a Service and a PodMonitor, by which Prometheus finds its metrics;
+    a ScaledObject, whose query gives one number; and a ConfigMap with the spec, if there is one.
+
+    Args:
+        dag: The graph.
+        deployment: Name of the Deployment, and of all the rest.
+        image: Container image that has rxdag, and what the graph imports.
+        run: What the container runs: `package.module:dag`, or the name of the spec.
+        spec: Text of the spec, which is mounted beside; None for a graph in Python.
+        arguments: Further ones of `rxdag run`, as `--set out.table=bars`.
+        namespace: Where all of it goes.
+        prometheus: Where KEDA asks.
+        min_replicas: Fewest pods; with 0 it scales to none after five minutes with nothing to do, which needs a metric from elsewhere.
+        max_replicas: Most pods.
+        by: See `scaling`.
+        threshold: See `scaling`.
+        port: Of the metrics.
+
+    Raises:
+        GraphError: If a name is none that Kubernetes takes, or a number is out of range.
+        MissingExtra: If ruamel.yaml is not installed.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(9), name="numbers")
+        >>> dag = rxdag.Dag(numbers.to(sinks.null(), name="out"), name="nine")
+        >>> text = deploy.keda(dag, deployment="nine", image="nine:1", run="jobs:nine")
+        >>> [line.split()[1] for line in text.splitlines() if line.startswith("kind:")]
+        ['Deployment', 'Service', 'PodMonitor', 'ScaledObject']
+        >>> deploy.scaling(dag).query
+        'avg_over_time(sum(rxdag_source_backlog_items{dag="nine"})[3m:15s])'
+    """
+    for what, name in (("deployment", deployment), ("namespace", namespace)):
+        if not _NAME.fullmatch(name):
+            raise GraphError(
+                f"keda: {what} must be 1 to 63 of a to z, 0 to 9 and -, not at an end, as Kubernetes wants it, got {name!r}"
+            )
+    if not 0 <= min_replicas <= max_replicas or max_replicas < 1:
+        raise GraphError(
+            f"keda: replicas must be 0 <= min <= max and max 1 or more, got min {min_replicas} and max {max_replicas}"
+        )
+    if not 1 <= port <= 65535:
+        raise GraphError(f"keda: port must be 1 to 65535, got {port}")
+    chosen = scaling(dag, namespace=namespace, by=by, threshold=threshold)
+    labels = {"app.kubernetes.io/name": deployment, "app.kubernetes.io/component": "rxdag"}
+    meta: dict[str, Any] = {"name": deployment, "namespace": namespace, "labels": labels}
+    documents: list[dict[str, Any]] = []
+    if spec is not None:
+        documents.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {Path(run).name: spec}})
+    documents += [
+        _deployment(meta, image, [f"/etc/rxdag/{Path(run).name}" if spec is not None else run, *arguments], port, spec),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {
+                "clusterIP": "None",
+                "selector": labels,
+                "ports": [{"name": "metrics", "port": port, "targetPort": "metrics"}],
+            },
+        },
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PodMonitor",
+            "metadata": meta,
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s"}],
+            },
+        },
+        _scaled_object(meta, chosen, prometheus, min_replicas, max_replicas),
+    ]
+    return yaml_text(documents)
+
+
+def _deployment(meta: dict[str, Any], image: str, run: list[str], port: int, spec: str | None) -> dict[str, Any]:
+    labels: dict[str, str] = meta["labels"]
+    container: dict[str, Any] = {
+        "name": "rxdag",
+        "image": image,
+        "command": ["rxdag"],
+        "args": ["run", *run, "--metrics-host", "0.0.0.0", "--metrics-port", str(port)],
+        "ports": [{"name": "metrics", "containerPort": port}],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "metrics"}, "periodSeconds": 10},
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "metrics"},
+            "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "resources": {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    pod: dict[str, Any] = {"terminationGracePeriodSeconds": 60, "containers": [container]}  # SIGTERM drains it
+    if spec is not None:
+        container["volumeMounts"] = [{"name": "spec", "mountPath": "/etc/rxdag", "readOnly": True}]
+        pod["volumes"] = [{"name": "spec", "configMap": {"name": meta["name"]}}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {  # without replicas: those are the autoscaler's
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def _scaled_object(
+    meta: dict[str, Any], chosen: Scaling, prometheus: str, min_replicas: int, max_replicas: int
+) -> dict[str, Any]:
+    behavior = {  # up at once, but not for a burst; down slower, and by half at most
+        "scaleUp": {
+            "stabilizationWindowSeconds": 120,
+            "policies": [{"type": "Pods", "value": max_replicas, "periodSeconds": 60}],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": 300,
+            "policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}],
+        },
+    }
+    spec: dict[str, Any] = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"]},
+        "pollingInterval": 15,
+        "minReplicaCount": min_replicas,
+        "maxReplicaCount": max_replicas,
+        # A Prometheus that cannot be asked is no reason to change anything.
+        "fallback": {"failureThreshold": 3, "replicas": max(1, min_replicas), "behavior": "currentReplicas"},
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}},
+        "triggers": [
+            {
+                "type": "prometheus",
+                "metricType": "AverageValue",
+                "metadata": {
+                    "serverAddress": prometheus,
+                    "query": chosen.query,
+                    "threshold": f"{chosen.threshold:g}",
+                    "ignoreNullValues": "false",
+                },
+            }
+        ],
+    }
+    if min_replicas == 0:
+        spec["cooldownPeriod"] = 300
+    return {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": meta, "spec": spec}

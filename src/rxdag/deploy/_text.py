@@ -1,0 +1,36 @@
+"""Plain data as YAML."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from rxdag.contract import import_extra
+
+
+def yaml_text(documents: Sequence[Any], /) -> str:
+    """Return plain data as YAML documents, in the order in which it is given (extra `yaml`).
+
+    Raises:
+        MissingExtra: If ruamel.yaml is not installed.
+    """
+    yaml = import_extra("ruamel.yaml", "yaml", "deploy").YAML()
+    yaml.explicit_start = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    for document in documents:
+        yaml.dump(_shown(document), out)
+    return out.getvalue()
+
+
+def _shown(data: Any) -> Any:
+    """The same with texts of several lines as blocks."""
+    if isinstance(data, dict):
+        return {key: _shown(value) for key, value in data.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(data, list):
+        return [_shown(value) for value in data]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(data, str) and "\n" in data:
+        return import_extra("ruamel.yaml.scalarstring", "yaml", "deploy").LiteralScalarString(data)
+    return data
