@@ -228,6 +228,11 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     def _did_you_mean(name: str) -> str:
         return importlib.import_module("rxdag.graph").did_you_mean(name, __all__)
 
+    def picture_of(thing: Any) -> str:
+        """A dag or a run as SVG."""
+        picture: str = importlib.import_module("rxdag.render").svg(thing)
+        return picture
+
     def find_runner() -> Any:
         """What gives streams their `head`, `collect` and loops."""
         return importlib.import_module("rxdag.runtime").StreamRunner()

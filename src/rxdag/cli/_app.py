@@ -206,6 +206,19 @@ def graph(
         print(render.dot(dag) if form == "dot" else render.svg(dag))
 
 
+@app.command(epilog="Example: rxdag run bars.yaml --metrics-port 9464, and elsewhere rxdag top localhost:9464")
+def top(
+    url: Annotated[str, typer.Argument(help="Where a run serves its metrics.", metavar="URL")] = "localhost:9464",
+    every: Annotated[float, typer.Option(help="How often it is drawn anew, s.", min=0.05)] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Show one table and end.")] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Watch what runs: rates, fill of gates, losses, how busy and how far behind, of each node."""
+    from rxdag.cli._top import fetched, show
+
+    show(lambda: fetched(url), every_s=every, once=once)
+
+
 @app.command(
     epilog="Example: rxdag keda bars.yaml --deployment bars --image registry/bars:1 --max 8 | kubectl apply -f -"
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -11,29 +11,36 @@ from rich.console import Console
 from rich.table import Table
 
 import rxdag
-from rxdag import market, on_error, sinks, sources
+from rxdag import market, on_error, render, sinks, sources
+from rxdag.cli._progress import Progressing
+from rxdag.errors import MissingExtra
 from rxdag.market import BAR_COLUMNS, Bar, Trade
 from rxdag.runtime import RunResult, RunStats
 
 _LOOK_AHEAD: Final = 2_000
 """Trades read to find the venues."""
+_CHARTED: Final = 2_000
+"""Bars of a symbol in the chart."""
 _WIDTH: Final = 100
 """Columns that the whole table takes; on a narrower terminal high and low are left out."""
 
 
-def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: dict[tuple[str, str], Bar]) -> rxdag.Dag:
+Bars = dict[tuple[str, str], deque[Bar]]
+
+
+def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Bars) -> rxdag.Dag:
     """The main job as a dag.
 
     Args:
         trades: In order of receipt.
         out: Directory of the files.
         venues: Ports of the route; others go to "other".
-        last: Filled with the last bar of each symbol.
+        last: Filled with the last bars of each symbol.
     """
     bars = market.trade_bars(trades)
 
     def keep_last(bar: Bar) -> None:
-        last[bar.venue, bar.symbol] = bar
+        last.setdefault((bar.venue, bar.symbol), deque(maxlen=_CHARTED)).append(bar)
 
     merged = rxdag.merge(*market.by_venue(bars, venues).values()).named("merged") if venues else bars
     return rxdag.Dag(
@@ -58,15 +65,15 @@ def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: floa
     if data != "-":
         seen = rxdag.from_source(ahead, name="trades", on_error=policy).head(_LOOK_AHEAD)
         venues = sorted({trade.venue for trade in seen})
-    last: dict[tuple[str, str], Bar] = {}
+    last: Bars = {}
     stream = rxdag.from_source(source, name="trades", on_error=policy)
     dag = demo_dag(stream, out, venues, last)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
     if console.is_terminal:
-        with console.status("starting") as status:
-            result = rxdag.run(dag, on_progress=lambda stats: status.update(_progress(stats)), progress_every="200ms")
+        with Progressing(console, _progress) as progress:
+            result = rxdag.run(dag, on_progress=progress.update, progress_every="200ms")
     else:
         result = rxdag.run(dag, on_progress=lambda stats: print(_progress(stats), flush=True), progress_every="2s")
     _report(console, result, last, out)
@@ -78,7 +85,7 @@ def _progress(stats: RunStats) -> str:
     return f"{came:,} trades, {bars:,} bars, {speed:,.0f} trades/s"
 
 
-def _report(console: Console, result: RunResult, last: dict[tuple[str, str], Bar], out: Path) -> None:
+def _report(console: Console, result: RunResult, last: Bars, out: Path) -> None:
     nodes = result.stats.nodes
     came = nodes["trades"].made
     speed = came / result.stats.elapsed_s if result.stats.elapsed_s > 0 else 0
@@ -98,7 +105,7 @@ def _report(console: Console, result: RunResult, last: dict[tuple[str, str], Bar
     wide = console.width >= _WIDTH
     prices = ("open", "high", "low", "close") if wide else ("open", "close")
     bars = _table("venue", "symbol", "last bar", *prices, "volume", "count", title="last bar per symbol")
-    for _, bar in sorted(last.items()):
+    for _, (*_, bar) in sorted(last.items()):
         shown = [f"{getattr(bar, name):.10g}" for name in prices]
         bars.add_row(bar.venue, bar.symbol, bar.start[11:], *shown, f"{bar.volume:.6g}", f"{bar.count:,}")
     if last:
@@ -106,7 +113,19 @@ def _report(console: Console, result: RunResult, last: dict[tuple[str, str], Bar
     if result.was_drained:
         held = nodes["bars"].held
         console.print(f"drained: {held:,} trades of open bars are not written, so that no bar is half a bar")
-    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}", file=sys.stdout, flush=True)
+    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}\nchart: {_chart(last, out)}", flush=True)
+
+
+def _chart(last: Bars, out: Path) -> str:
+    """Write the chart; returns where it is, or what it needs."""
+    bars = [bar for _, of_symbol in sorted(last.items()) for bar in of_symbol]
+    try:
+        page = render.candlesticks(bars, by=lambda bar: f"{bar.venue} {bar.symbol}", title="1 s bars", most=_CHARTED)
+    except MissingExtra:
+        return 'none; pip install "rxdag[charts]" for one'
+    path = out / "bars.html"
+    path.write_text(page, encoding="utf-8")
+    return str(path)
 
 
 def _table(*names: str, title: str) -> Table:

@@ -13,6 +13,7 @@ from rich.console import Console
 import rxdag
 from rxdag import metrics
 from rxdag.cli._load import Loaded
+from rxdag.cli._progress import Progressing
 from rxdag.errors import RxDagError
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
 
@@ -51,13 +52,8 @@ def run_loaded(
 def _once(loaded: Loaded, until: str | None, console: Console, *, shows: bool) -> RunResult:
     if not shows:
         return rxdag.run(loaded.dag, until=until)
-    with console.status("starting") as status:
-        return rxdag.run(
-            loaded.dag,
-            until=until,
-            on_progress=lambda stats: status.update(_progress(loaded, stats)),
-            progress_every="200ms",
-        )
+    with Progressing(console, lambda stats: _progress(loaded, stats)) as progress:
+        return rxdag.run(loaded.dag, until=until, on_progress=progress.update, progress_every="200ms")
 
 
 def _supervised(loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None) -> RunResult:

@@ -5,7 +5,7 @@ from rxdag.compiler._foreign import ForeignHost
 from rxdag.compiler._host import Host, RunContext
 from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
-from rxdag.compiler._ledger import EdgeBook, Ledger
+from rxdag.compiler._ledger import SIDES, EdgeBook, Ledger
 from rxdag.compiler._lower import lower
 from rxdag.compiler._plan import Plan, compile, use_faces
 from rxdag.compiler._program import Program
@@ -18,6 +18,7 @@ from rxdag.compiler._writes import BOUNDS_NS, Writes
 __all__ = [
     "BOUNDS_NS",
     "MAIN",
+    "SIDES",
     "EdgeBook",
     "ForeignHost",
     "Host",

@@ -245,6 +245,11 @@ class SourceHost(Host):
         reader = self._reader
         return None if reader is None else reader.backlog()
 
+    def progress(self) -> float | None:
+        """How much of its input has been read, if the reader knows. From any thread."""
+        reader = self._reader
+        return None if reader is None else reader.progress()
+
     def _count_dropped(self, reader: Reader | None) -> None:
         fresh = 0 if reader is None else reader.dropped() - self._dropped
         if fresh:

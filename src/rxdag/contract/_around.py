@@ -33,6 +33,9 @@ class ReaderAround(Reader):
     def backlog(self) -> int | None:
         return self.reader.backlog()
 
+    def progress(self) -> float | None:
+        return self.reader.progress()
+
     def dropped(self) -> int:
         return self.reader.dropped()
 

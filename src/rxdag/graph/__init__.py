@@ -5,6 +5,7 @@ from rxdag.graph._dag import Dag, Edge
 from rxdag.graph._draw import parameters
 from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Input, Node, Thing, checked_name
+from rxdag.graph._picture import bundle
 from rxdag.graph._runner import Runner
 from rxdag.graph._stream import (
     ForeignOperator,
@@ -34,6 +35,7 @@ __all__ = [
     "Stream",
     "Thing",
     "WindowedStream",
+    "bundle",
     "checked_name",
     "did_you_mean",
     "fan_in",

@@ -14,6 +14,7 @@ from rxdag.errors import GraphError, GraphWarning
 from rxdag.graph._draw import describe, mermaid
 from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Node, Thing, checked_name
+from rxdag.graph._picture import bundle
 from rxdag.graph._stream import SinkNode
 
 
@@ -167,6 +168,10 @@ class Dag:
         dag.name = self.name
         dag._assemble(list(new.values()))
         return dag
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """A notebook shows the picture."""
+        return bundle(self, self.describe())
 
     def describe(self) -> str:
         """Return the dag as text: one line a node, with what feeds it."""

@@ -6,7 +6,6 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 
 from rxdag.errors import RxDagError
 from rxdag.metrics._collector import RunCollector, collector_of
-from rxdag.metrics._subjects import Subject
+from rxdag.metrics._status import as_data
 
 if TYPE_CHECKING:
     from typing import Self
@@ -169,7 +168,7 @@ class Server:
 
     def status(self) -> dict[str, Any]:
         """The books of all dags, as plain data."""
-        return {each.name: _as_data(each) for each in self._collector.subjects()}
+        return {each.name: as_data(each) for each in self._collector.subjects()}
 
     def _graph(self) -> _Answer:
         from rxdag import render
@@ -183,20 +182,6 @@ class Server:
         return _Answer(
             200, f"<!doctype html><meta charset=utf-8><title>rxdag</title>{pictures}", "text/html; charset=utf-8"
         )
-
-
-def _as_data(subject: Subject) -> dict[str, Any]:
-    stats = subject.stats
-    error = None if subject.error is None else str(subject.error)
-    out: dict[str, Any] = {"state": subject.state, "restarts": subject.restarts, "error": error}
-    if stats is not None:
-        nodes = {name: {key: n for key, n in asdict(ledger).items() if n} for name, ledger in stats.nodes.items()}
-        out |= {
-            "elapsed_s": stats.elapsed_s,
-            "nodes": nodes,
-            "gates": {name: asdict(gate) for name, gate in stats.gates.items()},
-        }
-    return out
 
 
 def serve(port: int = 9464, /, *, host: str = "127.0.0.1", registry: CollectorRegistry | None = None) -> Server:

@@ -7,12 +7,17 @@ from html import escape
 from itertools import pairwise
 from typing import Any, Final
 
+from rxdag.compiler import SIDES
 from rxdag.contract import Sink, Source, import_extra
 from rxdag.graph import Dag, Node
+from rxdag.runtime import RunResult, RunStats
 
 _CHAR: Final = 7.2
 """Width of a letter, px."""
+_SMALL_CHAR: Final = 6.1
 _HEIGHT: Final = 34
+_LINE: Final = 13
+"""Between lines of text in a box, px."""
 _GAP: Final = 46
 """Between layers, px."""
 _MARGIN: Final = 16
@@ -24,6 +29,9 @@ text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2933}
 .operator rect{fill:#f5f7fa;stroke:#7b8794}
 .sink path{fill:#fffaeb;stroke:#cb6e17}
 .edge{fill:none;stroke:#7b8794;stroke-width:1.2}
+.lost{fill:#ab091e;font-size:10px}
+.state{font-weight:bold}
+.failed{fill:#ab091e}
 .port{font-size:10px;fill:#52606d;paint-order:stroke;stroke:#fff;stroke-width:3px}
 """
 
@@ -43,15 +51,23 @@ class _Box:
         return self.x + self.width / 2, self.y
 
 
-def svg(dag: Dag, /) -> str:
-    """Return a dag as an SVG picture, left to right.
+def svg(what: Dag | RunResult, /) -> str:
+    """Return a dag as an SVG picture, left to right; of a run that has ended with its numbers.
+
+    Those are what came in and went out at each node, what was lost there and how, what went over each edge, and how full its gate was.
 
     Raises:
         MissingExtra: If igraph is not installed: extra `graph`.
     """
-    boxes, routes = _layout(dag)
+    dag, result = (what.dag, what) if isinstance(what, RunResult) else (what, None)
+    texts = {name: _texts(name, node, result) for name, node in dag.nodes.items()}
+    tall = _HEIGHT + _LINE * max(0, max(len(lines) for lines in texts.values()) - 2)
+    boxes, routes = _layout(dag, texts, tall, result)
     width = max(box.x + box.width / 2 for box in boxes.values()) + _MARGIN
-    height = max([box.y for box in boxes.values()] + [y for route in routes for _, y in route]) + _HEIGHT / 2 + _MARGIN
+    height = max([box.y for box in boxes.values()] + [y for route in routes for _, y in route]) + tall / 2 + _MARGIN
+    title = "" if result is None else _title(result)
+    if title:
+        width, height = max(width, len(title) * _CHAR + 2 * _MARGIN), height + 2 * _LINE
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'height="{height:.0f}" role="img" aria-label="dag {escape(dag.name, quote=True)}">',
@@ -59,6 +75,10 @@ def svg(dag: Dag, /) -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>',
     ]
+    if result is not None:
+        parts.append(
+            f'<text class="state {result.state}" x="{_MARGIN}" y="{height - _MARGIN / 2:.1f}">{escape(title)}</text>'
+        )
     drawn: set[tuple[str, str]] = set()
     for edge, route in zip(dag.edges, routes, strict=True):
         ends = (edge.producer, edge.consumer)
@@ -67,16 +87,50 @@ def svg(dag: Dag, /) -> str:
         drawn.add(ends)
         parts.append(f'<path class="edge" d="{_curve(route)}" marker-end="url(#tip)"/>')
         ports = [each.port for each in dag.edges if (each.producer, each.consumer) == ends]
-        if ports != ["out"]:
+        notes = [] if ports == ["out"] else [edge.port]
+        notes += [] if result is None else _traffic(str(edge), result.stats)
+        for i, note in enumerate(notes):
             (x, y), (x2, y2) = route[0], route[1]
             parts.append(
-                f'<text class="port" x="{(x + x2) / 2:.1f}" y="{(y + y2) / 2 - 4:.1f}" text-anchor="middle">{escape(edge.port)}</text>'
+                f'<text class="port" x="{(x + x2) / 2:.1f}" y="{(y + y2) / 2 - 4 + i * _LINE:.1f}" text-anchor="middle">{escape(note)}</text>'
             )
-    parts += [_node(name, node, boxes[name]) for name, node in dag.nodes.items()]
+    parts += [_node(node, boxes[name], texts[name], tall) for name, node in dag.nodes.items()]
     return "\n".join([*parts, "</svg>"])
 
 
-def _layout(dag: Dag) -> tuple[dict[str, _Box], list[list[tuple[float, float]]]]:
+def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, str]]:
+    """The lines in a box, each with its class: name, label, and what became of the items."""
+    lines = [("", name)] + ([("label", node.label)] if node.label != name else [])
+    if result is None:
+        return lines
+    ledger = result.stats.nodes[name]
+    came = f"{ledger.arrived:,}"
+    went = f"{sum(n for port, n in ledger.out.items() if port not in SIDES):,}"
+    source, sink = isinstance(node.thing, Source), isinstance(node.thing, Sink)
+    lines.append(("label", went if source else f"{ledger.passed:,}" if sink else f"{came} \N{RIGHTWARDS ARROW} {went}"))
+    gone = {"filtered": ledger.filtered} | ledger.lost | {"held": ledger.held}
+    lines += [("lost" if what in ledger.lost else "label", f"{n:,} {what}") for what, n in gone.items() if n]
+    return lines
+
+
+def _title(result: RunResult) -> str:
+    drained = ", drained" if result.was_drained else ""
+    speed = result.items_in / result.stats.elapsed_s if result.stats.elapsed_s > 0 else 0
+    error = "" if result.error is None else f": {str(result.error).splitlines()[0][:120]}"
+    return f"{result.dag.name}: {result.state}{drained} in {result.stats.elapsed_s:.2f} s, {speed:,.0f} items/s{error}"
+
+
+def _traffic(edge: str, stats: RunStats) -> list[str]:
+    """What is said of an edge: how full its gate was, and what that has dropped."""
+    gate = stats.gates.get(edge)
+    if gate is None:
+        return []
+    return [f"{gate.high_water:,} of {gate.capacity:,}"] + ([f"{gate.dropped:,} dropped"] if gate.dropped else [])
+
+
+def _layout(
+    dag: Dag, texts: dict[str, list[tuple[str, str]]], tall: int, result: RunResult | None
+) -> tuple[dict[str, _Box], list[list[tuple[float, float]]]]:
     """Where each node is, and the way of each edge: through a point in each layer that it passes."""
     igraph = import_extra("igraph", "graph", "a picture of a dag")
     names = list(dag.nodes)
@@ -95,21 +149,28 @@ def _layout(dag: Dag) -> tuple[dict[str, _Box], list[list[tuple[float, float]]]]
     graph: Any = igraph.Graph(len(layers), pieces, directed=True)
     placed: list[tuple[float, float]] = [
         (float(across), float(along))
-        for across, along in list(graph.layout_sugiyama(layers=layers, hgap=_HEIGHT + 18, vgap=1, maxiter=200))[
+        for across, along in list(graph.layout_sugiyama(layers=layers, hgap=tall + 18, vgap=1, maxiter=200))[
             : len(layers)
         ]
     ]
-    widths = [max(len(name), len(dag.nodes[name].label)) * _CHAR + 20 for name in names]
+    widths = [
+        max(len(text) * (_SMALL_CHAR if kind else _CHAR) for kind, text in [*texts[name], ("", "")]) + 20
+        for name in names
+    ]
+    gaps = [0.0] * (max(layers) + 1)  # what an edge says must fit between the columns
+    for edge in dag.edges:
+        said = [] if result is None else _traffic(str(edge), result.stats)
+        needs = max((len(text) * _SMALL_CHAR for text in said), default=0.0)
+        gaps[layers[index[edge.producer]]] = max(gaps[layers[index[edge.producer]]], needs)
     columns: list[float] = []
     at = float(_MARGIN)
     for layer in range(max(layers) + 1):
         widest = max((width for width, own in zip(widths, layers, strict=False) if own == layer), default=0.0)
         columns.append(at + widest / 2)
-        at += widest + _GAP
+        at += widest + max(_GAP, gaps[layer] + 12)
     low = min(across for across, _ in placed)
     points = [
-        (columns[layer], across - low + _MARGIN + _HEIGHT / 2)
-        for layer, (across, _) in zip(layers, placed, strict=True)
+        (columns[layer], across - low + _MARGIN + tall / 2) for layer, (across, _) in zip(layers, placed, strict=True)
     ]
     boxes = {name: _Box(*points[i], widths[i]) for name, i in index.items()}
     routes = [
@@ -129,19 +190,20 @@ def _curve(points: list[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def _node(name: str, node: Node, box: _Box) -> str:
-    left, top, width = box.x - box.width / 2, box.y - _HEIGHT / 2, box.width
+def _node(node: Node, box: _Box, texts: list[tuple[str, str]], tall: int) -> str:
+    left, top, width = box.x - box.width / 2, box.y - tall / 2, box.width
     kind = "source" if isinstance(node.thing, Source) else "sink" if isinstance(node.thing, Sink) else "operator"
     if kind == "sink":
         shape = (
-            f'<path d="M{left:.1f} {top + 5:.1f}a{width / 2:.1f} 5 0 0 1 {width:.1f} 0v{_HEIGHT - 10}'
+            f'<path d="M{left:.1f} {top + 5:.1f}a{width / 2:.1f} 5 0 0 1 {width:.1f} 0v{tall - 10}'
             f'a{width / 2:.1f} 5 0 0 1 {-width:.1f} 0z"/>'
         )
     else:
         radius = _HEIGHT / 2 if kind == "source" else 4
-        shape = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{_HEIGHT}" rx="{radius}"/>'
-    label = node.label if node.label != name else ""
-    texts = f'<text x="{box.x:.1f}" y="{box.y + (0 if label else 4):.1f}" text-anchor="middle">{escape(name)}</text>'
-    if label:
-        texts += f'<text class="label" x="{box.x:.1f}" y="{box.y + 12:.1f}" text-anchor="middle">{escape(label)}</text>'
-    return f'<g class="node {kind}">{shape}{texts}</g>'
+        shape = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{tall}" rx="{radius}"/>'
+    first = box.y + 4 - (len(texts) - 1) * _LINE / 2
+    lines = "".join(
+        f'<text class="{of}" x="{box.x:.1f}" y="{first + i * _LINE:.1f}" text-anchor="middle">{escape(text)}</text>'
+        for i, (of, text) in enumerate(texts)
+    )
+    return f'<g class="node {kind}">{shape}{lines}</g>'

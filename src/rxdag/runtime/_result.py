@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 from rxdag.compiler import EdgeBook, Ledger, Writes
 from rxdag.contract import MAX, MIN, Sink, Source
 from rxdag.errors import GraphError
-from rxdag.graph import Dag, SinkNode, did_you_mean
+from rxdag.graph import Dag, SinkNode, bundle, did_you_mean
 
 R = TypeVar("R")
 
@@ -53,12 +53,16 @@ class SourceStats:
     """A source.
 
     Attributes:
+        is_open: True if it has not ended.
         is_idle: True if it is open and had nothing when it was read last.
         backlog: Items that wait to be read; None where the source cannot know.
+        progress: How much of a bounded input has been read, from 0 to 1; None where it cannot know, and once it is closed.
     """
 
+    is_open: bool
     is_idle: bool
     backlog: int | None
+    progress: float | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,10 @@ class RunResult:
                 f'result: sink "{asked}" was not in the run{did_you_mean(asked, self.dag.sinks)}; its sinks are {known}'
             )
         return self.values[name]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """A notebook shows the picture of the dag with its numbers."""
+        return bundle(self, str(self))
 
     @property
     def items_in(self) -> int:

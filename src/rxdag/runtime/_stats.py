@@ -22,6 +22,9 @@ def stats_of(program: Program, state: State, elapsed_s: float, nodes: Mapping[st
         gates,
         program.watermarks(),
         {name: ns / 1e9 for name, ns in program.busy_ns().items()},
-        {source.name: SourceStats(source.is_idle, source.backlog()) for source in program.sources},
+        {
+            source.name: SourceStats(not source.is_ended, source.is_idle, source.backlog(), source.progress())
+            for source in program.sources
+        },
         {sink.name: sink.writes.copy() for sink in program.sinks},
     )

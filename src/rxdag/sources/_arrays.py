@@ -35,6 +35,9 @@ class ColumnsReader(Reader):
     def backlog(self) -> int:
         return len(self._columns) - self._at
 
+    def progress(self) -> float:
+        return self._at / max(1, len(self._columns))
+
 
 @dataclass(frozen=True)
 class _Arrays(Source[T]):

@@ -29,6 +29,8 @@ class _BatchesReader(Reader):
         self._pa = import_extra("pyarrow", "arrow", where)
         self._columns: Any = None
         self._at = 0
+        self.given = 0
+        """Rows, so far."""
 
     def read(self, max_items: int) -> Read:
         while self._columns is None or self._at >= len(self._columns):
@@ -38,6 +40,7 @@ class _BatchesReader(Reader):
             self._columns, self._at = self._made(batch), 0
         at = self._at
         self._at = min(at + max_items, len(self._columns))
+        self.given += self._at - at
         return Chunk(self._columns[at : self._at])
 
     def _made(self, batch: Any) -> Any:
@@ -159,6 +162,9 @@ class _ParquetReader(_BatchesReader):
             yield from self._file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
         except OSError as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
+
+    def progress(self) -> float | None:
+        return None if self._file is None else min(1.0, self.given / max(1, self._file.metadata.num_rows))
 
     def close(self) -> None:
         if self._file is not None:

@@ -114,6 +114,9 @@ class _CsvReader(IteratorReader):
                 ) from None
         return fields
 
+    def progress(self) -> float | None:
+        return self._file.progress()
+
     def close(self) -> None:
         super().close()
         self._file.close()
@@ -166,6 +169,9 @@ class _CsvColumnsReader(Reader):
         except Exception as error:
             self._error = error
         return self._rows.convert([list(column) for column in zip(*good, strict=True)]) if good else None
+
+    def progress(self) -> float | None:
+        return self._rows.progress()
 
     def close(self) -> None:
         self._rows.close()

@@ -72,6 +72,14 @@ class LineFile:
                 shown = line[max(0, error.start - 10) : error.start + 10]
                 raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {shown!r}") from None
 
+    def progress(self) -> float | None:
+        """How much of the file has been read, from 0 to 1; None of stdin, or of what is closed. From any thread."""
+        try:
+            descriptor = self._opened[0].fileno()
+            return os.lseek(descriptor, 0, os.SEEK_CUR) / max(1, os.fstat(descriptor).st_size)
+        except (IndexError, ValueError, OSError):
+            return None
+
     def problem(self, what: str) -> SourceError:
         """An error that names file and line."""
         name = "stdin" if self.path == "-" else self.path

@@ -57,6 +57,9 @@ class _ListReader(Reader):
     def backlog(self) -> int:
         return max(0, len(self._items) - self._at)
 
+    def progress(self) -> float:
+        return min(1.0, self._at / max(1, len(self._items)))
+
     def without_room(self) -> bool:
         return self._at >= len(self._items)
 

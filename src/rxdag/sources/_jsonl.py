@@ -37,6 +37,9 @@ class _JsonlReader(IteratorReader):
                 continue
             yield item
 
+    def progress(self) -> float | None:
+        return self._file.progress()
+
     def close(self) -> None:
         super().close()
         self._file.close()

@@ -71,6 +71,9 @@ class _ReconnectingReader(Reader):
     def held(self) -> int:
         return 0 if self._reader is None else self._reader.held()
 
+    def progress(self) -> float | None:
+        return None if self._reader is None else self._reader.progress()
+
     def backlog(self) -> int | None:
         return None if self._reader is None else self._reader.backlog()
 

@@ -159,8 +159,10 @@ class _Market:
 
 
 class _SimulatedReader(Reader):
-    def __init__(self, items: Iterator[Trade], speed: float | None, context: SourceContext) -> None:
+    def __init__(self, items: Iterator[Trade], n: int, speed: float | None, context: SourceContext) -> None:
         self._items = items
+        self._n = n
+        self._given = 0
         self._speed = speed
         self._context = context
         self._began = context.clock.now()
@@ -190,7 +192,11 @@ class _SimulatedReader(Reader):
                 self._context.wake_at(due)
                 return None
             items.append(trade)
+        self._given += len(items)
         return Chunk(items)
+
+    def progress(self) -> float:
+        return min(1.0, self._given / max(1, self._n))
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,9 @@ class _SimulatedTrades(Source[Trade]):
     shape = Shape(Trade)
 
     def open(self, context: SourceContext) -> Reader:
-        return _SimulatedReader(generate_trades(self.seed, self.trades, self.duplicates), self.speed, context)
+        return _SimulatedReader(
+            generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context
+        )
 
 
 def simulated_trades(

@@ -1,0 +1,57 @@
+"""Progress of a run on a terminal: a bar where its inputs have an end, else what has come so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from rxdag.runtime import RunStats
+
+
+def share_of(stats: RunStats) -> float | None:
+    """How much of the inputs has been read, from 0 to 1: that of the one that is least far; None if one has no end."""
+    known = [source.progress for source in stats.sources.values()]
+    ended = [name for name, source in stats.sources.items() if source.progress is None and not source.is_open]
+    shares = [share for share in known if share is not None]
+    return min(shares) if shares and len(shares) + len(ended) == len(known) else None
+
+
+class Progressing:
+    """A line on a terminal, while it is entered.
+
+    Args:
+        console: The terminal.
+        said: What is said of a run beside the bar.
+    """
+
+    def __init__(self, console: Console, said: Callable[[RunStats], str]) -> None:
+        self._said = said
+        self._bar = Progress(
+            SpinnerColumn(),
+            BarColumn(24),
+            TaskProgressColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+
+    def update(self, stats: RunStats) -> None:
+        """Show how a run stands."""
+        share = share_of(stats)
+        total, done = (None, 0.0) if share is None else (1.0, share)
+        self._bar.update(self._task, description=self._said(stats), total=total, completed=done)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()

@@ -1,0 +1,15 @@
+"""What a notebook shows: a picture, where the packages for it are installed, and text in any case."""
+
+from __future__ import annotations
+
+import sys
+
+from rxdag.errors import MissingExtra
+
+
+def bundle(thing: object, text: str) -> dict[str, str]:
+    """A thing by MIME type, as IPython asks for it; the front door knows who draws."""
+    try:
+        return {"image/svg+xml": sys.modules["rxdag"].picture_of(thing), "text/plain": text}
+    except MissingExtra as error:
+        return {"text/plain": f"{text}\n({error})"}

@@ -1,0 +1,249 @@
+"""What is shown: graphs and runs as pictures, in notebooks and on terminals, and bars as candles."""
+
+import io
+import subprocess
+import sys
+import tempfile
+import threading
+import xml.etree.ElementTree as ET
+from typing import NamedTuple
+
+import pytest
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from tests import servers
+
+import rxdag
+from rxdag import market, metrics, on_error, render, sinks, sources, testing
+from rxdag import operators as ops
+from rxdag.cli._progress import Progressing, share_of
+from rxdag.cli._top import Top, fetched, is_over, show
+from rxdag.errors import GraphError, RxDagError
+
+# The oldest typer that is allowed, with the newest click, uses what click is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:'click:DeprecationWarning")
+
+
+class Row(NamedTuple):
+    n: int
+
+
+def dag():
+    numbers = rxdag.from_source(sources.range(100), name="numbers")
+    some = numbers.pipe(ops.filter(lambda n: n % 2), name="odd").pipe(
+        ops.map(lambda n: 1 // (n % 5)), name="inverse", on_error=on_error.dead
+    )
+    return rxdag.Dag(
+        some.buffered(max_items=20).to(sinks.null(), name="out"), some.dead.to(sinks.null(), name="dead"), name="odds"
+    )
+
+
+def texts_of(svg):
+    return [element.text for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+class TestSvg:
+    def test_a_run_with_its_numbers(self):
+        result = rxdag.run(dag())
+        texts = texts_of(render.svg(result))
+        assert "100 \N{RIGHTWARDS ARROW} 50" in texts
+        assert "50 filtered" in texts
+        assert "10 dead" in texts
+        peak = result.stats.gates["inverse -> out"].high_water
+        assert f"{peak} of 20" in texts
+        assert any(text.startswith("odds: completed in ") for text in texts)
+
+    def test_a_run_that_failed_says_with_what(self):
+        stream = rxdag.from_source(sources.range(3)).pipe(ops.map(lambda n: 1 // n))
+        result = testing.settle_virtual(testing.virtual(rxdag.compile(rxdag.Dag(stream.to(sinks.null())))))
+        assert any("failed" in text and "ZeroDivisionError" in text for text in texts_of(render.svg(result)))
+
+    def test_nothing_stands_on_anything_else(self):
+        root = ET.fromstring(render.svg(rxdag.run(dag())))
+        boxes = []
+        for group in root.iter("{http://www.w3.org/2000/svg}g"):
+            found = group.find("{http://www.w3.org/2000/svg}rect")
+            if found is not None:
+                boxes.append([float(found.get(name)) for name in ("x", "y", "width", "height")])
+        for i, (x, y, w, h) in enumerate(boxes):
+            for x2, y2, w2, h2 in boxes[:i]:
+                assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+
+
+class TestNotebooks:
+    def test_a_dag_and_a_run_are_pictures(self):
+        for thing, text in ((dag(), "dag odds"), (rxdag.run(dag()), "odds: completed")):
+            bundle = thing._repr_mimebundle_()
+            ET.fromstring(bundle["image/svg+xml"])
+            assert bundle["text/plain"].startswith(text)
+
+    def test_without_the_package_that_lays_them_out_they_are_text(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "igraph", None)
+        bundle = dag()._repr_mimebundle_()
+        assert set(bundle) == {"text/plain"}
+        assert 'pip install "rxdag[graph]"' in bundle["text/plain"]
+
+
+def shown(renderable):
+    console = Console(width=120, file=io.StringIO(), force_terminal=False)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+class TestTop:
+    def test_rates_are_those_since_the_table_before(self):
+        run = rxdag.start(dag())
+        run.wait(30)
+        status = metrics.status(run)
+        top = Top()
+        first = shown(top.table({}, 0.0))
+        assert "nothing runs" in first
+        before = {name: dict(value) for name, value in status.items()}
+        before["odds"] = status["odds"] | {"nodes": {n: {"arrived": 0} for n in status["odds"]["nodes"]}}
+        top.table(before, 10.0)
+        table = shown(top.table(status, 12.0))
+        odd = next(line.split() for line in table.splitlines() if line.strip().startswith("odd "))
+        assert odd[:5] == ["odd", "50", "25", "100", "50"]  # 100 and 50 in two seconds
+        inverse = next(line.split() for line in table.splitlines() if line.strip().startswith("inverse "))
+        assert inverse[5:7] == ["10", "10"]  # lost, and by an error
+        assert "inverse -> out" in table
+        assert "odds: completed" in table
+
+    def test_of_a_run_elsewhere(self):
+        registry = CollectorRegistry()
+        gate = threading.Event()
+        waits = rxdag.from_source(sources.range(3)).pipe(ops.map(lambda n: gate.wait(30)))
+        run = rxdag.start(rxdag.Dag(waits.to(sinks.null(), name="out"), name="waits"))
+        metrics.watch(run, registry=registry)
+        console = Console(width=120, file=io.StringIO())
+        with metrics.serve(0, registry=registry) as server:
+            status = fetched(f"localhost:{server.port}")
+            assert status["waits"]["state"] == "running"
+            assert not is_over(status)
+            gate.set()
+            run.wait(30)
+            show(lambda: fetched(f"http://localhost:{server.port}/status"), every_s=0.01, console=console)
+        assert "waits: completed" in console.file.getvalue()
+
+    def test_where_nothing_is_served(self):
+        with pytest.raises(RxDagError, match=r"must be where a run serves its metrics \(rxdag run --metrics-port"):
+            fetched(f"127.0.0.1:{servers.free_port()}")
+
+
+class TestProgress:
+    def test_it_is_that_of_the_input_that_is_least_far(self):
+        shares = []
+
+        def look(_):
+            shares.append(share_of(run.execution.stats()))
+
+        run = testing.start(
+            rxdag.Dag(
+                rxdag.merge(
+                    rxdag.from_source(sources.range(4), name="short"), rxdag.from_source(sources.range(10), name="long")
+                ).to(sinks.call(look))
+            )
+        )
+        run.settle()
+        assert shares[0] is None  # the long one is not open yet
+        assert shares[1:4] == [0.1, 0.1, 0.2]
+        assert shares[1:] == sorted(shares[1:])
+
+    def test_there_is_none_where_an_input_has_no_end(self):
+        shares = []
+        endless = rxdag.from_source(sources.iterable(iter(range(3))), name="endless")
+        run = testing.start(rxdag.Dag(endless.to(sinks.call(lambda _: shares.append(share_of(run.execution.stats()))))))
+        run.settle()
+        assert shares == [None, None, None]
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda folder: sources.range(1000),
+            lambda folder: sources.arrays({"n": list(range(1000))}),
+            lambda folder: sources.simulated_trades(trades=1000),
+            lambda folder: sources.jsonl(_lines(folder), int),
+            lambda folder: sources.csv(_rows(folder), Row),
+            lambda folder: sources.parquet(_parquet(folder)),
+        ],
+    )
+    def test_every_bounded_source_knows_it(self, make, tmp_path):
+        source = make(tmp_path)
+
+        class Context:
+            clock = testing.virtual(rxdag.compile(rxdag.Dag(rxdag.wrap([1]).to(sinks.null())))).clock
+            wants_columns = False
+
+            def bad(self, item, error):
+                raise error
+
+        reader = source.open(Context())
+        seen = [reader.progress()]
+        while True:
+            read = reader.read(100)
+            if read is rxdag.sources.END:
+                break
+            seen.append(reader.progress())
+        reader.close()
+        assert seen == sorted(seen)
+        assert seen[-1] == 1
+        assert seen[0] in (0, 1)  # a short file is read at once
+
+    def test_a_bar_where_there_is_an_end_and_none_where_there_is_not(self):
+        console = Console(file=io.StringIO(), force_terminal=True, width=80)
+        with Progressing(console, lambda stats: f"{stats.nodes['numbers'].made} so far") as progress:
+            result = rxdag.run(dag())
+            progress.update(result.stats)
+            assert progress._bar.tasks[0].description == "100 so far"
+            assert progress._bar.tasks[0].total is None  # it has ended, and says nothing more
+
+
+def _lines(folder):
+    path = folder / "n.jsonl"
+    path.write_text("".join(f"{n}\n" for n in range(20_000)))
+    return path
+
+
+def _rows(folder):
+    path = folder / "n.csv"
+    path.write_text("n\n" + "".join(f"{n}\n" for n in range(20_000)))
+    return path
+
+
+def _parquet(folder):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"n": list(range(1000))}), folder / "n.parquet")
+    return folder / "n.parquet"
+
+
+class TestCandles:
+    def test_a_browser_draws_them(self, tmp_path):
+        chromium = servers.binary("chromium", package="chromium")
+        trades = rxdag.from_source(sources.simulated_trades(trades=5000), name="trades")
+        bars = market.trade_bars(trades).collect()
+        page = tmp_path / "bars.html"
+        page.write_text(render.candlesticks(bars, by=lambda bar: bar.symbol, title="simulated"), encoding="utf-8")
+        assert "<script src=" not in page.read_text()  # nothing is fetched
+        with tempfile.TemporaryDirectory() as profile:
+            done = subprocess.run(
+                [
+                    chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+                    "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom", page.as_uri(),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )  # fmt: skip
+        root = done.stdout
+        drawn = root.count('class="box"')
+        counts = {symbol: sum(bar.symbol == symbol for bar in bars) for symbol in {bar.symbol for bar in bars}}
+        assert drawn == max(counts.values()), done.stderr[-500:]
+        assert root.count('class="point"') >= drawn  # the volumes
+
+    def test_what_is_no_bar(self):
+        with pytest.raises(
+            GraphError, match="each bar must have start, open, high, low, close, volume, got one without: 'low'"
+        ):
+            render.candlesticks([{"start": 0, "open": 1, "high": 2}])
