@@ -169,7 +169,7 @@ HEADER = "recv_ns,event_ms,trade_ms,venue,symbol,trade_id,price,qty,buyer_is_mak
 def test_the_demo_runs_on_the_simulator(tmp_path):
     done = demo("--trades", "5000", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in tmp_path.iterdir()} == {"bars.csv", "late.jsonl"}
+    assert {p.name for p in tmp_path.iterdir()} == {"bars.csv", "bars.html", "late.jsonl"}
     for expected in (
         "trades in",
         "duplicates",

@@ -263,7 +263,7 @@ def aggregates_page() -> str:
 
 _WORLD: Final = """```python
 import rxdag
-from rxdag import aggregates as agg, col, on_error, operators as ops, sinks, sources, testing, windows
+from rxdag import aggregates as agg, col, on_error, operators as ops, render, sinks, sources, testing, windows
 from rxdag.market import Trade
 from rxdag.testing import aggregate, feed, play
 ```

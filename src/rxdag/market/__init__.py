@@ -7,12 +7,13 @@ from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
 from rxdag.market._trade_bars import BAR_COLUMNS, Bar, as_bar, by_venue, is_valid, iso_utc, trade_bars
-from rxdag.sources import Trade
+from rxdag.sources import Quote, Trade
 
 __all__ = [
     "BAR_COLUMNS",
     "Bar",
     "BookTop",
+    "Quote",
     "Trade",
     "as_bar",
     "book_top",

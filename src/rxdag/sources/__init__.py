@@ -15,6 +15,7 @@ from rxdag.sources._paced import paced
 from rxdag.sources._queue import ItemQueue, QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
+from rxdag.sources._simulated_quotes import Quote, simulated_quotes
 from rxdag.sources._websocket import websocket
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "QueueReader",
     "Reader",
     "Source",
+    "Quote",
     "Trade",
     "arrays",
     "arrow",
@@ -48,6 +50,7 @@ __all__ = [
     "parquet",
     "range",
     "reconnecting",
+    "simulated_quotes",
     "simulated_trades",
     "timer",
     "websocket",

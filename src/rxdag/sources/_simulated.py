@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -66,6 +66,8 @@ _FEEDS: Final = (
 _START_MS: Final = 1_723_161_254_000
 _SKEW_MS: Final = -1_275.0  # the local clock is behind the exchanges'
 _STALL_MAX_MS: Final = 205.0
+DUPLICATES: Final = 0.02
+"""Share of the trades that come again, unless another is asked for."""
 _LEAST_LATENCY_MS: Final = min(feed.latency_ms for feed in _FEEDS)
 
 
@@ -158,8 +160,17 @@ class _Market:
             yield heapq.heappop(self._under_way)[2]
 
 
-class _SimulatedReader(Reader):
-    def __init__(self, items: Iterator[Trade], n: int, speed: float | None, context: SourceContext) -> None:
+class TimedReader(Reader):
+    """Gives what is received, at its own pace or some times faster.
+
+    Args:
+        items: With `recv_ns`, in order of receipt.
+        n: How many there are.
+        speed: None for as fast as asked.
+        context: Of the run.
+    """
+
+    def __init__(self, items: Iterator[Any], n: int, speed: float | None, context: SourceContext) -> None:
         self._items = items
         self._n = n
         self._given = 0
@@ -167,17 +178,18 @@ class _SimulatedReader(Reader):
         self._context = context
         self._began = context.clock.now()
         self._first: int | None = None
-        self._next: Trade | None = None
+        self._next: Any = None
 
-    def _due(self, trade: Trade) -> int:
+    def _due(self, trade: Any) -> int:
         if self._speed is None:
             return self._began
+        received: int = trade.recv_ns
         if self._first is None:
-            self._first = trade.recv_ns
-        return self._began + round((trade.recv_ns - self._first) / self._speed)
+            self._first = received
+        return self._began + round((received - self._first) / self._speed)
 
     def read(self, max_items: int) -> Read:
-        items: list[Trade] = []
+        items: list[Any] = []
         now = self._context.clock.now()
         while len(items) < max_items:
             trade = self._next if self._next is not None else next(self._items, None)
@@ -209,13 +221,11 @@ class _SimulatedTrades(Source[Trade]):
     shape = Shape(Trade)
 
     def open(self, context: SourceContext) -> Reader:
-        return _SimulatedReader(
-            generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context
-        )
+        return TimedReader(generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context)
 
 
 def simulated_trades(
-    seed: int = 0, *, trades: int = 100_000, duplicates: float = 0.02, speed: float | None = None
+    seed: int = 0, *, trades: int = 100_000, duplicates: float = DUPLICATES, speed: float | None = None
 ) -> Source[Trade]:
     """Trades of six feeds merged by receipt, with the disorder of a real capture.
 
