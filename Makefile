@@ -12,7 +12,7 @@ CASES ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-siblings check floor stress chaos conformance reference bench clean
+.PHONY: help setup demo test test-siblings check floor stress chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ conformance: $(READY) ## cases of what is right, one line each; CASES=other.yaml
 
 reference: $(READY) ## write docs/reference from the operators
 	@$(BIN)/python -m tests.reference
+
+docs: $(READY) ## build the documentation in out/docs; a warning is an error
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs out/docs
+	@echo "out/docs/index.html"
 
 bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold it against budgets and baseline
 	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)

@@ -344,7 +344,7 @@ def runtime_page() -> str:
     out = [
         "# Runtime, wraps, specs",
         "How they are used: [run many graphs in one process](../how-to/many-graphs.md), [come from a linear pipeline]"
-        "(../how-to/from-linear-pipelines.md), [write a graph as YAML](../how-to/yaml-specs.md), [use the market-data packages]"
+        "(../tutorials/from-linear-pipelines.md), [write a graph as YAML](../how-to/yaml-specs.md), [use the market-data packages]"
         "(../how-to/market-data-packages.md).",
         _WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
         class_entry("rxdag", "PipelineRuntime", rxdag.PipelineRuntime),
@@ -420,4 +420,10 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "testing.md"] = testing_page()
     out[FOLDER / "runtime.md"] = runtime_page()
     out[FOLDER / "recovery.md"] = recovery_page()
+    from tests.reference import more  # which is made of what stands here
+
+    out[FOLDER / "metrics.md"] = more.metrics_page()
+    out[FOLDER / "command-line.md"] = more.command_page()
+    out[FOLDER / "specs.md"] = more.specs_page()
+    out[FOLDER / "errors.md"] = more.errors_page()
     return out

@@ -396,3 +396,11 @@ def test_a_sink_that_breaks_a_law_is_found():
         testing.check_sink(_Keeps, (), waive=["asked"])
     with pytest.raises(GraphError, match="check_source: waive must be some of"):
         testing.check_source(Rows, waive=["spins"])
+
+
+def test_a_sink_of_a_simulation_is_had_by_its_name_too():
+    out = rxdag.from_source(sources.range(3)).to(sinks.collect(), name="out")
+    found = testing.run(out)
+    assert found["out"] == found[out] == [0, 1, 2]
+    with pytest.raises(GraphError, match='simulation: has no sink "ou"; did you mean "out"'):
+        found["ou"]

@@ -55,6 +55,8 @@ def _described(each: NodeType) -> str:
 
 
 def _default(value: Any) -> str:
+    if inspect.isfunction(value):
+        return value.__name__.strip("_")
     return "none" if value is None else str(getattr(value, "value", value))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from rxdag.compiler import Plan, compile
 from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
@@ -59,8 +59,20 @@ class Simulation:
         """What the run failed with, if it did."""
         return self.result.error
 
-    def __getitem__(self, sink: SinkNode[T, Any]) -> list[T]:
-        """What came to a sink."""
+    @overload
+    def __getitem__(self, sink: SinkNode[T, Any]) -> list[T]: ...
+    @overload
+    def __getitem__(self, sink: str) -> list[Any]: ...
+    def __getitem__(self, sink: SinkNode[Any, Any] | str) -> list[Any]:
+        """What came to a sink.
+
+        Raises:
+            GraphError: If there is none of that name.
+        """
+        if isinstance(sink, str):
+            if sink not in self.outputs:
+                raise GraphError(f'simulation: has no sink "{sink}"{did_you_mean(sink, self.outputs)}')
+            return self.outputs[sink]
         for name, node in self.result.dag.nodes.items():
             if node.identity is sink.node.identity:
                 return self.outputs[name]

@@ -1,0 +1,174 @@
+"""Pages of the reference that are made of registries: metrics, the command line, specs, errors."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final
+
+import typer.main
+
+from rxdag import deploy, errors, metrics
+from rxdag.cli._app import app
+from rxdag.cli._nodes import describe_node, nodes_as_data
+from tests.reference.pages import class_entry, plain_entry
+
+_NAMES: Final = """```python
+import rxdag
+from rxdag import deploy, operators as ops, sinks, sources
+```"""
+
+
+def metrics_page() -> str:
+    """All metrics, alerts, and the functions that give them."""
+    out = [
+        "# Metrics",
+        "What is scraped are the books, and they are read only then. How they are used: [watch a run](../how-to/watch-a-run.md), [dashboards and "
+        "alerts](../how-to/dashboards-and-alerts.md), [scale on Kubernetes](../how-to/scale-on-kubernetes.md).",
+        _NAMES,
+        "| metric | kind | labels | what |\n|---|---|---|---|\n"
+        + "\n".join(f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {m.help} |" for m in metrics.METRICS),
+        "The labels are names of the graph: dag, node, edge, port, reason, state. There are no labels of keys. Units are seconds and items.",
+        "## Alerts",
+        "| alert | severity | when | for | look at |\n|---|---|---|---|---|\n"
+        + "\n".join(
+            f"| {a.name} | {a.severity} | `{a.expr.replace('|', chr(92) + '|')}` | {a.lasts} | {a.remedy} |"
+            for a in deploy.ALERTS
+        ),
+    ]
+    for name in ("watch", "unwatch", "serve", "status", "compat"):
+        out.append(plain_entry("metrics", name, getattr(metrics, name)))
+    out.append("# deploy")
+    out.append((deploy.__doc__ or "").strip())
+    for name in ("keda", "scaling", "dashboard", "alert_rules", "yaml_text"):
+        out.append(plain_entry("deploy", name, getattr(deploy, name)))
+    out.append(class_entry("deploy", "Scaling", deploy.Scaling))
+    return "\n\n".join(out) + "\n"
+
+
+def command_page() -> str:
+    """All commands and their options."""
+    group: Any = typer.main.get_command(app)
+    out = [
+        "# The command line",
+        "`pip install 'rxdag[cli]'`, and what a command needs: `yaml` for specs, `graph` for pictures, `charts` for candles. A SPEC is a YAML file, `-` for the "
+        "standard input, or `package.module:dag` for a graph in Python. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted.",
+    ]
+    for name, command in sorted(group.commands.items()):
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        usage = [p.metavar or p.name.upper() for p in arguments]
+        usage = [text if p.required else f"[{text}]" for text, p in zip(usage, arguments, strict=True)]
+        out += [f"## rxdag {name}", (command.help or "").strip(), f"`{' '.join(['rxdag', name, *usage, '[OPTIONS]'])}`"]
+        rows: list[str] = []
+        for parameter in command.params:
+            names = (
+                parameter.opts
+                if parameter.param_type_name == "option"
+                else [parameter.metavar or parameter.name.upper()]
+            )
+            text = getattr(parameter, "help", "") or ""
+            default = parameter.default
+            shown = (
+                "" if default in (None, False, ()) or callable(default) else f"`{getattr(default, 'value', default)}`"
+            )
+            rows.append(f"| `{', '.join(names)}` | {text} | {shown} |")
+        out.append("| option | what | default |\n|---|---|---|\n" + "\n".join(rows))
+        if command.epilog:
+            out.append(command.epilog)
+    return "\n\n".join(out) + "\n"
+
+
+def specs_page() -> str:
+    """All nodes that a spec can name, with their parameters."""
+    out = [
+        "# Specs",
+        "The nodes that a graph in YAML can name; how one is written: [write a graph as YAML](../how-to/yaml-specs.md). `rxdag schema` prints the same as a JSON Schema, "
+        "by which editors complete and check. At the top a spec has `name`, `nodes`, `version` (1), `include` and `settings`: `until`, `drain_timeout`, `restart`.",
+    ]
+    known: Any = nodes_as_data(None)
+    roles = dict.fromkeys(each["role"] for each in known)
+    for role in roles:
+        out.append(f"## {role}")
+        for each in known:
+            if each["role"] != role:
+                continue
+            shown = describe_node(each["name"]).split(f"{role}: {each['name']}\n", 1)[-1].split("\n\n")[0]
+            out += [f"### {role}: {each['name']}", each["summary"], f"```text\n{shown}\n```" if shown.strip() else ""]
+    out = [part for part in out if part]
+    return "\n\n".join(out) + "\n"
+
+
+_WHEN: Final = {
+    "GraphError": (
+        "a graph is defined",
+        "wrong field, wrong argument, a stream that does not fit",
+        "what the message says: it names the place, what must hold and what came",
+    ),
+    "CompileError": (
+        "it is compiled",
+        "two things that cannot go together, as a feed that cannot wait and overflow `block`",
+        "the message lists the choices",
+    ),
+    "SpecError": (
+        "a spec or settings are read",
+        "all that is wrong, each with file, line and column",
+        "`rxdag check`; `rxdag nodes NAME` for what a node takes",
+    ),
+    "NodeError": (
+        "it runs",
+        "a node raised: the message has its name and the item, `__cause__` what was raised",
+        "mend the function, or `on_error=` skip, dead or retry",
+    ),
+    "SourceError": (
+        "it runs",
+        "a file is not there, a line is malformed, a connection was given up",
+        "the message has file and line; `on_error=` on `from_source`",
+    ),
+    "BufferOverflow": (
+        "it runs",
+        "a gate with overflow `error` was full",
+        "a larger `max_items`, another policy, or a faster consumer",
+    ),
+    "Stalled": (
+        "it runs",
+        "nothing can move any more: the message names the full gates",
+        "a larger `.buffered(max_items=...)` before what waits for two streams, or one that drops",
+    ),
+    "MissingExtra": (
+        "it is used",
+        "a package is not installed",
+        'the message has the line: `pip install "rxdag[...]"`',
+    ),
+    "GraphWarning": (
+        "a graph is defined",
+        "legal, and probably not meant: a sink that no dag was given",
+        "pass it, or leave it out",
+    ),
+    "RxDagError": ("any time", "the root of all of them", "catch it to catch all"),
+}
+
+
+def errors_page() -> str:
+    """All errors with their fixes."""
+    missing = set(errors.__all__) ^ set(_WHEN)
+    if missing:
+        raise AssertionError(f"errors without a line, or lines without an error: {missing}")
+    rows = [
+        f"| `{name}` | {(inspect.getdoc(getattr(errors, name)) or '').splitlines()[0]} | {when} | {what} | {fix} |"
+        for name, (when, what, fix) in _WHEN.items()
+    ]
+    return (
+        "\n\n".join(
+            [
+                "# Errors and their fixes",
+                "Every message says where, what must hold, what came, and the fix. All are in `rxdag.errors`, and `rxdag.<name>`.",
+                "| error | is | when | what it tells | what to do |\n|---|---|---|---|---|\n" + "\n".join(rows),
+                "A run that fails raises the first error; what failed after it is in its notes (`error.__notes__`). The traceback is that of your function. "
+                "What is wrong with a graph is found before it runs: fields and types when it is defined, the rest by `rxdag.compile(dag)`.",
+                "```python\n>>> import rxdag\n>>> from rxdag import operators as ops, sinks, sources\n"
+                '>>> stream = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 1 // x), name="inverse")\n'
+                ">>> try:\n...     rxdag.run(stream.to(sinks.null()))\n... except rxdag.NodeError as error:\n...     print(error)\n"
+                'node "inverse" failed on 0: ZeroDivisionError: integer division or modulo by zero\n\n```',
+            ]
+        )
+        + "\n"
+    )
