@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import memory, peers
+from tests.benchmarks import memory, peers, watched
 from tests.benchmarks.latency import hand_over_us, in_flight
 from tests.benchmarks.measure import Figure, pairs, peak_rss_mb
 from tests.benchmarks.report import Report, Row, write_docs
@@ -99,6 +99,7 @@ def main() -> int:
         w6={name: (points, exponent(points)) for name, points in grown.items()},
         bytes_per_key=memory.bytes_per_key(max(1000, args.items // 5)),
         bytes_budget=memory.BUDGET,
+        watched=watched.measure(args.items * 30, args.pairs),
     )
     print(report.text())
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from tests.benchmarks.measure import Figure
 from tests.benchmarks.memory import bytes_per_key
 from tests.benchmarks.report import Report, Row
 from tests.benchmarks.scaling import curves, exponent, svg
+from tests.benchmarks.watched import Watched, measure
 from tests.benchmarks.workloads import WORKLOADS
 
 
@@ -42,6 +43,14 @@ def test_the_scaling_curves_are_drawn():
     assert exponent([(1, 1.0), (10, 10.0)]) == pytest.approx(1.0)
 
 
+def test_a_graph_that_is_watched_and_annoyed_gives_what_it_gives():
+    found = measure(300_000, 1)
+    assert found.answers
+    assert len(found.scraped) == len(found.hostile) == 1
+    assert found.counted_ns > 0
+    assert found.scrape_ms > 0
+
+
 def test_state_has_bytes_and_a_report_says_what_is_past_its_budget():
     kept = bytes_per_key(2_000)
     assert all(10 < n < 1_000 for n in kept.values()), kept
@@ -61,12 +70,14 @@ def test_state_has_bytes_and_a_report_says_what_is_past_its_budget():
         w6={"chain": ([(1, 5.0)], 0.0)},
         bytes_per_key={"dedupe": 301.0},
         bytes_budget=300,
+        watched=Watched(0.3, 30.0, (1.02, 1.0, 1.01), 1.0, (1.1,), True),
     )
     assert report.wrong() == ["W1 peer: the answer is wrong"]
     assert report.over_budget() == [
         "W1 slow, chunks of 1,024: 3.00 is past the budget of 2",
         "W4 asyncio: p50 31 us is past the budget of 30 us",
         "W5: 11 of 10 in flight, 0.0 MB of 5 MB",
+        "metrics: 1.1% of W1 is past the budget of 1%",
         "dedupe: 301 bytes a key",
     ]
     assert report.over({"W1 peer": 1.3, "W1 slow, chunks of 1,024": 2.9, "W1 once": 1.0}) == [
