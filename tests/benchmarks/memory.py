@@ -13,7 +13,7 @@ from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import windows
 from rxdag.columns import Coded, Columns
-from rxdag.contract import Kernel, Shape
+from rxdag.contract import Kernel, Shape, on_item_parameters
 from rxdag.expressions import field_names
 from tests.benchmarks.loops import Tick
 
@@ -59,11 +59,10 @@ def bytes_per_key(keys: int) -> dict[str, float]:
         return ops.window(windows.tumbling("1d"), aggregate).bound(shape).kernel()  # type: ignore[attr-defined]
 
     def rows(kernel: Any) -> None:
+        takes = on_item_parameters(type(kernel))
         for tick, name in zip(ticks, names, strict=True):
-            if "Dedupe" in type(kernel).__name__:
-                kernel.on_item(tick, tick.ts_us, emit)
-            else:
-                kernel.on_item(tick, tick.ts_us, 0, name, emit)
+            given = {"item": tick, "ts": tick.ts_us, "sequence": 0, "key": name, "emit": emit}
+            kernel.on_item(*(given[each] for each in takes))
 
     bars = agg.ohlcv("price", "size")
     return {
