@@ -19,6 +19,7 @@ from tests.reference.marbles import draw
 from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER
 from tests.unit.samples import SAMPLES
 
+PICTURE: Final = Path(__file__).parent.parent.parent / "docs" / "bars.svg"
 FOLDER: Final = Path(__file__).parent.parent.parent / "docs" / "reference"
 _SECTION: Final = re.compile(r"^(Args|Attributes|Raises|Returns|Example):$", re.M)
 _LINE: Final = re.compile(r"^(Emits|Drops|Holds|Ends|Clock): ", re.M)

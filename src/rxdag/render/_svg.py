@@ -115,9 +115,10 @@ def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, s
 
 def _title(result: RunResult) -> str:
     drained = ", drained" if result.was_drained else ""
-    speed = result.items_in / result.stats.elapsed_s if result.stats.elapsed_s > 0 else 0
+    seconds = result.stats.elapsed_s
+    took = f" in {seconds:.2f} s, {result.items_in / seconds:,.0f} items/s" if seconds > 0 else ""  # none in virtual time
     error = "" if result.error is None else f": {str(result.error).splitlines()[0][:120]}"
-    return f"{result.dag.name}: {result.state}{drained} in {result.stats.elapsed_s:.2f} s, {speed:,.0f} items/s{error}"
+    return f"{result.dag.name}: {result.state}{drained}{took}{error}"
 
 
 def _traffic(edge: str, stats: RunStats) -> list[str]:
