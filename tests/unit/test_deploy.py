@@ -1,10 +1,12 @@
 """Manifests, dashboards and alerts: by the schemas of Kubernetes and KEDA, and by a Prometheus that scrapes a real run."""
 
+import asyncio
 import json
 import math
 import random
 import re
 import subprocess
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -226,6 +228,17 @@ def scraped():
     )
     run = rxdag.start(dag)
     metrics.watch(run, registry=registry)
+    runtime = rxdag.PipelineRuntime({"providers": {"feed": {}}})
+    metrics.watch(runtime, registry=registry)
+
+    async def fed_back():
+        async with runtime:
+            runtime.add_feedback("all", "feed", every="100ms", pressure=lambda: 0.6)
+            while not stop:
+                await asyncio.sleep(0.05)
+
+    feeding = threading.Thread(target=lambda: asyncio.run(fed_back()))
+    feeding.start()
     with metrics.serve(0, registry=registry) as server:
         rules = deploy.yaml_text([deploy.alert_rules()])
         with servers.prometheus(server.port, rules) as prometheus:
@@ -235,6 +248,7 @@ def scraped():
             yield prometheus
     stop.append(True)
     run.cancel()
+    feeding.join()
 
 
 def as_asked(query):
@@ -282,7 +296,7 @@ class TestPromtool:
     def test_they_fire_when_they_should_and_not_otherwise(self, promtool, tmp_path):
         (tmp_path / "rules.yaml").write_text(deploy.yaml_text([deploy.alert_rules()]))
         node = 'dag="d", node="n"'
-        gate = 'dag="d", edge="a -> b"'
+        gate = 'dag="d", gate="a -> b"'
         wrong = {
             "RxdagRunFailed": {'rxdag_run_state{dag="d", state="failed"}': "1x60"},
             "RxdagRestarting": {'rxdag_run_restarts_total{dag="d"}': "0+1x60"},
@@ -324,7 +338,7 @@ class TestPromtool:
             for name, inputs in series.items():
                 labels = {"dag": "d", "severity": by_name[name].severity}
                 labels |= {"node": "n"} if "by (dag, node)" in by_name[name].query else {}
-                labels |= {"edge": "a -> b"} if "by (dag, edge)" in by_name[name].query else {}
+                labels |= {"gate": "a -> b"} if "by (dag, gate)" in by_name[name].query else {}
                 tests.append(
                     {
                         "interval": "1m",

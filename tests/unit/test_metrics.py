@@ -19,6 +19,7 @@ from rxdag import metrics, on_error, sinks, sources, testing
 from rxdag import operators as ops
 from rxdag.compiler import BOUNDS_NS
 from rxdag.errors import RxDagError
+from rxdag.orchestration import FeedbackPolicy
 
 MS = 1_000_000
 
@@ -59,8 +60,8 @@ class TestCollector:
         assert value(registry, "rxdag_node_filtered_items_total", node="some", **job) == 1
         assert value(registry, "rxdag_node_dead_items_total", node="map", **job) == 1
         assert value(registry, "rxdag_node_delivered_items_total", node="out", **job) == 8
-        assert value(registry, "rxdag_gate_capacity_items", edge="map -> out", **job) == 4
-        assert value(registry, "rxdag_gate_items", edge="map -> out", **job) == 0
+        assert value(registry, "rxdag_gate_capacity_items", gate="map -> out", **job) == 4
+        assert value(registry, "rxdag_gate_items", gate="map -> out", **job) == 0
         assert value(registry, "rxdag_run_uptime_seconds", **job) == run.stats().elapsed_s
 
     def test_every_metric_has_its_kind_and_its_labels(self, registry):
@@ -188,6 +189,29 @@ class TestTimes:
         assert all(seconds > 0 for seconds in result.stats.busy_s.values())
 
 
+class TestFeedback:
+    async def test_decisions_are_metrics_and_events(self, registry):
+        policy = FeedbackPolicy(hold="1ms", ramp="2ms")
+        pressure = 0.9
+        async with rxdag.PipelineRuntime({"providers": {"p": {}}}) as runtime:
+            metrics.watch(runtime, registry=registry)
+            events = runtime.events()
+            following = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            runtime.add_feedback("d", "p", policy=policy, every="1ms", pressure=lambda: pressure)
+            event = await following
+            assert (event.kind, event.name, event.decision.level) == ("feedback", "d", "hard")
+            where = {"dag": "d", "provider": "p"}
+            assert value(registry, "rxdag_feedback_pressure_ratio", **where) == 0.9
+            assert value(registry, "rxdag_feedback_scale_ratio", **where) == 0
+            assert value(registry, "rxdag_feedback_level", level="hard", **where) == 1
+            pressure = 0.0
+            told = [(await anext(events)).decision for _ in range(2)]
+            assert [decision.level for decision in told] == ["ok", "ok"]
+            assert told[-1].scale == 1
+            await events.aclose()
+
+
 class TestCompat:
     async def test_the_old_names(self, registry):
         async with rxdag.PipelineRuntime({"providers": {"p": {"capacity": 5}}}) as runtime:
@@ -266,6 +290,28 @@ class TestServer:
         assert code == 503
         assert 'dag: failed: node "m" failed' in text
         assert get(server, "/healthz")[:2] == (200, "alive\n")
+
+    def test_not_ready_while_a_source_lacks_its_connection(self, server, registry):
+        up, down = threading.Event(), threading.Event()
+
+        async def feed():
+            while not up.is_set():
+                await asyncio.sleep(0.001)
+            yield 1
+            while not down.is_set():
+                await asyncio.sleep(0.001)
+
+        source = sources.async_iterable(feed, reconnect=sources.Backoff(base="1h"))
+        run = rxdag.start(rxdag.Dag(rxdag.from_source(source, name="feed").to(sinks.null()), name="live"))
+        metrics.watch(run, registry=registry)
+        for event, expected in ((up, 200), (down, 503)):
+            while get(server, "/readyz")[:2] != (503, "live: running: not connected: feed\n") and event is up:
+                pass
+            event.set()
+            while get(server, "/readyz")[0] != expected:
+                pass
+        assert value(registry, "rxdag_source_connected", dag="live", node="feed") == 0
+        run.cancel()
 
     def test_status_and_graph(self, server, registry):
         assert get(server, "/graph")[0] == 404

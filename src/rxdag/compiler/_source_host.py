@@ -245,6 +245,11 @@ class SourceHost(Host):
         reader = self._reader
         return None if reader is None else reader.backlog()
 
+    def is_connected(self) -> bool:
+        """True unless it is open and lacks the connection that it needs. From any thread."""
+        reader = self._reader
+        return reader is None or reader.is_connected()
+
     def progress(self) -> float | None:
         """How much of its input has been read, if the reader knows. From any thread."""
         reader = self._reader

@@ -33,6 +33,9 @@ class ReaderAround(Reader):
     def backlog(self) -> int | None:
         return self.reader.backlog()
 
+    def is_connected(self) -> bool:
+        return self.reader.is_connected()
+
     def progress(self) -> float | None:
         return self.reader.progress()
 

@@ -111,6 +111,10 @@ class Reader(ABC):
         """Items that wait to be read, as far as it knows; None if it cannot know. From any thread."""
         return None
 
+    def is_connected(self) -> bool:
+        """False while a connection that it needs is not there. From any thread."""
+        return True
+
     def progress(self) -> float | None:
         """How much of a bounded input has been read, from 0 to 1; None if it has no end, or cannot know. From any thread."""
         return None

@@ -13,8 +13,9 @@ _ROWS: Final = (
     ("rxdag_node_", "Nodes"),
     ("rxdag_gate_", "Gates"),
     ("rxdag_sink_", "Sinks"),
+    ("rxdag_feedback_", "Feedback"),
 )
-_UNITS: Final = {"seconds": "s", "items": "short", "bytes": "bytes"}
+_UNITS: Final = {"ratio": "percentunit", "seconds": "s", "items": "short", "bytes": "bytes"}
 _WIDTH, _HEIGHT, _COLUMNS = 8, 7, 24
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 

@@ -18,6 +18,7 @@ from rxdag.compiler import BOUNDS_NS, Ledger, Writes
 from rxdag.contract import MAX, MIN
 from rxdag.metrics._names import BY_NAME, METRICS
 from rxdag.metrics._subjects import Subject, subjects_of
+from rxdag.orchestration import FeedbackDecision
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
 
 _COUNTS = {
@@ -74,6 +75,11 @@ class RunCollector(Collector):
                 found[subject.name] = subject
         return list(found.values())
 
+    def _decisions(self) -> dict[tuple[str, str], FeedbackDecision]:
+        """The last decision of each feedback of the runtimes that are watched."""
+        runtimes = [thing for thing in self.things() if isinstance(thing, PipelineRuntime)]
+        return {key: decision for runtime in runtimes for key, decision in tuple(runtime.decisions.items())}
+
     def describe(self) -> Iterable[Any]:
         """The metrics without values: registering asks nobody how they are."""
         return [_family(metric.name) for metric in METRICS]
@@ -84,6 +90,10 @@ class RunCollector(Collector):
         families["rxdag_build_info"].add_metric([rxdag.__version__, platform.python_version()], 1)
         for subject in self.subjects():
             _add(families, subject, time.time())
+        for (dag, provider), decision in self._decisions().items():
+            families["rxdag_feedback_pressure_ratio"].add_metric([dag, provider], decision.pressure)
+            families["rxdag_feedback_scale_ratio"].add_metric([dag, provider], decision.scale)
+            families["rxdag_feedback_level"].add_metric([dag, provider, decision.level], 1)
         yield from families.values()
 
 
@@ -108,6 +118,7 @@ def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
         families["rxdag_node_busy_seconds_total"].add_metric([dag, node], seconds)
     for node, source in stats.sources.items():
         families["rxdag_source_idle"].add_metric([dag, node], source.is_idle)
+        families["rxdag_source_connected"].add_metric([dag, node], source.is_connected)
         if source.backlog is not None:
             families["rxdag_source_backlog_items"].add_metric([dag, node], source.backlog)
     for node, writes in stats.writes.items():

@@ -14,7 +14,7 @@ class Metric:
         name: As it is scraped; counters end in `_total`.
         kind: "counter", "gauge" or "histogram".
         help: What it says.
-        labels: Names of its labels: dag, node, edge, port, reason, state. Never a key of the data.
+        labels: Names of its labels: dag, node, gate, port, reason, state, provider, level. Never a key of the data.
     """
 
     name: str
@@ -24,7 +24,8 @@ class Metric:
 
 
 _NODE: Final = ("dag", "node")
-_EDGE: Final = ("dag", "edge")
+_GATE: Final = ("dag", "gate")
+_FEEDBACK: Final = ("dag", "provider")
 
 METRICS: Final = (
     Metric("rxdag_build_info", "gauge", "Always 1; the versions of rxdag and Python.", ("version", "python")),
@@ -53,16 +54,22 @@ METRICS: Final = (
     Metric("rxdag_node_held_items", "gauge", "Items that rest in the state.", _NODE),
     Metric("rxdag_node_watermark_timestamp_seconds", "gauge", "Event time up to which all is there, Unix time.", _NODE),
     Metric("rxdag_node_event_time_lag_seconds", "gauge", "How far the watermark is behind the clock.", _NODE),
-    Metric("rxdag_gate_items", "gauge", "Items that rest in a gate.", _EDGE),
-    Metric("rxdag_gate_capacity_items", "gauge", "Most items that may rest in a gate.", _EDGE),
-    Metric("rxdag_gate_high_water_items", "gauge", "Most items that have rested in a gate.", _EDGE),
-    Metric("rxdag_gate_waits_total", "counter", "How often a producer had to wait for room.", _EDGE),
-    Metric("rxdag_gate_blocked_seconds_total", "counter", "How long a producer has waited for room.", _EDGE),
-    Metric("rxdag_gate_dropped_items_total", "counter", "Items that a full gate has dropped.", _EDGE),
+    Metric("rxdag_gate_items", "gauge", "Items that rest in a gate.", _GATE),
+    Metric("rxdag_gate_capacity_items", "gauge", "Most items that may rest in a gate.", _GATE),
+    Metric("rxdag_gate_high_water_items", "gauge", "Most items that have rested in a gate.", _GATE),
+    Metric("rxdag_gate_waits_total", "counter", "How often a producer had to wait for room.", _GATE),
+    Metric("rxdag_gate_blocked_seconds_total", "counter", "How long a producer has waited for room.", _GATE),
+    Metric("rxdag_gate_dropped_items_total", "counter", "Items that a full gate has dropped.", _GATE),
+    Metric("rxdag_source_connected", "gauge", "0 while the source lacks the connection that it needs.", _NODE),
     Metric("rxdag_source_idle", "gauge", "1 if the source is open and had nothing when it was read last.", _NODE),
     Metric("rxdag_source_backlog_items", "gauge", "Items that wait to be read, where the source knows.", _NODE),
     Metric("rxdag_sink_write_seconds", "histogram", "How long a write took, of a chunk or a batch.", _NODE),
     Metric("rxdag_sink_write_failures_total", "counter", "Writes that raised, those tried again included.", _NODE),
+    Metric("rxdag_feedback_pressure_ratio", "gauge", "How full it is downstream, 0 to 1, as measured last.", _FEEDBACK),
+    Metric("rxdag_feedback_scale_ratio", "gauge", "Share of its rate that a provider may use.", _FEEDBACK),
+    Metric(
+        "rxdag_feedback_level", "gauge", "1 for the level of pressure that a provider is at.", (*_FEEDBACK, "level")
+    ),
 )
 
 BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -159,6 +159,7 @@ class Server:
         subjects = self._collector.subjects()
         wrong = [
             f"{each.name}: {each.state}{f': {each.error}' if each.error else ''}"
+            + (f": not connected: {', '.join(each.disconnected)}" if each.disconnected else "")
             for each in subjects
             if not each.is_ready
         ]

@@ -34,8 +34,15 @@ class Subject:
 
     @property
     def is_ready(self) -> bool:
-        """True if it runs, or has ended as it should."""
-        return self.state in ("running", "draining", *_ENDED)
+        """True if it runs and its sources are connected, or has ended as it should."""
+        return self.state in _ENDED or (self.state in ("running", "draining") and not self.disconnected)
+
+    @property
+    def disconnected(self) -> list[str]:
+        """Sources that are open and have not the connection that they need."""
+        if self.stats is None:
+            return []
+        return [name for name, source in self.stats.sources.items() if source.is_open and not source.is_connected]
 
 
 def subjects_of(thing: Any) -> Iterator[Subject]:

@@ -116,7 +116,9 @@ def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, s
 def _title(result: RunResult) -> str:
     drained = ", drained" if result.was_drained else ""
     seconds = result.stats.elapsed_s
-    took = f" in {seconds:.2f} s, {result.items_in / seconds:,.0f} items/s" if seconds > 0 else ""  # none in virtual time
+    took = (
+        f" in {seconds:.2f} s, {result.items_in / seconds:,.0f} items/s" if seconds > 0 else ""
+    )  # none in virtual time
     error = "" if result.error is None else f": {str(result.error).splitlines()[0][:120]}"
     return f"{result.dag.name}: {result.state}{drained}{took}{error}"
 

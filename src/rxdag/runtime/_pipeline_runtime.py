@@ -21,7 +21,7 @@ from rxdag.orchestration import (
     SourceRouter,
 )
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, checked_settings
-from rxdag.runtime._supervised import DagJob, Job, TaskJob
+from rxdag.runtime._supervised import DagJob, Job, RuntimeEvent, TaskJob
 from rxdag.runtime._supervisor import Supervisor
 from rxdag.sources import Backoff
 
@@ -67,6 +67,8 @@ class PipelineRuntime(Supervisor):
         self.registry = SourceRegistry()
         self.rates = RateCoordinator()
         self._adopted: Any = None
+        self.decisions: dict[tuple[str, str], FeedbackDecision] = {}
+        """What each feedback has decided last, by dag and provider."""
         for name, provider in self.settings.providers.items():
             self.rates.register_provider(
                 name,
@@ -212,7 +214,7 @@ class PipelineRuntime(Supervisor):
             policy: When, by how much, and how it comes back.
             every: How often it is measured.
             pressure: Measures, 0 to 1; by default the fullest gate of the dag. For a store, how full its queue is.
-            on_decision: Told of each decision.
+            on_decision: Told of each decision; `events()` tells when the level changes, and when the full rate is back.
 
         Raises:
             GraphError: If the provider is not registered.
@@ -222,7 +224,12 @@ class PipelineRuntime(Supervisor):
         feedback = Feedback(policy)
 
         def measure() -> None:
+            before = self.decisions.get((name, provider))
             decision = feedback.update((pressure or self._fullest(name))(), self._clock.now())
+            self.decisions[name, provider] = decision
+            is_back = decision.scale == 1 and before is not None and before.scale < 1
+            if is_back or decision.level != ("ok" if before is None else before.level):
+                self._tell(RuntimeEvent("feedback", name, decision.at, decision=decision))
             if decision.scale != self.rates.state(provider).scale:
                 self.rates.set_scale(provider, decision.scale)
             if on_decision is not None:

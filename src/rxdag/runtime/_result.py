@@ -54,12 +54,14 @@ class SourceStats:
 
     Attributes:
         is_open: True if it has not ended.
+        is_connected: True unless it is open and lacks the connection that it needs.
         is_idle: True if it is open and had nothing when it was read last.
         backlog: Items that wait to be read; None where the source cannot know.
         progress: How much of a bounded input has been read, from 0 to 1; None where it cannot know, and once it is closed.
     """
 
     is_open: bool
+    is_connected: bool
     is_idle: bool
     backlog: int | None
     progress: float | None = None

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rxdag.compiler import Ledger, Program
+from rxdag.compiler import Ledger, Program, SourceHost
 from rxdag.runtime._result import GateStats, RunStats, SourceStats, State
+
+
+def _of_source(source: SourceHost) -> SourceStats:
+    return SourceStats(not source.is_ended, source.is_connected(), source.is_idle, source.backlog(), source.progress())
 
 
 def stats_of(program: Program, state: State, elapsed_s: float, nodes: Mapping[str, Ledger]) -> RunStats:
@@ -22,9 +26,6 @@ def stats_of(program: Program, state: State, elapsed_s: float, nodes: Mapping[st
         gates,
         program.watermarks(),
         {name: ns / 1e9 for name, ns in program.busy_ns().items()},
-        {
-            source.name: SourceStats(not source.is_ended, source.is_idle, source.backlog(), source.progress())
-            for source in program.sources
-        },
+        {source.name: _of_source(source) for source in program.sources},
         {sink.name: sink.writes.copy() for sink in program.sinks},
     )

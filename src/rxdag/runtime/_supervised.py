@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from rxdag.compiler import Plan
 from rxdag.contract import Clock
 from rxdag.errors import RxDagError
+from rxdag.orchestration import FeedbackDecision
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import stop_after
 from rxdag.runtime._handles import AsyncRun, Run
@@ -23,7 +24,9 @@ from rxdag.sources import Backoff
 _log = logging.getLogger("rxdag")
 
 JobState: TypeAlias = Literal["created", "waiting", "running", "restarting", "finished", "failed", "stopped"]
-EventKind: TypeAlias = Literal["created", "running", "failed", "restarted", "finished", "stopped", "replaced"]
+EventKind: TypeAlias = Literal[
+    "created", "running", "failed", "restarted", "finished", "stopped", "replaced", "feedback"
+]
 ENDED: tuple[JobState, ...] = ("finished", "failed", "stopped")
 
 
@@ -33,11 +36,12 @@ class RuntimeEvent:
 
     Attributes:
         kind: "created"; "running", one of its runs has begun; "failed" or "finished", a run has ended so; "restarted", another
-            one begins; "stopped", it was told to; "replaced", another dag has taken its name.
+            one begins; "stopped", it was told to; "replaced", another dag has taken its name; "feedback", see `decision`.
         name: Of the dag or pipeline.
         at: When, ns since the epoch.
         restarts: How often it has been started again.
         error: What it failed with.
+        decision: Of a "feedback": the level has changed, or the full rate is back.
     """
 
     kind: EventKind
@@ -45,6 +49,7 @@ class RuntimeEvent:
     at: int
     restarts: int = 0
     error: BaseException | None = None
+    decision: FeedbackDecision | None = None
 
 
 class Started(Protocol):

@@ -90,6 +90,7 @@ class LiveReader(Reader):
         self._error: BaseException | None = None
         self._is_done = False
         self._has_left = False
+        self._is_up = lifeline.reconnect is None
         self._task = asyncio.ensure_future(self._live())
 
     # ---- the task: one loop over all connections
@@ -108,6 +109,7 @@ class LiveReader(Reader):
         waits, failures = backoff.waits(), 0
         while True:
             error = await self._lost_for(backoff.reset_after_ns())
+            self._is_up = False
             self._tell("lost", error)
             failures = 1 if self._was_of_use else failures + 1
             if backoff.attempts is not None and failures >= backoff.attempts:
@@ -177,6 +179,7 @@ class LiveReader(Reader):
 
     def _begin(self) -> None:
         """The connection is there."""
+        self._is_up = True
         self._tell("connected")
         if self._connection > 1 and self._lifeline.marker is not None:
             self._buffer.append(self._lifeline.marker(self._connection))
@@ -220,6 +223,9 @@ class LiveReader(Reader):
 
     def held(self) -> int:
         return len(self._buffer)
+
+    def is_connected(self) -> bool:
+        return self._is_up
 
     async def aclose(self) -> None:
         self._leave()

@@ -71,6 +71,9 @@ class _ReconnectingReader(Reader):
     def held(self) -> int:
         return 0 if self._reader is None else self._reader.held()
 
+    def is_connected(self) -> bool:
+        return self._reader is not None and self._reader.is_connected()
+
     def progress(self) -> float | None:
         return None if self._reader is None else self._reader.progress()
 
