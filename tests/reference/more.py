@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Final
 
-import typer.main
+from typer.models import ArgumentInfo, OptionInfo
 
 from rxdag import deploy, errors, metrics
 from rxdag.cli._app import app
@@ -45,32 +45,41 @@ def metrics_page() -> str:
     return "\n\n".join(out) + "\n"
 
 
+def _parameters(callback: Any) -> list[tuple[str, Any, bool, Any]]:
+    """Of a command: the name on the command line, what typer is told of it, whether it is an argument, the default."""
+    out: list[tuple[str, Any, bool, Any]] = []
+    for name, parameter in inspect.signature(callback, eval_str=True).parameters.items():
+        info = next(each for each in parameter.annotation.__metadata__ if isinstance(each, OptionInfo | ArgumentInfo))
+        is_argument = isinstance(info, ArgumentInfo)
+        given = info.param_decls[0] if info.param_decls else f"--{name.replace('_', '-')}"
+        out.append((info.metavar or name.upper() if is_argument else given, info, is_argument, parameter.default))
+    return out
+
+
 def command_page() -> str:
     """All commands and their options."""
-    group: Any = typer.main.get_command(app)
     out = [
         "# The command line",
         "`pip install 'rxdag[cli]'`, and what a command needs: `yaml` for specs, `graph` for pictures, `charts` for candles. A SPEC is a YAML file, `-` for the "
         "standard input, or `package.module:dag` for a graph in Python. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted.",
     ]
-    for name, command in sorted(group.commands.items()):
-        arguments = [p for p in command.params if p.param_type_name == "argument"]
-        usage = [p.metavar or p.name.upper() for p in arguments]
-        usage = [text if p.required else f"[{text}]" for text, p in zip(usage, arguments, strict=True)]
-        out += [f"## rxdag {name}", (command.help or "").strip(), f"`{' '.join(['rxdag', name, *usage, '[OPTIONS]'])}`"]
+    for command in sorted(app.registered_commands, key=lambda each: each.name or each.callback.__name__):  # type: ignore[union-attr]
+        callback: Any = command.callback
+        name = command.name or callback.__name__
+        parameters = _parameters(callback)
+        empty = inspect.Parameter.empty
+        usage = [
+            shown if default is empty else f"[{shown}]" for shown, _, is_argument, default in parameters if is_argument
+        ]
+        out += [
+            f"## rxdag {name}",
+            inspect.getdoc(callback) or "",
+            f"`{' '.join(['rxdag', name, *usage, '[OPTIONS]'])}`",
+        ]
         rows: list[str] = []
-        for parameter in command.params:
-            names = (
-                parameter.opts
-                if parameter.param_type_name == "option"
-                else [parameter.metavar or parameter.name.upper()]
-            )
-            text = getattr(parameter, "help", "") or ""
-            default = parameter.default
-            shown = (
-                "" if default in (None, False, ()) or callable(default) else f"`{getattr(default, 'value', default)}`"
-            )
-            rows.append(f"| `{', '.join(names)}` | {text} | {shown} |")
+        for shown, info, _, default in parameters:
+            value = "" if default in (None, False, empty) else f"`{getattr(default, 'value', default)}`"
+            rows.append(f"| `{shown}` | {info.help or ''} | {value} |")
         out.append("| option | what | default |\n|---|---|---|\n" + "\n".join(rows))
         if command.epilog:
             out.append(command.epilog)
