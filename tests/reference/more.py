@@ -51,7 +51,10 @@ def _parameters(callback: Any) -> list[tuple[str, Any, bool, Any]]:
     for name, parameter in inspect.signature(callback, eval_str=True).parameters.items():
         info = next(each for each in parameter.annotation.__metadata__ if isinstance(each, OptionInfo | ArgumentInfo))
         is_argument = isinstance(info, ArgumentInfo)
-        given = info.param_decls[0] if info.param_decls else f"--{name.replace('_', '-')}"
+        named = (
+            info.default if isinstance(info.default, str) else None
+        )  # a name that stands first is taken for the default
+        given = named or f"--{name.replace('_', '-')}"
         out.append((info.metavar or name.upper() if is_argument else given, info, is_argument, parameter.default))
     return out
 

@@ -10,7 +10,6 @@ from tests.reference.pages import FOLDER, PICTURE, pages
 from tests.reference.picture import picture
 from tests.reference.specs import DIAGRAMS, FAMILIES
 
-
 # The oldest typer that is allowed, with the newest click, uses what click is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:'click:DeprecationWarning")
 
