@@ -337,3 +337,56 @@ class TestWorkers:
         code, _, err = rxdag_("run", bars, "--partition", "0/2")
         assert code != 0
         assert "must have an ops.partitioned(key)" in " ".join(err.split())
+
+
+class TestClusters:
+    def test_manifests_with_the_spec_in_them(self, bars):
+        code, out, err = rxdag_(
+            "keda", bars, "--deployment", "bars", "--image", "bars:1", "--max", "4", "--set", "trades.trades=9"
+        )
+        assert code == 0, err
+        assert [line for line in out.splitlines() if line.startswith("kind: ")] == [
+            "kind: ConfigMap", "kind: Deployment", "kind: Service", "kind: PodMonitor", "kind: ScaledObject",
+        ]  # fmt: skip
+        assert "maxReplicaCount: 4" in out
+        assert "- trades.trades=9" in out
+        assert "  trades: {source: simulated_trades, trades: 500}" in out  # the spec as it stands
+
+    def test_manifests_of_a_graph_in_python(self, tmp_path):
+        (tmp_path / "jobs.py").write_text(
+            "import rxdag\nfrom rxdag import sinks, sources\n"
+            "dag = rxdag.Dag(rxdag.from_source(sources.range(3)).to(sinks.null()), name='three')\n"
+        )
+        code, out, err = rxdag_("keda", "jobs:dag", "--deployment", "three", "--image", "x:1", cwd=tmp_path)
+        assert code == 0, err
+        assert "- jobs:dag" in out
+        assert "ConfigMap" not in out
+        sys.modules.pop("jobs")
+
+    def test_what_kubernetes_does_not_take(self, bars):
+        code, _, err = rxdag_("keda", bars, "--deployment", "Bars_1", "--image", "bars:1")
+        assert code != 0
+        assert "keda: deployment must be 1 to 63 of a to z" in " ".join(err.split())
+
+    def test_dashboard_and_alerts(self, tmp_path):
+        code, out, err = rxdag_("grafana", "--out", str(tmp_path / "monitoring"))
+        assert code == 0, err
+        assert [line.rpartition("/")[2] for line in out.split()] == ["rxdag-dashboard.json", "rxdag-alerts.yaml"]
+        board = json.loads((tmp_path / "monitoring" / "rxdag-dashboard.json").read_text())
+        assert board["title"] == "rxdag"
+        assert "alert: RxdagRunFailed" in (tmp_path / "monitoring" / "rxdag-alerts.yaml").read_text()
+
+    def test_top_of_a_run_elsewhere(self):
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        run = rxdag.start(made())
+        run.wait(30)
+        rxdag.metrics.watch(run, registry=registry)
+        with rxdag.metrics.serve(0, registry=registry) as server:
+            code, out, err = rxdag_("top", f"localhost:{server.port}", "--once", "--every", "0.05")
+        assert code == 0, err
+        assert "mine: completed" in out
+        code, _, err = rxdag_("top", f"localhost:{server.port}", "--once")
+        assert code != 0
+        assert "must be where a run serves its metrics" in " ".join(err.split())
