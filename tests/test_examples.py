@@ -96,8 +96,11 @@ class TestOutputs:
 
         left = frame(trades).unique(["key", "trade_id"]).sort("trade_ms", "trade_id")
         right = frame(quotes).sort("event_ms", "update_id")
-        joined = left.join_asof(
-            right, left_on="trade_ms", right_on="event_ms", by="key", tolerance=60_000, check_sortedness=False
+        joined = pl.concat(
+            left.filter(pl.col("key") == key).join_asof(
+                right.filter(pl.col("key") == key), left_on="trade_ms", right_on="event_ms", tolerance=60_000
+            )
+            for key in left["key"].unique()
         ).drop_nulls("bid")
         middle = (pl.col("bid") + pl.col("ask")) / 2
         expected = joined.group_by("key").agg(

@@ -68,9 +68,10 @@ class _Bar(Accumulator[Any, Ohlcv]):
     def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
         price = self._price(item)
         qty = self._qty(item)
-        if not 0 <= qty < _INF:
+        if not 0.0 <= qty < _INF:
             raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
-        # Inside the range of the prices so far, which are finite, a price is finite: no test of its own.
+        # 0.0 above, for Python compares two floats twice as fast as an int and a float. Inside the range of the prices so
+        # far, which are finite, a price is finite: no test of its own.
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
                 raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
@@ -135,7 +136,7 @@ class _BarByArrival(_Bar):
     def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
         price = self._price(item)
         qty = self._qty(item)
-        if not 0 <= qty < _INF:
+        if not 0.0 <= qty < _INF:
             raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
