@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rxdag.compiler._host import Host, Wire
 from rxdag.compiler._inner_host import InnerHost
 from rxdag.compiler._kernel_host import KernelHost
-from rxdag.compiler._plan import PARKED, Plan
+from rxdag.compiler._plan import WIDE, Plan
 from rxdag.compiler._program import Program
 from rxdag.compiler._sink_host import SinkHost
 from rxdag.compiler._source_host import SourceHost
@@ -58,7 +58,7 @@ class _Behind:
 def limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
     """Tell each pump, and each node that makes many of one, what is behind it."""
     topology = plan.topology
-    parking = {region.nodes[0] for region in plan.columns_regions if region.parks}
+    turns = plan.turns
     behind: dict[str, _Behind] = {}
 
     def reach(into: _Behind, edge: Edge) -> None:
@@ -83,15 +83,16 @@ def limit(plan: Plan, program: Program, host_of: dict[str, Host]) -> None:
             host.behind = own.room()
         if isinstance(host, SourceHost):
             _tell(host.pump, own)
-            if all(edge.consumer in parking and edge not in program.gates for edge in topology.out_of[name]):
-                host.pump.wide = PARKED
+            out = topology.out_of[name]
+            wide = min((0 if edge in program.gates else turns.get(edge.consumer, 0) for edge in out), default=0)
+            if wide > WIDE or host.source.knows_backlog:  # rows that are made one by one would be waited for
+                host.pump.wide = wide
     for edge, gate in program.gates.items():
         if gate.reader is not None:
             entry = _Behind()
             entry.add(host_of[edge.consumer], program.ends[edge][1], behind[edge.consumer])
             _tell(gate.reader, entry)
-            if edge.consumer in parking:
-                gate.reader.wide = PARKED
+            gate.reader.wide = turns.get(edge.consumer, 0)
 
 
 def _tell(pump: Pump, behind: _Behind) -> None:

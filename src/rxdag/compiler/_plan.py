@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from reactivex import Observable
 
 PARKED: Final = 16384
+WIDE: Final = 4096
+"""Most items that a region of expressions alone takes at once: a chunk costs as much as a hundred items do."""
 """So many items of columns are worked on at once, if they may wait for each other."""
 
 FaceOf = Callable[["Plan", str], Any]
@@ -108,11 +110,16 @@ class Plan:
         members = self.members[number]
         inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
         has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in members)
-        parks = any(region.parks and region.nodes[0] in members for region in self.columns_regions)
-        turn = PARKED if parks else QUANTUM
+        turn = max((n for name, n in self.turns.items() if name in members), default=QUANTUM)
         things = [self.dag.nodes[n].thing for n in members]
         batched = sum(2 * t.batching.max_items for t in things if isinstance(t, Sink) and t.batching is not None)
         return batched or (turn if has_source or not inputs else min(turn, max(inputs)))
+
+    @property
+    def turns(self) -> dict[str, int]:
+        """Most items that move at once into nodes that work on many of them together, by node."""
+        wide = {woven.plan.nodes[0]: WIDE for woven in self.regions if woven.fast is not None}
+        return wide | {region.nodes[0]: PARKED for region in self.columns_regions if region.parks}
 
     @property
     def max_parked(self) -> int:
