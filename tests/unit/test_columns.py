@@ -104,7 +104,7 @@ def _by_item(fn: Reader, rows: list[Row]) -> Any:
     return values
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(_ROWS, st.recursive(_LEAVES, _grow, max_leaves=6))
 def test_an_expression_gives_the_same_over_columns_as_item_by_item(rows: list[Row], expr: Expr) -> None:
     fn = Reader(expr, Row)
