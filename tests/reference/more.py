@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, Final
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from rxdag import deploy, errors, metrics
+import rxdag
+from rxdag import deploy, errors, expressions, market, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import describe_node, nodes_as_data
-from tests.reference.pages import class_entry, plain_entry
+from tests.reference.pages import WORLD, class_entry, plain_entry
 
 _NAMES: Final = """```python
 import rxdag
@@ -183,4 +185,104 @@ def errors_page() -> str:
             ]
         )
         + "\n"
+    )
+
+
+_GRAPHS: Final = {
+    "Streams and dags": (
+        "from_source",
+        "from_observable",
+        "Stream",
+        "KeyedStream",
+        "WindowedStream",
+        "Routes",
+        "KeyedRoutes",
+        "SinkNode",
+        "Dag",
+        "DagBuilder",
+    ),
+    "Runs": (
+        "compile",
+        "Plan",
+        "run",
+        "run_async",
+        "start",
+        "start_async",
+        "Run",
+        "AsyncRun",
+        "RunResult",
+        "RunStats",
+        "to_observable",
+    ),
+    "What comes out": ("Pane", "DeadLetter", "Overflow", "Duration"),
+}
+_MORE_OF_RUNS: Final = ("GateStats", "SourceStats")
+
+_OWN: Final = {
+    "Operators": ("Operator", "Unkeyed", "KeyBy", "WindowOp", "RouteOp", "Kernel", "Emit", "BadItem", "Chunk"),
+    "Aggregates": ("Aggregate", "Accumulator"),
+    "Sources and sinks": ("Source", "Sink"),
+}
+_MORE_OF_ENDS: Final = (("sources", "Reader"), ("sinks", "Writer"))
+
+
+def _entries(groups: Mapping[str, tuple[str, ...]]) -> list[str]:
+    out: list[str] = []
+    for title, names in groups.items():
+        out.append(f"# {title}")
+        for name in names:
+            thing: Any = getattr(rxdag, name)
+            if inspect.isclass(thing):
+                out.append(class_entry("rxdag", name, thing))
+            elif inspect.isfunction(thing):
+                out.append(plain_entry("rxdag", name, thing))
+            else:
+                out.append(f"## rxdag.{name}\n\n`{thing}`".replace("datetime.timedelta", "timedelta"))
+    return out
+
+
+def graphs_page() -> str:
+    """Streams, dags, plans and runs."""
+    out = [
+        "# Graphs and runs",
+        "A stream is a handle on the output of a node, a dag is frozen, a plan is a dag that is compiled, and a run is one run of it. How they are used: [your first "
+        "graph](../tutorials/first-graph.md), [one-way flow](../explanation/one-way-flow.md).",
+        WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
+        *_entries(_GRAPHS),
+    ]
+    out += [class_entry("rxdag.runtime", name, getattr(rxdag.runtime, name)) for name in _MORE_OF_RUNS]
+    return "\n\n".join(out) + "\n"
+
+
+def own_page() -> str:
+    """What the author of a node implements."""
+    out = [
+        "# Nodes of your own",
+        "What the author of a node implements. How: [own operator](../how-to/own-operator.md), [own source](../how-to/own-source.md), [own sink](../how-to/own-sink.md).",
+        WORLD.rstrip(),
+        *_entries(_OWN),
+    ]
+    out += [class_entry(room, name, getattr(getattr(rxdag, room), name)) for room, name in _MORE_OF_ENDS]
+    return "\n\n".join(out) + "\n"
+
+
+def expressions_page() -> str:
+    """Expressions, their methods, and how they are read from text."""
+    out = [
+        "# Expressions",
+        "`col.price * col.qty > 0`: a value computed from the fields of an item, which rxdag can read. It is written into the loop that is generated for rows, and evaluated by numpy over columns, "
+        'with one result. `col.name` is a field, `col["odd name"]` one with an odd name, `element` the item itself, `lit(1)` a value; `+ - * / // % **`, comparisons, `& | ~` make '
+        "expressions of them.",
+        WORLD.rstrip(),
+        plain_entry("rxdag", "lit", rxdag.lit),
+        class_entry("rxdag", "Expr", rxdag.Expr),
+    ]
+    out += [plain_entry("expressions", name, getattr(expressions, name)) for name in ("parse", "unparse")]
+    return "\n\n".join(out) + "\n"
+
+
+def market_types() -> str:
+    """The types of the market's items."""
+    return "\n\n".join(
+        plain_entry("market", name, getattr(market, name)) for name in ("Trade", "Quote", "Bar", "BookTop")
     )

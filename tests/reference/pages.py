@@ -262,7 +262,7 @@ def aggregates_page() -> str:
 
 # ---- what meets the world, and the test kit
 
-_WORLD: Final = """```python
+WORLD: Final = """```python
 import rxdag
 from rxdag import aggregates as agg, col, on_error, operators as ops, render, sinks, sources, testing, windows
 from rxdag.market import Trade
@@ -291,7 +291,7 @@ def ends_page() -> str:
     out = [
         "# Sources and sinks",
         "Where the graph meets the world. A source is read as there is room; where its feed cannot wait, it says what gives way.",
-        _WORLD.rstrip(),
+        WORLD.rstrip(),
     ]
     for module, prefix in ((sources, "sources"), (rxdag.sinks, "sinks")):
         for name in module.__all__:
@@ -310,7 +310,7 @@ def testing_page() -> str:
         "# The test kit",
         "Graphs and nodes in virtual time. How it is used: [test a graph in virtual time](../how-to/test-in-virtual-time.md), [reproduce a "
         "failing seed](../how-to/failing-seed.md).",
-        _WORLD.rstrip(),
+        WORLD.rstrip(),
     ]
     for name in sorted(testing.__all__):
         thing = getattr(testing, name)
@@ -347,7 +347,7 @@ def runtime_page() -> str:
         "How they are used: [run many graphs in one process](../how-to/many-graphs.md), [come from a linear pipeline]"
         "(../tutorials/from-linear-pipelines.md), [write a graph as YAML](../how-to/yaml-specs.md), [use the market-data packages]"
         "(../how-to/market-data-packages.md).",
-        _WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
+        WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
         class_entry("rxdag", "PipelineRuntime", rxdag.PipelineRuntime),
         class_entry("rxdag", "RuntimeSettings", rxdag.RuntimeSettings),
     ]
@@ -427,4 +427,8 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "command-line.md"] = more.command_page()
     out[FOLDER / "specs.md"] = more.specs_page()
     out[FOLDER / "errors.md"] = more.errors_page()
+    out[FOLDER / "graphs-and-runs.md"] = more.graphs_page()
+    out[FOLDER / "own-nodes.md"] = more.own_page()
+    out[FOLDER / "expressions.md"] = more.expressions_page()
+    out[FOLDER / "market.md"] += f"\n# Types\n\n{more.market_types()}\n"
     return out

@@ -1,10 +1,12 @@
 """The reference is what the operators do and say; `make reference` writes it."""
 
 import inspect
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
+import rxdag
 from rxdag import aggregates, market, operators, windows
 from tests.reference.pages import FOLDER, PICTURE, pages
 from tests.reference.picture import picture
@@ -30,6 +32,15 @@ def test_the_picture_of_the_readme_is_that_of_a_run_now():
         return sorted(element.text for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"))
 
     assert texts(PICTURE.read_text()) == texts(picture()), "docs/bars.svg is out of date: make reference"
+
+
+def test_every_public_name_is_on_a_page(made):
+    text = "\n".join(made.values())
+    rooms = {name for name in rxdag.__all__ if inspect.ismodule(getattr(rxdag, name))}
+    said = {
+        name for name in rxdag.__all__ if re.search(rf"^##+ ([\w.]+\.)?{name}\b", text, re.M) or f"| `{name}` |" in text
+    }
+    assert set(rxdag.__all__) - rooms - said == {"col", "element"}  # which are values: expressions.md begins with them
 
 
 def test_every_public_operator_is_on_a_page_and_every_diagram_is_used():

@@ -16,6 +16,7 @@ from tests import servers
 import rxdag
 from rxdag import market, metrics, on_error, render, sinks, sources, testing
 from rxdag import operators as ops
+from rxdag.cli import top
 from rxdag.cli._progress import Progressing, share_of
 from rxdag.cli._top import Top, fetched, is_over, show
 from rxdag.errors import GraphError, RxDagError
@@ -124,6 +125,12 @@ class TestTop:
             run.wait(30)
             show(lambda: fetched(f"http://localhost:{server.port}/status"), every_s=0.01, console=console)
         assert "waits: completed" in console.file.getvalue()
+
+    def test_of_a_run_in_this_process(self, capsys):
+        run = rxdag.start(dag())
+        top(run, every_s=0.01)
+        assert "odds: completed" in capsys.readouterr().out
+        run.wait(30)
 
     def test_where_nothing_is_served(self):
         with pytest.raises(RxDagError, match=r"must be where a run serves its metrics \(rxdag run --metrics-port"):

@@ -1,5 +1,6 @@
-"""The command line: `rxdag demo`."""
+"""The command line, and what it shows, for programs of one's own."""
 
 from rxdag.cli._main import main
+from rxdag.cli._top import top
 
-__all__ = ["main"]
+__all__ = ["main", "top"]
