@@ -143,8 +143,8 @@ class Dag:
         Raises:
             GraphError: If there is no such worker, or nothing in the dag divides the items.
         """
-        if not 0 <= worker < workers:
-            raise GraphError(f'dag "{self.name}": part: must be worker 0 to n - 1 of n, got {worker} of {workers}')
+        if type(worker) is not int or type(workers) is not int or not 0 <= worker < workers:
+            raise GraphError(f'dag "{self.name}": part: must be worker 0 to n - 1 of n, got {worker!r} of {workers!r}')
         things = {
             name: node.thing.part(worker, workers)
             for name, node in self.nodes.items()
