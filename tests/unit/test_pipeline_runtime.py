@@ -13,8 +13,11 @@ from tests.unit.linear import BATCHES, Source, pipeline
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks, sources
+from rxdag.compiler import Writes
 from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
 from rxdag.orchestration import FeedbackPolicy
+from rxdag.runtime import GateStats, RunStats
+from rxdag.runtime._pressure import Pressure
 from rxdag.sources import Backoff
 
 SOON = Backoff(base="1ms", jitter=0)
@@ -409,6 +412,35 @@ class TestFeedback:
         async with rxdag.PipelineRuntime({"providers": {"p": {}}}) as runtime:
             runtime.add_feedback("any", "p", every="1ms", pressure=lambda: 0.6)
             await until(lambda: runtime.rates.state("p").scale == 0.5)
+
+    async def test_a_sink_that_takes_long_is_pressure(self):
+        wait = 0.02
+
+        async def write(_):
+            await asyncio.sleep(wait)
+
+        policy = FeedbackPolicy(hold="1ms", ramp="2ms")
+        async with rxdag.PipelineRuntime({"providers": {"p": {}}}) as runtime:
+            items = rxdag.from_source(sources.interval("1ms"), name="items").pipe(ops.throttle(100, mode="drop"))
+            runtime.create_dag("slow", items.to(sinks.acall(write), name="out"))
+            runtime.add_feedback("slow", "p", policy=policy, every="30ms", max_latency="10ms")
+            await until(lambda: runtime.rates.state("p").scale == 0)
+            wait = 0.0
+            await until(lambda: runtime.rates.state("p").scale == 1)
+
+    def test_latency_is_the_mean_since_the_measurement_before(self):
+        def stats(n, total_ns, depth):
+            gates = {"a -> b": GateStats(depth, 10, 10, 0)}
+            return RunStats("running", 0.0, {}, (), gates, {}, writes={"b": Writes([n, 0], total_ns)})
+
+        books = iter([stats(0, 0, 1), stats(2, 10_000_000, 1), stats(4, 10_000_100, 1), stats(4, 10_000_100, 7), None])
+        measure = Pressure(lambda: next(books), 10_000_000)
+        assert [round(measure(), 6) for _ in range(5)] == [0.1, 0.5, 0.1, 0.7, 0.0]
+
+    def test_one_measure_only(self):
+        runtime = rxdag.PipelineRuntime({"providers": {"p": {}}})
+        with pytest.raises(GraphError, match="max_latency goes with the gates, got pressure= beside it"):
+            runtime.add_feedback("x", "p", pressure=lambda: 0.5, max_latency="1ms")
 
     async def test_a_measure_that_fails_is_told_and_tried_again(self, caplog):
         calls = []

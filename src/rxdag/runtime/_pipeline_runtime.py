@@ -20,6 +20,8 @@ from rxdag.orchestration import (
     SourceRegistry,
     SourceRouter,
 )
+from rxdag.runtime._pressure import Pressure
+from rxdag.runtime._result import RunStats
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, checked_settings
 from rxdag.runtime._supervised import DagJob, Job, RuntimeEvent, TaskJob
 from rxdag.runtime._supervisor import Supervisor
@@ -201,6 +203,7 @@ class PipelineRuntime(Supervisor):
         policy: FeedbackPolicy | None = None,
         every: Duration = "1s",
         pressure: Callable[[], float] | None = None,
+        max_latency: Duration | None = None,
         on_decision: Callable[[FeedbackDecision], object] | None = None,
     ) -> None:
         """Slow a provider down while what a dag does with its data cannot keep up.
@@ -214,18 +217,24 @@ class PipelineRuntime(Supervisor):
             policy: When, by how much, and how it comes back.
             every: How often it is measured.
             pressure: Measures, 0 to 1; by default the fullest gate of the dag. For a store, how full its queue is.
+            max_latency: A write of a sink that takes so long is a pressure of 1: the mean of what was written since it was measured
+                last counts too, if it is more than that of the gates.
             on_decision: Told of each decision; `events()` tells when the level changes, and when the full rate is back.
 
         Raises:
-            GraphError: If the provider is not registered.
+            GraphError: If the provider is not registered, or both a measure and `max_latency` are given.
         """
         self.rates.state(provider)
+        if pressure is not None and max_latency is not None:
+            raise GraphError("add_feedback: max_latency goes with the gates, got pressure= beside it")
+        limit_ns = None if max_latency is None else positive_ns(max_latency, "add_feedback: max_latency")
+        measured = pressure or Pressure(partial(self._stats_of, name), limit_ns)
         every_s = positive_ns(every, "add_feedback: every") / 1e9
         feedback = Feedback(policy)
 
         def measure() -> None:
             before = self.decisions.get((name, provider))
-            decision = feedback.update((pressure or self._fullest(name))(), self._clock.now())
+            decision = feedback.update(measured(), self._clock.now())
             self.decisions[name, provider] = decision
             is_back = decision.scale == 1 and before is not None and before.scale < 1
             if is_back or decision.level != ("ok" if before is None else before.level):
@@ -237,16 +246,9 @@ class PipelineRuntime(Supervisor):
 
         self._every(every_s, measure)
 
-    def _fullest(self, name: str) -> Callable[[], float]:
-        """What measures how full the fullest gate of a dag is."""
-
-        def measure() -> float:
-            job = self._jobs.get(name)
-            stats = None if job is None or job.run is None else job.run.stats()
-            gates = () if stats is None else stats.gates.values()
-            return max((gate.depth / gate.capacity for gate in gates if gate.capacity), default=0.0)
-
-        return measure
+    def _stats_of(self, name: str) -> RunStats | None:
+        job = self._jobs.get(name)
+        return None if job is None or job.run is None else job.run.stats()
 
     # ---- as it always was
 

@@ -1,0 +1,41 @@
+"""How full it is downstream: the gates of a run, and how long its sinks take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rxdag.runtime._result import RunStats
+
+
+class Pressure:
+    """Measures a run: the fill of its fullest gate, or the latency of its slowest sink, whichever is more.
+
+    Args:
+        read: Gives the books of the run; None while there is none.
+        limit_ns: A write that takes so long is a pressure of 1; None to leave writes out.
+    """
+
+    def __init__(self, read: Callable[[], RunStats | None], limit_ns: int | None) -> None:
+        self._read = read
+        self._limit_ns = limit_ns
+        self._before: dict[str, tuple[int, int]] = {}
+
+    def __call__(self) -> float:
+        """From 0; 1 and more are full."""
+        stats = self._read()
+        if stats is None:
+            self._before.clear()
+            return 0.0
+        fill = max((gate.depth / gate.capacity for gate in stats.gates.values() if gate.capacity), default=0.0)
+        return fill if self._limit_ns is None else max(fill, self._slowest_ns(stats) / self._limit_ns)
+
+    def _slowest_ns(self, stats: RunStats) -> float:
+        """The largest mean, over the sinks, of the writes since the measurement before."""
+        slowest = 0.0
+        for name, writes in stats.writes.items():
+            n, total = writes.n, writes.total_ns
+            n_before, total_before = self._before.get(name, (0, 0))
+            self._before[name] = n, total
+            if n > n_before:
+                slowest = max(slowest, (total - total_before) / (n - n_before))
+        return slowest
