@@ -5,60 +5,76 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
+from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
 
+_MOST_SPANS: Final = 8
+"""More spans than that are made longer ones."""
+
 
 class _Deduped(Kernel):
-    """What passes each key once, whatever it keeps of them."""
+    """What passes each key once, whatever it keeps of them.
+
+    A first time is forgotten when the watermark has reached the end of the span behind its own, of spans as long as
+    `within`: then none before `_since` is known any more, and none is remembered.
+    """
 
     _key_of: Callable[[Any], Hashable]
+    _since = MIN
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("dedupe", self._key_of, item, error)
 
+    def _look(self, within: int) -> None:
+        """Say what is known still, and when that changes next."""
+        span = (self.watermark + 1) // within - 1
+        self._since = max(span * within, MIN)
+        self.wake = min((span + 2) * within - 1, MAX)
+
 
 class _SpansKernel(_Deduped):
-    """First times by key, in a dict for each span of time as long as `within`, forgotten a dict at a time.
+    """First times by key, in a dict for each span of time, let go of a dict at a time.
 
-    A repeat's key is in the dict of its own span, in that of a later one, or, if not too long ago, in the one before.
+    A repeat's key is in the dict of its own span, in that of a later one, or, if not too long ago, in the one before. Spans
+    are as long as `within`, or twice that, or four times, so that few are open however much out of order the items are.
     """
 
-    state = ("spans", "wake")
+    state = ("spans", "length")
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
         self._key_of = key_of
         self._within = within
         self.grid = within
+        self.length = within
         self.spans: dict[int, dict[Hashable, int]] = {}
-        self.wake = MAX
+        self.wake = MIN  # so that it looks at the first watermark
         self._low, self._high = 1, 0
         self._now: dict[Hashable, int] = {}
         self._before: dict[Hashable, int] = {}
         self._later: tuple[dict[Hashable, int], ...] = ()
         self._keeps = True
-        """False if the span at hand is forgotten already: what is so late is not remembered."""
+        """False if some of the span at hand is forgotten already: what is so late is not remembered."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         key = self._key_of(item)
         if not self._low <= ts < self._high:
-            self._turn(ts // self._within)
-        if key in self._now:
-            return emit.dropped(item, "repeated")
-        first = self._before.get(key)
-        if first is not None and ts - first < self._within:
+            self._turn(ts)
+        first = self._now.get(key)
+        if first is None:
+            first = self._before.get(key)
+        if first is not None and ts - first < self._within and first >= self._since:
             return emit.dropped(item, "repeated")
         if self._later:
             came = self._came_later(key)
             if came:
                 return emit.dropped(item, "repeated")
-        if self._keeps:
+        if self._keeps or ts >= self._since:
             self._now[key] = ts
         emit(item)
         return None
@@ -71,42 +87,52 @@ class _SpansKernel(_Deduped):
         return DedupeColumnsKernel(self._key_of, self._within)
 
     def _came_later(self, key: Hashable) -> bool:
-        return any(key in span for span in self._later)
+        return any(span.get(key, MIN) >= self._since and key in span for span in self._later)
 
-    def _turn(self, span: int) -> None:
-        """Have the dicts at hand that a span of time needs."""
-        within, spans = self._within, self.spans
-        self._low, self._high = span * within, (span + 1) * within
-        end = (span + 2) * within - 1
-        self._keeps = end > self.watermark
-        if self._keeps and span not in spans:
-            spans[span] = {}
-            self.wake = min(self.wake, end)
+    def _turn(self, ts: int) -> None:
+        """Have the dicts at hand that a time needs."""
+        if ts >= self._since and ts // self.length not in self.spans:
+            while len(self.spans) >= _MOST_SPANS:
+                self._lengthen()
+            self.spans.setdefault(ts // self.length, {})
+        spans, span = self.spans, ts // self.length
+        self._low, self._high = span * self.length, (span + 1) * self.length
+        self._keeps = self._low >= self._since
+        if span not in spans:  # it is too late to be remembered, as the next one of this span need not be
+            self._low, self._high = 1, 0
         self._now, self._before = spans.get(span, {}), spans.get(span - 1, {})
         self._later = tuple(firsts for other, firsts in spans.items() if other > span)
 
+    def _lengthen(self) -> None:
+        """Make one of two spans."""
+        self.length *= 2
+        merged: dict[int, dict[Hashable, int]] = {}
+        for span, firsts in sorted(self.spans.items()):  # of two first times the later one counts
+            merged.setdefault(span // 2, {}).update(firsts)
+        self.spans = merged
+
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        within, spans = self._within, self.spans
+        self._look(self._within)
         self._low, self._high = 1, 0
         self._now, self._before, self._later = {}, {}, ()
-        for span in [span for span in spans if (span + 2) * within - 1 <= watermark]:
-            del spans[span]
-        self.wake = (min(spans) + 2) * within - 1 if spans else MAX
+        for span in [span for span in self.spans if (span + 1) * self.length <= self._since]:
+            del self.spans[span]
 
     def snapshot(self) -> dict[str, Any]:
         spans = [[span, [[key, ts] for key, ts in firsts.items()]] for span, firsts in self.spans.items()]
-        return {"spans": spans, "wake": self.wake}
+        return {"spans": spans, "length": self.length}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.spans = {span: {key: ts for key, ts in rows} for span, rows in saved["spans"]}  # noqa: C416  # lists
-        self.wake = saved["wake"]
+        self.length = saved["length"]
         self._low, self._high = 1, 0
+        self.wake = MIN
 
 
 class _CappedKernel(_Deduped):
     """First times by key, no more of them than `max_keys`: the oldest goes first."""
 
-    state = ("first", "wake")
+    state = ("first",)
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
         self._key_of = key_of
@@ -114,19 +140,17 @@ class _CappedKernel(_Deduped):
         self._max_keys = max_keys
         self.grid = within or 0
         self.first: OrderedDict[Hashable, int] = OrderedDict()
-        self.wake = MAX
+        self.wake = MAX if within is None else MIN
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         key = self._key_of(item)
         first = self.first.get(key)
         if first is not None:
-            if self._within is None or ts - first < self._within:
+            if self._within is None or (ts - first < self._within and first >= self._since):
                 return emit.dropped(item, "repeated")
             del self.first[key]  # it comes in again behind all others: their order is that of their passing
-        if self._within is None:
+        if ts >= self._since:
             self.first[key] = ts
-        else:
-            self._remember(key, ts)
         if len(self.first) > self._max_keys:
             self.first.popitem(last=False)
         emit(item)
@@ -135,28 +159,15 @@ class _CappedKernel(_Deduped):
     def in_columns(self) -> Kernel | str:
         return why_opaque(self._key_of) or "max_keys is counted item by item"
 
-    def _end(self, ts: int) -> int:
-        """The watermark at which a first time is forgotten."""
-        within = self._within or 1
-        return (ts // within + 2) * within - 1
-
-    def _remember(self, key: Hashable, ts: int) -> None:
-        end = self._end(ts)
-        if end > self.watermark:
-            self.first[key] = ts
-            self.wake = min(self.wake, end)
-
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        for key in [key for key, ts in self.first.items() if self._end(ts) <= watermark]:
-            del self.first[key]
-        self.wake = min((self._end(ts) for ts in self.first.values()), default=MAX)
+        if self._within is not None:
+            self._look(self._within)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"first": [[key, ts] for key, ts in self.first.items()], "wake": self.wake}
+        return {"first": [[key, ts] for key, ts in self.first.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.first = OrderedDict((key, ts) for key, ts in saved["first"])
-        self.wake = saved["wake"]
 
 
 @dataclass(frozen=True)
@@ -205,8 +216,9 @@ def dedupe(
 
     Emits: an item whose key has not passed less than `within` before it.
     Drops: every other item, counted as dropped, reason "repeated".
-    Holds: a key and a time for each key that passed, until the watermark is `within` to twice `within` past it;
-        with `max_keys` no more than that many, the oldest goes first.
+    Holds: a key and a time for each key that passed, until the watermark is `within` to twice `within` past it, and
+        where items are out of order by much more than that up to half of that disorder longer; with `max_keys` no more
+        than that many, the oldest goes first.
     Ends: when the source ends. Fails: when `key` raises or is not hashable, by the node's `on_error`.
     Clock: event time if the stream has it, else processing time; `clock` chooses.
 
