@@ -199,6 +199,7 @@ def scraped():
         return item
 
     def fails_once(item, seen=set()):
+        time.sleep(0.001)
         if item % 100 == 9 and item not in seen:
             seen.add(item)
             raise ConnectionError("down for a moment")
@@ -215,7 +216,7 @@ def scraped():
         .pipe(ops.key_by(lambda n: n % 5))
         .pipe(ops.window(windows.tumbling("1s"), agg.count()), name="bars")
     )
-    listed = rxdag.from_source(sources.paced(sources.iterable(range(100_000)), lambda n: n, unit="ms"), name="listed")
+    listed = rxdag.from_source(sources.range(1_000_000), name="listed")
     dag = rxdag.Dag(
         bars.buffered(max_items=100).to(sinks.null(), name="bars_out"),
         bars.late.to(sinks.null(), name="late"),
@@ -223,7 +224,9 @@ def scraped():
         ticks.buffered(max_items=10, overflow="drop_oldest")
         .on("far")
         .to(sinks.call(lambda n: time.sleep(0.002)), name="slow"),
-        listed.to(sinks.call(fails_once), name="shaky", on_error=on_error.retry(3, base="1ms", then=on_error.raise_)),
+        listed.buffered(max_items=10)
+        .on("shaky")
+        .to(sinks.call(fails_once), name="shaky", on_error=on_error.retry(3, base="1ms", then=on_error.raise_)),
         name="all",
     )
     run = rxdag.start(dag)

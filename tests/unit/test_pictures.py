@@ -126,6 +126,19 @@ class TestTop:
             show(lambda: fetched(f"http://localhost:{server.port}/status"), every_s=0.01, console=console)
         assert "waits: completed" in console.file.getvalue()
 
+    def test_of_a_run_that_goes_away(self):
+        looks = iter([{"a": {"state": "running", "restarts": 0, "error": None}}])
+        console = Console(width=120, file=io.StringIO())
+
+        def read():
+            try:
+                return next(looks)
+            except StopIteration:
+                raise RxDagError("connection refused") from None
+
+        show(read, every_s=0.01, console=console)
+        assert "it is not there any more" in console.file.getvalue()
+
     def test_of_a_run_in_this_process(self, capsys):
         run = rxdag.start(dag())
         top(run, every_s=0.01)

@@ -16,12 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rxdag import metrics
+from rxdag.compiler import SIDES
 from rxdag.errors import RxDagError
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run
 
 Status = dict[str, Any]
 
-_LOST: Final = ("late", "dead", "unassigned", "unrouted", "failed", "discarded", "unread")
 _ENDED: Final = ("completed", "finished", "failed", "cancelled", "stopped")
 _BUSY: Final = 0.9
 _FULL: Final = 0.9
@@ -81,8 +81,6 @@ def _nodes(dag: Status, before: Status, seconds: float) -> Table:
         came, went = ledger.get("arrived", 0), _out(ledger)
         is_source = name in dag.get("sources", {})
         rates = [came - then.get("arrived", 0), went - _out(then)] if then and seconds else [None, None]
-        lost = sum(ledger.get("dropped", {}).values()) + sum(ledger.get(exit_, 0) for exit_ in _LOST)
-        errors = ledger.get("dead", 0) + ledger.get("failed", 0) + ledger.get("dropped", {}).get("skipped", 0)
         shown = ["" if rate is None else f"{rate / seconds:,.0f}" for rate in rates]
         table.add_row(
             name,
@@ -91,8 +89,8 @@ def _nodes(dag: Status, before: Status, seconds: float) -> Table:
             "" if is_source else f"{came:,}",
             f"{went:,}",
             _some(ledger.get("held", 0)),
-            _some(lost, "yellow"),
-            _some(errors, "red"),
+            _some(ledger.get("lost", 0), "yellow"),
+            _some(ledger.get("errors", 0), "red"),
             _share(dag.get("busy_s", {}), before.get("busy_s", {}), name, seconds),
             _behind(dag.get("lag_s", {}).get(name)),
         )
@@ -100,7 +98,7 @@ def _nodes(dag: Status, before: Status, seconds: float) -> Table:
 
 
 def _out(ledger: Status) -> int:
-    return sum(n for port, n in ledger.get("out", {}).items() if port not in ("late", "dead", "dropped"))
+    return sum(n for port, n in ledger.get("out", {}).items() if port not in SIDES)
 
 
 def _gates(gates: Status, before: Status, seconds: float) -> Table:
@@ -170,7 +168,7 @@ def is_over(status: Status) -> bool:
 def show(
     read: Callable[[], Status], *, every_s: float = 1.0, once: bool = False, console: Console | None = None
 ) -> None:
-    """Show what `read` gives until nothing runs any more, or Ctrl-C.
+    """Show what `read` gives until nothing runs any more, or it is not to be had any more, or Ctrl-C.
 
     Args:
         read: Gives the status.
@@ -188,7 +186,11 @@ def show(
     with Live(table, console=console, auto_refresh=False, screen=False) as live:
         while True:
             time.sleep(every_s)
-            status = read()
+            try:
+                status = read()
+            except RxDagError:  # it was there a moment ago: its process has ended
+                console.print("it is not there any more")
+                return
             live.update(top.table(status, time.monotonic()), refresh=True)
             if is_over(status):
                 return

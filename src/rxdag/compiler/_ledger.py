@@ -71,6 +71,11 @@ class Ledger:
         return sum(self.dropped.values())
 
     @property
+    def n_errors(self) -> int:
+        """Items that failed for good."""
+        return self.dead + self.failed + self.dropped.get("skipped", 0)
+
+    @property
     def spent_otherwise(self) -> int:
         """Inputs that did not pass, held ones included."""
         spent: int = sum(getattr(self, exit_) for exit_ in EXITS) + sum(self.dropped.values()) + self.held

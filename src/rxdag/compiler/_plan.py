@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from reactivex import Observable
 
 PARKED: Final = 16384
+"""So many items of columns are worked on at once, if they may wait for each other."""
 WIDE: Final = 4096
 """Most items that a region of expressions alone takes at once: a chunk costs as much as a hundred items do."""
-"""So many items of columns are worked on at once, if they may wait for each other."""
 
 FaceOf = Callable[["Plan", str], Any]
 _faces: dict[str, FaceOf] = {}

@@ -15,9 +15,8 @@ from prometheus_client.registry import Collector
 
 import rxdag
 from rxdag.compiler import BOUNDS_NS, Ledger, Writes
-from rxdag.contract import MAX, MIN
 from rxdag.metrics._names import BY_NAME, METRICS
-from rxdag.metrics._subjects import Subject, subjects_of
+from rxdag.metrics._subjects import Subject, subjects_of, watermarks_s
 from rxdag.orchestration import FeedbackDecision
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
 
@@ -29,7 +28,6 @@ _COUNTS = {
     "rxdag_node_failed_items_total": "failed",
     "rxdag_node_unrouted_items_total": "unrouted",
 }
-_FINITE = 1 << 62
 _KINDS: Final[dict[str, Any]] = {
     "counter": CounterMetricFamily,
     "gauge": GaugeMetricFamily,
@@ -142,8 +140,7 @@ def _add_node(families: dict[str, Any], labels: list[str], ledger: Ledger, *, is
     for reason, n in ledger.dropped.items():
         families["rxdag_node_dropped_items_total"].add_metric([*labels, reason], n)
     families["rxdag_node_held_items"].add_metric(labels, ledger.held)
-    errors = ledger.dead + ledger.failed + ledger.dropped.get("skipped", 0)
-    families["rxdag_node_errors_total"].add_metric(labels, errors)
+    families["rxdag_node_errors_total"].add_metric(labels, ledger.n_errors)
     families["rxdag_node_retries_total"].add_metric(labels, ledger.retried)
 
 
@@ -155,10 +152,9 @@ def _add_writes(families: dict[str, Any], labels: list[str], writes: Writes) -> 
 
 
 def _add_times(families: dict[str, Any], dag: str, stats: RunStats, now: float) -> None:
-    for node, watermark in stats.watermarks.items():
-        if MIN < watermark < MAX and abs(watermark) < _FINITE:
-            families["rxdag_node_watermark_timestamp_seconds"].add_metric([dag, node], watermark / 1e9)
-            families["rxdag_node_event_time_lag_seconds"].add_metric([dag, node], now - watermark / 1e9)
+    for node, watermark_s in watermarks_s(stats).items():
+        families["rxdag_node_watermark_timestamp_seconds"].add_metric([dag, node], watermark_s)
+        families["rxdag_node_event_time_lag_seconds"].add_metric([dag, node], now - watermark_s)
 
 
 _collectors: weakref.WeakKeyDictionary[CollectorRegistry, RunCollector] = weakref.WeakKeyDictionary()

@@ -6,16 +6,16 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from rxdag.contract import MAX, MIN
-from rxdag.metrics._subjects import Subject, subjects_of
+from rxdag.metrics._subjects import Subject, subjects_of, watermarks_s
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run
 
 
 def status(thing: Run | AsyncRun | PipelineRuntime, /) -> dict[str, Any]:
     """Return how a run stands, or all that a runtime runs, as plain data by the name of the dag: what `/status` gives.
 
-    Of each dag: `state`, `restarts`, `error`, `elapsed_s`; `nodes` with their counts that are not 0; `gates` with depth, capacity,
-    high_water, waits, dropped and blocked_s; `sources` with is_idle, backlog and progress; `busy_s` by node where a way of items begins;
+    Of each dag: `state`, `restarts`, `error`, `elapsed_s`; `nodes` with their counts that are not 0, and what was lost and what failed for
+    good in all; `gates` with depth, capacity, high_water, waits, dropped and blocked_s; `sources` with is_open, is_connected, is_idle,
+    backlog and progress; `busy_s` by node where a way of items begins;
     `lag_s` of event time behind the clock, by node; `writes` of sinks: n, failed and total_s.
 
     Example:
@@ -35,14 +35,21 @@ def as_data(subject: Subject) -> dict[str, Any]:
     if stats is None:
         return out
     now = time.time()
-    nodes = {name: {key: n for key, n in asdict(ledger).items() if n} for name, ledger in stats.nodes.items()}
+    nodes = {
+        name: {
+            key: n
+            for key, n in (asdict(ledger) | {"lost": sum(ledger.lost.values()), "errors": ledger.n_errors}).items()
+            if n
+        }
+        for name, ledger in stats.nodes.items()
+    }
     return out | {
         "elapsed_s": stats.elapsed_s,
         "nodes": nodes,
         "gates": {name: asdict(gate) for name, gate in stats.gates.items()},
         "sources": {name: asdict(source) for name, source in stats.sources.items()},
         "busy_s": dict(stats.busy_s),
-        "lag_s": {name: now - mark / 1e9 for name, mark in stats.watermarks.items() if MIN < mark < MAX >> 1},
+        "lag_s": {name: now - mark for name, mark in watermarks_s(stats).items()},
         "writes": {
             name: {"n": writes.n, "failed": writes.failed, "total_s": writes.total_ns / 1e9}
             for name, writes in stats.writes.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rxdag.contract import MAX
 from rxdag.graph import Dag
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
 
@@ -43,6 +44,11 @@ class Subject:
         if self.stats is None:
             return []
         return [name for name, source in self.stats.sources.items() if source.is_open and not source.is_connected]
+
+
+def watermarks_s(stats: RunStats) -> dict[str, float]:
+    """Watermarks in s since the epoch, by node; those before the first item and behind the last are none."""
+    return {node: mark / 1e9 for node, mark in stats.watermarks.items() if abs(mark) < MAX // 2}
 
 
 def subjects_of(thing: Any) -> Iterator[Subject]:

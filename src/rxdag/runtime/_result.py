@@ -79,7 +79,8 @@ class RunStats:
         gates: By edge.
         watermarks: At the output of each operator, ns since the epoch; only where there is one.
         busy_s: How long items were read and worked on, s, by the node where their way begins: a source, or a node behind
-            a gate. What is fused behind it is in it; what an event loop waits for is not.
+            a gate. What is fused behind it is in it; what an event loop waits for, and what a timer or the room in a gate sets
+            off later, is not.
         sources: How sources stand.
         writes: Of each sink, by how long they took; 100 us to 5 s.
     """

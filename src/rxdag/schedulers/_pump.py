@@ -161,6 +161,7 @@ class Pump:
             read = self._supply(room)
         except Exception as error:  # whatever ends a supply ends the stream
             self._finish(error)
+            self.busy_ns += self._ticks() - began
             return
         if read is None:
             self.is_starved = True
@@ -169,7 +170,8 @@ class Pump:
             segment.run()
             return
         if read is END:
-            self._finish(None)
+            self._finish(None)  # which gives out what was held
+            self.busy_ns += self._ticks() - began
             return
         self._push(read)
         segment.run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -69,13 +68,8 @@ class _PacedReader(ReaderAround):
     def held(self) -> int:
         return len(self._items) - self._at + self.reader.held()
 
-    def backlog(self) -> int | None:
-        """Those whose time has come, of the run of items that is at hand."""
-        items, at, first = self._items, self._at, self._first
-        if first is None or at >= len(items):
-            return 0
-        now = self._context.clock.now()
-        return bisect_right(items, now, lo=at, key=lambda item: self._due(item, now)) - at
+    def backlog(self) -> None:
+        """What is due is known when it is asked for its time only, which is done where it is read."""
 
     def without_room(self) -> bool:
         return self._is_over and self._at == len(self._items)
@@ -86,7 +80,7 @@ class _Paced(SourceAround[T]):
     source: Source[T]
     ts: Any
     scale: float = field(repr=False)
-    knows_backlog = True  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of its own: those that are due
+    knows_backlog = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of those inside it is said
     gives_columns = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of the one inside it is said
 
     def open(self, context: SourceContext) -> Reader:

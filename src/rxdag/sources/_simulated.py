@@ -224,6 +224,14 @@ class _SimulatedTrades(Source[Trade]):
         return TimedReader(generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context)
 
 
+def check_feed(where: str, what: str, n: int, speed: float | None) -> None:
+    """Raise GraphError if a feed cannot be of that length and speed."""
+    if n < 0:
+        raise GraphError(f"{where}: {what} must be 0 or more, got {n}")
+    if speed is not None and not speed > 0:
+        raise GraphError(f"{where}: speed must be more than 0, got {speed}")
+
+
 def simulated_trades(
     seed: int = 0, *, trades: int = 100_000, duplicates: float = DUPLICATES, speed: float | None = None
 ) -> Source[Trade]:
@@ -247,10 +255,7 @@ def simulated_trades(
         >>> first.venue, first.symbol
         ('sim_usdm', 'BTCUSDT')
     """
-    if trades < 0:
-        raise GraphError(f"simulated_trades: trades must be 0 or more, got {trades}")
+    check_feed("simulated_trades", "trades", trades, speed)
     if not 0 <= duplicates <= 1:
         raise GraphError(f"simulated_trades: duplicates must be a share from 0 to 1, got {duplicates}")
-    if speed is not None and not speed > 0:
-        raise GraphError(f"simulated_trades: speed must be more than 0, got {speed}")
     return _SimulatedTrades(seed, trades, duplicates, speed)

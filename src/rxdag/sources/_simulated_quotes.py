@@ -10,8 +10,7 @@ from itertools import islice
 import msgspec
 
 from rxdag.contract import Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError
-from rxdag.sources._simulated import DUPLICATES, TimedReader, Trade, generate_trades
+from rxdag.sources._simulated import DUPLICATES, TimedReader, Trade, check_feed, generate_trades
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -99,8 +98,5 @@ def simulated_quotes(seed: int = 0, *, quotes: int = 400_000, speed: float | Non
         >>> first.symbol, first.bid < first.ask
         ('BTCUSDT', True)
     """
-    if quotes < 0:
-        raise GraphError(f"simulated_quotes: quotes must be 0 or more, got {quotes}")
-    if speed is not None and not speed > 0:
-        raise GraphError(f"simulated_quotes: speed must be more than 0, got {speed}")
+    check_feed("simulated_quotes", "quotes", quotes, speed)
     return _SimulatedQuotes(seed, quotes, speed)
