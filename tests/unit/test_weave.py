@@ -415,10 +415,11 @@ def test_a_route_of_which_one_branch_is_not_read_counts_it():
 
 def test_parameters_that_are_known_are_decided_when_the_plan_is_made():
     timed = (
-        rxdag.from_source(sources.range(3)).pipe(ops.event_time(lambda x: x)).pipe(ops.dedupe(lambda x: x, within="1s"))
+        rxdag.from_source(sources.range(3)).pipe(ops.event_time(lambda x: x)).pipe(ops.dedupe(lambda x: x, max_keys=9))
     )
     source = rxdag.compile(rxdag.Dag(timed.to(sinks.null()))).source(0)
     assert "_max_keys" not in source
+    assert "_within" not in source
     assert "_sequence_of" not in source
     assert "is None" not in source
 

@@ -22,11 +22,12 @@ class _Deduped(Kernel):
     """What passes each key once, whatever it keeps of them.
 
     A first time is forgotten when the watermark has reached the end of the span behind its own, of spans as long as
-    `within`: then none before `_since` is known any more, and none is remembered.
+    `within`; what comes so late is not remembered.
     """
 
     _key_of: Callable[[Any], Hashable]
     _since = MIN
+    """The least first time that is known still."""
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("dedupe", self._key_of, item, error)
@@ -45,7 +46,7 @@ class _SpansKernel(_Deduped):
     are as long as `within`, or twice that, or four times, so that few are open however much out of order the items are.
     """
 
-    state = ("spans", "length")
+    state = ("spans", "length", "wake")
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
         self._key_of = key_of
@@ -120,19 +121,18 @@ class _SpansKernel(_Deduped):
 
     def snapshot(self) -> dict[str, Any]:
         spans = [[span, [[key, ts] for key, ts in firsts.items()]] for span, firsts in self.spans.items()]
-        return {"spans": spans, "length": self.length}
+        return {"spans": spans, "length": self.length, "since": self._since, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.spans = {span: {key: ts for key, ts in rows} for span, rows in saved["spans"]}  # noqa: C416  # lists
-        self.length = saved["length"]
+        self.length, self._since, self.wake = saved["length"], saved["since"], saved["wake"]
         self._low, self._high = 1, 0
-        self.wake = MIN
 
 
 class _CappedKernel(_Deduped):
     """First times by key, no more of them than `max_keys`: the oldest goes first."""
 
-    state = ("first",)
+    state = ("first", "wake")
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
         self._key_of = key_of
@@ -164,10 +164,15 @@ class _CappedKernel(_Deduped):
             self._look(self._within)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"first": [[key, ts] for key, ts in self.first.items()]}
+        return {
+            "first": [[key, ts] for key, ts in self.first.items()],
+            "since": self._since,
+            "wake": self.wake,
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.first = OrderedDict((key, ts) for key, ts in saved["first"])
+        self._since, self.wake = saved["since"], saved["wake"]
 
 
 @dataclass(frozen=True)
