@@ -96,6 +96,31 @@ class TestCoordinator:
             assert made.health().workers_alive == 2
         assert await table("SELECT count(*) FROM bars") == [(100,)]
 
+    @pytest.mark.parametrize("is_theirs", [False, True])
+    async def test_workers_that_were_idle_write_what_comes_then(self, is_theirs):
+        from market_data_store.coordinator import WriteCoordinator
+
+        written = []
+
+        class Kept:
+            async def write(self, batch):
+                written.extend(batch)
+
+        made = WriteCoordinator(sink=Kept(), workers=2, flush_interval=0.01)
+        if is_theirs:
+            await made.start()
+            await asyncio.sleep(0.05)
+
+        async def rare():
+            for i in range(3):
+                yield {"i": i}
+                await asyncio.sleep(0.05)
+
+        assert (await run(rare(), market_data.store_sink(made, max_items=1, timeout="5s")))["store"] == 3
+        if is_theirs:
+            await made.stop()
+        assert sorted(row["i"] for row in written) == [0, 1, 2]
+
     async def test_its_queue_is_what_the_graph_waits_for(self, database, table):
         """No more is under way than the coordinator's queue, its workers' batches and the gate hold."""
         from market_data_store.coordinator import WriteCoordinator
@@ -116,9 +141,9 @@ class TestCoordinator:
             read += 1
             return item
 
-        stream = rxdag.wrap(range(20_000)).pipe(ops.map(look)).buffered(max_items=50)
+        stream = rxdag.wrap(range(5_000)).pipe(ops.map(look)).buffered(max_items=50)
         out = stream.to(market_data.store_sink(made, row=lambda i: {"i": i}, max_items=10), name="store")
-        assert (await rxdag.run_async(out))["store"] == written == 20_000
+        assert (await rxdag.run_async(out))["store"] == written == 5_000
         assert queued <= 20
         assert ahead <= 50 + 2 * 10 + 20 + 10 + 50  # gate, batches being gathered and written, queue, worker, in flight
 

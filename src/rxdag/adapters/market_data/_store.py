@@ -16,6 +16,7 @@ from rxdag.errors import GraphError, SourceError
 from rxdag.sinks import batched, fields_of
 
 _WATCH_S: Final = 0.01
+_LEAST_WAIT_S: Final = 0.001
 _MOST: Final = 999
 """Most rows that the store's clients write by INSERT: from there on they COPY, once a transaction or not at all."""
 
@@ -143,7 +144,8 @@ def store_sink(
     """Write to market-data-store; what it cannot take yet waits in the graph.
 
     What is hidden: a WriteCoordinator whose worker has died on a write blocks its callers for ever, so its health is
-    watched and the run fails with what the worker died of; columns that are None, which the client forgets to bind; its COPY,
+    watched and the run fails with what the worker died of; a worker that had nothing to write for its flush interval, and under
+    Python 3.11 never wakes again; columns that are None, which the client forgets to bind; its COPY,
     which fails for 5,000 rows (AMDS), or twice in one transaction (AsyncStoreClient), so batches stay below that; a
     connection whose transaction has failed, which is rolled back before the next try.
 
@@ -190,6 +192,7 @@ def store_sink(
 @asynccontextmanager
 async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]) -> AsyncGenerator[Any]:
     await _connected(getattr(coordinator, "_sink", None))
+    _keep_awake(getattr(coordinator, "_q", None))
     is_ours = coordinator.health().workers_alive == 0
     if is_ours:
         await coordinator.start()
@@ -208,6 +211,22 @@ async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]
             await coordinator.stop(drain=coordinator.health().workers_alive == workers)
             await called(getattr(getattr(coordinator, "_sink", None), "amds", None), "aclose")
     watch.check()
+
+
+def _keep_awake(queue: Any) -> None:
+    """Let a worker wait for its queue at least a moment.
+
+    A worker with nothing to write waits for what is left of its flush interval, then for no time at all, again and again: under
+    Python 3.11 `asyncio.wait_for` takes nothing in no time, so it would never take an item again.
+    """
+    get = getattr(queue, "get", None)
+    if get is None or "get" in vars(queue):
+        return
+
+    def waiting(timeout: float | None = None) -> Any:
+        return get(timeout=timeout if timeout is None else max(timeout, _LEAST_WAIT_S))
+
+    queue.get = waiting
 
 
 async def _connected(sink: Any) -> None:
