@@ -99,18 +99,18 @@ class Frame:
             self.put(indent, f"{local}_key({env.key})")
 
     def _assemble(self, name: str, target: str) -> None:
+        """Write what makes the loop of a run: what stays the same is looked up there, and not for each chunk."""
         spill = "; ".join(f"k{i}.{attr} = {local}" for local, (i, attr) in self._dirty.items())
-        load = "; ".join(f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items())
-        changing = "; ".join(
-            f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if self._changes(i, attr)
-        )
+        changing = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if self._changes(i, attr)]
+        load = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if self._may_change(i, attr)]
+        fixed = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if not self._may_change(i, attr)]
         entry = self.plan.nodes[0]
         out: list[tuple[str, str, str]] = []
 
         def put(text: str, node: str = entry, item: str = "x") -> None:
             out.append((text, node, item))
 
-        put(f"def {name}(rows, kernels, emits, outlets, constants, counts, fault):")
+        put(f"def {name}(kernels, emits, outlets, constants, counts, fault):")
         used = sorted({i for i, _ in (*self._loads.values(), *self._conditions.values())} | self._slow)
         for i in used:
             put(f"    k{i} = kernels[{i}]  # {self.plan.nodes[i]}")
@@ -119,24 +119,28 @@ class Frame:
         for i, constant in enumerate(self.constants):
             if any(constant in text for text, _, _ in self._body):
                 put(f"    {constant} = constants[{i}]")
-        if load:
-            put(f"    {load}")
-        for local, (_, test) in self._conditions.items():
-            put(f"    {local} = {test}")
+        if fixed:
+            put(f"    {'; '.join(fixed)}")
         for local, (node, port) in self._outlets.items():
             put(f"    {local} = outlets[{node!r}, {port!r}]")
-            if not self.itemwise:
-                timed, keyed = self._exit_shape(node, port)
-                put(f"    {local}_items = {local}.items.append")
+        put("    def run(rows):")
+        if load:
+            put(f"        {'; '.join(load)}")
+        for local, (_, test) in self._conditions.items():
+            put(f"        {local} = {test}")
+        if not self.itemwise:
+            for local, where in self._outlets.items():
+                timed, keyed = self._exit_shape(*where)
+                put(f"        {local}_items = {local}.items.append")
                 if timed:
-                    put(f"    {local}_ts = {local}.ts.append; {local}_sequence = {local}.sequence.append")
+                    put(f"        {local}_ts = {local}.ts.append; {local}_sequence = {local}.sequence.append")
                 if keyed:
-                    put(f"    {local}_key = {local}.key.append")
+                    put(f"        {local}_key = {local}.key.append")
         for local in self._counts:
-            put(f"    {local} = 0")
-        put("    spilled = False")
-        put("    try:")
-        put(f"        for {target} in rows:")
+            put(f"        {local} = 0")
+        put("        spilled = False")
+        put("        try:")
+        put(f"            for {target} in rows:")
         for text, node, item in self._body:
             stripped = text.strip()
             pad = text[: len(text) - len(text.lstrip())]
@@ -146,14 +150,15 @@ class Frame:
                 put(f"{pad}if not spilled:", node, item)
                 put(f"{pad}    spilled = True{'; ' + spill if spill else ''}", node, item)
             elif stripped == "#RELOAD":
-                put(f"{pad}spilled = False{'; ' + changing if changing else ''}", node, item)
+                put(f"{pad}spilled = False{'; ' + '; '.join(changing) if changing else ''}", node, item)
             else:
                 put(text, node, item)
-        put("    finally:")
-        put("        if not spilled:")
-        put(f"            {spill or 'pass'}")
+        put("        finally:")
+        put("            if not spilled:")
+        put(f"                {spill or 'pass'}")
         for local, (node, exit_) in self._counts.items():
-            put(f"        counts[{node!r}, {exit_!r}] += {local}")
+            put(f"            if {local}: counts[{node!r}, {exit_!r}] += {local}")
+        put("    return run")
         self.lines += out
 
     def comprehension(self) -> Comprehension | None:
@@ -165,3 +170,6 @@ class Frame:
 
     def _changes(self, index: int, attr: str) -> bool:
         return attr in assigned(type(self.kernels[self.plan.nodes[index]])) or attr == "watermark"
+
+    def _may_change(self, index: int, attr: str) -> bool:
+        return self._changes(index, attr) or "*" in assigned(type(self.kernels[self.plan.nodes[index]]))

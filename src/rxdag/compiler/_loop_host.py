@@ -12,7 +12,7 @@ from typing import Any
 from rxdag.compiler._host import RunContext
 from rxdag.compiler._ledger import SIDES, Ledger
 from rxdag.compiler._region_host import Member, RegionEnded, RegionHost, Row
-from rxdag.compiler._weave import Woven
+from rxdag.compiler._weave import Loop, Woven
 from rxdag.contract import Chunk, Kernel, OnError
 from rxdag.schedulers import Segment
 
@@ -42,30 +42,44 @@ class LoopHost(RegionHost):
         """What left a node other than by its main port, by node and exit."""
         self._last_error: Exception | None = None
         """What the region ended with: it comes by again on its way out of branches within branches."""
+        self._entry = self.members[self.names[0]]
+        self._loops: dict[str, Loop] = {}
+        self._faults: dict[str, Callable[[Exception], bool]] = {}
+
+    def open(self) -> None:
+        super().open()
         self._bind()
 
     def _bind(self) -> None:
-        self._kernels = tuple(member.kernel for member in self.members.values())
-        self._emits = tuple(member.emit for member in self.members.values())
-        self._entry = self.members[self.names[0]]
-        self._faults = {where: partial(self._fault, loop) for where, loop in self._woven.loops.items()}
+        kernels = tuple(member.kernel for member in self.members.values())
+        emits = tuple(member.emit for member in self.members.values())
+        self._faults = {where: partial(self._fault, where) for where in self._woven.makes}
+        self._loops = {
+            where: make(kernels, emits, self.exits, self._woven.constants, self._counts, self._faults[where])
+            for where, make in self._woven.makes.items()
+        }
+        self._first = self._loops[self.names[0]]
 
     def restart(self) -> None:
         super().restart()
         self._bind()
 
     def receive(self, input: int, chunk: Chunk) -> None:
+        items = chunk.items
         is_plain = chunk.ts is None and chunk.key is None and not chunk.marks
         if not is_plain or self.is_ended or self._marks.some_idle or self._woven.fast is not None:
             super().receive(input, chunk)
             return
         # The same as what that does, for items alone: an item that comes by itself is through sooner.
-        self._entry.ledger.arrived += len(chunk.items)
-        rows = iter(chunk.items)
+        self._entry.ledger.arrived += len(items)
+        rows = iter(items)
         try:
-            self._drive(self.names[0], rows)
-        except RegionEnded:
-            self._entry.ledger.discarded += sum(1 for _ in rows)
+            self._first(rows)
+        except Exception as error:
+            try:
+                self._go_on(self.names[0], rows, error)
+            except RegionEnded:
+                self._entry.ledger.discarded += sum(1 for _ in rows)
         if not self.is_ended:
             self.flush()
 
@@ -105,17 +119,23 @@ class LoopHost(RegionHost):
 
     def _drive(self, where: str, rows: Iterable[Row]) -> None:
         """Run a loop over rows; an item on which a node fails is dealt with, and the loop goes on behind it."""
-        loop = self._woven.loops[where]
         iterator = iter(rows)
-        fault = self._faults[where]
-        while True:
+        try:
+            self._loops[where](iterator)
+        except Exception as error:
+            self._go_on(where, iterator, error)
+
+    def _go_on(self, where: str, rows: Iterator[Row], error: Exception) -> None:
+        """Deal with the item on which a loop has failed, and go on behind it."""
+        while self._fault(where, error):
             try:
-                loop(iterator, self._kernels, self._emits, self.exits, self._woven.constants, self._counts, fault)
+                self._loops[where](rows)
+            except Exception as another:
+                error = another
+            else:
                 return
-            except Exception as error:
-                if not fault(error):
-                    self._discard_rows(where, iterator)
-                    raise RegionEnded from None
+        self._discard_rows(where, rows)
+        raise RegionEnded from None
 
     def _discard_rows(self, where: str, rows: Iterator[Row]) -> None:
         """What a loop has pulled and not looked at; what comes behind a window's output is its reader's loss."""
@@ -124,11 +144,11 @@ class LoopHost(RegionHost):
         reader = self.names[0] if name is None else self.region.after[name, "out"][0]
         self.members[reader].ledger.discarded += left
 
-    def _fault(self, loop: Callable[..., None], error: Exception) -> bool:
+    def _fault(self, where: str, error: Exception) -> bool:
         """Deal with the item on which a node failed; False if the region has failed. Once for each error."""
         if error is self._last_error:
             return False
-        name, item, trace = self._where(loop, error)
+        name, item, trace = self._where(where, error)
         if isinstance(error, RegionEnded):
             # The item at hand got as far as the node whose watermark brought the failure.
             self.members[name].ledger.discarded += 1
@@ -140,10 +160,11 @@ class LoopHost(RegionHost):
         self._last_error = error
         return False
 
-    def _where(self, loop: Callable[..., None], error: Exception) -> tuple[str, Any, TracebackType]:
+    def _where(self, where: str, error: Exception) -> tuple[str, Any, TracebackType]:
         """The node, by the line of the loop, and the item, by its local."""
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code is not loop.__code__:
+        code = self._loops[where].__code__
+        while trace is not None and trace.tb_frame.f_code is not code:
             trace = trace.tb_next
         if trace is None:
             raise error

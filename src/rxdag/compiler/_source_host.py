@@ -188,8 +188,9 @@ class SourceHost(Host):
                     port.on_next(each)
             else:
                 port.on_next(chunk)
-        if self.outlets["dead"].items:
-            self.outlets["dead"].flush()
+        dead = self.outlets["dead"]
+        if dead.items:
+            dead.flush()
 
     def _end(self, error: Exception | None) -> None:
         if self.is_ended:

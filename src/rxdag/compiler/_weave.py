@@ -6,14 +6,17 @@ import itertools
 import linecache
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._splice import gives_out
 from rxdag.compiler._writer import Writer
 from rxdag.contract import Kernel
+
+Loop: TypeAlias = Callable[[Iterator[Any]], None]
+"""Works on rows."""
 
 _numbers = itertools.count(1)
 _gone: deque[str] = deque()
@@ -26,7 +29,7 @@ class Woven:
 
     Attributes:
         source: Their text, as tracebacks and debuggers show it.
-        loops: By the node whose input (the first one) or whose output (the others) the items are.
+        makes: What makes the loop of a run, by the node whose input (the first one) or whose output (the others) the items are.
         nodes: For each line of the text, from 1, the node it belongs to.
         inputs: For each line, the local that holds the item.
         constants: Values that the loops read.
@@ -36,7 +39,7 @@ class Woven:
 
     plan: RegionPlan
     source: str
-    loops: dict[str, Callable[..., None]]
+    makes: dict[str, Callable[..., Loop]]
     nodes: tuple[str, ...]
     inputs: tuple[str, ...]
     constants: tuple[Any, ...] = field(repr=False)

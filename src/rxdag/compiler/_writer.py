@@ -48,7 +48,7 @@ class Writer(Frame):
         self._conditions = {}
         timed, keyed = self.shapes[where]
         env = Env("x", "t" if timed else "0", "s" if timed else "0", "k" if keyed else "None")
-        self.visit(start, env, 3)
+        self.visit(start, env, 4)
         target = ", ".join(["x", *(["t", "s"] if timed else []), *(["k"] if keyed else [])])
         self._assemble(name, target)
 

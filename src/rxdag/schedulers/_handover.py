@@ -42,9 +42,12 @@ class Handover:
         """Work until nothing waits, or a node suspends itself for want of room."""
         stack, fresh = self.stack, self.fresh
         while True:
+            if len(fresh) == 1 and self.suspended_by is None:  # by far the most
+                fn, arg = fresh.pop()
+                fn(arg)
+                continue
             if fresh:
-                if len(fresh) > 1:
-                    fresh.reverse()
+                fresh.reverse()
                 stack += fresh
                 fresh.clear()
             if not stack or self.suspended_by is not None:
@@ -80,15 +83,12 @@ class Port(Subject[Chunk]):
         self._nexts: tuple[Callable[[Chunk], None], ...] = ()
         self._on_unused = on_unused
         self.is_ended = False
+        self.is_seen = False
+        """True if anybody gets what it hands over."""
 
     @property
     def inlets(self) -> tuple[Inlet, ...]:
         return self._inlets
-
-    @property
-    def is_seen(self) -> bool:
-        """True if anybody gets what it hands over."""
-        return bool(self._nexts)
 
     def watch(self, inlet: Inlet) -> None:
         """Have an inlet see what is handed over; it keeps no node alive."""
@@ -110,6 +110,7 @@ class Port(Subject[Chunk]):
     def _set(self, inlets: tuple[Inlet, ...]) -> None:
         self._inlets = inlets
         self._nexts = tuple(i.on_next for i in (*self._watchers, *inlets))
+        self.is_seen = bool(self._nexts)
 
     def on_next(self, value: Chunk) -> None:
         fresh = self._handover.fresh

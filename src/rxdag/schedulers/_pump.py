@@ -32,6 +32,8 @@ class Segment:
     def run(self) -> None:
         """Do what waits, as far as there is room. Called by the scheduler's thread only."""
         self.handover.run()
+        if self.handover.suspended_by is None:
+            return
         aside = self.handover.set_aside()
         if aside is not None:
             owner, stack = aside
