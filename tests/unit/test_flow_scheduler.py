@@ -1,10 +1,16 @@
+import gc
+import os
 import threading
 from datetime import timedelta
 
+import pytest
 import reactivex as rx
 from reactivex import operators as rxops
 
-from rxdag.schedulers import FlowScheduler, MonotonicClock, VirtualClock, VirtualLoop, drive, drive_virtual
+import rxdag
+from rxdag import operators as ops
+from rxdag import sinks
+from rxdag.schedulers import FlowScheduler, MonotonicClock, VirtualClock, VirtualLoop, _bell, drive, drive_virtual
 
 
 def run_until_idle(scheduler, clock):
@@ -114,3 +120,92 @@ def test_a_virtual_loop_sleeps_without_waiting():
 
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
         assert abs(runner.run(sleep()) - 3600 * 10**9) < 1000
+
+
+def open_files():
+    return len(os.listdir("/dev/fd"))
+
+
+@pytest.fixture(params=["lock", "event"])
+def bell(request):
+    if request.param == "event" and not hasattr(os, "eventfd"):
+        pytest.skip("this system has no eventfd")
+    made = _bell.LockBell() if request.param == "lock" else _bell.new_bell()
+    assert type(made).__name__ == {"lock": "LockBell", "event": "EventBell"}[request.param]
+    yield made
+    made.close()
+
+
+class TestBell:
+    def test_a_ring_before_the_wait_is_not_lost(self, bell):
+        for timeout in (None, 60.0, 1e20):
+            bell.ring()
+            assert bell.wait(timeout)
+
+    def test_a_wait_ends_with_its_time(self, bell):
+        assert not bell.wait(0.0)
+        assert not bell.wait(1e-4)
+        bell.ring()
+        assert bell.wait(0.0)
+        assert not bell.wait(0.0)
+
+    @pytest.mark.parametrize("timeout", [None, 60.0])
+    def test_a_thread_that_waits_is_woken_each_time(self, bell, timeout):
+        back, seen = threading.Semaphore(0), []
+
+        def wait():
+            for i in range(100):
+                seen.append(bell.wait(timeout))
+                back.release()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        for _ in range(100):
+            bell.ring()
+            back.acquire()
+        thread.join()
+        assert seen == [True] * 100
+
+    def test_with_too_many_open_files_for_select_it_is_a_lock(self, monkeypatch):
+        monkeypatch.setattr(_bell, "_MOST_FD", -1)
+        before = open_files()
+        assert isinstance(_bell.new_bell(), _bell.LockBell)
+        assert open_files() == before
+
+    def test_runs_leave_no_files_open(self):
+        gc.collect()
+        gc.disable()
+        try:
+            before = open_files()
+            for _ in range(20):
+                out = rxdag.wrap(range(100)).on("far").pipe(ops.map(str)).to(sinks.collect(), name="out")
+                assert len(rxdag.run(out)["out"]) == 100
+            assert list(rxdag.wrap(range(3)).on("far").pipe(ops.map(str))) == ["0", "1", "2"]
+            assert open_files() == before
+        finally:
+            gc.enable()
+
+    @pytest.mark.parametrize("is_rung", [False, True])
+    def test_a_sleep_that_a_signal_breaks_off_can_be_slept_again(self, monkeypatch, is_rung):
+        class Broken(_bell.LockBell):
+            is_broken = False
+
+            def wait(self, timeout_s):
+                if self.is_broken:
+                    return super().wait(timeout_s)
+                self.is_broken = True
+                if is_rung:
+                    scheduler.call(lambda: seen.append("called"))
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("rxdag.schedulers._flow.new_bell", Broken)
+        scheduler, seen = FlowScheduler("s", MonotonicClock()), []
+        with pytest.raises(KeyboardInterrupt):
+            scheduler.wait(60)
+        while scheduler.step() == 0:
+            pass
+        scheduler.wait(0)  # does not take the ring of before for one
+        scheduler.call(lambda: seen.append("again"))
+        while scheduler.step() == 0:
+            pass
+        assert seen == (["called", "again"] if is_rung else ["again"])

@@ -133,6 +133,7 @@ def _steps_here(execution: Execution) -> Any:
         execution.abort(reason)
         raise
     finally:
+        execution.main.close()
         execution.finish()
 
 

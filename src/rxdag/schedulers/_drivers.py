@@ -19,13 +19,16 @@ _SLICE_S: Final = 0.002
 def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callable[[], None]) -> None:
     """Run a scheduler on this thread until `is_done`; `on_idle` is called when it has nothing to do."""
     scheduler.thread = threading.get_ident()
-    while not is_done() and not scheduler.is_stopped:
-        wait = scheduler.step()
-        if wait == 0:
-            continue
-        on_idle()
-        if not is_done():
-            scheduler.wait(None if wait is None else wait / 1e9)
+    try:
+        while not is_done() and not scheduler.is_stopped:
+            wait = scheduler.step()
+            if wait == 0:
+                continue
+            on_idle()
+            if not is_done():
+                scheduler.wait(None if wait is None else wait / 1e9)
+    finally:
+        scheduler.close()
 
 
 def drive_virtual(
@@ -106,18 +109,21 @@ class LoopDriver:
         scheduler.thread = self._thread
         scheduler.on_kick = self._kick
 
-    def _kick(self) -> None:
-        """Called under the scheduler's lock."""
+    def _kick(self) -> Callable[[], None] | None:
+        """Called under the scheduler's lock; gives what to call without it."""
         if self._armed:
-            return
+            return None
         self._armed = True
+        return self._arm
+
+    def _arm(self) -> None:
         if threading.get_ident() == self._thread:
             self._loop.call_soon(self._slice)
-        else:
-            try:
-                self._loop.call_soon_threadsafe(self._slice)
-            except RuntimeError:  # the loop is closed: nobody waits for this run any more
-                self._armed = False
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._slice)
+        except RuntimeError:  # the loop is closed: nobody waits for this run any more
+            self._armed = False
 
     def start(self) -> None:
         self._scheduler.kick()

@@ -16,6 +16,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from rxdag.contract import Clock
+from rxdag.schedulers._bell import Bell, new_bell
 from rxdag.schedulers._clock import VirtualClock
 
 if TYPE_CHECKING:
@@ -67,14 +68,16 @@ class FlowScheduler(PeriodicScheduler):
         self.quantum = quantum
         self.pumps: list[Pump] = []
         self.lock = threading.Lock()
-        self._bell = threading.Lock()  # rung to wake the driver: much lighter than waiting on a condition
-        self._bell.acquire()
+        self._bell: Bell | None = None
+        """What the driver sleeps on, once it has."""
         self._is_asleep = False
+        self._is_rung = False
         self.epoch = 0
         self.running = False
         self.is_stopped = False
         self.thread: int | None = None
-        self.on_kick: Callable[[], None] | None = None
+        self.on_kick: Callable[[], Callable[[], None] | None] | None = None
+        """Called under the lock to have a driver look again that does not sleep here; gives what to call without it."""
         self.on_failure: Callable[[Exception], None] | None = None
         self._calls: deque[Callable[[], None]] = deque()
         self._ready: deque[Pump] = deque()
@@ -118,8 +121,9 @@ class FlowScheduler(PeriodicScheduler):
         with self.lock:
             heapq.heappush(self._timers, (when, rank, next(self._order), timer))
             self.epoch += 1
-            if not self._looks_again():
-                self._kick()
+            ring = None if self._looks_again() else self._kick()
+        if ring is not None:
+            ring()
         return timer
 
     def wake(self, pump: Pump) -> None:
@@ -127,12 +131,14 @@ class FlowScheduler(PeriodicScheduler):
         if pump.queued:
             return
         with self.lock:
-            if not pump.queued and not pump.is_finished:
-                pump.queued = True
-                self.epoch += 1
-                self._enqueue(pump)
-                if not self._looks_again():
-                    self._kick()
+            if pump.queued or pump.is_finished:
+                return
+            pump.queued = True
+            self.epoch += 1
+            self._enqueue(pump)
+            ring = None if self._looks_again() else self._kick()
+        if ring is not None:
+            ring()
 
     def again(self, pump: Pump) -> None:
         """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
@@ -155,24 +161,28 @@ class FlowScheduler(PeriodicScheduler):
         with self.lock:
             self.epoch += 1
             self._calls.append(fn)
-            if not self._looks_again():
-                self._kick()
+            ring = None if self._looks_again() else self._kick()
+        if ring is not None:
+            ring()
 
     def kick(self) -> None:
         """Have the driver look again; from any thread."""
         with self.lock:
-            self._kick()
+            ring = self._kick()
+        if ring is not None:
+            ring()
 
     def _looks_again(self) -> bool:
         """True if the driver does so without being told: this is its thread, in the middle of a step."""
         return self.running and self.thread == threading.get_ident()
 
-    def _kick(self) -> None:
-        if self._is_asleep:
+    def _kick(self) -> Callable[[], None] | None:
+        """Have the driver look again: what it gives must be called without the lock, which who wakes up needs at once."""
+        if self._is_asleep and self._bell is not None:
             self._is_asleep = False
-            self._bell.release()
-        if self.on_kick is not None:
-            self.on_kick()
+            self._is_rung = True
+            return self._bell.ring
+        return None if self.on_kick is None else self.on_kick()
 
     def step(self) -> int | None:
         """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none."""
@@ -223,17 +233,33 @@ class FlowScheduler(PeriodicScheduler):
             return min(when for when, _, _, timer in self._timers if timer.fn is not None and when <= min(live))
 
     def wait(self, timeout_s: float | None) -> None:
-        """Sleep until something is ready, or the time is over."""
+        """Sleep until something is ready, or the time is over. By the driver's thread."""
         with self.lock:
             if not self.is_idle() or self.is_stopped:
                 return
+            bell = self._bell = self._bell or new_bell()
             self._is_asleep = True
-        if not self._bell.acquire(timeout=-1 if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX)):
-            with self.lock:
-                if self._is_asleep:
-                    self._is_asleep = False
-                else:  # it was rung in the last moment
-                    self._bell.acquire()
+        try:
+            if bell.wait(timeout_s):
+                self._is_rung = False
+        finally:
+            if self._is_asleep or self._is_rung:
+                self._wake_up(bell)
+
+    def _wake_up(self, bell: Bell) -> None:
+        """The time was over, or a signal has come."""
+        with self.lock:
+            self._is_asleep = False
+        if self._is_rung:  # in the last moment
+            bell.wait(None)
+            self._is_rung = False
+
+    def close(self) -> None:
+        """The driver will not sleep any more."""
+        with self.lock:
+            bell, self._bell = self._bell, None
+            if bell is not None and not self._is_rung:  # else it goes with the last who has it
+                bell.close()
 
     def is_idle(self) -> bool:
         """True if nothing is ready."""

@@ -1,0 +1,76 @@
+"""Bells: what a thread with nothing to do sleeps on, until another one rings."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import weakref
+from typing import Final, Protocol
+
+_MOST_FD: Final = 1023
+"""`select` takes no more."""
+
+
+class Bell(Protocol):
+    """One thread waits on it; a ring that comes before it waits is not lost. Rings and waits come in pairs."""
+
+    def ring(self) -> None: ...
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Sleep until it is rung, and say whether it was: False if the time was over before."""
+        ...
+
+    def close(self) -> None:
+        """Nobody will ring or wait any more."""
+        ...
+
+
+class LockBell:
+    """A lock that is taken by who waits: works everywhere."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        self._lock.release()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        return self._lock.acquire(timeout=-1 if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX))
+
+    def close(self) -> None: ...
+
+
+class EventBell:
+    """An eventfd, on Linux.
+
+    Who rings lets go of the interpreter's lock while the kernel wakes the sleeper, which finds it free: that takes 4 us.
+    The ring of a lock keeps it, so the sleeper wakes in vain, and again when the ringer falls asleep: 13 us and more.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._close = weakref.finalize(self, os.close, fd)
+
+    def ring(self) -> None:
+        os.eventfd_write(self._fd, 1)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        if timeout_s is not None and not select.select((self._fd,), (), (), min(timeout_s, threading.TIMEOUT_MAX))[0]:
+            return False
+        os.eventfd_read(self._fd)
+        return True
+
+    def close(self) -> None:
+        self._close()
+
+
+def new_bell() -> Bell:
+    """The fastest bell there is here."""
+    if hasattr(os, "eventfd"):
+        fd = os.eventfd(0, os.EFD_CLOEXEC)
+        if fd <= _MOST_FD:
+            return EventBell(fd)
+        os.close(fd)
+    return LockBell()
