@@ -136,6 +136,16 @@ def bell(request):
     made.close()
 
 
+def test_stopped_while_its_driver_sleeps():
+    scheduler = FlowScheduler("s", MonotonicClock())
+    thread = threading.Thread(target=drive, args=(scheduler, lambda: False, lambda: None))
+    thread.start()
+    while not scheduler._is_asleep:
+        pass
+    scheduler.stop()
+    thread.join()
+
+
 class TestBell:
     def test_a_ring_before_the_wait_is_not_lost(self, bell):
         for timeout in (None, 60.0, 1e20):

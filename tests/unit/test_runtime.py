@@ -636,7 +636,7 @@ def test_explain_marks_reactivex_operators():
 def test_explain_says_segments_gates_fusion_and_the_cap():
     async def save(x): ...
 
-    stream = numbers().pipe(ops.map(lambda x: x)).pipe(ops.filter(lambda x: True)).pipe(ops.scan(0, lambda a, b: b))
+    stream = numbers().pipe(ops.map(abs)).pipe(ops.filter(lambda x: True)).pipe(ops.scan(0, lambda a, b: b))
     plan = rxdag.compile(
         rxdag.Dag(
             stream.on("far").buffered(max_items=77).pipe(ops.map(lambda x: x), name="last").to(sinks.acall(save)),

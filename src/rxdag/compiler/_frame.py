@@ -41,6 +41,8 @@ class Frame:
         self.itemwise = itemwise
         self.lines: list[tuple[str, str, str]] = []
         self.constants: dict[str, Any] = {}
+        self.inlined: dict[str, list[tuple[Any, tuple[str, ...]]]] = {}
+        """By node, the functions that are not called but written into the loop, and the locals that they would be given."""
         self._index = {name: i for i, name in enumerate(plan.nodes)}
         self._node, self._item = plan.nodes[0], "x"
         self._env: Env = Env("x", "0", "0", "None")
@@ -164,7 +166,14 @@ class Frame:
     def comprehension(self) -> Comprehension | None:
         """The function just written as comprehensions, if it is plain enough; called for the first one."""
         shapes = (self.shapes[self.plan.nodes[0]], *(self._exit_shape(*where) for where in self._outlets.values()))
-        if self.itemwise or self._loads or self._slow or self._conditions or any(any(shape) for shape in shapes):
+        if (
+            self.itemwise
+            or self.inlined
+            or self._loads
+            or self._slow
+            or self._conditions
+            or any(any(shape) for shape in shapes)
+        ):
             return None
         return comprehend([text for text, _, _ in self._body], self._outlets, self._counts, self.constants)
 

@@ -155,7 +155,7 @@ class LoopHost(RegionHost):
             self._last_error = error
             return False
         error.__traceback__ = trace.tb_next or trace
-        if self.bury_of(self.members[name], item, error):
+        if self.bury_of(self.members[name], item, self._as_called(name, trace, error)):
             return True
         self._last_error = error
         return False
@@ -170,6 +170,20 @@ class LoopHost(RegionHost):
             raise error
         line = trace.tb_lineno - 1
         return self._woven.nodes[line], trace.tb_frame.f_locals.get(self._woven.inputs[line]), trace
+
+    def _as_called(self, name: str, trace: TracebackType, error: Exception) -> Exception:
+        """The error as the user's function raises it: one that is written into the loop has no frame of its own there."""
+        found = trace.tb_frame.f_locals
+        for fn, arguments in self._woven.inlined.get(name, ()):
+            if all(a in found for a in arguments):
+                try:
+                    fn(*(found[a] for a in arguments))
+                except Exception as again:
+                    if type(again) is type(error):
+                        again.__context__ = error.__context__
+                        again.__traceback__ = again.__traceback__ and again.__traceback__.tb_next
+                        return again
+        return error
 
     def release(self, member: Member) -> None:
         rows, member.rows[:] = list(member.rows), []

@@ -18,7 +18,7 @@ class Renamer(ast.NodeTransformer):
 
     Args:
         own: Gives the local that stands for `self.<name>`.
-        inline: Gives the tree of `self.<name>(local)` where that is an expression; None where it is to be called.
+        inline: Gives the tree of `self.<name>(local, ...)` where that is an expression; None where it is to be called.
         names: What stands for parameters.
         local: Gives the local that stands for a name that the method assigns.
         constant: Gives the local that stands for a global of the method's module.
@@ -29,7 +29,7 @@ class Renamer(ast.NodeTransformer):
     def __init__(
         self,
         own: Callable[[str], str],
-        inline: Callable[[str, str], ast.expr | None],
+        inline: Callable[[str, tuple[str, ...]], ast.expr | None],
         names: dict[str, str],
         local: Callable[[str], str],
         constant: Callable[[str, Any], str],
@@ -46,10 +46,14 @@ class Renamer(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         own = own_attribute(node.func)
-        if own is not None and len(node.args) == 1 and not node.keywords:
-            argument: ast.expr = self.visit(node.args[0])
-            if isinstance(argument, ast.Name):
-                tree = self._inline(own.attr, argument.id)
+        if (
+            own is not None
+            and not node.keywords
+            and all(isinstance(a, ast.Name) or own_attribute(a) for a in node.args)
+        ):
+            arguments = [self.visit(a) for a in node.args]
+            if all(isinstance(a, ast.Name) for a in arguments):
+                tree = self._inline(own.attr, tuple(a.id for a in arguments))
                 if tree is not None:
                     return tree
         return self.generic_visit(node)
@@ -76,7 +80,7 @@ class OwnerRenamer(ast.NodeTransformer):
         self,
         owner: str,
         shared: dict[str, str],
-        inline: Callable[[str, str], ast.expr | None],
+        inline: Callable[[str, tuple[str, ...]], ast.expr | None],
         names: dict[str, str],
         prefix: str,
         constant: Callable[[str, Any], str],
@@ -93,10 +97,11 @@ class OwnerRenamer(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         function = node.func
-        if isinstance(function, ast.Attribute) and is_self(function.value) and function.attr in self._shared:
+        is_shared = isinstance(function, ast.Attribute) and is_self(function.value) and function.attr in self._shared
+        if isinstance(function, ast.Attribute) and is_shared and len(node.args) == 1:
             argument: ast.expr = self.visit(node.args[0])
             if isinstance(argument, ast.Name):
-                tree = self._inline(function.attr, argument.id)
+                tree = self._inline(function.attr, (argument.id,))
                 if tree is not None:
                     return tree
         return self.generic_visit(node)

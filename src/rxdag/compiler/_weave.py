@@ -33,6 +33,7 @@ class Woven:
         nodes: For each line of the text, from 1, the node it belongs to.
         inputs: For each line, the local that holds the item.
         constants: Values that the loops read.
+        inlined: By node, the functions that are not called but written into the loop, and the locals they would be given.
         fast: The first loop as comprehensions, where nothing is in it but expressions; what fails is left to the loop.
         fast_exit: Node and port that its list goes out of.
     """
@@ -43,6 +44,7 @@ class Woven:
     nodes: tuple[str, ...]
     inputs: tuple[str, ...]
     constants: tuple[Any, ...] = field(repr=False)
+    inlined: dict[str, list[tuple[Any, tuple[str, ...]]]] = field(repr=False)
     fast: Callable[..., list[Any]] | None = None
     fast_exit: tuple[str, str] = ("", "")
 
@@ -83,6 +85,7 @@ def weave(
         tuple(node for _, node, _ in lines),
         tuple(item for _, _, item in lines),
         tuple(writer.constants.values()),
+        writer.inlined,
         namespace.get("fast"),
         fast.exit if fast is not None else ("", ""),
     )

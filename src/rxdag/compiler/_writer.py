@@ -11,6 +11,7 @@ from typing import Any
 
 from rxdag.compiler._fold import Folder, decided
 from rxdag.compiler._frame import Env, Frame
+from rxdag.compiler._plain import plain
 from rxdag.compiler._rename import OwnerRenamer, Renamer, is_self
 from rxdag.compiler._splice import (
     Method,
@@ -142,7 +143,7 @@ class Writer(Frame):
         index = self._index[name]
         local = ""
         for i, (port, condition) in enumerate(kernel.conditions):
-            tree = self._tree(condition, env.item)
+            tree = self._tree(name, condition, (env.item,))
             if tree is None:
                 local = f"n{index}_condition_{i}"
                 self._conditions[local] = (index, f"k{index}.conditions[{i}][1]")
@@ -190,12 +191,20 @@ class Writer(Frame):
 
         return known
 
-    def _inline(self, index: int, attr: str, item: str) -> ast.expr | None:
-        """The tree of `self.<attr>(item)` where the attribute is an expression; None where it must be called."""
-        return self._tree(vars(self.kernels[self.plan.nodes[index]]).get(attr), item)
+    def _inline(self, index: int, attr: str, arguments: tuple[str, ...]) -> ast.expr | None:
+        """The tree of `self.<attr>(<arguments>)` where the attribute is an expression; None where it must be called."""
+        is_fixed = not self._may_change(index, attr)
+        return self._tree(
+            self.plan.nodes[index], vars(self.kernels[self.plan.nodes[index]]).get(attr), arguments, is_fixed
+        )
 
-    def _tree(self, reader: object, item: str) -> ast.expr | None:
-        return reader.tree(item, self._constant) if isinstance(reader, Reader) else None
+    def _tree(self, name: str, fn: object, arguments: tuple[str, ...], is_fixed: bool = True) -> ast.expr | None:
+        if isinstance(fn, Reader):
+            return fn.tree(*arguments, self._constant) if len(arguments) == 1 else None
+        tree = plain(fn, arguments) if is_fixed else None
+        if tree is not None:
+            self.inlined.setdefault(name, []).append((fn, arguments))
+        return tree
 
     def _renamer(self, method: Method, names: dict[str, str], index: int, depth: int) -> Renamer:
         prefix = f"n{index}_{'' if depth == 0 else f'{depth}_'}"
@@ -327,7 +336,7 @@ class Writer(Frame):
         inner = OwnerRenamer(
             owner,
             {a: self._own_shared(index, a) for a in shared},
-            lambda a, item: self._inline(index, f"shared_{a}", item),
+            lambda a, arguments: self._inline(index, f"shared_{a}", arguments),
             names,
             f"n{index}_a_",
             self._constant,

@@ -275,7 +275,9 @@ class FlowScheduler(PeriodicScheduler):
         """Have the driver leave; from any thread."""
         with self.lock:
             self.is_stopped = True
-            self._kick()
+            ring = self._kick()
+        if ring is not None:
+            ring()
 
 
 def all_quiet(schedulers: list[FlowScheduler]) -> bool:

@@ -1,0 +1,211 @@
+"""Plain functions: those of users that are one expression of their parameters, which a loop may have as text.
+
+They are read from their bytecode, so that it does not matter where they were written, and what was read is compiled again:
+only a text that gives the same instructions is used. So it does what the function does, under any version of Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import sys
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+_MOST: Final = 48
+"""Longest function that is taken into a loop, in instructions."""
+_OTHER: Final = (
+    inspect.CO_VARARGS
+    | inspect.CO_VARKEYWORDS
+    | inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | inspect.CO_ASYNC_GENERATOR
+)
+_SKIPPED: Final = ("RESUME", "NOP", "CACHE", "PRECALL", "NOT_TAKEN", "TO_BOOL")
+_UNARY: Final[dict[str, type[ast.unaryop]]] = {
+    "UNARY_NEGATIVE": ast.USub,
+    "UNARY_INVERT": ast.Invert,
+    "UNARY_NOT": ast.Not,
+}
+_BINARY: Final[dict[str, type[ast.operator]]] = {
+    "+": ast.Add,
+    "-": ast.Sub,
+    "*": ast.Mult,
+    "/": ast.Div,
+    "//": ast.FloorDiv,
+    "%": ast.Mod,
+    "**": ast.Pow,
+    "<<": ast.LShift,
+    ">>": ast.RShift,
+    "&": ast.BitAnd,
+    "|": ast.BitOr,
+    "^": ast.BitXor,
+    "@": ast.MatMult,
+}
+_COMPARE: Final[dict[str, type[ast.cmpop]]] = {
+    "<": ast.Lt,
+    "<=": ast.LtE,
+    "==": ast.Eq,
+    "!=": ast.NotEq,
+    ">": ast.Gt,
+    ">=": ast.GtE,
+}
+_JOINING: Final[dict[str, type[ast.boolop]]] = {"JUMP_IF_FALSE_OR_POP": ast.And, "JUMP_IF_TRUE_OR_POP": ast.Or}
+_BRANCHING: Final = ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE")
+
+
+class _NotPlain(Exception):  # a signal, not a failure
+    """The function does more than make a value of its parameters."""
+
+
+def plain(fn: object, arguments: tuple[str, ...]) -> ast.expr | None:
+    """Read a function of one expression: the tree of it, of what stands in those locals; None if it is to be called.
+
+    It may read its parameters and constants, attributes and items of them, compute, compare and choose; not call, nor read
+    globals or what it closes over, which may change. While a debugger or a coverage tool is on, all functions are called.
+
+    Args:
+        fn: What a user has given.
+        arguments: Names of the locals that it is called with.
+    """
+    if type(fn) is not FunctionType or fn.__defaults__ or fn.__kwdefaults__ or is_traced():
+        return None
+    code, count = fn.__code__, len(arguments)
+    is_fitting = code.co_argcount == count == code.co_nlocals and not code.co_flags & _OTHER
+    if not is_fitting or code.co_freevars or code.co_cellvars or code.co_exceptiontable:
+        return None
+    instructions = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
+    parameters = code.co_varnames[:count]
+    if len(instructions) > _MOST:
+        return None
+    try:
+        tree = _value(instructions, 0)
+        again = compile(f"lambda {', '.join(parameters)}: {ast.unparse(tree)}", "<again>", "eval").co_consts[0]
+    except (_NotPlain, SyntaxError):
+        return None
+    if _told(again) != _told(code):
+        return None
+    return _Renamed(dict(zip(parameters, arguments, strict=True))).visit(tree)  # type: ignore[no-any-return]
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self._names[node.id], node.ctx)
+
+
+def is_traced() -> bool:
+    """True while a debugger or a coverage tool wants to see each call."""
+    if sys.gettrace() is not None:
+        return True
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and any(
+        monitoring.get_tool(i) for i in (monitoring.DEBUGGER_ID, monitoring.COVERAGE_ID)
+    )
+
+
+def _told(code: CodeType) -> list[tuple[str, object]]:
+    """What the instructions do, constants and names looked up."""
+    return [
+        (i.opname, _exactly(i.argval) if i.opname.endswith("CONST") else (i.argval, i.arg))
+        for i in dis.get_instructions(code)
+    ]
+
+
+def _exactly(value: Any) -> object:
+    """What equals another only if that is the same constant: 1, True and 1.0 are not."""
+    if isinstance(value, tuple):
+        return tuple(_exactly(v) for v in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, frozenset):
+        return frozenset(_exactly(v) for v in value)  # pyright: ignore[reportUnknownVariableType]
+    return type(value).__name__, repr(value)
+
+
+def _value(code: list[dis.Instruction], at: int) -> ast.expr:
+    """The tree of what the instructions from there on return; nothing is on the stack there."""
+    stack: list[ast.expr] = []
+    joins: list[tuple[int, ast.boolop, ast.expr]] = []
+    while at < len(code):
+        i = code[at]
+        while joins and joins[-1][0] == i.offset:
+            _, op, first = joins.pop()
+            rest = stack.pop()
+            values = rest.values if isinstance(rest, ast.BoolOp) and type(rest.op) is type(op) else [rest]
+            stack.append(ast.BoolOp(op, [first, *values]))
+        if i.opname in ("RETURN_VALUE", "RETURN_CONST"):
+            if i.opname == "RETURN_CONST":
+                stack.append(_constant(i.argval))
+            if len(stack) != 1 or joins:
+                raise _NotPlain
+            return stack[0]
+        if i.opname in _JOINING and stack:
+            joins.append((i.argval, _JOINING[i.opname](), stack.pop()))
+        elif i.opname in _BRANCHING and len(stack) == 1 and not joins:
+            return ast.IfExp(stack.pop(), _value(code, at + 1), _value(code, _ahead(code, at)))
+        elif i.opname == "JUMP_FORWARD" and not joins:
+            at = _ahead(code, at)
+            continue
+        else:
+            _push(stack, i)
+        at += 1
+    raise _NotPlain
+
+
+def _ahead(code: list[dis.Instruction], at: int) -> int:
+    """Where a jump leads, which must be further on."""
+    for k in range(at + 1, len(code)):
+        if code[k].offset == code[at].argval:
+            return k
+    raise _NotPlain
+
+
+def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
+    """Do with trees what an instruction does with values."""
+    name = i.opname
+    load = ast.Load()
+
+    def pop(n: int) -> list[ast.expr]:
+        if len(stack) < n:
+            raise _NotPlain
+        taken = stack[len(stack) - n :]
+        del stack[len(stack) - n :]
+        return taken
+
+    if name in ("LOAD_FAST", "LOAD_FAST_BORROW"):
+        stack.append(ast.Name(i.argval, load))
+    elif name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
+        stack.extend(ast.Name(each, load) for each in i.argval)
+    elif name in ("LOAD_CONST", "LOAD_SMALL_INT"):
+        stack.append(_constant(i.argval))
+    elif name == "LOAD_ATTR":
+        stack.append(ast.Attribute(pop(1)[0], i.argval, load))
+    elif name in _UNARY:
+        stack.append(ast.UnaryOp(_UNARY[name](), pop(1)[0]))
+    elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and i.argrepr == "[]"):
+        of, at = pop(2)
+        stack.append(ast.Subscript(of, at, load))
+    elif name == "BINARY_OP" and i.argrepr in _BINARY:
+        left, right = pop(2)
+        stack.append(ast.BinOp(left, _BINARY[i.argrepr](), right))
+    elif name == "COMPARE_OP" and i.argval in _COMPARE:
+        left, right = pop(2)
+        stack.append(ast.Compare(left, [_COMPARE[i.argval]()], [right]))
+    elif name in ("IS_OP", "CONTAINS_OP"):
+        left, right = pop(2)
+        yes, no = (ast.Is, ast.IsNot) if name == "IS_OP" else (ast.In, ast.NotIn)
+        stack.append(ast.Compare(left, [no() if i.arg else yes()], [right]))
+    elif name == "BUILD_TUPLE":
+        stack.append(ast.Tuple(pop(i.arg or 0), load))
+    elif name == "BUILD_LIST":
+        stack.append(ast.List(pop(i.arg or 0), load))
+    else:
+        raise _NotPlain
+
+
+def _constant(value: Any) -> ast.expr:
+    if isinstance(value, frozenset):  # written in braces, and folded again
+        return ast.Set([ast.Constant(v) for v in value])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return ast.Constant(value)
