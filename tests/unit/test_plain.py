@@ -56,7 +56,6 @@ def closing(limit):
         (documented, "x0 * 2"),
     ],
 )
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="other versions of Python may read fewer functions")
 def test_a_function_of_one_expression_is_read(fn, expected):
     assert text(fn) == expected
 

@@ -51,7 +51,12 @@ _COMPARE: Final[dict[str, type[ast.cmpop]]] = {
     ">": ast.Gt,
     ">=": ast.GtE,
 }
-_JOINING: Final[dict[str, type[ast.boolop]]] = {"JUMP_IF_FALSE_OR_POP": ast.And, "JUMP_IF_TRUE_OR_POP": ast.Or}
+_JOINING: Final[dict[tuple[str, ...], type[ast.boolop]]] = {
+    ("JUMP_IF_FALSE_OR_POP",): ast.And,
+    ("JUMP_IF_TRUE_OR_POP",): ast.Or,
+    ("COPY", "POP_JUMP_IF_FALSE", "POP_TOP"): ast.And,  # from Python 3.12 on
+    ("COPY", "POP_JUMP_IF_TRUE", "POP_TOP"): ast.Or,
+}
 _BRANCHING: Final = ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE")
 
 
@@ -131,6 +136,8 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
     while at < len(code):
         i = code[at]
         while joins and joins[-1][0] == i.offset:
+            if not stack:
+                raise _NotPlain
             _, op, first = joins.pop()
             rest = stack.pop()
             values = rest.values if isinstance(rest, ast.BoolOp) and type(rest.op) is type(op) else [rest]
@@ -141,17 +148,23 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
             if len(stack) != 1 or joins:
                 raise _NotPlain
             return stack[0]
-        if i.opname in _JOINING and stack:
-            joins.append((i.argval, _JOINING[i.opname](), stack.pop()))
+        joining = next((names for names in _JOINING if _are(code, at, names)), None)
+        if joining is not None and stack:
+            target = code[at + len(joining) // 2].argval
+            joins.append((target, _JOINING[joining](), stack.pop()))
+            at += len(joining)
         elif i.opname in _BRANCHING and len(stack) == 1 and not joins:
             return ast.IfExp(stack.pop(), _value(code, at + 1), _value(code, _ahead(code, at)))
-        elif i.opname == "JUMP_FORWARD" and not joins:
+        if i.opname == "JUMP_FORWARD" and not joins:
             at = _ahead(code, at)
-            continue
         else:
             _push(stack, i)
-        at += 1
+            at += 1
     raise _NotPlain
+
+
+def _are(code: list[dis.Instruction], at: int, names: tuple[str, ...]) -> bool:
+    return tuple(i.opname for i in code[at : at + len(names)]) == names
 
 
 def _ahead(code: list[dis.Instruction], at: int) -> int:

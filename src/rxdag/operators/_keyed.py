@@ -24,7 +24,9 @@ class _KeyByKernel(Kernel):
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         key = self._key_of(item)
-        if not self._is_plain and key.__class__ is not str:  # the most have texts, and the call costs more than the question
+        if (
+            not self._is_plain and key.__class__ is not str
+        ):  # the most have texts, and the call costs more than the question
             hash(key)
         emit(item, key=key)
 
