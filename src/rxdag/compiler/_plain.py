@@ -148,14 +148,14 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
             if len(stack) != 1 or joins:
                 raise _NotPlain
             return stack[0]
+        if i.opname in _BRANCHING and len(stack) == 1 and not joins:
+            return ast.IfExp(stack.pop(), _value(code, at + 1), _value(code, _ahead(code, at)))
         joining = next((names for names in _JOINING if _are(code, at, names)), None)
         if joining is not None and stack:
             target = code[at + len(joining) // 2].argval
             joins.append((target, _JOINING[joining](), stack.pop()))
             at += len(joining)
-        elif i.opname in _BRANCHING and len(stack) == 1 and not joins:
-            return ast.IfExp(stack.pop(), _value(code, at + 1), _value(code, _ahead(code, at)))
-        if i.opname == "JUMP_FORWARD" and not joins:
+        elif i.opname == "JUMP_FORWARD" and not joins:
             at = _ahead(code, at)
         else:
             _push(stack, i)
