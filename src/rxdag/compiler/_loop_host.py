@@ -179,10 +179,9 @@ class LoopHost(RegionHost):
                 try:
                     fn(*(found[a] for a in arguments))
                 except Exception as again:
-                    if type(again) is type(error):
-                        again.__context__ = error.__context__
-                        again.__traceback__ = again.__traceback__ and again.__traceback__.tb_next
-                        return again
+                    again.__context__ = error.__context__
+                    again.__traceback__ = again.__traceback__ and again.__traceback__.tb_next
+                    return again
         return error
 
     def release(self, member: Member) -> None:

@@ -10,6 +10,7 @@ import ast
 import dis
 import inspect
 import sys
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -22,7 +23,9 @@ _OTHER: Final = (
     | inspect.CO_COROUTINE
     | inspect.CO_ASYNC_GENERATOR
 )
-_SKIPPED: Final = ("RESUME", "NOP", "CACHE", "PRECALL", "NOT_TAKEN", "TO_BOOL")
+_SKIPPED: Final = ("COPY_FREE_VARS", "RESUME", "NOP", "CACHE", "NOT_TAKEN", "TO_BOOL")
+_LOAD: Final = ast.Load()
+_LOADING: Final = ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_GLOBAL")
 _UNARY: Final[dict[str, type[ast.unaryop]]] = {
     "UNARY_NEGATIVE": ast.USub,
     "UNARY_INVERT": ast.Invert,
@@ -64,42 +67,58 @@ class _NotPlain(Exception):  # a signal, not a failure
     """The function does more than make a value of its parameters."""
 
 
-def plain(fn: object, arguments: tuple[str, ...]) -> ast.expr | None:
+def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any], str]) -> ast.expr | None:
     """Read a function of one expression: the tree of it, of what stands in those locals; None if it is to be called.
 
-    It may read its parameters and constants, attributes and items of them, compute, compare and choose; not call, nor read
-    globals or what it closes over, which may change. While a debugger or a coverage tool is on, all functions are called.
+    It may read its parameters, constants, globals and what it closes over, and attributes and items of them, compute, compare
+    and choose; not call. While a debugger or a coverage tool is on, all functions are called.
 
     Args:
         fn: What a user has given.
         arguments: Names of the locals that it is called with.
+        constant: Gives the name of the local that holds a value.
     """
     if type(fn) is not FunctionType or fn.__defaults__ or fn.__kwdefaults__ or is_traced():
         return None
     code, count = fn.__code__, len(arguments)
     is_fitting = code.co_argcount == count == code.co_nlocals and not code.co_flags & _OTHER
-    if not is_fitting or code.co_freevars or code.co_cellvars or code.co_exceptiontable:
+    if not is_fitting or code.co_cellvars or code.co_exceptiontable:
         return None
     instructions = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
-    parameters = code.co_varnames[:count]
+    parameters, outer = code.co_varnames[:count], code.co_freevars
     if len(instructions) > _MOST:
         return None
     try:
         tree = _value(instructions, 0)
-        again = compile(f"lambda {', '.join(parameters)}: {ast.unparse(tree)}", "<again>", "eval").co_consts[0]
+        again = _code(f"lambda {', '.join(outer)}: lambda {', '.join(parameters)}: {ast.unparse(tree)}")
     except (_NotPlain, SyntaxError):
         return None
     if _told(again) != _told(code):
         return None
-    return _Renamed(dict(zip(parameters, arguments, strict=True))).visit(tree)  # type: ignore[no-any-return]
+    names: dict[str, ast.expr] = {p: ast.Name(a, _LOAD) for p, a in zip(parameters, arguments, strict=True)}
+    for name, cell in zip(outer, fn.__closure__ or (), strict=True):
+        names[name] = ast.Attribute(ast.Name(constant("cell", cell), _LOAD), "cell_contents", _LOAD)
+    for name in {i.argval for i in instructions if i.opname == "LOAD_GLOBAL"}:
+        if name not in fn.__globals__:
+            return None
+        names[name] = ast.Subscript(ast.Name(constant("globals", fn.__globals__), _LOAD), ast.Constant(name), _LOAD)
+    return _Renamed(names).visit(tree)  # type: ignore[no-any-return]
+
+
+def _code(text: str) -> CodeType:
+    """The code of the inner one of two lambdas."""
+    code: CodeType = compile(text, "<again>", "eval")
+    for _ in (1, 2):
+        code = next(c for c in code.co_consts if isinstance(c, CodeType))
+    return code
 
 
 class _Renamed(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str]) -> None:
+    def __init__(self, names: dict[str, ast.expr]) -> None:
         self._names = names
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self._names[node.id], node.ctx)
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._names[node.id]
 
 
 def is_traced() -> bool:
@@ -178,7 +197,6 @@ def _ahead(code: list[dis.Instruction], at: int) -> int:
 def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
     """Do with trees what an instruction does with values."""
     name = i.opname
-    load = ast.Load()
 
     def pop(n: int) -> list[ast.expr]:
         if len(stack) < n:
@@ -187,19 +205,19 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
         del stack[len(stack) - n :]
         return taken
 
-    if name in ("LOAD_FAST", "LOAD_FAST_BORROW"):
-        stack.append(ast.Name(i.argval, load))
+    if name in _LOADING:
+        stack.append(ast.Name(i.argval, _LOAD))
     elif name in ("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"):
-        stack.extend(ast.Name(each, load) for each in i.argval)
+        stack.extend(ast.Name(each, _LOAD) for each in i.argval)
     elif name in ("LOAD_CONST", "LOAD_SMALL_INT"):
         stack.append(_constant(i.argval))
     elif name == "LOAD_ATTR":
-        stack.append(ast.Attribute(pop(1)[0], i.argval, load))
+        stack.append(ast.Attribute(pop(1)[0], i.argval, _LOAD))
     elif name in _UNARY:
         stack.append(ast.UnaryOp(_UNARY[name](), pop(1)[0]))
     elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and i.argrepr == "[]"):
         of, at = pop(2)
-        stack.append(ast.Subscript(of, at, load))
+        stack.append(ast.Subscript(of, at, _LOAD))
     elif name == "BINARY_OP" and i.argrepr in _BINARY:
         left, right = pop(2)
         stack.append(ast.BinOp(left, _BINARY[i.argrepr](), right))
@@ -211,9 +229,9 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
         yes, no = (ast.Is, ast.IsNot) if name == "IS_OP" else (ast.In, ast.NotIn)
         stack.append(ast.Compare(left, [no() if i.arg else yes()], [right]))
     elif name == "BUILD_TUPLE":
-        stack.append(ast.Tuple(pop(i.arg or 0), load))
+        stack.append(ast.Tuple(pop(i.arg or 0), _LOAD))
     elif name == "BUILD_LIST":
-        stack.append(ast.List(pop(i.arg or 0), load))
+        stack.append(ast.List(pop(i.arg or 0), _LOAD))
     else:
         raise _NotPlain
 

@@ -201,7 +201,7 @@ class Writer(Frame):
     def _tree(self, name: str, fn: object, arguments: tuple[str, ...], is_fixed: bool = True) -> ast.expr | None:
         if isinstance(fn, Reader):
             return fn.tree(*arguments, self._constant) if len(arguments) == 1 else None
-        tree = plain(fn, arguments) if is_fixed else None
+        tree = plain(fn, arguments, self._constant) if is_fixed else None
         if tree is not None:
             self.inlined.setdefault(name, []).append((fn, arguments))
         return tree
