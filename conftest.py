@@ -19,7 +19,7 @@ def in_a_folder(namespace: dict) -> None:
     import tempfile
 
     namespace["_home"] = os.getcwd()
-    folder = tempfile.mkdtemp(prefix="rxdag-docs-")
+    folder = namespace["_folder"] = tempfile.mkdtemp(prefix="rxdag-docs-")
     os.chdir(folder)
     Path("trades.csv").write_text(TRADES)
 
@@ -28,9 +28,8 @@ def back_home(namespace: dict) -> None:
     """Leave the folder and remove it."""
     import shutil
 
-    folder = os.getcwd()
     os.chdir(namespace["_home"])
-    shutil.rmtree(folder)
+    shutil.rmtree(namespace["_folder"])
 
 
 def with_names(namespace: dict) -> None:
