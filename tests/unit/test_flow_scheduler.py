@@ -1,3 +1,4 @@
+import errno
 import gc
 import os
 import threading
@@ -181,6 +182,13 @@ class TestBell:
         before = open_files()
         assert isinstance(_bell.new_bell(), _bell.LockBell)
         assert open_files() == before
+
+    def test_where_no_more_files_may_be_opened_it_is_a_lock(self, monkeypatch):
+        def refuse(*_):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr("os.eventfd", refuse, raising=False)
+        assert isinstance(_bell.new_bell(), _bell.LockBell)
 
     def test_runs_leave_no_files_open(self):
         gc.collect()

@@ -68,9 +68,11 @@ class EventBell:
 
 def new_bell() -> Bell:
     """The fastest bell there is here."""
-    if hasattr(os, "eventfd"):
+    try:
         fd = os.eventfd(0, os.EFD_CLOEXEC)
-        if fd <= _MOST_FD:
-            return EventBell(fd)
-        os.close(fd)
+    except (AttributeError, OSError):  # not on this system, or no more files may be opened
+        return LockBell()
+    if fd <= _MOST_FD:
+        return EventBell(fd)
+    os.close(fd)
     return LockBell()
