@@ -4,6 +4,7 @@ import ast
 import math
 import sys
 import traceback
+import warnings
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -138,6 +139,14 @@ def yields(x):
 )
 def test_any_other_is_called(fn):
     assert text(fn) is None
+
+
+@pytest.mark.parametrize("source", ["x is 1", f"x + 0x{'f' * 4000}", "(1, 2)['a']", "x + '\\ud800'"])
+def test_what_cannot_be_written_again_without_a_warning_is_called(source):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fn = eval(f"lambda x: {source}")
+    assert text(fn) in (None, r"x0 + '\ud800'")
 
 
 def test_all_are_called_while_a_debugger_looks():

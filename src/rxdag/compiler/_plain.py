@@ -10,6 +10,7 @@ import ast
 import dis
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
@@ -91,7 +92,7 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
     try:
         tree = _value(instructions, 0)
         again = _code(f"lambda {', '.join(outer)}: lambda {', '.join(parameters)}: {ast.unparse(tree)}")
-    except (_NotPlain, SyntaxError):
+    except (_NotPlain, SyntaxError, ValueError):  # the last of ints that are too long to be written
         return None
     if _told(again) != _told(code):
         return None
@@ -106,8 +107,10 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
 
 
 def _code(text: str) -> CodeType:
-    """The code of the inner one of two lambdas."""
-    code: CodeType = compile(text, "<again>", "eval")
+    """The code of the inner one of two lambdas; what Python warns of, as `x is 1`, is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code: CodeType = compile(text, "<again>", "eval")
     for _ in (1, 2):
         code = next(c for c in code.co_consts if isinstance(c, CodeType))
     return code
