@@ -85,14 +85,14 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
     is_fitting = code.co_argcount == count == code.co_nlocals and not code.co_flags & _OTHER
     if not is_fitting or code.co_cellvars or code.co_exceptiontable:
         return None
-    instructions = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
     parameters, outer = code.co_varnames[:count], code.co_freevars
-    if len(instructions) > _MOST:
-        return None
     try:
+        instructions = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
+        if len(instructions) > _MOST:
+            return None
         tree = _value(instructions, 0)
         again = _code(f"lambda {', '.join(outer)}: lambda {', '.join(parameters)}: {ast.unparse(tree)}")
-    except (_NotPlain, SyntaxError, ValueError):  # the last of ints that are too long to be written
+    except (_NotPlain, SyntaxError, ValueError):  # the last of ints that are too long to be shown
         return None
     if _told(again) != _told(code):
         return None
