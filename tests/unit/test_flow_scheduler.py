@@ -147,6 +147,31 @@ def test_stopped_while_its_driver_sleeps():
     thread.join()
 
 
+def test_told_to_look_again_right_before_its_driver_sleeps():
+    scheduler, looks = FlowScheduler("s", MonotonicClock()), []
+
+    def is_done():
+        looks.append(None)
+        if len(looks) == 2:  # the last look before the sleep: what it does not see comes right behind it
+            scheduler.kick()
+        return len(looks) > 2
+
+    drive(scheduler, is_done, lambda: None)
+    assert len(looks) == 3
+
+
+def test_a_timer_that_is_set_right_before_its_driver_sleeps_is_not_late():
+    scheduler, fired = FlowScheduler("s", MonotonicClock()), []
+    scheduler.at(scheduler.clock.now() + 3600 * 10**9, lambda: fired.append("late"))
+
+    def set_it():
+        if not fired:
+            scheduler.at(scheduler.clock.now(), lambda: fired.append("at once"))
+
+    drive(scheduler, lambda: bool(fired), set_it)
+    assert fired == ["at once"]
+
+
 class TestBell:
     def test_a_ring_before_the_wait_is_not_lost(self, bell):
         for timeout in (None, 60.0, 1e20):
@@ -219,10 +244,10 @@ class TestBell:
         monkeypatch.setattr("rxdag.schedulers._flow.new_bell", Broken)
         scheduler, seen = FlowScheduler("s", MonotonicClock()), []
         with pytest.raises(KeyboardInterrupt):
-            scheduler.wait(60)
+            scheduler.wait(60, scheduler.kicks)
         while scheduler.step() == 0:
             pass
-        scheduler.wait(0)  # does not take the ring of before for one
+        scheduler.wait(0, scheduler.kicks)  # does not take the ring of before for one
         scheduler.call(lambda: seen.append("again"))
         while scheduler.step() == 0:
             pass

@@ -123,11 +123,12 @@ def _steps_here(execution: Execution) -> Any:
         execution.open()
         main = execution.main
         while not execution.is_done():
+            kicks = main.kicks
             wait = main.step()
             yield
             if wait != 0 and not execution.is_done():
                 execution.check_stall()
-                main.wait(None if wait is None else wait / 1e9)
+                main.wait(None if wait is None else wait / 1e9, kicks)
         yield
     except BaseException as reason:
         execution.abort(reason)

@@ -21,12 +21,13 @@ def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callab
     scheduler.thread = threading.get_ident()
     try:
         while not is_done() and not scheduler.is_stopped:
+            kicks = scheduler.kicks
             wait = scheduler.step()
             if wait == 0:
                 continue
             on_idle()
             if not is_done():
-                scheduler.wait(None if wait is None else wait / 1e9)
+                scheduler.wait(None if wait is None else wait / 1e9, kicks)
     finally:
         scheduler.close()
 

@@ -73,6 +73,8 @@ class FlowScheduler(PeriodicScheduler):
         self._is_asleep = False
         self._is_rung = False
         self.epoch = 0
+        self.kicks = 0
+        """How often the driver was to look again."""
         self.running = False
         self.is_stopped = False
         self.thread: int | None = None
@@ -178,6 +180,7 @@ class FlowScheduler(PeriodicScheduler):
 
     def _kick(self) -> Callable[[], None] | None:
         """Have the driver look again: what it gives must be called without the lock, which who wakes up needs at once."""
+        self.kicks += 1
         if self._is_asleep and self._bell is not None:
             self._is_asleep = False
             self._is_rung = True
@@ -232,10 +235,15 @@ class FlowScheduler(PeriodicScheduler):
                 return None
             return min(when for when, _, _, timer in self._timers if timer.fn is not None and when <= min(live))
 
-    def wait(self, timeout_s: float | None) -> None:
-        """Sleep until something is ready, or the time is over. By the driver's thread."""
+    def wait(self, timeout_s: float | None, kicks: int) -> None:
+        """Sleep until something is ready, or the time is over. By the driver's thread.
+
+        Args:
+            timeout_s: Longest sleep, s; None for any time.
+            kicks: How many there were before the last step: it does not sleep if there are more by now.
+        """
         with self.lock:
-            if not self.is_idle() or self.is_stopped:
+            if not self.is_idle() or self.is_stopped or self.kicks != kicks:
                 return
             bell = self._bell = self._bell or new_bell()
             self._is_asleep = True
