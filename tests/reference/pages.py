@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,8 @@ def sections(doc: str) -> dict[str, str]:
 
 def signature(prefix: str, name: str, function: Any) -> str:
     """A call as it is written, without types."""
+    if isinstance(function, EnumMeta):  # each version of Python has its own
+        return f"{prefix}.{name}(value)"
     empty = inspect.Parameter.empty
     parameters = [
         p.replace(annotation=empty, default=_shown(p.default)) for p in inspect.signature(function).parameters.values()
