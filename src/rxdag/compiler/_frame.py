@@ -103,9 +103,8 @@ class Frame:
     def _assemble(self, name: str, target: str) -> None:
         """Write what makes the loop of a run: what stays the same is looked up there, and not for each chunk."""
         spill = "; ".join(f"k{i}.{attr} = {local}" for local, (i, attr) in self._dirty.items())
-        changing = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if self._changes(i, attr)]
-        load = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if self._may_change(i, attr)]
-        fixed = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if not self._may_change(i, attr)]
+        load = "; ".join(f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if self._changes(i, attr))
+        fixed = [f"{local} = k{i}.{attr}" for local, (i, attr) in self._loads.items() if not self._changes(i, attr)]
         entry = self.plan.nodes[0]
         out: list[tuple[str, str, str]] = []
 
@@ -127,7 +126,7 @@ class Frame:
             put(f"    {local} = outlets[{node!r}, {port!r}]")
         put("    def run(rows):")
         if load:
-            put(f"        {'; '.join(load)}")
+            put(f"        {load}")
         for local, (_, test) in self._conditions.items():
             put(f"        {local} = {test}")
         if not self.itemwise:
@@ -152,7 +151,7 @@ class Frame:
                 put(f"{pad}if not spilled:", node, item)
                 put(f"{pad}    spilled = True{'; ' + spill if spill else ''}", node, item)
             elif stripped == "#RELOAD":
-                put(f"{pad}spilled = False{'; ' + '; '.join(changing) if changing else ''}", node, item)
+                put(f"{pad}spilled = False{'; ' + load if load else ''}", node, item)
             else:
                 put(text, node, item)
         put("        finally:")
@@ -179,6 +178,3 @@ class Frame:
 
     def _changes(self, index: int, attr: str) -> bool:
         return attr in assigned(type(self.kernels[self.plan.nodes[index]])) or attr == "watermark"
-
-    def _may_change(self, index: int, attr: str) -> bool:
-        return self._changes(index, attr) or "*" in assigned(type(self.kernels[self.plan.nodes[index]]))

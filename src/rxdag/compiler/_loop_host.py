@@ -44,7 +44,6 @@ class LoopHost(RegionHost):
         """What the region ended with: it comes by again on its way out of branches within branches."""
         self._entry = self.members[self.names[0]]
         self._loops: dict[str, Loop] = {}
-        self._faults: dict[str, Callable[[Exception], bool]] = {}
 
     def open(self) -> None:
         super().open()
@@ -53,33 +52,26 @@ class LoopHost(RegionHost):
     def _bind(self) -> None:
         kernels = tuple(member.kernel for member in self.members.values())
         emits = tuple(member.emit for member in self.members.values())
-        self._faults = {where: partial(self._fault, where) for where in self._woven.makes}
         self._loops = {
-            where: make(kernels, emits, self.exits, self._woven.constants, self._counts, self._faults[where])
+            where: make(kernels, emits, self.exits, self._woven.constants, self._counts, partial(self._fault, where))
             for where, make in self._woven.makes.items()
         }
-        self._first = self._loops[self.names[0]]
 
     def restart(self) -> None:
         super().restart()
         self._bind()
 
     def receive(self, input: int, chunk: Chunk) -> None:
-        items = chunk.items
         is_plain = chunk.ts is None and chunk.key is None and not chunk.marks
         if not is_plain or self.is_ended or self._marks.some_idle or self._woven.fast is not None:
             super().receive(input, chunk)
             return
         # The same as what that does, for items alone: an item that comes by itself is through sooner.
-        self._entry.ledger.arrived += len(items)
-        rows = iter(items)
+        self._entry.ledger.arrived += len(chunk.items)
         try:
-            self._first(rows)
-        except Exception as error:
-            try:
-                self._go_on(self.names[0], rows, error)
-            except RegionEnded:
-                self._entry.ledger.discarded += sum(1 for _ in rows)
+            self._drive(self.names[0], chunk.items)
+        except RegionEnded:
+            return
         if not self.is_ended:
             self.flush()
 

@@ -193,15 +193,14 @@ class Writer(Frame):
 
     def _inline(self, index: int, attr: str, arguments: tuple[str, ...]) -> ast.expr | None:
         """The tree of `self.<attr>(<arguments>)` where the attribute is an expression; None where it must be called."""
-        is_fixed = not self._may_change(index, attr)
-        return self._tree(
-            self.plan.nodes[index], vars(self.kernels[self.plan.nodes[index]]).get(attr), arguments, is_fixed
-        )
+        name = self.plan.nodes[index]
+        fn = None if self._changes(index, attr) else vars(self.kernels[name]).get(attr)
+        return self._tree(name, fn, arguments)
 
-    def _tree(self, name: str, fn: object, arguments: tuple[str, ...], is_fixed: bool = True) -> ast.expr | None:
+    def _tree(self, name: str, fn: object, arguments: tuple[str, ...]) -> ast.expr | None:
         if isinstance(fn, Reader):
             return fn.tree(*arguments, self._constant) if len(arguments) == 1 else None
-        tree = plain(fn, arguments, self._constant) if is_fixed else None
+        tree = plain(fn, arguments, self._constant)
         if tree is not None:
             self.inlined.setdefault(name, []).append((fn, arguments))
         return tree
