@@ -242,24 +242,24 @@ class FlowScheduler(PeriodicScheduler):
             timeout_s: Longest sleep, s; None for any time.
             kicks: How many there were before the last step: it does not sleep if there are more by now.
         """
-        with self.lock:
-            if not self.is_idle() or self.is_stopped or self.kicks != kicks:
-                return
-            bell = self._bell = self._bell or new_bell()
-            self._is_asleep = True
         try:
+            with self.lock:
+                if not self.is_idle() or self.is_stopped or self.kicks != kicks:
+                    return
+                bell = self._bell = self._bell or new_bell()
+                self._is_asleep = True
             if bell.wait(timeout_s):
                 self._is_rung = False
         finally:
             if self._is_asleep or self._is_rung:
-                self._wake_up(bell)
+                self._wake_up()
 
-    def _wake_up(self, bell: Bell) -> None:
+    def _wake_up(self) -> None:
         """The time was over, or a signal has come."""
         with self.lock:
             self._is_asleep = False
-        if self._is_rung:  # in the last moment
-            bell.wait(None)
+        if self._is_rung and self._bell is not None:  # in the last moment
+            self._bell.wait(None)
             self._is_rung = False
 
     def close(self) -> None:

@@ -60,13 +60,11 @@ class Handover:
         self.stack.append((resume, None))
         self.suspended_by = owner
 
-    def set_aside(self) -> tuple[Hashable, list[Work]] | None:
-        """Take out the work that was suspended, with its owner; None if none was."""
-        owner, self.suspended_by = self.suspended_by, None
-        if owner is None:
-            return None
+    def set_aside(self) -> list[Work]:
+        """Take out the work that was suspended."""
+        self.suspended_by = None
         stack, self.stack = self.stack, []
-        return owner, stack
+        return stack
 
 
 class Port(Subject[Chunk]):

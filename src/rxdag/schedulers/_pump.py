@@ -32,12 +32,9 @@ class Segment:
     def run(self) -> None:
         """Do what waits, as far as there is room. Called by the scheduler's thread only."""
         self.handover.run()
-        if self.handover.suspended_by is None:
-            return
-        aside = self.handover.set_aside()
-        if aside is not None:
-            owner, stack = aside
-            self.suspended[owner] = stack
+        owner = self.handover.suspended_by
+        if owner is not None:
+            stack = self.suspended[owner] = self.handover.set_aside()
             self._waits_on[owner] = {getattr(fn, "__self__", None) for fn, _ in stack} | {owner}
 
     def resume(self, owner: Hashable) -> None:
