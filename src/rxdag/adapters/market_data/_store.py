@@ -217,7 +217,7 @@ def _keep_awake(queue: Any) -> None:
     """Let a worker wait for its queue at least a moment.
 
     A worker with nothing to write waits for what is left of its flush interval, then for no time at all, again and again: under
-    Python 3.11 `asyncio.wait_for` takes nothing in no time, so it would never take an item again.
+    Python 3.11 `asyncio.wait_for` takes nothing in no time, so it would never take an item again. The queue stays so.
     """
     get = getattr(queue, "get", None)
     if get is None or "get" in vars(queue):
