@@ -238,7 +238,7 @@ class TestInAGraph:
         last = traceback.extract_tb(caught.value.__cause__.__traceback__)[-1]
         assert (last.filename, last.name) == (__file__, "<lambda>")
         assert "1 / x" in last.line
-        assert not isinstance(caught.value.__cause__.__context__, ZeroDivisionError)
+        assert caught.value.__cause__.__context__ is None
 
     def test_each_item_that_fails_is_a_dead_letter_and_the_others_go_on(self):
         stream = rxdag.wrap([1, 0, 2, None, 4]).pipe(ops.map(lambda x: 4 / x), on_error=on_error.dead)

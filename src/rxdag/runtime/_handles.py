@@ -218,6 +218,15 @@ def _run_quietly(execution: Execution) -> None:
             execution.finish()
 
 
+def in_loop() -> bool:
+    """True if an event loop runs on this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> RunResult:
     """Run a plan on this thread; if a loop runs here already (Jupyter), on a thread of its own.
 
@@ -227,11 +236,7 @@ def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> R
     execution = Execution(plan)
     if on_start is not None:
         on_start(execution)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        result = run_here(execution)
-    else:
+    if in_loop():
         thread = threading.Thread(target=_run_quietly, args=(execution,), name="rxdag-run", daemon=True)
         thread.start()
         try:
@@ -243,6 +248,8 @@ def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> R
         if execution.result is None:
             raise RxDagError("run: must have ended, and has not")
         result = execution.result
+    else:
+        result = run_here(execution)
     if result.error is not None:
         raise result.error
     return result

@@ -21,7 +21,7 @@ from rxdag.errors import RxDagError
 from rxdag.graph import Dag, Node, SinkNode, Stream
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
-from rxdag.runtime._handles import run_here, run_on_loop
+from rxdag.runtime._handles import in_loop, run_here, run_on_loop
 from rxdag.schedulers import LoopDriver
 
 T = TypeVar("T")
@@ -140,8 +140,7 @@ def _steps_here(execution: Execution) -> Any:
 
 def _steps_on_loop(execution: Execution) -> Any:
     """Run on an event loop of our own, and give way after each turn of it."""
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
+    if in_loop():
         raise RxDagError("for: this graph needs an event loop, and one runs here already; use `async for`")
     runner = asyncio.Runner()
     loop = runner.get_loop()
@@ -192,7 +191,7 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
             elif result.state == "completed":
                 observer.on_completed()
 
-        if scheduler is None and _in_loop():
+        if scheduler is None and in_loop():
             threading.Thread(target=act, daemon=True, name="rxdag-observable").start()
         else:
             # The trampoline starts the run once the subscription is there to be disposed.
@@ -200,14 +199,6 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
         return Disposable(execution.cancel)
 
     return Observable(subscribe)
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _observe(execution: Execution, name: str, observer: abc.ObserverBase[Any]) -> None:
