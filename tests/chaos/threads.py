@@ -17,6 +17,7 @@ from typing import Any
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks, sources
+from rxdag.errors import RxDagError
 from tests.chaos.experiment import Scale, Violation, experiment, require, sound
 
 
@@ -132,6 +133,37 @@ def _interrupted(rng: random.Random, act: Any) -> bool:
         thread.join()
         return True
     return False
+
+
+@experiment
+def drains_and_cancels_of_signal_handlers(scale: Scale) -> str:
+    """The main thread pushes, so the signal may come while it has the locks that a drain takes."""
+    require(threading.current_thread() is threading.main_thread(), "must be in the main thread")
+    before = signal.getsignal(signal.SIGALRM)
+    times = scale.of(1000)
+    try:
+        for seed in range(times):
+            rng = random.Random(seed)
+            feed = sources.ingress(max_items=1000)
+            run = rxdag.start(rxdag.from_source(feed).pipe(ops.map(lambda x: x)).to(sinks.null()))
+            came: list[int] = []
+
+            def handle(number: int, _: Any, run: Any = run, seed: int = seed, came: list[int] = came) -> None:
+                came.append(number)
+                (run.begin_drain if seed % 2 else run.cancel)()
+
+            signal.signal(signal.SIGALRM, handle)
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(2e-5, 2e-3))
+            while not came:
+                try:
+                    feed.push(1)
+                except RxDagError:  # it has ended meanwhile
+                    break
+            sound(run.wait(60), "completed" if seed % 2 else "cancelled")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return f"{times} signals while the thread was pushing: half of the runs drained, half were cancelled, none hung"
 
 
 @experiment

@@ -172,6 +172,29 @@ def test_a_timer_that_is_set_right_before_its_driver_sleeps_is_not_late():
     assert fired == ["at once"]
 
 
+def test_a_signal_may_come_while_the_thread_has_the_lock():
+    scheduler, seen = FlowScheduler("s", MonotonicClock()), []
+    with scheduler.lock:
+        scheduler.call(lambda: seen.append("called"))
+        scheduler.at(0, lambda: seen.append("due"))
+        scheduler.stop()
+    while scheduler.step() == 0:
+        pass
+    assert seen == ["due", "called"]
+
+
+def test_a_signal_right_before_the_driver_sleeps_wakes_it():
+    class Signalled(FlowScheduler):
+        def is_idle(self):
+            is_idle = super().is_idle()
+            self.stop()  # the handler comes behind the look
+            return is_idle
+
+    scheduler = Signalled("s", MonotonicClock())
+    scheduler.wait(None, scheduler.kicks)
+    assert scheduler.is_stopped
+
+
 class TestBell:
     def test_a_ring_before_the_wait_is_not_lost(self, bell):
         for timeout in (None, 60.0, 1e20):

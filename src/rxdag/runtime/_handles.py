@@ -105,7 +105,7 @@ class _Handle:
         self._execution.drain(flush=flush)
 
     def cancel(self) -> None:
-        """Stop now: what is under way is discarded, and no file looks complete."""
+        """Stop now, from wherever `begin_drain` may be called: what is under way is discarded, and no file looks complete."""
         refuse_fork(self._execution.pid, "run.cancel")
         self._execution.cancel()
 

@@ -67,7 +67,8 @@ class FlowScheduler(PeriodicScheduler):
         """Counts ns, to measure by: whatever the wall clock does."""
         self.quantum = quantum
         self.pumps: list[Pump] = []
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        """Taken again by who has it where a signal's handler or a finalizer drains or cancels in that very moment."""
         self._bell: Bell | None = None
         """What the driver sleeps on, once it has."""
         self._is_asleep = False
@@ -208,7 +209,9 @@ class FlowScheduler(PeriodicScheduler):
     def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
         timers = self._timers
         while timers and timers[0][3].fn is None:
-            heapq.heappop(timers)
+            first = heapq.heappop(timers)
+            if first[3].fn is not None:  # set by a signal's handler in this moment
+                heapq.heappush(timers, first)
         wait: int | None = None
         if timers:
             wait = timers[0][0] - self.clock.now()
@@ -244,10 +247,10 @@ class FlowScheduler(PeriodicScheduler):
         """
         try:
             with self.lock:
+                bell = self._bell = self._bell or new_bell()
+                self._is_asleep = True  # before the look: a signal's handler may come between them
                 if not self.is_idle() or self.is_stopped or self.kicks != kicks:
                     return
-                bell = self._bell = self._bell or new_bell()
-                self._is_asleep = True
             if bell.wait(timeout_s):
                 self._is_rung = False
         finally:
