@@ -13,8 +13,19 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, element, lit, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Kernel, Operator, Shape
-from rxdag.expressions import bound
+from rxdag.columns import Columns, Groups, Places
+from rxdag.contract import (
+    MAX,
+    MIN,
+    Accumulator,
+    Aggregate,
+    ColumnsAggregate,
+    ColumnsEmit,
+    Kernel,
+    Operator,
+    Shape,
+)
+from rxdag.expressions import bound, why_opaque
 from rxdag.runtime import Execution, run_here
 from rxdag.sinks import Writer
 from tests.benchmarks.loops import (
@@ -212,10 +223,67 @@ class OwnBars(Aggregate[Any, tuple[float, ...]]):
     def accumulator(self) -> _OwnBar:
         return _OwnBar(self.price, self.size)
 
+    def in_columns(self) -> ColumnsAggregate | str:
+        return why_opaque(self.price, self.size) or _OwnBarColumns(self.price, self.size)
+
+
+class _OwnBarColumns(ColumnsAggregate):
+    """The same for all panes at once."""
+
+    def __init__(self, price: Any, size: Any) -> None:
+        self._price = price
+        self._size = size
+        self._bars = np.empty((5, 0))
+        self._times = np.empty((2, 0), np.int64)
+
+    def read(self, columns: Columns) -> Any:
+        return columns.values(self._price), columns.values(self._size)
+
+    def reserve(self, size: int) -> None:
+        more = size - self._bars.shape[1]
+        self._bars = np.hstack((self._bars, np.empty((5, more))))
+        self._times = np.hstack((self._times, np.empty((2, more), np.int64)))
+
+    def clear(self, places: Places) -> None:
+        self._bars[:, places] = np.array([[0.0], [-np.inf], [np.inf], [0.0], [0.0]])
+        self._times[:, places] = np.array([[MAX], [MIN]])
+
+    def add(self, values: Any, groups: Groups) -> None:
+        prices, sizes = values
+        opens, highs, lows, closes, volumes = self._bars
+        np.maximum.at(highs, groups.place_of, prices)
+        np.minimum.at(lows, groups.place_of, prices)
+        np.add.at(volumes, groups.place_of, sizes)
+        for rows, times, kept, is_better in (
+            (groups.first(), self._times[0], opens, np.less),
+            (groups.last(), self._times[1], closes, np.greater_equal),
+        ):
+            better = is_better(groups.ts[rows], times[groups.places])
+            places, rows = groups.places[better], rows[better]
+            kept[places], times[places] = prices[rows], groups.ts[rows]
+
+    def results(self, places: Places) -> list[Any]:
+        return list(zip(*self._bars[:, places].tolist(), strict=True))
+
+    def snapshot(self, places: Places) -> list[list[Any]]:
+        rows = zip(*self._bars[:, places].tolist(), *self._times[:, places].tolist(), strict=True)
+        return [list(row) for row in rows]
+
+    def restore(self, place: int, saved: list[Any]) -> None:
+        self._bars[:, place], self._times[:, place] = saved[:5], saved[5:]
+
 
 class _TradedKernel(Kernel):
     def __init__(self, size: Any) -> None:
         self._size = size
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._size) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        traded = columns.where(columns.values(self._size) > 0)
+        emit.filtered(columns.n - traded.n)
+        emit(traded)
 
     def on_item(self, item: Any, emit: Any) -> None:
         if self._size(item) <= 0:

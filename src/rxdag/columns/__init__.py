@@ -1,6 +1,7 @@
 """Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used."""
 
 from rxdag.columns._arrow import batch_of_columns, columns_of_batch, columns_of_frame, frame_of_columns
+from rxdag.columns._blocks import Block
 from rxdag.columns._column import (
     Array,
     Coded,
@@ -10,13 +11,16 @@ from rxdag.columns._column import (
     column_of,
     concatenate,
     ints_of,
+    is_array,
     objects_of,
     values_of,
 )
-from rxdag.columns._columns import Block, Columns, joined, rejoined
+from rxdag.columns._columns import Columns
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
+from rxdag.columns._joins import joined, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
+from rxdag.columns._row_fields import Known
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._times import times_of
 
@@ -29,6 +33,7 @@ __all__ = [
     "Groups",
     "IntTable",
     "KeyPacker",
+    "Known",
     "Nullable",
     "Places",
     "SCALAR",
@@ -43,6 +48,7 @@ __all__ = [
     "first_rows",
     "frame_of_columns",
     "ints_of",
+    "is_array",
     "joined",
     "objects_of",
     "rejoined",

@@ -111,7 +111,7 @@ def as_column(values: Any) -> Column:
 
 def column_of(values: list[Any]) -> Column:
     """A column of Python objects, as narrow as gives them back exactly."""
-    kinds = {value.__class__ for value in values}
+    kinds = set(map(type, values))
     if kinds == {int}:
         try:
             return np.array(values, np.int64)

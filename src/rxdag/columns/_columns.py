@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns._column import Array, At, Coded, Column, bounds_of, concatenate, objects_of, taken, values_of
+from rxdag.columns._blocks import Block, Bounds, without
+from rxdag.columns._column import Array, At, Coded, Column, bounds_of, objects_of, taken, values_of
 from rxdag.columns._keys import coded_key
+from rxdag.columns._row_fields import Known, RowFields
 from rxdag.columns._rows import SCALAR, columns_of_items, row_maker
 from rxdag.columns._truth import truths_of
 from rxdag.columns._value import Value
 from rxdag.columns._vector import Vector
 from rxdag.contract import RowFailed
 from rxdag.expressions import ITEM, Reader
-
-Bounds = tuple[int, int]
-
-
-class Block:
-    """Columns of equal length that have one selection in common.
-
-    Args:
-        columns: By name.
-        at: Which rows of them; None for all.
-        bounds: Least and largest value of int64 columns, as far as they are known.
-    """
-
-    __slots__ = ("at", "bounds", "columns")
-
-    def __init__(
-        self, columns: dict[str, Column], at: At | None = None, bounds: dict[str, Bounds] | None = None
-    ) -> None:
-        self.columns = columns
-        self.at = at
-        self.bounds: dict[str, Bounds] = {} if bounds is None else bounds
-
-    def take(self, at: At) -> Block:
-        """The rows at those positions of the selection."""
-        mine = self.at
-        if mine is None:
-            composed: At = at
-        elif isinstance(mine, slice):
-            composed = slice(mine.start + at.start, mine.start + at.stop) if isinstance(at, slice) else at + mine.start
-        else:
-            composed = mine[at]
-        return Block(self.columns, composed, self.bounds)
 
 
 class Columns:
@@ -86,9 +56,26 @@ class Columns:
         return cls((Block(columns),), n, tuple(columns), of)
 
     @classmethod
-    def from_items(cls, items: list[Any], of: Any = None) -> Columns:
-        """The columns of one item or more."""
-        return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
+    def from_items(cls, items: list[Any], of: Any = None, known: Known | None = None) -> Columns:
+        """The columns of one item or more.
+
+        Args:
+            items: Which.
+            of: Their type; None for that of the first.
+            known: What the runs of their stream share, if they have fields: a column is then made once it is asked for.
+        """
+        if known is None:
+            return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
+        if set(map(type, items)) == {known.of}:
+            return cls((Block(RowFields([items], known)),), len(items), known.names, known.of)
+        return cls.of_objects(items)
+
+    @classmethod
+    def of_objects(cls, items: list[Any]) -> Columns:
+        """Items as one column of objects, whatever they are: what is asked of them is asked one by one."""
+        objects = np.empty(len(items), object)
+        objects[:] = items
+        return cls((Block({ITEM: objects}),), len(items), SCALAR, None)
 
     def __len__(self) -> int:
         return self.n
@@ -190,13 +177,20 @@ class Columns:
 
     def __add__(self, other: Columns) -> Columns:
         """These items and behind them the others, of the same stream."""
+        from rxdag.columns._joins import joined  # it makes such columns
+
         return joined([self, other])
 
-    def slice_of(self) -> tuple[dict[str, Column], slice] | None:
+    def slice_of(self) -> tuple[Mapping[str, Column], slice] | None:
         """The arrays and the slice of them that this is, if it is one."""
         if len(self._blocks) != 1 or not isinstance(self._blocks[0].at, slice):
             return None
         return self._blocks[0].columns, self._blocks[0].at
+
+    def row_fields(self) -> RowFields | None:
+        """What has the items at hand, if they are just what came."""
+        fields = self._blocks[0].columns
+        return fields if len(self._blocks) == 1 and isinstance(fields, RowFields) else None
 
     def _value(self, fn: Any) -> Value:
         if not isinstance(fn, Reader):
@@ -262,11 +256,13 @@ class Columns:
         if not keep:
             return Columns((Block(new, None, bounds),), self.n, tuple(new), of).beside(self)
         names = tuple(dict.fromkeys((*self.names, *new)))
-        kept = tuple(_without(block, new) for block in self._blocks)
+        kept = tuple(without(block, new) for block in self._blocks)
         return Columns((Block(new, None, bounds), *kept), self.n, names, of).beside(self)
 
     def rows(self) -> list[Any]:
         """The items."""
+        if self._rows is None and len(self._blocks) == 1:
+            self._rows = self._blocks[0].rows()
         if self._rows is None:
             self._rows = row_maker(self.of, self.names)([values_of(self[name]) for name in self.names])
         return self._rows
@@ -288,92 +284,3 @@ class Columns:
     def keys(self) -> list[Any] | None:
         """Keys of the items."""
         return None if self.key is None else values_of(self.key)
-
-
-def _without(block: Block, names: dict[str, Any]) -> Block:
-    if not any(name in block.columns for name in names):
-        return block
-    return Block({k: v for k, v in block.columns.items() if k not in names}, block.at, block.bounds)
-
-
-def joined(parts: Sequence[Columns]) -> Columns:
-    """The items of several runs of one stream, one behind the other."""
-    first = parts[0]
-    n = sum(part.n for part in parts)
-    block = _one_slice(parts) or Block({name: concatenate([part[name] for part in parts]) for name in first.names})
-    whole = Columns((block,), n, first.names, first.of)
-    if first.ts is not None:
-        whole.ts = np.concatenate([part.ts for part in parts if part.ts is not None])
-        whole.sequence = _sequences(parts)
-    if first.key is not None:
-        key = concatenate([part.key for part in parts if part.key is not None])
-        whole.key = key if isinstance(key, Coded) else None
-    before = [part.before for part in parts if part.before is not None]
-    if len(before) == len(parts):
-        whole.before = np.concatenate(before)
-    return whole
-
-
-def _one_slice(parts: Sequence[Columns]) -> Block | None:
-    """The parts as one slice, if each comes right behind the one before in the same arrays: nothing is copied then."""
-    slices = [part.slice_of() for part in parts]
-    first = slices[0]
-    if first is None:
-        return None
-    columns, at = first
-    stop = at.stop
-    for each in slices[1:]:
-        if each is None or each[0] is not columns or each[1].start != stop:
-            return None
-        stop = each[1].stop
-    return Block(columns, slice(at.start, stop), parts[0].bounds_known())
-
-
-def _sequences(parts: Sequence[Columns]) -> Array | None:
-    """The tie-breaks of several runs; 0 where one has none."""
-    if all(part.sequence is None for part in parts):
-        return None
-    return np.concatenate([np.zeros(part.n, np.int64) if part.sequence is None else part.sequence for part in parts])
-
-
-def rejoined(parts: list[Columns]) -> Columns:
-    """The parts of a run that was split, in the order in which the run came; items at one place in that of the parts."""
-    if len(parts) == 1:
-        return parts[0]
-    if any(part.names != parts[0].names or part.of is not parts[0].of for part in parts):
-        parts = [_as_objects(part) for part in parts]
-    first = parts[0]
-    index = np.concatenate([part.index for part in parts if part.index is not None])
-    n = len(index)
-    order = np.argsort(index.astype(np.uint16) if n <= 1 << 16 else index, kind="stable")
-    shared = _shared(parts, order)
-    names = {name for block in shared for name in block.columns}
-    loose = {name: concatenate([part[name] for part in parts])[order] for name in first.names if name not in names}
-    joined = Columns((Block(loose), *shared) if loose else shared, n, first.names, first.of)
-    joined.index = index[order]
-    if all(part.ts is not None for part in parts):
-        joined.ts = np.concatenate([part.ts for part in parts if part.ts is not None])[order]
-    sequence = _sequences(parts)
-    joined.sequence = None if sequence is None else sequence[order]
-    before = [part.before for part in parts if part.before is not None]
-    if len(before) == len(parts):
-        joined.before = np.concatenate(before)[order]
-    return joined
-
-
-def _shared(parts: list[Columns], order: NDArray[np.intp]) -> tuple[Block, ...]:
-    """Blocks that all parts still have in common: they are gathered when somebody asks."""
-    found: list[Block] = []
-    for block in parts[0]._blocks:  # pyright: ignore[reportPrivateUsage]  # of one file
-        same = [next((b for b in part._blocks if b.columns is block.columns), None) for part in parts]  # pyright: ignore[reportPrivateUsage]
-        at = [b.at for b in same if b is not None and isinstance(b.at, np.ndarray)]
-        if len(at) == len(parts) and block.columns:
-            found.append(Block(block.columns, np.concatenate(at)[order], block.bounds))
-    return tuple(found)
-
-
-def _as_objects(columns: Columns) -> Columns:
-    """The same items as one column: what has not the same fields can still stand in one stream."""
-    items = np.empty(columns.n, object)
-    items[:] = columns.rows()
-    return Columns((Block({ITEM: items}),), columns.n, SCALAR, None).beside(columns)

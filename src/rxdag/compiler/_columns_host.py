@@ -14,7 +14,7 @@ from rxdag.contract import Chunk, Kernel, OnError, RowFailed, Splitter
 from rxdag.schedulers import Segment
 
 if TYPE_CHECKING:
-    from rxdag.columns import Columns
+    from rxdag.columns import Columns, Known
 
 
 class _Exit:
@@ -135,6 +135,7 @@ class ColumnsHost(RegionHost):
         """Items that left a node by a main port."""
         self._shapes = shapes
         self._item_type = item_type
+        self._known: Known | None = None
         self._emits: dict[str, MemberEmit] = {}
         self._meeting: dict[str, list[Columns]] = {}
         self._failed_at: int | None = None
@@ -146,7 +147,10 @@ class ColumnsHost(RegionHost):
             segment.when_idle.append(self._unpark_all)
 
     def open(self) -> None:
+        from rxdag.columns import Known  # it loads numpy
+
         super().open()
+        self._known = Known.of_type(self._item_type)
         for name, member in self.members.items():
             ports = {port for owner, port in (*self.region.after, *self.exits) if owner == name}
             exits = {port: self._exit(name, port) for port in {*ports, *self._main_ports(member)}}
@@ -172,7 +176,7 @@ class ColumnsHost(RegionHost):
     def take(self, input: int, chunk: Chunk) -> None:
         columns = chunk.columns
         if columns is None and chunk.items:
-            columns = columns_of(chunk, self._item_type)
+            columns = columns_of(chunk, self._item_type, self._known)
         if self._most_parked:
             if columns is not None and not chunk.marks and self._may_park(columns):
                 self._parked.append(columns)
@@ -344,11 +348,11 @@ class ColumnsHost(RegionHost):
         return out
 
 
-def columns_of(chunk: Chunk, item_type: Any) -> Columns:
+def columns_of(chunk: Chunk, item_type: Any, known: Known | None = None) -> Columns:
     """The columns of a chunk of rows that has some."""
     from rxdag.columns import Columns, code_values, ints_of  # they load numpy
 
-    columns = Columns.from_items(chunk.items, item_type)
+    columns = Columns.from_items(chunk.items, item_type, known)
     if chunk.ts is not None:
         columns = columns.timed(ints_of(chunk.ts), None if chunk.sequence is None else ints_of(chunk.sequence))
     return columns if chunk.key is None else columns.keyed(code_values(chunk.key))

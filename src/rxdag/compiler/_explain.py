@@ -82,6 +82,8 @@ def _notes(plan: Plan, name: str, run: tuple[str, ...] | None) -> list[str]:
     if name in plan.lanes.why_rows:
         notes.append(f"columns become rows: {plan.lanes.why_rows[name]}")
     is_columns = name in plan.lanes.columns
+    if any(edge in plan.lanes.made for edge in plan.topology.into[name]):
+        notes.append("rows become columns")
     if run is not None and len(run) > 1:
         fused = f"from {run[0]} to {run[-1]}, {len(run)} nodes"
         notes.append(f"columns {fused}" if is_columns else f"fused {fused}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rxdag.compiler._ledger import LEAVINGS
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import Topology
 from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source, Splitter
+from rxdag.expressions import field_names
 from rxdag.graph import Edge
 
 _SIDE_PORTS = ("late", "dead")
@@ -21,11 +23,13 @@ class Lanes:
         columns: Nodes that take columns, or make them.
         why_rows: Of each node that gets columns and works on rows, the reason.
         kernels: Kernels that work on columns.
+        made: Edges along which rows come that are made columns.
     """
 
     columns: frozenset[str] = frozenset()
     why_rows: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     kernels: dict[str, Kernel] = field(default_factory=lambda: dict[str, Kernel]())
+    made: frozenset[Edge] = frozenset()
 
     def in_lanes(self, topology: Topology) -> Topology:
         """The topology with the kernels that will run."""
@@ -33,15 +37,20 @@ class Lanes:
 
 
 class _Finder:
-    def __init__(self, topology: Topology, itemwise: set[str]) -> None:
+    """Finds the lanes, given the edges whose rows are made columns."""
+
+    def __init__(self, topology: Topology, itemwise: set[str], made: set[Edge]) -> None:
         self.topology = topology
         self.itemwise = itemwise
+        self.made = made
         self.columns: set[str] = set()
         self.why_rows: dict[str, str] = {}
         self.kernels: dict[str, Kernel] = {}
 
     def gives(self, edge: Edge) -> bool:
         """True if columns come along the edge."""
+        if edge in self.made:
+            return True
         producer = edge.producer
         if producer not in self.columns or producer in self.itemwise or edge.port in _SIDE_PORTS:
             return False
@@ -93,18 +102,48 @@ class _Finder:
             return "it works in processing time"
         return kernel.in_columns()
 
+    def pays(self, edge: Edge) -> bool:
+        """True if columns that come along the edge reach a node that gains much by them."""
+        ahead = [edge]
+        while ahead:
+            name = ahead.pop().consumer
+            if name not in self.columns or name not in self.kernels:
+                continue
+            if self.topology.kernels[name].prefers_columns:
+                return True
+            ahead += [each for each in self.topology.out_of[name] if self.gives(each)]
+        return False
+
 
 def find_lanes(topology: Topology, itemwise: set[str]) -> Lanes:
     """Choose the lane of each node.
+
+    Rows that a source has at hand are made columns where that pays. An edge for which it does not is left out, and the
+    rest looked at again, for a node with several inputs takes columns from all of them or from none.
 
     Args:
         topology: The dag.
         itemwise: Nodes that hand over item by item: what they give are rows.
     """
-    finder = _Finder(topology, itemwise)
-    for name in topology.nodes:
-        finder.place(name)
-    return Lanes(frozenset(finder.columns), finder.why_rows, finder.kernels)
+    gain = any(kernel.prefers_columns for kernel in topology.kernels.values())  # or else nothing of numpy is loaded
+    made = {e for e in topology.edges if gain and e.producer not in itemwise and _has_rows(topology, e)}
+    while True:
+        finder = _Finder(topology, itemwise, made)
+        for name in topology.nodes:
+            finder.place(name)
+        paying = {edge for edge in made if finder.pays(edge)}
+        if paying == made:
+            return Lanes(frozenset(finder.columns), finder.why_rows, finder.kernels, frozenset(made))
+        made = paying
+
+
+def _has_rows(topology: Topology, edge: Edge) -> bool:
+    """True if items with fields come along the edge that are there already, as rows."""
+    source = topology.nodes[edge.producer].thing
+    if not isinstance(source, Source) or not source.is_stored or source.gives_columns or edge.port in _SIDE_PORTS:
+        return False
+    of = source.shape.item_type
+    return isinstance(of, type) and not issubclass(of, Mapping) and bool(field_names(of))
 
 
 def parks(topology: Topology, region: RegionPlan) -> bool:

@@ -119,7 +119,9 @@ class Plan:
     def turns(self) -> dict[str, int]:
         """Most items that move at once into nodes that work on many of them together, by node."""
         wide = {woven.plan.nodes[0]: WIDE for woven in self.regions if woven.fast is not None}
-        return wide | {region.nodes[0]: PARKED for region in self.columns_regions if region.parks}
+        heads = {region.nodes[0] for region in self.columns_regions if region.parks}
+        made = {edge.consumer for edge in self.lanes.made}  # rows: more of them would not stay in the processor's cache
+        return wide | dict.fromkeys(heads, PARKED) | dict.fromkeys(made, WIDE)
 
     @property
     def max_parked(self) -> int:

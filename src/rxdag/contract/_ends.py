@@ -139,6 +139,8 @@ class Source(ABC, Generic[T_co]):
     shape: Shape = Shape()
     gives_columns: bool = False
     """True if it can read its items as columns."""
+    is_stored: bool = False
+    """True if its items are there already, as in a list or a file: a read gives as many as are asked for."""
     side_ports: tuple[str, ...] = ()
     """Names of ports of its own, beside "out" and "dead"; `SourceContext.emit` gives items out there."""
     boundary: Boundary | None = None

@@ -144,6 +144,9 @@ class Kernel:
     """True: it works on columns of several inputs, `on_columns_from(input, columns, emit)`, in a host of its own."""
     gives_columns: ClassVar[bool] = True
     """True: what `on_columns` gives out on its main ports are columns too."""
+    prefers_columns: ClassVar[bool] = False
+    """True: its kernel of columns gains so much that rows are made columns for it, where they are there already and the
+    nodes before it can take columns too."""
     needs_columns: ClassVar[bool] = False
     """True: rows that come in are made columns, except where every node is lowered from its kernel alone."""
     is_quiet: ClassVar[bool] = False

@@ -1,6 +1,6 @@
 """Expressions of the fields of an item: `col.price * col.qty > 0`."""
 
-from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, element, lit, positional
+from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, element, lit, plain_fields, positional
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._parse import parse
@@ -52,6 +52,7 @@ __all__ = [
     "look_up",
     "of_value",
     "parse",
+    "plain_fields",
     "positional",
     "unparse",
     "why_opaque",

@@ -47,6 +47,7 @@ class _SpansKernel(_Deduped):
     """
 
     state = ("spans", "length", "wake")
+    prefers_columns = True
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
         self._key_of = key_of

@@ -117,10 +117,13 @@ class _EventTimeKernel(Kernel):
             timed = timed[due:]
 
     def brings_watermark(self, columns: Columns) -> bool:
-        from rxdag.columns import times_of  # it loads numpy
+        from rxdag.columns import is_array, times_of  # it loads numpy
 
         try:
-            ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
+            column = columns.values(self._time_of)
+            if is_array(column, "i"):
+                return int(column.max()) * self._scale >= self._least()
+            ts = times_of(column, self._scale, self._checked_ns)
         except RowFailed:
             return True
         return self._due(columns.timed(ts, None)) is not None
@@ -128,10 +131,13 @@ class _EventTimeKernel(Kernel):
     def _checked_ns(self, value: Any) -> int:
         return _checked_ns(value, self._scale)
 
+    def _least(self) -> int:
+        """The least time that brings a watermark."""
+        return max(self.next_mark + self._lag + 1, self.max_ts + 1)
+
     def _due(self, columns: Columns) -> int | None:
         """Position of the first item that brings a watermark."""
-        ts = columns.ts
-        least = max(self.next_mark + self._lag + 1, self.max_ts + 1)
+        ts, least = columns.ts, self._least()
         if ts is None or not len(ts) or int(ts.max()) < least:
             return None
         return int((ts >= least).argmax())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from rxdag.contract import ColumnsEmit, Kernel, Operator, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import (
+    ITEM,
     Expr,
     Field,
     FieldExpr,
@@ -50,7 +51,10 @@ class _RecordKernel(MapKernel):
         return why_opaque(*self._fields.values()) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        emit(columns.mapped(self._fields, self._of, keep=self._keep))
+        if self._keep and columns.names == (ITEM,):
+            emit(columns.mapped({ITEM: self._fn}))  # items of several types: each has fields of its own
+        else:
+            emit(columns.mapped(self._fields, self._of, keep=self._keep))
 
 
 @dataclass(frozen=True)

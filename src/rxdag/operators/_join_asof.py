@@ -53,6 +53,7 @@ class _AsofKernel(Kernel):
     """
 
     state = ("lefts", "rights", "arrived", "wake")
+    prefers_columns = True
     grid = 1
 
     def __init__(

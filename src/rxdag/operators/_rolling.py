@@ -63,6 +63,7 @@ class _Rows:
 
 
 class _RollingKernel(Kernel):
+    prefers_columns = True
     """What both kinds have in common."""
 
     def __init__(self, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:

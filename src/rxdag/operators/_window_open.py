@@ -22,6 +22,7 @@ class OpenWindowKernel(Kernel):
 
     state = ("open", "wake")
     passes = False
+    prefers_columns = True
     splices = ("_add_at",)
     is_quiet = True
 

@@ -89,6 +89,10 @@ class _Iterable(Source[T]):
     def knows_backlog(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some do
         return self.items.__class__ in (list, tuple, builtins.range) and self.where == "inline"
 
+    @property
+    def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some are
+        return self.where == "inline"
+
     def open(self, context: SourceContext) -> Reader:
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")

@@ -53,6 +53,10 @@ class _Jsonl(Source[T]):
     where: Where = field(repr=False)
     label = "jsonl"
 
+    @property
+    def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # lines of stdin come one by one
+        return self.where == "inline"
+
     def open(self, context: SourceContext) -> Reader:
         return _JsonlReader(self.path, self.of, context)
 

@@ -1,0 +1,92 @@
+"""Blocks: columns of equal length under one selection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns._column import At, Column
+from rxdag.columns._row_fields import RowFields
+
+Bounds = tuple[int, int]
+
+
+class Block:
+    """Columns of equal length that have one selection in common.
+
+    Args:
+        columns: By name.
+        at: Which rows of them; None for all.
+        bounds: Least and largest value of int64 columns, as far as they are known.
+    """
+
+    __slots__ = ("at", "bounds", "columns")
+
+    def __init__(
+        self, columns: Mapping[str, Column], at: At | None = None, bounds: dict[str, Bounds] | None = None
+    ) -> None:
+        self.columns = columns
+        self.at = at
+        self.bounds: dict[str, Bounds] = {} if bounds is None else bounds
+
+    def take(self, at: At) -> Block:
+        """The rows at those positions of the selection."""
+        mine = self.at
+        if mine is None:
+            composed: At = at
+        elif isinstance(mine, slice):
+            composed = slice(mine.start + at.start, mine.start + at.stop) if isinstance(at, slice) else at + mine.start
+        else:
+            composed = mine[at]
+        return Block(self.columns, composed, self.bounds)
+
+    def rows(self) -> list[Any] | None:
+        """The items as they came, if these are all of their fields."""
+        fields = self.columns
+        if not isinstance(fields, RowFields):
+            return None
+        if self.at is None:
+            return fields.rows
+        if isinstance(self.at, slice):
+            return fields.rows[self.at]
+        rows = fields.rows
+        return [rows[at] for at in self.at.tolist()]
+
+
+def without(block: Block, names: Collection[str]) -> Block:
+    """The block without some of its columns."""
+    if not any(name in block.columns for name in names):
+        return block
+    return Block(_Others(block.columns, names), block.at, block.bounds)
+
+
+class _Others(Mapping[str, Column]):
+    """All but some of the columns."""
+
+    __slots__ = ("_columns", "_names")
+
+    def __init__(self, columns: Mapping[str, Column], without: Container[str]) -> None:
+        self._columns = columns
+        self._names = [name for name in columns if name not in without]
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def positions(at: At | None, n: int) -> NDArray[np.intp]:
+    """A selection of that many rows as their positions."""
+    if isinstance(at, np.ndarray):
+        return at
+    first = 0 if at is None else at.start
+    return np.arange(first, first + n)

@@ -1,0 +1,114 @@
+"""Runs of one stream made one again: one behind the other, or in the order in which they came before they parted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns._blocks import Block, positions
+from rxdag.columns._column import Array, Coded, concatenate
+from rxdag.columns._columns import Columns
+from rxdag.columns._row_fields import RowFields
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The items of several runs of one stream, one behind the other."""
+    parts = _in_one_form(parts)
+    first = parts[0]
+    n = sum(part.n for part in parts)
+    block = _one_slice(parts) or _one_list(parts)
+    if block is None:
+        block = Block({name: concatenate([part[name] for part in parts]) for name in first.names})
+    whole = Columns((block,), n, first.names, first.of)
+    if first.ts is not None:
+        whole.ts = np.concatenate([part.ts for part in parts if part.ts is not None])
+        whole.sequence = _sequences(parts)
+    if first.key is not None:
+        key = concatenate([part.key for part in parts if part.key is not None])
+        whole.key = key if isinstance(key, Coded) else None
+    before = [part.before for part in parts if part.before is not None]
+    if len(before) == len(parts):
+        whole.before = np.concatenate(before)
+    return whole
+
+
+def _one_slice(parts: Sequence[Columns]) -> Block | None:
+    """The parts as one slice, if each comes right behind the one before in the same arrays: nothing is copied then."""
+    slices = [part.slice_of() for part in parts]
+    first = slices[0]
+    if first is None:
+        return None
+    columns, at = first
+    stop = at.stop
+    for each in slices[1:]:
+        if each is None or each[0] is not columns or each[1].start != stop:
+            return None
+        stop = each[1].stop
+    return Block(columns, slice(at.start, stop), parts[0].bounds_known())
+
+
+def _one_list(parts: Sequence[Columns]) -> Block | None:
+    """The parts as items, if all of them have theirs at hand: columns that nobody has asked for are not made."""
+    found: list[RowFields] = []
+    runs: list[list[Any]] = []
+    for part in parts:
+        fields = part.row_fields()
+        if fields is None:
+            return None
+        found.append(fields)
+        runs.append(part.rows())
+    made = [name for name in found[0].known_columns() if all(name in fields.known_columns() for fields in found)]
+    return Block(found[0].of_runs(runs, {name: concatenate([part[name] for part in parts]) for name in made}))
+
+
+def _sequences(parts: Sequence[Columns]) -> Array | None:
+    """The tie-breaks of several runs; 0 where one has none."""
+    if all(part.sequence is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(part.n, np.int64) if part.sequence is None else part.sequence for part in parts])
+
+
+def rejoined(parts: Sequence[Columns]) -> Columns:
+    """The parts of a run that was split, in the order in which the run came; items at one place in that of the parts."""
+    if len(parts) == 1:
+        return parts[0]
+    parts = _in_one_form(parts)
+    first = parts[0]
+    index = np.concatenate([part.index for part in parts if part.index is not None])
+    n = len(index)
+    order = np.argsort(index.astype(np.uint16) if n <= 1 << 16 else index, kind="stable")
+    shared = _shared(parts, order)
+    names = {name for block in shared for name in block.columns}
+    loose = {name: concatenate([part[name] for part in parts])[order] for name in first.names if name not in names}
+    joined = Columns((Block(loose), *shared) if loose else shared, n, first.names, first.of)
+    joined.index = index[order]
+    if all(part.ts is not None for part in parts):
+        joined.ts = np.concatenate([part.ts for part in parts if part.ts is not None])[order]
+    sequence = _sequences(parts)
+    joined.sequence = None if sequence is None else sequence[order]
+    before = [part.before for part in parts if part.before is not None]
+    if len(before) == len(parts):
+        joined.before = np.concatenate(before)[order]
+    return joined
+
+
+def _shared(parts: Sequence[Columns], order: NDArray[np.intp]) -> tuple[Block, ...]:
+    """Blocks that all parts still have in common: they are gathered when somebody asks."""
+    found: list[Block] = []
+    for block in parts[0]._blocks:  # pyright: ignore[reportPrivateUsage]  # of one file
+        same = [next((b for b in part._blocks if b.columns is block.columns), None) for part in parts]  # pyright: ignore[reportPrivateUsage]
+        at = [positions(b.at, part.n) for b, part in zip(same, parts, strict=True) if b is not None]
+        if len(at) == len(parts) and block.columns:
+            found.append(Block(block.columns, np.concatenate(at)[order], block.bounds))
+    return tuple(found)
+
+
+def _in_one_form(parts: Sequence[Columns]) -> Sequence[Columns]:
+    """The parts, as one column each if they have not the same fields: they can still stand in one stream."""
+    first = parts[0]
+    if all(part.names == first.names and part.of is first.of for part in parts):
+        return parts
+    return [Columns.of_objects(part.rows()).beside(part) for part in parts]
