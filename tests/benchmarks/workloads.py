@@ -99,9 +99,9 @@ class CountAndSum(rxdag.Sink[Any, Any]):
         return _CountWriter()
 
 
-def run(sink: Any, quantum: int) -> Any:
+def run(sink: Any, quantum: int, columns: bool = True) -> Any:
     """Compile and run, with chunks of that size at most."""
-    plan = rxdag.compile(rxdag.Dag(sink))
+    plan = rxdag.compile(rxdag.Dag(sink), columns=columns)
     result = run_here(Execution(plan, quantum=quantum))
     assert result.error is None, result.error
     return result[sink]
@@ -154,14 +154,14 @@ def w1_reactivex(data: list[int]) -> int:
 # ---- W2
 
 
-def _w2(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...]) -> list[Any]:
+def _w2(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...], columns: bool = True) -> list[Any]:
     ts, sym, price, size = fields
     bars = (
         stream.pipe(ops.event_time(ts, unit="us", out_of_order="500ms"))
         .pipe(ops.key_by(sym))
         .pipe(ops.window(windows.tumbling("1s"), agg.ohlcv(price, size)))
     )
-    panes = run(bars.to(sinks.collect()), quantum)
+    panes = run(bars.to(sinks.collect()), quantum, columns)
     return [
         (p.key, p.start // 1000, p.value.open, p.value.high, p.value.low, p.value.close, p.value.volume) for p in panes
     ]
@@ -172,8 +172,13 @@ def w2_callables(data: list[Tick], quantum: int) -> list[Any]:
     return _w2(rxdag.from_source(sources.iterable(data)), quantum, fields)
 
 
-def w2_expressions(data: list[Tick], quantum: int) -> list[Any]:
-    return _w2(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, (col.ts_us, col.sym, col.price, col.size))
+def w2_expressions(data: list[Tick], quantum: int, columns: bool = True) -> list[Any]:
+    stream = rxdag.from_source(sources.iterable(data, of=Tick))
+    return _w2(stream, quantum, (col.ts_us, col.sym, col.price, col.size), columns)
+
+
+def w2_kept(data: list[Tick], quantum: int) -> list[Any]:
+    return w2_expressions(data, quantum, columns=False)
 
 
 class _OwnBar(Accumulator[Any, tuple[float, ...]]):
@@ -308,7 +313,7 @@ class Traded(Operator[Any, Any]):
         return _TradedKernel(self.size)
 
 
-def _w2_own(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...]) -> list[Any]:
+def _w2_own(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...], columns: bool = True) -> list[Any]:
     ts, sym, price, size = fields
     bars = (
         stream.pipe(ops.event_time(ts, unit="us", out_of_order="500ms"))
@@ -316,7 +321,7 @@ def _w2_own(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...]) -
         .pipe(ops.key_by(sym))
         .pipe(ops.window(windows.tumbling("1s"), OwnBars(price, size)))
     )
-    return [(p.key, p.start // 1000, *p.value) for p in run(bars.to(sinks.collect()), quantum)]
+    return [(p.key, p.start // 1000, *p.value) for p in run(bars.to(sinks.collect()), quantum, columns)]
 
 
 def w2_own_callables(data: list[Tick], quantum: int) -> list[Any]:
@@ -324,9 +329,13 @@ def w2_own_callables(data: list[Tick], quantum: int) -> list[Any]:
     return _w2_own(rxdag.from_source(sources.iterable(data)), quantum, fields)
 
 
-def w2_own_expressions(data: list[Tick], quantum: int) -> list[Any]:
+def w2_own_expressions(data: list[Tick], quantum: int, columns: bool = True) -> list[Any]:
     stream = rxdag.from_source(sources.iterable(data, of=Tick))
-    return _w2_own(stream, quantum, (col.ts_us, col.sym, col.price, col.size))
+    return _w2_own(stream, quantum, (col.ts_us, col.sym, col.price, col.size), columns)
+
+
+def w2_own_kept(data: list[Tick], quantum: int) -> list[Any]:
+    return w2_own_expressions(data, quantum, columns=False)
 
 
 def w2_columns(data: Any, quantum: int) -> list[Any]:
@@ -370,7 +379,7 @@ class Share(NamedTuple):
     value: float
 
 
-def _w3(stream: rxdag.Stream[Tick], quantum: int) -> Any:
+def _w3(stream: rxdag.Stream[Tick], quantum: int, columns: bool = True) -> Any:
     fresh = stream.pipe(ops.event_time("ts_us", unit="us", out_of_order="500ms"))
     routes = fresh.pipe(ops.dedupe("sym", "tid", within="5s")).pipe(
         ops.route({"a": col.sym < "S33", "b": col.sym < "S66"}, default="c")
@@ -380,7 +389,7 @@ def _w3(stream: rxdag.Stream[Tick], quantum: int) -> Any:
         routes["b"].pipe(ops.filter(col.size > 2)).pipe(ops.select(branch=lit(1), value="price", into=Share)),
         routes["c"].pipe(ops.select(branch=lit(2), value="size", into=Share)),
     )
-    return run(merged.to(CountAndSum()), quantum)
+    return run(merged.to(CountAndSum()), quantum, columns)
 
 
 def w3_callables(data: list[Tick], quantum: int) -> Any:
@@ -398,8 +407,12 @@ def w3_callables(data: list[Tick], quantum: int) -> Any:
     return run(merged.to(CountAndSum()), quantum)
 
 
-def w3_expressions(data: list[Tick], quantum: int) -> Any:
-    return _w3(rxdag.from_source(sources.iterable(data, of=Tick)), quantum)
+def w3_expressions(data: list[Tick], quantum: int, columns: bool = True) -> Any:
+    return _w3(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, columns)
+
+
+def w3_kept(data: list[Tick], quantum: int) -> Any:
+    return w3_expressions(data, quantum, columns=False)
 
 
 def w3_columns(data: Any, quantum: int) -> Any:
@@ -463,8 +476,10 @@ WORKLOADS = (
         {
             "rows, callables": Variant("rows", w2_callables, 1.6),
             "rows, expressions": Variant("rows", w2_expressions, 1.1),
+            "rows kept rows, expressions": Variant("rows", w2_kept, None),
             "rows, callables, own operator and aggregate": Variant("rows", w2_own_callables, 1.6),
             "rows, expressions, own operator and aggregate": Variant("rows", w2_own_expressions, 1.1),
+            "rows kept rows, expressions, own operator and aggregate": Variant("rows", w2_own_kept, None),
             "columns": Variant("columns", w2_columns, 0.3),
         },
         {},
@@ -478,6 +493,7 @@ WORKLOADS = (
         {
             "rows, callables": Variant("rows", w3_callables, 1.3),
             "rows, expressions": Variant("rows", w3_expressions, 1.3),
+            "rows kept rows, expressions": Variant("rows", w3_kept, None),
             "columns": Variant("columns", w3_columns, 0.4),
         },
     ),

@@ -511,3 +511,14 @@ def test_a_failed_branch_leaves_what_the_others_had_given_out():
     for name in ("deduped", "all"):
         assert result[name] == whole[name][: len(result[name])]
         assert 0 < len(result[name]) < len(whole[name])
+
+
+def test_the_key_ends_where_branches_meet_in_a_loop_too():
+    source = rxdag.from_source(sources.iterable([(t, t % 2, t % 3) for t in range(30)]))
+    keyed = source.pipe(ops.event_time(lambda x: x[0])).pipe(ops.key_by(lambda x: x[1]))
+    routes = keyed.pipe(ops.route({"a": lambda x: x[2] == 0}, default="b"))
+    out = rxdag.merge(routes["a"], routes["b"]).pipe(ops.rolling(100, agg.count())).to(sinks.collect())
+    plan = rxdag.compile(rxdag.Dag(out))
+    assert "fused from event_time to rolling" in plan.explain()
+    assert settle_virtual(virtual(plan))[out] == list(range(1, 31))
+    assert settle_virtual(virtual(rxdag.compile(rxdag.Dag(out), fuse=False)))[out] == list(range(1, 31))

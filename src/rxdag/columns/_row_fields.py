@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import marshal
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, islice
+from keyword import iskeyword
 from operator import attrgetter
 from typing import Any, Final
 
@@ -51,6 +53,15 @@ def _written(values: list[Any], form: np.dtype[Any], kind: int) -> NDArray[Any] 
     return written["value"].astype(np.float64 if kind == ord("g") else np.int64)
 
 
+@lru_cache(maxsize=1024)
+def _reader(name: str) -> Callable[[list[Any]], list[Any]]:
+    """What reads a field of many items; a comprehension takes two thirds of the time of `map` with an `attrgetter`."""
+    if not name.isidentifier() or iskeyword(name):  # of types that are made at run time
+        return lambda items: list(map(attrgetter(name), items))
+    read: Callable[[list[Any]], list[Any]] = eval(f"lambda items: [item.{name} for item in items]")
+    return read
+
+
 class Known:
     """What the runs of one stream share.
 
@@ -78,15 +89,14 @@ class Known:
 
     def lists(self, items: list[Any], names: Sequence[str]) -> list[list[Any]]:
         """The values of some fields."""
-        if self._places:
-            places = [self._places[name] for name in names]
-            lists: list[list[Any]] = [[] for _ in names]
-            for start in range(0, len(items), _ZIPPED):
-                every = tuple(zip(*items[start : start + _ZIPPED], strict=True))
-                for values, place in zip(lists, places, strict=True):
-                    values += every[place]
-            return lists
-        return [list(map(attrgetter(name), items)) for name in names]
+        if not self._places:
+            return [_reader(name)(items) for name in names]
+        lists: list[list[Any]] = [[] for _ in names]
+        for start in range(0, len(items), _ZIPPED):
+            every = tuple(zip(*items[start : start + _ZIPPED], strict=True))
+            for values, name in zip(lists, names, strict=True):
+                values += every[self._places[name]]
+        return lists
 
     def column(self, name: str, values: list[Any]) -> Column:
         """The column of some values of a field."""
@@ -145,7 +155,10 @@ class RowFields(Mapping[str, Column]):
                 raise KeyError(name)
             if name not in known.asked:
                 known.asked.append(name)
-            self._make([each for each in known.asked if each not in self._columns])
+            try:
+                self._make([each for each in known.asked if each not in self._columns])
+            except Exception:  # perhaps another field cannot be had of an item, which is not what is asked now
+                self._make([name])
             column = self._columns[name]
         return column
 

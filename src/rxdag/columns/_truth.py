@@ -52,13 +52,15 @@ def compare(op: str, left: Value, right: Value) -> Value:
     a, b, _ = numbers(left, right)
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
-    return COMPARISONS[op](a, b), 0, 1
+    with np.errstate(invalid="ignore"):  # of NaN, on some machines
+        return COMPARISONS[op](a, b), 0, 1
 
 
 def _compare_objects(op: str, a: Any, b: Any) -> Value:
     """Python's own comparison of each pair; only against a scalar, which cannot be taken for an array."""
     if is_ndarray(a) and isinstance(b, str | int | float):
-        compared = COMPARISONS[op](a, b)
+        with np.errstate(invalid="ignore"):
+            compared = COMPARISONS[op](a, b)
         if is_ndarray(compared) and compared.dtype.kind == "b":
             return compared, 0, 1
     raise Uncertain

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rxdag.compiler._host import Outlet, RunContext, node_error
 from rxdag.compiler._ledger import SIDES, Ledger
+from rxdag.compiler._parking import Parking
 from rxdag.compiler._region_host import Member, RegionEnded, RegionHost
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.contract import Chunk, Kernel, OnError, RowFailed, Splitter
@@ -140,11 +141,10 @@ class ColumnsHost(RegionHost):
         self._meeting: dict[str, list[Columns]] = {}
         self._failed_at: int | None = None
         self._failure: Exception | None = None
-        self._most_parked = parked
-        self._parked: list[Columns] = []
-        self._n_parked = 0
+        self._parking: Parking | None = None
         if parked:
-            segment.when_idle.append(self._unpark_all)
+            self._parking = Parking(parked, lambda: self.members[self.names[0]].kernel, self._columns_of)
+            segment.when_idle.append(self._unpark)
 
     def open(self) -> None:
         from rxdag.columns import Known  # it loads numpy
@@ -174,19 +174,26 @@ class ColumnsHost(RegionHost):
     # ---- input
 
     def take(self, input: int, chunk: Chunk) -> None:
-        columns = chunk.columns
-        if columns is None and chunk.items:
-            columns = columns_of(chunk, self._item_type, self._known)
-        if self._most_parked:
-            if columns is not None and not chunk.marks and self._may_park(columns):
-                self._parked.append(columns)
-                self._n_parked += columns.n
+        columns: Columns | None
+        if self._parking is None or chunk.marks or not len(chunk):
+            self._unpark()
+            columns = chunk.columns if chunk.columns is not None or not chunk.items else self._columns_of(chunk)
+        else:
+            columns = self._parking.add(chunk)
+            if columns is None:
                 return
-            if columns is None or chunk.marks:
-                self._unpark_all()
-            else:
-                columns = self._unparked(columns)
         self._run(input, columns, chunk.marks)
+
+    def _columns_of(self, chunk: Chunk) -> Columns:
+        return columns_of(chunk, self._item_type, self._known)
+
+    def _unpark(self) -> None:
+        """Let go of what is parked: nothing more is here that it could wait for."""
+        columns = None if self._parking is None else self._parking.take()
+        if columns is not None:
+            self._run(0, columns, ())
+            if not self.is_ended:
+                self.flush()
 
     def _run(self, input: int, columns: Columns | None, marks: tuple[tuple[int, int], ...]) -> None:
         at = 0
@@ -205,48 +212,22 @@ class ColumnsHost(RegionHost):
             self.members[self.names[0]].ledger.arrived += 0 if columns is None else columns.n - at
             self._settle_failed()
 
-    # ---- small runs that wait for more
-
-    def _may_park(self, columns: Columns) -> bool:
-        kernel = self.members[self.names[0]].kernel
-        if self._n_parked + columns.n >= self._most_parked:
-            return False
-        return not kernel.makes_time or not kernel.brings_watermark(columns)
-
-    def _unparked(self, columns: Columns) -> Columns:
-        """What is parked, and these items behind it."""
-        if not self._parked:
-            return columns
-        from rxdag.columns import joined  # it loads numpy, which columns have done
-
-        parked, self._parked, self._n_parked = self._parked, [], 0
-        return joined([*parked, columns])
-
-    def _unpark_all(self) -> None:
-        """Let go of what is parked: nothing more is here that it could wait for."""
-        if self._parked:
-            last = self._parked.pop()
-            self._run(0, self._unparked(last), ())
-            self._parked, self._n_parked = [], 0
-            if not self.is_ended:
-                self.flush()
-
     def inputs_ended(self, error: Exception | None) -> None:
-        self._unpark_all()
+        self._unpark()
         super().inputs_ended(error)
 
     def restart(self) -> None:
-        self._unpark_all()
+        self._unpark()
         super().restart()
 
     def held(self) -> int:
-        return super().held() + self._n_parked
+        return super().held() + (0 if self._parking is None else self._parking.n)
 
     def discard(self) -> None:
         entry = self.members[self.names[0]].ledger
-        entry.arrived += self._n_parked
-        entry.discarded += self._n_parked
-        self._parked, self._n_parked = [], 0
+        n = 0 if self._parking is None else self._parking.clear()
+        entry.arrived += n
+        entry.discarded += n
         super().discard()
 
     def feed(self, name: str, columns: Columns) -> None:
@@ -332,12 +313,13 @@ class ColumnsHost(RegionHost):
 
     def books(self) -> list[tuple[str, Ledger, dict[str, str]]]:
         out: list[tuple[str, Ledger, dict[str, str]]] = []
+        n_parked = 0 if self._parking is None else self._parking.n
         for name, member in self.members.items():
             ledger = member.ledger.copy()
             ledger.held = 0 if self._is_discarded else member.kernel.held()
             if name == self.names[0]:
-                ledger.arrived += self._n_parked
-                ledger.held += self._n_parked
+                ledger.arrived += n_parked
+                ledger.held += n_parked
             main = {port: self.sent[name, port] for port in self._main_ports(member)}
             if not member.kernel.gives_columns:
                 main = {"out": ledger.passed + ledger.made}

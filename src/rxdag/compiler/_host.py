@@ -304,11 +304,19 @@ def node_error(name: str, error: Exception, item: Any = _NO_ITEM) -> NodeError:
     if item is _NO_ITEM:
         made = NodeError(f'node "{name}" failed: {type(error).__name__}: {error}', node=name)
     else:
-        shown = repr(item)
-        shown = shown if len(shown) <= 300 else shown[:297] + "..."
-        made = NodeError(f'node "{name}" failed on {shown}: {type(error).__name__}: {error}', node=name, item=item)
+        made = NodeError(
+            f'node "{name}" failed on {_shown(item)}: {type(error).__name__}: {error}', node=name, item=item
+        )
     made.__cause__ = error
     return made
+
+
+def _shown(item: Any) -> str:
+    try:
+        text = repr(item)
+    except Exception as error:  # it is the item that is broken, and the user must hear of that
+        return f"a {type(item).__name__} whose repr raises {type(error).__name__}"
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 class Wire:

@@ -115,7 +115,7 @@ class _Finder:
         return False
 
 
-def find_lanes(topology: Topology, itemwise: set[str]) -> Lanes:
+def find_lanes(topology: Topology, itemwise: set[str], kept: set[Edge]) -> Lanes:
     """Choose the lane of each node.
 
     Rows that a source has at hand are made columns where that pays. An edge for which it does not is left out, and the
@@ -124,9 +124,12 @@ def find_lanes(topology: Topology, itemwise: set[str]) -> Lanes:
     Args:
         topology: The dag.
         itemwise: Nodes that hand over item by item: what they give are rows.
+        kept: Edges whose rows stay rows.
     """
     gain = any(kernel.prefers_columns for kernel in topology.kernels.values())  # or else nothing of numpy is loaded
-    made = {e for e in topology.edges if gain and e.producer not in itemwise and _has_rows(topology, e)}
+    made = {
+        e for e in topology.edges if gain and e.producer not in itemwise and e not in kept and _has_rows(topology, e)
+    }
     while True:
         finder = _Finder(topology, itemwise, made)
         for name in topology.nodes:
@@ -146,21 +149,32 @@ def _has_rows(topology: Topology, edge: Edge) -> bool:
     return isinstance(of, type) and not issubclass(of, Mapping) and bool(field_names(of))
 
 
-def parks(topology: Topology, region: RegionPlan) -> bool:
+def parks(topology: Topology, region: RegionPlan, columns: frozenset[str]) -> bool:
     """True if nothing can be seen of a region between watermarks, so that small runs of columns may wait for more.
 
-    Time is made where items come in, or not at all: else nobody could tell which of them brings a watermark.
+    What it gives out may go through other nodes that work on columns: nothing is seen of these either. Time is made where
+    items come in, or not at all: else nobody could tell which of them brings a watermark.
+
+    Args:
+        topology: The dag, with the kernels that will run.
+        region: Of columns.
+        columns: Nodes that work on columns.
     """
-    kernels = {name: topology.kernels[name] for name in region.nodes}
-    if any(kernel.makes_time for name, kernel in kernels.items() if name != region.nodes[0]):
+    if any(topology.kernels[name].makes_time for name in region.nodes[1:]) or len(topology.into[region.nodes[0]]) > 1:
         return False
-    if len(topology.into[region.nodes[0]]) > 1:
-        return False
-    for name, port in region.exits:
-        if kernels[name].is_quiet and port not in _SIDE_PORTS:
+    ports = list(region.exits)
+    while ports:
+        name, port = ports.pop()
+        if topology.kernels[name].is_quiet and port not in _SIDE_PORTS:
             continue
         for edge in topology.out_of[name]:
-            thing = topology.nodes[edge.consumer].thing
-            if edge.port == port and not (isinstance(thing, Sink) and thing.is_quiet):
+            if edge.port != port:
+                continue
+            thing, kernel = topology.nodes[edge.consumer].thing, topology.kernels.get(edge.consumer)
+            if isinstance(thing, Sink) and thing.is_quiet:
+                continue
+            is_unseen = edge.consumer in columns and kernel is not None and not kernel.makes_time
+            if not is_unseen or len(topology.into[edge.consumer]) > 1:
                 return False
+            ports += {(edge.consumer, each.port) for each in topology.out_of[edge.consumer]}
     return True

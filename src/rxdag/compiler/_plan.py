@@ -218,7 +218,9 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
         forks=frozenset(forks if fuse else fork_nodes(topology, gates, set())),
         regions=tuple(_woven(dag.name, topology, r, forks) for r in regions if r.nodes[0] not in lanes.columns),
         columns_regions=tuple(
-            replace(region, parks=parks(topology, region)) for region in regions if region.nodes[0] in lanes.columns
+            replace(region, parks=parks(topology, region, lanes.columns))
+            for region in regions
+            if region.nodes[0] in lanes.columns
         ),
         lanes=lanes,
         grids=mark_grids(topology) if fuse else {name: 1 for name, k in topology.kernels.items() if k.makes_time},
@@ -231,15 +233,23 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
 def _fuse(
     topology: Topology, gates: dict[Edge, GatePlan], *, columns: bool
 ) -> tuple[Lanes, list[RegionPlan], set[str]]:
-    """Lanes and regions; what hands over item by item gives rows, which changes the lanes behind it."""
+    """Lanes and regions; what hands over item by item gives rows, which changes the lanes behind it.
+
+    Rows become columns only where short runs of them may wait for more: of a few items they would cost more than they save.
+    """
     itemwise: set[str] = set()
+    kept: set[Edge] = set()
     while True:
-        lanes = find_lanes(topology, itemwise) if columns else Lanes()
-        regions, forks = find_regions(lanes.in_lanes(topology), gates, lanes.columns)
+        lanes = find_lanes(topology, itemwise, kept) if columns else Lanes()
+        there = lanes.in_lanes(topology)
+        regions, forks = find_regions(there, gates, lanes.columns)
+        parking = {region.nodes[0] for region in regions if lanes.made and parks(there, region, lanes.columns)}
         fresh = (forks & lanes.columns) - itemwise
-        if not fresh:
+        hurried = {edge for edge in lanes.made if edge.consumer not in parking}
+        if not fresh and not hurried:
             return lanes, regions, forks
         itemwise |= fresh
+        kept |= hurried
 
 
 def shapes_of(topology: Topology, region: RegionPlan) -> dict[str, tuple[bool, bool]]:

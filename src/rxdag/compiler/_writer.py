@@ -72,6 +72,8 @@ class Writer(Frame):
 
     def _behind(self, name: str, port: str, env: Env, indent: int) -> None:
         """Write what reads a port."""
+        timed, keyed = self._exit_shape(name, port)
+        env = Env(env.item, *((env.ts, env.sequence) if timed else ("0", "0")), env.key if keyed else "None")
         if (name, port) in self.plan.exits:
             self._exit(name, port, env, indent)
         readers = self.plan.after.get((name, port), ())

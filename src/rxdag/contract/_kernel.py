@@ -227,8 +227,8 @@ class Kernel:
         """
         raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
 
-    def brings_watermark(self, columns: Columns) -> bool:
-        """Of a kernel that makes time: True if these items may bring a watermark that somebody asks for."""
+    def brings_watermark(self, run: Columns | list[Any]) -> bool:
+        """Of a kernel that makes time: True if these items, or these few rows, may bring a watermark that somebody asks for."""
         return True
 
     def expand(self, item: Any) -> Iterable[Any] | None:

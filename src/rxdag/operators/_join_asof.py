@@ -53,7 +53,6 @@ class _AsofKernel(Kernel):
     """
 
     state = ("lefts", "rights", "arrived", "wake")
-    prefers_columns = True
     grid = 1
 
     def __init__(

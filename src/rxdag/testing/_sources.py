@@ -106,12 +106,14 @@ class Chunked(Source[T]):
         error: What it fails with after the last of them.
         of: Type of the items, so that fields can be checked by name.
         gives_columns: True to have the items come as columns.
+        is_stored: True to have them made columns where that pays, as those of a list are.
     """
 
     chunks: tuple[tuple[T, ...], ...] = field(repr=False)
     error: Exception | None = None
     of: Any = None
     gives_columns: bool = False
+    is_stored: bool = False
     label = "chunked"
 
     @property
