@@ -115,6 +115,23 @@ class TestWhere:
     def test_what_comes_one_by_one_does_not(self) -> None:
         assert not plan_of(bars(made_of(Tick, 3), blocking=True)).lanes.made
 
+    @pytest.mark.parametrize(
+        ("source", "is_made"),
+        [
+            (sources.simulated_trades(trades=10), True),
+            (sources.simulated_trades(trades=10, speed=2.0), False),
+            (sources.simulated_quotes(quotes=10), True),
+            (sources.simulated_quotes(quotes=10, speed=2.0), False),
+            (sources.paced(sources.simulated_trades(trades=10), "trade_ms", unit="ms"), False),
+            (sources.reconnecting(sources.simulated_trades(trades=10)), True),
+        ],
+        ids=["trades", "trades in time", "quotes", "quotes in time", "paced", "reconnecting"],
+    )
+    def test_what_comes_in_its_time_does_not(self, source: Any, is_made: bool) -> None:
+        timed = rxdag.from_source(source).pipe(ops.event_time("recv_ns")).pipe(ops.key_by("symbol"))
+        out = timed.pipe(ops.window(windows.tumbling("9s"), agg.count())).to(sinks.collect())
+        assert bool(plan_of(out).lanes.made) is is_made
+
     def test_items_of_a_type_that_is_not_said_do_not(self) -> None:
         stream = rxdag.from_source(sources.iterable(made_of(Tick, 3)))
         timed = stream.pipe(ops.event_time("t", unit="s")).pipe(ops.key_by("sym"))
@@ -281,6 +298,14 @@ class TestSame:
         assert sum(made) == 6_000
         assert len(made) < 300  # one for each watermark that a node asks for, and not one for each item
         assert repr(result[outs[0]]) == repr(result_of(outs[0], columns=False))
+
+
+@pytest.mark.parametrize("n", [1, 300])
+def test_a_batch_of_items_of_several_types_has_their_fields(n: int) -> None:
+    items = [*made_of(Tick, n), Loud(1, "L", 9.0, 2.0)]
+    stream = rxdag.from_source(sources.iterable(items, of=Tick))
+    out = stream.pipe(ops.map_batch(lambda batch: {"value": batch["price"] * batch["qty"]})).to(sinks.collect())
+    assert [row["value"] for row in result_of(out)] == [item.price * item.qty for item in items]
 
 
 class Odd(enum.IntEnum):

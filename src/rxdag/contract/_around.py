@@ -73,6 +73,10 @@ class SourceAround(Source[T_co]):
         return self.source.gives_columns
 
     @property
+    def is_stored(self) -> bool:  # type: ignore[override]
+        return self.source.is_stored
+
+    @property
     def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.source.side_ports
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed, Shape, Unkeyed, import_extra
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr
+from rxdag.expressions import Expr, field_names
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -58,8 +58,17 @@ class _BatchKernel(Kernel):
         return RowFailed(0, error)
 
     def _applied(self, columns: Columns) -> Columns:
-        from rxdag.columns import batch_of_columns, columns_of_batch, columns_of_frame, frame_of_columns
+        from rxdag.columns import (
+            SCALAR,
+            Columns,
+            batch_of_columns,
+            columns_of_batch,
+            columns_of_frame,
+            frame_of_columns,
+        )
 
+        if columns.names == SCALAR and field_names(self._item_type):  # items of several types that have these fields
+            columns = Columns.from_items(columns.rows(), self._item_type)
         if self._format == "numpy":
             return columns_of_frame(self._fn(frame_of_columns(columns)), self._of)
         pa = import_extra("pyarrow", "arrow", "map_batch")

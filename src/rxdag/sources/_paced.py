@@ -81,6 +81,7 @@ class _Paced(SourceAround[T]):
     ts: Any
     scale: float = field(repr=False)
     knows_backlog = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of those inside it is said
+    is_stored = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # they come in time
     gives_columns = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of the one inside it is said
 
     def open(self, context: SourceContext) -> Reader:

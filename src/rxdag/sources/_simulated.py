@@ -220,6 +220,10 @@ class _SimulatedTrades(Source[Trade]):
     label = "simulated_trades"
     shape = Shape(Trade)
 
+    @property
+    def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # in real time they are not
+        return self.speed is None
+
     def open(self, context: SourceContext) -> Reader:
         return TimedReader(generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context)
 

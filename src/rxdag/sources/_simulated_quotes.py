@@ -74,6 +74,10 @@ class _SimulatedQuotes(Source[Quote]):
     label = "simulated_quotes"
     shape = Shape(Quote)
 
+    @property
+    def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # in real time they are not
+        return self.speed is None
+
     def open(self, context: SourceContext) -> Reader:
         made = _quotes(generate_trades(self.seed, self.quotes, DUPLICATES), self.seed)
         return TimedReader(islice(made, self.quotes), self.quotes, self.speed, context)
