@@ -119,7 +119,8 @@ class _EventTimeKernel(Kernel):
     def brings_watermark(self, run: Columns | list[Any]) -> bool:
         if isinstance(run, list):
             try:
-                latest: Any = max(map(self._time_of, run))
+                time_of: Any = self._time_of  # an expression: else there are no columns
+                latest: Any = max(time_of.each(run))
                 return _to_ns(latest, self._scale) >= self._least()
             except Exception:  # whatever it is, the run itself tells
                 return True
