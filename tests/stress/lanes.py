@@ -155,6 +155,14 @@ def _filter(stream: Any, rng: random.Random) -> list[Any]:
         100 // col.x > 4,
         col.n.is_null() | (col.x > 3),
         col.n > 1,
+        lambda row: row.x % 3 != 0,
+        lambda row: row.y > 2 and row.s != "a",
+        lambda row: 100 // row.x > 4 or not row.y,
+        lambda row: row.n is None or row.x > 3,
+        lambda row: row.s in ("a", "b", "c") and row.n is not None,
+        lambda row: row.x not in (1, 2, 3),
+        lambda row: row.n > 1,
+        lambda row: row.y and row.x,
     ]
     return [_pipe(stream, ops.filter(rng.choice(conditions)), rng)]
 
@@ -166,12 +174,16 @@ def _with(stream: Any, rng: random.Random) -> list[Any]:
         {"s": col.s + "!", "n": col.n.fill_null(7)},
         {"x": col.x.abs().max(5), "y": col.y.cast(float)},
         {"x": col.y.cast(int)},
+        {"x": lambda row: row.x * 3 - 1},
+        {"y": lambda row: row.x / row.y, "n": lambda row: row.n or 7},
     ]
     return [_pipe(stream, ops.with_columns(**rng.choice(changes)), rng)]
 
 
 def _dedupe(stream: Any, rng: random.Random) -> list[Any]:
-    keys = rng.choice([("s",), ("s", "x"), ("y",), ("n", "s"), (col.x // 4,)])
+    keys: Any = rng.choice(
+        [("s",), ("s", "x"), ("y",), ("n", "s"), (col.x // 4,), (lambda row: (row.s, row.x),), (lambda row: -row.x,)]
+    )
     return [_pipe(stream, ops.dedupe(*keys, within=rng.choice(["3s", "40s"])), rng)]
 
 
@@ -188,7 +200,10 @@ def _route(stream: Any, rng: random.Random) -> list[Any]:
 
 
 def _routed(stream: Any, rng: random.Random) -> list[Any]:
-    routes = stream.pipe(ops.route({"a": col.s == "a", "x": col.x > 20}, default="rest"), on_error=on_error.skip)
+    conditions: dict[str, Any] = rng.choice(
+        [{"a": col.s == "a", "x": col.x > 20}, {"a": lambda row: row.s == "a", "x": lambda row: row.x + row.y > 20}]
+    )
+    routes = stream.pipe(ops.route(conditions, default="rest"), on_error=on_error.skip)
     return [rxdag.merge(*(_branch(routes[port], rng) for port in ("a", "x", "rest")))]
 
 
@@ -207,6 +222,7 @@ def _keyed(stream: Any, rng: random.Random) -> list[Any]:
 def _window(stream: Any, rng: random.Random) -> list[Any]:
     aggregates: list[Callable[[], Any]] = [
         lambda: agg.ohlcv("y", "x"),
+        lambda: agg.ohlcv(lambda row: row.y * 2, lambda row: row.x),
         agg.count,
         lambda: agg.named(a=agg.sum("x"), b=agg.vwap("y", "x"), c=agg.sum("y")),
     ]
@@ -225,7 +241,24 @@ def _changed(stream: Any, rng: random.Random) -> list[Any]:
 
 
 def _map(stream: Any, rng: random.Random) -> list[Any]:
-    return [_pipe(stream, ops.map(rng.choice([col.x * col.x, col.y + 1, col.s, col.x % 7])), rng)]
+    return [
+        _pipe(
+            stream,
+            ops.map(
+                rng.choice(
+                    [
+                        col.x * col.x,
+                        col.y + 1,
+                        col.s,
+                        col.x % 7,
+                        lambda row: row.x * 2 - row.y,
+                        lambda row: (row.s, row.x),
+                    ]
+                )
+            ),
+            rng,
+        )
+    ]
 
 
 def _chunks(rows: list[Row], rng: random.Random, most: int) -> tuple[tuple[Row, ...], ...]:

@@ -142,7 +142,7 @@ class TestWhere:
 
     def test_they_do_not_before_a_function(self) -> None:
         stream = rxdag.from_source(sources.iterable(made_of(Tick), of=Tick))
-        timed = stream.pipe(ops.event_time(lambda tick: tick.t, unit="s")).pipe(ops.key_by("sym"))
+        timed = stream.pipe(ops.event_time(lambda tick: int(tick.t), unit="s")).pipe(ops.key_by("sym"))
         out = timed.pipe(ops.window(windows.tumbling("9s"), agg.count())).to(sinks.collect())
         assert not plan_of(out).lanes.made
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import rxdag
 from rxdag import on_error, sinks, sources
 from rxdag import operators as ops
-from rxdag.compiler._plain import is_traced, plain
 from rxdag.errors import NodeError
+from rxdag.expressions import is_traced, plain
 
 LIMIT = 3
 Tick = namedtuple("Tick", "symbol price qty")

@@ -11,7 +11,6 @@ from typing import Any
 
 from rxdag.compiler._fold import Folder, decided
 from rxdag.compiler._frame import Env, Frame
-from rxdag.compiler._plain import plain
 from rxdag.compiler._rename import OwnerRenamer, Renamer, is_self
 from rxdag.compiler._splice import (
     Method,
@@ -25,7 +24,7 @@ from rxdag.compiler._splice import (
     stored_names,
 )
 from rxdag.contract import Splitter
-from rxdag.expressions import Reader
+from rxdag.expressions import PlainReader, Reader, plain
 
 
 class _NoMethods:
@@ -200,6 +199,8 @@ class Writer(Frame):
         return self._tree(name, fn, arguments)
 
     def _tree(self, name: str, fn: object, arguments: tuple[str, ...]) -> ast.expr | None:
+        if isinstance(fn, PlainReader):
+            fn = fn.fn
         if isinstance(fn, Reader):
             return fn.tree(*arguments, self._constant) if len(arguments) == 1 else None
         tree = plain(fn, arguments, self._constant)

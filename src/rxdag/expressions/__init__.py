@@ -4,9 +4,11 @@ from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, elem
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._parse import parse
+from rxdag.expressions._plain import is_traced, plain
 from rxdag.expressions._reader import (
     ITEM,
     Field,
+    PlainReader,
     Reader,
     bound,
     check_field,
@@ -21,6 +23,9 @@ from rxdag.expressions._types import field_types, kind_of
 from rxdag.expressions._unparse import unparse
 
 __all__ = [
+    "PlainReader",
+    "is_traced",
+    "plain",
     "Between",
     "Binary",
     "Call",

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from rxdag.errors import GraphError
 from rxdag.expressions._expr import Bind, Expr, Write
 from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._plain_expr import expression_of
 from rxdag.expressions._types import check_types
 from rxdag.graph import did_you_mean
 
@@ -123,6 +124,27 @@ class Reader:
         return _Rename({_ITEM: item, **names}).visit(ast.parse(self._text, mode="eval").body)  # type: ignore[no-any-return]
 
 
+class PlainReader(Reader):
+    """A function of a user's that stands for an expression.
+
+    It is what is called, and what a loop has in it; the expression is what columns have.
+
+    Args:
+        fn: The function.
+        expr: What it stands for.
+        item_type: Of its items.
+    """
+
+    __slots__ = ("fn",)
+
+    def __init__(self, fn: Callable[[Any], Any], expr: Expr, item_type: Any) -> None:
+        super().__init__(expr, item_type)
+        self.fn = self._fn = fn
+
+    def __call__(self, item: Any) -> Any:
+        return self.fn(item)
+
+
 class _Rename(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self._names = names
@@ -174,8 +196,14 @@ def getter(field: Field[Any, V], item_type: Any = None) -> Callable[[Any], V]:
 
 
 def bound(field: Any, item_type: Any) -> Any:
-    """The field as a function of items of that type; functions stay what they are."""
-    return None if field is None else getter(field, item_type)
+    """The field as a function of items of that type; functions stay what they are, or become readers that call them."""
+    if field is None:
+        return None
+    names = field_names(item_type)
+    if names is None or isinstance(field, str | Expr | Reader):
+        return getter(field, item_type)
+    expr = expression_of(field, item_type, names)
+    return field if expr is None else PlainReader(field, expr, item_type)
 
 
 def why_opaque(*fns: Any) -> str | None:

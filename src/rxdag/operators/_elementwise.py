@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, Operator, Shape
-from rxdag.expressions import ITEM, Expr, Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import ITEM, Expr, Field, Reader, Several, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_of, function
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ class MapKernel(_Calls):
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         emit(self._fn(item))
+
+    def in_columns(self) -> Kernel | str:
+        if isinstance(self._fn, Reader) and isinstance(self._fn.expr, Several):
+            return "it makes tuples"
+        return super().in_columns()
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         emit(columns.mapped({ITEM: self._fn}))

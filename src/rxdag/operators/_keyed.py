@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, KeyBy, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, as_tuple, check_field, field_name, getter, kind_of, why_opaque
+from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of, why_opaque
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -50,7 +50,8 @@ def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error:
 def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:
     """One field is the key itself; several make a tuple."""
     if len(fields) == 1:
-        return getter(fields[0], item_type)
+        reader: Callable[[Any], Any] = bound(fields[0], item_type)
+        return reader
     if all(isinstance(field, str | Expr) for field in fields):
         return getter(as_tuple(fields), item_type)
     getters = [getter(field, item_type) for field in fields]

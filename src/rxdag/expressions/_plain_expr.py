@@ -1,0 +1,122 @@
+"""Plain functions as expressions: `lambda t: t.price * t.qty` means `col.price * col.qty` where the items' type is known."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rxdag.expressions._col import as_tuple
+from rxdag.expressions._expr import Binary, Expr, IsIn, IsNull, Literal, Unary
+from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._plain import plain
+
+_ITEM: Final = "item"
+_ARITHMETIC: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+}
+_COMPARISON: Final[dict[type[ast.cmpop], str]] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
+
+
+class _Other(Exception):  # a signal, not a failure
+    """The function does something that expressions have no word for."""
+
+
+def expression_of(fn: object, item_type: Any, names: tuple[str, ...]) -> Expr | None:
+    """The expression that a function of one expression stands for; None if it has none.
+
+    It may read fields of its one parameter and constants, compute, compare, and join with `and`, `or` and `not`; what it reads
+    besides might change. Its items must be just what their fields say.
+
+    Args:
+        fn: What a user has given.
+        item_type: Of its items.
+        names: Of their fields.
+    """
+    if not _is_transparent(item_type, names):
+        return None
+    try:
+        tree = plain(fn, (_ITEM,), _refuse)
+        return None if tree is None else _Translator(frozenset(names)).whole(tree)
+    except _Other:
+        return None
+
+
+def _refuse(name: str, value: Any) -> str:
+    raise _Other
+
+
+def _is_transparent(item_type: Any, names: tuple[str, ...]) -> bool:
+    """True if an attribute is the field and nothing else: nothing of the class looks at what is read or made."""
+    if not isinstance(item_type, type) or issubclass(item_type, Mapping):
+        return False
+    if hasattr(item_type, "__post_init__") or hasattr(item_type, "__getattr__"):
+        return False
+    if any("__getattribute__" in vars(each) for each in item_type.__mro__ if each not in (object, tuple)):
+        return False
+    return not any(isinstance(inspect.getattr_static(item_type, name, None), property) for name in names)
+
+
+class _Translator:
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def whole(self, tree: ast.expr) -> Expr:
+        """The whole of a function: a tuple may be nothing else."""
+        if isinstance(tree, ast.Tuple) and tree.elts:
+            return as_tuple(tuple(self.part(each) for each in tree.elts))
+        return self.part(tree)
+
+    def part(self, tree: ast.expr) -> Expr:
+        if isinstance(tree, ast.Attribute) and isinstance(tree.value, ast.Name) and tree.attr in self._names:
+            return FieldExpr(tree.attr)
+        if isinstance(tree, ast.Constant) and (tree.value is None or type(tree.value) in (bool, int, float, str)):
+            return Literal(tree.value)
+        if isinstance(tree, ast.BinOp) and type(tree.op) in _ARITHMETIC:
+            return Binary(_ARITHMETIC[type(tree.op)], self.part(tree.left), self.part(tree.right))
+        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub | ast.Not):
+            return Unary("-" if isinstance(tree.op, ast.USub) else "~", self.part(tree.operand))
+        if isinstance(tree, ast.BoolOp):
+            return self._joined("&" if isinstance(tree.op, ast.And) else "|", [self.part(v) for v in tree.values])
+        if isinstance(tree, ast.Compare) and len(tree.ops) == 1:
+            return self._compared(self.part(tree.left), tree.ops[0], tree.comparators[0])
+        raise _Other
+
+    @staticmethod
+    def _joined(op: str, values: list[Expr]) -> Expr:
+        first, *rest = values
+        for each in rest:
+            first = Binary(op, first, each)
+        return first
+
+    def _compared(self, left: Expr, op: ast.cmpop, right: ast.expr) -> Expr:
+        if type(op) in _COMPARISON:
+            return Binary(_COMPARISON[type(op)], left, self.part(right))
+        if isinstance(op, ast.Is | ast.IsNot) and isinstance(right, ast.Constant) and right.value is None:
+            return IsNull(left) if isinstance(op, ast.Is) else Unary("~", IsNull(left))
+        if isinstance(op, ast.In | ast.NotIn):
+            found = IsIn(left, _members(right))
+            return found if isinstance(op, ast.In) else Unary("~", found)
+        raise _Other
+
+
+def _members(tree: ast.expr) -> tuple[object, ...]:
+    """The members of a tuple or set that is written out."""
+    found: Any = ast.literal_eval(tree) if isinstance(tree, ast.Constant | ast.Set) else None
+    values: tuple[object, ...] = tuple(found) if isinstance(found, tuple | set) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if not values or any(type(value) not in (bool, int, float, str) for value in values):
+        raise _Other
+    return values
