@@ -11,7 +11,16 @@ from reactivex import operators as rxops
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks
-from rxdag.schedulers import FlowScheduler, MonotonicClock, VirtualClock, VirtualLoop, _bell, drive, drive_virtual
+from rxdag.schedulers import (
+    FlowScheduler,
+    MonotonicClock,
+    ThreadDriver,
+    VirtualClock,
+    VirtualLoop,
+    _bell,
+    drive,
+    drive_virtual,
+)
 
 
 def run_until_idle(scheduler, clock):
@@ -275,3 +284,25 @@ class TestBell:
         while scheduler.step() == 0:
             pass
         assert seen == (["called", "again"] if is_rung else ["again"])
+
+
+class TestThreadDriver:
+    def driver(self):
+        return ThreadDriver(FlowScheduler("x", MonotonicClock()), lambda: True, lambda: None, lambda error: None)
+
+    def test_one_that_was_not_started_is_not_waited_for(self):
+        assert self.driver().join(10)
+
+    def test_one_that_a_signal_kept_from_its_start_is_not_waited_for(self, monkeypatch):
+        driver = self.driver()
+        monkeypatch.setattr("rxdag.schedulers._drivers.BEGIN_S", 0.0)
+        monkeypatch.setattr(driver.thread, "start", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            driver.start()
+        assert driver.join(10)
+
+    def test_one_that_ends_is_waited_for(self):
+        driver = self.driver()
+        driver.start()
+        assert driver.join(10)
+        assert not driver.thread.is_alive()

@@ -61,13 +61,14 @@ def _refuse(name: str, value: Any) -> str:
 
 def _is_transparent(item_type: Any, names: tuple[str, ...]) -> bool:
     """True if an attribute is the field and nothing else: nothing of the class looks at what is read or made."""
-    if not isinstance(item_type, type) or issubclass(item_type, Mapping):
+    if not isinstance(item_type, type):
         return False
-    if hasattr(item_type, "__post_init__") or hasattr(item_type, "__getattr__"):
+    kind: type[Any] = item_type
+    if issubclass(kind, Mapping) or hasattr(kind, "__post_init__") or hasattr(kind, "__getattr__"):
         return False
-    if any("__getattribute__" in vars(each) for each in item_type.__mro__ if each not in (object, tuple)):
+    if any("__getattribute__" in vars(each) for each in kind.__mro__ if each not in (object, tuple)):
         return False
-    return not any(isinstance(inspect.getattr_static(item_type, name, None), property) for name in names)
+    return not any(isinstance(inspect.getattr_static(kind, name, None), property) for name in names)
 
 
 class _Translator:

@@ -36,7 +36,7 @@ class MapKernel(_Calls):
     def in_columns(self) -> Kernel | str:
         if isinstance(self._fn, Reader) and isinstance(self._fn.expr, Several):
             return "it makes tuples"
-        return super().in_columns()
+        return why_opaque(self._fn) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         emit(columns.mapped({ITEM: self._fn}))

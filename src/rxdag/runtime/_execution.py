@@ -333,8 +333,7 @@ class Execution:
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.stop()
         for driver in self.threads:
-            driver.thread.join(JOIN_S)
-            if driver.thread.is_alive():
+            if not driver.join(JOIN_S):
                 scheduler = next(s for s in self.schedulers.values() if s.thread == driver.thread.ident)
                 stuck.append(scheduler)
                 _log.warning("%s did not return within %g s; its thread is left behind:\n%s", *self._stack(scheduler))

@@ -14,6 +14,8 @@ from rxdag.schedulers._clock import VirtualClock
 from rxdag.schedulers._flow import FlowScheduler
 
 _SLICE_S: Final = 0.002
+BEGIN_S: Final = 1.0
+"""So long a thread that was asked to begin is waited for."""
 
 
 def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callable[[], None]) -> None:
@@ -68,15 +70,30 @@ class ThreadDriver:
         on_crash: Callable[[BaseException], None],
     ) -> None:
         def target() -> None:
+            self._has_begun.set()
             try:
                 drive(scheduler, is_done, on_idle)
             except BaseException as error:  # what no guard holds must not end a thread unseen
                 on_crash(error)
 
         self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)
+        self._is_asked = False
+        self._has_begun = threading.Event()
 
     def start(self) -> None:
+        self._is_asked = True
         self.thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread; False if it does not return.
+
+        A signal may have come while it was started: if it has not begun within a second it was not, or will see that
+        there is nothing to do.
+        """
+        if not self._is_asked or not self._has_begun.wait(BEGIN_S):
+            return True
+        self.thread.join(timeout_s)
+        return not self.thread.is_alive()
 
 
 class LoopDriver:
