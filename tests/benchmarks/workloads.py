@@ -167,14 +167,20 @@ def _w2(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...], colum
     ]
 
 
-def w2_callables(data: list[Tick], quantum: int) -> list[Any]:
-    fields = (lambda t: t.ts_us, lambda t: t.sym, lambda t: t.price, lambda t: t.size)
-    return _w2(rxdag.from_source(sources.iterable(data)), quantum, fields)
+_FUNCTIONS = (lambda t: t.ts_us, lambda t: t.sym, lambda t: t.price, lambda t: t.size)
+_FIELDS = (col.ts_us, col.sym, col.price, col.size)
+
+
+def w2_callables(data: list[Tick], quantum: int, columns: bool = True) -> list[Any]:
+    return _w2(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, _FUNCTIONS, columns)
+
+
+def w2_callables_kept(data: list[Tick], quantum: int) -> list[Any]:
+    return w2_callables(data, quantum, columns=False)
 
 
 def w2_expressions(data: list[Tick], quantum: int, columns: bool = True) -> list[Any]:
-    stream = rxdag.from_source(sources.iterable(data, of=Tick))
-    return _w2(stream, quantum, (col.ts_us, col.sym, col.price, col.size), columns)
+    return _w2(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, _FIELDS, columns)
 
 
 def w2_kept(data: list[Tick], quantum: int) -> list[Any]:
@@ -324,14 +330,16 @@ def _w2_own(stream: rxdag.Stream[Tick], quantum: int, fields: tuple[Any, ...], c
     return [(p.key, p.start // 1000, *p.value) for p in run(bars.to(sinks.collect()), quantum, columns)]
 
 
-def w2_own_callables(data: list[Tick], quantum: int) -> list[Any]:
-    fields = (lambda t: t.ts_us, lambda t: t.sym, lambda t: t.price, lambda t: t.size)
-    return _w2_own(rxdag.from_source(sources.iterable(data)), quantum, fields)
+def w2_own_callables(data: list[Tick], quantum: int, columns: bool = True) -> list[Any]:
+    return _w2_own(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, _FUNCTIONS, columns)
+
+
+def w2_own_callables_kept(data: list[Tick], quantum: int) -> list[Any]:
+    return w2_own_callables(data, quantum, columns=False)
 
 
 def w2_own_expressions(data: list[Tick], quantum: int, columns: bool = True) -> list[Any]:
-    stream = rxdag.from_source(sources.iterable(data, of=Tick))
-    return _w2_own(stream, quantum, (col.ts_us, col.sym, col.price, col.size), columns)
+    return _w2_own(rxdag.from_source(sources.iterable(data, of=Tick)), quantum, _FIELDS, columns)
 
 
 def w2_own_kept(data: list[Tick], quantum: int) -> list[Any]:
@@ -340,7 +348,7 @@ def w2_own_kept(data: list[Tick], quantum: int) -> list[Any]:
 
 def w2_columns(data: Any, quantum: int) -> list[Any]:
     stream = rxdag.from_source(sources.arrow(data, Tick))
-    return _w2(stream, quantum, (col.ts_us, col.sym, col.price, col.size))
+    return _w2(stream, quantum, _FIELDS)
 
 
 def w2_polars(data: Any) -> list[Any]:
@@ -393,7 +401,7 @@ def _w3(stream: rxdag.Stream[Tick], quantum: int, columns: bool = True) -> Any:
 
 
 def w3_callables(data: list[Tick], quantum: int) -> Any:
-    fresh = rxdag.from_source(sources.iterable(data)).pipe(
+    fresh = rxdag.from_source(sources.iterable(data, of=Tick)).pipe(
         ops.event_time(lambda t: t.ts_us, unit="us", out_of_order="500ms")
     )
     routes = fresh.pipe(ops.dedupe(lambda t: (t.sym, t.tid), within="5s")).pipe(
@@ -475,9 +483,11 @@ WORKLOADS = (
         w2_loop,
         {
             "rows, callables": Variant("rows", w2_callables, 1.6),
+            "rows kept rows, callables": Variant("rows", w2_callables_kept, None),
             "rows, expressions": Variant("rows", w2_expressions, 1.1),
             "rows kept rows, expressions": Variant("rows", w2_kept, None),
             "rows, callables, own operator and aggregate": Variant("rows", w2_own_callables, 1.6),
+            "rows kept rows, callables, own operator and aggregate": Variant("rows", w2_own_callables_kept, None),
             "rows, expressions, own operator and aggregate": Variant("rows", w2_own_expressions, 1.1),
             "rows kept rows, expressions, own operator and aggregate": Variant("rows", w2_own_kept, None),
             "columns": Variant("columns", w2_columns, 0.3),
