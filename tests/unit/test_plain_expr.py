@@ -146,6 +146,23 @@ def test_a_debugger_sees_each_call() -> None:
     assert isinstance(bound(price_of, Tick), Reader)
 
 
+def test_a_debugger_that_comes_after_the_plan_changes_nothing() -> None:
+    out = bars(sources.iterable([Tick(t, "A", 1.0) for t in range(300)], of=Tick))
+    plan = rxdag.compile(rxdag.Dag(out))
+    assert plan.lanes.made
+    expected = settle_virtual(virtual(plan))[out]
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        traced = settle_virtual(virtual(plan))
+        late = rxdag.compile(rxdag.Dag(out))
+    finally:
+        sys.settrace(before)
+    assert traced[out] == expected
+    assert not late.lanes.made
+    assert settle_virtual(virtual(late))[out] == expected
+
+
 def bars(source: Any, key: Any = lambda tick: tick.sym) -> Any:
     timed = rxdag.from_source(source).pipe(ops.event_time(lambda tick: tick.t, unit="s", out_of_order="9s"))
     traded = timed.pipe(ops.filter(lambda tick: tick.qty > 0), on_error=on_error.skip)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns._column import Coded, Column, column_of, concatenate
-from rxdag.expressions import FieldExpr, Reader, field_names, plain_fields
+from rxdag.expressions import FieldExpr, Reader, attribute_names, plain_fields
 
 _ZIPPED: Final = 512
 """So many items are zipped at once, which makes an iterator of each: from 700 objects on the collector would look at them."""
@@ -72,9 +72,9 @@ class Known:
 
     @classmethod
     def of_type(cls, of: Any) -> Known | None:
-        """For items of a type with fields; None for any other, mappings too: they may have other keys."""
-        names = field_names(of)
-        return cls(of, names) if names and isinstance(of, type) and not issubclass(of, Mapping) else None
+        """For items that have their fields as attributes; None for any other: a mapping may have other keys."""
+        names = attribute_names(of)
+        return cls(of, names) if names else None
 
     def lists(self, items: list[Any], names: Sequence[str]) -> list[list[Any]]:
         """The values of some fields."""

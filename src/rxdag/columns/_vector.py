@@ -151,6 +151,7 @@ def _by_name(expr: Expr, name: str, general: Step) -> Step:
 
     def step(columns: Columns) -> Value:
         nonlocal cached
+        known = cached  # two runs of one plan may be here at once
         try:
             return general(columns)
         except Uncertain:
@@ -160,12 +161,12 @@ def _by_name(expr: Expr, name: str, general: Step) -> Step:
         names, codes = column.names, column.codes
         has_null = len(codes) > 0 and int(codes.min()) < 0
         size = len(names) + has_null
-        if cached is None or cached[0] is not names or cached[1] != size:
+        if known is None or known[0] is not names or known[1] != size:
             if size > max(_FEW_NAMES, 4 * columns.n):
                 raise Uncertain
             results = [fn(each) for each in (*names, None)[:size]]
-            cached = (names, size, measured_column(column_of(results)))
-        table, low, high = cached[2]
+            known = cached = (names, size, measured_column(column_of(results)))
+        table, low, high = known[2]
         return table[codes], low, high  # -1, a null, is the last of the table
 
     return step

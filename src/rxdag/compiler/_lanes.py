@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rxdag.compiler._ledger import LEAVINGS
 from rxdag.compiler._region_plan import RegionPlan
 from rxdag.compiler._topology import Topology
 from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source, Splitter
-from rxdag.expressions import field_names
+from rxdag.expressions import attribute_names
 from rxdag.graph import Edge
 
 _SIDE_PORTS = ("late", "dead")
@@ -145,8 +144,7 @@ def _has_rows(topology: Topology, edge: Edge) -> bool:
     source = topology.nodes[edge.producer].thing
     if not isinstance(source, Source) or not source.is_stored or source.gives_columns or edge.port in _SIDE_PORTS:
         return False
-    of = source.shape.item_type
-    return isinstance(of, type) and not issubclass(of, Mapping) and bool(field_names(of))
+    return bool(attribute_names(source.shape.item_type))
 
 
 def parks(topology: Topology, region: RegionPlan, columns: frozenset[str]) -> bool:

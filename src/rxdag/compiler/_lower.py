@@ -69,7 +69,7 @@ def _make_hosts(plan: Plan, context: RunContext, program: Program) -> dict[str, 
 def _make_region(plan: Plan, context: RunContext, made: Woven | RegionPlan, segment: Segment) -> RegionHost:
     region = made.plan if isinstance(made, Woven) else made
     nodes = {name: plan.dag.nodes[name] for name in region.nodes}
-    makes: dict[str, Callable[[], Kernel]] = {n: partial(_kernel, plan, n, node) for n, node in nodes.items()}
+    makes: dict[str, Callable[[], Kernel]] = {n: partial(_kernel, plan, n) for n in nodes}
     policies = {name: node.on_error for name, node in nodes.items()}
     if isinstance(made, Woven):
         host: RegionHost = LoopHost(made, makes, segment, context, policies)
@@ -94,8 +94,8 @@ def _make_region(plan: Plan, context: RunContext, made: Woven | RegionPlan, segm
     return host
 
 
-def _kernel(plan: Plan, name: str, node: Node) -> Kernel:
-    kernel = make_kernel(name, node)
+def _kernel(plan: Plan, name: str) -> Kernel:
+    kernel = make_kernel(name, plan.topology.operators[name])
     if name in plan.lanes.kernels:
         in_columns = kernel.in_columns()
         if isinstance(in_columns, str):
@@ -139,7 +139,7 @@ def _make_host(plan: Plan, context: RunContext, name: str, node: Node, segment: 
         kind = ReleaseHost
     elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
         kind = StepHost
-    return kind(name, segment, context, node.on_error, partial(_kernel, plan, name, node), clock)
+    return kind(name, segment, context, node.on_error, partial(_kernel, plan, name), clock)
 
 
 def _add_outlets(plan: Plan, host: Host, name: str, node: Node) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from rxdag.contract import AnyOperator, Foreign, Kernel, on_item_parameters
+from rxdag.contract import AnyOperator, Foreign, Kernel, label_of, on_item_parameters
 from rxdag.errors import CompileError
 from rxdag.graph import Dag, Edge, Node
 
@@ -17,12 +18,14 @@ class Topology:
         nodes: Nodes by name, producers before consumers.
         into: Edges into each node, by input.
         out_of: Edges out of each node.
-        kernels: A kernel of each operator, to look at; runs make their own.
+        operators: Operators that have kernels, bound to what comes in: what a plan has seen in them holds for all its runs.
+        kernels: A kernel of each of them, to look at; runs make their own.
     """
 
     nodes: dict[str, Node]
     into: dict[str, list[Edge]] = field(repr=False)
     out_of: dict[str, list[Edge]] = field(repr=False)
+    operators: dict[str, Any] = field(repr=False)
     kernels: dict[str, Kernel] = field(repr=False)
 
     @property
@@ -45,7 +48,12 @@ def normalise(dag: Dag) -> Topology:
     for edge in dag.edges:
         into[edge.consumer].append(edge)
         out_of[edge.producer].append(edge)
-    kernels = {name: make_kernel(name, node) for name, node in dag.nodes.items() if _has_kernel(node)}
+    operators: dict[str, Any] = {
+        name: node.thing.bound(node.in_shape)
+        for name, node in dag.nodes.items()
+        if isinstance(node.thing, AnyOperator) and not isinstance(node.thing, Foreign)
+    }
+    kernels = {name: make_kernel(name, operator) for name, operator in operators.items()}
     problems: list[str] = []
     for name, kernel in kernels.items():
         try:
@@ -55,20 +63,16 @@ def normalise(dag: Dag) -> Topology:
                 problems.append(f'node "{name}": {error}')
     if problems:
         raise CompileError("; ".join(problems))
-    return Topology(dict(dag.nodes), into, out_of, kernels)
+    return Topology(dict(dag.nodes), into, out_of, operators, kernels)
 
 
-def _has_kernel(node: Node) -> bool:
-    return isinstance(node.thing, AnyOperator) and not isinstance(node.thing, Foreign)
-
-
-def make_kernel(name: str, node: Node) -> Kernel:
-    """Make the kernel of an operator.
+def make_kernel(name: str, operator: Any) -> Kernel:
+    """Make the kernel of an operator that is bound.
 
     Raises:
         CompileError: If what the operator makes is none.
     """
-    kernel = node.thing.bound(node.in_shape).kernel()  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # all operators but foreign ones have it
+    kernel = operator.kernel()
     if not isinstance(kernel, Kernel):
-        raise CompileError(f'node "{name}": {node.label}.kernel() must return a Kernel, got {kernel!r}')
+        raise CompileError(f'node "{name}": {label_of(operator)}.kernel() must return a Kernel, got {kernel!r}')
     return kernel

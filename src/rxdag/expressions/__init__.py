@@ -3,6 +3,7 @@
 from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, element, lit, plain_fields, positional
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._names import attribute_names, field_names
 from rxdag.expressions._parse import parse
 from rxdag.expressions._plain import is_traced, plain
 from rxdag.expressions._reader import (
@@ -13,7 +14,6 @@ from rxdag.expressions._reader import (
     bound,
     check_field,
     field_name,
-    field_names,
     getter,
     look_up,
     of_value,
@@ -23,6 +23,7 @@ from rxdag.expressions._types import field_types, kind_of
 from rxdag.expressions._unparse import unparse
 
 __all__ = [
+    "attribute_names",
     "PlainReader",
     "is_traced",
     "plain",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Mapping
 from typing import Any, Final
 
 from rxdag.expressions._col import as_tuple
 from rxdag.expressions._expr import Binary, Expr, IsIn, IsNull, Literal, Unary
 from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._names import attribute_names
 from rxdag.expressions._plain import plain
 
 _ITEM: Final = "item"
@@ -35,7 +35,7 @@ class _Other(Exception):  # a signal, not a failure
     """The function does something that expressions have no word for."""
 
 
-def expression_of(fn: object, item_type: Any, names: tuple[str, ...]) -> Expr | None:
+def expression_of(fn: object, item_type: Any) -> Expr | None:
     """The expression that a function of one expression stands for; None if it has none.
 
     It may read fields of its one parameter and constants, compute, compare, and join with `and`, `or` and `not`; what it reads
@@ -44,9 +44,9 @@ def expression_of(fn: object, item_type: Any, names: tuple[str, ...]) -> Expr | 
     Args:
         fn: What a user has given.
         item_type: Of its items.
-        names: Of their fields.
     """
-    if not _is_transparent(item_type, names):
+    names = attribute_names(item_type)
+    if not names or not _is_transparent(item_type, names):
         return None
     try:
         tree = plain(fn, (_ITEM,), _refuse)
@@ -59,12 +59,9 @@ def _refuse(name: str, value: Any) -> str:
     raise _Other
 
 
-def _is_transparent(item_type: Any, names: tuple[str, ...]) -> bool:
+def _is_transparent(kind: type[Any], names: tuple[str, ...]) -> bool:
     """True if an attribute is the field and nothing else: nothing of the class looks at what is read or made."""
-    if not isinstance(item_type, type):
-        return False
-    kind: type[Any] = item_type
-    if issubclass(kind, Mapping) or hasattr(kind, "__post_init__") or hasattr(kind, "__getattr__"):
+    if hasattr(kind, "__post_init__") or hasattr(kind, "__getattr__"):
         return False
     if any("__getattribute__" in vars(each) for each in kind.__mro__ if each not in (object, tuple)):
         return False

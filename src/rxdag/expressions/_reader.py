@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from rxdag.errors import GraphError
 from rxdag.expressions._expr import Bind, Expr, Write
 from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._names import field_names
 from rxdag.expressions._plain_expr import expression_of
 from rxdag.expressions._types import check_types
 from rxdag.graph import did_you_mean
@@ -24,16 +24,6 @@ Field: TypeAlias = str | Expr | Callable[[A], V]
 _ITEM: Final = "__item__"
 ITEM: Final = ""
 """Name of the field that is the item itself."""
-
-
-def field_names(item_type: Any) -> tuple[str, ...] | None:
-    """Names of the fields of a type of items, or None if it does not say."""
-    if dataclasses.is_dataclass(item_type):
-        return tuple(f.name for f in dataclasses.fields(item_type))
-    names = getattr(item_type, "__struct_fields__", None) or getattr(item_type, "_fields", None)
-    if names is None and typing.is_typeddict(item_type):
-        names = tuple(item_type.__annotations__)
-    return None if names is None else tuple(names)
 
 
 def field_name(field: object) -> str | None:
@@ -199,10 +189,9 @@ def bound(field: Any, item_type: Any) -> Any:
     """The field as a function of items of that type; functions stay what they are, or become readers that call them."""
     if field is None:
         return None
-    names = field_names(item_type)
-    if names is None or isinstance(field, str | Expr | Reader):
+    if isinstance(field, str | Expr | Reader):
         return getter(field, item_type)
-    expr = expression_of(field, item_type, names)
+    expr = expression_of(field, item_type)
     return field if expr is None else PlainReader(field, expr, item_type)
 
 

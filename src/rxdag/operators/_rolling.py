@@ -63,8 +63,9 @@ class _Rows:
 
 
 class _RollingKernel(Kernel):
-    prefers_columns = True
     """What both kinds have in common."""
+
+    prefers_columns = True
 
     def __init__(self, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
         self._aggregate = aggregate

@@ -1,0 +1,25 @@
+"""Names: the fields of a type of items."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+
+def field_names(item_type: Any) -> tuple[str, ...] | None:
+    """Names of the fields of a type of items, or None if it does not say."""
+    if dataclasses.is_dataclass(item_type):
+        return tuple(f.name for f in dataclasses.fields(item_type))
+    names = getattr(item_type, "__struct_fields__", None) or getattr(item_type, "_fields", None)
+    if names is None and typing.is_typeddict(item_type):
+        names = tuple(item_type.__annotations__)
+    return None if names is None else tuple(names)
+
+
+def attribute_names(item_type: Any) -> tuple[str, ...]:
+    """Names of the fields of a type whose items have them as attributes; none for any other, mappings too."""
+    if not isinstance(item_type, type) or issubclass(item_type, Mapping):
+        return ()
+    return field_names(item_type) or ()
