@@ -179,8 +179,9 @@ class TestWhere:
             "from typing import NamedTuple\n"
             "from rxdag import col, operators as ops, sinks, sources\n"
             "class Tick(NamedTuple):\n    t: int\n"
-            "stream = rxdag.from_source(sources.iterable([Tick(1)], of=Tick)).pipe(ops.filter(col.t > 0))\n"
-            "rxdag.compile(rxdag.Dag(stream.to(sinks.collect())))\n"
+            "stream = rxdag.from_source(sources.iterable([Tick(1)], of=Tick)).pipe(ops.event_time(col.t))\n"
+            "changes = stream.pipe(ops.distinct_until_changed(col.t))\n"
+            "rxdag.compile(rxdag.Dag(changes.to(sinks.collect())))\n"
             "print('numpy' in sys.modules)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -282,7 +283,7 @@ class TestSame:
             assert 'node "dedupe" failed on a Data whose repr raises AttributeError' in str(result.error)
             assert isinstance(result.error.__cause__, AttributeError)
 
-    def test_two_sources_taken_in_turn_become_columns_many_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_items_that_come_one_by_one_become_columns_many_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made: list[int] = []
         from_items = Columns.from_items.__func__
 
@@ -291,13 +292,30 @@ class TestSame:
             return from_items(cls, items, *rest)
 
         monkeypatch.setattr(Columns, "from_items", classmethod(counted))
-        outs = bars(made_of(Tick)), first_of_each(made_of(Tick))
-        plan = plan_of(*outs)
-        assert len(plan.lanes.made) == 2
-        result = settle_virtual(virtual(plan))
-        assert sum(made) == 6_000
-        assert len(made) < 300  # one for each watermark that a node asks for, and not one for each item
-        assert repr(result[outs[0]]) == repr(result_of(outs[0], columns=False))
+        out = bars(made_of(Tick))
+        expected = result_of(out, columns=False)
+        assert repr(result_of(out, quantum=1)) == repr(expected)
+        assert sum(made) == 3_000
+        assert len(made) < 100  # two for each watermark that the window asks for, and not one for each item
+
+    @pytest.mark.parametrize("quantum", [1, 200])
+    def test_no_pane_waits_for_items_behind_the_one_that_closes_it(self, quantum: int) -> None:
+        read = 0
+
+        def ticks() -> Any:
+            nonlocal read
+            for tick in made_of(Tick):
+                read += 1
+                yield tick
+
+        came: list[int] = []
+        stream = rxdag.from_source(sources.iterable(ticks(), of=Tick)).pipe(ops.event_time("t", unit="s"))
+        keyed = stream.pipe(ops.key_by("sym"))
+        panes = keyed.pipe(ops.window(windows.tumbling("1000s"), agg.count()))
+        plan = plan_of(panes.to(sinks.call(lambda pane: came.append(read))))
+        assert plan.lanes.made
+        run_here(Execution(plan, quantum=quantum))
+        assert 1_000 <= came[0] <= 1_100 + quantum
 
 
 @pytest.mark.parametrize("n", [1, 300])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rxdag.columns import Columns
 
 _FEW: Final = 128
-"""So many rows are made columns at once at least, for fewer cost as much."""
+"""Fewer rows than that wait as they are: made columns alone, they cost more than in a loop of rows."""
 
 
 class Parking:

@@ -97,7 +97,7 @@ class Reader:
         return fn(item)
 
     def each(self, items: list[Any]) -> list[Any]:
-        """What it gives for each of many items: a third of the time of as many calls."""
+        """What it gives for each of many items: a quarter of the time of as many calls."""
         try:
             each = self._each
         except AttributeError:
