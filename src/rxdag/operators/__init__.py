@@ -12,39 +12,89 @@ from rxdag.contract import (
     WindowOp,
     remember,
 )
-from rxdag.operators._arbitrate import Gap, arbitrate
-from rxdag.operators._batches import batch
-from rxdag.operators._calls import map_async
-from rxdag.operators._combine import combine_latest, with_latest_from, zip
-from rxdag.operators._conflate import conflate
-from rxdag.operators._dedupe import dedupe
-from rxdag.operators._elementwise import explode, filter, map, tap
-from rxdag.operators._event_time import event_time
-from rxdag.operators._fields import select, with_columns
-from rxdag.operators._folds import count, max, min, sum
-from rxdag.operators._in_turn import catch, concat
-from rxdag.operators._inner import concat_map, flat_map, switch_map
-from rxdag.operators._join_asof import join_asof
-from rxdag.operators._join_time import join_interval, join_window
-from rxdag.operators._keyed import key_by
-from rxdag.operators._lookup import lookup
-from rxdag.operators._map_batch import map_batch
-from rxdag.operators._marked import Timestamped, start_with, timestamp
-from rxdag.operators._merge import merge, merge_sorted
-from rxdag.operators._neighbours import default_if_empty, distinct_until_changed, pairwise
-from rxdag.operators._paced import delay
-from rxdag.operators._partition import partition, route_by
-from rxdag.operators._partitioned import partitioned
-from rxdag.operators._positions import first, last, skip, skip_while, take, take_while
-from rxdag.operators._process import process
-from rxdag.operators._rolling import rolling
-from rxdag.operators._routing import route, split
-from rxdag.operators._running import fold, reduce, scan
-from rxdag.operators._throttle import throttle
-from rxdag.operators._top import top_n
-from rxdag.operators._until import skip_until, take_until
-from rxdag.operators._waiting import audit, debounce, sample, throttle_first, timeout
-from rxdag.operators._window import window, window_all
+from rxdag.operators.asynchronous import (
+    concat_map,
+    flat_map,
+    lookup,
+    map_async,
+    switch_map,
+)
+from rxdag.operators.elementwise import (
+    Timestamped,
+    explode,
+    filter,
+    map,
+    map_batch,
+    select,
+    start_with,
+    tap,
+    timestamp,
+    with_columns,
+)
+from rxdag.operators.joining import (
+    catch,
+    combine_latest,
+    concat,
+    join_asof,
+    join_interval,
+    join_window,
+    merge,
+    merge_sorted,
+    skip_until,
+    take_until,
+    with_latest_from,
+    zip,
+)
+from rxdag.operators.keyed import (
+    Gap,
+    arbitrate,
+    batch,
+    count,
+    dedupe,
+    default_if_empty,
+    distinct_until_changed,
+    first,
+    fold,
+    key_by,
+    last,
+    max,
+    min,
+    pairwise,
+    process,
+    reduce,
+    scan,
+    skip,
+    skip_while,
+    sum,
+    take,
+    take_while,
+    top_n,
+)
+from rxdag.operators.rate import (
+    audit,
+    conflate,
+    debounce,
+    delay,
+    sample,
+    throttle,
+    throttle_first,
+    timeout,
+)
+from rxdag.operators.routing import (
+    partition,
+    partitioned,
+    route,
+    route_by,
+    split,
+)
+from rxdag.operators.time import (
+    event_time,
+)
+from rxdag.operators.windows import (
+    rolling,
+    window,
+    window_all,
+)
 
 __all__ = [
     "Emit",

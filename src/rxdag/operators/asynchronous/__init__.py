@@ -1,0 +1,13 @@
+"""Operators that await coroutines or read inner streams."""
+
+from rxdag.operators.asynchronous._calls import map_async
+from rxdag.operators.asynchronous._inner import concat_map, flat_map, switch_map
+from rxdag.operators.asynchronous._lookup import lookup
+
+__all__ = [
+    "concat_map",
+    "flat_map",
+    "lookup",
+    "map_async",
+    "switch_map",
+]

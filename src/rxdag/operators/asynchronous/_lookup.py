@@ -1,0 +1,263 @@
+"""Lookup: one call of a coroutine for each key, and a memory of what it said."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self, TypeVar, overload
+
+from rxdag.contract import (
+    MAX,
+    Duration,
+    Emit,
+    Inner,
+    InnerKernel,
+    Operator,
+    Shape,
+    Source,
+    positive_ns,
+)
+from rxdag.expressions import Expr, Field, bound, check_field, getter
+from rxdag.operators._arguments import field_of, function, whole
+from rxdag.operators._compact import pop_first
+from rxdag.operators.asynchronous._calls import Call
+from rxdag.operators.asynchronous._inner import CONCURRENCY
+from rxdag.operators.keyed._keyed import blamed_key
+
+A = TypeVar("A")
+B = TypeVar("B")
+K = TypeVar("K")
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+class _LookupKernel(InnerKernel):
+    """Items wait in order for the value of their key; one call for each key, and a cache of what they gave."""
+
+    passes = True
+    ends_alone = True
+
+    def __init__(self, spec: _Lookup[Any, Any], key_of: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._fn = spec.fn
+        self._key_of = key_of
+        self._into = spec.into
+        self._most = spec.concurrency
+        self._ttl_ns = spec.ttl_ns
+        self._max_keys = spec.max_keys
+        self.concurrency = spec.concurrency
+        self.resource = spec.resource
+        self.waiting: list[tuple[Any, Inner]] = []
+        """Key that is asked for and item, in order."""
+        self.cache: dict[Any, tuple[Any, int]] = OrderedDict()
+        """Value and when it is too old, by key, the one longest unused first."""
+        self._now = 0
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("lookup", self._key_of, item, error)
+
+    def want(self, now: int) -> int | None:
+        return self._most - len(self.waiting)
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        asked = self._key_of(item)
+        hash(asked)
+        found = self.cache.pop(asked, None)
+        row = Inner(item, ts, sequence, key)
+        self.waiting.append((asked, row))
+        self._now = now
+        if found is not None and found[1] > now:
+            self.cache[asked] = found
+            row.results.append(found[0])
+        elif all(inner.item != asked for inner in self.inner):
+            self.inner.append(Inner(asked, ts, sequence, key))
+
+    def source_of(self, inner: Inner) -> Source[Any]:
+        args = (inner.item,) if self.resource is None else (self.opened, inner.item)
+        return Call(self._fn, args, None, "lookup: fn")
+
+    def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
+        self.inner.remove(inner)
+        for asked, row in self.waiting:
+            if asked == inner.item and not row.is_settled:
+                row.results.append(item)
+        self.cache[inner.item] = (item, MAX if self._ttl_ns is None else self._now + self._ttl_ns)
+        if len(self.cache) > self._max_keys:
+            pop_first(self.cache)
+
+    def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
+        self.inner.remove(inner)
+        for asked, row in self.waiting:
+            if asked == inner.item and not row.is_settled:
+                row.error = (error, attempts)
+
+    def ready(self) -> Inner | None:
+        return self.waiting.pop(0)[1] if self.waiting and self.waiting[0][1].is_settled else None
+
+    def give(self, inner: Inner, emit: Emit[Any]) -> None:
+        value = inner.results[0]
+        emit(self._into(inner.item, value), ts=inner.ts, sequence=inner.sequence, key=inner.key)
+
+    def held(self) -> int:
+        return len(self.waiting)
+
+    def low(self) -> int:
+        return min((row.ts for _, row in self.waiting), default=MAX)
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [[asked, row.item, row.ts, row.sequence, row.key, list(row.results)] for asked, row in self.waiting]
+        cache = [[key, value, until] for key, (value, until) in self.cache.items()]
+        return {"waiting": rows, "cache": cache, "lingers": self.lingers}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.waiting, self.inner = [], []
+        for asked, item, ts, sequence, key, results in saved["waiting"]:
+            row = Inner(item, ts, sequence, key)
+            row.results = list(results)
+            self.waiting.append((asked, row))
+            if not results and all(inner.item != asked for inner in self.inner):
+                self.inner.append(Inner(asked, ts, sequence, key))
+        self.cache = OrderedDict((key, (value, until)) for key, value, until in saved["cache"])
+        self.lingers = saved["lingers"]
+
+
+def _pair(item: Any, value: Any) -> tuple[Any, Any]:
+    return (item, value)
+
+
+@dataclass(frozen=True)
+class _Lookup(Operator[A, B], Generic[A, B]):
+    fn: Callable[..., Any]
+    key: Field[A, Any]
+    into: Callable[[Any, Any], Any]
+    resource: Callable[[], AbstractAsyncContextManager[Any]] | None
+    concurrency: int
+    ttl_ns: int | None
+    max_keys: int
+    label = "lookup"
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.key, shape.item_type, f"{where}: key")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, key=bound(self.key, shape.item_type))
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(shape, item_type=None)
+
+    def kernel(self) -> _LookupKernel:
+        return _LookupKernel(self, getter(self.key))
+
+
+@overload
+def lookup(
+    fn: Callable[[K], Awaitable[V]],
+    /,
+    *,
+    key: Callable[[A], K],
+    concurrency: int = ...,
+    ttl: Duration | None = ...,
+    max_keys: int = ...,
+) -> Operator[A, tuple[A, V]]: ...
+@overload
+def lookup(
+    fn: Callable[[K], Awaitable[V]],
+    /,
+    *,
+    key: Callable[[A], K],
+    into: Callable[[A, V], B],
+    concurrency: int = ...,
+    ttl: Duration | None = ...,
+    max_keys: int = ...,
+) -> Operator[A, B]: ...
+@overload
+def lookup(
+    fn: Callable[[R, K], Awaitable[V]],
+    /,
+    *,
+    key: Callable[[A], K],
+    resource: Callable[[], AbstractAsyncContextManager[R]],
+    concurrency: int = ...,
+    ttl: Duration | None = ...,
+    max_keys: int = ...,
+) -> Operator[A, tuple[A, V]]: ...
+@overload
+def lookup(
+    fn: Callable[[R, K], Awaitable[V]],
+    /,
+    *,
+    key: Callable[[A], K],
+    into: Callable[[A, V], B],
+    resource: Callable[[], AbstractAsyncContextManager[R]],
+    concurrency: int = ...,
+    ttl: Duration | None = ...,
+    max_keys: int = ...,
+) -> Operator[A, B]: ...
+@overload
+def lookup(
+    fn: Callable[..., Awaitable[Any]],
+    /,
+    *,
+    key: str | Expr,
+    into: Callable[[Any, Any], B] = ...,
+    resource: Callable[[], AbstractAsyncContextManager[Any]] | None = ...,
+    concurrency: int = ...,
+    ttl: Duration | None = ...,
+    max_keys: int = ...,
+) -> Operator[Any, Any]: ...
+def lookup(
+    fn: Any,
+    /,
+    *,
+    key: Any,
+    into: Any = _pair,
+    resource: Any = None,
+    concurrency: int = CONCURRENCY,
+    ttl: Duration | None = None,
+    max_keys: int = 10_000,
+) -> Any:
+    """Put to each item what a coroutine knows of its key, and remember it.
+
+    A key is asked for once: items that come while its call is under way wait for that one.
+
+    Emits: `into(item, value)` for each item, in order, with its event time and key.
+    Drops: nothing.
+    Holds: up to `concurrency` items, and no more are taken; up to `max_keys` values, of which the one longest unused goes.
+        After a restart calls that were under way are made again.
+    Ends: when the source has ended, with the last call; a drain waits for those under way. Fails: when `key`, `fn` or `into`
+        raises, by the node's `on_error`; a failed call fails each item that waits for it, and is not remembered.
+    Clock: processing time for `ttl`.
+
+    Args:
+        fn: A coroutine function of the key; with `resource` of what that gave and the key.
+        key: What to ask for: a function of the item, a field's name or an expression; hashable.
+        into: A function of the item and the value; by default the two as a tuple.
+        resource: Makes an async context manager, as a pool of connections: entered once per run, left at any end of it.
+        concurrency: Most items that wait, and most calls at once, 1 or more.
+        ttl: How long a value is good, from the call; by default for ever.
+        max_keys: Most values that are remembered, 1 or more.
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> async def name_of(id):
+        ...     return {1: "one", 2: "two"}[id]
+        >>> feed(ops.lookup(name_of, key=lambda x: x, into=lambda x, name: name), [1, 2, 1])
+        ['one', 'two', 'one']
+    """
+    function(fn, "lookup: fn")
+    function(into, "lookup: into")
+    if resource is not None:
+        function(resource, "lookup: resource")
+    return _Lookup[Any, Any](
+        fn,
+        field_of(key, "lookup: key"),
+        into,
+        resource,
+        whole(concurrency, "lookup: concurrency", least=1),
+        None if ttl is None else positive_ns(ttl, "lookup: ttl"),
+        whole(max_keys, "lookup: max_keys", least=1),
+    )

@@ -1,0 +1,250 @@
+"""As-of joins over columns: left items wait in runs, and are looked up among the sorted right ones all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns import Columns, joined
+from rxdag.contract import FLUSHED, MAX, Emit, Kernel
+from rxdag.operators.rate._runs import Runs, columns_of, in_time, rows_of, saved_rows, split_late, times
+
+_SWEEP_FROM: Final = 4096
+_LAST: Final = (1 << 63) - 1
+"""The last instant that there is."""
+_NEVER: Final = np.uint64((1 << 64) - 1)
+"""Further away than any time."""
+
+
+class _Sorted:
+    """Right items by (key, event time, sequence, arrival).
+
+    Args:
+        columns: The items, in order of arrival.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        by_time = in_time(columns)
+        key = columns.key
+        codes = np.zeros(columns.n, np.int64) if key is None else key.codes.astype(np.int64)
+        self.columns = columns
+        self.order = by_time[np.argsort(codes[by_time], kind="stable")]
+        self.places = times(columns)[self.order]
+        self._keys = codes[self.order]
+        self._codes = {} if key is None else {name: code for code, name in enumerate(key.names)}
+
+    def stretches(self, lefts: Columns) -> list[tuple[NDArray[np.intp], int, int]]:
+        """The rows of each key among left items, and from where to where the right ones of that key are."""
+        key = lefts.key
+        if key is None:
+            return [(np.arange(lefts.n), 0, len(self.order))]
+        # A null has the code -1 on both sides, and stands last here; a name that the right side lacks has -2.
+        known = np.array([*(self._codes.get(name, -2) for name in key.names), -1])
+        codes = known[key.codes]
+        order = np.argsort(codes, kind="stable")
+        starts = np.concatenate(([0], np.flatnonzero(np.diff(codes[order])) + 1))
+        keys = codes[order[starts]]
+        low, high = np.searchsorted(self._keys, keys, "left"), np.searchsorted(self._keys, keys, "right")
+        return list(zip(np.split(order, starts[1:]), low.tolist(), high.tolist(), strict=True))
+
+
+class AsofColumnsKernel(Kernel):
+    """Left items by event time; right items in order of arrival, and sorted when they are looked at.
+
+    Args:
+        backward: Whether the last right item before a left one counts.
+        forward: Whether the first one behind it does.
+        tolerance: Furthest that it may be, ns; None for any.
+        exact: Whether one of the very same time counts.
+        into: What becomes of both.
+    """
+
+    grid = 1
+    reads_before = True
+    gives_columns = False
+    takes_inputs = True
+
+    def __init__(
+        self,
+        tolerance: int | None,
+        into: Callable[[Any, Any], Any] | None,
+        *,
+        backward: bool,
+        forward: bool,
+        exact: bool,
+    ) -> None:
+        self._backward = backward
+        self._forward = forward
+        self._tolerance = tolerance
+        self._exact = exact
+        self._into = into
+        self.lefts = Runs()
+        self.settling: Columns | None = None
+        """Left items that the watermark has passed, in order, the first of which is not certain yet."""
+        self.rights: list[Columns] = []
+        self._n_rights = 0
+        self._sweep_at = _SWEEP_FROM
+        self._sorted: _Sorted | None = None
+        """The right items sorted, while none has come since."""
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        raise TypeError("join_asof: must get columns here")
+
+    def on_columns_from(self, input: int, columns: Columns, emit: Any) -> None:
+        """Take in a run of one of the two inputs."""
+        counts = [m for i, m in enumerate(self.inputs.of) if i != input and not self.inputs.is_idle(i)]
+        others = [mark for mark in counts if self.watermark <= mark < FLUSHED]
+        if columns.before is not None and others:
+            columns = columns.marked(np.minimum(columns.before, min(others)))
+        live, at = split_late(columns, self.watermark)
+        if at is not None:
+            is_late = np.ones(columns.n, np.bool_)
+            is_late[at] = False
+            for item, ts, sequence, key in rows_of(columns.where(is_late)):
+                emit.item, emit.ts, emit.sequence, emit.key = item, ts, sequence, key
+                emit.late(item)
+        if input:
+            if live.n:
+                self.rights.append(live.marked(None))
+                self._n_rights += live.n
+                self._sorted = None
+        else:
+            self.lefts.add(live)
+        self._arm()
+
+    def _arm(self) -> None:
+        self.wake = self.watermark if self.settling is not None else self.lefts.wake
+
+    # ---- output
+
+    def on_watermark(self, watermark: int, emit: Any) -> None:
+        ready = self.lefts.take_up_to(watermark)
+        if ready is not None:
+            ready = ready.take(in_time(ready))
+            self.settling = ready if self.settling is None else joined([self.settling, ready])
+        if self.settling is not None:
+            self._settle(self.settling, watermark, emit)
+        if self._n_rights > self._sweep_at:
+            self._sweep(watermark, emit)
+        self._arm()
+
+    def _settle(self, lefts: Columns, watermark: int, emit: Any) -> None:
+        """Give out the left items whose match is certain, up to the first that is not."""
+        found, reach = self._matches(lefts)
+        n = lefts.n
+        if self._forward and watermark != MAX:
+            open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
+            n = int(open_ones[0]) if len(open_ones) else n
+        done = lefts[:n]
+        items = self.rights[0].rows() if self.rights else []
+        for (left, ts, sequence, key), at in zip(rows_of(done), found[:n].tolist(), strict=True):
+            right = items[at] if at >= 0 else None
+            emit((left, right) if self._into is None else self._into(left, right), ts=ts, sequence=sequence, key=key)
+        self.settling = lefts[n:] if n < lefts.n else None
+
+    def _matches(self, lefts: Columns) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """The place of the right item of each left one, -1 for none; and up to when another one may come."""
+        ts = times(lefts)
+        none = np.full(lefts.n, -1, np.intp)
+        tolerance = None if self._tolerance is None else np.full(lefts.n, self._tolerance, np.uint64)
+        far = np.full(lefts.n, _LAST) if tolerance is None else _behind(ts, tolerance)
+        if not self.rights:
+            return none, far
+        rights = self._sorted
+        if rights is None:
+            rights = self._sorted = _Sorted(joined(self.rights))
+            self.rights = [rights.columns]
+        order, places = rights.order, rights.places
+        before, after = none.copy(), none.copy()
+        for rows, low, high in rights.stretches(lefts):
+            of_key = places[low:high]
+            if self._backward:
+                at = np.searchsorted(of_key, ts[rows], "right" if self._exact else "left") - 1
+                before[rows] = np.where(at >= 0, at + low, -1)
+            if self._forward:
+                at = np.searchsorted(of_key, ts[rows], "left" if self._exact else "right")
+                after[rows] = np.where(at < high - low, at + low, -1)
+        # What lies between two times may not fit into an int64, but it does into a uint64.
+        back = np.where(before >= 0, (ts - places[before]).view(np.uint64), _NEVER)
+        ahead = np.where(after >= 0, (places[after] - ts).view(np.uint64), _NEVER)
+        if tolerance is not None:
+            back = np.where(back <= tolerance, back, _NEVER)
+            ahead = np.where(ahead <= tolerance, ahead, _NEVER)
+        reach = np.minimum(far, np.minimum(_behind(ts, back), _behind(ts, ahead)))
+        chosen = np.where((back < _NEVER) & (back <= ahead), before, np.where(ahead < _NEVER, after, -1))
+        return np.where(chosen >= 0, order[chosen], -1), reach
+
+    def low(self) -> int:
+        waits = MAX if self.settling is None else int(times(self.settling)[0])
+        return min(waits, self.lefts.wake)
+
+    def on_input_end(self, input: int, emit: Any) -> None:
+        if input == 0 and not self._n_lefts():
+            self._let_go(emit)
+
+    def is_finished(self) -> bool:
+        return self.inputs.of[0] >= FLUSHED and not self._n_lefts()
+
+    def on_end(self, emit: Any) -> None:
+        self.on_watermark(MAX, emit)
+        self._let_go(emit)
+
+    # ---- what is kept
+
+    def _sweep(self, watermark: int, emit: Any) -> None:
+        """Let go of the right items that no left one can be joined with any more."""
+        rights = joined(self.rights)
+        needed = min(watermark, self.low(), _LAST)
+        ts = times(rights)
+        keep = ts >= needed
+        if self._backward:
+            keys = np.zeros(rights.n, np.int64) if rights.key is None else rights.key.codes
+            old = np.flatnonzero(~keep)
+            old = old[in_time(rights.take(old))] if len(old) else old
+            by_key = old[np.argsort(keys[old], kind="stable")]
+            is_last = np.append(keys[by_key][1:] != keys[by_key][:-1], True) if len(by_key) else np.zeros(0, np.bool_)
+            keep[by_key[is_last]] = True  # the last one before is kept for those that are still to come
+            if self._tolerance is not None:
+                keep &= ts >= max(needed - self._tolerance, -(1 << 63))
+        kept = rights.where(keep)
+        emit.absorbed(rights.n - kept.n)
+        self.rights = [kept] if kept.n else []
+        self._n_rights = kept.n
+        self._sorted = None
+        self._sweep_at = max(_SWEEP_FROM, 2 * kept.n)
+
+    def _let_go(self, emit: Any) -> None:
+        emit.absorbed(self._n_rights)
+        self._n_rights = 0
+        self.rights = []
+        self._sorted = None
+
+    def _n_lefts(self) -> int:
+        return self.lefts.n + (0 if self.settling is None else self.settling.n)
+
+    def held(self) -> int:
+        return self._n_lefts() + self._n_rights
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "lefts": self.lefts.rows(),
+            "settling": saved_rows(self.settling),
+            "rights": [row for run in self.rights for row in saved_rows(run)],
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.lefts.load(saved["lefts"])
+        self.settling = columns_of(saved["settling"])
+        rights = columns_of(saved["rights"])
+        self.rights = [] if rights is None else [rights]
+        self._sorted = None
+        self._n_rights = sum(run.n for run in self.rights)
+        self._arm()
+
+
+def _behind(ts: NDArray[np.int64], by: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Times so much later; at most the last there is."""
+    return np.where(by < (_LAST - ts).view(np.uint64), ts + by.view(np.int64), _LAST)

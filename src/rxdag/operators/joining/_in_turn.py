@@ -1,0 +1,130 @@
+"""One stream behind the other: when it has ended, or failed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar, overload
+
+from rxdag.contract import FLUSHED, Emit, Kernel, checked_errors
+from rxdag.graph import Stream
+from rxdag.operators.joining._combine import combined
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+class _ConcatKernel(Kernel):
+    """Opens its inputs one after the other."""
+
+    state: ClassVar[tuple[str, ...]] = ("open_inputs",)
+    may_park = True
+
+    def __init__(self, n: int) -> None:
+        self.open_inputs = 1
+        self._n = n
+
+    def want_from(self, input: int, now: int) -> int | None:
+        return None if input < (self.open_inputs or 0) else 0
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(item)
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        self.open_inputs = self._first_open(input)
+
+    def _first_open(self, ended: int) -> int:
+        marks = self.inputs.of
+        return next((i + 1 for i in range(self._n) if marks[i] < FLUSHED and i != ended), self._n)
+
+
+class _CatchKernel(_ConcatKernel):
+    """Opens the next input when one has failed."""
+
+    def __init__(self, n: int, on: tuple[type[Exception], ...]) -> None:
+        super().__init__(n)
+        self._on = on
+        self.may_catch = n - 1
+        self.ended = False
+        self._failed = -1
+
+    state = ("open_inputs", "ended")
+
+    def catches(self, input: int, error: Exception) -> bool:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        if input + 1 < self._n and isinstance(cause, self._on):
+            self._failed = input
+            return True
+        return False
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == self._failed:
+            self.open_inputs = input + 2
+        else:
+            self.ended = True
+
+    def is_finished(self) -> bool:
+        return self.ended
+
+
+@overload
+def concat(a: Stream[A], b: Stream[B], /) -> Stream[A | B]: ...
+@overload
+def concat(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[A | B | C]: ...
+@overload
+def concat(*streams: Stream[A]) -> Stream[A]: ...
+def concat(*streams: Any) -> Any:
+    """Give out all of the first stream, then all of the second, and so on.
+
+    A stream is not read before its turn: a source that only this node reads is opened then.
+
+    Emits: every item, with its event time if all streams have it.
+    Drops: nothing.
+    Holds: nothing; what a later stream already has waits in its gate.
+    Ends: with the last stream. Fails: when one fails whose turn it is.
+    Clock: none.
+
+    Args:
+        streams: Two or more.
+
+    Raises:
+        GraphError: If there are fewer than two streams.
+
+    Example:
+        >>> first, second = (rxdag.from_source(sources.iterable(text)) for text in ("ab", "cd"))
+        >>> rxdag.concat(first, second).collect()
+        ['a', 'b', 'c', 'd']
+    """
+    return combined("concat", lambda: _ConcatKernel(len(streams)), streams, keeps_type=True)
+
+
+@overload
+def catch(a: Stream[A], b: Stream[B], /, *, on: tuple[type[Exception], ...] = ...) -> Stream[A | B]: ...
+@overload
+def catch(
+    a: Stream[A], b: Stream[B], c: Stream[C], /, *, on: tuple[type[Exception], ...] = ...
+) -> Stream[A | B | C]: ...
+def catch(*streams: Any, on: tuple[type[Exception], ...] = (Exception,)) -> Any:
+    """Go on with the next stream when one has failed.
+
+    A node whose outputs all lead here does not end the run when it fails. A stream is not read before its turn.
+
+    Emits: every item of the first stream; if that fails, every item of the second; and so on.
+    Drops: nothing.
+    Holds: nothing.
+    Ends: when the stream whose turn it is ends. Fails: when the last one fails, or one with an error that is not in `on`.
+    Clock: none.
+
+    Args:
+        streams: Two or more.
+        on: Errors that are caught, as the source or the user's code raised them.
+
+    Raises:
+        GraphError: If there are fewer than two streams, or `on` is no tuple of exceptions.
+
+    Example:
+        >>> risky = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 10 // x))
+        >>> rxdag.catch(risky, rxdag.from_source(sources.iterable([-1]))).collect()
+        [10, -1]
+    """
+    kinds = checked_errors("catch", on)
+    return combined("catch", lambda: _CatchKernel(len(streams), kinds), streams, keeps_type=True)

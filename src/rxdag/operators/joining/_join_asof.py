@@ -1,0 +1,398 @@
+"""As-of joins: each item of one stream with that of another which was the last, the next or the nearest then."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar, overload
+
+from rxdag.contract import FLUSHED, MAX, MIN, Duration, Emit, FanIn, Kernel, Shape, duration_ns
+from rxdag.errors import GraphError
+from rxdag.graph import KeyedStream, Stream, fan_in
+from rxdag.operators._arguments import function
+
+A = TypeVar("A")
+B = TypeVar("B")
+K = TypeVar("K")
+R = TypeVar("R")
+Strategy = Literal["backward", "forward", "nearest"]
+
+_SWEEP_FROM: Final = 1024
+_NOT_YET: Final = object()
+
+
+class _Rights:
+    """The right items of one key, by (event time, sequence, arrival)."""
+
+    __slots__ = ("items", "places")
+
+    def __init__(self) -> None:
+        self.places: list[tuple[int, int, int]] = []
+        self.items: list[Any] = []
+
+    def add(self, place: tuple[int, int, int], item: Any) -> None:
+        """Take in an item at its place."""
+        at = len(self.places)
+        if at and place < self.places[-1]:
+            at = bisect_left(self.places, place)
+        self.places.insert(at, place)
+        self.items.insert(at, item)
+
+    def forget(self, n: int) -> None:
+        """Let go of the first `n`."""
+        del self.places[:n], self.items[:n]
+
+
+class _AsofKernel(Kernel):
+    """Left items that wait, in a heap by (ts, sequence, arrival); right items by key.
+
+    Left items leave in their order, whatever their keys: one that still waits for a later right item holds up those
+    behind it, and the watermark.
+    """
+
+    state = ("lefts", "rights", "arrived", "wake")
+    grid = 1
+
+    def __init__(
+        self, strategy: Strategy, tolerance: int | None, exact: bool, into: Callable[[Any, Any], Any] | None
+    ) -> None:
+        self._backward = strategy != "forward"
+        self._forward = strategy != "backward"
+        self._tolerance = tolerance
+        self._exact = exact
+        self._into = into
+        self.lefts: list[tuple[int, int, int, Any, Any]] = []
+        self.rights: dict[Any, _Rights] = {}
+        self.arrived = 0
+        self._n_rights = 0
+        self._sweep_at = _SWEEP_FROM
+
+    def in_columns(self) -> Kernel | str:
+        from rxdag.operators.joining._asof_columns import AsofColumnsKernel  # it loads numpy
+
+        return AsofColumnsKernel(
+            self._tolerance, self._into, backward=self._backward, forward=self._forward, exact=self._exact
+        )
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, input: int, emit: Emit[Any]) -> None:
+        if ts <= self.watermark:
+            return emit.late(item)
+        self.arrived += 1
+        if input:
+            self._take_right(item, (ts, sequence, self.arrived), key, emit)
+        else:
+            heapq.heappush(self.lefts, (ts, sequence, self.arrived, key, item))
+            self.wake = min(self.wake, ts)
+        return None
+
+    def _take_right(self, item: Any, place: tuple[int, int, int], key: Any, emit: Emit[Any]) -> None:
+        rights = self.rights.get(key)
+        if rights is None:
+            rights = self.rights[key] = _Rights()
+        rights.add(place, item)
+        self._n_rights += 1
+        if len(rights.places) > 2:
+            self._purge(rights, emit)
+        if self._n_rights > self._sweep_at:
+            self._sweep(emit)
+
+    # ---- output
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        while self.lefts and self.lefts[0][0] <= watermark:
+            ts, sequence, _, key, item = self.lefts[0]
+            found = self._match(ts, key, watermark)
+            if found is _NOT_YET:
+                self.wake = MIN  # any step may settle it
+                return
+            made = (item, found) if self._into is None else self._into(item, found)
+            heapq.heappop(self.lefts)
+            emit(made, ts=ts, sequence=sequence, key=key)
+        self.wake = self.lefts[0][0] if self.lefts else MAX
+
+    def _match(self, ts: int, key: Any, watermark: int) -> Any:
+        """The right item of a left one at that time, or None; `_NOT_YET` if one may come that is to be preferred."""
+        rights = self.rights.get(key)
+        places = [] if rights is None else rights.places
+        items = [] if rights is None else rights.items
+        before = after = None
+        tolerance = self._tolerance
+        if self._backward:
+            at = (bisect_left(places, (ts + 1, MIN, 0)) if self._exact else bisect_left(places, (ts, MIN, 0))) - 1
+            if at >= 0 and (tolerance is None or ts - places[at][0] <= tolerance):
+                before = at
+        if self._forward:
+            at = bisect_left(places, (ts if self._exact else ts + 1, MIN, 0))
+            if at < len(places) and (tolerance is None or places[at][0] - ts <= tolerance):
+                after = at
+            reach = MAX if tolerance is None else ts + tolerance
+            if before is not None:
+                reach = min(reach, ts + (ts - places[before][0]))  # one that is further is not nearer
+            if after is not None:
+                reach = min(reach, places[after][0])
+            if watermark < reach and watermark != MAX:
+                return _NOT_YET
+        if before is None:
+            return None if after is None else items[after]
+        if after is None or ts - places[before][0] <= places[after][0] - ts:
+            return items[before]
+        return items[after]
+
+    def low(self) -> int:
+        return self.lefts[0][0] if self.lefts else MAX
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == 0 and not self.lefts:
+            self._let_go(emit)
+
+    def is_finished(self) -> bool:
+        return self.inputs.of[0] >= FLUSHED and not self.lefts
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.on_watermark(MAX, emit)
+        self._let_go(emit)
+
+    # ---- what is kept
+
+    def _needed_from(self) -> int:
+        """Right items before the last one at or before this time are needed no more."""
+        return min(self.watermark, self.lefts[0][0] if self.lefts else MAX)
+
+    def _purge(self, rights: _Rights, emit: Emit[Any]) -> None:
+        """Let go of a key's right items that no left item can be joined with any more."""
+        needed = self._needed_from()
+        if self._backward:
+            # The last one strictly before is kept for those that must not be exact.
+            n = max(0, bisect_left(rights.places, (needed, MIN, 0)) - 1)
+            if self._tolerance is not None:
+                n = max(n, bisect_left(rights.places, (needed - self._tolerance, MIN, 0)))
+        else:
+            n = bisect_left(rights.places, (needed, MIN, 0))
+        if n:
+            rights.forget(n)
+            self._n_rights -= n
+            emit.absorbed(n)
+
+    def _sweep(self, emit: Emit[Any]) -> None:
+        """Purge all keys; the next time is when there are twice as many items as are left."""
+        for key in list(self.rights):
+            self._purge(self.rights[key], emit)
+            if not self.rights[key].places:
+                del self.rights[key]
+        self._sweep_at = max(_SWEEP_FROM, 2 * self._n_rights)
+
+    def _let_go(self, emit: Emit[Any]) -> None:
+        emit.absorbed(self._n_rights)
+        self._n_rights = 0
+        self.rights = {}
+
+    def held(self) -> int:
+        return len(self.lefts) + self._n_rights
+
+    def snapshot(self) -> dict[str, Any]:
+        rights = [[key, [[*p, i] for p, i in zip(r.places, r.items, strict=True)]] for key, r in self.rights.items()]
+        return {**super().snapshot(), "lefts": [list(row) for row in self.lefts], "rights": rights}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self.lefts = [tuple(row) for row in saved["lefts"]]
+        self.rights = {}
+        self._n_rights = 0
+        for key, rows in saved["rights"]:
+            self.rights[key] = rights = _Rights()
+            for ts, sequence, arrived, item in rows:
+                rights.add((ts, sequence, arrived), item)
+                self._n_rights += 1
+
+
+class _LatestByKeyKernel(Kernel):
+    """Each left item with the right one of its key that came last."""
+
+    state = ("rights", "ended")
+
+    def __init__(self, into: Callable[[Any, Any], Any] | None) -> None:
+        self._into = into
+        self.rights: dict[Any, Any] = {}
+        self.ended = False
+
+    def on_item(self, item: Any, key: Any, input: int, emit: Emit[Any]) -> None:
+        if input:
+            if key in self.rights:
+                emit.absorbed(1)
+            self.rights[key] = item
+            return
+        found = self.rights.get(key)
+        emit((item, found) if self._into is None else self._into(item, found))
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if input == 0:
+            self.ended = True
+            self.on_end(emit)
+
+    def is_finished(self) -> bool:
+        return self.ended
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        emit.absorbed(len(self.rights))
+        self.rights = {}
+
+    def held(self) -> int:
+        return len(self.rights)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"rights": [[key, item] for key, item in self.rights.items()], "ended": self.ended}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.rights, self.ended = {key: item for key, item in saved["rights"]}, saved["ended"]  # noqa: C416  # lists
+
+
+@dataclass(frozen=True)
+class _JoinAsof(FanIn):
+    strategy: Strategy
+    tolerance_ns: int | None
+    exact: bool
+    into: Callable[[Any, Any], Any] | None
+    clock: str
+    label = "join_asof"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "late", "dead") if self.clock == "event" else ("out", "dead")
+
+    def merged(self, shapes: tuple[Shape, ...]) -> Shape:
+        left, right = shapes
+        if left.keyed != right.keyed:
+            raise GraphError("join_asof: both streams must have keys, or neither; put ops.key_by(...) before the other")
+        timed = left.timed and (right.timed or self.clock == "processing")
+        return Shape(None, timed=timed, keyed=left.keyed, key_names=left.key_names, sequenced=left.sequenced)
+
+    def check(self, shape: Shape, where: str) -> None:
+        if self.clock == "event" and not shape.timed:
+            raise GraphError(
+                f"{where}: needs event time on both streams; put ops.event_time(...) before it, "
+                f'or say clock="processing" to join with what came last'
+            )
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def port_shape(self, port: str, shape: Shape) -> Shape:
+        return super().port_shape(port, shape) if port in ("dead", "dropped") else shape
+
+    def kernel(self) -> Kernel:
+        if self.clock == "processing":
+            return _LatestByKeyKernel(self.into)
+        return _AsofKernel(self.strategy, self.tolerance_ns, self.exact, self.into)
+
+
+@overload
+def join_asof(
+    left: KeyedStream[K, A],
+    right: KeyedStream[K, B],
+    /,
+    *,
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> KeyedStream[K, tuple[A, B | None]]: ...
+@overload
+def join_asof(
+    left: KeyedStream[K, A],
+    right: KeyedStream[K, B],
+    /,
+    *,
+    into: Callable[[A, B | None], R],
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> KeyedStream[K, R]: ...
+@overload
+def join_asof(
+    left: Stream[A],
+    right: Stream[B],
+    /,
+    *,
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> Stream[tuple[A, B | None]]: ...
+@overload
+def join_asof(
+    left: Stream[A],
+    right: Stream[B],
+    /,
+    *,
+    into: Callable[[A, B | None], R],
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> Stream[R]: ...
+def join_asof(
+    left: Any,
+    right: Any,
+    /,
+    *,
+    into: Any = None,
+    strategy: Strategy = "backward",
+    tolerance: Duration | None = None,
+    allow_exact_matches: bool = True,
+    clock: Literal["event", "processing"] = "event",
+) -> Any:
+    """Join each item of the left stream with the last right item of its key at or before its event time.
+
+    As `polars.join_asof` and `pandas.merge_asof`, for any order of arrival within the bounds of `out_of_order`: a left item
+    waits until the watermark of both streams says that the answer can change no more. "forward" takes the first right
+    item at or after it, "nearest" the nearer of the two, the earlier one if they are equally near. Of right items of one
+    time the last wins, by sequence, then arrival; forward the first. A left item is kept with None if there is none.
+
+    Emits: `(left, right)`, or `into(left, right)`, for every left item, in order of event time; with its time and key.
+    Drops: an item of either stream that is late goes to port "late".
+    Holds: left items that the watermark has not passed (forward and nearest: until their match is certain), and of each
+        key the right items that a left one may still need: one at least, unless `tolerance` lets go of it.
+    Ends: when the left stream has ended and no item waits. Fails: when a stream fails, or `into` raises; with
+        `clock="processing"` that is by the node's `on_error`.
+    Clock: event time; with `clock="processing"` the right item is that which came last, and nothing waits.
+
+    Args:
+        left: A stream with event time; with keys if the other has them.
+        right: The other one.
+        into: A function of the left item, and the right one or None.
+        strategy: "backward", "forward" or "nearest".
+        tolerance: Furthest that the right item may be, that distance included; by default any.
+        allow_exact_matches: False to take no right item of the very same time.
+        clock: "processing" to join with what came last.
+
+    Raises:
+        GraphError: If an argument is not as above, a stream lacks event time, or only one has keys.
+
+    Example:
+        >>> trades, quotes = (
+        ...     rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t))
+        ...     for times in ([3, 7], [1, 5, 6])
+        ... )
+        >>> rxdag.join_asof(trades, quotes).collect()
+        [(3, 1), (7, 6)]
+    """
+    if strategy not in ("backward", "forward", "nearest"):
+        raise GraphError(f'join_asof: strategy must be "backward", "forward" or "nearest", got {strategy!r}')
+    if clock not in ("event", "processing"):
+        raise GraphError(f'join_asof: clock must be "event" or "processing", got {clock!r}')
+    if clock == "processing" and (strategy != "backward" or tolerance is not None or not allow_exact_matches):
+        raise GraphError(
+            'join_asof: with clock="processing" there are no times to compare; '
+            "leave out strategy, tolerance and allow_exact_matches"
+        )
+    made = _JoinAsof(
+        strategy,
+        None if tolerance is None else duration_ns(tolerance, "join_asof: tolerance"),
+        allow_exact_matches,
+        None if into is None else function(into, "join_asof: into"),
+        clock,
+    )
+    return fan_in(made, (left, right))

@@ -1,0 +1,285 @@
+"""Arbitrate: one stream in sequence of several copies of it, each of which may have holes."""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Self, TypeVar
+
+from rxdag.contract import MAX, BadItem, Duration, Emit, Kernel, Operator, Shape, duration_ns
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_of, whole
+from rxdag.operators._heaps import LEAST, swept
+from rxdag.operators.keyed._keyed import blamed_key, one_reader
+
+A = TypeVar("A")
+
+_MOST_GAPS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Items that never came, of those that `arbitrate` puts in sequence.
+
+    Attributes:
+        key: What the sequence is of.
+        first: The first that is missing.
+        last: The last that is missing, itself included.
+    """
+
+    key: Any
+    first: int
+    last: int
+
+
+class _Feed:
+    """One sequence: the number that comes next, what waits for it, and what was given up."""
+
+    __slots__ = ("began", "gaps", "next", "pending")
+
+    def __init__(self, began: int) -> None:
+        self.began = began
+        self.next = began
+        self.pending: dict[int, list[Any]] = {}
+        """By number: [due, item, ts, sequence, key]."""
+        self.gaps: list[list[int]] = []
+        """The last ones: [first, last]."""
+
+    def lacks(self, n: int) -> bool:
+        """True if a number below the next one has not come."""
+        return n < self.began or any(first <= n <= last for first, last in self.gaps)
+
+
+class _ArbitrateKernel(Kernel):
+    """Feeds by key; what waits is in a heap by when it is waited for no longer, in order of arrival."""
+
+    state = ("feeds", "wake", "timer")
+    grid = 1
+
+    def __init__(
+        self,
+        key_of: Callable[[Any], Any] | None,
+        sequence_of: Callable[[Any], Any],
+        wait: int,
+        max_pending: int,
+        *,
+        by_clock: bool,
+    ) -> None:
+        self._key_of = key_of
+        self._sequence_of = sequence_of
+        self._wait = wait
+        self._max_pending = max_pending
+        self._by_clock = by_clock
+        self.feeds: dict[Any, _Feed] = {}
+        self._due: list[tuple[int, int, Any, int]] = []
+        self._arrived = 0
+        self._n = 0
+        self._sweep_at = LEAST
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        group = key if self._key_of is None else self._key_of(item)
+        n = self._number(item)
+        feed = self.feeds.get(group)
+        if feed is None:
+            feed = self.feeds[group] = _Feed(n)
+        if n < feed.next:
+            return emit.late(item) if feed.lacks(n) else emit.dropped(item, "repeated")
+        if n in feed.pending:
+            return emit.dropped(item, "repeated")
+        if n == feed.next:
+            feed.next += 1
+            emit(item)
+            self._release(feed, emit)
+        else:
+            due = min((now if self._by_clock else ts) + self._wait, MAX)
+            feed.pending[n] = [due, item, ts, sequence, key]
+            self._n += 1
+            self._arrived += 1
+            heapq.heappush(self._due, (due, self._arrived, group, n))
+            if len(feed.pending) > self._max_pending:
+                self._give_up(group, feed, emit)
+            if not self._by_clock:
+                self._pass_over(self.watermark, emit)
+        self._set_alarm()
+        return None
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("arbitrate", self._key_of, item, error)
+
+    def _number(self, item: Any) -> int:
+        value = self._sequence_of(item)
+        try:
+            return operator.index(value)
+        except TypeError:
+            raise BadItem(f"arbitrate: sequence must be a whole number, got {value!r}") from None
+
+    def _release(self, feed: _Feed, emit: Emit[Any]) -> None:
+        """Give out what waited, as far as it is without a hole."""
+        while feed.next in feed.pending:
+            _, item, ts, sequence, key = feed.pending.pop(feed.next)
+            feed.next += 1
+            self._n -= 1
+            emit(item, ts=ts, sequence=sequence, key=key)
+
+    def _give_up(self, group: Any, feed: _Feed, emit: Emit[Any]) -> None:
+        """Wait no longer for what is missing before the first that waits."""
+        behind = min(feed.pending)
+        _, _, ts, sequence, key = feed.pending[behind]
+        gap = [feed.next, behind - 1]
+        feed.gaps = [*feed.gaps[-_MOST_GAPS + 1 :], gap]
+        feed.next = behind
+        emit.made(Gap(group, *gap), ts=ts, sequence=sequence, key=key, port="gaps")
+        self._release(feed, emit)
+
+    def _pass_over(self, until: int, emit: Emit[Any]) -> None:
+        """Give up all that was waited for until some time."""
+        while self._due and self._due[0][0] <= until:
+            due, _, group, n = heapq.heappop(self._due)
+            feed = self.feeds[group]
+            while n in feed.pending and feed.pending[n][0] == due:
+                self._give_up(group, feed, emit)
+
+    def _set_alarm(self) -> None:
+        while self._due and self._due[0][3] not in self.feeds[self._due[0][2]].pending:
+            heapq.heappop(self._due)
+        if len(self._due) > self._sweep_at:
+            self._sweep_at = swept(self._due, lambda row: row[3] in self.feeds[row[2]].pending)
+        due = self._due[0][0] if self._due else None
+        if self._by_clock:
+            self.timer = due
+        else:
+            self.wake = MAX if due is None else due
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        if not self._by_clock:
+            self._pass_over(watermark, emit)
+            self._set_alarm()
+
+    def on_timer(self, now: int, emit: Emit[Any]) -> None:
+        self._pass_over(now, emit)
+        self._set_alarm()
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self._pass_over(MAX, emit)
+        self.timer = None
+
+    def held(self) -> int:
+        return self._n
+
+    def low(self) -> int:
+        if not self._by_clock:
+            return self._due[0][0] - self._wait if self._due else MAX
+        return min((row[2] for feed in self.feeds.values() for row in feed.pending.values()), default=MAX)
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [
+            [group, feed.began, feed.next, [list(gap) for gap in feed.gaps], [[n, *r] for n, r in feed.pending.items()]]
+            for group, feed in self.feeds.items()
+        ]
+        return {"feeds": rows, "due": [list(row) for row in self._due], "timer": self.timer, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.feeds = {}
+        self._n = 0
+        for group, began, following, gaps, pending in saved["feeds"]:
+            feed = self.feeds[group] = _Feed(began)
+            feed.next, feed.gaps = following, gaps
+            feed.pending = {n: row for n, *row in pending}
+            self._n += len(pending)
+        self._due = [(due, arrived, group, n) for due, arrived, group, n in saved["due"]]
+        self._arrived = max((row[1] for row in self._due), default=0)
+        self.timer, self.wake = saved["timer"], saved["wake"]
+
+
+@dataclass(frozen=True)
+class _Arbitrate(Operator[A, A]):
+    key: tuple[Field[A, Any], ...]
+    sequence: Field[A, int]
+    wait_ns: int
+    max_pending: int
+    chosen_clock: Literal["event", "processing"] | None
+    by_clock: bool = True
+    label = "arbitrate"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "gaps", "late", "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        for field in self.key:
+            check_field(field, shape.item_type, f"{where}: key")
+        check_field(self.sequence, shape.item_type, f"{where}: sequence")
+        if self.chosen_clock == "event" and not shape.timed:
+            raise GraphError(
+                f'{where}: clock="event" needs event time, and the stream has none; put ops.event_time(...) before it'
+            )
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(
+            self,
+            key=(one_reader(self.key, shape.item_type),) if self.key else (),
+            sequence=bound(self.sequence, shape.item_type),
+            by_clock=(self.chosen_clock or ("event" if shape.timed else "processing")) == "processing",
+        )
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def port_shape(self, port: str, shape: Shape) -> Shape:
+        if port == "gaps":
+            return replace(shape, item_type=Gap)
+        return super().port_shape(port, shape)
+
+    def kernel(self) -> _ArbitrateKernel:
+        key_of = one_reader(self.key, None) if self.key else None
+        return _ArbitrateKernel(key_of, getter(self.sequence), self.wait_ns, self.max_pending, by_clock=self.by_clock)
+
+
+def arbitrate(
+    *key: Field[A, Any],
+    sequence: Field[A, int],
+    wait: Duration = "1s",
+    max_pending: int = 1024,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, A]:
+    """Make one stream in sequence of redundant feeds that carry the same numbered items.
+
+    Put it behind `rxdag.merge` of the feeds. Each key has a sequence of its own, which begins with the first number seen;
+    of copies the one that comes first passes. An item with a number further on waits for those that are missing; once
+    it has waited for `wait`, or `max_pending` items of its key wait, they are given up. A feed that begins to count anew
+    needs a new key.
+
+    Emits: each number of a key once, in sequence; with its event time and key. On port "gaps" a `Gap` for numbers that
+        were given up, before the item behind them.
+    Drops: copies, reason "repeated"; an item that comes after it was given up, or lies before the first, goes to port
+        "late"; one whose sequence is no whole number to port "dead".
+    Holds: up to `max_pending` items of each key; for each key a number and its last 64 gaps.
+    Ends: when the source ends, after all that waits. Fails: when a function raises, by the node's `on_error`.
+    Clock: event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        key: What the sequence is of: fields' names, expressions or functions; by default the key of the stream.
+        sequence: A whole number, 1 more for each item of a key: a field's name, an expression or a function.
+        wait: How long an item waits for those before it, 0 or more.
+        max_pending: Most items of a key that wait, 1 or more.
+        clock: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(ops.arbitrate(sequence=lambda n: n), [4, 4, 6, 5, 6, 7])
+        [4, 5, 6, 7]
+    """
+    if clock not in (None, "event", "processing"):
+        raise GraphError(f'arbitrate: clock must be "event" or "processing", got {clock!r}')
+    return _Arbitrate(
+        tuple(field_of(field, "arbitrate: key") for field in key),
+        field_of(sequence, "arbitrate: sequence"),
+        duration_ns(wait, "arbitrate: wait"),
+        whole(max_pending, "arbitrate: max_pending", least=1),
+        clock,
+    )

@@ -1,0 +1,293 @@
+"""Process: a user's own state machine of each key."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp
+from rxdag.errors import GraphError
+from rxdag.operators._arguments import TAKEN
+from rxdag.operators._heaps import LEAST, swept
+from rxdag.operators.keyed._expiring import ABSENT, Expiring, ttl_ns
+from rxdag.operators.windows._panes import in_order
+
+K = TypeVar("K")
+A = TypeVar("A")
+B = TypeVar("B")
+State = TypeVar("State")
+
+
+class _Context:
+    """What a process may do, kept until its method has returned."""
+
+    def __init__(self, process: KeyedProcess[Any, Any, Any, Any]) -> None:
+        self._ports = process.ports
+        self.key: Any = None
+        self.ts = self.watermark = self.now = 0
+        self.earliest = MIN
+        """A timer must be set to a later time than this."""
+        self.out: list[tuple[str, Any, int | None]] = []
+        self.timers: dict[str, int | None] = {}
+        self.is_cleared = False
+
+    def begin(self, key: Any, ts: int, watermark: int, now: int, earliest: int = MIN) -> None:
+        """Have nothing done yet, for a key at a time."""
+        self.key, self.ts, self.watermark, self.now, self.earliest = key, ts, watermark, now, earliest
+        self.out, self.timers, self.is_cleared = [], {}, False
+
+    def emit(self, item: Any, /, *, ts: int | None = None) -> None:
+        self._send("out", item, ts)
+
+    def _send(self, port: str, item: Any, ts: int | None) -> None:
+        if ts is not None and type(ts) is not int:
+            raise TypeError(f"ctx.emit: ts must be nanoseconds since the epoch, got {ts!r}")
+        self.out.append((port, item, ts))
+
+    def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
+        if port not in self._ports:
+            raise ValueError(f'ctx.emit_to: port must be one of the class\'s ports {self._ports}, got "{port}"')
+        self._send(port, item, ts)
+
+    def set_timer(self, when: int, name: str = "", /) -> None:
+        if isinstance(when, bool) or not isinstance(when, int):
+            raise TypeError(f"ctx.set_timer: when must be nanoseconds since the epoch, got {when!r}")
+        if when <= self.earliest:
+            raise ValueError(
+                f"ctx.set_timer: a timer that a timer sets must be later than {self.earliest}, got {when}: "
+                f"it would be due for ever"
+            )
+        self.timers[name] = when
+
+    def clear_timer(self, name: str = "", /) -> None:
+        self.timers[name] = None
+
+    def clear(self) -> None:
+        self.is_cleared = True
+        self.timers = {}
+
+
+class _ProcessKernel(Kernel):
+    """States and timers by key; timers are in a heap by when they are due, in order of setting."""
+
+    state = ("states", "timers", "wake", "timer")
+    passes = False
+    grid = 1
+
+    def __init__(self, process: KeyedProcess[Any, Any, Any, Any], ttl: int | None, *, by_clock: bool) -> None:
+        self._process = process
+        self._by_clock = by_clock
+        self._states = Expiring(ttl)
+        self._timers: dict[Any, dict[str, int]] = {}
+        self._due: list[tuple[int, int, Any, str]] = []
+        self._n_set = 0
+        self._context = _Context(process)
+        self._now = 0
+        self._sweep_at = LEAST
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        self._now = now
+        at = now if self._by_clock else ts
+        state = self._state_of(key, at)
+        context = self._context
+        context.begin(key, ts, self.watermark, now)
+        following = self._checked(self._process.on_item(context, state, item), state, "on_item")
+        emit.absorbed(1)
+        self._take_effect(key, at, following, sequence, emit)
+        if self._by_clock and self._past() >= self._states.wake:
+            self._states.forget(self._past())
+        self._set_alarm()
+
+    def _state_of(self, key: Any, at: int) -> Any:
+        state = self._states.get(key, at, self._past())
+        return self._process.initial() if state is ABSENT else state
+
+    def _past(self) -> int:
+        return self._now - 1 if self._by_clock else self.watermark
+
+    def _checked(self, following: Any, state: Any, method: str) -> Any:
+        if following is None and state is not None:
+            kind = type(self._process).__name__
+            raise TypeError(f"{kind}.{method}: must return the next state, got None; end it with `return state`")
+        return following
+
+    def _take_effect(self, key: Any, at: int, following: Any, sequence: int, emit: Emit[Any]) -> None:
+        """Do what the process has asked for."""
+        context = self._context
+        if context.is_cleared:
+            self._states.drop(key)
+            self._timers.pop(key, None)
+        else:
+            self._states.put(key, at, following)
+        for name, when in context.timers.items():
+            if when is None:
+                self._timers.get(key, {}).pop(name, None)
+            elif self._timers.get(key, {}).get(name) != when:
+                self._timers.setdefault(key, {})[name] = when
+                self._n_set += 1
+                heapq.heappush(self._due, (when, self._n_set, key, name))
+        if len(self._due) > self._sweep_at:
+            self._sweep_at = swept(self._due, lambda row: self._is_set(row[0], row[2], row[3]))
+        self._send(sequence, emit)
+
+    def _send(self, sequence: int, emit: Emit[Any]) -> None:
+        context = self._context
+        out, own = context.out, context.ts
+        for port, item, ts in out:
+            emit.made(item, ts=own if ts is None else ts, sequence=sequence, key=None, port=port)
+
+    def _fire(self, until: int, emit: Emit[Any]) -> None:
+        """Call the process for each timer that is due, in their order."""
+        while self._due and self._due[0][0] <= until:
+            when, _, key, name = heapq.heappop(self._due)
+            timers = self._timers.get(key)
+            if timers is None or timers.get(name) != when:
+                continue
+            del timers[name]
+            if not timers:
+                del self._timers[key]
+            state = self._state_of(key, when)
+            self._context.begin(key, when, self.watermark, self._now, earliest=when)
+            following = self._checked(self._process.on_timer(self._context, state, name), state, "on_timer")
+            self._take_effect(key, when, following, 0, emit)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = self._due[0][0] if self._due else None
+        if self._by_clock:
+            self.timer = due
+        else:
+            self.wake = min(self._states.wake, MAX if due is None else due)
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        if not self._by_clock:
+            self._fire(watermark, emit)
+            self._states.forget(watermark)
+            self.wake = min(self._states.wake, self._due[0][0] if self._due else MAX)
+
+    def on_timer(self, now: int, emit: Emit[Any]) -> None:
+        self._now = now
+        self._fire(now, emit)
+        self._states.forget(now - 1)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.timer = None
+        for key in in_order(self._states.values):
+            state, at = self._states.values[key]
+            if self._states.get(key, at, self._past() if self._by_clock else MIN) is ABSENT:
+                continue
+            self._context.begin(key, at, self.watermark, self._now)
+            self._process.on_end(self._context, state)
+            self._send(0, emit)
+        self._states.load([])
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "states": self._states.rows(),
+            "timers": [
+                list(row) for row in sorted(self._due, key=lambda row: row[:2]) if self._is_set(row[0], row[2], row[3])
+            ],
+            "wake": self.wake,
+            "timer": self.timer,
+        }
+
+    def _is_set(self, when: int, key: Any, name: str) -> bool:
+        return self._timers.get(key, {}).get(name) == when
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self._states.load(saved["states"])
+        self._timers, self._due = {}, []
+        for when, n, key, name in saved["timers"]:
+            self._timers.setdefault(key, {})[name] = when
+            self._due.append((when, n, key, name))  # sorted, so a heap
+            self._n_set = max(self._n_set, n)
+        self.wake, self.timer = saved["wake"], saved["timer"]
+
+
+@dataclass(frozen=True)
+class _Process(WindowOp[K, A, B]):
+    process: KeyedProcess[K, A, B, Any]
+    ttl: int | None
+    chosen_clock: Literal["event", "processing"] | None
+    by_clock: bool = True
+    label = "process"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", *self.process.ports, "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        if not shape.keyed:
+            raise GraphError(f"{where}: needs a keyed stream; put ops.key_by(...) before it")
+        if self.chosen_clock == "event" and not shape.timed:
+            raise GraphError(
+                f'{where}: clock="event" needs event time, and the stream has none; put ops.event_time(...) before it'
+            )
+
+    def bound(self, shape: Shape) -> _Process[K, A, B]:
+        return replace(self, by_clock=(self.chosen_clock or ("event" if shape.timed else "processing")) == "processing")
+
+    def shape(self, shape: Shape) -> Shape:
+        return Shape(None, timed=shape.timed, sequenced=shape.sequenced)
+
+    def port_shape(self, port: str, shape: Shape) -> Shape:
+        return super().port_shape(port, shape) if port in ("dead", "dropped") else self.shape(shape)
+
+    def kernel(self) -> _ProcessKernel:
+        return _ProcessKernel(self.process, self.ttl, by_clock=self.by_clock)
+
+
+def process(
+    process: KeyedProcess[K, A, B, State],
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> WindowOp[K, A, B]:
+    """Run a state machine of your own for each key, with timers, as Flink's KeyedProcessFunction.
+
+    Emits: what the process gives to `ctx.emit`, with the event time of the item or of the timer; the key ends here. What it
+        gives to `ctx.emit_to` comes out on that port. Timers are called by when they are due, then in order of setting.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: a state for each key, until it is cleared; with `ttl` until nothing has come for so long, and its next state is
+        `initial()`. Timers, until they are due.
+    Ends: when the source ends, after the event-time timers and `on_end` of each key; timers of the clock are let go. Fails:
+        when a method raises: `on_item` by the node's `on_error`, the others end the run.
+    Clock: timers and ttl are in event time if the stream has it, else in processing time; `clock` chooses.
+
+    Args:
+        process: A `KeyedProcess`.
+        ttl: How long a state lasts after the last item or timer, more than 0; by default for ever.
+        clock: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above, or the stream has no key.
+
+    Example:
+        >>> class EverySecond(ops.KeyedProcess[str, int, str, int]):
+        ...     def initial(self):
+        ...         return 0
+        ...
+        ...     def on_item(self, ctx, state, item):
+        ...         if state % 2:
+        ...             ctx.emit(f"{ctx.key}{item}")
+        ...         return state + 1
+        >>> keyed = rxdag.from_source(sources.range(6)).pipe(ops.key_by(lambda x: "ab"[x % 2]))
+        >>> keyed.pipe(ops.process(EverySecond())).collect()
+        ['a2', 'b3']
+    """
+    given: object = process
+    if not isinstance(given, KeyedProcess):
+        raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {given!r}")
+    for port in process.ports:
+        if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
+            raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {port!r}")
+    by_clock = clock == "processing"
+    return _Process(process, ttl_ns(ttl, clock if ttl is not None else None, "process"), _checked(clock), by_clock)
+
+
+def _checked(clock: Any) -> Literal["event", "processing"] | None:
+    if clock not in (None, "event", "processing"):
+        raise GraphError(f'process: clock must be "event" or "processing", got {clock!r}')
+    return clock  # type: ignore[no-any-return]  # one of the three

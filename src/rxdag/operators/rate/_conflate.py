@@ -1,0 +1,222 @@
+"""Conflate: only the newest counts, where the consumer is slower, or of one instant of event time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+from rxdag.contract import MAX, Emit, Kernel, Operator, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, Reader, check_field, why_opaque
+from rxdag.operators._arguments import field_of
+from rxdag.operators._compact import pop_first
+from rxdag.operators.keyed._keyed import blamed_key, one_reader
+
+A = TypeVar("A")
+
+
+class _InstantKernel(Kernel):
+    """Items by (ts, key), until the watermark passes them: rows of [item, sequence, stream's key]."""
+
+    state = ("instants", "wake")
+    prefers_columns = True
+    grid = 1
+
+    def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
+        self._key_of = key_of
+        self._keep = keep
+        self.passes_all = keep == "all"
+        self.instants: dict[int, dict[Any, list[list[Any]]]] = {}
+        self.wake = MAX
+        self._n = 0
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        if ts <= self.watermark:
+            return emit.late(item)
+        group = key if self._key_of is None else self._key_of(item)
+        rows = self.instants.setdefault(ts, {}).setdefault(group, [])
+        self.wake = min(self.wake, ts)
+        if self._keep != "last" or not rows:
+            rows.append([item, sequence, key])
+            self._n += 1
+        elif sequence >= rows[0][1]:
+            older, rows[0] = rows[0], [item, sequence, key]
+            return emit.dropped(older[0], "conflated")
+        else:
+            return emit.dropped(item, "conflated")
+        return None
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        for ts in sorted(ts for ts in self.instants if ts <= watermark):
+            for rows in self.instants.pop(ts).values():
+                self._n -= len(rows)
+                self._give_out(ts, rows, emit)
+        self.wake = min(self.instants, default=MAX)
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("conflate", self._key_of, item, error)
+
+    def in_columns(self) -> Kernel | str:
+        if self._keep == "list":
+            return "it gives lists"
+        if self._key_of is not None and not isinstance(self._key_of, Reader):
+            return why_opaque(self._key_of) or ""
+        from rxdag.operators.rate._instant_columns import InstantColumnsKernel  # it loads numpy
+
+        return InstantColumnsKernel(self._key_of, self._keep)
+
+    def _give_out(self, ts: int, rows: list[list[Any]], emit: Emit[Any]) -> None:
+        for item, sequence, key in rows:
+            emit(item, ts=ts, sequence=sequence, key=key)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.on_watermark(MAX, emit)
+
+    def held(self) -> int:
+        return self._n
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [
+            [ts, group, [list(row) for row in kept]]
+            for ts, groups in self.instants.items()
+            for group, kept in groups.items()
+        ]
+        return {"instants": rows, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.instants = {}
+        self._n = 0
+        for ts, group, rows in saved["instants"]:
+            self.instants.setdefault(ts, {})[group] = [list(row) for row in rows]
+            self._n += len(rows)
+        self.wake = saved["wake"]
+
+
+class _BurstKernel(_InstantKernel):
+    """Gives out the items of an instant as one list."""
+
+    passes = False
+
+    def _give_out(self, ts: int, rows: list[list[Any]], emit: Emit[Any]) -> None:
+        emit.absorbed(len(rows))
+        emit([row[0] for row in rows], ts=ts, sequence=rows[-1][1], key=rows[-1][2])
+
+
+class _NewestKernel(Kernel):
+    """The newest item of each key, until there is room behind: the key that waits longest goes first."""
+
+    state = ("newest",)
+    releases = True
+
+    def __init__(self, key_of: Callable[[Any], Any] | None) -> None:
+        self._key_of = key_of
+        self.newest: dict[Any, list[Any]] = OrderedDict()
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        group = key if self._key_of is None else self._key_of(item)
+        older = self.newest.get(group)
+        self.newest[group] = [item, ts, sequence, key]
+        if older is not None:
+            return emit.dropped(older[0], "conflated")
+        return None
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("conflate", self._key_of, item, error)
+
+    def release(self, room: int, emit: Emit[Any]) -> None:
+        while self.newest and room > 0:
+            _, (item, ts, sequence, key) = pop_first(self.newest)
+            emit(item, ts=ts, sequence=sequence, key=key)
+            room -= 1
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.release(len(self.newest), emit)
+
+    def held(self) -> int:
+        return len(self.newest)
+
+    def low(self) -> int:
+        return min((row[1] for row in self.newest.values()), default=MAX)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"newest": [[group, *row] for group, row in self.newest.items()]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.newest = OrderedDict((group, row) for group, *row in saved["newest"])
+
+
+@dataclass(frozen=True)
+class _Conflate(Operator[A, Any], Generic[A]):
+    fields: tuple[Field[A, Any], ...]
+    keep: str
+    per_instant: bool
+    label = "conflate"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "late", "dead") if self.per_instant else ("out", "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        if self.per_instant and not shape.timed:
+            raise GraphError(f'{where}: per="instant" needs event time; put ops.event_time(...) before it')
+        for field in self.fields:
+            check_field(field, shape.item_type, f"{where}: key")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, fields=(one_reader(self.fields, shape.item_type),) if self.fields else ())
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(shape, item_type=None) if self.keep == "list" else shape
+
+    def kernel(self) -> _NewestKernel | _InstantKernel:
+        key_of = one_reader(self.fields, None) if self.fields else None
+        if not self.per_instant:
+            return _NewestKernel(key_of)
+        return _BurstKernel(key_of, "list") if self.keep == "list" else _InstantKernel(key_of, self.keep)
+
+
+@overload
+def conflate(*key: Field[A, Any]) -> Operator[A, A]: ...
+@overload
+def conflate(*key: Field[A, Any], per: Literal["instant"], keep: Literal["last", "all"] = ...) -> Operator[A, A]: ...
+@overload
+def conflate(*key: Field[A, Any], per: Literal["instant"], keep: Literal["list"]) -> Operator[A, list[A]]: ...
+def conflate(*key: Any, per: str | None = None, keep: str = "last") -> Any:
+    """Keep only the newest item of each key while what is behind is busy; or of each instant of event time.
+
+    By default the node takes every item at once and passes it on as soon as there is room behind it: with a fast
+    consumer nothing is lost, a slow one gets the newest of each key, the key that has waited longest first. No more than 1 item
+    rests before an async sink behind it, 64 before a thread. With
+    per="instant" items of a key that have one event time become one item, however fast the consumer is.
+
+    Emits: an item of each key when there is room; with per="instant" when the watermark has passed it: the last one, by
+        sequence, then arrival; with keep "all" every one, with "list" one list of them; with their event time and key.
+    Drops: items that are replaced, reason "conflated"; with per="instant" an item that is late goes to port "late".
+    Holds: one item of each key; with per="instant" the items above the watermark.
+    Ends: when the source ends, after what is held. Fails: when a key function raises, by the node's `on_error`.
+    Clock: none; with per="instant" event time.
+
+    Args:
+        key: What items must have in common: fields' names, expressions or functions; by default the key of the stream.
+        per: "instant", or None.
+        keep: With per="instant" "last", "all" or "list".
+
+    Raises:
+        GraphError: If an argument is not as above, or per="instant" is said of a stream without event time.
+
+    Example:
+        >>> timed = rxdag.from_source(sources.iterable([(1, "a"), (1, "b"), (2, "c")])).pipe(
+        ...     ops.event_time(lambda x: x[0])
+        ... )
+        >>> timed.pipe(ops.conflate(per="instant")).collect()
+        [(1, 'b'), (2, 'c')]
+    """
+    if per not in (None, "instant"):
+        raise GraphError(f'conflate: per must be "instant" or None, got {per!r}')
+    if keep not in ("last", "all", "list"):
+        raise GraphError(f'conflate: keep must be "last", "all" or "list", got {keep!r}')
+    if per is None and keep != "last":
+        raise GraphError(f'conflate: keep goes with per="instant", got {keep!r} alone')
+    return _Conflate[Any](tuple(field_of(field, "conflate: key") for field in key), keep, per is not None)

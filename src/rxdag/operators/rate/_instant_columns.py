@@ -1,0 +1,88 @@
+"""Conflate by instant over columns: runs wait as they are, and are put in order when the watermark has passed them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns import Columns
+from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
+from rxdag.expressions import Reader
+from rxdag.operators.keyed._keyed import blamed_key
+from rxdag.operators.rate._runs import Runs, emit_late, ranked, split_late
+
+
+class InstantColumnsKernel(Kernel):
+    """Items by (ts, key), until the watermark passes them.
+
+    Args:
+        key_of: Reader of what items must have in common; None for the key of the stream.
+        keep: "last" or "all".
+    """
+
+    grid = 1
+    reads_before = True
+    is_quiet = True
+
+    def __init__(self, key_of: Reader | None, keep: str) -> None:
+        self._key_of = key_of
+        self._keep = keep
+        self.runs = Runs()
+        self.wake = MAX
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        raise TypeError("conflate: must get columns here")
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("conflate", self._key_of, item, error)
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        if columns.ts is None:
+            raise TypeError("conflate: must have event times to work on columns")
+        if self._key_of is not None:
+            columns.coded(self._key_of)  # raises, if it does, before anything has changed
+        live, at = split_late(columns, self.watermark)
+        emit_late(columns, at, emit)
+        self.runs.add(live)
+        self.wake = self.runs.wake
+
+    def on_watermark(self, watermark: int, emit: Any) -> None:
+        ready = self.runs.take_up_to(watermark)
+        self.wake = self.runs.wake
+        if ready is not None:
+            given = ready.take(self._order(ready))
+            emit.dropped(ready.n - given.n, "conflated")
+            emit(given)
+
+    def _order(self, columns: Columns) -> NDArray[np.intp]:
+        """Positions of what goes out: by time, then by the first arrival of the key in that instant, then arrival."""
+        ts: Any = columns.ts
+        key = columns.key if self._key_of is None else columns.coded(self._key_of)
+        group: Any = np.zeros(columns.n, np.int64) if key is None else key.codes
+        by_last = self._keep == "last" and columns.sequence is not None
+        order = np.lexsort((ranked(columns.sequence), group, ts) if by_last else (group, ts))
+        ts_in, group_in = ts[order], group[order]
+        is_new = np.concatenate(([True], (ts_in[1:] != ts_in[:-1]) | (group_in[1:] != group_in[:-1])))
+        starts = is_new.nonzero()[0]
+        came_first = np.minimum.reduceat(order, starts)
+        if self._keep == "last":
+            last: NDArray[np.intp] = order[np.append(starts[1:], columns.n) - 1]
+            picked: NDArray[np.intp] = last[np.lexsort((came_first, ts[last]))]
+            return picked
+        run = np.cumsum(is_new) - 1
+        return order[np.lexsort((order, came_first[run], ts_in))]
+
+    def on_end(self, emit: Any) -> None:
+        self.on_watermark(MAX, emit)
+
+    def held(self) -> int:
+        return self.runs.n
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"runs": self.runs.rows()}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.runs.load(saved["runs"])
+        self.wake = self.runs.wake

@@ -1,0 +1,84 @@
+"""The share of one of several workers that run the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+from rxdag.contract import Emit, Kernel, Operator, Shape
+from rxdag.errors import GraphError
+from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_of
+from rxdag.operators.routing._partition import HASHES, Hash
+
+A = TypeVar("A")
+
+
+class _PartitionedKernel(Kernel):
+    def __init__(self, worker: int, workers: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
+        self._worker = worker
+        self._workers = workers
+        self._key_of = key_of
+        self._hash_of = HASHES[hash_by]
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        if self._hash_of(self._key_of(item)) % self._workers != self._worker:
+            return emit.filtered(item)
+        emit(item)
+        return None
+
+
+@dataclass(frozen=True)
+class _Partitioned(Operator[A, A]):
+    key: Field[A, Any]
+    hash_by: Hash
+    worker: int = 0
+    workers: int = 1
+    label = "partitioned"
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_field(self.key, shape.item_type, f"{where}: key")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, key=bound(self.key, shape.item_type))
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def part(self, worker: int, workers: int) -> Self:
+        return replace(self, worker=worker, workers=workers)
+
+    def kernel(self) -> _PartitionedKernel:
+        return _PartitionedKernel(self.worker, self.workers, getter(self.key), self.hash_by)
+
+
+def partitioned(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:
+    """Pass the share of this worker, where several run the same graph: `dag.part(0, 3)`, `rxdag run --partition 0/3`.
+
+    Items of one key go through one worker, whichever machine it is on: it is number `hash(key) % workers`, as in `ops.partition`.
+    Right behind the source it saves the most work. Behind `event_time` every worker has the watermarks of all items, so that
+    what is late is late for all of them: the outputs of all workers together are those of one, whatever came too late.
+
+    Emits: the items of this worker's keys, with their event time and key; all items where there is one worker.
+    Drops: those of other workers, counted as filtered.
+    Holds: nothing.
+    Ends: when the source ends. Fails: when `key` raises, by the node's `on_error`.
+    Clock: none.
+
+    Args:
+        key: A function of the item, a field's name, or an expression.
+        hash_fn: As of `ops.partition`.
+
+    Raises:
+        GraphError: If an argument is none of these.
+
+    Example:
+        >>> words = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.partitioned(lambda word: word))
+        >>> dag = rxdag.Dag(words.to(sinks.collect(), name="out"))
+        >>> rxdag.run(dag)["out"], [rxdag.run(dag.part(worker, 2))["out"] for worker in (0, 1)]
+        (['AAPL', 'MSFT'], [['MSFT'], ['AAPL']])
+    """
+    if hash_fn not in HASHES:
+        raise GraphError(f"partitioned: hash_fn must be one of {', '.join(HASHES)}, got {hash_fn!r}")
+    return _Partitioned(field_of(key, "partitioned: key"), hash_fn)

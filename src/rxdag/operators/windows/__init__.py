@@ -1,0 +1,10 @@
+"""Operators that aggregate stretches of event time."""
+
+from rxdag.operators.windows._rolling import rolling
+from rxdag.operators.windows._window import window, window_all
+
+__all__ = [
+    "rolling",
+    "window",
+    "window_all",
+]

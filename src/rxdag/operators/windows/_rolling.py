@@ -1,0 +1,340 @@
+"""Rolling windows: for each item, an aggregate of it and of those just before it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Self, TypeVar, overload
+
+from rxdag.contract import (
+    MAX,
+    Accumulator,
+    Aggregate,
+    ColumnsAggregate,
+    Duration,
+    Emit,
+    Kernel,
+    Operator,
+    Shape,
+    positive_ns,
+)
+from rxdag.errors import GraphError
+from rxdag.operators._arguments import whole
+from rxdag.operators.keyed._expiring import ABSENT, Expiring
+from rxdag.operators.windows._panes import blamed, checked_aggregate
+
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
+Closed = Literal["right", "left", "both", "none"]
+
+_CLOSED: Final = ("right", "left", "both", "none")
+
+_Row = tuple[int, int, Any]
+"""Event time, sequence, item."""
+
+
+class _Rows:
+    """The items of one window, the oldest first, and what they add up to."""
+
+    __slots__ = ("accumulator", "rows")
+
+    def __init__(self, accumulator: Accumulator[Any, Any]) -> None:
+        self.rows: deque[_Row] = deque()
+        self.accumulator = accumulator
+
+    def add(self, row: _Row) -> None:
+        """Take in one more."""
+        ts, sequence, item = row
+        self.accumulator.add_at(item, ts, sequence)
+        self.rows.append(row)
+
+    def let_go(self, n: int, make: Callable[[], Accumulator[Any, Any]]) -> None:
+        """Take out the oldest."""
+        is_exact = True
+        for _ in range(n):
+            _, _, item = self.rows.popleft()
+            is_exact = is_exact and self.accumulator.remove(item)
+        if not is_exact:
+            self.accumulator = make()
+            for ts, sequence, item in self.rows:
+                self.accumulator.add_at(item, ts, sequence)
+
+
+class _RollingKernel(Kernel):
+    """What both kinds have in common."""
+
+    prefers_columns = True
+
+    def __init__(self, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
+        self._aggregate = aggregate
+        self._into = into
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
+    def _arrays(self) -> ColumnsAggregate | str:
+        """The aggregate over columns; or why there is none."""
+        return self._aggregate.in_columns()
+
+    def _made(self, item: Any, window: _Rows, start: int, end: int) -> Any:
+        value = window.accumulator.result_in(start, end) if window.rows else None
+        return value if self._into is None else self._into(item, value)
+
+    def _restored(self, rows: list[list[Any]]) -> _Rows:
+        window = _Rows(self._aggregate.accumulator())
+        for ts, sequence, item in rows:
+            window.add((ts, sequence, item))
+        return window
+
+
+class _RollingItemsKernel(_RollingKernel):
+    """The last items of each key."""
+
+    state = ("windows",)
+
+    def __init__(self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
+        super().__init__(aggregate, into)
+        self._size = size
+        self.windows: dict[Any, _Rows] = {}
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        made = self._roll(item, ts, sequence, key)
+        emit(made)
+
+    def _roll(self, item: Any, ts: int, sequence: int, key: Any) -> Any:
+        make = self._aggregate.accumulator
+        make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        window = self.windows.get(key)
+        if window is None:
+            window = self.windows[key] = _Rows(make())
+        if len(window.rows) == self._size:
+            window.let_go(1, make)
+        window.add((ts, sequence, item))
+        return self._made(item, window, window.rows[0][0], ts)
+
+    def in_columns(self) -> Kernel | str:
+        arrays = self._arrays()
+        if self._into is not None:
+            return "opaque callable into"
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators.windows._rolling_columns import RollingItemsColumnsKernel  # it loads numpy
+
+        return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"windows": [[key, [list(row) for row in window.rows]] for key, window in self.windows.items()]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.windows = {key: self._restored(rows) for key, rows in saved["windows"]}
+
+
+class _RollingTimeKernel(_RollingKernel):
+    """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
+
+    state = ("waiting", "windows", "wake")
+    grid = 1
+
+    def __init__(
+        self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
+    ) -> None:
+        super().__init__(aggregate, into)
+        self._period = period
+        self._has_start = closed in ("left", "both")
+        self._has_end = closed in ("right", "both")
+        self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
+        """By event time: sequence, key, item, in order of arrival."""
+        self._n = 0
+        self._windows = Expiring(period + 1)  # a row at the very start of the last window counts, if that is closed
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        if ts <= self.watermark:
+            return emit.late(item)
+        self._aggregate.accumulator().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        rows = self.waiting.get(ts)
+        if rows is None:
+            rows = self.waiting[ts] = []
+            if ts < self.wake:
+                self.wake = ts
+        rows.append((sequence, key, item))
+        self._n += 1
+        return None
+
+    def in_columns(self) -> Kernel | str:
+        arrays = self._arrays()
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators.windows._rolling_columns import RollingTimeColumnsKernel  # it loads numpy
+
+        start, end = self._has_start, self._has_end
+        return RollingTimeColumnsKernel(self._period, self._aggregate, arrays, self._into, has_start=start, has_end=end)
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        for ts in sorted(ts for ts in self.waiting if ts <= watermark):
+            rows = sorted(self.waiting.pop(ts), key=lambda row: row[0])
+            self._n -= len(rows)
+            self._give_out(ts, rows, emit)
+        self._windows.forget(watermark)
+        self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
+
+    def _give_out(self, ts: int, rows: list[tuple[int, Any, Any]], emit: Emit[Any]) -> None:
+        """Give out one result for each item of an instant; items of one instant are in each other's windows, or none is."""
+        start = ts - self._period + (0 if self._has_start else 1)
+        windows: dict[Any, _Rows] = {}
+        for sequence, key, item in rows:
+            window = windows.get(key)
+            if window is None:
+                window = windows[key] = self._from(key, ts, start)
+            if self._has_end:
+                window.add((ts, sequence, item))
+        for sequence, key, item in rows:
+            emit(self._made(item, windows[key], start, ts), ts=ts, sequence=sequence, key=key)
+        for sequence, key, item in rows:
+            if not self._has_end:
+                windows[key].add((ts, sequence, item))
+
+    def _from(self, key: Any, ts: int, start: int) -> _Rows:
+        """The window of a key, without what lies before its start."""
+        window: Any = self._windows.get(key, ts, ts - 1)
+        if window is ABSENT:
+            window = _Rows(self._aggregate.accumulator())
+        n = 0
+        for row in window.rows:
+            if row[0] >= start:
+                break
+            n += 1
+        if n:
+            window.let_go(n, self._aggregate.accumulator)
+        self._windows.put(key, ts, window)
+        return window  # type: ignore[no-any-return]  # the windows are in an untyped mapping
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.on_watermark(MAX, emit)
+
+    def held(self) -> int:
+        return self._n
+
+    def snapshot(self) -> dict[str, Any]:
+        waiting = [[ts, [list(row) for row in rows]] for ts, rows in self.waiting.items()]
+        windows = [[key, [list(row) for row in window.rows], ts] for key, window, ts in self._windows.rows()]
+        return {"waiting": waiting, "windows": windows, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.waiting = {ts: [(s, key, item) for s, key, item in rows] for ts, rows in saved["waiting"]}
+        self._n = sum(len(rows) for rows in self.waiting.values())
+        self._windows.load([[key, self._restored(rows), ts] for key, rows, ts in saved["windows"]])
+        self.wake = saved["wake"]
+
+
+@dataclass(frozen=True)
+class _Rolling(Operator[A, B]):
+    aggregate: Aggregate[Any, Any]
+    period_ns: int | None
+    size: int
+    closed: Closed
+    into: Callable[[Any, Any], Any] | None
+    label = "rolling"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "dead") if self.period_ns is None else ("out", "late", "dead")
+
+    def check(self, shape: Shape, where: str) -> None:
+        if self.period_ns is not None and not shape.timed:
+            raise GraphError(
+                f"{where}: a period needs event time, and the stream has none; put ops.event_time(...) before it, "
+                f"or give a number of items"
+            )
+        self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, aggregate=self.aggregate.bound(shape))
+
+    def kernel(self) -> _RollingItemsKernel | _RollingTimeKernel:
+        if self.period_ns is None:
+            return _RollingItemsKernel(self.size, self.aggregate, self.into)
+        return _RollingTimeKernel(self.period_ns, self.closed, self.aggregate, self.into)
+
+
+@overload
+def rolling(period: int, aggregate: Aggregate[A, R], /) -> Operator[A, R]: ...
+@overload
+def rolling(
+    period: Duration, aggregate: Aggregate[A, R], /, *, closed: Literal["right", "both"] = ...
+) -> Operator[A, R]: ...
+@overload
+def rolling(
+    period: Duration, aggregate: Aggregate[A, R], /, *, closed: Literal["left", "none"]
+) -> Operator[A, R | None]: ...
+@overload
+def rolling(
+    period: Duration | int,
+    aggregate: Aggregate[object, R],
+    /,
+    *,
+    closed: Literal["right", "both"] = ...,
+    into: Callable[[A, R], B],
+) -> Operator[A, B]: ...
+@overload
+def rolling(
+    period: Duration | int,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    closed: Literal["right", "both"] = ...,
+    into: Callable[[A, R], B],
+) -> Operator[A, B]: ...
+@overload
+def rolling(
+    period: Duration,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    closed: Literal["left", "none"],
+    into: Callable[[A, R | None], B],
+) -> Operator[A, B]: ...
+def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: Any = None) -> Any:
+    """Aggregate, for each item, the items of its key in a period that ends with it, or the last so many.
+
+    With a period, as polars' `rolling`: the window of an item is (ts - period, ts], and items of one instant are all in it;
+    pandas leaves out those that come behind. It does not depend on the order of arrival. With a number of items the
+    window is the item and those of its key that came before it; the first ones have fewer.
+
+    Emits: a result for each item, or `into(item, result)`; with the item's event time and key. With a period once the
+        watermark has passed the item, by event time, sequence, arrival; with a number at once.
+    Drops: an item that the aggregate refuses goes to port "dead"; with a period one that is late to port "late".
+    Holds: with a period the items above the watermark, and of each key those that a later one may need, until the
+        watermark is one to two periods past; with a number so many items of each key.
+    Ends: when the source ends. Fails: when the aggregate or `into` raises.
+    Clock: event time; with a number of items none.
+
+    Args:
+        period: A duration, more than 0; or a number of items, 1 or more.
+        aggregate: What to compute. One that takes items out again (`Accumulator.remove`) is fast: `agg.count`, sums and means of
+            whole numbers; of the others what is left is added anew when an item leaves.
+        closed: Which ends of the window count: "right", "left", "both", "none". With "left" and "none" the item itself is
+            not in it, and the result is None where nothing is.
+        into: A function of the item and the result; what it returns is emitted instead.
+
+    Raises:
+        GraphError: If an argument is not as above, or a period is given and the stream has no event time.
+
+    Example:
+        >>> feed(ops.rolling(2, agg.sum(lambda x: x)), [1, 2, 3])
+        [1, 3, 5]
+        >>> timed = rxdag.from_source(sources.iterable([1, 2, 4])).pipe(ops.event_time(lambda x: x, unit="s"))
+        >>> timed.pipe(ops.rolling("2s", agg.collect())).collect()
+        [[1], [1, 2], [4]]
+    """
+    aggregate = checked_aggregate(aggregate, "rolling")
+    if closed not in _CLOSED:
+        raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {closed!r}')
+    if into is not None and not callable(into):
+        raise GraphError(f"rolling: into must be a function of the item and the result, got {into!r}")
+    if isinstance(period, int):
+        if closed != "right":
+            raise GraphError(f"rolling: closed goes with a period of time, got {closed!r} with {period!r} items")
+        return _Rolling[Any, Any](aggregate, None, whole(period, "rolling: period", least=1), closed, into)
+    return _Rolling[Any, Any](aggregate, positive_ns(period, "rolling: period"), 0, closed, into)

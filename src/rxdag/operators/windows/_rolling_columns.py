@@ -1,0 +1,236 @@
+"""Rolling windows over columns: the window of each item is a stretch of the rows of its key, and each stretch a pane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns import Columns, Groups, joined
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
+from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
+from rxdag.operators.windows._panes import blamed
+
+_MOST_ROWS: Final = 1 << 18
+"""So many rows, each as often as it is in a window, are added up at once."""
+_MOST_BITS: Final = 62
+
+
+class _RollingColumns(Kernel):
+    """What both kinds have in common.
+
+    Args:
+        aggregate: The definition, for messages.
+        arrays: The same over columns.
+        into: What becomes of an item and its result.
+    """
+
+    gives_columns = False
+
+    def __init__(
+        self, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate, into: Callable[[Any, Any], Any] | None
+    ) -> None:
+        self._aggregate = aggregate
+        self._arrays = arrays
+        self._into = into
+        self._places = 0
+        self.past: Columns | None = None
+        """Rows that later windows may need, in order."""
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        raise TypeError("rolling: must get columns here")
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
+    def _with_past(self, columns: Columns) -> tuple[Columns, int]:
+        """What came before and these rows, and how many came before."""
+        return (columns, 0) if self.past is None else (joined([self.past, columns]), self.past.n)
+
+    def _results(self, rows: Columns, low: NDArray[np.intp], high: NDArray[np.intp]) -> list[Any]:
+        """What the aggregate says of each stretch of rows, from `low` to before `high`; None of an empty one."""
+        out: list[Any] = [None] * len(low)
+        sizes = high - low
+        full = np.flatnonzero(sizes)
+        ends = np.cumsum(sizes[full])
+        at = 0
+        while at < len(full):
+            before = int(ends[at - 1]) if at else 0
+            to = max(at + 1, int(np.searchsorted(ends, before + _MOST_ROWS, side="right")))
+            panes = full[at:to]
+            for pane, result in zip(panes.tolist(), self._of(rows, low[panes], sizes[panes]), strict=True):
+                out[pane] = result
+            at = to
+        return out
+
+    def _of(self, rows: Columns, low: NDArray[np.intp], sizes: NDArray[np.intp]) -> Any:
+        n = len(low)
+        if n > self._places:
+            self._places = max(n, 2 * self._places)
+            self._arrays.reserve(self._places)
+        places = np.arange(n)
+        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        spread = rows.take(np.repeat(low, sizes) + within)
+        ts = np.zeros(spread.n, np.int64) if spread.ts is None else spread.ts
+        self._arrays.clear(places)
+        self._arrays.add(self._arrays.read(spread), Groups(places, np.repeat(places, sizes), ts, spread.sequence))
+        return self._arrays.results(places)
+
+    def _made(self, columns: Columns, values: list[Any]) -> list[Any]:
+        into = self._into
+        return values if into is None else [into(*pair) for pair in zip(columns.rows(), values, strict=True)]
+
+
+class RollingItemsColumnsKernel(_RollingColumns):
+    """The last items of each key.
+
+    Args:
+        size: How many.
+        aggregate: The definition, for messages.
+        arrays: The same over columns.
+    """
+
+    def __init__(self, size: int, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate) -> None:
+        super().__init__(aggregate, arrays, None)
+        self._size = size
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        self._arrays.read(columns)  # raises, if it does, before anything has changed
+        whole, before = self._with_past(columns)
+        codes = _codes(whole)
+        by_key = np.argsort(codes, kind="stable")
+        keys = codes[by_key]
+        place = np.arange(whole.n)
+        starts = np.concatenate(([True], keys[1:] != keys[:-1]))
+        first = np.maximum.accumulate(np.where(starts, place, 0))
+        asked = np.flatnonzero(by_key >= before)
+        low = np.maximum(first[asked], asked - self._size + 1)
+        values = self._results(whole.take(by_key), low, asked + 1)
+        order = np.argsort(by_key[asked])
+        emit.rows([values[i] for i in order.tolist()], columns)
+        ends = np.append(starts[1:], True)
+        left = np.minimum.accumulate(np.where(ends, place, whole.n)[::-1])[::-1] - place
+        kept = np.sort(by_key[left < self._size - 1])
+        self.past = whole.take(kept).marked(None) if len(kept) else None
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"past": saved_rows(self.past)}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.past = columns_of(saved["past"])
+
+
+class RollingTimeColumnsKernel(_RollingColumns):
+    """Items by event time, once the watermark has passed them.
+
+    Args:
+        period: Of the windows, ns.
+        has_start: Whether an item at the very start of a window is in it.
+        has_end: Whether items of the instant itself are.
+        aggregate: The definition, for messages.
+        arrays: The same over columns.
+        into: What becomes of an item and its result.
+    """
+
+    grid = 1
+    reads_before = True
+    is_quiet = True
+
+    def __init__(
+        self,
+        period: int,
+        aggregate: Aggregate[Any, Any],
+        arrays: ColumnsAggregate,
+        into: Callable[[Any, Any], Any] | None,
+        *,
+        has_start: bool,
+        has_end: bool,
+    ) -> None:
+        super().__init__(aggregate, arrays, into)
+        self._period = period
+        self._has_start = has_start
+        self._has_end = has_end
+        self.runs = Runs()
+        self.wake = MAX
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        live, at = split_late(columns, self.watermark)
+        try:
+            self._arrays.read(live)  # raises, if it does, before anything has changed
+        except RowFailed as failed:
+            raise RowFailed(failed.index if at is None else int(at[failed.index]), failed.cause) from failed.cause
+        emit_late(columns, at, emit)
+        self.runs.add(live)
+        self.wake = self.runs.wake
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        ready = self.runs.take_up_to(watermark)
+        self.wake = self.runs.wake
+        if ready is None:
+            return
+        ready = ready.take(in_time(ready))
+        whole, before = self._with_past(ready)
+        values = self._made(ready, self._rolled(whole, before))
+        times_of, keys = ready.times() or [], ready.keys() or [None] * ready.n
+        for value, ts, sequence, key in zip(values, times_of, ready.sequences() or [], keys, strict=True):
+            emit(value, ts=ts, sequence=sequence, key=key)
+        least = max(watermark + 1 - self._period, -(1 << 63))
+        still = whole.where(times(whole) >= least) if least < MAX - self._period else None
+        self.past = still if still is not None and still.n else None
+
+    def _rolled(self, whole: Columns, before: int) -> list[Any]:
+        """The results of the rows behind those that came before."""
+        codes, ts = _codes(whole), times(whole)
+        by_key = np.argsort(codes, kind="stable")
+        keys, instants = codes[by_key], ts[by_key]
+        asked = np.flatnonzero(by_key >= before)
+        is_new = np.ones(len(asked), np.bool_)
+        is_new[1:] = (keys[asked[1:]] != keys[asked[:-1]]) | (instants[asked[1:]] != instants[asked[:-1]])
+        panes = asked[is_new]
+        start = 0 if self._has_start else 1
+        low = _found(keys, instants, panes, start - self._period, "left")
+        high = _found(keys, instants, panes, 0, "right" if self._has_end else "left")
+        results = self._results(whole.take(by_key), low, high)
+        out: list[Any] = [None] * (whole.n - before)
+        for row, pane in zip((by_key[asked] - before).tolist(), (np.cumsum(is_new) - 1).tolist(), strict=True):
+            out[row] = results[pane]
+        return out
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.on_watermark(MAX, emit)
+
+    def held(self) -> int:
+        return self.runs.n
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"runs": self.runs.rows(), "past": saved_rows(self.past)}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.runs.load(saved["runs"])
+        self.past = columns_of(saved["past"])
+        self.wake = self.runs.wake
+
+
+def _codes(columns: Columns) -> NDArray[np.int64]:
+    """A number for the key of each row, 0 or more."""
+    return np.zeros(columns.n, np.int64) if columns.key is None else columns.key.codes.astype(np.int64) + 1
+
+
+def _found(
+    keys: NDArray[np.int64], ts: NDArray[np.int64], at: NDArray[np.intp], later: int, side: Any
+) -> NDArray[np.intp]:
+    """Where, among rows by (key, ts), the times of those at `at`, moved by `later`, would stand within their key."""
+    least = int(ts.min())
+    span = int(ts.max()) - least + 2
+    if (int(keys.max()) + 1) * span < 1 << _MOST_BITS:
+        wanted = np.clip(ts[at] - least + max(later, -span), 0, span - 1)
+        found: NDArray[np.intp] = np.searchsorted(keys * span + (ts - least), keys[at] * span + wanted, side)
+        return found
+    out = np.empty(len(at), np.intp)
+    for n, place in enumerate(at.tolist()):
+        first, last = np.searchsorted(keys, keys[place], "left"), np.searchsorted(keys, keys[place], "right")
+        instant = max(int(ts[place]) + later, -(1 << 63))
+        out[n] = first + np.searchsorted(ts[first:last], instant, side)
+    return out

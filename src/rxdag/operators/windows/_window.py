@@ -1,0 +1,260 @@
+"""Windows: an aggregate for each key and each stretch of event time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar, overload
+
+from rxdag.contract import (
+    Aggregate,
+    AnyOperator,
+    Assigner,
+    Duration,
+    Kernel,
+    KernelOf,
+    Pane,
+    Shape,
+    Unkeyed,
+    WindowOp,
+    duration_ns,
+    positive_ns,
+)
+from rxdag.errors import GraphError
+from rxdag.operators._arguments import whole
+from rxdag.operators.windows._panes import checked_aggregate
+from rxdag.operators.windows._window_counted import CountedWindowKernel
+from rxdag.operators.windows._window_open import OpenWindowKernel
+from rxdag.operators.windows._window_revised import RevisedWindowKernel
+
+A = TypeVar("A")
+B = TypeVar("B")
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class _Panes:
+    """Windows and what to compute: the parameters that windows of each key and of all have in common."""
+
+    assigner: Assigner
+    aggregate: Aggregate[Any, Any]
+    into: Callable[[Any], Any] | None
+    lateness_ns: int
+    early_items: int
+    early_ns: int
+
+    def check(self, shape: Shape, where: str) -> None:
+        self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, aggregate=self.aggregate.bound(shape))
+
+    def shape(self, shape: Shape) -> Shape:
+        return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
+
+    def kernel(self) -> Kernel:
+        if self.assigner.counts is not None:
+            return CountedWindowKernel(*self.assigner.counts, self.aggregate, self.into)
+        if self.assigner.merges or self.assigner.is_endless or self.lateness_ns or self.early_items or self.early_ns:
+            return RevisedWindowKernel(
+                self.assigner, self.aggregate, self.into, self.lateness_ns, self.early_items, self.early_ns
+            )
+        return OpenWindowKernel(self.assigner, self.aggregate, self.into)
+
+
+@dataclass(frozen=True)
+class _OfPanes(AnyOperator):
+    """What windows of each key and of all have in common."""
+
+    panes: _Panes
+    needs_event_time = True
+    leavings = ("dropped", "unassigned")
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("out", "late", "dead")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(self, panes=self.panes.bound(shape))
+
+    def shape(self, shape: Shape) -> Shape:
+        return self.panes.shape(shape)
+
+
+@dataclass(frozen=True)
+class _Window(_OfPanes, WindowOp[K, A, B]):
+    label = "window"
+
+    def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
+        if not shape.keyed:
+            raise GraphError(
+                f"{where}: needs a keyed stream; put ops.key_by(...) before it, or take ops.window_all(...)"
+            )
+        self.panes.check(shape, where)
+
+    def kernel(self) -> Kernel:
+        return self.panes.kernel()
+
+
+@dataclass(frozen=True)
+class _WindowAll(_OfPanes, Unkeyed[A, B]):
+    label = "window_all"
+
+    def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
+        if shape.keyed:
+            raise GraphError(
+                f"{where}: needs a stream without keys; put it before ops.key_by(...), or take ops.window(...)"
+            )
+        self.panes.check(shape, where)
+
+    def kernel(self) -> KernelOf[A, B]:
+        return self.panes.kernel()  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # the kinds of windows type alike
+
+
+@overload
+def window(
+    assigner: Assigner,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    allowed_lateness: Duration = "0s",
+    early: Duration | int | None = None,
+) -> WindowOp[K, A, Pane[K, R]]: ...
+@overload
+def window(
+    assigner: Assigner,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    into: Callable[[Pane[K, R]], B],
+    allowed_lateness: Duration = "0s",
+    early: Duration | int | None = None,
+) -> WindowOp[K, A, B]: ...
+def window(
+    assigner: Assigner,
+    aggregate: Any,
+    /,
+    *,
+    into: Any = None,
+    allowed_lateness: Duration = "0s",
+    early: Duration | int | None = None,
+) -> Any:
+    """Aggregate each key over each window of event time.
+
+    A window [start, end) gives out its pane when the watermark reaches end - 1, and when the source ends. Panes that come
+    out together do so by end, then start, then key. With allowed lateness, an item for a window that has come out is
+    taken in for so much longer, and the pane comes out again at once, its revision one more. Sessions that an item
+    joins become one, whose revision is one more than the largest of those that have come out. With `early` a pane
+    comes out before its time too, as far as it is, marked `closed_by="early"`; each time its revision is one more.
+
+    Emits: a `Pane` for each key and window, or `into(pane)`, with event time end - 1.
+    Drops: an item whose windows are all closed, and past the allowed lateness, goes to port "late"; one that the
+        aggregate refuses to port "dead"; one that falls between windows is counted as `unassigned`.
+    Holds: an accumulator for each key and open window, until the watermark has passed its end and the allowed lateness.
+    Ends: when the source ends, after the last panes. Fails: when the aggregate or `into` raises.
+    Clock: event time.
+
+    Args:
+        assigner: Which windows an item belongs to; see `rxdag.windows`.
+        aggregate: What to compute; see `rxdag.aggregates`.
+        into: A function of the pane; what it returns is emitted instead.
+        allowed_lateness: How long after its end a window takes in items that come late.
+        early: A number of items: a pane comes out when so many have come since it last did. Or a time: when the watermark
+            passes the next multiple of it behind a new item, as Flink's ContinuousEventTimeTrigger.
+
+    Raises:
+        GraphError: If an argument is not as above, the stream has no key or no event time, or a name is no field of the
+            items.
+
+    Example:
+        >>> from rxdag import aggregates as agg, windows
+        >>> timed = rxdag.from_source(sources.iterable([1, 2, 12])).pipe(ops.event_time(lambda x: x, unit="s"))
+        >>> counts = timed.pipe(ops.key_by(lambda x: "all")).pipe(ops.window(windows.tumbling("10s"), agg.count()))
+        >>> [(pane.start // 10**9, pane.value) for pane in counts.collect()]
+        [(0, 2), (10, 1)]
+    """
+    return _Window[Any, Any, Any](_panes("window", assigner, aggregate, into, allowed_lateness, early))
+
+
+@overload
+def window_all(
+    assigner: Assigner,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    allowed_lateness: Duration = "0s",
+    early: Duration | int | None = None,
+) -> Unkeyed[A, Pane[None, R]]: ...
+@overload
+def window_all(
+    assigner: Assigner,
+    aggregate: Aggregate[A, R],
+    /,
+    *,
+    into: Callable[[Pane[None, R]], B],
+    allowed_lateness: Duration = "0s",
+    early: Duration | int | None = None,
+) -> Unkeyed[A, B]: ...
+def window_all(
+    assigner: Assigner,
+    aggregate: Any,
+    /,
+    *,
+    into: Any = None,
+    allowed_lateness: Duration = "0s",
+    early: Duration | int | None = None,
+) -> Any:
+    """Aggregate all items over each window of event time: `window` for streams without keys.
+
+    Emits: a `Pane` with key None for each window in which something came, or `into(pane)`, with event time end - 1.
+    Drops: as `window`.
+    Holds: an accumulator for each open window, until the watermark has passed its end and the allowed lateness.
+    Ends: when the source ends, after the last panes. Fails: when the aggregate or `into` raises.
+    Clock: event time.
+
+    Args:
+        assigner: Which windows an item belongs to; see `rxdag.windows`.
+        aggregate: What to compute; see `rxdag.aggregates`.
+        into: A function of the pane; what it returns is emitted instead.
+        allowed_lateness: As for `window`.
+        early: As for `window`.
+
+    Raises:
+        GraphError: If an argument is not as above, the stream has keys or no event time, or a name is no field of the
+            items.
+
+    Example:
+        >>> timed = rxdag.from_source(sources.iterable([1, 2, 12])).pipe(ops.event_time(lambda x: x, unit="s"))
+        >>> counts = timed.pipe(ops.window_all(windows.tumbling("10s"), agg.count()))
+        >>> [(pane.start // 10**9, pane.value) for pane in counts.collect()]
+        [(0, 2), (10, 1)]
+    """
+    return _WindowAll[Any, Any](_panes("window_all", assigner, aggregate, into, allowed_lateness, early))
+
+
+def _panes(
+    name: str, assigner: Any, given: Any, into: Any, allowed_lateness: Duration, early: Duration | int | None
+) -> _Panes:
+    if not isinstance(assigner, Assigner):
+        raise GraphError(f"{name}: takes windows first, as windows.tumbling(...), got {assigner!r}")
+    aggregate = checked_aggregate(given, name)
+    if into is not None and not callable(into):
+        raise GraphError(f"{name}: into must be a function of the pane, got {into!r}")
+    if assigner.merges and not aggregate.accumulator().can_merge():
+        raise GraphError(
+            f"{name}: these windows merge, and the accumulator of {aggregate.name} cannot; give it a method merge, "
+            f"or agg.fold a merge="
+        )
+    lateness = duration_ns(allowed_lateness, f"{name}: allowed_lateness")
+    if assigner.counts is not None and lateness:
+        raise GraphError(
+            f"{name}: allowed_lateness needs windows of time, got windows.count, of which none is ever late"
+        )
+    if assigner.counts is not None and early is not None:
+        raise GraphError(f"{name}: early needs windows of time, got windows.count; a smaller slide= gives more panes")
+    early_items = whole(early, f"{name}: early", least=1) if isinstance(early, int) else 0
+    early_ns = 0 if isinstance(early, int) or early is None else positive_ns(early, f"{name}: early")
+    return _Panes(assigner, aggregate, into, lateness, early_items, early_ns)

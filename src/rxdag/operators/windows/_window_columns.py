@@ -1,0 +1,227 @@
+"""Tumbling and sliding windows over columns: one place in the arrays of the aggregate for each open pane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
+from rxdag.operators.windows._panes import blamed, in_order
+
+_FIRST_PLACES: Final = 256
+_LONG_AGO: Final = -(1 << 62)
+
+_Open = dict[Any, int]
+
+
+class WindowColumnsKernel(Kernel):
+    """Open windows by (end, start), each with the places of its keys.
+
+    Args:
+        evenly: Size, slide and offset of the windows, ns.
+        grid: Of the ends of windows, ns.
+        aggregate: The definition, for messages.
+        arrays: The same over columns.
+        into: What becomes of a pane.
+    """
+
+    passes = False
+    gives_columns = False
+    is_quiet = True
+
+    def __init__(
+        self,
+        evenly: tuple[int, int, int],
+        grid: int,
+        aggregate: Aggregate[Any, Any],
+        arrays: ColumnsAggregate,
+        into: Callable[[Any], Any] | None,
+    ) -> None:
+        self._size, self._slide, self._offset = evenly
+        self._most = -(-self._size // self._slide)  # windows that an item is in
+        self.grid = grid
+        self._aggregate = aggregate
+        self._arrays = arrays
+        self._into = into
+        self.open: dict[tuple[int, int], _Open] = {}
+        self.counts: dict[tuple[int, int], int] = {}
+        self.wake = MAX
+        self._free: list[int] = []
+        self._places = 0
+
+    def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
+        raise TypeError("window: must get columns here")
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
+    # ---- input
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        ts = columns.ts
+        if ts is None:
+            raise TypeError("window: must have event times to work on columns")
+        if self._slide != self._size:
+            self._slide_in(columns, ts, emit)
+            return
+        is_live = ts >= self._least_live()
+        if is_live.all():
+            self._add(columns, ts, (ts - self._offset) // self._size, self._arrays.read(columns))
+            return
+        live = columns.where(is_live)
+        try:
+            values = self._arrays.read(live)
+        except RowFailed as failed:
+            raise RowFailed(int(np.flatnonzero(is_live)[failed.index]), failed.cause) from failed.cause
+        emit.late(columns.where(~is_live))
+        if live.ts is not None and live.n:
+            self._add(live, live.ts, (live.ts - self._offset) // self._size, values)
+
+    def _slide_in(self, columns: Columns, ts: NDArray[np.int64], emit: ColumnsEmit) -> None:
+        """Take in a run whose items are each in several windows, or in none: each item stands once for each of them."""
+        since = (ts - self._offset) % self._slide  # the start of the latest window that may hold it
+        age = since[:, None] + np.arange(self._most - 1, -1, -1) * self._slide
+        is_in = age < self._size
+        is_live = (
+            is_in if self.watermark < _LONG_AGO else is_in & (ts[:, None] > age + (self.watermark - self._size + 1))
+        )
+        row, nth = is_live.nonzero()
+        spread = columns.take(row)
+        try:
+            values = self._arrays.read(spread)
+        except RowFailed as failed:
+            raise RowFailed(int(row[failed.index]), failed.cause) from failed.cause
+        has_window: NDArray[np.bool_] = np.logical_or.reduce(is_in, axis=1)
+        goes_in: NDArray[np.bool_] = np.logical_or.reduce(is_live, axis=1)
+        emit.unassigned(int((~has_window).sum()))
+        emit.late(columns.where(has_window & ~goes_in))
+        if spread.ts is not None and spread.n:
+            back = self._most - 1 - nth
+            self._add(spread, spread.ts, (spread.ts - self._offset) // self._slide - back, values, back == 0)
+
+    def _least_live(self) -> int:
+        """The first instant whose window is not closed yet."""
+        size, offset = self._size, self._offset
+        return max(((self.watermark - size + 1 - offset) // size + 1) * size + offset, -(1 << 63))
+
+    def _add(
+        self,
+        columns: Columns,
+        ts: NDArray[np.int64],
+        window: NDArray[np.int64],
+        values: Any,
+        holds: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add each row to its window; of an item that stands in several, the row that `holds` is counted."""
+        key = columns.key or Coded(np.zeros(columns.n, np.int64), [None])
+        first = int(window.min())
+        span = int(window.max()) - first + 1
+        windows: Sequence[int] = range(first, first + span)
+        if span <= columns.n:
+            window -= first
+        else:
+            some, window = np.unique(window, return_inverse=True)
+            windows = some.tolist()
+        names = len(key.names) + 1
+        found, group = distinct(window * names + key.codes + 1, len(windows) * names)  # a null is 0
+        counts = np.bincount(group if holds is None else group[holds], minlength=len(found)).tolist()
+        places = self._places_of(found.tolist(), counts, windows, key.names, group)
+        self._arrays.add(values, Groups(places, group, ts, columns.sequence))
+
+    def _places_of(
+        self,
+        found: list[int],
+        counts: list[int],
+        windows: Sequence[int],
+        keys: Sequence[Any],
+        group: NDArray[np.intp],
+    ) -> NDArray[np.intp]:
+        """The place of the pane of each window and key, those of new panes too."""
+        fresh: list[tuple[int, _Open, Any, int]] = []
+        places: list[int] = []
+        at, opened, bounds = -1, dict[Any, int](), (0, 0)
+        for number, (code, n) in enumerate(zip(found, counts, strict=True)):
+            index, name = divmod(code, len(keys) + 1)
+            if index != at:
+                at = index
+                bounds, opened = self._window(windows[index])
+            key = keys[name - 1] if name else None
+            place = opened.get(key)
+            if place is None:
+                place = self._new_place()
+                fresh.append((number, opened, key, place))
+            places.append(place)
+            self.counts[bounds] += n
+        if fresh:
+            self._arrays.clear(np.array([place for *_, place in fresh], np.intp))
+            came = first_rows(group, len(found)).tolist()
+            for _, opened, key, place in sorted(fresh, key=lambda each: came[each[0]]):
+                opened[key] = place  # in order of arrival, which is that of panes whose keys have none
+        return np.array(places, np.intp)
+
+    def _window(self, index: int) -> tuple[tuple[int, int], _Open]:
+        start = index * self._slide + self._offset
+        window = (start + self._size, start)
+        opened = self.open.get(window)
+        if opened is None:
+            opened = self.open[window] = {}
+            self.counts[window] = 0
+            self.wake = min(self.wake, window[0] - 1)
+        return window, opened
+
+    def _new_place(self) -> int:
+        if not self._free:
+            size = max(_FIRST_PLACES, 2 * self._places)
+            self._arrays.reserve(size)
+            self._free = list(range(size - 1, self._places - 1, -1))
+            self._places = size
+        return self._free.pop()
+
+    def held(self) -> int:
+        return sum(self.counts.values())
+
+    # ---- output
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
+        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self._fire(list(self.open), "end", emit)
+
+    def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
+        for end, start in sorted(windows):
+            opened = self.open.pop((end, start))
+            keys = in_order(opened)
+            places = [opened[key] for key in keys]
+            for key, value in zip(keys, self._arrays.results(np.array(places, np.intp)), strict=True):
+                pane: Any = Pane(key, start, end, 0, value, closed_by)
+                emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
+            self._free += places
+            emit.absorbed(self.counts.pop((end, start)))
+
+    # ---- state
+
+    def snapshot(self) -> dict[str, Any]:
+        rows: list[Any] = []
+        for (end, start), opened in self.open.items():
+            states = self._arrays.snapshot(np.array(list(opened.values()), np.intp))
+            rows.append(
+                [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
+            )
+        return {"open": rows, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.open, self.counts = {}, {}
+        for end, start, n, rows in saved["open"]:
+            self.counts[end, start] = n
+            opened = self.open[end, start] = {}
+            for key, state in rows:
+                place = opened[key] = self._new_place()
+                self._arrays.clear(np.array([place], np.intp))
+                self._arrays.restore(place, state)
+        self.wake = saved["wake"]

@@ -1,0 +1,290 @@
+"""Windows that may give out a pane more than once, or become one: allowed lateness, early results, sessions."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.operators._heaps import LEAST, swept
+from rxdag.operators.windows._panes import blamed, in_order
+
+
+class _Part:
+    """An open pane: its span, its accumulator, and how often it has come out."""
+
+    __slots__ = (
+        "accumulator",
+        "early_at",
+        "end",
+        "fresh",
+        "is_due",
+        "is_gone",
+        "key",
+        "last",
+        "most_ts",
+        "n",
+        "start",
+        "when",
+    )
+
+    def __init__(self, key: Any, start: int, end: int, accumulator: Accumulator[Any, Any]) -> None:
+        self.key = key
+        self.start = start
+        self.end = end
+        self.accumulator = accumulator
+        self.n = 0
+        """Items that it holds: each item is held once, by the last to end of its panes."""
+        self.last = -1
+        """Revision that came out last; -1 for none."""
+        self.is_due = True
+        """True if it is yet to come out at its end, or has something that has not come out."""
+        self.is_gone = False
+        self.when: int | None = None
+        """Where it is in the heap."""
+        self.fresh = 0
+        """Items that have come since it came out."""
+        self.early_at = MAX
+        """Watermark at which it comes out early; MAX for none."""
+        self.most_ts = MIN
+        """Largest event time in it."""
+
+    @property
+    def closes_at(self) -> int:
+        """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
+        return min(self.end - 1, MAX)
+
+
+class RevisedWindowKernel(Kernel):
+    """Open panes by key; what is due is in a heap, with entries of panes that have changed left to be skipped.
+
+    Args:
+        assigner: Which windows an item belongs to.
+        aggregate: What to compute.
+        into: What becomes of a pane.
+        lateness: How long panes are kept after their end, ns.
+        early_items: So many new items make a pane come out early; 0 for none.
+        early_ns: So much event time does; 0 for none.
+    """
+
+    state = ("parts", "wake")
+    passes = False
+
+    def __init__(
+        self,
+        assigner: Assigner,
+        aggregate: Aggregate[Any, Any],
+        into: Callable[[Any], Any] | None,
+        lateness: int,
+        early_items: int = 0,
+        early_ns: int = 0,
+    ) -> None:
+        self._assigner = assigner
+        self._early_items = early_items
+        self._early_ns = early_ns
+        self._aggregate = aggregate
+        self._into = into
+        self._lateness = lateness
+        self.grid = 1
+        self.parts: dict[Any, list[_Part]] = {}
+        self.wake = MAX
+        self._order = itertools.count()
+        self._due: list[tuple[int, int, _Part]] = []
+        self._sweep_at = LEAST
+
+    def in_columns(self) -> Kernel | str:
+        return "its windows can merge, or fire again"
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
+    # ---- input
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        windows = self._assigner.assign(ts)
+        if not windows:
+            return emit.unassigned(item)
+        if self._assigner.merges:
+            found = self._session(windows[0], key)
+            live = [] if found is None else [found]
+        else:
+            live = [window for window in windows if _in_time(window[1] - 1 + self._lateness) > self.watermark]
+        if not live:
+            return emit.late(item)
+        if len(live) > 1:  # it raises, if it does, before anything has changed
+            self._aggregate.accumulator().add_at(item, ts, sequence)
+        touched = [self._take_in(window, item, ts, sequence, key) for window in live]
+        touched[-1].n += 1
+        for part in touched:
+            part.is_due = True
+            part.fresh += 1
+            part.most_ts = max(part.most_ts, ts)
+            if part.closes_at <= self.watermark:
+                self._give_out(part, "watermark", part.closes_at, emit)
+            elif part.fresh == self._early_items:
+                self._give_out(part, "early", part.most_ts, emit)
+            elif self._early_ns:  # the next multiple behind the item, as Flink's trigger has it
+                early_at = (ts // self._early_ns + 1) * self._early_ns - 1
+                part.early_at = min(part.early_at, max(early_at, self.watermark + 1))
+            self._schedule(part)
+        return None
+
+    def _touching(self, start: int, end: int, key: Any) -> list[_Part]:
+        """The sessions of a key that meet a span, the earliest first."""
+        met = [part for part in self.parts.get(key, ()) if part.start <= end and part.end >= start]
+        if len(met) > 1:
+            met.sort(key=lambda part: part.start)
+        return met
+
+    def _session(self, window: tuple[int, int], key: Any) -> tuple[int, int] | None:
+        """The session that an item makes or widens; None if that is past."""
+        start, end = window
+        for part in self._touching(start, end, key):
+            start, end = min(start, part.start), max(end, part.end)
+        span = start, end
+        return span if _in_time(span[1] - 1 + self._lateness) > self.watermark else None
+
+    def _take_in(self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any) -> _Part:
+        start, end = window
+        parts = self.parts.get(key, ())
+        if self._assigner.merges:
+            met = self._touching(start, end, key)
+        else:
+            met = [part for part in parts if part.start == start and part.end == end]
+        if not met:
+            accumulator = self._aggregate.accumulator()
+            accumulator.add_at(item, ts, sequence)
+            part = _Part(key, start, end, accumulator)
+            self.parts.setdefault(key, []).append(part)
+            return part
+        part = met[0]
+        if len(met) > 1:
+            self._aggregate.accumulator().add_at(item, ts, sequence)  # as above
+            self._unite(part, met[1:])
+        part.accumulator.add_at(item, ts, sequence)
+        part.start, part.end = start, end
+        return part
+
+    def _unite(self, part: _Part, others: list[_Part]) -> None:
+        """Make one session of several."""
+        for other in others:
+            part.accumulator.merge(other.accumulator)
+            part.n += other.n
+            part.last = max(part.last, other.last)
+            part.fresh += other.fresh
+            part.most_ts = max(part.most_ts, other.most_ts)
+            part.early_at = min(part.early_at, other.early_at)
+            other.is_gone = True
+            self.parts[part.key].remove(other)
+
+    # ---- output
+
+    def _schedule(self, part: _Part) -> None:
+        """Have a pane in the heap at the time when something is to be done with it next."""
+        when = part.closes_at
+        if not part.is_due:
+            when = _in_time(when + self._lateness)
+        elif part.early_at < when:
+            when = part.early_at
+        if when != part.when:
+            part.when = when
+            heapq.heappush(self._due, (when, next(self._order), part))
+            if len(self._due) > self._sweep_at:
+                self._sweep_at = swept(self._due, lambda row: not row[2].is_gone and row[2].when == row[0])
+        self.wake = self._due[0][0]
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
+        past: list[_Part] = []
+        while self._due and self._due[0][0] <= watermark:
+            when, _, part = heapq.heappop(self._due)
+            if part.is_gone or part.when != when:
+                continue
+            part.when = None
+            if part.is_due:
+                fires.setdefault((when, part.end, part.start), {})[part.key] = part
+            if part.closes_at > when:
+                part.early_at = MAX
+            elif when >= _in_time(part.closes_at + self._lateness):
+                past.append(part)
+                continue
+            else:
+                part.is_due = False
+            self._schedule(part)
+        self._fire(fires, "watermark", emit)
+        for part in past:
+            self._purge(part, emit)
+        self.wake = self._due[0][0] if self._due else MAX
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        parts = [part for parts in self.parts.values() for part in parts]
+        fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
+        for part in parts:
+            if part.is_due:
+                fires.setdefault((part.closes_at, part.end, part.start), {})[part.key] = part
+        self._fire(fires, "end", emit)
+        for part in parts:
+            self._purge(part, emit)
+        self._due, self.wake = [], MAX
+
+    def _fire(self, fires: dict[tuple[int, int, int], dict[Any, _Part]], closed_by: Any, emit: Emit[Any]) -> None:
+        for when, end, start in sorted(fires):
+            parts = fires[when, end, start]
+            for key in in_order(parts):
+                self._give_out(parts[key], closed_by if when >= min(end - 1, MAX) else "early", when, emit)
+
+    def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
+        start, end = part.start, part.end
+        pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
+        made = pane if self._into is None else self._into(pane)
+        part.last += 1
+        part.fresh = 0
+        part.early_at = MAX
+        part.is_due = closed_by == "early"
+        # A window without an end has the time of what is in it.
+        ts = part.end - 1 if part.end < MAX else part.most_ts if when == MAX - 1 else when
+        emit(made, ts=ts, sequence=0, key=part.key)
+
+    def _purge(self, part: _Part, emit: Emit[Any]) -> None:
+        if part.is_gone:
+            return
+        part.is_gone = True
+        parts = self.parts[part.key]
+        parts.remove(part)
+        if not parts:
+            del self.parts[part.key]
+        emit.absorbed(part.n)
+
+    def held(self) -> int:
+        return sum(part.n for parts in self.parts.values() for part in parts)
+
+    # ---- state
+
+    def snapshot(self) -> dict[str, Any]:
+        rows = [
+            [
+                *(part.key, part.start, part.end, part.n, part.last, part.is_due),
+                *(part.fresh, part.early_at, part.most_ts, part.accumulator.snapshot()),
+            ]
+            for parts in self.parts.values()
+            for part in parts
+        ]
+        return {"parts": rows, "wake": self.wake}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.parts, self._due = {}, []
+        for key, start, end, n, last, is_due, fresh, early_at, most_ts, state in saved["parts"]:
+            accumulator = self._aggregate.accumulator()
+            accumulator.restore(state)
+            part = _Part(key, start, end, accumulator)
+            part.n, part.last, part.is_due = n, last, is_due
+            part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
+            self.parts.setdefault(key, []).append(part)
+            self._schedule(part)
+        self.wake = saved["wake"]
+
+
+def _in_time(ts: int) -> int:
+    return min(ts, MAX)
