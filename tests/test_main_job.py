@@ -113,12 +113,12 @@ def test_doubling_a_tenth_of_the_real_trades_changes_no_bar(data, tmp_path):
 
 def test_fused_and_unfused_give_the_same_bytes_for_the_main_job(tmp_path):
     written = []
-    for fuse in (True, False):
+    for columns in (True, False):
         trades = rxdag.from_source(sources.simulated_trades(seed=3, trades=5_000, duplicates=0.1))
         bars = market.trade_bars(trades)
         merged = rxdag.merge(*market.by_venue(bars, ["sim_spot", "sim_usdm"]).values())
-        path = tmp_path / f"{fuse}.csv"
-        rxdag.run(rxdag.compile(rxdag.Dag(merged.to(sinks.csv(path))), fuse=fuse))
+        path = tmp_path / f"{columns}.csv"
+        rxdag.run(rxdag.compile(rxdag.Dag(merged.to(sinks.csv(path))), columns=columns))
         written.append(path.read_bytes())
     assert written[0] == written[1]
     assert len(written[0]) > 5_000

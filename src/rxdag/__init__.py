@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         windows,
     )
     from rxdag.adapters import wrap
-    from rxdag.compiler import Plan, compile
     from rxdag.contract import (
         Accumulator,
         Aggregate,
@@ -82,6 +81,7 @@ if TYPE_CHECKING:
         with_latest_from,
         zip,
     )
+    from rxdag.plan import Plan, compile
     from rxdag.runtime import (
         AsyncRun,
         PipelineRuntime,
@@ -210,7 +210,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         "graph",
         "operators",
         "sources",
-        "compiler",
+        "plan",
         "runtime",
         "adapters",
         "spec",

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 import rxdag
 from rxdag import element, metrics, sinks, sources
 from rxdag import operators as ops
-from rxdag.compiler import Writes
+from rxdag.engine import Writes
 
 EVERY_S = 1.0
 """A scrape a second; Prometheus scrapes every 15 to 60 s."""

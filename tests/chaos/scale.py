@@ -18,13 +18,13 @@ from tests.chaos.experiment import Scale, experiment, require, sound
 @experiment
 def chain_of_a_thousand_nodes(scale: Scale) -> str:
     n = scale.of(1000)
-    for fuse in (True, False):
+    for columns in (True, False):
         stream: Any = rxdag.from_source(sources.range(500))
         for _ in range(n):
             stream = stream.pipe(ops.map(lambda x: x + 1))
         out = stream.to(sinks.collect(), name="out")
-        got = sound(rxdag.run(rxdag.compile(rxdag.Dag(out), fuse=fuse)))["out"]
-        require(got == list(range(n, n + 500)), f"fuse={fuse}: {got[:3]}")
+        got = sound(rxdag.run(rxdag.compile(rxdag.Dag(out), columns=columns)))["out"]
+        require(got == list(range(n, n + 500)), f"columns={columns}: {got[:3]}")
     return f"500 items through {n:,} maps, fused and unfused"
 
 

@@ -140,7 +140,7 @@ def _watermarks(given: dict[str, Any]) -> dict[str, Any]:
     timed = rxdag.from_source(testing.manual(), name="in").pipe(
         ops.event_time(lambda item: item[1], out_of_order=_ns(given["bound"]), by=by), name="timed"
     )
-    run = testing.start(timed.to(sinks.collect()), fuse=False)
+    run = testing.start(timed.to(sinks.collect()))
     after = list[int]()
     for item in items:
         run.inputs["in"].push(item)
@@ -159,7 +159,7 @@ def _several_inputs(given: dict[str, Any]) -> dict[str, Any]:
         )
         for name in names
     ]
-    run = testing.start(rxdag.merge(*streams).named("merged").to(sinks.collect()), fuse=False)
+    run = testing.start(rxdag.merge(*streams).named("merged").to(sinks.collect()))
     trace = testing.trace(run)
     for step in given["ops"]:
         input, _, what = step.partition(":")
@@ -182,7 +182,7 @@ def _by_the_clock(given: dict[str, Any]) -> dict[str, Any]:
     timed = rxdag.from_source(testing.manual(), name="in").pipe(
         ops.event_time(lambda item: item, unit="s", out_of_order=f"{given['wait_s']}s", advance="clock"), name="timed"
     )
-    run = testing.start(timed.to(sinks.collect()), fuse=False)
+    run = testing.start(timed.to(sinks.collect()))
     trace = testing.trace(run)
     seen = list[Any]()
     for kind, *args in given["ops"]:

@@ -315,9 +315,9 @@ def test_the_books_balance_after_any_input(name, events, lag):
     )
     made = ANYTHING[name](stream.pipe(ops.key_by(lambda e: e[1])))
     sides = [stream.dead, *(made.side(port) for port in made.node.ports)]
-    for fuse in (True, False):
-        nodes = [side.to(sinks.collect(), name=f"port_{i}_{fuse}") for i, side in enumerate(sides)]
-        execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(*nodes), fuse=fuse))
+    for columns in (True, False):
+        nodes = [side.to(sinks.collect(), name=f"port_{i}_{columns}") for i, side in enumerate(sides)]
+        execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(*nodes), columns=columns))
         result = rxdag.testing.settle_virtual(execution)
         assert result.state == "completed", result.error
         assert result.problems == ()

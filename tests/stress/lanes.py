@@ -284,7 +284,7 @@ def check_lanes(seed: int) -> str | None:
         source = Chunked(
             _chunks(rows, rng, most), None, Row, gives_columns=lane != "stored" and not odd, is_stored=True
         )
-        plan = rxdag.compile(build(seed, source), fuse=lane != "unfused", columns=lane in ("columns", "stored"))
+        plan = rxdag.compile(build(seed, source), columns=lane != "unfused", columns=lane in ("columns", "stored"))
         result = settle_virtual(virtual(plan))
         if result.problems:
             return f"seed {seed} {lane} BOOKS {result.problems}"

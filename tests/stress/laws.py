@@ -16,12 +16,12 @@ HANG_S = 30.0
 def check_lowerings(seed: int) -> str | None:
     """Fused and unfused give the same in virtual time, and the books balance."""
     results = {}
-    for fuse in (True, False):
+    for columns in (True, False):
         graph = make(seed, threads=False, faults=True)
-        result = settle_virtual(virtual(rxdag.compile(graph.dag, fuse=fuse)))
+        result = settle_virtual(virtual(rxdag.compile(graph.dag, columns=columns)))
         if result.problems:
-            return f"seed {seed} fuse={fuse} BOOKS {result.problems} {graph.description}"
-        results[fuse] = result
+            return f"seed {seed} columns={columns} BOOKS {result.problems} {graph.description}"
+        results[columns] = result
     for name in results[True].dag.sinks:
         a, b = results[True][name], results[False][name]
         if results[True].state == "completed" and a != b:
@@ -36,7 +36,7 @@ def check_threads(seed: int) -> str | None:
     rng = random.Random(seed)
     faults = rng.random() < 0.3
     graph = make(seed, threads=True, faults=faults)
-    plan = rxdag.compile(graph.dag, fuse=rng.random() < 0.7)
+    plan = rxdag.compile(graph.dag, columns=rng.random() < 0.7)
     how = rng.choice(["wait", "wait", "wait", "drain", "flush", "cancel"])
     run = rxdag.start(plan)
     try:

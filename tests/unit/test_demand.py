@@ -340,11 +340,11 @@ def routed(n):
     )
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_a_route_without_room_holds_one_item_and_stops_the_others_behind_it(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_route_without_room_holds_one_item_and_stops_the_others_behind_it(columns):
     routes = routed(10)
     outs = [routes[name].to(sinks.publisher(), name=name) for name in ("even", "odd")]
-    run = testing.start(rxdag.compile(rxdag.Dag(*outs), fuse=fuse))
+    run = testing.start(rxdag.compile(rxdag.Dag(*outs), columns=columns))
     even, odd = Watcher(first=100), Watcher()
     run.publisher("even").subscribe(even)
     run.publisher("odd").subscribe(odd)

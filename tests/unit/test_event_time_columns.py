@@ -187,7 +187,7 @@ def test_what_reads_the_watermark_before_each_item_does_not_cut_columns():
     plan = rxdag.compile(rxdag.Dag(timed(data, "9ns").pipe(ops.rolling("5ns", agg.count())).to(sinks.null())))
     assert plan.before == {"time.in"}
     assert plan.grids == {"time.in": 0}
-    assert rxdag.compile(plan.dag, fuse=False).before == frozenset()
+    assert rxdag.compile(plan.dag, columns=False).before == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -87,13 +87,13 @@ def test_an_expression_means_the_same_for_every_kind_of_item_and_reads_as_writte
     assert repr(expr) == shown
 
 
-@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("columns", [True, False])
 @pytest.mark.parametrize(("item_type", "item"), ITEMS)
-def test_an_expression_in_a_loop_gives_what_it_gives_alone(item_type, item, fuse):
+def test_an_expression_in_a_loop_gives_what_it_gives_alone(item_type, item, columns):
     for expr, expected, _ in CASES:
         stream = rxdag.from_source(sources.iterable([item, item], of=item_type)).pipe(ops.map(expr))
         kept = stream.to(rxdag.sinks.collect())
-        assert run_virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse))[kept] == [expected, expected]
+        assert run_virtual(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept] == [expected, expected]
 
 
 def test_expressions_are_written_into_the_loop():

@@ -11,13 +11,14 @@ from reactivex import operators as rxops
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks
+from rxdag.engine.drivers import _bell
 from rxdag.schedulers import (
     FlowScheduler,
     MonotonicClock,
     ThreadDriver,
     VirtualClock,
     VirtualLoop,
-    _bell,
+
     drive,
     drive_virtual,
 )
@@ -273,7 +274,7 @@ class TestBell:
                     scheduler.call(lambda: seen.append("called"))
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr("rxdag.schedulers._flow.new_bell", Broken)
+        monkeypatch.setattr("rxdag.engine.drivers._flow.new_bell", Broken)
         scheduler, seen = FlowScheduler("s", MonotonicClock()), []
         with pytest.raises(KeyboardInterrupt):
             scheduler.wait(60, scheduler.kicks)
@@ -295,7 +296,7 @@ class TestThreadDriver:
 
     def test_one_that_a_signal_kept_from_its_start_is_not_waited_for(self, monkeypatch):
         driver = self.driver()
-        monkeypatch.setattr("rxdag.schedulers._drivers.BEGIN_S", 0.0)
+        monkeypatch.setattr("rxdag.engine.drivers._drivers.BEGIN_S", 0.0)
         monkeypatch.setattr(driver.thread, "start", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             driver.start()

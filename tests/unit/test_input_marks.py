@@ -7,7 +7,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, windows
-from rxdag.compiler._input_marks import InputMarks
+from rxdag.engine._input_marks import InputMarks
 from rxdag.contract import ENDED, IDLE, MIN
 from rxdag.testing import settle_virtual, virtual
 
@@ -52,8 +52,8 @@ def test_an_output_that_was_idle_before_anything_came_tells_so_with_min():
     assert given_out(1, (0, IDLE), (0, None)) == [IDLE, MIN]
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_idleness_goes_through_every_node_on_the_way(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_idleness_goes_through_every_node_on_the_way(columns):
     quiet = Script((("E", "q", 1, 1), ("W", 2), ("IDLE",)), True, [MIN])
     busy = Script((("E", "b", 3, 1), ("W", 25), ("E", "b", 26, 1)), True, [MIN])
     streams = []
@@ -66,7 +66,7 @@ def test_idleness_goes_through_every_node_on_the_way(fuse):
         .pipe(ops.window(windows.tumbling("10ns"), agg.count()))
     )
     sink = panes.to(sinks.collect())
-    execution = virtual(rxdag.compile(rxdag.Dag(sink), fuse=fuse))
+    execution = virtual(rxdag.compile(rxdag.Dag(sink), columns=columns))
     execution.main.at(10**9, execution.drain)
     result = settle_virtual(execution)
     assert result.problems == ()

@@ -10,9 +10,9 @@ from rxdag import operators as ops
 S = 10**9
 
 
-def collected(*streams, fuse=True):
+def collected(*streams, columns=True):
     nodes = [stream.to(sinks.collect(), name=f"out{i}") for i, stream in enumerate(streams)]
-    plan = rxdag.compile(rxdag.Dag(*nodes), fuse=fuse)
+    plan = rxdag.compile(rxdag.Dag(*nodes), columns=columns)
     result = rxdag.testing.settle_virtual(rxdag.testing.virtual(plan))
     assert result.problems == ()
     assert result.state == "completed", result.error
@@ -27,7 +27,7 @@ def timed(*items):
     return numbers(*items).pipe(ops.event_time(lambda x: x, unit="s"))
 
 
-@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("columns", [True, False])
 @pytest.mark.parametrize(
     ("make", "kept", "left"),
     [
@@ -40,30 +40,30 @@ def timed(*items):
         (lambda: numbers(*range(5)).pipe(ops.throttle(1, burst=2)), [0, 1], [2, 3, 4]),
     ],
 )
-def test_what_is_dropped_is_a_stream(make, kept, left, fuse):
+def test_what_is_dropped_is_a_stream(make, kept, left, columns):
     stream = make()
-    assert collected(stream, stream.dropped, fuse=fuse) == [kept, left]
-    assert collected(stream, fuse=fuse) == [kept]
-    assert collected(stream.dropped.pipe(ops.map(lambda x: [x])), fuse=fuse) == [[[x] for x in left]]
+    assert collected(stream, stream.dropped, columns=columns) == [kept, left]
+    assert collected(stream, columns=columns) == [kept]
+    assert collected(stream.dropped.pipe(ops.map(lambda x: [x])), columns=columns) == [[[x] for x in left]]
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_what_falls_between_windows_keeps_its_time(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_what_falls_between_windows_keeps_its_time(columns):
     keyed = timed(1, 2, 3, 4, 6).pipe(ops.key_by(lambda x: 0))
     panes = keyed.pipe(ops.window(windows.sliding("2s", "5s"), agg.collect()))
     counted = panes.unassigned.pipe(ops.key_by(lambda x: 0)).pipe(ops.window(windows.tumbling("10s"), agg.collect()))
     values = panes.pipe(ops.map(lambda pane: pane.value))
-    assert collected(values, panes.unassigned, fuse=fuse) == [[[1], [6]], [2, 3, 4]]
-    assert [pane.value for pane in collected(counted, fuse=fuse)[0]] == [[2, 3, 4]]
+    assert collected(values, panes.unassigned, columns=columns) == [[[1], [6]], [2, 3, 4]]
+    assert [pane.value for pane in collected(counted, columns=columns)[0]] == [[2, 3, 4]]
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_what_no_route_takes_is_a_stream(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_what_no_route_takes_is_a_stream(columns):
     routes = numbers(1, 2, 3, 4).pipe(ops.route({"one": lambda x: x == 1, "even": lambda x: x % 2 == 0}))
     assert list(routes) == ["one", "even"]
-    assert collected(routes["even"], routes.unrouted, fuse=fuse) == [[2, 4], [3]]
+    assert collected(routes["even"], routes.unrouted, columns=columns) == [[2, 4], [3]]
     by = numbers("a", "b", "c").pipe(ops.route_by(lambda x: x, ["a"]))
-    assert collected(by["a"], by.unrouted, fuse=fuse) == [["a"], ["b", "c"]]
+    assert collected(by["a"], by.unrouted, columns=columns) == [["a"], ["b", "c"]]
 
 
 def test_a_node_whose_leavings_are_read_works_on_rows_and_says_why():

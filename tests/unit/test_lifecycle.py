@@ -90,7 +90,7 @@ def test_dead_letters_that_nobody_takes_in_time_make_the_node_wait():
 
     stream = rxdag.from_source(sources.range(50), name="in").pipe(ops.map(boom), on_error=on_error.dead, name="m")
     dead = stream.dead.buffered(max_items=5).to(sinks.acall(slow), name="letters")
-    run = testing.start(rxdag.compile(rxdag.Dag(stream.to(sinks.null()), dead), fuse=False))
+    run = testing.start(rxdag.compile(rxdag.Dag(stream.to(sinks.null()), dead)))
     run.advance("3s")
     (gate,) = [gate for name, gate in run.stats().gates.items() if "letters" in name]
     assert gate.high_water <= 5

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 import rxdag
 from rxdag import metrics, on_error, sinks, sources, testing
 from rxdag import operators as ops
-from rxdag.compiler import BOUNDS_NS
+from rxdag.engine import BOUNDS_NS
 from rxdag.errors import RxDagError
 from rxdag.orchestration import FeedbackPolicy
 

@@ -163,23 +163,23 @@ def test_an_operator_of_expressions_holds_the_laws_over_columns(name):
 
 
 @pytest.mark.parametrize("in_columns", [False, True])
-@pytest.mark.parametrize("fuse", [False, True])
-def test_dedupe_does_not_remember_what_is_too_late_to_be(fuse, in_columns):
+@pytest.mark.parametrize("columns", [False, True])
+def test_dedupe_does_not_remember_what_is_too_late_to_be(columns, in_columns):
     rows = [Tick(t, s, 0, 0.0, 0.0, None) for t, s in [(0, "a"), (30, "b"), (4, "c"), (5, "c"), (31, "b"), (6, "c")]]
     source = Chunked((tuple(rows),), None, Tick, in_columns)
     stream = rxdag.from_source(source).pipe(ops.event_time("second", unit="s"))
     kept = stream.pipe(ops.dedupe("sym", within="5s")).to(sinks.collect())
-    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse)))
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), columns=columns)))
     assert [row.second for row in result[kept]] == [0, 30, 4, 5, 6]
 
 
-@pytest.mark.parametrize("fuse", [False, True])
-def test_an_operator_of_the_clock_leaves_event_times_as_they_are(fuse):
+@pytest.mark.parametrize("columns", [False, True])
+def test_an_operator_of_the_clock_leaves_event_times_as_they_are(columns):
     timed_ = rxdag.from_source(Chunked(((5, 3, 9),))).pipe(ops.event_time(lambda x: x, unit="s", out_of_order="9s"))
     late = timed_.pipe(ops.dedupe(lambda x: x, within="1s", clock="processing")).pipe(ops.delay("1s"))
     bars = late.pipe(ops.key_by(lambda x: "all")).pipe(ops.window(windows.tumbling("4s"), agg.collect()))
     kept = bars.to(sinks.collect())
-    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse)))
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), columns=columns)))
     assert [(pane.start // 10**9, pane.value) for pane in result[kept]] == [(0, [3]), (4, [5]), (8, [9])]
 
 
@@ -314,7 +314,7 @@ def test_a_timer_that_is_put_off_with_each_item_is_one_timer():
 
     stream = rxdag.from_source(rxdag.testing.timeline(*(("1s", i) for i in range(500)), end="9s"))
     kept = stream.pipe(operator_of(Debounce)()).to(rxdag.sinks.collect())
-    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), fuse=False))
+    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), columns=False))
     result = rxdag.testing.settle_virtual(execution)
     assert result[kept] == [(i, 3_000_000_499) for i in range(500)]
     assert result.problems == ()
@@ -387,13 +387,13 @@ def test_dedupe_with_a_cap_forgets_the_oldest_key():
     st.booleans(),
 )
 @settings(max_examples=300, deadline=None)
-def test_dedupe_by_spans_passes_what_dedupe_of_any_number_of_keys_passes(events, within, disorder, fuse):
+def test_dedupe_by_spans_passes_what_dedupe_of_any_number_of_keys_passes(events, within, disorder, columns):
     stream = rxdag.from_source(rxdag.sources.iterable(events)).pipe(
         ops.event_time(lambda e: e[0], out_of_order=f"{disorder}ns")
     )
     one = stream.pipe(ops.dedupe(lambda e: e[1], within=f"{within}ns")).to(sinks.collect())
     other = stream.pipe(ops.dedupe(lambda e: e[1], within=f"{within}ns", max_keys=100)).to(sinks.collect())
-    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(one, other), fuse=fuse)))
+    result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(one, other), columns=columns)))
     assert result[one] == result[other] == deduped(events, within, disorder)
 
 
@@ -419,8 +419,8 @@ def test_dedupe_keeps_few_spans_however_much_out_of_order_the_items_are():
         ops.event_time(lambda e: e[0], out_of_order="5000ns")
     )
     kept = stream.pipe(ops.dedupe(lambda e: e[1], within="2ns"), name="d").to(sinks.collect())
-    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), fuse=False))
-    kernel = next(h for h in execution.program.hosts if h.name == "d").kernel
+    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), columns=False))
+    kernel = execution.program.nodes["d"].kernel
     most = 0
     original = kernel._turn
 
@@ -443,9 +443,9 @@ def test_dedupe_frees_what_the_watermark_has_passed():
     items = range(10_000)
     stream = rxdag.from_source(rxdag.sources.iterable(items)).pipe(ops.event_time(lambda x: x, unit="ms"))
     kept = stream.pipe(ops.dedupe(lambda x: x, within="10ms"), name="d").to(rxdag.sinks.null())
-    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), fuse=False))
+    execution = rxdag.testing.virtual(rxdag.compile(rxdag.Dag(kept), columns=False))
     most = 0
-    host = next(h for h in execution.program.hosts if h.name == "d")
+    host = execution.program.nodes["d"]
     original = host.kernel.on_watermark
 
     def on_watermark(watermark, emit):
@@ -639,15 +639,15 @@ def test_contract_names_are_the_kernels_vocabulary():
     assert contract.on_item_parameters(type(ops.map(lambda x: x).kernel())) == ("item", "emit")
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_without_a_sequence_arrival_breaks_ties(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_without_a_sequence_arrival_breaks_ties(columns):
     ticks = [(5, 101), (5, 100), (5, 99), (3, 98), (3, 97), (5, 96), (4, 102)]
     stream = rxdag.from_source(rxdag.sources.iterable(ticks)).pipe(ops.event_time(lambda t: t[0], out_of_order="9ns"))
     bars = stream.pipe(ops.key_by(lambda t: 0)).pipe(
         ops.window(windows.tumbling("10ns"), agg.ohlcv(lambda t: t[1], lambda t: 1))
     )
     kept = bars.to(rxdag.sinks.collect())
-    (pane,) = rxdag.run(rxdag.compile(rxdag.Dag(kept), fuse=fuse))[kept]
+    (pane,) = rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept]
     assert (pane.value.open, pane.value.high, pane.value.low, pane.value.close) == (98, 102, 96, 96)
 
 

@@ -10,7 +10,7 @@ from rxdag import operators as ops
 from rxdag import sinks, sources, testing
 from rxdag.contract import END, Chunk, Overflow, duration_ns, size_of
 from rxdag.errors import BufferOverflow
-from rxdag.schedulers import DroppingGate, SizedGate
+
 
 DROPPING = ["drop_oldest", "drop_newest", "drop_tail", "drop_buffer"]
 
@@ -118,11 +118,11 @@ async def _slowly(item):
 
 
 @pytest.mark.parametrize("overflow", DROPPING)
-@pytest.mark.parametrize("fuse", [True, False])
-def test_delivered_and_dropped_are_all_that_was_produced(overflow, fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_delivered_and_dropped_are_all_that_was_produced(overflow, columns):
     stream = rxdag.from_source(sources.range(500)).pipe(ops.map(lambda x: x))
     out = stream.buffered(max_items=20, overflow=overflow).pipe(ops.map(lambda x: x)).to(sinks.acall(_slowly))
-    plan = rxdag.compile(rxdag.Dag(out), fuse=fuse)
+    plan = rxdag.compile(rxdag.Dag(out), columns=columns)
     result = testing.settle_virtual(testing.virtual(plan))
     assert result.state == "completed"
     assert result.problems == ()
@@ -251,12 +251,12 @@ def test_a_blocking_gate_bound_by_bytes_lets_the_rest_wait_in_order():
 
 
 @pytest.mark.parametrize("overflow", ["block", *DROPPING])
-@pytest.mark.parametrize("fuse", [True, False])
-def test_a_run_through_a_gate_bound_by_bytes_keeps_its_books(overflow, fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_run_through_a_gate_bound_by_bytes_keeps_its_books(overflow, columns):
     source = rxdag.from_source(sources.iterable(["x" * (n % 50) for n in range(500)]))
     stream = source.pipe(ops.map(lambda x: x)).buffered(max_items=100, max_bytes=200, size_of=len, overflow=overflow)
     out = stream.to(sinks.acall(_slowly), name="out")
-    plan = rxdag.compile(rxdag.Dag(out), fuse=fuse)
+    plan = rxdag.compile(rxdag.Dag(out), columns=columns)
     assert f"map -> out: {overflow}, 100 items, 200 bytes" in plan.explain()
     assert "cap: at most 200 bytes, and an item over it for each gate" in plan.explain()
     execution = testing.virtual(plan)
@@ -333,7 +333,7 @@ def test_a_deep_and_a_wide_plan_can_be_explained():
         deep = deep.pipe(ops.map(lambda x: x))
     source = rxdag.from_source(sources.range(3), name="fork")
     wide = [source.to(sinks.acall(_slowly), name=f"s{i}") for i in range(300)]
-    text = rxdag.compile(rxdag.Dag(deep.to(sinks.acall(_slowly), name="deep"), *wide), fuse=False).explain()
+    text = rxdag.compile(rxdag.Dag(deep.to(sinks.acall(_slowly), name="deep"), *wide), columns=False).explain()
     lines = [line for line in text.splitlines() if line.startswith("stall: ")]
     assert lines == [
         "stall: s0 and s1 and s2 and s3 and s4 and 295 more can stall s0 and s1 and s2 and s3 and s4 and 295 more, "

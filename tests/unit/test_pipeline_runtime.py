@@ -13,7 +13,7 @@ from tests.unit.linear import BATCHES, Source, pipeline
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks, sources
-from rxdag.compiler import Writes
+from rxdag.engine import Writes
 from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
 from rxdag.orchestration import FeedbackPolicy
 from rxdag.runtime import GateStats, RunStats

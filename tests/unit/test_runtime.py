@@ -58,13 +58,13 @@ def test_a_failing_node_ends_the_run_naming_node_item_and_cause():
     assert "in fn" in "".join(traceback.format_exception(error))
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_what_was_given_out_before_a_failure_is_delivered_and_the_books_balance(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_what_was_given_out_before_a_failure_is_delivered_and_the_books_balance(columns):
     seen = []
     stream = (
         numbers(100).pipe(ops.map(lambda x: x)).pipe(ops.map(boom_at(7)), name="boom").pipe(ops.filter(lambda x: x % 2))
     )
-    run = rxdag.start(rxdag.compile(rxdag.Dag(stream.to(sinks.call(seen.append), name="out")), fuse=fuse))
+    run = rxdag.start(rxdag.compile(rxdag.Dag(stream.to(sinks.call(seen.append), name="out")), columns=columns))
     with pytest.raises(NodeError):
         run.wait()
     assert seen == [1, 3, 5]
@@ -101,8 +101,8 @@ def test_a_failure_in_a_sinks_open_ends_the_run(tmp_path):
         rxdag.run(numbers().to(sinks.csv(tmp_path)))
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_policies_keep_the_run_going_and_count(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_policies_keep_the_run_going_and_count(columns):
     def inverse(x):
         return 1 / (x % 3)
 
@@ -114,17 +114,17 @@ def test_policies_keep_the_run_going_and_count(fuse):
             .pipe(ops.map(lambda x: x))
         )
         out = stream.to(sinks.collect())
-        result = rxdag.run(rxdag.compile(rxdag.Dag(out), fuse=fuse))
+        result = rxdag.run(rxdag.compile(rxdag.Dag(out), columns=columns))
         assert len(result[out]) == 6
         ledger = books(result)["inv"]
         assert (ledger.dead, ledger.dropped) == ((0, {"skipped": 3}) if policy is on_error.skip else (3, {}))
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_dead_letters_hold_node_item_error_attempts_and_traceback(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_dead_letters_hold_node_item_error_attempts_and_traceback(columns):
     stream = numbers(3).pipe(ops.map(boom_at(1)), name="m", on_error=on_error.dead)
     dead = stream.dead.to(sinks.collect())
-    (letter,) = rxdag.run(rxdag.compile(rxdag.Dag(dead), fuse=fuse))[dead]
+    (letter,) = rxdag.run(rxdag.compile(rxdag.Dag(dead), columns=columns))[dead]
     assert (letter.node, letter.item, letter.attempts, str(letter.error)) == ("m", 1, 1, "boom")
     assert "ValueError: boom" in letter.traceback
 
@@ -133,9 +133,9 @@ def test_a_stop_iteration_from_user_code_does_not_end_a_stream_silently():
     def stops(x):
         raise StopIteration
 
-    for fuse in (True, False):
+    for columns in (True, False):
         with pytest.raises(NodeError, match="StopIteration"):
-            rxdag.run(rxdag.compile(rxdag.Dag(numbers().pipe(ops.map(stops)).to(sinks.null())), fuse=fuse))
+            rxdag.run(rxdag.compile(rxdag.Dag(numbers().pipe(ops.map(stops)).to(sinks.null())), columns=columns))
 
 
 def test_a_failing_reactivex_operator_ends_the_run_naming_it():
@@ -411,13 +411,13 @@ def test_explode_makes_no_more_than_there_is_room_for():
 # ---- size
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_a_chain_of_a_thousand_operators_runs(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_chain_of_a_thousand_operators_runs(columns):
     stream = numbers(3)
     for _ in range(1000):
         stream = stream.pipe(ops.map(lambda x: x + 1))
     kept = stream.to(sinks.collect())
-    assert rxdag.run(rxdag.compile(rxdag.Dag(kept), fuse=fuse))[kept] == [1000, 1001, 1002]
+    assert rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept] == [1000, 1001, 1002]
 
 
 def test_a_chain_of_a_thousand_stateful_operators_runs():
@@ -427,12 +427,12 @@ def test_a_chain_of_a_thousand_stateful_operators_runs():
     assert stream.collect() == [1000, 1001, 1002]
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_a_fan_out_and_fan_in_of_a_thousand_runs(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_fan_out_and_fan_in_of_a_thousand_runs(columns):
     source = numbers(3)
     merged = rxdag.merge(*(source.pipe(ops.map(lambda x: x)) for _ in range(1000)))
     kept = merged.to(sinks.collect())
-    result = rxdag.run(rxdag.compile(rxdag.Dag(kept), fuse=fuse))
+    result = rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))
     assert result[kept] == [0] * 1000 + [1] * 1000 + [2] * 1000
     books(result)
 
@@ -597,11 +597,11 @@ def test_an_observable_tells_of_a_failure():
 # ---- reactivex inside
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-def test_reactivex_operators_run_inside_the_dag(fuse):
+@pytest.mark.parametrize("columns", [True, False])
+def test_reactivex_operators_run_inside_the_dag(columns):
     def run(stream):
         kept = stream.to(sinks.collect())
-        result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), fuse=fuse)))
+        result = settle_virtual(virtual(rxdag.compile(rxdag.Dag(kept), columns=columns)))
         books(result)
         return result[kept], result.stats.elapsed_s
 

@@ -139,7 +139,7 @@ def check(
     traceback: Traceback = False,
 ) -> None:
     """Check a graph, all problems at once: nothing runs."""
-    from rxdag.compiler import compile
+    from rxdag.plan import compile
 
     try:
         loaded = _load(spec, sets, allow, outside)
@@ -174,7 +174,7 @@ def explain(
     traceback: Traceback = False,
 ) -> None:
     """Show how a graph would run: segments, gates, lanes, bounds."""
-    from rxdag.compiler import compile
+    from rxdag.plan import compile
 
     times = dict(_pair(each, "--service") for each in service or [])
     print(compile(_load(spec, sets, allow, outside).dag).explain(service=times or None))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rxdag.compiler import Plan
 from rxdag.errors import SpecError
 from rxdag.graph import Dag, did_you_mean
+from rxdag.plan import Plan
 from rxdag.spec import build_dag, read_spec
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rxdag import metrics
-from rxdag.compiler import SIDES
+from rxdag.engine import SIDES
 from rxdag.errors import RxDagError
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run
 

@@ -252,6 +252,8 @@ class Sink(ABC, Generic[A_contra, R_co]):
     """What becomes of an item that it fails on, unless `.to(...)` says so."""
     batching: Batching | None = None
     """How it is written in batches; such a sink runs on the loop."""
+    one_by_one: bool = False
+    """True if it is written one item at a time, since each is a call of user code: a stop takes effect between two."""
     paces: bool = False
     """True if its writer's `want` says how many items it takes: no more are brought, nor read for it."""
 

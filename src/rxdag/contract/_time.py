@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-MIN: Final = -(1 << 63)
-MAX: Final = (1 << 63) - 1
-# Two marks stand above every watermark, so that the minimum over several inputs is right for them too.
-FLUSHED: Final = MAX + 1  # the stream stops here and open state is to be given out, though its time has not come
-IDLE: Final = MIN - 1  # nothing will come for a while: the stream holds nobody up until an item or a watermark comes
-ENDED: Final = MAX + 2  # the stream ended by itself: watermark MAX, then the end
+# All of them fit into 64 bits. Two marks stand above every watermark, so that the minimum over several inputs is right
+# for them too.
+IDLE: Final = -(1 << 63)  # nothing will come for a while: the stream holds nobody up until an item or a watermark comes
+MIN: Final = IDLE + 1
+ENDED: Final = (1 << 63) - 1  # the stream ended by itself: watermark MAX, then the end
+FLUSHED: Final = ENDED - 1  # the stream stops here and open state is to be given out, though its time has not come
+MAX: Final = FLUSHED - 1
 
 
 class Clock(Protocol):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rxdag.compiler import compile
 from rxdag.contract import Source
 from rxdag.deploy._text import yaml_text
 from rxdag.errors import GraphError
 from rxdag.graph import Dag
+from rxdag.plan import compile
 
 By = Literal["backlog", "queued", "busy"]
 

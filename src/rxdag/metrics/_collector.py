@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 import rxdag
-from rxdag.compiler import BOUNDS_NS, Ledger, Writes
+from rxdag.engine import BOUNDS_NS, Ledger, Writes
 from rxdag.metrics._names import BY_NAME, METRICS
 from rxdag.metrics._subjects import Subject, subjects_of, watermarks_s
 from rxdag.orchestration import FeedbackDecision

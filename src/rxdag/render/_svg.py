@@ -7,8 +7,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any, Final
 
-from rxdag.compiler import SIDES
 from rxdag.contract import Sink, Source, import_extra
+from rxdag.engine import SIDES
 from rxdag.graph import Dag, Node
 from rxdag.runtime import RunResult, RunStats
 

@@ -1,6 +1,6 @@
 """What runs now: runs, their states, their books."""
 
-from rxdag.compiler import use_faces
+from rxdag.plan import use_faces
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop

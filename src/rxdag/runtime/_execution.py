@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, SinkHost, lower
-from rxdag.contract import FLUSHED, Chunk, Clock, FanIn, is_forked
+from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
+from rxdag.engine import QUANTUM, InnerNode, KernelNode, Node, SinkNode
+from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 from rxdag.errors import RxDagError, Stalled
+from rxdag.plan import MAIN, Plan
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
 from rxdag.runtime._stats import stats_of
-from rxdag.schedulers import QUANTUM, FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
+from rxdag.runtime._wiring import wire
 
 _log = logging.getLogger("rxdag")
 
@@ -68,7 +70,7 @@ class Execution:
         # In virtual time several inputs give one item a turn each, so that their order is defined.
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
-        self.program = lower(plan, self, self.schedulers)
+        self.program = wire(plan, self, self.schedulers)
         self._pumps = tuple(self.program.pumps)
         self.threads: list[ThreadDriver] = []
 
@@ -87,7 +89,7 @@ class Execution:
     def main(self) -> FlowScheduler:
         return self.schedulers[MAIN]
 
-    # ---- what hosts need
+    # ---- what nodes need
 
     @property
     def may_succeed(self) -> bool:
@@ -139,7 +141,7 @@ class Execution:
         """All sinks have ended: now it is known whether what they wrote may look complete."""
         for sink in self.program.sinks:
             if not sink.is_closed:
-                sink.segment.scheduler.call(partial(sink.close, ok=True))
+                sink.domain.driver.call(partial(sink.close, ok=True))
 
     def sink_ended(self, name: str, result: object) -> None:
         with self._lock:
@@ -164,12 +166,12 @@ class Execution:
             scheduler.thread = scheduler.thread or threading.get_ident()
         for sink in program.sinks:
             sink.open()
-        for host in program.hosts:
-            if host not in program.sinks and hasattr(host, "open"):
-                host.open()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-        for segment in program.segments.values():
-            segment.run()
-        self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True)
+        for node in program.nodes.values():
+            if isinstance(node, KernelNode | ForeignNode):
+                node.open()
+        for scheduler in dict.fromkeys(self.schedulers.values()):
+            scheduler.domain.settle()
+        self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
         for source in program.sources:
             source.start()
         if not self.is_virtual:
@@ -209,8 +211,8 @@ class Execution:
             return
         # Nothing may have happened since the first look, tasks that came and went included.
         if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
-            full = sorted({pump.parked_on.name for pump in parked if pump.parked_on is not None})
-            closed = sorted(pump.name for pump in parked if pump.parked_on is None)
+            full = sorted({gate.name for pump in parked for gate in pump.gates if gate.is_full})
+            closed = sorted(pump.name for pump in parked if not any(gate.is_full for gate in pump.gates))
             what = [f"the gates {', '.join(full)} are full"] if full else []
             what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
             fix = (
@@ -223,9 +225,9 @@ class Execution:
     def _may_be_woken(self) -> bool:
         """True if a source may still give something, or a reactivex operator on a thread of its own."""
         program = self.program
-        waits = any(source.pump.is_starved and not source.is_ended for source in program.sources)
-        waits |= any(isinstance(host, InnerHost | SinkHost) and host.waits for host in program.hosts)
-        return waits or any(isinstance(host, ForeignHost) and not host.is_ended for host in program.hosts)
+        waits = any(source.is_idle for source in program.sources)
+        waits |= any(isinstance(node, InnerNode | SinkNode) and node.waits for node in program.nodes.values())
+        return waits or any(isinstance(node, ForeignNode) and not node.is_ended for node in program.nodes.values())
 
     def drain(self, *, flush: bool = False) -> None:
         """Read no more; let what is under way go through. From any thread."""
@@ -238,7 +240,9 @@ class Execution:
         for source in self.program.sources:
             source.stop("flush" if flush else "drain")
         when = self.clock.now() + _GRACE_NS
-        self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True)
+        self.main.at(
+            when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True
+        )
 
     def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
         """End the gates behind sources that hang in a read; what their threads still bring is discarded."""
@@ -247,9 +251,7 @@ class Execution:
                 continue
             for edge, gate in self.program.gates.items():
                 if edge.producer == source.name:
-                    if flush:
-                        gate.on_next(Chunk([], marks=((0, FLUSHED),)))
-                    gate.end(error)
+                    gate.close_from_outside(error, FLUSHED if flush else None)
 
     def cancel(self) -> None:
         """Stop now: sources and sinks are closed, what is under way is discarded. From any thread."""
@@ -274,10 +276,10 @@ class Execution:
     def _cancel_domain(self, scheduler: FlowScheduler) -> None:
         if scheduler is self.main and not self._has_cancelled_tasks:
             self._has_cancelled_tasks = True
-            self._cancel_tasks()  # before the hosts spawn what closes things: that must not be cancelled
-        for host in self.program.hosts:
-            if host.segment.scheduler is scheduler:
-                host.cancel()
+            self._cancel_tasks()  # before the nodes spawn what closes things: that must not be cancelled
+        for node in self.program.nodes.values():
+            if node.domain is scheduler.domain:
+                node.cancel()
 
     def _broken(self, error: Exception) -> None:
         """Something has failed outside of every node: what stands half done cannot end by itself."""
@@ -303,15 +305,15 @@ class Execution:
     def finish(self) -> RunResult:
         """Join the threads, settle the books. Called once, when the main driver has left."""
         stuck = self._join()
-        for host in self.program.hosts:
-            if host.segment.scheduler not in stuck:
-                host.cancel()
+        for node in self.program.nodes.values():
+            if all(node.domain is not scheduler.domain for scheduler in stuck):
+                node.cancel()
         if self.error is not None or self._is_cancelled:
             self.program.discard_waiting()
         self._ended = self.clock.now()
         self.state = "failed" if self.error is not None else "cancelled" if self._is_cancelled else "completed"
         stats = self.stats()
-        problems = [] if stuck else self._problems(stats)
+        problems = [] if stuck else self._problems()
         self.result = RunResult(
             self.plan.dag,
             self.state,
@@ -347,7 +349,7 @@ class Execution:
             walk: Any = frame
             while walk is not None:
                 owner = walk.f_locals.get("self")
-                if isinstance(owner, Host):
+                if isinstance(owner, Node):
                     node = f'node "{owner.name}"'
                     break
                 walk = walk.f_back
@@ -364,19 +366,16 @@ class Execution:
 
     def stats(self) -> RunStats:
         """The books as they stand."""
-        nodes = {name: ledger.copy() for name, (ledger, _) in self.program.nodes().items()}
         elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
-        return stats_of(self.program, self.state, elapsed, nodes)
+        return stats_of(self.program, self.state, elapsed)
 
-    def _problems(self, stats: RunStats) -> list[str]:
-        out = [p for n, (ledger, sides) in self.program.nodes().items() for p in ledger.problems(n, sides)]
-        edges: tuple[EdgeBook, ...] = stats.edges
-        out += [p for edge in edges for p in edge.problems()]
+    def _problems(self) -> list[str]:
+        out = self.program.problems()
         if self.state == "completed" and not self.was_drained:
             out += [
-                f"{host.name}: {host.held()} items are held after the end"
-                for host in self.program.hosts
-                if isinstance(host, KernelHost) and host.held()
+                f"{name}: {node.held()} items are held after the end"
+                for name, node in self.program.nodes.items()
+                if isinstance(node, KernelNode) and node.held()
             ]
         for problem in out:
             _log.error("books: %s", problem)

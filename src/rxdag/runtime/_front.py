@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.compiler import Plan, compile
 from rxdag.contract import Duration, positive_ns
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode
+from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import AsyncRun, Run, execute, run_on_loop
 from rxdag.runtime._result import RunResult, RunStats

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 
-from rxdag.compiler import Plan
 from rxdag.contract import Duration, Publisher, duration_ns, refuse_fork
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag
+from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State

@@ -15,10 +15,10 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxdag import operators as ops
 from rxdag import sinks
-from rxdag.compiler import Plan, compile
 from rxdag.contract import Chunk, Sink, SinkContext, Writer
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag, Node, SinkNode, Stream
+from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
 from rxdag.runtime._handles import in_loop, run_here, run_on_loop

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
-from rxdag.compiler import Plan, compile
 from rxdag.contract import SKIP, Duration, OnError, positive_ns
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, DagBuilder, SinkNode
@@ -20,6 +19,7 @@ from rxdag.orchestration import (
     SourceRegistry,
     SourceRouter,
 )
+from rxdag.plan import Plan, compile
 from rxdag.runtime._pressure import Pressure
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, checked_settings

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from rxdag.compiler import Plan, compile
 from rxdag.contract import Sink, Subscriber
 from rxdag.errors import GraphError, RxDagError
 from rxdag.graph import Dag, Input, Node, SinkNode, did_you_mean
+from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import run_here
 from rxdag.runtime._publish import checked_subscriber, publisher_of
@@ -76,4 +76,4 @@ def with_publisher(plan: Plan, name: str) -> tuple[Plan, str]:
     made = f"{name}.publisher"
     sink = SinkNode[Any, None](Node(PublisherSink[Any](), (source,), made))
     others = [SinkNode[Any, Any](dag.nodes[each]) for each in dag.sinks]
-    return compile(Dag(*others, sink, name=dag.name), fuse=plan.is_fused), made
+    return compile(Dag(*others, sink, name=dag.name)), made

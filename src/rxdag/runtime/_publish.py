@@ -6,8 +6,8 @@ import threading
 from functools import partial
 from typing import Any
 
-from rxdag.compiler import SinkHost
 from rxdag.contract import Subscriber
+from rxdag.engine import SinkNode
 from rxdag.errors import GraphError, RxDagError
 from rxdag.runtime._execution import Execution
 from rxdag.sinks import Hub, PublisherSink, Subscribed
@@ -16,7 +16,7 @@ from rxdag.sinks import Hub, PublisherSink, Subscribed
 class RunPublisher:
     """A sink of one run, for any number of subscribers, in lock-step; `run.publisher` makes one."""
 
-    def __init__(self, execution: Execution, host: SinkHost) -> None:
+    def __init__(self, execution: Execution, host: SinkNode) -> None:
         self._execution = execution
         self._host = host
         self._lock = threading.Lock()

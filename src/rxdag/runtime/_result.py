@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
-from rxdag.compiler import EdgeBook, Ledger, Writes
 from rxdag.contract import MAX, MIN, Sink, Source
+from rxdag.engine import EdgeBook, Ledger, Writes
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode, bundle, did_you_mean
 

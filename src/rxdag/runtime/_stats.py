@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from rxdag.compiler import Ledger, Program, SourceHost
+from rxdag.engine import SourceNode
+from rxdag.runtime._program import Program
 from rxdag.runtime._result import GateStats, RunStats, SourceStats, State
 
 
-def _of_source(source: SourceHost) -> SourceStats:
+def _of_source(source: SourceNode) -> SourceStats:
     return SourceStats(not source.is_ended, source.is_connected(), source.is_idle, source.backlog(), source.progress())
 
 
-def stats_of(program: Program, state: State, elapsed_s: float, nodes: Mapping[str, Ledger]) -> RunStats:
+def stats_of(program: Program, state: State, elapsed_s: float) -> RunStats:
     """The stats of a run; from any thread."""
     gates = {
-        str(edge): GateStats(gate.held, gate.high, gate.high_water, gate.waits, gate.dropped, gate.blocked_ns / 1e9)
+        str(edge): GateStats(
+            gate.n, int(gate.high), int(gate.high_water), gate.waits, int(gate.n_dropped), gate.blocked_ns / 1e9
+        )
         for edge, gate in program.gates.items()
     }
     return RunStats(
         state,
         elapsed_s,
-        nodes,
+        program.ledgers(),
         tuple(program.edges()),
         gates,
         program.watermarks(),

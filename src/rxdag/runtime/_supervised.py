@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from rxdag.compiler import Plan
 from rxdag.contract import Clock
 from rxdag.errors import RxDagError
 from rxdag.orchestration import FeedbackDecision
+from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import stop_after
 from rxdag.runtime._handles import AsyncRun, Run

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from rxdag.compiler import Plan, compile
 from rxdag.contract import Duration, positive_ns
 from rxdag.errors import GraphError, RxDagError
 from rxdag.graph import Dag, did_you_mean
+from rxdag.plan import Plan, compile
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, restart_of

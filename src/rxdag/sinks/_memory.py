@@ -74,6 +74,7 @@ class _CallWriter(_Counted):
 class _Call(Sink[T, int]):
     fn: Callable[[T], object]
     label = "call"
+    one_by_one = True
 
     def open(self, context: SinkContext) -> Writer:
         return _CallWriter(self.fn)

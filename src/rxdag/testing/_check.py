@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag import sinks
-from rxdag.compiler import KernelHost, Plan, RegionHost, compile
 from rxdag.contract import AnyOperator
+from rxdag.engine import KernelNode
 from rxdag.errors import GraphError, NodeError
 from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
 from rxdag.operators import take
+from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult
 from rxdag.schedulers import VirtualClock
 from rxdag.testing._sources import Chunked
 from rxdag.testing._virtual import settle_virtual, virtual
 
-LAWS: Final = ("ends", "books", "fused", "columns", "chunks", "runs", "restart", "fails", "disposes", "frozen")
+LAWS: Final = ("ends", "books", "columns", "chunks", "runs", "restart", "fails", "disposes", "frozen")
 
 Build = Callable[[Stream[Any]], "Stream[Any] | Routes[Any]"]
 
@@ -97,16 +98,16 @@ class _Restarting(Execution):
 
     def is_done(self) -> bool:
         program = self.program
-        if not self._has_restarted and self.state == "running" and program.sources[0].ledger.made >= self._point:
+        if not self._has_restarted and self.state == "running" and program.sources[0].made >= self._point:
             self._has_restarted = True
-            for host in program.hosts:
-                if isinstance(host, KernelHost | RegionHost) and not host.is_ended:
-                    host.restart()
+            for node in program.nodes.values():
+                if isinstance(node, KernelNode) and not node.is_ended:
+                    node.restart()
         return super().is_done()
 
 
 class _Check:
-    """One operator, its items, and a baseline: unfused, in one chunk."""
+    """One operator, its items, and a baseline: on rows, in one chunk."""
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class _Check:
         self.items = items
         self.of = of
         self.rng = rng
-        self.baseline = self.run([items], is_fused=False)
+        self.baseline = self.run([items])
 
     def ports(self, source: Chunked[Any]) -> dict[str, Stream[Any]]:
         stream: Stream[Any] = from_source(source)
@@ -138,17 +139,16 @@ class _Check:
         self,
         chunks: Sequence[Sequence[Any]],
         *,
-        is_fused: bool,
         error: Exception | None = None,
         in_columns: bool = False,
         is_stored: bool = False,
     ) -> Any:
         source = Chunked(tuple(tuple(chunk) for chunk in chunks), error, self.of, in_columns, is_stored)
         kept = [stream.to(sinks.collect(), name=f"port.{port}") for port, stream in self.ports(source).items()]
-        return compile(Dag(*kept, name="check"), fuse=is_fused)
+        return compile(Dag(*kept, name="check"))
 
-    def run(self, chunks: Sequence[Sequence[Any]], *, is_fused: bool = True, **how: Any) -> _Outcome:
-        return self.outcome(settle_virtual(virtual(self.plan(chunks, is_fused=is_fused, **how))))
+    def run(self, chunks: Sequence[Sequence[Any]], **how: Any) -> _Outcome:
+        return self.outcome(settle_virtual(virtual(self.plan(chunks, **how))))
 
     @staticmethod
     def outcome(result: RunResult) -> _Outcome:
@@ -172,12 +172,6 @@ class _Check:
         if self.baseline.result.problems:
             raise LawBroken(f"books: must balance, got {'; '.join(self.baseline.result.problems)}")
 
-    def fused(self) -> None:
-        got = self.run([self.items])
-        self.same("fused", got, "the fused lowering")
-        if got.result.problems:
-            raise LawBroken(f"books: must balance when fused, got {'; '.join(got.result.problems)}")
-
     def columns(self) -> None:
         if not self.items or not self.works_on_columns():
             return
@@ -190,7 +184,7 @@ class _Check:
 
     def works_on_columns(self) -> bool:
         """True if the operator does, where columns come in."""
-        plan = self.plan([self.items], is_fused=True, in_columns=True)
+        plan = self.plan([self.items], in_columns=True)
         built = next(iter(self.ports(Chunked((), None, self.of, True)).values())).node
         return any(type(plan.dag.nodes[name].thing) is type(built.thing) for name in plan.lanes.columns)
 
@@ -207,21 +201,21 @@ class _Check:
         return [chunk for chunk in chunks if chunk]
 
     def runs(self) -> None:
-        plan = self.plan([self.items], is_fused=True)
+        plan = self.plan([self.items])
         for which in ("first", "second"):
             self.same("runs", self.outcome(settle_virtual(virtual(plan))), f"the {which} run of one plan")
 
     def restart(self) -> None:
         points = [self.rng.randrange(len(self.items) + 1) for _ in range(6)] if self.items else [0]
         for point in points:
-            for how in ("unfused", "fused", "columns"):
+            for how in ("rows", "columns"):
                 got = self.outcome(self.restarted(point, how))
                 self.same("restart", got, f"a restart after {point} items, {how},")
 
     def restarted(self, point: int, how: str) -> RunResult:
         """A run in which every kernel is replaced by one restored from its snapshot, after some items."""
         chunks = [[item] for item in self.items]
-        plan = self.plan(chunks, is_fused=how != "unfused", in_columns=how == "columns")
+        plan = self.plan(chunks, in_columns=how == "columns")
         return settle_virtual(_Restarting(plan, point))
 
     def fails(self) -> None:

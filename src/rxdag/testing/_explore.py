@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from rxdag.compiler import Plan, Topology, compile
 from rxdag.contract import (
     Duration,
     FanIn,
@@ -20,9 +19,10 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode
+from rxdag.plan import Plan, Topology, compile
 from rxdag.runtime import planned
 from rxdag.testing._check import LawBroken
-from rxdag.testing._simulate import MAX_STEPS, Simulation, changed, drawn, must_fuse, run, simulate
+from rxdag.testing._simulate import MAX_STEPS, Simulation, changed, drawn, run, simulate
 from rxdag.testing.faults import Fault
 
 
@@ -59,7 +59,7 @@ def explore(
     """Simulate a dag with many seeds, and check what must hold in every run.
 
     That is: the books balance, no gate is past its bound and all of them together not past the cap of `explain()`, every run
-    ends, and what comes to a sink is what comes in a plain run, unfused and in order: all of it, or its beginning
+    ends, and what comes to a sink is what comes in a plain run, on rows and in order: all of it, or its beginning
     where a fault ended the run.
 
     Args:
@@ -92,24 +92,21 @@ def explore(
         raise GraphError(f"explore: seeds must be 1 or more, got {seeds!r}")
     make = _maker(what)
     how: dict[str, Any] = {"inputs": inputs, "service": service, "until": until, "max_steps": max_steps}
-    plain = compile(make(), fuse=False)
-    expected = run(plain, fuse=False, **how)
+    plain = compile(make(), columns=False)
+    expected = run(plain, **how)
     orders = {name: _order(plain.topology, name) if compare == "auto" else compare for name in plain.dag.sinks}
     plans = (
-        {fuse: compile(make(), fuse=fuse) for fuse in (True, False)} if isinstance(what, Dag | Plan | SinkNode) else {}
+        {lane: compile(make(), columns=lane) for lane in (True, False)} if isinstance(what, Dag | Plan | SinkNode) else {}
     )
     ends: dict[str, int] = {}
     tried: dict[str, int] = {}
     for seed in range(start, start + seeds):
-        fuse = seed % 3 != 0
-        base = plans[fuse] if plans else compile(make(), fuse=fuse)
+        columns = seed % 3 != 0
+        base = plans[columns] if plans else compile(make(), columns=columns)
         wrong = drawn(base, seed) if faults else ()
         dag = changed(base.dag, inputs or {}, service or {}, wrong)
-        is_fused = fuse and must_fuse(dag, wrong)
         if dag is not base.dag:
-            base = compile(dag, fuse=is_fused)
-        elif is_fused != fuse:
-            base = plans[is_fused] if plans else compile(dag, fuse=is_fused)
+            base = compile(dag, columns=columns)
         simulation = simulate(base, seed=seed, faults=wrong, until=until, max_steps=max_steps)
         _compare(simulation, expected, orders)
         ends[simulation.result.state] = ends.get(simulation.result.state, 0) + 1

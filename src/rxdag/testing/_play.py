@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
-from rxdag.compiler import compile
 from rxdag.contract import Aggregate, Chunk, Sink, SinkContext, Writer
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, Stream, from_source
 from rxdag.operators import Operator
+from rxdag.plan import compile
 from rxdag.sinks import collect
 from rxdag.testing._sources import Chunked, Timeline
 from rxdag.testing._virtual import run_virtual, settle_virtual, virtual

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rxdag.compiler import SinkHost, SourceHost
 from rxdag.contract import (
     END,
     IDLE,
@@ -22,7 +20,8 @@ from rxdag.contract import (
     SourceAround,
     SourceContext,
 )
-from rxdag.errors import CompileError, GraphError
+from rxdag.engine import SinkNode, SourceNode
+from rxdag.errors import GraphError
 from rxdag.testing._stepping import VirtualRun
 
 _MS = 1_000_000
@@ -158,19 +157,17 @@ class Trace:
         self._signals: list[tuple[str, str, Any]] = []
         self.sizes: dict[str, list[int]] = {}
         program = run.execution.program
-        for host in program.hosts:
-            if isinstance(host, SourceHost):
-                host.source = _Watched(host.source, self, host.name)
-            if isinstance(host, SourceHost | SinkHost):
-                host.saw = self._saw(host.name)
+        for each in program.nodes.values():
+            if isinstance(each, SourceNode):
+                each.source = _Watched(each.source, self, each.name)
+            if isinstance(each, SourceNode | SinkNode):
+                each.saw = self._saw(each.name)
         for edge, gate in program.gates.items():
             gate.saw = self._saw(str(edge))
         for name, node in run.execution.plan.dag.nodes.items():
             if name in program.watermarks() and node.ports:
-                marks = _Marks()
-                with contextlib.suppress(CompileError):  # inside a fused loop nothing can be seen
-                    program.observe(name, marks)
-                    self._marks[name] = marks
+                marks = self._marks[name] = _Marks()
+                program.observe(name, marks)
 
     def watermarks(self, node: str, /) -> list[tuple[str, Any]]:
         """What came out of a node, in order: ("wm", ns), ("status", "IDLE") and ("status", "ACTIVE").
@@ -218,7 +215,5 @@ class Trace:
 
 def trace(run: VirtualRun, /) -> Trace:
     """Watch a run that has not settled yet: watermarks, gates, subscriptions and reads.
-
-    Watermarks inside a fused loop cannot be seen: `start(..., fuse=False)`.
     """
     return Trace(run)

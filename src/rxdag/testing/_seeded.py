@@ -7,9 +7,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
-from rxdag.compiler import MAIN, KernelHost, Plan
 from rxdag.contract import Clock
+from rxdag.engine import KernelNode, StepNode
 from rxdag.errors import GraphError
+from rxdag.plan import MAIN, Plan
 from rxdag.runtime import Execution
 from rxdag.schedulers import FlowScheduler, VirtualClock
 from rxdag.testing.faults import Fault, InjectedFault
@@ -29,13 +30,9 @@ class SeededScheduler(FlowScheduler):
         self.steps = 0
         self.on_step: Callable[[int], None] | None = None
 
-    @property
-    def quantum(self) -> int:
-        """Most items that move now."""
-        return self._random.choice(QUANTA)
-
-    @quantum.setter
-    def quantum(self, value: int) -> None: ...
+    def _set_limit(self) -> None:
+        super()._set_limit()
+        self.domain.quantum = self._random.choice(QUANTA)
 
     def step(self) -> int | None:
         done = super().step()
@@ -56,6 +53,7 @@ class SeededScheduler(FlowScheduler):
             self._ready.rotate(self._random.randrange(len(self._ready)))
             pump = self._ready.popleft()
             pump.queued = False
+            self._set_limit()
             return pump.step, 0
         return super()._pop()
 
@@ -116,22 +114,20 @@ class SeededExecution(Execution):
 
     def _break(self, fault: Fault) -> None:
         """Have an operator raise on its n-th item, or take its time for it."""
-        host: Any = next((host for host in self.program.hosts if host.name == fault.node), None)
-        if not isinstance(host, KernelHost):
+        node = self.program.nodes.get(fault.node)
+        if not isinstance(node, KernelNode):
             raise GraphError(f'{fault.kind}: node "{fault.node}" must be an operator or a sink of the dag')
-        way = "_output" if getattr(host, "expands", False) else "_call"
-        whole: Callable[..., Any] = getattr(host, way)
+        way = "expand" if isinstance(node, StepNode) and node.expands else "on_item"
+        whole: Callable[..., Any] = getattr(node, way)
         seen: list[Any] = []
         clock: Any = self.clock
 
         def broken(*args: Any) -> Any:
-            pending = args[0] if args else None
-            if pending is None or pending.outputs is None:  # an item begins
-                seen.append(None)
-                if len(seen) == fault.at and fault.kind == "slows":
-                    clock.advance_to(clock.now() + fault.by_ns)
-                elif len(seen) == fault.at:
-                    raise InjectedFault(f"item {fault.at} of {fault.node}")
+            seen.append(None)
+            if len(seen) == fault.at and fault.kind == "slows":
+                clock.advance_to(clock.now() + fault.by_ns)
+            elif len(seen) == fault.at:
+                raise InjectedFault(f"item {fault.at} of {fault.node}")
             return whole(*args)
 
-        setattr(host, way, broken)
+        setattr(node, way, broken)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar, overload
 
-from rxdag.compiler import Plan, compile
 from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode, did_you_mean
+from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, planned, stop_after
 from rxdag.testing._check import LawBroken
 from rxdag.testing._faulty_ends import LostSource, SlowSink
@@ -87,7 +87,6 @@ def run(
     seed: int = 0,
     faults: Sequence[Fault] | bool = (),
     until: Duration | None = None,
-    fuse: bool | None = None,
     max_steps: int = MAX_STEPS,
 ) -> Simulation:
     """Run a whole dag in virtual time, on this thread, with every free choice drawn from a seed.
@@ -104,7 +103,6 @@ def run(
         seed: Of all that is drawn.
         faults: What goes wrong, of `testing.faults`; True for one thing drawn from the seed.
         until: Drain at that time.
-        fuse: False to lower every node from its kernel alone, True to fuse; by default as the faults allow.
         max_steps: A run that takes more steps of its scheduler does not end.
 
     Raises:
@@ -126,15 +124,9 @@ def run(
     plan = planned(what, "testing.run")
     chosen = drawn(plan, seed) if faults is True else tuple(faults or ())
     dag = changed(plan.dag, {**(replace or {}), **(inputs or {})}, service or {}, chosen)
-    is_fused = must_fuse(dag, chosen) if fuse is None else fuse
-    if dag is not plan.dag or is_fused != plan.is_fused:
-        plan = compile(dag, fuse=is_fused)
+    if dag is not plan.dag:
+        plan = compile(dag)
     return simulate(plan, seed=seed, faults=chosen, until=until, max_steps=max_steps)
-
-
-def must_fuse(dag: Dag, faults: tuple[Fault, ...]) -> bool:
-    """False if a fault is inside an operator: a fused one cannot be got at."""
-    return not any(fault.kind in ("raises", "slows") and fault.node not in dag.sinks for fault in faults)
 
 
 def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duration | None, max_steps: int) -> Simulation:

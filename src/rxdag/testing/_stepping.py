@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from rxdag.compiler import Plan, compile
 from rxdag.contract import (
     END,
     IDLE,
@@ -25,6 +24,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError
 from rxdag.graph import Dag, SinkNode
+from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
 from rxdag.schedulers import LoopDriver, VirtualClock, VirtualLoop
 
@@ -251,7 +251,6 @@ def start(
     replace: Mapping[str, Source[Any] | Sink[Any, Any]] | None = None,
     inputs: Iterable[str] = (),
     seed: int = 0,
-    fuse: bool = True,
 ) -> VirtualRun:
     """Start a run in virtual time that goes on step by step.
 
@@ -260,7 +259,6 @@ def start(
         replace: Other sources or sinks, by name.
         inputs: Sources to feed by hand, by name; those made with `testing.manual` are so anyhow.
         seed: Of what varies at random, as waits before another try.
-        fuse: False to lower every node from its kernel alone.
 
     Raises:
         GraphError: If a name is not known, or a plan is given together with what changes it.
@@ -283,8 +281,8 @@ def start(
             fed[name] = _Fed(entries[name], _plain(source.shape))
     if fed:
         dag = dag.replace(fed)
-    if fed or replace or not fuse:
-        plan = compile(dag, fuse=fuse)
+    if fed or replace:
+        plan = compile(dag)
     return VirtualRun(Execution(plan, VirtualClock(), seed=seed), entries)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rxdag.compiler import Plan
 from rxdag.contract import Duration
 from rxdag.errors import Stalled
 from rxdag.graph import Dag, SinkNode
+from rxdag.plan import Plan
 from rxdag.runtime import Execution, RunResult, planned, run_on_loop, stop_after
 from rxdag.schedulers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 

@@ -1,0 +1,52 @@
+"""What runs: nodes that call each other, gates and pumps, and the domains in which they do. Not public."""
+
+from rxdag.engine._batch_sink_node import BatchSinkNode
+from rxdag.engine._branches import Cut, Fork, Lane, Watch, Watcher
+from rxdag.engine._context import RunContext
+from rxdag.engine._domain import QUANTUM, Domain
+from rxdag.engine._gate import Gate
+from rxdag.engine._inner_node import InnerNode
+from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
+from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
+from rxdag.engine._node import NOWHERE, Exit, Node, Point
+from rxdag.engine._pump import GatePump, Pump
+from rxdag.engine._room import Limiter, Room
+from rxdag.engine._sink_node import SinkNode
+from rxdag.engine._source_node import SourceNode
+from rxdag.engine._step_node import ReleaseNode, StepNode
+from rxdag.engine._writes import BOUNDS_NS, Writes
+
+__all__ = [
+    "BOUNDS_NS",
+    "LEAVINGS",
+    "NOWHERE",
+    "QUANTUM",
+    "SIDES",
+    "BatchSinkNode",
+    "Cut",
+    "Domain",
+    "EdgeBook",
+    "Exit",
+    "Fork",
+    "Gate",
+    "GatePump",
+    "Guarded",
+    "InnerNode",
+    "KernelNode",
+    "Inlet",
+    "Lane",
+    "Ledger",
+    "Limiter",
+    "Node",
+    "Point",
+    "Pump",
+    "ReleaseNode",
+    "Room",
+    "RunContext",
+    "SinkNode",
+    "SourceNode",
+    "StepNode",
+    "Watch",
+    "Watcher",
+    "Writes",
+]

@@ -1,0 +1,225 @@
+"""Sinks that are written in batches: gathers them, tries them again, and finds the item that fails them."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from functools import partial
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import Batching, Chunk, OnError, Shape, Sink, WriteFailed
+from rxdag.engine._context import RunContext
+from rxdag.engine._domain import Timer
+from rxdag.engine._faults import end_error
+from rxdag.engine._sink_node import SinkNode
+
+
+class BatchSinkNode(SinkNode):
+    """Gathers a batch while the one before it is written; a batch that fails is tried again whole, then in halves."""
+
+    def __init__(self, name: str, run: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape) -> None:
+        super().__init__(name, run, policy, sink, shape)
+        batching = sink.batching
+        assert batching is not None
+        self.batching: Batching = batching
+        self.is_due = False
+        self.timer: Timer | None = None
+        self.parts: deque[Chunk] = deque()
+        """What is left of the batch that is being written: one part, or several once it was split."""
+        self.is_split = False
+        self.is_open = False
+        self.resource: Any = None
+
+    # ---- what the batches are written to
+
+    def open(self) -> None:
+        super().open()
+        if not self.is_ended:
+            self.run.spawn(self.name, self.enter(), self.entered)
+
+    async def enter(self) -> None:
+        """Enter the context manager that gives what batches are written with."""
+        self.resource = resource = self.batching.resource()
+        writer: Any = self.writer
+        writer.opened(await resource.__aenter__())
+
+    def entered(self, task: Future[Any]) -> None:
+        """The context manager is entered, or has failed."""
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            self.resource = None
+            if error is not None:
+                self.interrupted(error)
+                made = end_error("sink", self.name, error)
+                made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
+                self.fail(made)
+            return
+        self.is_open = True
+        self.go_on()
+
+    async def leave_resource(self, result: Any) -> Any:
+        """Leave the context manager, with what the run has failed with."""
+        resource, self.resource = self.resource, None
+        if resource is not None:
+            error: BaseException | None = self.error
+            if error is None and not self.run.may_succeed:
+                error = asyncio.CancelledError()
+            await resource.__aexit__(None if error is None else type(error), error, None)
+        return result
+
+    def closed_with(self, result: Any) -> Any:
+        return self.leave_resource(result)
+
+    # ---- gathering
+
+    def wants(self) -> int | None:
+        return None if self.is_ended else self.batching.max_items - len(self.gathered)
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        self.gathered.append(item)
+        if len(self.gathered) >= self.batching.max_items:
+            self.go_on()
+            self.set_shut(len(self.gathered) >= self.batching.max_items)
+        elif self.timer is None and self.batching.max_wait_ns is not None:
+            when = self.run.clock.now() + self.batching.max_wait_ns
+            self.timer = self.domain.driver.at(when, self.waited_long_enough, rank=int(self.rank))
+
+    def push_columns(self, columns: Any) -> None:
+        for item in columns.rows():
+            self.push(item, 0, 0, None)
+
+    def discard(self) -> None:
+        self.parts.clear()
+        if self.timer is not None:
+            self.timer.cancel()
+        super().discard()
+
+    def waited_long_enough(self) -> None:
+        """A batch that is not full has waited."""
+        self.timer = None
+        self.is_due = True
+        self.go_on()
+        self.settle()
+
+    def write_out(self) -> None:
+        self.is_gathering = False
+
+    def go_on(self) -> None:
+        """Write the batch that is gathered if it is full, has waited or is the last one, and nothing is being written."""
+        if self.is_ended or not self.is_open or self.in_flight:
+            return
+        gathered = self.gathered
+        is_ready = self.is_due or self.ending is not None
+        if gathered and (is_ready or len(gathered) >= self.batching.max_items):
+            self.gathered = []
+            self.is_due = False
+            if self.timer is not None:
+                self.timer.cancel()
+                self.timer = None
+            self.in_flight = len(gathered)
+            self.parts.append(Chunk(gathered))
+            self.attempts = 0
+            self.is_split = False
+            self.write_part()
+
+    # ---- writing
+
+    def write_part(self) -> None:
+        """Write the next part of the batch."""
+        writer = self.writer
+        if writer is not None and self.parts and not self.is_ended:  # it may have ended while it waited to try again
+            part = self.parts[0]
+            self.began = self.domain.driver.ticks()
+            try:
+                pending: Any = writer.write(part)
+            except BaseException as error:
+                self.part_ended(part, error)
+                return
+            self.run.spawn(self.name, pending, partial(self.part_written, part))
+
+    def part_written(self, part: Chunk, task: Future[Any]) -> None:
+        """A write has ended."""
+        if self.is_ended or not self.parts:
+            return
+        if task.cancelled():
+            if self.run.may_succeed:
+                self.part_ended(part, self.cancelled_by_itself())
+            return
+        self.part_ended(part, task.exception())
+
+    def part_ended(self, part: Chunk, error: BaseException | None) -> None:
+        """A part is written, or has failed."""
+        if error is None:
+            self.parts.popleft()
+            self.in_flight -= len(part)
+            self.passed += len(part)
+            self.writes.add(self.domain.driver.ticks() - self.began)
+        elif not self.part_failed(part, error):
+            return
+        if self.parts:
+            self.write_part()
+        else:
+            self.go_on()
+        self.settle()
+
+    def part_failed(self, part: Chunk, error: BaseException) -> bool:
+        """Deal with a part that could not be written; False if it is not to be gone on with now."""
+        self.writes.failed += 1
+        if not isinstance(error, Exception):
+            self.interrupted(error)
+            self.failed += 1
+            self.in_flight -= 1
+            self.fail(end_error("sink", self.name, error))
+            return False
+        if not self.is_split:
+            self.attempts += 1
+            wait = self.policy.wait_ns(error, self.attempts, self.run.random)
+            if wait is not None:
+                self.retried += 1
+                self.domain.driver.at(self.run.clock.now() + wait, self.write_part, rank=int(self.rank))
+                return False
+        self.parts.popleft()
+        if isinstance(error, WriteFailed):
+            self.passed += error.index
+            self.in_flight -= error.index + 1
+            _, rest = part.split(error.index)
+            failed, rest = rest.split(1)
+            if rest.items:
+                self.parts.appendleft(rest)
+            return self.bury(failed.items[0], error.cause, max(1, self.attempts))
+        # A line that is down fails whatever is sent: no item is to blame.
+        if len(part) > 1 and not isinstance(error, ConnectionError | TimeoutError):
+            head, rest = part.split(len(part) // 2)
+            self.parts.extendleft((rest, head))
+            self.is_split = True
+            return True
+        for item in part.items:
+            self.in_flight -= 1
+            if not self.bury(item, error, max(1, self.attempts)):
+                return False
+        return True
+
+    # ---- the end
+
+    def end(self, error: Exception | None) -> None:
+        self.open_inputs -= 1
+        if self.open_inputs > 0 or self.is_ended:
+            return
+        if self.in_flight or self.gathered:
+            self.ending = (error,)
+            self.go_on()
+            return
+        self.finish(error)
+
+    def settle(self) -> None:
+        if self.ending is not None and not self.is_ended and not self.in_flight and not self.gathered:
+            self.finish(self.ending[0])
+        if not self.is_ended:
+            self.set_shut(len(self.gathered) >= self.batching.max_items)

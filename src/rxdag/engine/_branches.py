@@ -1,0 +1,184 @@
+"""Nodes that the wiring adds: forks of an output, the lanes of a route, cuts of long chains, and watchers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from mypy_extensions import i64
+
+from rxdag.contract import Chunk
+from rxdag.engine._node import END, INPUT, ITEM, MARK, Entry, Exit, Node, Point
+
+
+class Fork(Point):
+    """Sends what comes to each branch in turn.
+
+    It rests with the branch that comes next, so that what meets again keeps the order of nested calls.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        if self.blocked:
+            self.hold((INPUT, 0, item, ts, sequence, key))
+        else:
+            self.spread(0, item, ts, sequence, key)
+
+    def spread(self, at: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Send an item to the branches from index `at` on, as far as nothing comes in the way."""
+        exits = self.exits
+        n = len(exits)
+        free = self.obstacles()
+        while at < n:
+            if self.blocked > free:
+                self.hold_first((INPUT, at, item, ts, sequence, key))
+                return
+            exit_ = exits[at]
+            at += 1
+            exit_.n += 1
+            if exit_.is_read:
+                exit_.out.push(item, ts, sequence, key)
+            else:  # its reader takes nothing more
+                exit_.lost += 1
+
+    def push_columns(self, columns: Any) -> None:
+        for exit_ in self.exits:
+            exit_.n += len(columns)
+            if exit_.is_read:
+                exit_.out.push_columns(columns)
+            else:
+                exit_.lost += len(columns)
+
+    def mark(self, watermark: i64) -> None:
+        self.give_mark(watermark)
+
+    def end(self, error: Exception | None) -> None:
+        self.give_end(error)
+        self.seal()
+
+    def take_up(self, entry: Entry) -> None:
+        self.spread(entry[1], entry[2], entry[3], entry[4], entry[5])
+
+    def throw(self, entry: Entry) -> None:
+        if entry[0] == INPUT:  # the branches that have not had it
+            at: int = entry[1]
+            for exit_ in self.exits[at:]:
+                exit_.n += 1
+                exit_.lost += 1
+        else:
+            super().throw(entry)
+
+    def resting_at(self, exit_: Exit) -> int:
+        n = super().resting_at(exit_)
+        place = self.exits.index(exit_)
+        for entry in self.pending:
+            if entry[0] == INPUT and entry[1] <= place:
+                n += 1
+        return n
+
+    def held(self) -> int:
+        return 0
+
+    def unused(self) -> None:
+        self.clear()
+        super().unused()
+
+
+class Lane(Point):
+    """A way of a route whose ways meet nowhere: it rests where its own way is full, so that the others go on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.absorbs = True
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        exit_ = self.exits[0]
+        exit_.n += 1
+        if self.blocked:
+            self.hold((ITEM, exit_, item, ts, sequence, key))
+        else:
+            exit_.out.push(item, ts, sequence, key)
+
+    def push_columns(self, columns: Any) -> None:
+        exit_ = self.exits[0]
+        exit_.n += len(columns)
+        exit_.out.push_columns(columns)
+
+    def mark(self, watermark: i64) -> None:
+        if self.is_resting:
+            self.hold((MARK, 0, None, watermark, 0, None))
+        else:  # a watermark takes no room
+            self.exits[0].out.mark(watermark)
+
+    def end(self, error: Exception | None) -> None:
+        self.give_end(error)
+        self.seal()
+
+    def unused(self) -> None:
+        self.clear()
+        super().unused()
+
+
+class Cut(Point):
+    """Ends the recursion of a long chain: everything rests here for a moment."""
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        exit_ = self.exits[0]
+        exit_.n += 1
+        self.hold((ITEM, exit_, item, ts, sequence, key))
+
+    def push_columns(self, columns: Any) -> None:
+        self.exits[0].n += len(columns)
+        self.exits[0].out.push_columns(columns)
+
+    def mark(self, watermark: i64) -> None:
+        self.hold((MARK, 0, None, watermark, 0, None))
+
+    def end(self, error: Exception | None) -> None:
+        if error is None:
+            self.hold((END, 0, None, 0, 0, None))
+        else:
+            self.give_end(error)
+        self.seal()
+
+    def unused(self) -> None:
+        self.clear()
+        super().unused()
+
+
+class Watcher(Protocol):
+    """Sees what passes a place in the graph."""
+
+    def on_next(self, chunk: Chunk, /) -> None:
+        """See items and watermarks."""
+        ...
+
+    def end(self, error: Exception | None, /) -> None:
+        """See the end."""
+        ...
+
+
+class Watch(Node):
+    """Shows a watcher what passes, and hands it on."""
+
+    def __init__(self, name: str, out: Node, watcher: Watcher) -> None:
+        super().__init__(name)
+        self.out = out
+        self.watcher = watcher
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.watcher.on_next(Chunk([item], [ts], [sequence], [key]))
+        self.out.push(item, ts, sequence, key)
+
+    def push_columns(self, columns: Any) -> None:
+        self.watcher.on_next(Chunk(columns).rows())
+        self.out.push_columns(columns)
+
+    def mark(self, watermark: i64) -> None:
+        self.watcher.on_next(Chunk([], marks=((0, watermark),)))
+        self.out.mark(watermark)
+
+    def end(self, error: Exception | None) -> None:
+        self.watcher.end(error)
+        self.out.end(error)

@@ -1,0 +1,48 @@
+"""What nodes need of the run that they are part of."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, Protocol
+
+from rxdag.contract import Clock
+
+
+class RunContext(Protocol):
+    """What nodes need of a run."""
+
+    clock: Clock
+    random: Random
+    """For what varies at random, as waits; seeded in virtual time."""
+
+    @property
+    def error(self) -> Exception | None:
+        """What the run has failed with, if it has."""
+        ...
+
+    @property
+    def may_succeed(self) -> bool:
+        """False once a node has failed or the run was cancelled: no sink may look complete then."""
+        ...
+
+    def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
+        """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Fail the run. Thread-safe."""
+        ...
+
+    def source_ended(self, name: str) -> None:
+        """Note that a source is closed. Thread-safe."""
+        ...
+
+    def sink_ready(self, name: str) -> None:
+        """Note that a sink has taken everything, and waits to be closed with all the others. Thread-safe."""
+        ...
+
+    def sink_ended(self, name: str, result: object) -> None:
+        """Note that a sink is closed. Thread-safe."""
+        ...

@@ -1,0 +1,161 @@
+"""Domains: what one thread at a time runs, and the work that waits in it beside its pumps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mypy_extensions import i64
+
+from rxdag.contract import Clock
+
+if TYPE_CHECKING:
+    from rxdag.engine._context import RunContext
+    from rxdag.engine._kernel_node import KernelNode
+    from rxdag.engine._node import Node, Point
+    from rxdag.engine._sink_node import SinkNode
+
+
+QUANTUM: Final = 1024
+"""Most items that a pump moves in one turn, unless a run wants fewer."""
+
+
+class Timer(Protocol):
+    """A call that is due at a time."""
+
+    when: int
+
+    def cancel(self) -> None:
+        """Forget the call."""
+        ...
+
+
+class Driver(Protocol):
+    """What gives a domain its turns: a scheduler on a thread, on an event loop or in virtual time."""
+
+    def wake(self, pump: Any, /) -> None:
+        """Give a pump a turn. Thread-safe."""
+        ...
+
+    def again(self, pump: Any, /) -> None:
+        """Give a pump another turn; from its own turn."""
+        ...
+
+    def call(self, fn: Callable[[], None], /) -> None:
+        """Call a function on the domain's thread, soon. Thread-safe."""
+        ...
+
+    def at(self, when: int, fn: Callable[[], None], /, *, is_background: bool = False, rank: int = ...) -> Timer:
+        """Call a function at a time, ns since the epoch. Thread-safe."""
+        ...
+
+    def ticks(self) -> int:
+        """Return a count of ns to measure by."""
+        ...
+
+
+class Domain:
+    """Nodes that one thread at a time runs.
+
+    Attributes:
+        clock: What time it is.
+        driver: What gives it its turns.
+        quantum: Most items that a pump moves in one turn.
+        stop: Read between items: True if what runs must give back at once. Set from any thread.
+        is_called: True if the driver has calls to make first; it sets and clears this.
+        is_unsettled: True if `settle` has given back early.
+        deadline: When pumps must give back, by `driver.ticks`; looked at between items if `is_timed`.
+        resting: Nodes that rest.
+        retired: Nodes that have ended and hold something yet.
+        unwritten: Sinks that have gathered items.
+        deferred: Nodes whose timer was due while they rested.
+        opened: Nodes that wait for a turn of their own, as there is room behind them.
+        raised: What must end the run bare, as SystemExit raised by user code.
+    """
+
+    def __init__(self, name: str, clock: Clock, quantum: int) -> None:
+        self.name = name
+        self.run: RunContext
+        self.clock = clock
+        self.quantum: i64 = quantum
+        self.driver: Driver
+        self.stop = False
+        self.is_called = False
+        self.is_unsettled = False
+        self.is_timed = False
+        self.deadline: i64 = 0
+        self.resting: list[Point] = []
+        self.retired: deque[Node] = deque()
+        self.unwritten: list[SinkNode] = []
+        self.deferred: list[KernelNode] = []
+        self.opened: deque[KernelNode] = deque()
+        self.raised: BaseException | None = None
+
+    def retire(self, node: Node) -> None:
+        """Have a node that has ended give back what it has, soon."""
+        self.retired.append(node)
+        self.stop = True
+
+    def open_up(self, node: KernelNode) -> None:
+        """Give a node a turn of its own, before anything new is fed."""
+        self.opened.append(node)
+        self.stop = True
+
+    def interrupt(self, error: BaseException) -> None:
+        """Note what user code has raised to end the process; the driver raises it."""
+        if self.raised is None:
+            self.raised = error
+        self.stop = True
+
+    def forget(self, node: Point) -> None:
+        """Note that a node rests no more."""
+        if node in self.resting:
+            self.resting.remove(node)
+
+    def settle(self) -> None:
+        """Do what waits: retire nodes, resume what rests and has room, write sinks, fire what a rest has put off.
+
+        It gives back early if the driver has something to do first, and is then called again before any pump.
+        """
+        while self.raised is None:
+            self.stop = False
+            if self.is_called or (self.is_timed and self.driver.ticks() >= self.deadline):
+                self.is_unsettled = True
+                return
+            if self.retired:
+                self.retired.popleft().retire()
+                continue
+            best = self.next_to_resume() if self.resting else None
+            if best is not None:
+                self.resting.remove(best)
+                best.resume()
+                if best.is_resting:
+                    self.resting.append(best)
+                continue
+            if self.opened:
+                self.opened.popleft().go_on()
+                continue
+            if self.unwritten:
+                self.unwritten.pop().write_out()
+                continue
+            if not self.deferred or not self.fire_deferred():
+                break
+        self.is_unsettled = False
+
+    def next_to_resume(self) -> Point | None:
+        """Return the resting node that can go on; of several the last one in the order of the graph."""
+        best: Point | None = None
+        for node in self.resting:
+            if node.can_resume() and (best is None or node.place > best.place):
+                best = node
+        return best
+
+    def fire_deferred(self) -> bool:
+        """Fire a timer whose node rests no more; False if there is none."""
+        for i, node in enumerate(self.deferred):
+            if not node.must_wait():
+                del self.deferred[i]
+                node.fire()
+                return True
+        return False

@@ -1,0 +1,139 @@
+"""The exits of a kernel, as user code sees them: open only while a method of the kernel runs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from operator import index
+from typing import TYPE_CHECKING, Any, Final
+
+from rxdag.contract import MAX, MIN
+from rxdag.engine._node import Exit
+
+if TYPE_CHECKING:
+    from rxdag.engine._kernel_node import KernelNode
+
+_KEEP: Final = object()
+
+
+class KernelEmit:
+    """The exits of a kernel, into the node that holds it."""
+
+    def __init__(self, node: KernelNode) -> None:
+        self._node = node
+        self.is_open = False
+        self.item: Any = None
+        self.ts: Any = 0
+        self.sequence: Any = 0
+        self.key: Any = None
+        self.now: Any = 0
+        self.input: Any = 0
+
+    def _check(self) -> None:
+        if not self.is_open:
+            raise RuntimeError(
+                f'node "{self._node.name}": emit is open only while a method of its kernel runs, and was called later; '
+                f"emit in the method itself, or keep the item and emit it in on_timer, on_watermark or on_end"
+            )
+
+    def __call__(self, item: Any, /, *, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
+        if not self.is_open:
+            self._check()
+        node = self._node
+        main = node.main
+        if main is None:
+            raise TypeError(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
+        if node.passes:
+            node.passed += 1
+        else:
+            node.made += 1
+        node.give(
+            main,
+            item,
+            self.ts if ts is _KEEP else self._time(ts),
+            self.sequence if sequence is _KEEP else sequence,
+            self.key if key is _KEEP else key,
+        )
+
+    def _time(self, ts: Any) -> int:
+        """Return an event time as an int that fits; None stands for none."""
+        if ts is None:
+            return 0
+        value = index(ts)
+        if not MIN < value < MAX:
+            raise OverflowError(
+                f'node "{self._node.name}": an event time must be ns since the epoch in 64 bits, got {value}'
+            )
+        return value
+
+    def many(self, items: Sequence[Any], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
+        """Send several items out."""
+        for i, item in enumerate(items):
+            self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
+
+    def to(self, port: str, item: Any, /) -> None:
+        """Send the item at hand to another port."""
+        self._check()
+        node = self._node
+        exit_ = self._exit(port)
+        if node.passes:
+            node.passed += 1
+        else:
+            node.made += 1
+        node.give(exit_, item, self.ts, self.sequence, self.key)
+
+    def _exit(self, port: str) -> Exit:
+        exit_ = self._node.ports.get(port)
+        if exit_ is None:
+            raise TypeError(f'node "{self._node.name}" has no port "{port}"')
+        return exit_
+
+    def made(self, item: Any, /, *, ts: int, sequence: int, key: Any, port: str = "out") -> None:
+        """Send out an item that is none of those that came in."""
+        self._check()
+        exit_ = self._exit(port)
+        self._node.made += 1
+        self._node.give(exit_, item, self._time(ts), sequence, key)
+
+    def watermark(self, watermark: int, /) -> None:
+        """Send a watermark out."""
+        self._check()
+        self._node.give_mark(watermark)
+
+    def absorbed(self, n: int, /) -> None:
+        """Count items that were held and are spent."""
+        self._check()
+        self._node.absorbed += n
+
+    def filtered(self, item: object, /) -> None:
+        """Count the item at hand as left out."""
+        self._check()
+        self._node.filtered += 1
+
+    def dropped(self, item: object, reason: str, /) -> None:
+        """Count an item as dropped; it goes to port "dropped" if that is read."""
+        self._check()
+        self._node.note_drop(reason, 1)
+        self._leave("dropped", item)
+
+    def late(self, item: object, /) -> None:
+        """Count the item at hand as late; it goes to port "late"."""
+        self._check()
+        self._node.late += 1
+        self._leave("late", item)
+
+    def unassigned(self, item: object, /) -> None:
+        """Count the item at hand as belonging to no window."""
+        self._check()
+        self._node.unassigned += 1
+        self._leave("unassigned", item)
+
+    def unrouted(self, item: object, /) -> None:
+        """Count the item at hand as belonging to no route."""
+        self._check()
+        self._node.unrouted += 1
+        self._leave("unrouted", item)
+
+    def _leave(self, port: str, item: object) -> None:
+        exit_ = self._node.ports.get(port)
+        if exit_ is not None:
+            self._node.give(exit_, item, self.ts, self.sequence, self.key)

@@ -1,0 +1,360 @@
+"""Gates: bounded buffers between segments. One domain fills a gate, another one, or the same, empties it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from mypy_extensions import i64
+
+from rxdag.contract import IDLE, Overflow, Saw
+from rxdag.engine._faults import shown
+from rxdag.engine._node import Node, block_all, unblock_all
+from rxdag.errors import BufferOverflow, RxDagError
+
+if TYPE_CHECKING:
+    from rxdag.engine._pump import GatePump
+
+_HYSTERESIS_FROM: Final = 64
+"""A gate of at least so many items opens again when it is half empty; a smaller one with each item."""
+
+
+class Ended:
+    """The end, in a gate."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+
+class Gate(Node):
+    """A bounded buffer with a policy.
+
+    Items rest as (item, time, sequence, key), runs of columns as they are, watermarks as numbers: they take no room. The
+    counts are written by one side each, so no lock is needed: `came`, `lost` and `n_dropped` by the domain that fills
+    it, `taken` by the one that empties it.
+
+    Args:
+        name: Of the edge on which it stands.
+        high: Most items that rest in it.
+        overflow: What happens to an item that finds it full.
+        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
+        max_bytes: Most bytes that rest in it, or 0 for any number.
+        size_of: Size of an item in bytes, if `max_bytes` is given.
+        demand: How many items the reader asks for now, None for any number; the gate has room for no more.
+    """
+
+    reader: GatePump
+
+    def __init__(
+        self,
+        name: str,
+        high: int,
+        overflow: Overflow = Overflow.BLOCK,
+        *,
+        delay_error: bool = True,
+        max_bytes: int = 0,
+        size_of: Callable[[Any], int] | None = None,
+        demand: Callable[[], int | None] | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.high: i64 = high
+        self.low: i64 = high // 2 if high >= _HYSTERESIS_FROM else high - 1
+        self.overflow = overflow
+        self.blocks = overflow is Overflow.BLOCK
+        self.delay_error = delay_error
+        self.max_bytes: i64 = max_bytes
+        self.size_of = size_of
+        self.demand = demand
+        self.queue: deque[Any] = deque()
+        self.taken: i64 = 0
+        self.lost: i64 = 0
+        self.n_dropped: i64 = 0
+        self.bytes_in: i64 = 0
+        self.bytes_out: i64 = 0
+        self.bytes_dropped: i64 = 0
+        self.is_full = False
+        self.is_abandoned = False
+        self.is_wanted = False
+        """True if the reader waits: with `high` 0 one item may then go in."""
+        self.high_water: i64 = 0
+        self.waits = 0
+        self.blocked_since: i64 = 0
+        self.waited_ns: i64 = 0
+        self.failure: Exception | None = None
+        """What the gate itself has failed with."""
+        self.saw: Saw | None = None
+
+    # ---- what it holds
+
+    @property
+    def n(self) -> int:
+        """Items that rest in it. Thread-safe."""
+        return int(self.came - self.taken - self.lost - self.n_dropped)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that rest in it, if it counts them. Thread-safe."""
+        return int(self.bytes_in - self.bytes_out - self.bytes_dropped)
+
+    def held(self) -> int:
+        return self.n
+
+    def limit(self) -> i64:
+        """Return how many items may rest in it now."""
+        demand = self.demand
+        if demand is None:
+            return self.high
+        asked = demand()
+        return self.high if asked is None or asked > self.high else asked
+
+    def room(self) -> int:
+        """Return how many more items fit; a large number if it drops what does not fit, or nobody reads it."""
+        if self.is_ended or not self.blocks:
+            return 1 << 30
+        free = self.limit() - (self.came - self.taken - self.lost - self.n_dropped)
+        if self.max_bytes and free > 1:
+            return 1
+        return max(0, int(free))
+
+    # ---- the side that fills it
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.lost += 1
+            if self.saw is not None:
+                self.saw("ignored", item)
+            return
+        if self.max_bytes:
+            self.push_sized(item, ts, sequence, key)
+            return
+        n = self.came - self.taken - self.lost - self.n_dropped
+        if not self.blocks and n > self.high and not self.make_room(item, 0):
+            return
+        self.queue.append((item, ts, sequence, key))
+        self.entered()
+
+    def entered(self) -> None:
+        """Note that an item went in: the points above are blocked if that was the last one that fits."""
+        n = self.came - self.taken - self.lost - self.n_dropped
+        if n > self.high_water:
+            self.high_water = n
+        if self.blocks and not self.is_full and self.is_at_limit():
+            self.is_full = True
+            block_all(self.up)
+            self.reopen()  # the reader may have taken some in between
+        reader = self.reader
+        if not reader.queued and not reader.blocked:
+            reader.wake()
+
+    def push_columns(self, columns: Any) -> None:
+        self.came += len(columns)
+        if self.is_ended:
+            self.lost += len(columns)
+            return
+        self.queue.append(columns)
+        self.entered()
+
+    def is_at_limit(self) -> bool:
+        """Return True if no more fits."""
+        if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped >= self.max_bytes:
+            return True
+        return self.came - self.taken - self.lost - self.n_dropped >= self.limit()
+
+    def reopen(self) -> None:
+        """Let the points above go on if there is room enough; in the domain that fills it."""
+        if self.is_full and self.may_open():
+            self.is_full = False
+            self.note_resumed()
+            unblock_all(self.up)
+
+    def may_open(self) -> bool:
+        """Return True if a full gate has room enough again."""
+        n = self.came - self.taken - self.lost - self.n_dropped
+        if self.is_ended:
+            return True
+        if self.demand is not None:
+            return n < self.limit()
+        if self.max_bytes and n and 2 * self.n_bytes > self.max_bytes:
+            return False
+        return n <= self.low
+
+    def admit(self) -> None:
+        """Look again how much the reader asks for; in the domain that fills it."""
+        if self.is_full:
+            self.reopen()
+        elif not self.is_ended and self.blocks and self.is_at_limit():
+            self.is_full = True
+            block_all(self.up)
+
+    def mark(self, watermark: i64) -> None:
+        if self.is_ended:
+            return
+        queue = self.queue
+        try:
+            if watermark != IDLE and isinstance(queue[-1], int):
+                queue[-1] = watermark  # it says all that the one before it said
+            else:
+                queue.append(watermark)
+        except IndexError:  # empty, perhaps since this moment
+            queue.append(watermark)
+        reader = self.reader
+        if not reader.queued and not reader.blocked:
+            reader.wake()
+
+    def end(self, error: Exception | None) -> None:
+        if self.is_ended:
+            return
+        self.is_ended = True
+        self.queue.append(Ended(error))
+        self.reopen()
+        self.reader.wake()
+
+    def close_from_outside(self, error: Exception | None, watermark: int | None) -> None:
+        """End although the domain that fills it hangs in user code; what that still brings is discarded."""
+        if self.is_ended:
+            return
+        if watermark is not None:
+            self.queue.append(watermark)
+        self.is_ended = True
+        self.queue.append(Ended(error))
+        self.reader.wake()
+
+    def abandon(self) -> None:
+        """Discard what rests here and what comes; in the domain that fills it, when the reader takes nothing more."""
+        if self.is_abandoned:
+            return
+        self.is_abandoned = True
+        self.is_ended = True
+        self.lost += self.came - self.taken - self.lost - self.n_dropped
+        self.queue.clear()
+        self.reopen()
+        self.leave()
+
+    def cancel(self) -> None:
+        pass
+
+    # ---- policies
+
+    def make_room(self, item: Any, size: i64) -> bool:
+        """Drop what the policy gives up; False if that is the item itself, which `came` counts already."""
+        overflow = self.overflow
+        if self.high == 0 and self.is_wanted and not self.queue:
+            self.is_wanted = False
+            return True
+        if overflow is Overflow.DROP_NEWEST or (self.high == 0 and overflow is not Overflow.ERROR):
+            self.count_dropped(item)
+            return False
+        if overflow is Overflow.ERROR:
+            self.count_dropped(item)
+            self.overflowed()
+            return False
+        marks: list[Any] = []
+        queue = self.queue
+        is_tail = overflow is Overflow.DROP_TAIL
+        while True:
+            try:
+                entry = queue.pop() if is_tail else queue.popleft()
+            except IndexError:  # the reader was quicker
+                break
+            if isinstance(entry, tuple):
+                self.count_dropped(entry[0])
+                self.bytes_dropped += entry[4] if len(entry) > 4 else 0
+                if overflow is not Overflow.DROP_BUFFER and self.fits(size):
+                    break
+            else:
+                marks.append(entry)
+        if is_tail:
+            queue.extend(reversed(marks))
+        elif marks and overflow is Overflow.DROP_BUFFER:
+            queue.append(marks[-1])
+        else:
+            queue.extendleft(reversed(marks))  # a mark that comes later than it might is safe
+        return True
+
+    def fits(self, size: i64) -> bool:
+        """Return True if the item that `came` counts already fits beside what rests here."""
+        n = self.came - self.taken - self.lost - self.n_dropped
+        if n <= 1:
+            return True
+        if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped + size > self.max_bytes:
+            return False
+        return n <= self.high
+
+    def push_sized(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Take an item whose bytes count."""
+        size_of = self.size_of
+        assert size_of is not None
+        try:
+            size: i64 = int(size_of(item))
+        except BaseException as error:
+            self.lost += 1
+            self.fail(
+                RxDagError(
+                    f"gate {self.name}: size_of must give the size of each item as a number, raised {error!r} on {shown(item)}"
+                ),
+                error,
+            )
+            return
+        if not self.blocks and not self.fits(size) and not self.make_room(item, size):
+            return
+        self.bytes_in += size
+        self.queue.append((item, ts, sequence, key, size))
+        self.entered()
+
+    def count_dropped(self, item: Any) -> None:
+        """Count an item that was dropped."""
+        self.n_dropped += 1
+        if self.saw is not None:
+            self.saw("dropped", item)
+
+    def overflowed(self) -> None:
+        """End with an error: one item more came than fits."""
+        bounds = f"{self.high:,} items" + (f" and {self.max_bytes:,} bytes" if self.max_bytes else "")
+        larger = "larger bounds" if self.max_bytes else "a larger max_items"
+        if not self.delay_error:
+            self.lost += self.came - self.taken - self.lost - self.n_dropped
+            self.queue.clear()
+        self.fail(
+            BufferOverflow(
+                f"gate {self.name}: must hold no more than {bounds}, and one more came; take {larger}, "
+                f'or another overflow, as "block" where the source can wait or "drop_oldest"'
+            ),
+            None,
+        )
+
+    def fail(self, error: Exception, cause: BaseException | None) -> None:
+        """End with an error of the gate's own, behind what rests here."""
+        error.__cause__ = cause
+        self.failure = error
+        self.end(error)
+        self.domain.retire(self)
+
+    def retire(self) -> None:
+        self.leave()
+
+    # ---- how long its producers wait
+
+    def note_waiting(self, now: i64) -> None:
+        """Note that a pump waits for room here."""
+        if self.is_full and self.blocked_since == 0:
+            self.waits += 1
+            self.blocked_since = now
+            if self.saw is not None:
+                self.saw("blocked")
+
+    def note_resumed(self) -> None:
+        """Note that nobody waits any more."""
+        if self.blocked_since:
+            self.waited_ns += self.domain.driver.ticks() - self.blocked_since
+            self.blocked_since = 0
+            if self.saw is not None:
+                self.saw("resumed")
+
+    @property
+    def blocked_ns(self) -> int:
+        """How long a producer has waited for room, ns, the wait that goes on included. Thread-safe."""
+        since = self.blocked_since
+        return int(self.waited_ns + (self.domain.driver.ticks() - since if since else 0))
+

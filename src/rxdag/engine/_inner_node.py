@@ -1,0 +1,394 @@
+"""Nodes whose items become streams: opens them, reads them as there is room, and closes them."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from random import Random
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import (
+    DEAD,
+    END,
+    FLUSHED,
+    MAX,
+    MIN,
+    SKIP,
+    BadItem,
+    Boundary,
+    Clock,
+    DeadLetter,
+    Inner,
+    InnerKernel,
+    Reader,
+    Saw,
+    Source,
+)
+from rxdag.engine._faults import node_error, said
+from rxdag.engine._kernel_node import KernelNode
+from rxdag.engine._room import Room
+
+
+class Reading:
+    """One inner stream: what its source sees of the run."""
+
+    def __init__(self, node: InnerNode, inner: Inner) -> None:
+        self.node = node
+        self.inner = inner
+        self.wants_columns = False
+        self.boundary: Boundary | None = None
+        self.saw: Saw | None = None
+        self.clock: Clock = node.run.clock
+        self.random: Random = node.run.random
+        self.source: Source[Any] | None = None
+        self.reader: Reader | None = None
+        self.is_ready = True
+        self.attempts = 0
+
+    def wake(self) -> None:
+        self.node.domain.driver.call(self.come)
+
+    def wake_at(self, when: int) -> None:
+        self.node.domain.driver.at(when, self.come, rank=int(self.node.rank))
+
+    def come(self) -> None:
+        """It may have something now."""
+        self.is_ready = True
+        self.node.look()
+
+    def emit(self, port: str, item: object) -> None:
+        """Nobody can read the side ports of an inner stream."""
+
+    def drop(self, reason: str, n: int = 1) -> None:
+        self.node.came += n
+        self.node.came_inside += n
+        self.node.note_drop(reason, n)
+
+    def bad(self, item: object, error: Exception) -> None:
+        self.node.malformed(item, error)
+
+    def read(self, room: int) -> Any:
+        """Return up to that many items, None for nothing now, or END."""
+        if self.reader is None:
+            self.source = self.node.source_of(self.inner)
+            self.reader = self.source.open(self)
+        return self.reader.read(room)
+
+    def close(self) -> None:
+        """Give back what is open."""
+        reader, self.reader = self.reader, None
+        if reader is None or self.source is None:
+            return
+        if self.source.where == "async":
+            self.node.run.spawn(self.node.name, reader.aclose())
+            return
+        try:
+            reader.close()
+        except BaseException as error:
+            self.node.run.fail(node_error(self.node.name, error, self.inner.item))
+
+
+class InnerNode(KernelNode):
+    """Runs a kernel whose items become streams. They take turns, one read each."""
+
+    room: Room
+
+    def received(self) -> int:
+        return int(self.came) - self.came_inside
+
+    def open(self) -> None:
+        self.absorbs = True
+        self.came_inside = 0
+        """Items that inner streams brought and that count as lost here."""
+        self.readings: dict[Inner, Reading] = {}
+        self.is_scheduled = False
+        self.drains = False
+        self.resource: Any = None
+        make = self.inner_kernel.resource
+        self.is_open = make is None
+        super().open()
+        if make is not None:
+            self.run.spawn(self.name, self.enter(make), self.entered)
+
+    @property
+    def inner_kernel(self) -> InnerKernel:
+        """The kernel."""
+        kernel = self.kernel
+        assert isinstance(kernel, InnerKernel)
+        return kernel
+
+    @property
+    def waits(self) -> bool:
+        """True if a stream may give something that nothing in the run has a timer for."""
+        return not self.is_ended and bool(self.readings)
+
+    async def enter(self, make: Any) -> Any:
+        """Enter what the streams work with."""
+        self.resource = resource = make()
+        return await resource.__aenter__()
+
+    def entered(self, task: Future[Any]) -> None:
+        """What the streams work with is entered, or has failed."""
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            self.resource = None
+            if error is not None:
+                self.fail(node_error(self.name, error))
+            return
+        if self.is_ended:
+            self.leave_resource()
+            return
+        self.inner_kernel.opened = task.result()
+        self.is_open = True
+        self.look()
+
+    def leave_resource(self) -> None:
+        """Leave what the streams work with."""
+        resource, self.resource = self.resource, None
+        if resource is not None:
+            self.run.spawn(self.name, resource.__aexit__(None, None, None))
+
+    def restart(self) -> None:
+        opened = self.inner_kernel.opened
+        self.close_all()
+        super().restart()
+        self.inner_kernel.opened = opened
+        self.look()
+
+    def source_of(self, inner: Inner) -> Source[Any]:
+        """Return the stream of an item; raises if it is none that can be read here."""
+        source = self.inner_kernel.source_of(inner)
+        if source.where == "blocking":
+            raise TypeError(
+                f"an inner stream must run on the caller's thread or on the loop, got {source.label}, which blocks; "
+                f"read it in a coroutine"
+            )
+        return source
+
+    def malformed(self, item: object, error: Exception) -> None:
+        """Deal with input of an inner stream that is malformed, as the node's policy says."""
+        policy = self.policy.last
+        if policy is SKIP:
+            self.came += 1
+            self.came_inside += 1
+            self.note_drop("skipped", 1)
+        elif policy is DEAD:
+            self.came += 1
+            self.came_inside += 1
+            self.dead += 1
+            letters = self.ports.get("dead")
+            if letters is not None:
+                self.give(letters, DeadLetter(self.name, item, error, 1, said(error)), 0, 0, None)
+        else:
+            raise error
+
+    # ---- reading
+
+    def bind(self) -> None:
+        super().bind()
+        self.watches = True
+
+    def on_open(self) -> None:
+        if not self.is_ended:
+            self.schedule()
+
+    def look(self) -> None:
+        self.give_ready()
+        super().look()
+        if self.is_ended:
+            return
+        self.match()
+        if self.lingering != MIN and not self.kernel.held():
+            self.kernel.lingers = False
+            self.stop_lingering()
+        elif self.drains and not self.kernel.held():
+            self.drains = False
+            super().inputs_ended(None)
+        if self.is_open and any(reading.is_ready for reading in self.readings.values()):
+            self.schedule()
+
+    def schedule(self) -> None:
+        """Have a turn to read, soon."""
+        if not self.is_scheduled:
+            self.is_scheduled = True
+            self.domain.open_up(self)
+
+    def give_ready(self) -> None:
+        """Give out the items that are worked on, or bury them."""
+        kernel = self.inner_kernel
+        while not self.is_ended:
+            inner = kernel.ready()
+            if inner is None:
+                return
+            self.have_at_hand(inner)
+            if inner.error is not None:
+                error, attempts = inner.error
+                self.bury(inner.item, self.blamed(inner.item, error), attempts)
+                continue
+            self.emit.is_open = True
+            try:
+                kernel.give(inner, self.emit)
+            except BaseException as failure:
+                self.emit.is_open = False
+                self.bury(inner.item, self.blamed(inner.item, failure), 1)
+            self.emit.is_open = False
+
+    def match(self) -> None:
+        """Have a reading for each stream that the kernel has, and for no other."""
+        wanted = self.inner_kernel.inner
+        if len(wanted) == len(self.readings) and all(inner in self.readings for inner in wanted):
+            return
+        kept = set(wanted)
+        for inner in [inner for inner in self.readings if inner not in kept]:
+            self.readings.pop(inner).close()
+        for inner in wanted:
+            if inner not in self.readings and not inner.is_done:
+                self.readings[inner] = Reading(self, inner)
+
+    def go_on(self) -> None:
+        """Give the stream whose turn it is one read."""
+        self.is_scheduled = False
+        if self.is_ended or self.blocked or not self.is_open:
+            return
+        reading = next((each for each in self.readings.values() if each.is_ready), None)
+        if reading is None:
+            return
+        self.readings[reading.inner] = self.readings.pop(reading.inner)  # it goes to the end of the line
+        self.read(reading, int(self.room.measure(self.domain.quantum)))
+        self.look()
+
+    def read(self, reading: Reading, room: int) -> None:
+        """Read a stream."""
+        inner = reading.inner
+        self.have_at_hand(inner)
+        try:
+            read = reading.read(room)
+        except BaseException as error:
+            self.stream_failed(reading, error)
+            return
+        if read is None:
+            reading.is_ready = False
+        elif read is END:
+            self.stream_ended(reading)
+        else:
+            self.take_in(inner, read.rows().items)
+
+    def have_at_hand(self, inner: Inner) -> None:
+        """Have the exits give what comes the time and key of an item."""
+        emit = self.emit
+        emit.item = inner.item
+        emit.ts = inner.ts
+        emit.sequence = inner.sequence
+        emit.key = inner.key
+
+    def take_in(self, inner: Inner, items: list[Any]) -> None:
+        """Take what a stream has given."""
+        emit = self.emit
+        for item in items:
+            if self.is_ended:
+                return
+            if inner.skip:
+                inner.skip -= 1
+                continue
+            inner.given += 1
+            emit.is_open = True
+            try:
+                self.inner_kernel.on_inner(inner, item, emit)
+            except BaseException as error:
+                emit.is_open = False
+                self.fail(node_error(self.name, error))
+                return
+            emit.is_open = False
+
+    def stream_ended(self, reading: Reading) -> None:
+        """A stream has ended."""
+        reading.is_ready = False
+        inner = reading.inner
+        inner.is_done = True
+        reading.close()
+        self.readings.pop(inner, None)
+        self.emit.is_open = True
+        try:
+            self.inner_kernel.on_inner_end(inner, self.emit)
+        except BaseException as error:
+            self.emit.is_open = False
+            self.fail(node_error(self.name, error))
+        self.emit.is_open = False
+
+    def stream_failed(self, reading: Reading, error: BaseException) -> None:
+        """A stream has failed: try again if it has given nothing yet, else its items go the way of the policy."""
+        inner, kernel = reading.inner, self.inner_kernel
+        reading.attempts += 1
+        reading.close()
+        if not isinstance(error, Exception):
+            self.failed += 1
+            self.readings.pop(inner, None)
+            if inner in kernel.inner:
+                kernel.inner.remove(inner)
+            self.fail(node_error(self.name, error, inner.item))
+            return
+        is_bad = isinstance(self.blamed(inner.item, error), BadItem)
+        again = not inner.given and not is_bad
+        wait = self.policy.wait_ns(error, reading.attempts, self.run.random) if again else None
+        if wait is not None:
+            self.retried += 1
+            if wait:
+                reading.is_ready = False
+                reading.wake_at(self.run.clock.now() + wait)
+            return
+        self.readings.pop(inner, None)
+        inner.is_done = True
+        kernel.on_inner_failed(inner, error, reading.attempts)
+
+    # ---- watermarks and ends
+
+    def give_mark(self, watermark: i64) -> None:
+        if self.is_resting:
+            super().give_mark(watermark)
+            return
+        if watermark > self.watermark:
+            self.watermark = watermark
+        for exit_ in self.exits:
+            if exit_.timed or watermark > MAX:
+                exit_.out.mark(watermark)
+
+    def combined(self, watermark: i64) -> None:
+        if watermark == FLUSHED and not self.inner_kernel.ends_alone:
+            self.stop_all()
+        super().combined(watermark)
+
+    def stop_all(self) -> None:
+        """Read no more; what the streams have taken in goes out."""
+        for reading in list(self.readings.values()):
+            self.have_at_hand(reading.inner)
+            while reading.reader is not None:
+                rest = reading.reader.rest(int(self.domain.quantum))
+                if not rest:
+                    break
+                self.take_in(reading.inner, rest.rows().items)
+            self.stream_ended(reading)
+
+    def inputs_ended(self, error: Exception | None) -> None:
+        if error is None and self.lingering == MIN and self.kernel.held() and not self.is_ended:
+            if self.inner_kernel.ends_alone:
+                self.drains = True
+                return
+            self.stop_all()
+        super().inputs_ended(error)
+
+    def close_all(self) -> None:
+        """Close all streams."""
+        readings, self.readings = self.readings, {}
+        for reading in readings.values():
+            reading.close()
+
+    def forget_state(self) -> None:
+        super().forget_state()
+        self.close_all()
+        self.leave_resource()
+
+    def finish(self, error: Exception | None) -> None:
+        super().finish(error)
+        self.close_all()
+        self.leave_resource()

@@ -1,0 +1,179 @@
+"""Pumps: what moves items from a source or a gate into a segment, as long as nothing stands in the way."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rxdag.engine._gate import Ended, Gate
+from rxdag.engine._node import Node, Point
+
+
+class Pump(Point):
+    """Feeds a segment. It never waits: while something is in the way it is parked, and is woken when that is gone.
+
+    Attributes:
+        queued: True if the driver will give it a turn; the driver sets it.
+        index: Its place among the pumps of its domain.
+        is_finished: True if it moves nothing more.
+        is_starved: True if there was nothing to move when it had its last turn.
+        is_parked: True if something was in the way then.
+        busy_ns: How long it has moved items and nodes behind it have worked on them, ns.
+        gates: The gates behind it, up to which its items go.
+    """
+
+    def __init__(self, name: str, node: str) -> None:
+        super().__init__(name)
+        self.node = node
+        self.queued = False
+        self.index = 0
+        self.is_finished = False
+        self.is_starved = False
+        self.is_parked = False
+        self.busy_ns: i64 = 0
+        self.gates: list[Gate] = []
+
+    def wake(self) -> None:
+        """Have the driver give it a turn. Thread-safe."""
+        self.domain.driver.wake(self)
+
+    def on_open(self) -> None:
+        self.wake()
+
+    def step(self) -> None:
+        """Move items until something is in the way, there are no more, or the turn is over."""
+        raise NotImplementedError
+
+    def park(self) -> None:
+        """Note that something is in the way: the gates behind know that somebody waits."""
+        self.is_parked = True
+        now = self.domain.driver.ticks()
+        for gate in self.gates:
+            gate.note_waiting(now)
+
+
+class GatePump(Pump):
+    """Empties a gate into the node behind it.
+
+    Args:
+        name: Of the edge.
+        node: Name of the node behind the gate.
+        gate: What it empties.
+    """
+
+    def __init__(self, name: str, node: str, gate: Gate) -> None:
+        super().__init__(name, node)
+        self.gate = gate
+        self.out: Node
+        """The node behind the gate, or its inlet."""
+        self.ends_without_room = False
+        """True if watermarks and the end are delivered even while something is in the way."""
+        self.is_caught = False
+        """True if a node behind goes on when the gate fails."""
+
+    def step(self) -> None:
+        if self.is_finished:
+            return
+        domain = self.domain
+        driver = domain.driver
+        self.is_starved = False
+        self.is_parked = False
+        if self.blocked:
+            if not self.ends_without_room or not self.pass_what_needs_no_room():
+                self.park()
+            return
+        began = driver.ticks()
+        self.feed(domain.quantum)
+        self.busy_ns += driver.ticks() - began
+        if self.is_finished or self.is_starved:
+            return
+        if self.blocked:
+            self.park()
+        else:
+            driver.again(self)
+
+    def feed(self, quantum: i64) -> None:
+        """Move up to `quantum` items; what stands in the way and what the domain wants is looked at before each."""
+        gate = self.gate
+        queue = gate.queue
+        domain = self.domain
+        out = self.out
+        n: i64 = 0
+        while n < quantum:
+            if self.blocked or domain.stop:
+                return
+            if domain.is_timed and n and domain.driver.ticks() >= domain.deadline:
+                return
+            try:
+                entry = queue.popleft()
+            except IndexError:
+                self.is_starved = True
+                gate.is_wanted = True
+                return
+            if isinstance(entry, tuple):
+                n += 1
+                gate.taken += 1
+                if len(entry) > 4:
+                    gate.bytes_out += entry[4]
+                if gate.is_full:
+                    self.ask_to_reopen()
+                out.push(entry[0], entry[1], entry[2], entry[3])
+            elif isinstance(entry, int):
+                out.mark(entry)
+            elif isinstance(entry, Ended):
+                self.finish(entry.error)
+                return
+            else:
+                n += len(entry)
+                gate.taken += len(entry)
+                if gate.is_full:
+                    self.ask_to_reopen()
+                out.push_columns(entry)
+
+    def ask_to_reopen(self) -> None:
+        """Have the domain that fills the gate look whether there is room again."""
+        gate = self.gate
+        if gate.domain is self.domain:
+            gate.reopen()
+        elif gate.may_open():
+            gate.domain.driver.call(gate.reopen)
+
+    def pass_what_needs_no_room(self) -> bool:
+        """Deliver watermarks and the end though something is in the way; False if items come first."""
+        queue = self.gate.queue
+        while queue:
+            entry = queue[0]
+            if isinstance(entry, int):
+                queue.popleft()
+                self.out.mark(entry)
+            elif isinstance(entry, Ended):
+                queue.popleft()
+                self.finish(entry.error)
+                return True
+            else:
+                return False
+        self.is_starved = True
+        return True
+
+    def finish(self, error: Exception | None) -> None:
+        """Pass the end on."""
+        self.is_finished = True
+        self.out.end(error)
+        if error is not None and error is self.gate.failure and not self.is_caught:
+            self.domain.run.fail(error)  # no node has failed: the gate itself has
+
+    def release(self, reader: Node) -> None:
+        """The node behind takes nothing more: what rests in the gate is discarded."""
+        if self.is_finished and self.gate.is_abandoned:
+            return
+        self.is_finished = True
+        gate = self.gate
+        if gate.domain is self.domain:
+            gate.domain.retire(self)
+        else:
+            gate.domain.driver.call(gate.abandon)
+
+    def retire(self) -> None:
+        self.gate.abandon()
+
+    def cancel(self) -> None:
+        self.is_finished = True

@@ -1,0 +1,373 @@
+"""Sinks in a run: writes to a sink what comes."""
+
+from __future__ import annotations
+
+import inspect
+from asyncio import Future
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import ENDED, BadItem, Chunk, Clock, Enough, OnError, Saw, Shape, Sink, WriteFailed, Writer
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import end_error
+from rxdag.engine._gate import Gate
+from rxdag.engine._kernel_node import Guarded
+from rxdag.engine._ledger import Ledger
+from rxdag.engine._node import Exit
+from rxdag.engine._writes import Writes
+
+
+class SinkNode(Guarded):
+    """Gathers items and writes them; what an async sink has taken is in flight until its write has ended.
+
+    It is the context that the sink sees.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of an item that the sink fails on.
+        sink: What it writes to.
+        shape: Of the stream.
+    """
+
+    def __init__(self, name: str, run: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape) -> None:
+        super().__init__(name, run, policy)
+        self.sink = sink
+        self.shape = shape
+        self.clock: Clock = run.clock
+        self.is_async = sink.where == "async"
+        self.paces = sink.paces
+        self.most: i64 = 1
+        """A write takes at most so many items."""
+        self.gates: list[Gate] = []
+        """The gates before it that have room for as much as the sink asks for."""
+        self.saw: Saw | None = None
+        self.own_error: Exception | None = None
+        self.writer: Writer | None = None
+        self.writes = Writes()
+        self.began = 0
+        self.gathered: list[Any] = []
+        self.is_gathering = False
+        self.in_flight: i64 = 0
+        self.attempts = 0
+        self.again: Chunk | None = None
+        """What is to be written again once its wait is over."""
+        self.ending: tuple[Exception | None] | None = None
+        self.open_inputs = 1
+        self.is_closed = False
+        self.letters: Exit
+
+    def open(self) -> None:
+        """Open the sink, before anything flows."""
+        self.letters = self.ports["dead"]
+        self.most = 1 if self.sink.one_by_one else self.domain.quantum
+        try:
+            self.writer = self.sink.open(self)
+        except BaseException as error:
+            self.interrupted(error)
+            self.fail(end_error("sink", self.name, error))
+        self.admit()
+
+    def interrupted(self, error: BaseException) -> None:
+        """Note an error that must end the run bare."""
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            self.domain.interrupt(error)
+
+    def wants(self) -> int | None:
+        """Return the most items that it takes now: 0 while a write is in flight. Thread-safe."""
+        if self.is_ended:
+            return None
+        if self.in_flight:
+            return 0
+        if not self.paces:
+            return None
+        writer = self.writer
+        want = 0 if writer is None else writer.want()
+        return None if want is None else max(0, want - len(self.gathered))
+
+    @property
+    def waits(self) -> bool:
+        """True if it may ask for more at any time, of its own accord."""
+        return self.paces and not self.is_ended
+
+    # ---- what a sink sees
+
+    @property
+    def error(self) -> Exception | None:
+        return self.own_error or self.run.error
+
+    def call(self, fn: Callable[[], None], /) -> None:
+        self.domain.driver.call(partial(self.call_here, fn))
+
+    def call_here(self, fn: Callable[[], None]) -> None:
+        """Call a function of the sink's, then look what it wants."""
+        fn()
+        self.admit()
+
+    def enough(self) -> None:
+        if not self.is_ended:
+            self.discard()
+            self.finish(None)
+            self.domain.retire(self)
+
+    def admit(self) -> None:
+        """Have what is before it look again at what it wants."""
+        if not self.is_ended:
+            self.set_shut(self.wants() == 0)
+        for gate in self.gates:
+            if gate.domain is self.domain:
+                gate.admit()
+            else:
+                gate.domain.driver.call(gate.admit)
+
+    # ---- what comes
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        gathered = self.gathered
+        gathered.append(item)
+        if len(gathered) >= self.most or (self.paces and self.wants() == 0):
+            if not self.is_async:
+                self.write_out()
+                return
+        if not self.is_gathering:
+            self.is_gathering = True
+            self.domain.unwritten.append(self)
+
+    def push_columns(self, columns: Any) -> None:
+        self.came += len(columns)
+        if self.is_ended:
+            self.unread += len(columns)
+            return
+        if self.gathered:
+            self.write_out()
+        self.write(Chunk(columns))
+
+    def mark(self, watermark: i64) -> None:
+        pass
+
+    def held(self) -> int:
+        return int(self.in_flight) + len(self.gathered)
+
+    def discard(self) -> None:
+        self.discarded += self.in_flight + len(self.gathered)
+        self.in_flight = 0
+        self.gathered = []
+        self.again = None
+        self.clear()
+
+    # ---- writing
+
+    def write_out(self) -> None:
+        """Write what is gathered."""
+        self.is_gathering = False
+        gathered = self.gathered
+        if not gathered or self.is_ended or self.in_flight:
+            return
+        self.gathered = []
+        self.write(Chunk(gathered))
+
+    def write(self, chunk: Chunk) -> None:
+        """Write a chunk; what it fails on is dealt with, and the rest is written."""
+        writer = self.writer
+        if writer is None:
+            self.discarded += len(chunk)
+            return
+        while len(chunk) and not self.is_ended:
+            self.began = self.domain.driver.ticks()
+            try:
+                pending = writer.write(chunk)
+            except Enough as enough:
+                self.had_enough(chunk, enough)
+                return
+            except BaseException as error:
+                self.interrupted(error)
+                chunk = self.failed_on(chunk, error)
+                if self.again is None:
+                    continue
+                self.admit()
+                break
+            self.attempts = 0
+            if pending is None:
+                self.passed += len(chunk)
+                self.writes.add(self.domain.driver.ticks() - self.began)
+            else:
+                self.in_flight = len(chunk)
+                self.set_shut(True)
+                self.run.spawn(self.name, pending, partial(self.written, chunk))
+            break
+        else:
+            self.discarded += len(chunk)
+        if self.paces:  # it may have asked for more
+            self.admit()
+
+    def had_enough(self, chunk: Chunk, enough: Enough) -> None:
+        """The sink takes nothing more."""
+        self.passed += enough.index
+        self.unread += len(chunk) - enough.index
+        self.enough()
+
+    def failed_on(self, chunk: Chunk, error: BaseException) -> Chunk:
+        """Deal with the item that failed; what came before it is written. Returns what is still to write."""
+        self.writes.failed += 1
+        index = error.index if isinstance(error, WriteFailed) else 0
+        cause: BaseException = error.cause if isinstance(error, WriteFailed) else error
+        self.passed += index
+        if index:
+            chunk = chunk.split(index)[1]
+            self.attempts = 0
+        self.attempts += 1
+        wait: int | None = None
+        if isinstance(cause, Exception) and not isinstance(cause, BadItem):
+            wait = self.policy.wait_ns(cause, self.attempts, self.run.random)
+        if wait is not None:
+            self.retried += 1
+            if wait:
+                self.in_flight = len(chunk)
+                self.again = chunk
+                when = self.run.clock.now() + wait
+                self.domain.driver.at(when, self.write_again, rank=int(self.rank))
+            return chunk
+        attempts, self.attempts = self.attempts, 0
+        if isinstance(error, WriteFailed):
+            head, rest = chunk.split(1)
+            self.bury(head.rows().items[0], cause, attempts)
+            return rest
+        self.failed += 1
+        self.fail(end_error("sink", self.name, error))
+        return chunk.split(1)[1]
+
+    def write_again(self) -> None:
+        """The wait is over: write what failed again."""
+        chunk, self.again = self.again, None
+        if chunk is not None and not self.is_ended:
+            self.in_flight = 0
+            self.write(chunk)
+            self.settle()
+
+    def written(self, chunk: Chunk, task: Future[Any]) -> None:
+        """A write of an async sink has ended."""
+        if not self.in_flight:
+            return
+        self.in_flight = 0
+        error: BaseException | None
+        if task.cancelled():
+            error = None if not self.run.may_succeed else self.cancelled_by_itself()
+            if error is None:
+                self.in_flight = len(chunk)
+                return
+        else:
+            error = task.exception()
+        if error is None:
+            self.passed += len(chunk)
+            self.writes.add(self.domain.driver.ticks() - self.began)
+            self.attempts = 0
+        elif isinstance(error, Enough):
+            self.had_enough(chunk, error)
+        else:
+            self.interrupted(error)
+            rest = self.failed_on(chunk, error)
+            if self.again is None:
+                self.write(rest)
+        self.settle()
+
+    def cancelled_by_itself(self) -> BaseException:
+        """Return the error of a write that was cancelled though nobody has cancelled the run."""
+        import asyncio
+
+        return asyncio.CancelledError("a task of the sink was cancelled, and not by the run")
+
+    def settle(self) -> None:
+        """End if the end has come; have the next items brought."""
+        if not self.in_flight:
+            if self.gathered:
+                self.write_out()
+            if self.ending is not None and not self.in_flight and not self.is_ended:
+                self.finish(self.ending[0])
+        self.admit()
+
+    # ---- the end
+
+    def end(self, error: Exception | None) -> None:
+        self.open_inputs -= 1
+        if self.open_inputs > 0 or self.is_ended:
+            return
+        if error is None:
+            self.write_out()
+            if (self.in_flight or self.gathered) and not self.is_ended:
+                self.ending = (error,)
+                return
+        self.finish(error)
+
+    def finish(self, error: Exception | None) -> None:
+        """Mark the end of the dead letters; a run that succeeds closes all its sinks together, behind the last of them."""
+        if self.is_ended:
+            return
+        self.own_error = error
+        if error is not None:
+            if self.gathered and not self.in_flight:
+                self.write_out()  # what came before the failure is delivered
+            if self.is_ended:
+                return
+            self.discard()
+        else:
+            self.give_mark(ENDED)
+        self.give_end(error)
+        self.seal()
+        if error is None:
+            self.run.sink_ready(self.name)
+        else:
+            self.close(ok=False)
+
+    def fail(self, error: Exception) -> None:
+        if not self.is_ended:
+            self.own_error = error
+            if not self.is_caught:
+                self.run.fail(error)  # before the sink closes, so that no other one ends well after it
+            super().fail(error)
+            self.close(ok=False)
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.close(ok=False)
+
+    def close(self, *, ok: bool) -> None:
+        """Close the sink; once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        writer, self.writer = self.writer, None
+        result: Any = None
+        if writer is not None:
+            try:
+                result = self.closed_with(writer.close(ok=ok and self.run.may_succeed))
+            except BaseException as error:
+                self.interrupted(error)
+                self.run.fail(end_error("sink", self.name, error))
+        if inspect.isawaitable(result):
+            self.run.spawn(self.name, result, self.closed)
+        else:
+            self.run.sink_ended(self.name, result)
+
+    def closed_with(self, result: Any) -> Any:
+        """Return what closing the sink gives, or an awaitable of it."""
+        return result
+
+    def closed(self, task: Future[Any]) -> None:
+        """An async close has ended."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.interrupted(error)
+            self.run.fail(end_error("sink", self.name, error))
+        self.run.sink_ended(self.name, None if task.cancelled() or error else task.result())
+
+    def ledger(self) -> Ledger:
+        ledger = super().ledger()
+        ledger.out["delivered"] = int(self.passed)  # a sink has no main port
+        return ledger

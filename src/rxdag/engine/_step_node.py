@@ -1,0 +1,222 @@
+"""Nodes that finish one item before they take the next: items that become many, items that are tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from mypy_extensions import i64
+
+from rxdag.contract import MAX, BadItem, Kernel, on_item_parameters
+from rxdag.engine._kernel_node import KernelNode
+from rxdag.engine._node import INPUT, INPUT_END, INPUT_MARK, Entry
+
+_TURN: Final = 1024
+
+
+class StepNode(KernelNode):
+    """Works on items one after the other; what comes while one is not done rests in order.
+
+    Outputs of an item go out as there is room, at most 1,024 in one go, so that others have their turn too.
+    """
+
+    def bind(self) -> None:
+        self.expands = type(self.kernel).expand is not Kernel.expand
+        self.expand: Any = self.kernel.expand
+        self.outputs: Iterator[Any] | None = None
+        self.attempts: i64 = 0
+        self.given: i64 = 0
+        self.is_waiting = False
+        super().bind()
+
+    def parameters(self) -> tuple[str, ...]:
+        return () if self.expands else on_item_parameters(type(self.kernel))
+
+    # ---- what comes
+
+    def take(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+        elif self.blocked:
+            self.hold((INPUT, input, item, ts, sequence, key))
+        else:
+            self.take_item(input, item, ts, sequence, key)
+
+    def take_mark(self, input: int, watermark: i64) -> None:
+        if self.pending:
+            self.hold((INPUT_MARK, input, None, watermark, 0, None))
+        else:
+            super().take_mark(input, watermark)
+
+    def input_ended(self, input: int, error: Exception | None) -> None:
+        if self.pending and error is None:
+            self.hold((INPUT_END, input, None, 0, 0, None))
+        else:
+            super().input_ended(input, error)
+
+    def take_up(self, entry: Entry) -> None:
+        kind = entry[0]
+        if kind == INPUT:
+            self.take_item(entry[1], entry[2], entry[3], entry[4], entry[5])
+        elif kind == INPUT_MARK:
+            super().take_mark(entry[1], entry[3])
+        else:
+            super().input_ended(entry[1], None)
+
+    def can_resume(self) -> bool:
+        return not self.is_waiting and super().can_resume()
+
+    # ---- one item
+
+    def take_item(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Work on an item until it is done, or rests because there is no room or it is to be tried later."""
+        if self.is_ended:
+            self.unread += 1
+            return
+        if self.marks.some_idle:
+            self.give_out(self.marks.wake(input))
+        free = self.obstacles()
+        n = 0
+        while True:
+            if self.blocked > free or n >= _TURN or (n and self.domain.stop):
+                self.hold_first((INPUT, input, item, ts, sequence, key))
+                return
+            n += 1
+            emit = self.emit
+            emit.input = input
+            emit.item = item
+            emit.ts = ts
+            emit.sequence = sequence
+            emit.key = key
+            if self.has_now:
+                emit.now = self.run.clock.now()
+            emit.is_open = True
+            try:
+                is_done = self.advance(item, ts, sequence, key)
+            except BaseException as error:
+                emit.is_open = False
+                wait = self.wait_ns(item, error)
+                if wait < 0:
+                    attempts, self.attempts = self.attempts, 0
+                    self.given = 0
+                    self.bury(item, self.blamed(item, error), int(attempts))
+                    break
+                self.retried += 1
+                if wait:
+                    self.wait_for(wait)
+                    self.hold_first((INPUT, input, item, ts, sequence, key))
+                    return
+                continue
+            emit.is_open = False
+            if self.is_ended:
+                self.outputs = None
+                self.count_cut_off()
+                return
+            if is_done:
+                self.attempts = 0
+                self.given = 0
+                break
+        if self.watches:
+            self.look()
+
+    def advance(self, item: Any, ts: i64, sequence: Any, key: Any) -> bool:
+        """Call the kernel, or give the next output of the item; True if the item is done."""
+        if not self.expands:
+            self.call(item, ts, sequence, key)
+            return True
+        if self.outputs is None:
+            self.outputs = iter(self.expand(item) or ())
+            for _ in range(int(self.given)):  # after a restart: it has given these before
+                next(self.outputs, None)
+        try:
+            output = next(self.outputs)
+        except StopIteration:
+            self.outputs = None
+            self.absorbed += 1
+            return True
+        self.given += 1
+        self.emit(output)
+        return False
+
+    def count_cut_off(self) -> None:
+        """Count an item in the middle of which the node has ended."""
+        if self.expands:
+            self.discarded += 1
+
+    def wait_ns(self, item: Any, error: BaseException) -> int:
+        """Return how long to wait before the item is tried again, ns; -1 if it is not."""
+        self.attempts += 1
+        self.outputs = None
+        if not isinstance(error, Exception) or self.given or isinstance(self.blamed(item, error), BadItem):
+            return -1
+        wait = self.policy.wait_ns(error, int(self.attempts), self.run.random)
+        return -1 if wait is None else wait
+
+    def wait_for(self, wait: int) -> None:
+        """Go on with the item that is at hand after a time, ns."""
+        self.is_waiting = True
+        self.domain.driver.at(self.run.clock.now() + wait, self.wait_is_over, rank=int(self.rank))
+
+    def wait_is_over(self) -> None:
+        self.is_waiting = False
+
+    def clear(self) -> None:
+        super().clear()
+        outputs, self.outputs = self.outputs, None
+        if outputs is not None:
+            self.close_outputs(outputs)
+
+    def close_outputs(self, outputs: Any) -> None:
+        """Close a generator that is not read to its end."""
+        close = getattr(outputs, "close", None)
+        if close is not None:
+            try:
+                close()
+            except BaseException:  # it may be on the stack; then it ends with its frame
+                return
+
+
+class ReleaseNode(KernelNode):
+    """Runs a kernel that takes everything, and gives out what it holds as there is room.
+
+    An item goes out as it comes while there is room, so it does not matter how items were put into chunks.
+    """
+
+    def open(self) -> None:
+        self.absorbs = True
+        super().open()
+
+    def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        super().work(input, item, ts, sequence, key)
+        if not self.blocked:
+            self.guard(self.call_release, 1)
+            self.look()
+
+    def call_release(self, value: i64) -> None:
+        self.kernel.release(value, self.emit)
+
+    def on_open(self) -> None:
+        self.domain.open_up(self)
+
+    def go_on(self) -> None:
+        n = 0
+        while not self.blocked and not self.is_ended and self.kernel.held():
+            self.guard(self.call_release, 1)
+            n += 1
+            if n >= _TURN:
+                self.domain.opened.append(self)
+                break
+        if not self.is_ended:
+            self.look()
+
+    def give_mark(self, watermark: i64) -> None:
+        # Watermarks take no room, and the kernel keeps them below what it holds.
+        if self.is_resting:
+            super().give_mark(watermark)
+            return
+        if watermark > self.watermark:
+            self.watermark = watermark
+        for exit_ in self.exits:
+            if exit_.timed or watermark > MAX:
+                exit_.out.mark(watermark)

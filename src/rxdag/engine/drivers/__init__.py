@@ -1,0 +1,28 @@
+"""What gives domains their turns: FlowScheduler, and threads, event loops and a virtual clock that drive it."""
+
+from rxdag.engine.drivers._clock import MonotonicClock, VirtualClock
+from rxdag.engine.drivers._drivers import (
+    LoopDriver,
+    ThreadDriver,
+    VirtualDeadlockError,
+    VirtualLoop,
+    drive,
+    drive_virtual,
+)
+from rxdag.engine.drivers._flow import FlowScheduler, Timer, all_quiet
+from rxdag.engine.drivers._foreign_node import ForeignNode
+
+__all__ = [
+    "FlowScheduler",
+    "ForeignNode",
+    "LoopDriver",
+    "MonotonicClock",
+    "ThreadDriver",
+    "Timer",
+    "VirtualClock",
+    "VirtualDeadlockError",
+    "VirtualLoop",
+    "all_quiet",
+    "drive",
+    "drive_virtual",
+]

@@ -1,0 +1,222 @@
+"""Drivers: what calls a scheduler's `step`: the caller's thread, an own thread, an asyncio loop, a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from rxdag.engine.drivers._clock import VirtualClock
+from rxdag.engine.drivers._flow import FlowScheduler
+
+_SLICE_S: Final = 0.002
+BEGIN_S: Final = 1.0
+"""So long a thread that was asked to begin is waited for."""
+
+
+def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callable[[], None]) -> None:
+    """Run a scheduler on this thread until `is_done`; `on_idle` is called when it has nothing to do."""
+    scheduler.thread = threading.get_ident()
+    try:
+        while not is_done() and not scheduler.is_stopped:
+            kicks = scheduler.kicks
+            wait = scheduler.step()
+            if wait == 0:
+                continue
+            on_idle()
+            if not is_done():
+                scheduler.wait(None if wait is None else wait / 1e9, kicks)
+    finally:
+        scheduler.close()
+
+
+def drive_virtual(
+    scheduler: FlowScheduler, clock: VirtualClock, is_done: Callable[[], bool], on_idle: Callable[[], None]
+) -> bool:
+    """Run a scheduler on this thread in virtual time; False if nothing is left to do before `is_done`."""
+    scheduler.thread = threading.get_ident()
+    while not is_done() and not scheduler.is_stopped:
+        if scheduler.step() == 0:
+            continue
+        on_idle()
+        if not scheduler.is_idle():
+            continue
+        due = scheduler.next_due()
+        if due is None:
+            return is_done()
+        clock.advance_to(due)
+    return True
+
+
+class ThreadDriver:
+    """Runs a scheduler on a thread of its own; a daemon, so that user code that hangs does not hold the process.
+
+    Args:
+        scheduler: What to run.
+        is_done: True once there is nothing more to run.
+        on_idle: Called when there is nothing to do.
+        on_crash: Called on the thread with what ended it before its time, as SystemExit.
+    """
+
+    def __init__(
+        self,
+        scheduler: FlowScheduler,
+        is_done: Callable[[], bool],
+        on_idle: Callable[[], None],
+        on_crash: Callable[[BaseException], None],
+    ) -> None:
+        def target() -> None:
+            self._has_begun.set()
+            try:
+                drive(scheduler, is_done, on_idle)
+            except BaseException as error:  # what no guard holds must not end a thread unseen
+                on_crash(error)
+
+        self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)
+        self._is_asked = False
+        self._has_begun = threading.Event()
+
+    def start(self) -> None:
+        self._is_asked = True
+        self.thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread; False if it does not return.
+
+        A signal may have come while it was started: if it has not begun within a second it was not, or will see that
+        there is nothing to do.
+        """
+        if not self._is_asked or not self._has_begun.wait(BEGIN_S):
+            return True
+        self.thread.join(timeout_s)
+        return not self.thread.is_alive()
+
+
+class LoopDriver:
+    """Runs a scheduler on an asyncio loop, in slices of 2 ms.
+
+    Args:
+        scheduler: What to run.
+        loop: Where; the driver is made on its thread.
+        is_done: True once there is nothing more to run.
+        on_idle: Called when there is nothing to do.
+        slice_s: Longest slice, s; without end in virtual time, where the world's clock must not matter.
+    """
+
+    def __init__(
+        self,
+        scheduler: FlowScheduler,
+        loop: asyncio.AbstractEventLoop,
+        is_done: Callable[[], bool],
+        on_idle: Callable[[], None],
+        slice_s: float = _SLICE_S,
+    ) -> None:
+        self._slice_s = slice_s
+        self._scheduler = scheduler
+        self._loop = loop
+        self._is_done = is_done
+        self._on_idle = on_idle
+        self._armed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread = threading.get_ident()
+        self.done: asyncio.Future[None] = loop.create_future()
+        scheduler.thread = self._thread
+        scheduler.on_kick = self._kick
+
+    def _kick(self) -> Callable[[], None] | None:
+        """Called under the scheduler's lock; gives what to call without it."""
+        if self._armed:
+            return None
+        self._armed = True
+        return self._arm
+
+    def _arm(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._slice)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._slice)
+        except RuntimeError:  # the loop is closed: nobody waits for this run any more
+            self._armed = False
+
+    def start(self) -> None:
+        self._scheduler.kick()
+
+    def _slice(self) -> None:
+        scheduler = self._scheduler
+        end = time.monotonic() + self._slice_s
+        if self._slice_s != math.inf:
+            scheduler.slice_end = scheduler.ticks() + round(self._slice_s * 1e9)
+        wait: int | None = 0
+        while not scheduler.is_stopped and not self._is_done():
+            wait = scheduler.step()
+            if wait != 0:
+                self._on_idle()
+                break
+            if time.monotonic() >= end:
+                break
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        with scheduler.lock:
+            self._armed = False
+        if scheduler.is_stopped or self._is_done():
+            if not self.done.done():
+                self.done.set_result(None)
+        elif wait == 0 or not scheduler.is_idle():
+            scheduler.kick()
+        elif wait is not None:
+            self._timer = self._loop.call_later(wait / 1e9, self._slice)
+
+
+class _InstantSelector(selectors.SelectSelector):
+    """Never sleeps: it moves the virtual clock to where the sleep would have ended."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.limit: float = math.inf
+        """No sleep goes past it; one that would is given up at once."""
+        self.on_limit: Callable[[], None] | None = None
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if self.on_limit is not None and (timeout is None or self._clock.now() + round(timeout * 1e9) > self.limit):
+            self.on_limit()
+            return ready
+        if timeout is None:
+            raise VirtualDeadlockError("nothing is left to happen in virtual time, and the run is not done")
+        self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
+        return ready
+
+
+class VirtualDeadlockError(RuntimeError):
+    """A virtual loop waits for something that cannot happen."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop on a virtual clock: `asyncio.sleep(3600)` takes no time."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._instant = _InstantSelector(clock)
+        super().__init__(self._instant)
+        self._clock_resolution = 1e-9
+
+    def run_up_to(self, when: int | None) -> None:
+        """Do all that is due up to a time, ns; None for all there is. The clock stands at the last thing done."""
+        self._instant.limit = math.inf if when is None else when
+        self._instant.on_limit = self.stop
+        try:
+            self.run_forever()
+        finally:
+            self._instant.on_limit = None
+
+    def time(self) -> float:
+        return self._clock.now() / 1e9

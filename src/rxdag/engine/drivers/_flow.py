@@ -1,0 +1,366 @@
+"""FlowScheduler: one serial domain of the graph: its pumps, its timers, and a scheduler for reactivex operators."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from reactivex import abc, typing
+from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from rxdag.contract import Clock
+from rxdag.engine._domain import QUANTUM, Domain
+from rxdag.engine.drivers._bell import Bell, new_bell
+from rxdag.engine.drivers._clock import VirtualClock
+
+if TYPE_CHECKING:
+    from rxdag.engine._pump import Pump
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Final = 1 << 30
+"""Rank of a timer that belongs to no node."""
+
+
+class Timer:
+    """A call that is due at a time; `cancel` forgets it."""
+
+    __slots__ = ("fn", "is_background", "when")
+
+    def __init__(self, when: int, fn: Callable[[], None], is_background: bool) -> None:
+        self.when = when
+        self.fn: Callable[[], None] | None = fn
+        self.is_background = is_background
+
+    def cancel(self) -> None:
+        self.fn = None
+
+
+class FlowScheduler(PeriodicScheduler):
+    """Runs the pumps and timers of one serial domain; drivers call `step`.
+
+    What holds: one thread at a time runs its work, so nothing inside a segment needs a lock. A pump never waits: it
+    parks on a gate and is woken by it. `queued` is set before a pump is enqueued, under the lock. Timers that are due
+    go first, then pumps round robin, each one chunk a turn. `running` is set before the work is popped, so a scan for
+    a stall never sees work that is neither queued nor running.
+
+    Args:
+        name: Name of the domain.
+        clock: What time it is.
+        quantum: Most items that a pump moves in one turn.
+        in_rounds: True to give the pumps their turns in rounds, in their own order, however they were woken: then
+            the order does not depend on how the graph was lowered.
+    """
+
+    def __init__(self, name: str, clock: Clock, quantum: int = QUANTUM, *, in_rounds: bool = False) -> None:
+        super().__init__()
+        self.name = name
+        self.clock = clock
+        self.ticks: Callable[[], int] = clock.now if isinstance(clock, VirtualClock) else time.perf_counter_ns
+        """Counts ns, to measure by: whatever the wall clock does."""
+        self.quantum = quantum
+        self.domain = Domain(name, clock, quantum)
+        """The nodes that it gives their turns."""
+        self.domain.driver = self
+        self.slice_end: int | None = None
+        """When pumps must give back, by `ticks`: the end of a time slice."""
+        self._is_virtual = isinstance(clock, VirtualClock)
+        self.pumps: list[Pump] = []
+        self.lock = threading.RLock()
+        """Taken again by who has it where a signal's handler or a finalizer drains or cancels in that very moment."""
+        self._bell: Bell | None = None
+        """What the driver sleeps on, once it has."""
+        self._is_asleep = False
+        self._is_rung = False
+        self.epoch = 0
+        self.kicks = 0
+        """How often the driver was to look again."""
+        self.running = False
+        self.is_stopped = False
+        self.thread: int | None = None
+        self.on_kick: Callable[[], Callable[[], None] | None] | None = None
+        """Called under the lock to have a driver look again that does not sleep here; gives what to call without it."""
+        self.on_failure: Callable[[Exception], None] | None = None
+        self._calls: deque[Callable[[], None]] = deque()
+        self._ready: deque[Pump] = deque()
+        self._rounds: list[tuple[int, int, Pump]] | None = [] if in_rounds else None
+        self._turn = (0, -1)
+        self._timers: list[tuple[int, int, int, Timer]] = []
+        self._patient: list[tuple[int, int, int, Timer]] = []
+        """Timers for which no pump breaks off its turn."""
+        self._order = itertools.count()
+        self._foreground = 0
+
+    @property
+    def now(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self.clock.now() // 1000)
+
+    def schedule(self, action: Any, state: Any = None) -> abc.DisposableBase:
+        return self._schedule(self.clock.now(), action, state)
+
+    def schedule_relative(self, duetime: typing.RelativeTime, action: Any, state: Any = None) -> abc.DisposableBase:
+        delay = max(0, round(self.to_seconds(duetime) * 1e9))
+        return self._schedule(self.clock.now() + delay, action, state)
+
+    def schedule_absolute(self, duetime: typing.AbsoluteTime, action: Any, state: Any = None) -> abc.DisposableBase:
+        since = self.to_datetime(duetime) - _EPOCH.replace(tzinfo=self.to_datetime(duetime).tzinfo)
+        return self._schedule((since // timedelta(microseconds=1)) * 1000, action, state)
+
+    def _schedule(self, when: int, action: Any, state: Any) -> abc.DisposableBase:
+        disposable = SingleAssignmentDisposable()
+
+        def run() -> None:
+            if not disposable.is_disposed:
+                disposable.disposable = self.invoke_action(action, state)
+
+        self.at(when, run)
+        return disposable
+
+    def at(
+        self,
+        when: int,
+        fn: Callable[[], None],
+        /,
+        *,
+        is_background: bool = False,
+        is_patient: bool = False,
+        rank: int = LAST,
+    ) -> Timer:
+        """Call `fn` at `when`, ns since the epoch. Thread-safe.
+
+        Of timers that are due at one instant the one of least rank comes first, then the one that was set first.
+
+        Args:
+            when: The time.
+            fn: What to call.
+            is_background: True if the timer keeps nothing alive.
+            is_patient: True if it waits until pumps have had their turns; others make pumps give back.
+            rank: Place of the node that sets it.
+        """
+        timer = Timer(when, fn, is_background)
+        with self.lock:
+            timers = self._patient if is_patient else self._timers
+            heapq.heappush(timers, (when, rank, next(self._order), timer))
+            self.epoch += 1
+            ring = None if self._looks_again() else self._kick()
+        if ring is not None:
+            ring()
+        return timer
+
+    def add_pump(self, pump: Pump) -> None:
+        """Take on a pump; the order in which they are taken on is that of their turns in virtual time."""
+        pump.index = len(self.pumps)
+        self.pumps.append(pump)
+
+    def wake(self, pump: Pump) -> None:
+        """Give the pump a turn; from any thread."""
+        if pump.queued:
+            return
+        with self.lock:
+            if pump.queued or pump.is_finished:
+                return
+            pump.queued = True
+            self.epoch += 1
+            self._enqueue(pump)
+            ring = None if self._looks_again() else self._kick()
+        if ring is not None:
+            ring()
+
+    def again(self, pump: Pump) -> None:
+        """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
+        with self.lock:
+            if not pump.queued and not pump.is_finished:
+                pump.queued = True
+                self.epoch += 1
+                self._enqueue(pump)
+
+    def _enqueue(self, pump: Pump) -> None:
+        if self._rounds is None:
+            self._ready.append(pump)
+            return
+        number, last = self._turn
+        index = pump.index
+        heapq.heappush(self._rounds, (number if index > last else number + 1, index, pump))
+
+    def call(self, fn: Callable[[], None]) -> None:
+        """Call `fn` in this domain, soon; from any thread."""
+        with self.lock:
+            self.epoch += 1
+            self._calls.append(fn)
+            self.domain.is_called = True
+            self.domain.stop = True
+            ring = None if self._looks_again() else self._kick()
+        if ring is not None:
+            ring()
+
+    def kick(self) -> None:
+        """Have the driver look again; from any thread."""
+        with self.lock:
+            ring = self._kick()
+        if ring is not None:
+            ring()
+
+    def _looks_again(self) -> bool:
+        """True if the driver does so without being told: this is its thread, in the middle of a step."""
+        return self.running and self.thread == threading.get_ident()
+
+    def _kick(self) -> Callable[[], None] | None:
+        """Have the driver look again: what it gives must be called without the lock, which who wakes up needs at once."""
+        self.kicks += 1
+        if self._is_asleep and self._bell is not None:
+            self._is_asleep = False
+            self._is_rung = True
+            return self._bell.ring
+        return None if self.on_kick is None else self.on_kick()
+
+    def step(self) -> int | None:
+        """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none."""
+        with self.lock:
+            self.running = True
+            job, wait = self._pop()
+            if job is None:
+                self.running = False
+                return wait
+        try:
+            job()
+            self.domain.settle()
+        except Exception as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(error)
+        finally:
+            self.running = False
+        raised = self.domain.raised
+        if raised is not None:
+            self.domain.raised = None
+            raise raised
+        return 0
+
+    def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
+        wait: int | None = None
+        for timers in (self._timers, self._patient):
+            fn, due = self._due(timers)
+            if fn is not None:
+                return fn, 0
+            if due is not None and (wait is None or due < wait):
+                wait = due
+        if self._calls:
+            fn = self._calls.popleft()
+            self.domain.is_called = bool(self._calls)
+            return fn, 0
+        if self.domain.is_unsettled:
+            self._set_limit()
+            return self.domain.settle, 0
+        if self._rounds:
+            number, index, pump = heapq.heappop(self._rounds)
+            self._turn = (number, index)
+        elif self._ready:
+            pump = self._ready.popleft()
+        else:
+            return None, wait
+        pump.queued = False
+        self._set_limit()
+        return pump.step, 0
+
+    def _due(self, timers: list[tuple[int, int, int, Timer]]) -> tuple[Callable[[], None] | None, int | None]:
+        """Return the call of a timer that is due, and how long the first one that is set has to wait, ns."""
+        while timers and timers[0][3].fn is None:
+            first = heapq.heappop(timers)
+            if first[3].fn is not None:  # set by a signal's handler in this moment
+                heapq.heappush(timers, first)
+        if not timers:
+            return None, None
+        wait = timers[0][0] - self.clock.now()
+        return (heapq.heappop(timers)[3].fn if wait <= 0 else None), wait
+
+    def _set_limit(self) -> None:
+        """Say until when the pump whose turn it is may go on."""
+        domain = self.domain
+        domain.stop = False
+        if self._is_virtual:
+            return
+        end = self.slice_end
+        if self._timers:
+            due = self.ticks() + self._timers[0][0] - self.clock.now()
+            end = due if end is None or due < end else end
+        domain.is_timed = end is not None
+        if end is not None:
+            domain.deadline = end
+
+    def next_due(self) -> int | None:
+        """When the next timer that keeps the run alive is due; background timers before it count too."""
+        with self.lock:
+            live = [when for when, _, _, timer in self._all_timers() if timer.fn is not None and not timer.is_background]
+            if not live:
+                return None
+            return min(when for when, _, _, timer in self._all_timers() if timer.fn is not None and when <= min(live))
+
+    def _all_timers(self) -> list[tuple[int, int, int, Timer]]:
+        return [*self._timers, *self._patient]
+
+    def wait(self, timeout_s: float | None, kicks: int) -> None:
+        """Sleep until something is ready, or the time is over. By the driver's thread.
+
+        Args:
+            timeout_s: Longest sleep, s; None for any time.
+            kicks: How many there were before the last step: it does not sleep if there are more by now.
+        """
+        try:
+            with self.lock:
+                bell = self._bell = self._bell or new_bell()
+                self._is_asleep = True  # before the look: a signal's handler may come between them
+                if not self.is_idle() or self.is_stopped or self.kicks != kicks:
+                    return
+            if bell.wait(timeout_s):
+                self._is_rung = False
+        finally:
+            if self._is_asleep or self._is_rung:
+                self._wake_up()
+
+    def _wake_up(self) -> None:
+        """The time was over, or a signal has come."""
+        with self.lock:
+            self._is_asleep = False
+        if self._is_rung and self._bell is not None:  # in the last moment
+            self._bell.wait(None)
+            self._is_rung = False
+
+    def close(self) -> None:
+        """The driver will not sleep any more."""
+        with self.lock:
+            bell, self._bell = self._bell, None
+            if bell is not None and not self._is_rung:  # else it goes with the last who has it
+                bell.close()
+
+    def is_idle(self) -> bool:
+        """True if nothing is ready."""
+        return not (self._ready or self._calls or self._rounds or self.domain.is_unsettled)
+
+    def is_quiet(self) -> bool:
+        """True if nothing is ready or running, and no timer that keeps the run alive is set."""
+        if not self.is_idle() or self.running:
+            return False
+        return not any(t.fn is not None and not t.is_background for *_, t in self._all_timers())
+
+    def stop(self) -> None:
+        """Have the driver leave; from any thread."""
+        with self.lock:
+            self.is_stopped = True
+            ring = self._kick()
+        if ring is not None:
+            ring()
+
+
+def all_quiet(schedulers: list[FlowScheduler]) -> bool:
+    """True if no scheduler of the graph has anything to do: a double scan with epochs, since one alone can be wrong."""
+    epochs = [s.epoch for s in schedulers]
+    for _ in (0, 1):
+        if not all(s.is_quiet() for s in schedulers):
+            return False
+    return epochs == [s.epoch for s in schedulers]

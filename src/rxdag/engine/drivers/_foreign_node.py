@@ -1,0 +1,123 @@
+"""Reactivex operators inside the dag: islands that get items one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
+from reactivex.disposable import SerialDisposable
+from reactivex.subject import Subject
+
+from rxdag.contract import ENDED, FLUSHED, RAISE
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import node_error
+from rxdag.engine._kernel_node import Guarded
+from rxdag.engine.drivers._flow import FlowScheduler
+
+
+class ForeignNode(Guarded):
+    """Feeds a reactivex operator, and collects what it gives, from whatever thread.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        scheduler: Of the domain.
+        build: The operator: Observable -> Observable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: RunContext,
+        scheduler: FlowScheduler,
+        build: Callable[[Observable[Any]], Observable[Any]],
+    ) -> None:
+        super().__init__(name, run, RAISE)
+        self._scheduler = scheduler
+        self._build = build
+        self._subject: Subject[Any] = Subject()
+        self._subscription = SerialDisposable()
+        self._item: Any = None
+        self._sent_end = False
+        self._mark: int | None = None
+
+    def open(self) -> None:
+        """Subscribe to what the operator makes of the input."""
+        try:
+            observable = self._build(self._subject)
+            self._subscription.disposable = observable.subscribe(
+                self._on_next, self._on_error, self._on_completed, scheduler=self._scheduler
+            )
+        except Exception as error:
+            self.fail(node_error(self.name, error))
+
+    def push(self, item: Any, ts: int, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended or self._sent_end:
+            self.unread += 1
+            return
+        self._item = item
+        self.absorbed += 1
+        try:
+            self._subject.on_next(item)
+        except BaseException as error:
+            self.absorbed -= 1
+            self.failed += 1
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                self.domain.interrupt(error)
+            self.fail(node_error(self.name, error, item))
+
+    def mark(self, watermark: int) -> None:
+        if watermark >= FLUSHED:
+            self._mark = watermark
+
+    def end(self, error: Exception | None) -> None:
+        """Let the operator give out what it has; a drain lets it rest."""
+        if self.is_ended:
+            return
+        if error is None and self._mark is not None:
+            self._sent_end = True
+            self._subject.on_completed()
+            return
+        self._subscription.dispose()
+        self.give_end(error)
+        self.seal()
+
+    def _on_next(self, item: Any) -> None:
+        self._here(lambda: self._give(item))
+
+    def _give(self, item: Any) -> None:
+        if not self.is_ended:
+            self.made += 1
+            self.give(self.ports["out"], item, 0, 0, None)
+
+    def _on_completed(self) -> None:
+        self._here(self._complete)
+
+    def _complete(self) -> None:
+        if self.is_ended:
+            return
+        self.give_mark(self._mark if self._mark is not None else ENDED)
+        self.give_end(None)
+        self.seal()
+        self.domain.retire(self)
+
+    def _on_error(self, error: Exception) -> None:
+        self._here(lambda: self.fail(node_error(self.name, error, self._item)))
+
+    def _here(self, fn: Callable[[], None]) -> None:
+        """Do it on the domain's thread: now, if we are there, else soon."""
+        if self._scheduler.thread != threading.get_ident():
+            self._scheduler.call(fn)
+        else:
+            fn()
+
+    def retire(self) -> None:
+        self._subscription.dispose()
+        super().retire()
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._subscription.dispose()

@@ -1,0 +1,17 @@
+"""How a dag runs: passes that turn it into a plan."""
+
+from rxdag.plan._domains import MAIN
+from rxdag.plan._gates import GatePlan, queue_of
+from rxdag.plan._plan import Plan, compile, use_faces
+from rxdag.plan._topology import Topology, make_kernel
+
+__all__ = [
+    "MAIN",
+    "GatePlan",
+    "Plan",
+    "Topology",
+    "compile",
+    "make_kernel",
+    "queue_of",
+    "use_faces",
+]

@@ -1,0 +1,51 @@
+"""Domains: which thread or loop runs which node."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rxdag.contract import InnerKernel, Sink, Source
+from rxdag.plan._topology import Topology
+
+MAIN: Final = "main"
+"""The caller's thread, or the loop of the run."""
+
+
+def assign_domains(topology: Topology) -> dict[str, str]:
+    """Name of the domain of each node.
+
+    A blocking source or sink has a thread of its own; inner streams are on the main domain, whose loop they may need. What `.on(name)` stands before is on that thread, and what
+    follows too; `.on("main")` leads back. Everything else is on the main domain.
+    """
+    domains: dict[str, str] = {}
+    for name, node in topology.nodes.items():
+        thing = node.thing
+        if isinstance(thing, Source | Sink) and thing.where == "blocking":
+            domains[name] = f"thread {name}"
+            continue
+        if isinstance(thing, Source) or (isinstance(thing, Sink) and thing.where == "async"):
+            domains[name] = MAIN
+            continue
+        if isinstance(topology.kernels.get(name), InnerKernel):
+            domains[name] = MAIN
+            continue
+        wished = [e.boundary.scheduler for e in topology.into[name] if e.boundary and e.boundary.scheduler]
+        if wished:
+            domains[name] = MAIN if wished[0] == MAIN else f"thread {wished[0]}"
+            continue
+        before = {_inherited(topology, domains, e.producer) for e in topology.into[name]}
+        domains[name] = before.pop() if len(before) == 1 else MAIN
+    return domains
+
+
+def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> str:
+    thing = topology.nodes[producer].thing
+    own_thread = isinstance(thing, Source | Sink) and thing.where == "blocking"
+    return MAIN if own_thread else domains[producer]
+
+
+def needs_loop(topology: Topology) -> bool:
+    """True if a node must run on an asyncio loop."""
+    ends = (node.thing for node in topology.nodes.values() if isinstance(node.thing, Source | Sink))
+    has_inner = any(isinstance(kernel, InnerKernel) for kernel in topology.kernels.values())
+    return has_inner or any(end.where == "async" for end in ends)

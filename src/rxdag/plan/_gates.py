@@ -1,0 +1,140 @@
+"""Gates and segments: where data may rest, and what runs between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rxdag.contract import Boundary, InnerKernel, Overflow, Sink, Source
+from rxdag.errors import CompileError
+from rxdag.graph import Edge
+from rxdag.plan._topology import Topology
+
+HOP_ITEMS: Final = 4096
+ASYNC_ITEMS: Final = 1024
+NEWEST_ITEMS: Final = 64
+
+
+@dataclass(frozen=True)
+class GatePlan:
+    """A bounded buffer on an edge.
+
+    Attributes:
+        edge: Where it stands.
+        max_items: Most items that rest in it.
+        reason: Why it is there.
+        overflow: What happens to an item that finds it full.
+        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
+        is_by_demand: True if it has room only for what its consumer asks for.
+        max_bytes: Most bytes that rest in it, by the boundary's measure; None for any number.
+    """
+
+    edge: Edge
+    max_items: int
+    reason: str
+    overflow: Overflow = Overflow.BLOCK
+    delay_error: bool = True
+    is_by_demand: bool = False
+    max_bytes: int | None = None
+
+    @property
+    def bound(self) -> str:
+        """How much may rest in it, as text."""
+        bytes_too = "" if self.max_bytes is None else f", {self.max_bytes:,} bytes"
+        return f"{self.max_items:,} items{bytes_too}"
+
+
+def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
+    """Put a gate wherever data can rest: hops between domains, before nodes that can say "not now", by wish."""
+    gates: dict[Edge, GatePlan] = {}
+    for edge in topology.edges:
+        reasons: list[str] = []
+        items = HOP_ITEMS
+        if domains[edge.producer] != domains[edge.consumer]:
+            reasons.append(f"hop from {domains[edge.producer]} to {domains[edge.consumer]}")
+        thing = topology.nodes[edge.consumer].thing
+        if isinstance(thing, Sink) and thing.where == "async":
+            reasons.append("its sink is async")
+            items = ASYNC_ITEMS
+        paces = isinstance(thing, Sink) and thing.paces
+        if paces:
+            reasons.append("its sink says how much it takes")
+            items = ASYNC_ITEMS
+        kernel = topology.kernels.get(edge.consumer)
+        if kernel is not None and kernel.may_park:
+            reasons.append("its consumer can refuse for a while")
+        wish = edge.boundary or Boundary()
+        if queue_of(topology, edge.producer) is wish:
+            wish = Boundary(scheduler=wish.scheduler)
+        if wish.max_items is not None:
+            reasons.append("buffered")
+            items = wish.max_items
+        if reasons and "buffered" not in reasons:
+            items = min(items, _most_behind(topology, edge, items))
+        if reasons:
+            by_demand = paces and "buffered" not in reasons
+            gates[edge] = GatePlan(
+                edge, items, ", ".join(reasons), wish.overflow, wish.delay_error, by_demand, wish.max_bytes
+            )
+    return gates
+
+
+def queue_of(topology: Topology, source: str) -> Boundary | None:
+    """What the user has put right behind a source that has a queue of its own: it governs that queue."""
+    thing = topology.nodes[source].thing
+    out = topology.out_of[source]
+    if not isinstance(thing, Source) or not thing.queues or len(out) != 1 or out[0].boundary is None:
+        return None
+    wish = out[0].boundary
+    return None if wish.max_items is None or wish.max_bytes is not None else wish
+
+
+def check_queues(topology: Topology) -> None:
+    """Check that what cannot wait is not asked to.
+
+    Raises:
+        CompileError: If the queue of a source that cannot be paused would block; all of them at once.
+    """
+    problems: list[str] = []
+    for name, node in topology.nodes.items():
+        thing = node.thing
+        if not isinstance(thing, Source) or not thing.queues or thing.can_wait:
+            continue
+        governs = queue_of(topology, name)
+        if (getattr(thing, "overflow", Overflow.BLOCK) if governs is None else governs.overflow) is Overflow.BLOCK:
+            choices = ", ".join(f'"{policy.value}"' for policy in Overflow if policy is not Overflow.BLOCK)
+            problems.append(
+                f'source "{name}": what feeds it cannot be made to wait, so overflow must say what gives way when its '
+                f'queue is full: {choices}; got "block". Say it where the source is made: {node.label}(..., overflow=...)'
+            )
+    if problems:
+        raise CompileError("; ".join(problems))
+
+
+def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
+    """Most items in the gate: behind a node that gives out what is newest when there is room, hardly any."""
+    producer = topology.kernels.get(edge.producer)
+    if producer is None or not producer.releases:
+        return items
+    consumer = topology.kernels.get(edge.consumer)
+    if isinstance(consumer, InnerKernel):
+        return min(items, consumer.concurrency or items)
+    thing = topology.nodes[edge.consumer].thing
+    return 1 if isinstance(thing, Sink) and thing.where == "async" else NEWEST_ITEMS
+
+
+def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, int]:
+    """Number of the segment of each node: what hangs together without a gate between runs synchronously."""
+    root = {name: name for name in topology.nodes}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            root[name] = root[root[name]]
+            name = root[name]
+        return name
+
+    for edge in topology.edges:
+        if edge not in gates:
+            root[find(edge.consumer)] = find(edge.producer)
+    numbers: dict[str, int] = {}
+    return {name: numbers.setdefault(find(name), len(numbers)) for name in topology.nodes}

@@ -1,0 +1,163 @@
+"""Plan: the compiled dag. Frozen and printable; each run lowers it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rxdag.contract import Duration, Overflow, Publisher, Sink, Source
+from rxdag.engine import QUANTUM
+from rxdag.errors import CompileError, GraphError
+from rxdag.graph import Dag, Edge, did_you_mean
+from rxdag.plan._catching import caught_nodes
+from rxdag.plan._domains import assign_domains, needs_loop
+from rxdag.plan._explain import explanation
+from rxdag.plan._gates import GatePlan, check_queues, cut_segments, place_gates, queue_of
+from rxdag.plan._lanes import Lanes
+from rxdag.plan._topology import Topology, normalise
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+
+FaceOf = Callable[["Plan", str], Any]
+_faces: dict[str, FaceOf] = {}
+
+
+def use_faces(*, observable: FaceOf, publisher: FaceOf) -> None:
+    """Say how a plan's nodes become observables and publishers; the runtime does, since they run."""
+    _faces.update(observable=observable, publisher=publisher)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled dag.
+
+    Attributes:
+        dag: What it was compiled from.
+        domains: Name of the serial domain of each node.
+        segments: Number of the segment of each node.
+        gates: The bounded buffers, by edge.
+        lanes: Which nodes work on columns, and why others do not.
+        caught: Nodes that may fail without failing the run: a node behind them goes on.
+        needs_loop: True if a node runs on an asyncio loop.
+    """
+
+    dag: Dag
+    topology: Topology = field(repr=False)
+    domains: dict[str, str]
+    segments: dict[str, int]
+    gates: dict[Edge, GatePlan]
+    lanes: Lanes = field(repr=False)
+    caught: frozenset[str]
+    needs_loop: bool
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.dag.name}: {len(self.members)} segments, {len(self.gates)} gates>"
+
+    @property
+    def members(self) -> dict[int, list[str]]:
+        """Nodes of each segment."""
+        out: dict[int, list[str]] = {}
+        for name, number in self.segments.items():
+            out.setdefault(number, []).append(name)
+        return out
+
+    @property
+    def max_held(self) -> int:
+        """Hard cap on the items in gates, in sources' queues and in flight, in the whole graph."""
+        gates = sum(gate.max_items for gate in self.gates.values())
+        queues = sum(max_items for _, max_items in self.queues.values())
+        choices = sum(self.topology.is_choice(name) for name in self.dag.nodes)
+        return gates + queues + sum(self.in_flight(number) for number in self.members) + choices
+
+    @property
+    def queues(self) -> dict[str, tuple[Overflow, int]]:
+        """The queues of sources that are pushed into: what happens if one is full, and most items in it."""
+        found: dict[str, tuple[Overflow, int]] = {}
+        for name, node in self.dag.nodes.items():
+            if isinstance(node.thing, Source) and node.thing.queues:
+                wish = queue_of(self.topology, name)
+                overflow = getattr(node.thing, "overflow", Overflow.BLOCK) if wish is None else wish.overflow
+                most = None if wish is None else wish.max_items
+                found[name] = (overflow, getattr(node.thing, "max_items", 0) if most is None else most)
+        return found
+
+    def in_flight(self, number: int) -> int:
+        """Most items that a segment works on at once."""
+        members = self.members[number]
+        inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
+        has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in members)
+        things = [self.dag.nodes[n].thing for n in members]
+        batched = sum(2 * t.batching.max_items for t in things if isinstance(t, Sink) and t.batching is not None)
+        return batched or (QUANTUM if has_source or not inputs else min(QUANTUM, max(inputs)))
+
+    @property
+    def max_bytes(self) -> int | None:
+        """Hard cap on the bytes in gates that are bound by bytes; None if there is none."""
+        bounds = [gate.max_bytes for gate in self.gates.values() if gate.max_bytes is not None]
+        return sum(bounds) if bounds else None
+
+    def explain(self, *, service: Mapping[str, Duration] | None = None) -> str:
+        """Return what runs where, where data rests, how much at most, and who can stall whom, as text.
+
+        Args:
+            service: How long sinks take for an item, by name: then it says how old an item is at most when they have taken it.
+
+        Raises:
+            GraphError: If a sink is not known.
+        """
+        return explanation(self, service or {})
+
+    def observable(self, name: str) -> Observable[Any]:
+        """Return a node's items as a cold observable: each subscription is a run of its own, disposing cancels it.
+
+        Raises:
+            GraphError: If the node is not known.
+        """
+        if name not in self.dag.nodes:
+            raise GraphError(f'observable: node "{name}" is not known{did_you_mean(name, self.dag.nodes)}')
+        made: Observable[Any] = _faces["observable"](self, name)
+        return made
+
+    def publisher(self, name: str) -> Publisher[Any]:
+        """Return a node's items as a publisher (Reactive Streams 1.0.4): no item comes that was not asked for.
+
+        Each subscriber has a run of its own, on a thread of its own; the whole run goes at the subscriber's pace, and
+        cancelling the subscription cancels it. `run.publisher` serves several subscribers of one run.
+
+        Raises:
+            GraphError: If the node is not known.
+        """
+        made: Publisher[Any] = _faces["publisher"](self, name)
+        return made
+
+
+def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
+    """Compile a dag.
+
+    Args:
+        dag: The definition.
+        columns: False to have everything work on rows, with the same output.
+
+    Raises:
+        CompileError: If a node cannot be run.
+    """
+    if not isinstance(dag, Dag):
+        raise CompileError(f"compile: takes a Dag, got {dag!r}; rxdag.Dag(sink, ...) makes one")
+    topology = normalise(dag)
+    check_queues(topology)
+    domains = assign_domains(topology)
+    gates = place_gates(topology, domains)
+    lanes = Lanes()
+    topology = lanes.in_lanes(topology)
+    return Plan(
+        dag=dag,
+        topology=topology,
+        domains=domains,
+        segments=cut_segments(topology, gates),
+        gates=gates,
+        lanes=lanes,
+        needs_loop=needs_loop(topology),
+        caught=caught_nodes(topology),
+    )

@@ -1,0 +1,147 @@
+"""Program: what one run consists of, and its books."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rxdag.contract import Sink
+from rxdag.engine import (
+    SIDES,
+    EdgeBook,
+    Exit,
+    Gate,
+    KernelNode,
+    Ledger,
+    Node,
+    Point,
+    Pump,
+    SinkNode,
+    SourceNode,
+    Watch,
+    Watcher,
+)
+from rxdag.engine.drivers import FlowScheduler
+from rxdag.graph import Edge
+from rxdag.plan import Plan
+
+
+@dataclass
+class Link:
+    """The way of an edge from its producer to its consumer.
+
+    Attributes:
+        exits: Those that an item leaves by: of the producer, then of a fork and a lane if they stand between.
+        owners: The nodes that they belong to.
+        entry: Where the edge ends: the consumer, or its inlet.
+        gate: The gate on the edge, if there is one.
+    """
+
+    exits: list[Exit]
+    owners: list[Point]
+    entry: Node
+    gate: Gate | None = None
+
+
+@dataclass
+class Program:
+    """What one run consists of.
+
+    Attributes:
+        plan: What it was made from.
+        schedulers: The serial domains, by name.
+        nodes: The nodes of the dag, by name.
+        helpers: Forks, lanes and cuts that the wiring has added.
+        links: The way of each edge.
+        gates: By edge.
+        pumps: What feeds the segments.
+    """
+
+    plan: Plan
+    schedulers: dict[str, FlowScheduler]
+    nodes: dict[str, Node] = field(default_factory=lambda: dict[str, Node]())
+    helpers: list[Point] = field(default_factory=lambda: list[Point]())
+    links: dict[Edge, Link] = field(default_factory=lambda: dict[Edge, Link]())
+    gates: dict[Edge, Gate] = field(default_factory=lambda: dict[Edge, Gate]())
+    pumps: list[Pump] = field(default_factory=lambda: list[Pump]())
+
+    @property
+    def sources(self) -> list[SourceNode]:
+        """The sources."""
+        return [node for node in self.nodes.values() if isinstance(node, SourceNode)]
+
+    @property
+    def sinks(self) -> list[SinkNode]:
+        """The sinks."""
+        return [node for node in self.nodes.values() if isinstance(node, SinkNode)]
+
+    # ---- books
+
+    def ledgers(self) -> dict[str, Ledger]:
+        """Return the books of each node as they stand."""
+        return {name: node.ledger() for name, node in self.nodes.items()}
+
+    def problems(self) -> list[str]:
+        """Return the laws of the books that do not hold."""
+        out: list[str] = []
+        for name, node in self.nodes.items():
+            ledger = node.ledger()
+            ports = {port for port in ledger.out if port in SIDES}
+            sides = {"dead": "dead"} if isinstance(node, SourceNode) else {port: SIDES[port] for port in ports}
+            out += ledger.problems(name, sides)
+        return out + [problem for edge in self.edges() for problem in edge.problems()]
+
+    def edges(self) -> list[EdgeBook]:
+        """Return the book of each edge as it stands."""
+        books: list[EdgeBook] = []
+        for edge, link in self.links.items():
+            gate = link.gate
+            held = sum(owner.resting_at(exit_) for owner, exit_ in zip(link.owners, link.exits, strict=True))
+            lost = sum(int(exit_.lost) for exit_ in link.exits)
+            received = int(gate.taken) if gate is not None else link.entry.received()
+            dropped = 0
+            if gate is not None:
+                held += gate.n
+                lost += int(gate.lost)
+                dropped = int(gate.n_dropped)
+            books.append(EdgeBook(str(edge), int(link.exits[0].n), received, dropped, lost, held))
+        return books
+
+    def watermarks(self) -> dict[str, int]:
+        """Return the watermark at the output of each operator that has one."""
+        return {name: int(node.watermark) for name, node in self.nodes.items() if isinstance(node, KernelNode)}
+
+    def busy_ns(self) -> dict[str, int]:
+        """Return how long items were read and worked on, ns, by the node where their way begins."""
+        found: dict[str, int] = {}
+        for pump in self.pumps:
+            found[pump.node] = found.get(pump.node, 0) + int(pump.busy_ns)
+        return found
+
+    # ---- watching
+
+    def observe(self, name: str, watcher: Watcher) -> None:
+        """Have a watcher see what comes out of a node, or goes into a sink; before anything flows."""
+        node = self.plan.dag.nodes[name]
+        if isinstance(node.thing, Sink):
+            edge = self.plan.topology.into[name][0]
+            link = self.links[edge]
+            if link.gate is not None:
+                pump = link.gate.reader
+                pump.out = Watch(name, pump.out, watcher)
+            else:
+                link.exits[-1].out = Watch(name, link.exits[-1].out, watcher)
+            return
+        port = node.ports[0]
+        for exit_ in self.nodes[name].exits:
+            if exit_.port == port:
+                exit_.out = Watch(name, exit_.out, watcher)
+
+    def discard_waiting(self) -> None:
+        """Count what rests in nodes and gates as discarded: nobody will take it."""
+        for node in [*self.nodes.values(), *self.helpers]:
+            if isinstance(node, Point):
+                node.clear()
+        for gate in self.gates.values():
+            gate.abandon()
+
+

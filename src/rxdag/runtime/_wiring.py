@@ -1,0 +1,337 @@
+"""Wiring: a plan becomes the nodes, gates and pumps of one run, linked."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from rxdag.contract import Foreign, InnerKernel, Kernel, Sink, Source, size_of
+from rxdag.engine import (
+    LEAVINGS,
+    BatchSinkNode,
+    Cut,
+    Exit,
+    Fork,
+    Gate,
+    GatePump,
+    Guarded,
+    Inlet,
+    InnerNode,
+    KernelNode,
+    Lane,
+    Limiter,
+    Node,
+    Point,
+    Pump,
+    ReleaseNode,
+    Room,
+    RunContext,
+    SinkNode,
+    SourceNode,
+    StepNode,
+)
+from rxdag.engine.drivers import FlowScheduler, ForeignNode
+from rxdag.graph import Edge
+from rxdag.plan import GatePlan, Plan, make_kernel, queue_of
+from rxdag.runtime._program import Link, Program
+
+_DEEPEST: Final = 100
+"""After so many nodes that call each other the chain is cut: compiled code has no limit of recursion, but a stack has."""
+
+
+def wire(plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler]) -> Program:
+    """Make what a run consists of; nothing moves yet."""
+    return _Wiring(plan, run, schedulers).program
+
+
+class _Wiring:
+    """Makes the program of a run."""
+
+    def __init__(self, plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler]) -> None:
+        self.plan = plan
+        self.run = run
+        self.schedulers = schedulers
+        self.topology = plan.topology
+        self.program = Program(plan, schedulers)
+        self.entries: dict[tuple[str, int], Node] = {}
+        self.order: list[Node] = []
+        """All nodes, those before others first."""
+        self.depth: dict[str, int] = {}
+        for scheduler in dict.fromkeys(schedulers.values()):
+            scheduler.domain.run = run
+        for name in self.topology.nodes:
+            self._make(name)
+        for name in self.topology.nodes:
+            self._connect(name)
+        self._rank()
+        self._find_points_above()
+        self._find_rooms()
+
+    # ---- nodes
+
+    def _make(self, name: str) -> None:
+        plan, node = self.plan, self.topology.nodes[name]
+        made = self._node(name)
+        made.domain = self.schedulers[plan.domains[name]].domain
+        self.program.nodes[name] = made
+        if isinstance(made, Guarded | SourceNode):
+            made.is_caught = name in plan.caught
+        read = {edge.port for edge in self.topology.out_of[name]}
+        for port in node.ports:
+            if port in LEAVINGS and port not in read:
+                continue
+            exit_ = Exit(port, node.port_shape(port).timed)
+            made.exits.append(exit_)
+            if isinstance(made, Guarded):
+                made.ports[port] = exit_
+            elif isinstance(made, SourceNode):
+                if port == "out":
+                    made.main = exit_
+                elif port == "dead":
+                    made.letters = exit_
+        inputs = len(self.topology.into[name])
+        if isinstance(made, KernelNode) and inputs > 1:
+            for i in range(inputs):
+                inlet = Inlet(made, i)
+                inlet.domain = made.domain
+                made.inlets.append(inlet)
+                self.entries[name, i] = inlet
+        else:
+            for i in range(max(1, inputs)):
+                self.entries[name, i] = made
+
+    def _node(self, name: str) -> Node:
+        plan, run = self.plan, self.run
+        node = self.topology.nodes[name]
+        thing = node.thing
+        if isinstance(thing, Source):
+            boundary = queue_of(self.topology, name)
+            made = SourceNode(name, run, node.on_error, thing, wants_columns=False, boundary=boundary)
+            self._add_pump(made, name)
+            return made
+        if isinstance(thing, Sink):
+            kind_of_sink = SinkNode if thing.batching is None else BatchSinkNode
+            return kind_of_sink(name, run, node.on_error, thing, node.in_shape)
+        if isinstance(thing, Foreign):
+            return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
+        kernel = self.topology.kernels[name]
+        kind: type[KernelNode] = KernelNode
+        if isinstance(kernel, InnerKernel):
+            kind = InnerNode
+        elif kernel.releases:
+            kind = ReleaseNode
+        elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
+            kind = StepNode
+        make = partial(make_kernel, name, self.topology.operators[name])
+        return kind(name, run, node.on_error, make, thing.clock_for(node.in_shape), len(self.topology.into[name]))
+
+    def _add_pump(self, pump: Pump, name: str) -> None:
+        scheduler = self.schedulers[self.plan.domains[name]]
+        pump.domain = scheduler.domain
+        scheduler.add_pump(pump)
+        self.program.pumps.append(pump)
+
+    # ---- links
+
+    def _connect(self, name: str) -> None:
+        """Link the outputs of a node to what reads them."""
+        made = self.program.nodes[name]
+        assert isinstance(made, Point)
+        depth = self.depth.get(name, 0) + 1
+        has_lanes = self._has_lanes(name)
+        for exit_ in made.exits:
+            edges = [edge for edge in self.topology.out_of[name] if edge.port == exit_.port]
+            if not edges:
+                continue
+            exits, owners = [exit_], [made]
+            if len(edges) == 1:
+                self._link(edges[0], exits, owners, depth, is_lane=has_lanes)
+                continue
+            fork = self._helper(Fork(name), made, exit_.timed, len(edges))
+            self._attach(exit_, made, fork)
+            for edge, branch in zip(edges, fork.exits, strict=True):
+                self._link(edge, [exit_, branch], [made, fork], depth, is_lane=has_lanes)
+
+    def _helper(self, helper: Any, beside: Node, timed: bool, n: int) -> Any:
+        helper.domain = beside.domain
+        helper.exits.extend(Exit("out", timed) for _ in range(n))
+        self.program.helpers.append(helper)
+        return helper
+
+    def _attach(self, exit_: Exit, owner: Node, reader: Node) -> None:
+        exit_.out = exit_.reader = reader
+        exit_.is_read = True
+        owner.live += 1
+        reader.feeders.append(owner)
+
+    def _link(self, edge: Edge, exits: list[Exit], owners: list[Point], depth: int, *, is_lane: bool) -> None:
+        """Link an edge; a lane, a gate or a cut may stand on it."""
+        entry = self.entries[edge.consumer, edge.input]
+        gate_plan = self.plan.gates.get(edge)
+        if is_lane:
+            exits, owners = self._extend(Lane(edge.consumer), exits, owners)
+        if gate_plan is None and depth >= _DEEPEST:
+            exits, owners = self._extend(Cut(edge.consumer), exits, owners)
+            depth = 0
+        link = self.program.links[edge] = Link(exits, owners, entry)
+        if gate_plan is None:
+            self.depth[edge.consumer] = max(self.depth.get(edge.consumer, 0), depth)
+            self._attach(exits[-1], owners[-1], entry)
+            return
+        link.gate = self._gate(gate_plan, edge, entry, owners[-1].domain)
+        self._attach(exits[-1], owners[-1], link.gate)
+
+    def _extend(
+        self, helper: Point, exits: list[Exit], owners: list[Point]
+    ) -> tuple[list[Exit], list[Point]]:
+        self._helper(helper, owners[-1], exits[-1].timed, 1)
+        self._attach(exits[-1], owners[-1], helper)
+        return [*exits, helper.exits[0]], [*owners, helper]
+
+    def _gate(self, plan: GatePlan, edge: Edge, entry: Node, domain: Any) -> Gate:
+        consumer = self.program.nodes[edge.consumer]
+        size = None
+        if plan.max_bytes is not None:
+            size = (edge.boundary.size_of if edge.boundary else None) or size_of
+        demand = consumer.wants if plan.is_by_demand and isinstance(consumer, SinkNode) else None
+        gate = Gate(
+            str(edge),
+            plan.max_items,
+            plan.overflow,
+            delay_error=plan.delay_error,
+            max_bytes=plan.max_bytes or 0,
+            size_of=size,
+            demand=demand,
+        )
+        gate.domain = domain
+        if demand is not None and isinstance(consumer, SinkNode):
+            consumer.gates.append(gate)
+        pump = GatePump(str(edge), edge.consumer, gate)
+        pump.out = entry
+        pump.ends_without_room = isinstance(consumer, SinkNode)
+        pump.is_caught = edge.consumer in self.plan.caught
+        gate.reader = pump
+        self._add_pump(pump, edge.consumer)
+        pump.live = 1
+        entry.feeders.append(pump)
+        if isinstance(entry, Inlet):
+            entry.gate = gate
+        self.program.gates[edge] = gate
+        return gate
+
+    def _has_lanes(self, name: str) -> bool:
+        """Return True for a route whose ways meet nowhere in the segment: a full one then holds up no other."""
+        if not self.topology.is_choice(name):
+            return False
+        reached: set[str] = set()
+        by_port: dict[str, set[str]] = {}
+        for edge in self.topology.out_of[name]:
+            by_port.setdefault(edge.port, set()).update(self._reach(edge))
+        for names in by_port.values():
+            if names & reached:
+                return False
+            reached |= names
+        return True
+
+    def _reach(self, edge: Edge) -> set[str]:
+        """Return the nodes of the segment behind an edge."""
+        if edge in self.plan.gates:
+            return set()
+        found = {edge.consumer}
+        todo = [edge.consumer]
+        while todo:
+            for each in self.topology.out_of[todo.pop()]:
+                if each not in self.plan.gates and each.consumer not in found:
+                    found.add(each.consumer)
+                    todo.append(each.consumer)
+        return found
+
+    # ---- what is before and behind
+
+    def _children(self, node: Node) -> list[Node]:
+        if isinstance(node, Inlet):
+            return [node.owner]
+        if isinstance(node, GatePump):
+            return [node.out]
+        if isinstance(node, Gate):
+            return []
+        return [exit_.reader for exit_ in node.exits if exit_.is_read]
+
+    def _rank(self) -> None:
+        """Put all nodes of the run in order, those before others first."""
+        todo: list[Node] = list(self.program.pumps)
+        waiting: dict[int, int] = {}
+        seen: dict[int, Node] = {id(node): node for node in todo}
+        while todo:
+            for child in self._children(todo.pop()):
+                waiting[id(child)] = waiting.get(id(child), 0) + 1
+                if id(child) not in seen:
+                    seen[id(child)] = child
+                    todo.append(child)
+        ready = [node for node in seen.values() if id(node) not in waiting]
+        while ready:
+            node = ready.pop()
+            self.order.append(node)
+            for child in self._children(node):
+                waiting[id(child)] -= 1
+                if not waiting[id(child)]:
+                    ready.append(child)
+        names = {name: i for i, name in enumerate(self.topology.nodes)}
+        for place, node in enumerate(self.order):
+            # Timers that are due at one instant go by the order of the graph.
+            node.rank = names[node.name] if node.name in names else place
+        for place, node in enumerate(self.order):
+            node.place = place
+
+    def _find_points_above(self) -> None:
+        above: dict[int, list[Node]] = {}
+        for node in self.order:
+            feeders = list(node.feeders)
+            if isinstance(node, KernelNode) and node.inlets:
+                feeders += node.inlets
+            found: dict[int, Node] = {}
+            for feeder in feeders:
+                for point in [feeder] if feeder.is_point else above[id(feeder)]:
+                    found[id(point)] = point
+            above[id(node)] = node.up = list(found.values())
+
+    def _find_rooms(self) -> None:
+        """Tell each pump, and each node that reads streams, which gates and limits are behind it."""
+        gates: dict[int, dict[Gate, None]] = {}
+        waits: dict[int, dict[Gate, None]] = {}
+        limits: dict[int, dict[Limiter, None]] = {}
+        expands: dict[int, bool] = {}
+        for node in reversed(self.order):
+            mine: dict[Gate, None] = {}
+            waiting: dict[Gate, None] = {}
+            wants: dict[Limiter, None] = {}
+            is_many = False
+            for child in self._children(node):
+                if isinstance(child, Gate):
+                    mine[child] = waiting[child] = None
+                elif isinstance(child, KernelNode | SinkNode) and self._limits(child):
+                    wants[child] = None
+                mine |= gates.get(id(child), {})
+                waiting |= waits.get(id(child), {})
+                wants |= limits.get(id(child), {})
+                is_many = is_many or expands.get(id(child), False)
+            if isinstance(node, Pump):
+                node.gates = list(waiting)
+            room = Room(tuple(mine), tuple(wants), expands=is_many)
+            if isinstance(node, SourceNode):
+                node.behind = room
+            elif isinstance(node, InnerNode):
+                node.room = room
+            if not isinstance(node, ReleaseNode | InnerNode):
+                waits[id(node)] = waiting
+            if isinstance(node, ReleaseNode | InnerNode | Lane):  # they take items whether there is room behind or not
+                continue
+            gates[id(node)], limits[id(node)] = mine, wants
+            expands[id(node)] = is_many or (isinstance(node, StepNode) and node.expands and bool(mine or wants))
+
+    def _limits(self, node: Any) -> bool:
+        if isinstance(node, KernelNode):
+            return node.has_want and not node.inlets
+        return bool(node.paces or node.sink.batching is not None)
+
+
