@@ -1,0 +1,137 @@
+"""Runs programs of the corpus on the engine, over several kinds of sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import rxdag
+from rxdag import on_error, sinks, sources, testing
+from tests.foreign.reference import Failure
+
+POLICIES = {"raise_": on_error.raise_, "skip": on_error.skip, "dead": on_error.dead}
+
+
+def compiled(*kept):
+    """The plan of some sinks; the one place that says which form of the engine runs it."""
+    return rxdag.compile(rxdag.Dag(*kept), fuse=False)
+
+
+# ---- the ways in which items come
+
+
+def in_chunks(n):
+    return lambda items: rxdag.from_source(testing.Chunked(tuple(items[i : i + n] for i in range(0, len(items), n))))
+
+
+def of_list(items):
+    return rxdag.from_source(sources.iterable(list(items)))
+
+
+def of_generator(items):
+    return rxdag.from_source(sources.iterable(item for item in items))
+
+
+def of_coroutine(items):
+    async def give():
+        for item in items:
+            yield item
+
+    return rxdag.from_source(sources.async_iterable(give))
+
+
+def through_a_gate(items):
+    return of_list(items).buffered(max_items=2)
+
+
+def over_a_thread(items):
+    return of_list(items).buffered(max_items=3).on("foreign")
+
+
+WAYS = {
+    "list": of_list,
+    "generator": of_generator,
+    "coroutine": of_coroutine,
+    "singles": in_chunks(1),
+    "threes": in_chunks(3),
+    "gate": through_a_gate,
+    "thread": over_a_thread,
+}
+
+
+# ---- runs
+
+
+@dataclass
+class Ran:
+    """What came out at each port, the ledgers by node, and what the run failed with."""
+
+    ports: dict[str, list[Any]]
+    ledgers: dict[str, Any]
+    failure: Failure | None
+    problems: tuple[str, ...]
+
+
+def run(entry, way, items, *, policy="raise_", is_forked=False):
+    """Run a program on threads of the engine's own; with a second reader beside it if `is_forked`."""
+    steps, stream = entry.steps(), WAYS[way](items)
+    beside = [stream.to(sinks.null(), name="beside")] if is_forked else []
+    plan = compiled(*ports_of(steps, stream, policy), *beside)
+    entry.between()
+    started = rxdag.start(plan)
+    try:
+        started.wait()
+    except rxdag.NodeError:
+        pass  # it is in the result
+    return ran(started.result, steps)
+
+
+def run_virtual(entry, items, *, policy="raise_"):
+    """Run a program in virtual time, items at their times if they have any."""
+    steps = entry.steps()
+    if entry.times is None:
+        stream = of_list(items)
+    else:
+        timeline = testing.timeline(*((f"{at}ns", item) for at, item in zip(entry.times, items, strict=True)))
+        stream = rxdag.from_source(timeline)
+    plan = compiled(*ports_of(steps, stream, policy))
+    entry.between()
+    return ran(testing.settle_virtual(testing.virtual(plan)), steps)
+
+
+def ports_of(steps, stream, policy):
+    """The chain behind a stream, each port that is read with a sink of its name."""
+    kept = []
+    for step in steps:
+        chosen = POLICIES[policy] if "dead" in step.ports else on_error.raise_
+        stream = stream.pipe(step.operator, name=step.name, on_error=chosen)
+        for port in step.ports:
+            read = stream[port] if step.is_routed and port != "dead" else stream.side(port)
+            kept.append(read.to(sinks.collect(), name=f"port.{port}"))
+    if not steps[-1].is_routed:
+        kept.append(stream.to(sinks.collect(), name="port.out"))
+    return kept
+
+
+def ran(result, steps):
+    outputs = {name: result[name] for name in result.dag.sinks if name.startswith("port.")}
+    ports = {name.removeprefix("port."): [buried(item) for item in items] for name, items in outputs.items()}
+    ledgers = {step.name: result.stats.nodes[step.name] for step in steps}
+    return Ran(ports, ledgers, failure(result.error), result.problems)
+
+
+def buried(item):
+    """A dead letter as the reference writes it."""
+    return (item.node, item.item, repr(item.error)) if isinstance(item, rxdag.DeadLetter) else item
+
+
+def failure(error):
+    return None if error is None else Failure(error.node, error.item, error.__cause__)
+
+
+def books(ledger):
+    """What became of a node's items, zeros left out, as the reference counts it."""
+    names = ("passed", "made", "filtered", "absorbed", "late", "dead", "unassigned", "unrouted", "failed")
+    counts = {name: getattr(ledger, name) for name in names}
+    counts |= {f"dropped ({reason})": n for reason, n in ledger.dropped.items()}
+    return {name: n for name, n in counts.items() if n}

@@ -1,0 +1,183 @@
+"""Entries of the corpus: small programs with their items and what must come out, written out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxdag import operators as ops
+from rxdag.contract import MIN
+from tests.foreign import machines
+
+CORPUS: list[Entry] = []
+
+
+@dataclass(frozen=True)
+class Own(ops.Operator[Any, Any]):
+    """An operator of any kernel, as in the guide to own operators."""
+
+    make: Callable[[], Any]
+    own_ports: tuple[str, ...] = ()
+    label = "own"
+    leavings = ("dropped", "unassigned", "unrouted")
+
+    @property
+    def ports(self):
+        return ("out", *self.own_ports, "dead")
+
+    def kernel(self):
+        return self.make()
+
+
+class EachMark(ops.Kernel):
+    """A kernel that asks for every watermark."""
+
+    wake = MIN
+    grid = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of a chain.
+
+    Attributes:
+        operator: For the engine.
+        machine: Makes what the reference runs.
+        ports: Ports that are read beside "out"; the error policies are tried where "dead" is one.
+        name: Of the node.
+        is_routed: True if it has ports and no "out".
+    """
+
+    operator: Any
+    machine: Callable[[], Any]
+    ports: tuple[str, ...] = ()
+    name: str = ""
+    is_routed: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A program.
+
+    Attributes:
+        name: Of the program, for the test's name.
+        chain: Makes the steps, anew for each run.
+        items: What the source gives.
+        expected: What must come out, by port; with a port "dead" under the policy "dead".
+        begin: Called before the chain is made: sets back what the program changes outside of itself.
+        between: Called when the plan is made and nothing runs yet.
+        times: When each item comes, ns; such a program runs in virtual time only.
+        only_once: True if more items of the kind make no sense.
+    """
+
+    name: str
+    chain: Callable[[], list[Step]] = field(repr=False)
+    items: tuple[Any, ...]
+    expected: dict[str, list[Any]]
+    begin: Callable[[], object] = list
+    between: Callable[[], object] = list
+    times: tuple[int, ...] | None = None
+    only_once: bool = False
+
+    @property
+    def may_fail(self) -> bool:
+        return "dead" in self.expected
+
+    def steps(self) -> list[Step]:
+        """A new chain, each node with a name."""
+        self.begin()
+        return [
+            Step(step.operator, step.machine, step.ports, step.name or f"step{i}", step.is_routed)
+            for i, step in enumerate(self.chain())
+        ]
+
+
+def program(name, chain, items, out=(), /, *, begin=list, between=list, times=None, only_once=False, **ports):
+    """Put a program into the corpus; `ports` are what must come out at other ports than "out"."""
+    expected = ({"out": list(out)} if out is not None else {}) | {port: list(items) for port, items in ports.items()}
+    CORPUS.append(Entry(name, chain, tuple(items), expected, begin, between, times, only_once))
+
+
+def kernel(items, out, /, *, before=list, after=list, **how):
+    """Put a kernel class into the corpus, and return it."""
+
+    def put(kind):
+        ports = tuple(name for name in how if name not in ("begin", "between", "times", "only_once"))
+        program(kind.__name__, lambda: [*before(), own(kind, *ports), *after()], items, out, **how)
+        return kind
+
+    return put
+
+
+def own(make, *ports):
+    """A step of a kernel; `ports` are those of its own and the exits that are read."""
+    return Step(Own(make, tuple(port for port in ports if port not in ("dead", *Own.leavings))), make, ports)
+
+
+# ---- operators of rxdag, beside the machines that mean the same
+
+
+def mapped(fn, *ports):
+    return Step(ops.map(fn), lambda: machines.Map(fn), ports)
+
+
+def filtered(fn, *ports):
+    return Step(ops.filter(fn), lambda: machines.Filter(fn), ports)
+
+
+def tapped(fn, *ports):
+    return Step(ops.tap(fn), lambda: machines.Tap(fn), ports)
+
+
+def keyed(fn, *ports):
+    return Step(ops.key_by(fn), lambda: machines.KeyBy(fn), ports)
+
+
+def exploded(fn, *ports):
+    return Step(ops.explode(fn), lambda: machines.Explode(fn), ports)
+
+
+def scanned(initial, fn, *ports):
+    return Step(ops.scan(initial, fn), lambda: machines.Scan(initial, fn), ports)
+
+
+def routed(routes, *ports, default=None):
+    names = (*routes, *((default,) if default else ()))
+    step = ops.route(routes, default=default)
+    return Step(step, lambda: machines.Route(routes, default), (*names, *ports), is_routed=True)
+
+
+def timed(ts=lambda item: item[0], sequence=lambda item: 0, out_of_order=0):
+    """Event time in ns."""
+    step = ops.event_time(ts, sequence=sequence, out_of_order=f"{out_of_order}ns")
+    return Step(step, lambda: machines.EventTime(ts, sequence, out_of_order))
+
+
+def windowed(assigner, aggregate, *ports, into=None):
+    step = ops.window(assigner, aggregate, into=into)
+    return Step(step, lambda: machines.Windows(assigner, aggregate, into), ports)
+
+
+def windowed_all(assigner, aggregate, *ports, into=None):
+    step = ops.window_all(assigner, aggregate, into=into)
+    return Step(step, lambda: machines.Windows(assigner, aggregate, into), ports)
+
+
+def rolled(n, aggregate, *ports):
+    return Step(ops.rolling(n, aggregate), lambda: machines.Rolling(n, aggregate), ports)
+
+
+def processed(process, *ports):
+    return Step(ops.process(process), lambda: machines.Process(process), ports)
+
+
+def named(step, name):
+    """The step under another name."""
+    return Step(step.operator, step.machine, step.ports, name, step.is_routed)
+
+
+def counter(start=0):
+    """A function that counts its calls."""
+    return itertools.count(start).__next__

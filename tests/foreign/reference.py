@@ -1,0 +1,194 @@
+"""The reference: a loop that feeds items, one after another, to a chain of plain state machines.
+
+It shares nothing with the engine but the names of a kernel's methods. A machine is a user's kernel, or one of
+`tests.foreign.machines`. What a machine makes of an item goes on before the next item comes; a watermark follows the
+item that raises it; the end follows the last watermark.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxdag import BadItem
+from rxdag.contract import MAX
+
+END = object()
+OWN = object()
+
+
+@dataclass
+class Row:
+    """An item with what travels beside it."""
+
+    item: Any
+    ts: int = 0
+    sequence: int = 0
+    key: Any = None
+
+
+@dataclass
+class Tick:
+    """A timer is due."""
+
+    now: int
+
+
+class Failure(Exception):
+    """The error that ends a run: which machine failed, on which item, with what."""
+
+    def __init__(self, name, item, cause):
+        super().__init__(name, item, cause)
+        self.name, self.item, self.cause = name, item, cause
+
+
+@dataclass
+class Played:
+    """What came out at each port, the books of each machine, and what the run failed with."""
+
+    ports: dict[str, list] = field(default_factory=lambda: defaultdict(list))
+    books: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
+    failure: Failure | None = None
+
+
+class Emit:
+    """Notes each exit: what goes on in `outputs`, what leaves otherwise in `ports`, both counted in `books`."""
+
+    def __init__(self, machine, row, ports, books):
+        self.row, self.ports, self.books = row, ports, books
+        self.outputs = []
+        self.exit = "passed" if machine.passes else "made"
+
+    def __call__(self, item, /, *, ts=OWN, sequence=OWN, key=OWN):
+        own = {"ts": self.row.ts, "sequence": self.row.sequence, "key": self.row.key}
+        new = {"ts": ts, "sequence": sequence, "key": key}
+        self.outputs.append(Row(item, **own | {name: value for name, value in new.items() if value is not OWN}))
+        self.books[self.exit] += 1
+
+    def many(self, items, /, *, ts, key=None):
+        for i, item in enumerate(items):
+            self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
+
+    def to(self, port, item, /):
+        self.books[self.exit] += 1
+        self.ports[port].append(item)
+
+    def made(self, item, /, *, ts, sequence, key, port="out"):
+        self.books["made"] += 1
+        if port == "out":
+            self.outputs.append(Row(item, ts, sequence, key))
+        else:
+            self.ports[port].append(item)
+
+    def watermark(self, watermark, /):
+        self.outputs.append(watermark)
+
+    def absorbed(self, n, /):
+        self.books["absorbed"] += n
+
+    def filtered(self, item, /):
+        self.books["filtered"] += 1
+
+    def dropped(self, item, reason, /):
+        self.leave("dropped", item, f"dropped ({reason})")
+
+    def late(self, item, /):
+        self.leave("late", item)
+
+    def unassigned(self, item, /):
+        self.leave("unassigned", item)
+
+    def unrouted(self, item, /):
+        self.leave("unrouted", item)
+
+    def leave(self, port, item, count=None):
+        self.books[count or port] += 1
+        self.ports[port].append(item)
+
+
+def take(machine, row, now, emit):
+    """Hand an item to a machine, with what its `on_item` asks for."""
+    outputs = machine.expand(row.item)
+    if outputs is None:
+        given = {**vars(row), "now": now, "input": 0, "emit": emit}
+        machine.on_item(*[given[name] for name in inspect.signature(machine.on_item).parameters])
+        return
+    for output in outputs:
+        emit(output)
+    emit.absorbed(1)
+
+
+def play(steps, items, *, policy="raise_", times=None):
+    """Run a chain to its end, or to the first failure.
+
+    Args:
+        steps: The chain: each has a name, ports, and makes its machine.
+        items: What the source gives.
+        policy: "raise_", "skip" or "dead", for the machines whose port "dead" is read.
+        times: When each item comes, ns; all at 0 by default.
+    """
+    machines, played = [step.machine() for step in steps], Played()
+
+    def give(n, thing, now):
+        """Hand a row, a watermark, a tick or the end to a machine, and what it makes of it to the next one."""
+        if n == len(machines):
+            if isinstance(thing, Row):
+                played.ports["out"].append(thing.item)
+            return
+        step, machine = steps[n], machines[n]
+        emit = Emit(machine, thing if isinstance(thing, Row) else Row(None), played.ports, played.books[step.name])
+        failure = None if machine.is_finished() else feed(step, machine, thing, now, emit)
+        for output in emit.outputs:
+            give(n + 1, output, now)
+        if failure is not None:
+            raise failure
+        if thing is END or isinstance(thing, int):
+            give(n + 1, thing, now)
+
+    def feed(step, machine, thing, now, emit):
+        if isinstance(thing, Row):
+            try:
+                take(machine, thing, now, emit)
+            except Exception as error:
+                return bury(step, thing.item, error, emit)
+        elif isinstance(thing, Tick):
+            machine.on_timer(thing.now, emit)
+        elif thing is END:
+            machine.on_end(emit)
+            while machine.lingers:
+                machine.on_timer(machine.timer, emit)
+        else:
+            machine.on_watermark(thing, emit)
+        return None
+
+    def bury(step, item, error, emit):
+        if isinstance(error, BadItem) or (policy == "dead" and "dead" in step.ports):
+            emit.leave("dead", (step.name, item, repr(error)), "dead")
+        elif policy == "skip" and "dead" in step.ports:
+            emit.leave("dropped", item, "dropped (skipped)")
+        else:
+            emit.books["failed"] += 1
+            return Failure(step.name, item, error)
+        return None
+
+    def fire(until):
+        for n, machine in enumerate(machines):
+            while machine.timer is not None and machine.timer < until:
+                give(n, Tick(machine.timer), machine.timer)
+
+    try:
+        for n, machine in enumerate(machines):
+            emit = Emit(machine, Row(None), played.ports, played.books[steps[n].name])
+            machine.on_start(0, emit)
+            for output in emit.outputs:
+                give(n + 1, output, 0)
+        for at, item in zip(times or [0] * len(items), items, strict=True):
+            fire(at)
+            give(0, Row(item), at)
+        give(0, MAX, 0)
+        give(0, END, 0)
+    except Failure as failure:
+        played.failure = failure
+    return played

@@ -1,0 +1,76 @@
+"""Programs as users write them give what a plain loop gives, and what is written out beside them."""
+
+from __future__ import annotations
+
+import importlib
+import random
+
+import pytest
+
+from tests.foreign import engine
+from tests.foreign.entries import CORPUS
+from tests.foreign.reference import play
+
+for kind in ("names",):
+    importlib.import_module(f"tests.foreign.kernels_{kind}")
+
+MANY = 2_500
+"""More items than any node takes at once."""
+
+every_program = pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry.name)
+timeless = pytest.mark.parametrize("entry", [e for e in CORPUS if e.times is None], ids=lambda entry: entry.name)
+
+
+def shown(items):
+    """Items with their types: True is not 1 here, and NaN is NaN."""
+    return [f"{type(item).__name__} {item!r}" for item in items]
+
+
+def reference(entry, items, policy):
+    steps = entry.steps()
+    entry.between()
+    return play(steps, items, policy=policy, times=entry.times)
+
+
+def compare(entry, ran, expected):
+    """Ports, books and failure are those of the reference."""
+    assert ran.problems == ()
+    assert {port: shown(items) for port, items in ran.ports.items()} == {
+        port: shown(expected.ports[port]) for port in ran.ports
+    }
+    if expected.failure is None:
+        assert ran.failure is None
+        assert {name: engine.books(ledger) for name, ledger in ran.ledgers.items()} == {
+            name: {count: n for count, n in expected.books[name].items() if n} for name in ran.ledgers
+        }
+    else:
+        assert ran.failure is not None
+        assert ran.failure.name == expected.failure.name
+        assert shown([ran.failure.item]) == shown([expected.failure.item])
+        assert repr(ran.failure.cause) == repr(expected.failure.cause)
+
+
+def test_there_are_enough_programs_and_each_has_a_name_of_its_own():
+    assert len({entry.name for entry in CORPUS}) == len(CORPUS) >= 60
+
+
+@every_program
+def test_the_reference_gives_what_is_written_out(entry):
+    played = reference(entry, entry.items, "dead")
+    assert played.failure is None
+    assert {port: shown(items) for port, items in played.ports.items() if items or port in entry.expected} == {
+        port: shown(items) for port, items in entry.expected.items()
+    }
+
+
+@every_program
+def test_the_engine_gives_what_the_reference_gives_in_virtual_time(entry):
+    expected = reference(entry, entry.items, "dead")
+    compare(entry, engine.run_virtual(entry, entry.items, policy="dead"), expected)
+
+
+@timeless
+@pytest.mark.parametrize("way", engine.WAYS)
+def test_the_engine_gives_what_the_reference_gives(entry, way):
+    expected = reference(entry, entry.items, "dead")
+    compare(entry, engine.run(entry, way, entry.items, policy="dead"), expected)
