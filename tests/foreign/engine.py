@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +80,8 @@ def run(entry, way, items, *, policy="raise_", is_forked=False):
     plan = compiled(*ports_of(steps, stream, policy), *beside)
     entry.between()
     started = rxdag.start(plan)
-    try:
+    with contextlib.suppress(rxdag.NodeError):  # it is in the result
         started.wait()
-    except rxdag.NodeError:
-        pass  # it is in the result
     return ran(started.result, steps)
 
 

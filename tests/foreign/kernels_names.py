@@ -1,5 +1,6 @@
 """Kernels and the names in them: private, global, closed over, shadowed, and of classes that have no source on disk."""
 
+# ruff: noqa: A001, C417, RET503  # as users write them
 from __future__ import annotations
 
 import atexit
@@ -225,7 +226,7 @@ class NamesInOtherLetters(Kernel):
     def on_item(self, item, emit):
         größe = item
         ﬁnal = größe * 2  # NFKC makes it "final"
-        emit(("Größe", final))  # noqa: F821  # it is there
+        emit(("Größe", final))
 
 
 @kernel([1, 2], [11, 22])
@@ -251,7 +252,7 @@ class EvaluatedText(Kernel):
 @kernel([1, 2], ["EnclosingClass 1", "EnclosingClass 2"])
 class EnclosingClass(Kernel):
     def on_item(self, item, emit):
-        name = __class__.__name__  # noqa: F821  # the cell that super() uses
+        name = __class__.__name__  # the cell that super() uses
         emit(f"{name} {item}")
 
 
@@ -316,7 +317,7 @@ kernel([1, 2], [-1, -2])(PatchedAfterwards)
 
 # ---- classes whose text is not what it seems
 
-if sys.version_info < (3,):
+if FEE != 1:
 
     class OneOfTwo(Kernel):
         def on_item(self, item, emit):
@@ -334,7 +335,10 @@ else:
 kernel([1, 2], [6, 7])(OneOfTwo)
 
 made_of_text: dict = {"Kernel": Kernel}
-exec("class OfText(Kernel):\n    def on_item(self, item, emit):\n        value = item * 7\n        emit(value)", made_of_text)
+exec(
+    "class OfText(Kernel):\n    def on_item(self, item, emit):\n        value = item * 7\n        emit(value)",
+    made_of_text,
+)
 program("ExecMadeClass", lambda: [own(made_of_text["OfText"])], [1, 2], [7, 14])
 
 MODULE = """

@@ -212,7 +212,9 @@ class Process(Machine):
             if when > watermark:
                 return
             del self.timers[key, name]
-            self.call(key, when, 0, 0, emit, lambda context, state, name=name: self.process.on_timer(context, state, name))
+            self.call(
+                key, when, 0, 0, emit, lambda context, state, name=name: self.process.on_timer(context, state, name)
+            )
 
     def call(self, key, ts, now, sequence, emit, method):
         context = Context(key, ts, now)

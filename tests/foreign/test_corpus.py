@@ -11,10 +11,10 @@ from tests.foreign import engine
 from tests.foreign.entries import CORPUS
 from tests.foreign.reference import play
 
-for kind in ("names",):
+for kind in ("names", "flow", "emit", "classes"):
     importlib.import_module(f"tests.foreign.kernels_{kind}")
 
-MANY = 2_500
+MANY = 1_100
 """More items than any node takes at once."""
 
 every_program = pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry.name)
@@ -58,7 +58,8 @@ def test_there_are_enough_programs_and_each_has_a_name_of_its_own():
 def test_the_reference_gives_what_is_written_out(entry):
     played = reference(entry, entry.items, "dead")
     assert played.failure is None
-    assert {port: shown(items) for port, items in played.ports.items() if items or port in entry.expected} == {
+    ports = {*entry.expected, *(port for port, items in played.ports.items() if items)}
+    assert {port: shown(played.ports[port]) for port in ports} == {
         port: shown(items) for port, items in entry.expected.items()
     }
 
@@ -74,3 +75,25 @@ def test_the_engine_gives_what_the_reference_gives_in_virtual_time(entry):
 def test_the_engine_gives_what_the_reference_gives(entry, way):
     expected = reference(entry, entry.items, "dead")
     compare(entry, engine.run(entry, way, entry.items, policy="dead"), expected)
+
+
+@pytest.mark.parametrize("entry", [e for e in CORPUS if not e.only_once and e.times is None], ids=lambda e: e.name)
+@pytest.mark.parametrize("way", ["list", "thread"])
+def test_the_engine_gives_what_the_reference_gives_over_many_items(entry, way):
+    items = tuple(random.Random(entry.name).choices(entry.items, k=MANY))
+    expected = reference(entry, items, "dead")
+    compare(entry, engine.run(entry, way, items, policy="dead"), expected)
+
+
+@timeless
+def test_a_second_reader_of_the_source_changes_nothing(entry):
+    expected = reference(entry, entry.items, "dead")
+    compare(entry, engine.run(entry, "list", entry.items, policy="dead", is_forked=True), expected)
+
+
+@pytest.mark.parametrize("entry", [e for e in CORPUS if e.may_fail and e.times is None], ids=lambda e: e.name)
+@pytest.mark.parametrize("way", engine.WAYS)
+@pytest.mark.parametrize("policy", ["raise_", "skip"])
+def test_an_item_that_fails_does_what_the_policy_says(entry, way, policy):
+    expected = reference(entry, entry.items, policy)
+    compare(entry, engine.run(entry, way, entry.items, policy=policy), expected)

@@ -1,0 +1,405 @@
+"""Kernels and the ways through them: conditions, loops, match, try, with, generators."""
+
+# ruff: noqa: LOG001, RET503, RUF021  # as users write them
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, suppress
+
+import rxdag
+from rxdag.operators import Kernel
+from tests.foreign.entries import kernel, mapped, own, program
+
+# ---- conditions and their values
+
+
+@kernel([0, 1, 200], [0, 5, 5])
+class ValueOfAnd(Kernel):
+    limit = 5
+
+    def on_item(self, item, emit):
+        size = item and self.limit
+        emit(size)
+
+
+@kernel(["", "a", None], ["none", "a", "none"])
+class ValueOfOr(Kernel):
+    def on_item(self, item, emit):
+        name = item or "none"
+        emit(name)
+
+
+@kernel([0, 1, 2, 0], [(0, None), (1, 1), (2, 3), (0, 3)])
+class AndOrOfCalls(Kernel):
+    def __init__(self):
+        self.total = None
+
+    def add(self, item):
+        self.total = (self.total or 0) + item
+        return True
+
+    def on_item(self, item, emit):
+        _ = item and self.add(item) or item
+        emit((item, self.total))
+
+
+@kernel([0, 1, 5, 10, 11], [1, 5, 10])
+class ChainedComparison(Kernel):
+    def __init__(self):
+        self.bounds = [0, 10]
+
+    def on_item(self, item, emit):
+        low, high = self.bounds
+        if low < item <= high:
+            emit(item)
+        else:
+            emit.filtered(item)
+
+
+@kernel([1, 2, 3, 4], [2, 4])
+class ExitsInAnExpression(Kernel):
+    def on_item(self, item, emit):
+        emit(item) if item % 2 == 0 else emit.filtered(item)
+
+
+@kernel([1, 2, 3], [1, 3], dropped=[2])
+class ExitsBehindAnd(Kernel):
+    def on_item(self, item, emit):
+        odd = item % 2
+        odd and emit(item)
+        odd or emit.dropped(item, f"even {item}")
+
+
+@kernel([3, 8, 12], [(3, "s"), (8, "m"), (12, "l")])
+class NestedConditionalExpression(Kernel):
+    def on_item(self, item, emit):
+        emit((item, "s" if item < 5 else "m" if item < 10 else "l"))
+
+
+class Odd:
+    """Neither true nor false as one expects: it keeps count of being asked."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __bool__(self):
+        self.n += 1
+        return self.n % 2 == 1
+
+    def __repr__(self):
+        return f"Odd({self.n})"
+
+
+@kernel([0, 1, 2], ["Odd(1)", "Odd(3)"])
+class TruthThatIsCounted(Kernel):
+    """It is asked once, and no more."""
+
+    def on_item(self, item, emit):
+        odd = Odd(item)
+        if not odd:
+            return emit.filtered(item)
+        emit(repr(odd))
+
+
+@kernel([1, 5, 2, 7, 7, 3], [(1, 1), (5, 4), (7, 2)])
+class Walrus(Kernel):
+    def __init__(self):
+        self.top = 0
+
+    def on_item(self, item, emit):
+        if (ahead := item - self.top) > 0 and (top := max(self.top, item)):
+            self.top = top
+            return emit((item, ahead))
+        emit.filtered(item)
+
+
+# ---- match
+
+
+@kernel(
+    [("buy", 3), ("sell", 1), {"halt": True}, ["note", "a", "b"], 7, None, ("buy", -1)],
+    [3, 2, "halted", ["a", "b"], "number 7", "nothing"],
+    dropped=[("buy", -1)],
+)
+class Match(Kernel):
+    def __init__(self):
+        self.position = 0
+
+    def on_item(self, item, emit):
+        match item:
+            case ("buy", qty) if qty > 0:
+                self.position += qty
+                emit(self.position)
+            case ("sell", qty):
+                self.position -= qty
+                emit(self.position)
+            case {"halt": True, **_rest}:
+                emit("halted")
+            case ["note", *words]:
+                emit(words)
+            case int() | float() as number:
+                emit(f"number {number}")
+            case None:
+                emit("nothing")
+            case _:
+                emit.dropped(item, "unknown")
+
+
+# ---- loops
+
+
+@kernel([2, 9, 15, 7], [2, 3, 3, 7])
+class ReturnInALoop(Kernel):
+    def on_item(self, item, emit):
+        for divisor in (2, 3, 5):
+            if item % divisor == 0:
+                return emit(divisor)
+        return emit(item)
+
+
+@kernel([4, 7, 12], [(4, False), (7, True), (12, False)])
+class ForElse(Kernel):
+    def on_item(self, item, emit):
+        for n in range(2, item):
+            if item % n == 0:
+                is_prime = False
+                break
+        else:
+            is_prime = True
+        emit((item, is_prime))
+
+
+@kernel([123, 105, 0], [[3, 2, 1], [5], []])
+class WhileWithAWalrus(Kernel):
+    """Last digits, up to the first 0."""
+
+    def on_item(self, item, emit):
+        digits = []
+        while digit := item % 10:
+            digits.append(digit)
+            item //= 10
+            if item:
+                continue
+            break
+        emit(digits)
+
+
+@kernel([(1, [2, (3, [])]), 4], [[1, 2, 3], [4]])
+class Recursion(Kernel):
+    def flat(self, item):
+        if isinstance(item, (tuple, list)):
+            return [leaf for part in item for leaf in self.flat(part)]
+        return [item]
+
+    def on_item(self, item, emit):
+        emit(self.flat(item))
+
+
+# ---- try and with
+
+
+@kernel([2, 0, 4], [(0.5, "else", 1), ("inf", 2), (0.25, "else", 3)])
+class TryElseFinally(Kernel):
+    def __init__(self):
+        self.calls = 0
+
+    def on_item(self, item, emit):
+        try:
+            value = 1 / item
+        except ZeroDivisionError:
+            out = ("inf",)
+        else:
+            out = (value, "else")
+        finally:
+            self.calls += 1
+        emit((*out, self.calls))
+
+
+@kernel([1, 2], [1, 2])
+class EmitInFinally(Kernel):
+    def on_item(self, item, emit):
+        try:
+            self.seen = item
+        finally:
+            emit(item)
+
+
+@kernel(["a", "c", "b"], [1, 2], dropped=["c"])
+class ReturnInsideSuppress(Kernel):
+    names = {"a": 1, "b": 2}
+
+    def on_item(self, item, emit):
+        with suppress(KeyError):
+            number = self.names[item]
+            return emit(number)
+        emit.dropped(item, "no number")
+
+
+@kernel([1, 2, 3], [["in 1"], ["in 1", "out 1", "in 2"], ["in 1", "out 1", "in 2", "out 2", "in 3"]])
+class ContextManager(Kernel):
+    def __init__(self):
+        self.log = []
+
+    @contextmanager
+    def noted(self, item):
+        self.log.append(f"in {item}")
+        yield self.log
+        self.log.append(f"out {item}")
+
+    def on_item(self, item, emit):
+        with self.noted(item) as log:
+            emit(list(log))
+
+
+@kernel(["1", "x", "3"], [1, 3], dead=[("step0", "x", "TypeError('step 2')")])
+class RaiseFrom(Kernel):
+    def __init__(self):
+        self.n = 0
+
+    def on_item(self, item, emit):
+        self.n += 1
+        try:
+            number = int(item)
+        except ValueError as error:
+            raise TypeError(f"step {self.n}") from error
+        emit(number)
+
+
+@kernel([1, -1, 2], [1, 3], dead=[("step0", -1, "BadItem('below 0')")])
+class RefusesAnItem(Kernel):
+    def __init__(self):
+        self.total = 0
+
+    def on_item(self, item, emit):
+        if item < 0:
+            raise rxdag.BadItem("below 0")
+        self.total += item
+        emit(self.total)
+
+
+@kernel([1, 0, 2], [1, 2], dead=[("step0", 0, "AssertionError('must not be 0')")])
+class Asserts(Kernel):
+    def on_item(self, item, emit):
+        assert item, "must not be 0"
+        emit(item)
+
+
+class SwallowsWhatEmitRaises(Kernel):
+    """A failure of the node behind is none of its own."""
+
+    def on_item(self, item, emit):
+        try:
+            emit(item)
+        except Exception:
+            emit.filtered(item)
+
+
+program(
+    "SwallowsWhatEmitRaises",
+    lambda: [own(SwallowsWhatEmitRaises), mapped(lambda x: 10 // x, "dead")],
+    [1, 0, 5],
+    [10, 2],
+    dead=[("step1", 0, "ZeroDivisionError('integer division or modulo by zero')")],
+)
+
+
+# ---- generators
+
+
+@kernel([3, 0, 2], [[0, 1, 2, "end 3"], ["end 0"], [0, 1, "end 2"]])
+class GeneratorHelper(Kernel):
+    def parts(self, n):
+        yield from range(n)
+        yield f"end {n}"
+
+    def on_item(self, item, emit):
+        emit(list(self.parts(item)))
+
+
+def averaging():
+    total, n = 0, 0
+    value = yield
+    while True:
+        total, n = total + value, n + 1
+        value = yield total / n
+
+
+@kernel([2, 4, 9], [2.0, 3.0, 5.0])
+class GeneratorThatIsSentTo(Kernel):
+    def __init__(self):
+        self.average = averaging()
+        next(self.average)
+
+    def on_item(self, item, emit):
+        emit(self.average.send(item))
+
+
+@kernel([5, 6, 7], [[5, "a"], [6, "b"], [7, "a"]])
+class NextOfAnIterator(Kernel):
+    def __init__(self):
+        self.letters = iter(())
+
+    def letter(self):
+        for letter in self.letters:
+            return letter
+        self.letters = iter("ab")
+        return next(self.letters)
+
+    def on_item(self, item, emit):
+        emit([item, self.letter()])
+
+
+# ---- statements and expressions of all kinds
+
+
+@kernel([(1, 2, 3, 4), (5, 6, 7)], [([2, 3], 5, 1), ([6], 12, 5)])
+class Unpacks(Kernel):
+    def on_item(self, item, emit):
+        first, *middle, last = item
+        self.a = self.b = first
+        self.a, self.b = self.b + last, self.a
+        emit((middle, self.a, self.b))
+
+
+@kernel([1, 2, 3, 4], [[1], [1, 2], [2, 3], [3, 4]])
+class Deletes(Kernel):
+    def __init__(self):
+        self.items = []
+
+    def on_item(self, item, emit):
+        self.items += [item]
+        if len(self.items) > 2:
+            del self.items[0]
+        self.last = item
+        del self.last
+        emit(self.items[:] if not hasattr(self, "last") else [])
+
+
+@kernel([3, 12], ["<'3'  |   3|3>", "<'12' |  12|c>"])
+class FormatsText(Kernel):
+    width = 5
+
+    def on_item(self, item, emit):
+        text = f"<{str(item)!r:<{self.width}}|{item:>{self.width - 1}}|{item:x}>"
+        emit(text)
+
+
+@kernel([1, 2], [["Logs at 1: 1"], ["Logs at 1: 1", "Logs at 2: 2"]])
+class Logs(Kernel):
+    def __init__(self):
+        self.n = 0
+        self.lines = []
+        self.log = logging.Logger("foreign")
+        self.log.addHandler(self)
+        self.level = logging.DEBUG
+
+    def handle(self, record):
+        self.lines.append(record.getMessage())
+
+    def __str__(self):
+        return f"Logs at {self.n}"
+
+    def on_item(self, item, emit):
+        self.n += 1
+        self.log.info("%s: %s", self, item)
+        emit(list(self.lines))
