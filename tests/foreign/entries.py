@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rxdag import operators as ops
@@ -48,6 +48,7 @@ class Step:
         ports: Ports that are read beside "out"; the error policies are tried where "dead" is one.
         name: Of the node.
         is_routed: True if it has ports and no "out".
+        makes_time: True if items have a time from here on, and have it in front.
     """
 
     operator: Any
@@ -55,6 +56,7 @@ class Step:
     ports: tuple[str, ...] = ()
     name: str = ""
     is_routed: bool = False
+    makes_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,7 @@ class Entry:
     def steps(self) -> list[Step]:
         """A new chain, each node with a name."""
         self.begin()
-        return [
-            Step(step.operator, step.machine, step.ports, step.name or f"step{i}", step.is_routed)
-            for i, step in enumerate(self.chain())
-        ]
+        return [replace(step, name=step.name or f"step{i}") for i, step in enumerate(self.chain())]
 
 
 def program(name, chain, items, out=(), /, *, begin=list, between=list, times=None, only_once=False, **ports):
@@ -152,7 +151,7 @@ def routed(routes, *ports, default=None):
 def timed(ts=lambda item: item[0], sequence=lambda item: 0, out_of_order=0):
     """Event time in ns."""
     step = ops.event_time(ts, sequence=sequence, out_of_order=f"{out_of_order}ns")
-    return Step(step, lambda: machines.EventTime(ts, sequence, out_of_order))
+    return Step(step, lambda: machines.EventTime(ts, sequence, out_of_order), makes_time=True)
 
 
 def windowed(assigner, aggregate, *ports, into=None):
@@ -171,11 +170,6 @@ def rolled(n, aggregate, *ports):
 
 def processed(process, *ports):
     return Step(ops.process(process), lambda: machines.Process(process), ports)
-
-
-def named(step, name):
-    """The step under another name."""
-    return Step(step.operator, step.machine, step.ports, name, step.is_routed)
 
 
 def counter(start=0):

@@ -6,7 +6,7 @@ import copy
 from collections import deque
 
 from rxdag import Pane
-from rxdag.contract import MIN
+from rxdag.contract import MAX, MIN
 
 
 class Machine:
@@ -21,6 +21,9 @@ class Machine:
 
     def is_finished(self):
         return False
+
+    def low(self):
+        return MAX
 
     def on_start(self, now, emit):
         """Nothing to begin with."""

@@ -108,12 +108,12 @@ class Emit:
         self.ports[port].append(item)
 
 
-def take(machine, row, now, emit):
+def take(machine, names, row, now, emit):
     """Hand an item to a machine, with what its `on_item` asks for."""
     outputs = machine.expand(row.item)
     if outputs is None:
         given = {**vars(row), "now": now, "input": 0, "emit": emit}
-        machine.on_item(*[given[name] for name in inspect.signature(machine.on_item).parameters])
+        machine.on_item(*[given[name] for name in names])
         return
     for output in outputs:
         emit(output)
@@ -130,6 +130,7 @@ def play(steps, items, *, policy="raise_", times=None):
         times: When each item comes, ns; all at 0 by default.
     """
     machines, played = [step.machine() for step in steps], Played()
+    asked = [tuple(inspect.signature(machine.on_item).parameters) for machine in machines]
 
     def give(n, thing, now):
         """Hand a row, a watermark, a tick or the end to a machine, and what it makes of it to the next one."""
@@ -137,22 +138,25 @@ def play(steps, items, *, policy="raise_", times=None):
             if isinstance(thing, Row):
                 played.ports["out"].append(thing.item)
             return
-        step, machine = steps[n], machines[n]
-        emit = Emit(machine, thing if isinstance(thing, Row) else Row(None), played.ports, played.books[step.name])
-        failure = None if machine.is_finished() else feed(step, machine, thing, now, emit)
+        machine, books = machines[n], played.books[steps[n].name]
+        emit = Emit(machine, thing if isinstance(thing, Row) else Row(None), played.ports, books)
+        failure = None if machine.is_finished() else feed(n, thing, now, emit)
         for output in emit.outputs:
             give(n + 1, output, now)
         if failure is not None:
             raise failure
+        if isinstance(thing, int) and machine.low() < MAX:
+            thing = min(thing, machine.low() - 1)
         if thing is END or isinstance(thing, int):
             give(n + 1, thing, now)
 
-    def feed(step, machine, thing, now, emit):
+    def feed(n, thing, now, emit):
+        machine = machines[n]
         if isinstance(thing, Row):
             try:
-                take(machine, thing, now, emit)
+                take(machine, asked[n], thing, now, emit)
             except Exception as error:
-                return bury(step, thing.item, error, emit)
+                return bury(steps[n], thing.item, error, emit)
         elif isinstance(thing, Tick):
             machine.on_timer(thing.now, emit)
         elif thing is END:

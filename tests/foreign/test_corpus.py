@@ -11,8 +11,16 @@ from tests.foreign import engine
 from tests.foreign.entries import CORPUS
 from tests.foreign.reference import play
 
-for kind in ("names", "flow", "emit", "classes"):
-    importlib.import_module(f"tests.foreign.kernels_{kind}")
+for module in (
+    "kernels_names",
+    "kernels_flow",
+    "kernels_emit",
+    "kernels_classes",
+    "kernels_time",
+    "processes",
+    "accumulators",
+):
+    importlib.import_module(f"tests.foreign.{module}")
 
 MANY = 1_100
 """More items than any node takes at once."""
@@ -30,6 +38,15 @@ def reference(entry, items, policy):
     steps = entry.steps()
     entry.between()
     return play(steps, items, policy=policy, times=entry.times)
+
+
+def many(entry):
+    """More items of the kind: times that go on where the items have times, else the items in any order."""
+    if not any(step.makes_time for step in entry.steps()):
+        return tuple(random.Random(entry.name).choices(entry.items, k=MANY))
+    span = max(item[0] for item in entry.items) + 1
+    rounds = range(MANY // len(entry.items) + 1)
+    return tuple((item[0] + span * n, *item[1:]) for n in rounds for item in entry.items)
 
 
 def compare(entry, ran, expected):
@@ -80,7 +97,7 @@ def test_the_engine_gives_what_the_reference_gives(entry, way):
 @pytest.mark.parametrize("entry", [e for e in CORPUS if not e.only_once and e.times is None], ids=lambda e: e.name)
 @pytest.mark.parametrize("way", ["list", "thread"])
 def test_the_engine_gives_what_the_reference_gives_over_many_items(entry, way):
-    items = tuple(random.Random(entry.name).choices(entry.items, k=MANY))
+    items = many(entry)
     expected = reference(entry, items, "dead")
     compare(entry, engine.run(entry, way, items, policy="dead"), expected)
 
