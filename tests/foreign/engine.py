@@ -105,11 +105,16 @@ def ports_of(steps, stream, policy):
         chosen = POLICIES[policy] if "dead" in step.ports else on_error.raise_
         stream = stream.pipe(step.operator, name=step.name, on_error=chosen)
         for port in step.ports:
-            read = stream[port] if step.is_routed and port != "dead" else stream.side(port)
-            kept.append(read.to(sinks.collect(), name=f"port.{port}"))
+            kept.append(port_of(stream, port, step).to(sinks.collect(), name=f"port.{port}"))
     if not steps[-1].is_routed:
         kept.append(stream.to(sinks.collect(), name="port.out"))
     return kept
+
+
+def port_of(stream, port, step):
+    if not step.is_routed:
+        return stream.side(port)
+    return getattr(stream, port) if port in ("dead", "unrouted") else stream[port]
 
 
 def ran(result, steps):
