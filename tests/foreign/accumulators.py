@@ -88,6 +88,23 @@ class GlobalCounter(Accumulator):
         return self.numbers
 
 
+@aggregated([("a", 10, 1309), ("b", 10, 502), ("a", 20, 406), ("b", 20, 204)], begin=forget)
+class PrivateAndGlobalByPlace(Accumulator):
+    def __init__(self):
+        self.__n = 0
+
+    def add(self, item):
+        raise NotImplementedError("add_at is there")
+
+    def add_at(self, item, ts, sequence):
+        global ADDED
+        ADDED += 1
+        self.__n += item[2] * 100 + ADDED
+
+    def result(self):
+        return self.__n
+
+
 @aggregated([("a", 10, (1, 9)), ("b", 10, (5, 5)), ("a", 20, (4, 4)), ("b", 20, (2, 2))])
 class SlotsOfItsOwn(Accumulator):
     __slots__ = ("__low", "high")
