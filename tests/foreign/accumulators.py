@@ -14,7 +14,7 @@ from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Accumulator, Aggregate
 from tests.foreign import machines
-from tests.foreign.entries import Step, keyed, program, rolled, timed, windowed, windowed_all
+from tests.foreign.entries import Step, keyed, program, rolled, rolled_in_time, timed, windowed, windowed_all
 
 TICKS = [(1, "a", 3), (2, "b", 5), (4, "a", 1), (12, "b", 2), (8, "a", 9), (15, "a", 4)]
 """Time, key, value; one comes 4 ns late."""
@@ -370,6 +370,36 @@ class Top(Accumulator):
 
 
 program("RemovesSomeInRolling", lambda: [rolled(3, Of(Top))], [5, 1, 2, 3, 9, 4, 4, 1, 1], [5, 5, 5, 3, 9, 9, 9, 4, 4])
+
+
+class MeanOfTicks(Mean):
+    def add(self, item):
+        super().add(item[2])
+
+    def remove(self, item):
+        return super().remove(item[2])
+
+
+program(
+    "RemovesInRollingByTime",
+    lambda: [timed(out_of_order=4), keyed(lambda tick: tick[1]), rolled_in_time(5, Of(MeanOfTicks), "late")],
+    [(1, "a", 2), (3, "b", 7), (5, "a", 4), (9, "a", 6), (7, "b", 1), (20, "a", 5), (15, "b", 8)],
+    [2.0, 7.0, 3.0, 4.0, 5.0, 5.0],
+    late=[(15, "b", 8)],
+)
+program(
+    "SlidingWindowsOfAUsersOwn",
+    lambda: [timed(), windowed_all(windows.sliding("6ns", "3ns"), Of(MeanOfTicks), into=value_of)],
+    [(1, "a", 2), (4, "b", 8), (10, "a", 3)],
+    [(None, 3, 2.0), (None, 6, 5.0), (None, 9, 8.0), (None, 12, 3.0), (None, 15, 3.0)],
+)
+program(
+    "WindowsWithGaps",
+    lambda: [timed(), windowed_all(windows.sliding("2ns", "5ns"), Of(_Sum), "unassigned", into=value_of)],
+    [(0, "a", 2), (1, "b", 8), (3, "a", 3), (6, "a", 4)],
+    [(None, 2, 10), (None, 7, 4)],
+    unassigned=[(3, "a", 3)],
+)
 
 
 # ---- functions of aggregates

@@ -168,6 +168,12 @@ def rolled(n, aggregate, *ports):
     return Step(ops.rolling(n, aggregate), lambda: machines.Rolling(n, aggregate), ports)
 
 
+def rolled_in_time(span, aggregate, *ports):
+    """Rolling windows of so many ns."""
+    step = ops.rolling(f"{span}ns", aggregate)
+    return Step(step, lambda: machines.RollingTime(span, aggregate), ports)
+
+
 def processed(process, *ports):
     return Step(ops.process(process), lambda: machines.Process(process), ports)
 

@@ -290,7 +290,7 @@ class SwallowsWhatEmitRaises(Kernel):
     def on_item(self, item, emit):
         try:
             emit(item)
-        except Exception:
+        except BaseException:
             emit.filtered(item)
 
 

@@ -173,6 +173,33 @@ class Rolling(Machine):
         emit(accumulator.result())
 
 
+class RollingTime(Machine):
+    """An aggregate of the items of each key in the span before each item, that item in it, once its time has passed."""
+
+    def __init__(self, span, aggregate):
+        self.span, self.aggregate = span, aggregate
+        self.rows, self.waiting, self.watermark = [], [], MIN
+
+    def on_item(self, item, ts, sequence, key, emit):
+        if ts <= self.watermark:
+            return emit.late(item)
+        row = (ts, sequence, len(self.rows), key, item)
+        self.rows.append(row)
+        self.waiting.append(row)
+        return None
+
+    def on_watermark(self, watermark, emit):
+        self.watermark = watermark
+        due = sorted((row for row in self.waiting if row[0] <= watermark), key=lambda row: row[:3])
+        self.waiting = [row for row in self.waiting if row[0] > watermark]
+        for ts, sequence, _, key, _ in due:
+            accumulator = self.aggregate.accumulator()
+            for row in sorted(self.rows, key=lambda row: row[:3]):
+                if row[3] == key and ts - self.span < row[0] <= ts:
+                    accumulator.add_at(row[4], row[0], row[1])
+            emit(accumulator.result(), ts=ts, sequence=sequence, key=key)
+
+
 class Context:
     """What a process asks for, done when its method has returned."""
 

@@ -157,14 +157,18 @@ def play(steps, items, *, policy="raise_", times=None):
                 take(machine, asked[n], thing, now, emit)
             except Exception as error:
                 return bury(steps[n], thing.item, error, emit)
-        elif isinstance(thing, Tick):
-            machine.on_timer(thing.now, emit)
-        elif thing is END:
-            machine.on_end(emit)
-            while machine.lingers:
-                machine.on_timer(machine.timer, emit)
-        else:
-            machine.on_watermark(thing, emit)
+            return None
+        try:
+            if isinstance(thing, Tick):
+                machine.on_timer(thing.now, emit)
+            elif thing is not END:
+                machine.on_watermark(thing, emit)
+            else:
+                machine.on_end(emit)
+                while machine.lingers:
+                    machine.on_timer(machine.timer, emit)
+        except Exception as error:
+            return Failure(steps[n].name, None, error)
         return None
 
     def bury(step, item, error, emit):
