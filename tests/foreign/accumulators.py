@@ -10,11 +10,9 @@ from typing import Any
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Accumulator, Aggregate
-from tests.foreign import machines
-from tests.foreign.entries import Step, keyed, program, rolled, rolled_in_time, timed, windowed, windowed_all
+from tests.foreign.entries import keyed, program, timed, windowed, windowed_all
 
 TICKS = [(1, "a", 3), (2, "b", 5), (4, "a", 1), (12, "b", 2), (8, "a", 9), (15, "a", 4)]
 """Time, key, value; one comes 4 ns late."""
@@ -122,7 +120,7 @@ class SlotsOfItsOwn(Accumulator):
         return self.__low, self.high
 
 
-class _Sum(Accumulator):
+class Sum(Accumulator):
     def __init__(self):
         self.total = 0
 
@@ -137,7 +135,7 @@ class _Sum(Accumulator):
 
 
 @aggregated([("a", 10, "130!"), ("b", 10, "5!"), ("a", 20, "40!"), ("b", 20, "2!")])
-class InheritedSum(_Sum):
+class InheritedSum(Sum):
     def weight(self, item):
         return super().weight(item) * (10 if item[1] == "a" else 1)
 
@@ -216,7 +214,7 @@ def exponential(alpha):
 aggregated([("a", 10, 5.5), ("b", 10, 5), ("a", 20, 4), ("b", 20, 2)], name="AccumulatorInAFunction")(exponential(0.5))
 
 
-class _LambdaAdd(_Sum):
+class _LambdaAdd(Sum):
     add = lambda self, item: self.take(item) and None  # noqa: E731
 
     def take(self, item):
@@ -253,7 +251,7 @@ class PlacesInTime(Accumulator):
 
 
 @aggregated([("a", 10, 13 / 10), ("b", 10, 0.5), ("a", 20, 0.4), ("b", 20, 0.2)])
-class ResultByItsWindow(_Sum):
+class ResultByItsWindow(Sum):
     def result_in(self, start, end):
         return self.total / (end - start)
 
@@ -263,7 +261,7 @@ class ResultByItsWindow(_Sum):
     items=[(1, "a", 3), (2, "b", 5), (4, "a", -1), (5, "a", 0), (15, "a", 4)],
     dead=[("step2", (4, "a", -1), "BadItem('-1 is below 0')"), ("step2", (5, "a", 0), "ZeroDivisionError('0 at 5')")],
 )
-class RefusesSome(_Sum):
+class RefusesSome(Sum):
     def add_at(self, item, ts, sequence):
         if item[2] < 0:
             raise rxdag.BadItem(f"{item[2]} is below 0")
@@ -272,7 +270,7 @@ class RefusesSome(_Sum):
         self.add(item)
 
 
-class Checked(_Sum):
+class Checked(Sum):
     def check(self, item):
         if item[2] > 8:
             raise rxdag.BadItem(f"{item[2]} is above 8")
@@ -294,111 +292,6 @@ program(
     TICKS,
     [("a", 10, Both(4, 2)), ("b", 10, Both(5, 1)), ("a", 20, Both(4, 1)), ("b", 20, Both(2, 1))],
     dead=[("step2", (8, "a", 9), "BadItem('named: total: 9 is above 8')")],
-)
-
-
-class _Spread(Accumulator):
-    """Least and largest, which merge."""
-
-    def __init__(self):
-        self.seen = []
-
-    def add(self, item):
-        self.seen = [min([*self.seen, item[2]]), max([*self.seen, item[2]])]
-
-    def merge(self, other):
-        both = sorted(self.seen + other.seen)
-        self.seen = [both[0], both[-1]]
-
-    def result(self):
-        return self.seen[-1] - self.seen[0]
-
-
-def in_sessions(aggregate):
-    step = ops.window(windows.session("5ns"), aggregate, into=value_of)
-    return [
-        timed(out_of_order=8),
-        keyed(lambda tick: tick[1]),
-        Step(step, lambda: machines.Sessions(5, aggregate, into=value_of)),
-    ]
-
-
-program(
-    "MergesInSessions",
-    lambda: in_sessions(Of(_Spread)),
-    [(1, "a", 3), (2, "b", 5), (10, "a", 1), (6, "a", 9), (30, "a", 4), (31, "a", 6)],
-    [("b", 7, 0), ("a", 15, 8), ("a", 36, 2)],
-)
-
-
-class Mean(Accumulator):
-    """A mean that can take items out again, in whole numbers."""
-
-    def __init__(self):
-        self.__total, self.__n = 0, 0
-
-    def add(self, item):
-        self.__total += item
-        self.__n += 1
-
-    def remove(self, item):
-        self.__total -= item
-        self.__n -= 1
-        return True
-
-    def result(self):
-        return self.__total / self.__n
-
-
-program("RemovesInRolling", lambda: [rolled(2, Of(Mean))], [2, 4, 9, 1], [2.0, 3.0, 6.5, 5.0])
-
-
-class Top(Accumulator):
-    """The largest, which can take out any item but that."""
-
-    def __init__(self):
-        self.top = None
-
-    def add(self, item):
-        self.top = item if self.top is None else max(self.top, item)
-
-    def remove(self, item):
-        return item != self.top
-
-    def result(self):
-        return self.top
-
-
-program("RemovesSomeInRolling", lambda: [rolled(3, Of(Top))], [5, 1, 2, 3, 9, 4, 4, 1, 1], [5, 5, 5, 3, 9, 9, 9, 4, 4])
-
-
-class MeanOfTicks(Mean):
-    def add(self, item):
-        super().add(item[2])
-
-    def remove(self, item):
-        return super().remove(item[2])
-
-
-program(
-    "RemovesInRollingByTime",
-    lambda: [timed(out_of_order=4), keyed(lambda tick: tick[1]), rolled_in_time(5, Of(MeanOfTicks), "late")],
-    [(1, "a", 2), (3, "b", 7), (5, "a", 4), (9, "a", 6), (7, "b", 1), (20, "a", 5), (15, "b", 8)],
-    [2.0, 7.0, 3.0, 4.0, 5.0, 5.0],
-    late=[(15, "b", 8)],
-)
-program(
-    "SlidingWindowsOfAUsersOwn",
-    lambda: [timed(), windowed_all(windows.sliding("6ns", "3ns"), Of(MeanOfTicks), into=value_of)],
-    [(1, "a", 2), (4, "b", 8), (10, "a", 3)],
-    [(None, 3, 2.0), (None, 6, 5.0), (None, 9, 8.0), (None, 12, 3.0), (None, 15, 3.0)],
-)
-program(
-    "WindowsWithGaps",
-    lambda: [timed(), windowed_all(windows.sliding("2ns", "5ns"), Of(_Sum), "unassigned", into=value_of)],
-    [(0, "a", 2), (1, "b", 8), (3, "a", 3), (6, "a", 4)],
-    [(None, 2, 10), (None, 7, 4)],
-    unassigned=[(3, "a", 3)],
 )
 
 

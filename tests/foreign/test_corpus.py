@@ -21,6 +21,7 @@ for module in (
     "kernels_time",
     "processes",
     "accumulators",
+    "accumulators_that_merge",
     "functions",
     "values",
 ):
