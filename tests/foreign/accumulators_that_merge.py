@@ -11,7 +11,7 @@ from tests.foreign.entries import Step, keyed, program, rolled, rolled_in_time, 
 
 
 class _Spread(Accumulator):
-    """Least and largest, which merge."""
+    """Keep the least and the largest value; can merge."""
 
     def __init__(self):
         self.seen = []
@@ -45,7 +45,7 @@ program(
 
 
 class Mean(Accumulator):
-    """A mean that can take items out again, in whole numbers."""
+    """A mean of whole numbers that supports `remove`."""
 
     def __init__(self):
         self.__total, self.__n = 0, 0
@@ -67,7 +67,7 @@ program("RemovesInRolling", lambda: [rolled(2, Of(Mean))], [2, 4, 9, 1], [2.0, 3
 
 
 class Top(Accumulator):
-    """The largest, which can take out any item but that."""
+    """The largest value; can remove any item but the largest."""
 
     def __init__(self):
         self.top = None

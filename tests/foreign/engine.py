@@ -1,4 +1,4 @@
-"""Runs programs of the corpus on the engine, over several kinds of sources."""
+"""Run programs of the corpus on the engine, with several kinds of sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLICIES = {"raise_": on_error.raise_, "skip": on_error.skip, "dead": on_error.d
 
 
 def compiled(*kept):
-    """The plan of some sinks; the one place that says which form of the engine runs it."""
+    """Compile some sinks. This is the only place that chooses the form of the engine."""
     return rxdag.compile(rxdag.Dag(*kept), fuse=False)
 
 
@@ -65,7 +65,7 @@ WAYS = {
 
 @dataclass
 class Ran:
-    """What came out at each port, the ledgers by node, and what the run failed with."""
+    """The result of a run: outputs by port, ledgers by node, and the failure."""
 
     ports: dict[str, list[Any]]
     ledgers: dict[str, Any]
@@ -74,7 +74,7 @@ class Ran:
 
 
 def run(entry, way, items, *, policy="raise_", is_forked=False):
-    """Run a program on threads of the engine's own; with a second reader beside it if `is_forked`."""
+    """Run a program on the engine's own threads; `is_forked` adds a second reader to the source."""
     steps, stream = entry.steps(), WAYS[way](items)
     beside = [stream.to(sinks.null(), name="beside")] if is_forked else []
     plan = compiled(*ports_of(steps, stream, policy), *beside)
@@ -86,7 +86,7 @@ def run(entry, way, items, *, policy="raise_", is_forked=False):
 
 
 def run_virtual(entry, items, *, policy="raise_"):
-    """Run a program in virtual time, items at their times if they have any."""
+    """Run a program in virtual time; items with times arrive at those times."""
     steps = entry.steps()
     if entry.times is None:
         stream = of_list(items)
@@ -99,7 +99,7 @@ def run_virtual(entry, items, *, policy="raise_"):
 
 
 def ports_of(steps, stream, policy):
-    """The chain behind a stream, each port that is read with a sink of its name."""
+    """Attach the chain to a stream and return one sink for each port that is read."""
     kept = []
     for step in steps:
         chosen = POLICIES[policy] if "dead" in step.ports else on_error.raise_
@@ -125,7 +125,7 @@ def ran(result, steps):
 
 
 def buried(item):
-    """A dead letter as the reference writes it."""
+    """Convert a dead letter to the form of the reference."""
     return (item.node, item.item, repr(item.error)) if isinstance(item, rxdag.DeadLetter) else item
 
 
@@ -134,7 +134,7 @@ def failure(error):
 
 
 def books(ledger):
-    """What became of a node's items, zeros left out, as the reference counts it."""
+    """Return the nonzero counts of a ledger, named as in the reference."""
     names = ("passed", "made", "filtered", "absorbed", "late", "dead", "unassigned", "unrouted", "failed")
     counts = {name: getattr(ledger, name) for name in names}
     counts |= {f"dropped ({reason})": n for reason, n in ledger.dropped.items()}

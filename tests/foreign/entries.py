@@ -1,8 +1,7 @@
-"""Entries of the corpus: small programs with their items and what must come out, written out."""
+"""Entries of the corpus: small programs with their items and expected outputs."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +15,7 @@ CORPUS: list[Entry] = []
 
 @dataclass(frozen=True)
 class Own(ops.Operator[Any, Any]):
-    """An operator of any kernel, as in the guide to own operators."""
+    """An operator for any kernel, as in the guide to own operators."""
 
     make: Callable[[], Any]
     own_ports: tuple[str, ...] = ()
@@ -32,7 +31,7 @@ class Own(ops.Operator[Any, Any]):
 
 
 class EachMark(ops.Kernel):
-    """A kernel that asks for every watermark."""
+    """A kernel that is called at every watermark."""
 
     wake = MIN
     grid = 1
@@ -43,12 +42,12 @@ class Step:
     """One node of a chain.
 
     Attributes:
-        operator: For the engine.
+        operator: What the engine runs.
         machine: Makes what the reference runs.
-        ports: Ports that are read beside "out"; the error policies are tried where "dead" is one.
+        ports: Ports that are read in addition to "out". If "dead" is one of them, the step gets the error policy.
         name: Of the node.
         is_routed: True if it has ports and no "out".
-        makes_time: True if items have a time from here on, and have it in front.
+        makes_time: True for the step that sets the event time; the time is the first field of an item.
     """
 
     operator: Any
@@ -64,14 +63,14 @@ class Entry:
     """A program.
 
     Attributes:
-        name: Of the program, for the test's name.
-        chain: Makes the steps, anew for each run.
-        items: What the source gives.
-        expected: What must come out, by port; with a port "dead" under the policy "dead".
-        begin: Called before the chain is made: sets back what the program changes outside of itself.
-        between: Called when the plan is made and nothing runs yet.
-        times: When each item comes, ns; such a program runs in virtual time only.
-        only_once: True if more items of the kind make no sense.
+        name: Name of the program, used in test names.
+        chain: Makes new steps for each run.
+        items: Items of the source.
+        expected: Expected outputs by port, under the policy "dead".
+        begin: Called before the chain is made; resets global state.
+        between: Called between compilation and the run.
+        times: Arrival time of each item, ns; such a program runs in virtual time only.
+        only_once: True if the program must not be run with more items.
     """
 
     name: str
@@ -88,19 +87,19 @@ class Entry:
         return "dead" in self.expected
 
     def steps(self) -> list[Step]:
-        """A new chain, each node with a name."""
+        """Make a new chain and name its nodes."""
         self.begin()
         return [replace(step, name=step.name or f"step{i}") for i, step in enumerate(self.chain())]
 
 
 def program(name, chain, items, out=(), /, *, begin=list, between=list, times=None, only_once=False, **ports):
-    """Put a program into the corpus; `ports` are what must come out at other ports than "out"."""
+    """Add a program to the corpus; `ports` are the expected outputs of ports other than "out"."""
     expected = ({"out": list(out)} if out is not None else {}) | {port: list(items) for port, items in ports.items()}
     CORPUS.append(Entry(name, chain, tuple(items), expected, begin, between, times, only_once))
 
 
 def kernel(items, out, /, *, before=list, after=list, **how):
-    """Put a kernel class into the corpus, and return it."""
+    """Make a decorator that adds a kernel class to the corpus."""
 
     def put(kind):
         ports = tuple(name for name in how if name not in ("begin", "between", "times", "only_once"))
@@ -111,7 +110,7 @@ def kernel(items, out, /, *, before=list, after=list, **how):
 
 
 def own(make, *ports):
-    """A step of a kernel; `ports` are those of its own and the exits that are read."""
+    """Make a step of a kernel; `ports` are its own ports and the exits that are read."""
     return Step(Own(make, tuple(port for port in ports if port not in ("dead", *Own.leavings))), make, ports)
 
 
@@ -149,7 +148,7 @@ def routed(routes, *ports, default=None):
 
 
 def timed(ts=lambda item: item[0], sequence=lambda item: 0, out_of_order=0):
-    """Event time in ns."""
+    """Make a step that sets the event time, in ns."""
     step = ops.event_time(ts, sequence=sequence, out_of_order=f"{out_of_order}ns")
     return Step(step, lambda: machines.EventTime(ts, sequence, out_of_order), makes_time=True)
 
@@ -169,15 +168,10 @@ def rolled(n, aggregate, *ports):
 
 
 def rolled_in_time(span, aggregate, *ports):
-    """Rolling windows of so many ns."""
+    """Make a step of rolling windows, `span` in ns."""
     step = ops.rolling(f"{span}ns", aggregate)
     return Step(step, lambda: machines.RollingTime(span, aggregate), ports)
 
 
 def processed(process, *ports):
     return Step(ops.process(process), lambda: machines.Process(process), ports)
-
-
-def counter(start=0):
-    """A function that counts its calls."""
-    return itertools.count(start).__next__

@@ -27,7 +27,7 @@ Tick = namedtuple("Tick", "symbol price")
 
 
 class KeyAndItem(Kernel):
-    """Shows the key."""
+    """Emit each item with its key."""
 
     def on_item(self, item, key, emit):
         emit((key, item))
@@ -223,7 +223,7 @@ program("CachedFunction", lambda: [mapped(cached())], [3, 3, 4, 3], [(9, 1), (9,
 
 
 def running():
-    """A generator that is sent to, as a function."""
+    """Return the `send` method of a generator."""
 
     def average():
         total, n = 0, 0
@@ -365,7 +365,7 @@ program(
 
 
 class Refuses:
-    """A function that notes what it was called with, and refuses some."""
+    """A function that records its calls and fails on some items."""
 
     def __init__(self):
         self.calls = []

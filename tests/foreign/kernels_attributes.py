@@ -1,4 +1,4 @@
-"""Kernels with attributes that are more than attributes: properties, descriptors, slots, and what comes at run time."""
+"""Kernels with properties, descriptors, slots, and attributes that are made at run time."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def forget_class_attributes():
 
 @kernel([1, 2, 3], [(1, 0), (2, 0), (3, 0)], begin=forget_class_attributes)
 class ClassAttribute(Kernel):
-    """One counter of the class, and one of the same name of the object that hides it."""
+    """A class attribute hidden by an instance attribute of the same name."""
 
     made: ClassVar[int] = 0
 

@@ -104,7 +104,7 @@ class OfAGenericClass(Kernel, Generic[T]):
 
 @dataclass
 class DataclassKernel(Kernel):
-    """Compared by its fields, and without a hash."""
+    """Compares by its fields and has no hash."""
 
     limit: int = 2
     seen: list[int] = field(default_factory=list)
@@ -121,7 +121,7 @@ kernel([1, 2, 3], [1, 2])(DataclassKernel)
 
 @kernel([1, 2], [1, 2])
 class FalsyAndEqualToAll(Kernel):
-    """A kernel is asked for nothing but its methods."""
+    """The engine must not compare a kernel or test its truth."""
 
     def __len__(self):
         return 0
@@ -184,7 +184,7 @@ class DecoratedClass(Kernel):
 
 
 class Adding(type):
-    """A metaclass that writes the methods."""
+    """A metaclass that adds `on_item`."""
 
     def __new__(mcs, name, bases, namespace, by=0):
         namespace["on_item"] = lambda self, item, emit: emit(item + by)

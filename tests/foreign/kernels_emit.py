@@ -1,4 +1,4 @@
-"""Kernels and what they do with `emit`: pass it on, rename it, wrap it, call it once, several times, or not at all."""
+"""Kernels that pass `emit` on, rename it, wrap it, or call it several times."""
 
 # ruff: noqa: RET503  # as users write them
 from __future__ import annotations
@@ -82,7 +82,7 @@ class DispatchTable(Kernel):
 
 
 class Tagging:
-    """An emit around another."""
+    """Wrap another emit and tag each item."""
 
     def __init__(self, emit: Emit, tag):
         self._emit = emit
@@ -119,7 +119,7 @@ class ReturnsWhatEmitReturns(Kernel):
 
 @dataclass
 class Batch(Kernel):
-    """Spends three items in one output, and what is left at the end."""
+    """Combine three items into one output; the rest at the end."""
 
     passes = False
 
@@ -196,7 +196,7 @@ class SidePortByName(Kernel):
 
 @kernel([1, 2, 3, 4], ["first", 1, 3, "last"], dropped=[2, 4])
 class MakesItemsOfItsOwn(Kernel):
-    """A header before everything, and a line behind it."""
+    """Emit a header before the first item and a line after the last."""
 
     def on_start(self, now, emit):
         emit.made("first", ts=0, sequence=0, key=None)
@@ -212,7 +212,7 @@ class MakesItemsOfItsOwn(Kernel):
 
 @kernel([1, 2, 3, 4], [1, 3], only_once=True)
 class FinishesEarly(Kernel):
-    """It wants two odd ones and nothing more."""
+    """Finish after two odd items."""
 
     def __init__(self):
         self.found = 0

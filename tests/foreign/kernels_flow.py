@@ -1,4 +1,4 @@
-"""Kernels and the ways through them: conditions, match, loops, try, with."""
+"""Kernels with conditions, match statements, loops, try and with."""
 
 # ruff: noqa: RET503, RUF021  # as users write them
 from __future__ import annotations
@@ -77,7 +77,7 @@ class NestedConditionalExpression(Kernel):
 
 
 class Odd:
-    """Neither true nor false as one expects: it keeps count of being asked."""
+    """An object whose truth changes each time it is tested."""
 
     def __init__(self, n):
         self.n = n
@@ -92,7 +92,7 @@ class Odd:
 
 @kernel([0, 1, 2], ["Odd(1)", "Odd(3)"])
 class TruthThatIsCounted(Kernel):
-    """It is asked once, and no more."""
+    """The condition must be tested exactly once."""
 
     def on_item(self, item, emit):
         odd = Odd(item)
@@ -171,7 +171,7 @@ class ForElse(Kernel):
 
 @kernel([123, 105, 0], [[3, 2, 1], [5], []])
 class WhileWithAWalrus(Kernel):
-    """Last digits, up to the first 0."""
+    """Emit the last digits, up to the first 0."""
 
     def on_item(self, item, emit):
         digits = []
@@ -285,7 +285,7 @@ class Asserts(Kernel):
 
 
 class SwallowsWhatEmitRaises(Kernel):
-    """A failure of the node behind is none of its own."""
+    """A kernel cannot catch a failure of the next node."""
 
     def on_item(self, item, emit):
         try:

@@ -1,4 +1,4 @@
-"""Kernels and the names in them: private, global, closed over, shadowed, and of classes that have no source on disk."""
+"""Kernels with private, global, closed-over and shadowed names, and classes without source on disk."""
 
 # ruff: noqa: A001, C417, RET503  # as users write them
 from __future__ import annotations
@@ -208,7 +208,7 @@ class ItemAssignedAnew(Kernel):
 
 @kernel([1, 2, 3], [(1, 1), (3, 2), (6, 3)])
 class NamesOfALoop(Kernel):
-    """Locals that a loop around it would have too."""
+    """Its locals are named as those of a generated loop may be."""
 
     def __init__(self):
         self.rows = self.out = self.kernel = 0
@@ -282,7 +282,7 @@ kernel([1, 2], [2, 4])(FunctionForOnItem)
 
 
 def told(method):
-    """Have a method note what it was called with."""
+    """Decorate a method to record its calls."""
 
     @functools.wraps(method)
     def telling(self, *args):
@@ -352,7 +352,7 @@ class Doubled(Kernel):
 
 
 def class_whose_file_changed():
-    """The class in memory, whose file says something else since it was imported."""
+    """Return a class whose source file has changed since it was imported."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     path = Path(folder.name, "changed.py")

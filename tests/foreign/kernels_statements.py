@@ -1,5 +1,5 @@
 # ruff: noqa: LOG001  # as users write them
-"""Kernels with generators, and statements and expressions of many kinds."""
+"""Kernels with generators, and with many kinds of statements and expressions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: RET503  # as users write them
-"""Kernels and time: what stands beside an item, watermarks, timers, what is held, and the end."""
+"""Kernels that use event time, sequence and key, watermarks, timers, held items and the end."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RefusesToGoBack(Kernel):
     gaps=[("a", 1, 9)],
 )
 class GapsOnAPort(Kernel):
-    """Every item goes on; a gap in the times of a key goes to a port, as an item of its own."""
+    """Pass every item; report each gap in the times of a key on a port."""
 
     def __init__(self):
         self.latest = {}
@@ -84,7 +84,7 @@ class GapsOnAPort(Kernel):
 
 
 class SortsByTime(EachMark):
-    """Holds what may still be overtaken, and gives it out in order."""
+    """Hold each item until no earlier one can come, then emit in order of time."""
 
     state = ("heap", "past", "n")
 
@@ -124,7 +124,7 @@ program(
 
 
 class OwnWindows(EachMark):
-    """Counts by key in windows of 10 ns."""
+    """Count items by key in windows of 10 ns."""
 
     passes = False
 
@@ -172,7 +172,7 @@ program(
 
 
 class Delays(EachMark):
-    """Holds items 5 ns longer than they must be held; the watermark behind it waits for them."""
+    """Hold each item for 5 ns; hold the output watermark back with `low`."""
 
     def __init__(self):
         self.items = []
@@ -223,7 +223,7 @@ class SaysAllAtTheEnd(Kernel):
 
 @kernel([1, 5, 2, 4], [(1, 5), (5, 2), (2, 4)], unassigned=[4])
 class PairsWithTheNext(Kernel):
-    """An item goes out with the one behind it; the last one has none."""
+    """Emit each item with its successor; the last one has none."""
 
     def __init__(self):
         self.waiting = []
@@ -246,7 +246,7 @@ class PairsWithTheNext(Kernel):
 
 @kernel(["a", "b", "c", "d"], ["b", "c", "d"], dropped=["a"], times=(0, 5, 30, 42))
 class Debounces(Kernel):
-    """The last item, once nothing has come for 10 ns."""
+    """Emit the last item when nothing has come for 10 ns."""
 
     state = ("waiting", "timer")
 

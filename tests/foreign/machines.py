@@ -1,4 +1,4 @@
-"""Plain state machines that mean what rxdag's own operators mean, for the reference."""
+"""Plain state machines with the meaning of rxdag's operators, for the reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rxdag.contract import MAX, MIN
 
 
 class Machine:
-    """The methods of a kernel, for machines that are none; a subclass adds `on_item`."""
+    """The methods of a kernel, without the base class; a subclass adds `on_item`."""
 
     passes = True
     timer = None
@@ -70,7 +70,7 @@ class Explode(Map):
 
 
 class Scan(Machine):
-    """One value, or one of each key."""
+    """Keep one value for each key."""
 
     def __init__(self, initial, fn):
         self.initial, self.fn, self.values = initial, fn, {}
@@ -105,7 +105,7 @@ class EventTime(Machine):
 
 
 class Windows(Machine):
-    """Panes of an aggregate by window and key; each comes out once."""
+    """Aggregate by window and key; emit each pane once."""
 
     passes = False
 
@@ -135,7 +135,7 @@ class Windows(Machine):
 
 
 class Sessions(Windows):
-    """Windows that an item between them makes one."""
+    """Aggregate by session; an item between two sessions joins them."""
 
     def __init__(self, gap, aggregate, into=None):
         super().__init__(None, aggregate, into)
@@ -159,7 +159,7 @@ class Sessions(Windows):
 
 
 class Rolling(Machine):
-    """An aggregate of the last so many items of each key, made anew each time."""
+    """Aggregate the last `n` items of each key, from scratch for each item."""
 
     def __init__(self, n, aggregate):
         self.n, self.aggregate, self.items = n, aggregate, {}
@@ -174,7 +174,7 @@ class Rolling(Machine):
 
 
 class RollingTime(Machine):
-    """An aggregate of the items of each key in the span before each item, that item in it, once its time has passed."""
+    """Aggregate the items of each key in (ts - span, ts], once the watermark has passed ts."""
 
     def __init__(self, span, aggregate):
         self.span, self.aggregate = span, aggregate
@@ -201,7 +201,7 @@ class RollingTime(Machine):
 
 
 class Context:
-    """What a process asks for, done when its method has returned."""
+    """Record the requests of a process; they take effect when its method has returned."""
 
     def __init__(self, key, ts, now):
         self.key, self.ts, self.now = key, ts, now
@@ -224,7 +224,7 @@ class Context:
 
 
 class Process(Machine):
-    """A state for each key, with timers in event time, for items that are in order: what is past is due before an item."""
+    """Keep a state for each key, with event-time timers. Items must be in order; timers before an item fire first."""
 
     passes = False
 

@@ -13,7 +13,7 @@ def by_name():
 
 
 class Sessions(KeyedProcess):
-    """How many came before a pause of 30 ns."""
+    """Count the items before each pause of 30 ns."""
 
     def initial(self):
         return 0
@@ -60,7 +60,7 @@ class Counting(KeyedProcess):
 
 
 class Alerting(Counting):
-    """State that is changed in place, a port of its own, and a context that is handed on."""
+    """Change the state in place, emit to a side port, and pass the context to a helper."""
 
     ports = ("alerts",)
     __step = 100  # another name than the base's
@@ -90,7 +90,7 @@ program(
 
 
 class Twice(KeyedProcess):
-    """Two timers of a key, one of which is taken back; what is left comes out at the end."""
+    """Set two timers for a key, clear one of them, and emit the rest at the end."""
 
     def initial(self):
         return ()

@@ -1,4 +1,4 @@
-"""Sources, their readers, and what iterates and calls back, as users write them."""
+"""Sources, readers, iterables and callbacks as users write them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SOURCES: list[SourceProgram] = []
 
 @dataclass(frozen=True)
 class SourceProgram:
-    """A source and what it must give.
+    """A source and its expected items.
 
     Attributes:
-        name: Of the program.
+        name: Name of the program.
         make: Makes the source.
-        items: What it must give.
-        dead: Malformed input that it must report.
-        has_reader: True if the reference can read it: its reader is the user's own.
+        items: Expected items.
+        dead: Expected malformed input.
+        has_reader: True if its reader is the user's own, so that the reference can read it.
     """
 
     name: str
@@ -42,7 +42,7 @@ def source(name, make, items, /, **how):
 
 @dataclass(frozen=True)
 class OwnSource(Source[Any]):
-    """A source of any reader, as in the guide to own sources."""
+    """A source for any reader, as in the guide to own sources."""
 
     make: Callable[[Any], Reader]
 
@@ -66,7 +66,7 @@ source("PrivateCountdown", lambda: OwnSource(Countdown), [5, 4, 3, 2, 1])
 
 
 class GeneratorReader(Reader):
-    """One item a read, out of a generator that is closed at the end."""
+    """Read one item at a time from a generator, and close it at the end."""
 
     def __init__(self, context):
         self.letters = self.give()
@@ -88,7 +88,7 @@ source("GeneratorReader", lambda: OwnSource(GeneratorReader), ["a", "b", "C", "D
 
 
 class Hesitates(Reader):
-    """It has nothing each second time it is asked."""
+    """Return None on every second read."""
 
     def __init__(self, context):
         self.context = context
@@ -106,7 +106,7 @@ source("NothingEachSecondTime", lambda: OwnSource(Hesitates), [2, 4, 6])
 
 
 class Parsed(Countdown):
-    """It reports what is malformed, and counts what it leaves out."""
+    """Report malformed texts and count dashes as dropped."""
 
     def __init__(self, context, texts=("1", "x", "-", "4")):
         super().__init__(context)
@@ -184,7 +184,7 @@ async def made_later():
 
 
 def registering(push):
-    """A feed that calls back at once, and then is over."""
+    """Call back at once with two items, then complete."""
     for item in "ab":
         push(item)
     push.complete()

@@ -1,8 +1,8 @@
 """The reference: a loop that feeds items, one after another, to a chain of plain state machines.
 
-It shares nothing with the engine but the names of a kernel's methods. A machine is a user's kernel, or one of
-`tests.foreign.machines`. What a machine makes of an item goes on before the next item comes; a watermark follows the
-item that raises it; the end follows the last watermark.
+It shares only the names of a kernel's methods with the engine. A machine is a user's kernel or one of
+`tests.foreign.machines`. The outputs of an item go through the whole chain before the next item comes. A watermark
+follows the item that raises it, and the end follows the last watermark.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OWN = object()
 
 @dataclass
 class Row:
-    """An item with what travels beside it."""
+    """An item with its event time, sequence and key."""
 
     item: Any
     ts: int = 0
@@ -37,7 +37,7 @@ class Tick:
 
 
 class Failure(Exception):
-    """The error that ends a run: which machine failed, on which item, with what."""
+    """The error that ends a run: machine, item and cause."""
 
     def __init__(self, name, item, cause):
         super().__init__(name, item, cause)
@@ -46,7 +46,7 @@ class Failure(Exception):
 
 @dataclass
 class Played:
-    """What came out at each port, the books of each machine, and what the run failed with."""
+    """The result of a run: outputs by port, counts by machine, and the failure."""
 
     ports: dict[str, list] = field(default_factory=lambda: defaultdict(list))
     books: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
@@ -54,7 +54,7 @@ class Played:
 
 
 class Emit:
-    """Notes each exit: what goes on in `outputs`, what leaves otherwise in `ports`, both counted in `books`."""
+    """Record each exit: `outputs` go on to the next machine, `ports` hold the rest, `books` count both."""
 
     def __init__(self, machine, row, ports, books):
         self.row, self.ports, self.books = row, ports, books
@@ -109,7 +109,7 @@ class Emit:
 
 
 def take(machine, names, row, now, emit):
-    """Hand an item to a machine, with what its `on_item` asks for."""
+    """Call a machine with an item and the other parameters of its `on_item`."""
     outputs = machine.expand(row.item)
     if outputs is None:
         given = {**vars(row), "now": now, "input": 0, "emit": emit}
@@ -125,7 +125,7 @@ def play(steps, items, *, policy="raise_", times=None):
 
     Args:
         steps: The chain: each has a name, ports, and makes its machine.
-        items: What the source gives.
+        items: Items of the source.
         policy: "raise_", "skip" or "dead", for the machines whose port "dead" is read.
         times: When each item comes, ns; all at 0 by default.
     """
@@ -133,7 +133,7 @@ def play(steps, items, *, policy="raise_", times=None):
     asked = [tuple(inspect.signature(machine.on_item).parameters) for machine in machines]
 
     def give(n, thing, now):
-        """Hand a row, a watermark, a tick or the end to a machine, and what it makes of it to the next one."""
+        """Give a row, watermark, tick or end to machine `n`, and its outputs to the next one."""
         if n == len(machines):
             if isinstance(thing, Row):
                 played.ports["out"].append(thing.item)

@@ -1,4 +1,4 @@
-"""Programs as users write them give what a plain loop gives, and what is written out beside them."""
+"""Run every program of the corpus on the engine and compare it with the reference."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ for module in (
     importlib.import_module(f"tests.foreign.{module}")
 
 MANY = 1_100
-"""More items than any node takes at once."""
+"""More items than fit into one chunk."""
 
 every_program = pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry.name)
 timeless = pytest.mark.parametrize("entry", [e for e in CORPUS if e.times is None], ids=lambda entry: entry.name)
 
 
 def shown(items):
-    """Items with their types: True is not 1 here, and NaN is NaN."""
+    """Show items with their types, so that True differs from 1 and NaN equals NaN."""
     return [f"{type(item).__name__} {item!r}" for item in items]
 
 
@@ -46,7 +46,7 @@ def reference(entry, items, policy):
 
 
 def many(entry):
-    """More items of the kind: times that go on where the items have times, else the items in any order."""
+    """Repeat the items of a program: with later times if they have times, else in random order."""
     if not any(step.makes_time for step in entry.steps()):
         return tuple(random.Random(entry.name).choices(entry.items, k=MANY))
     span = max(item[0] for item in entry.items) + 1
@@ -55,7 +55,7 @@ def many(entry):
 
 
 def compare(entry, ran, expected):
-    """Ports, books and failure are those of the reference."""
+    """Assert that ports, books and failure are those of the reference."""
     assert ran.problems == ()
     assert {port: shown(items) for port, items in ran.ports.items()} == {
         port: shown(expected.ports[port]) for port in ran.ports

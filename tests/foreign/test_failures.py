@@ -1,4 +1,4 @@
-"""A kernel that fails where no item is at hand ends the run: the error names the node, and what was given out is delivered."""
+"""Failures outside of `on_item` end the run, name the node, and lose no earlier output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.foreign.reference import play
 
 
 class Fails(EachMark):
-    """It passes items on, and fails where it is told to."""
+    """Pass items on and fail in the given method."""
 
     def __init__(self, where):
         self.where = where
@@ -49,7 +49,7 @@ EXPECTED = {
 
 
 def but_for_nine(item):
-    """9 raises the watermark at which the kernel fails: whether 9 is out by then is no matter of failures."""
+    """Leave out 9: it raises the failing watermark, and `test_marks` pins which of the two comes first."""
     return item != 9
 
 

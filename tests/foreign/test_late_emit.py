@@ -1,4 +1,4 @@
-"""`emit` is open only while the method runs that it was given to; later calls are a RuntimeError that says so."""
+"""`emit` is open only while its method runs; a later call raises a RuntimeError that says so."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXITS = {
 
 @dataclass
 class Kept:
-    """What a kernel has kept of its run, and what became of the late call."""
+    """The emit that a kernel has kept, and the outcome of the late call."""
 
     emit: Any = None
     method: str = ""
@@ -45,7 +45,7 @@ class Kept:
         self.emit, self.method = self.emit or emit, self.method or method
 
     def call(self, use=EXITS["call"]):
-        """Use an exit, and note how that ended."""
+        """Use an exit and record the error, or None."""
         try:
             use(self.emit)
         except BaseException as error:
@@ -59,7 +59,7 @@ class Kept:
         thread.join()
 
     def check(self):
-        """There was one late call, and it was refused."""
+        """Assert that there was one late call, and that it was refused."""
         (error,) = self.errors
         assert isinstance(error, RuntimeError), f"after {self.method}: got {error!r}"
         assert 'node "keeper"' in str(error)
@@ -67,7 +67,7 @@ class Kept:
 
 
 class Keeper(Kernel):
-    """It passes items on, and keeps the emit of its `on_item`."""
+    """Pass items on and keep the emit of `on_item`."""
 
     def __init__(self, kept):
         self.kept = kept
@@ -78,7 +78,7 @@ class Keeper(Kernel):
 
 
 class OneThenLate(Reader):
-    """It gives one item, has the late call made once the kernel has kept its emit, and ends."""
+    """Give one item, make the late call once the kernel has kept its emit, give another item, and end."""
 
     def __init__(self, context, kept, late):
         self.context, self.kept, self.late = context, kept, late
@@ -107,7 +107,7 @@ class Late(Source[int]):
 
 
 def run_beside(kept, late, make=Keeper, policy=on_error.raise_):
-    """Run a kernel, the late call made between two of its items; return what came out."""
+    """Run a kernel, make the late call between two of its items, and return the outputs."""
     stream = rxdag.from_source(Late(kept, late)).pipe(
         Own(lambda: make(kept), ("side", "late")), name="keeper", on_error=policy
     )

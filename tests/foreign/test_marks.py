@@ -1,4 +1,4 @@
-"""What a kernel sees of time: every watermark follows the item that raises it."""
+"""Every watermark follows the item that raises it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.foreign.entries import EachMark, Own
 
 
 class TellsInOrder(EachMark):
-    """It says what comes, in the order in which it comes."""
+    """Emit what it is called with, in order."""
 
     passes = False
 

@@ -1,4 +1,4 @@
-"""Sinks and sources as users write them take and give what a plain loop has them take and give."""
+"""Run sinks and sources as users write them on the engine and compare them with a plain loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def chunk_of(program, item):
 
 
 async def written(program):
-    """Give a writer one item after the other; return what it says, what it left, and what it failed on."""
+    """Give items to a writer one by one; return its result, what it left, and the items it failed on."""
     sink, left = program.make()
     writer, dead = sink.open(SimpleNamespace(error=None, shape=Shape())), []
     for item in program.items:
@@ -50,7 +50,7 @@ async def written(program):
 
 
 def read(program):
-    """Ask a reader for one item after the other; return what it gave, and what it reported."""
+    """Read items from a reader one by one; return them, and the malformed input it reported."""
     items, dead = [], []
     context = SimpleNamespace(
         wake=lambda: None, drop=lambda reason: None, bad=lambda item, error: dead.append((item, repr(error)))
@@ -90,7 +90,7 @@ def test_a_sink_takes_what_the_reference_has_it_take(program, way):
 
 @every_sink
 def test_two_runs_with_a_sink_do_not_meet(program):
-    """One sink object may serve runs one after the other; a function's memory is the user's own."""
+    """One sink may serve several runs."""
     sink, left = program.make()
     stream = engine.of_list(program.items)
     if program.is_beside:

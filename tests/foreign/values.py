@@ -1,4 +1,4 @@
-"""Values that engines stumble over: odd truth, NaN, None, numpy scalars, Decimal, errors, and what looks like a sentinel."""
+"""Odd values: truth, NaN, None, numpy scalars, Decimal, errors, and items that look like sentinels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAN = float("nan")
 
 
 class Sized:
-    """True or false by its length."""
+    """An object whose truth is its length."""
 
     def __init__(self, n):
         self.n = n
@@ -30,14 +30,14 @@ class Sized:
 
 
 class Undecided:
-    """Neither true nor false."""
+    """An object that cannot be tested for truth."""
 
     def __bool__(self):
         raise TypeError("undecided")
 
 
 class Incomparable:
-    """Nobody has business comparing it, or asking for its hash."""
+    """An object that cannot be compared or hashed."""
 
     __hash__ = None
 
@@ -192,7 +192,7 @@ program(
 
 
 class Text(str):
-    """Equal to a str, and of another class."""
+    """A subclass of str."""
 
     __slots__ = ()
 

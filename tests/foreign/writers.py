@@ -19,16 +19,16 @@ SINKS: list[SinkProgram] = []
 
 @dataclass(frozen=True)
 class SinkProgram:
-    """A sink, what is given to it, and what it must say and leave behind.
+    """A sink, its items, and its expected result.
 
     Attributes:
-        name: Of the program.
-        make: Makes the sink, and what reads afterwards what it left in the world.
-        items: What comes.
-        result: What `result[sink]` must be.
-        left: What it must leave in the world.
-        dead: Items that it must fail on.
-        is_beside: True if the items must come with times and keys.
+        name: Name of the program.
+        make: Makes the sink, and a function that reads what it left outside of the run.
+        items: Items that it is given.
+        result: Expected `result[sink]`.
+        left: Expected return value of that function.
+        dead: Items that it must fail on, with their errors.
+        is_beside: True if the items have event times and keys.
     """
 
     name: str
@@ -46,7 +46,7 @@ def sink(name, make, items, result, /, **how):
 
 @dataclass(frozen=True)
 class Own(Sink[Any, Any]):
-    """A sink of any writer, as in the guide to own sinks."""
+    """A sink for any writer, as in the guide to own sinks."""
 
     make: Callable[[], Writer]
 
@@ -55,7 +55,7 @@ class Own(Sink[Any, Any]):
 
 
 def only(made):
-    """A sink that leaves nothing in the world."""
+    """Return a sink that leaves nothing outside of the run."""
     return made, lambda: None
 
 
@@ -77,7 +77,7 @@ sink("PrivateTotal", lambda: only(Own(PrivateTotal)), [1, 2, 3], 6)
 
 
 class KeepsChunks(Writer):
-    """It keeps the lists that it was given."""
+    """Keep the lists of all chunks."""
 
     def __init__(self):
         self.lists = []
@@ -93,7 +93,7 @@ sink("KeepsChunks", lambda: only(Own(KeepsChunks)), range(9), list(range(9)))
 
 
 class Lines(Writer):
-    """A template: how a row looks is said below."""
+    """A template; a subclass formats the rows."""
 
     def __init__(self):
         self.file = io.StringIO()
@@ -178,7 +178,7 @@ sink("ExecMadeWriter", lambda: only(Own(made_of_text["OfText"])), "abc", 3)
 
 
 class Placed(Writer):
-    """It reads what stands beside the items."""
+    """Keep items with their times and keys."""
 
     def __init__(self):
         self.rows = []
@@ -194,7 +194,7 @@ sink("ReadsWhatStandsBeside", lambda: only(Own(Placed)), [3, 4], [(3, "odd", 3),
 
 
 class Refusing(Writer):
-    """It refuses single items, and takes the others."""
+    """Fail on single items and take the others."""
 
     def __init__(self):
         self.kept = []
@@ -219,7 +219,7 @@ sink(
 
 
 class FirstThree(Writer):
-    """It takes three items and no more."""
+    """Take three items and no more."""
 
     def __init__(self):
         self.kept = []
@@ -238,7 +238,7 @@ sink("TakesThree", lambda: only(Own(FirstThree)), range(8), [0, 1, 2])
 
 
 class WithAContext(Sink):
-    """No dataclass; it asks its context for the time, and for what the items are."""
+    """A sink that is no dataclass and reads its context."""
 
     def __init__(self, limit):
         self.limit = limit
