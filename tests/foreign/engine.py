@@ -15,7 +15,7 @@ POLICIES = {"raise_": on_error.raise_, "skip": on_error.skip, "dead": on_error.d
 
 def compiled(*kept):
     """Compile some sinks. This is the only place that chooses the form of the engine."""
-    return rxdag.compile(rxdag.Dag(*kept), fuse=False)
+    return rxdag.compile(rxdag.Dag(*kept))
 
 
 # ---- the ways in which items come

@@ -16,7 +16,6 @@ from rxdag.sources import END, Chunk, Reader, Source
 from tests.foreign import engine
 from tests.foreign.entries import EachMark, Own
 
-pytestmark = pytest.mark.xfail(strict=True, reason="emit is not guarded yet")
 
 EXITS = {
     "call": lambda emit: emit(2),

@@ -83,7 +83,7 @@ class BatchSinkNode(SinkNode):
         if self.is_ended:
             self.unread += 1
             return
-        self.gathered.append(item)
+        self.gather(item, ts, sequence, key)
         if len(self.gathered) >= self.batching.max_items:
             self.go_on()
             self.set_shut(len(self.gathered) >= self.batching.max_items)
@@ -115,16 +115,15 @@ class BatchSinkNode(SinkNode):
         """Write the batch that is gathered if it is full, has waited or is the last one, and nothing is being written."""
         if self.is_ended or not self.is_open or self.in_flight:
             return
-        gathered = self.gathered
+        n = len(self.gathered)
         is_ready = self.is_due or self.ending is not None
-        if gathered and (is_ready or len(gathered) >= self.batching.max_items):
-            self.gathered = []
+        if n and (is_ready or n >= self.batching.max_items):
             self.is_due = False
             if self.timer is not None:
                 self.timer.cancel()
                 self.timer = None
-            self.in_flight = len(gathered)
-            self.parts.append(Chunk(gathered))
+            self.in_flight = n
+            self.parts.append(self.take_gathered())
             self.attempts = 0
             self.is_split = False
             self.write_part()

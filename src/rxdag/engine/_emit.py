@@ -31,7 +31,7 @@ class KernelEmit:
     def _check(self) -> None:
         if not self.is_open:
             raise RuntimeError(
-                f'node "{self._node.name}": emit is open only while a method of its kernel runs, and was called later; '
+                f'node "{self._node.name}": emit is open only while its method runs, and was called later; '
                 f"emit in the method itself, or keep the item and emit it in on_timer, on_watermark or on_end"
             )
 

@@ -50,6 +50,10 @@ class SinkNode(Guarded):
         self.writes = Writes()
         self.began = 0
         self.gathered: list[Any] = []
+        self.times: list[int] | None = None
+        self.sequences: list[Any] | None = None
+        self.keys: list[Any] | None = None
+        self.renew()
         self.is_gathering = False
         self.in_flight: i64 = 0
         self.attempts = 0
@@ -70,6 +74,30 @@ class SinkNode(Guarded):
             self.interrupted(error)
             self.fail(end_error("sink", self.name, error))
         self.admit()
+
+    def renew(self) -> None:
+        """Begin to gather anew."""
+        self.gathered = []
+        if self.shape.timed:
+            self.times = []
+            self.sequences = []
+        if self.shape.keyed:
+            self.keys = []
+
+    def gather(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Keep an item until it is written."""
+        self.gathered.append(item)
+        if self.times is not None and self.sequences is not None:
+            self.times.append(ts)
+            self.sequences.append(sequence)
+        if self.keys is not None:
+            self.keys.append(key)
+
+    def take_gathered(self) -> Chunk:
+        """Return what is gathered, and begin anew."""
+        chunk = Chunk(self.gathered, self.times, self.sequences, self.keys)
+        self.renew()
+        return chunk
 
     def interrupted(self, error: BaseException) -> None:
         """Note an error that must end the run bare."""
@@ -130,9 +158,8 @@ class SinkNode(Guarded):
         if self.is_ended:
             self.unread += 1
             return
-        gathered = self.gathered
-        gathered.append(item)
-        if len(gathered) >= self.most or (self.paces and self.wants() == 0):
+        self.gather(item, ts, sequence, key)
+        if len(self.gathered) >= self.most or (self.paces and self.wants() == 0):
             if not self.is_async:
                 self.write_out()
                 return
@@ -158,7 +185,7 @@ class SinkNode(Guarded):
     def discard(self) -> None:
         self.discarded += self.in_flight + len(self.gathered)
         self.in_flight = 0
-        self.gathered = []
+        self.renew()
         self.again = None
         self.clear()
 
@@ -167,11 +194,8 @@ class SinkNode(Guarded):
     def write_out(self) -> None:
         """Write what is gathered."""
         self.is_gathering = False
-        gathered = self.gathered
-        if not gathered or self.is_ended or self.in_flight:
-            return
-        self.gathered = []
-        self.write(Chunk(gathered))
+        if self.gathered and not self.is_ended and not self.in_flight:
+            self.write(self.take_gathered())
 
     def write(self, chunk: Chunk) -> None:
         """Write a chunk; what it fails on is dealt with, and the rest is written."""
