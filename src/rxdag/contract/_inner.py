@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from rxdag.contract._ends import Source
-from rxdag.contract._kernel import Emit, Kernel
+from rxdag.contract._exits import Emit
+from rxdag.contract._kernel import Kernel
 
 
 class Inner:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from mypy_extensions import mypyc_attr
+
+from rxdag.contract._exits import ColumnsEmit, Emit, Inputs
 from rxdag.contract._time import MAX, MIN
 from rxdag.errors import GraphError
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
-
-A_contra = TypeVar("A_contra", contravariant=True)
-B_co = TypeVar("B_co", covariant=True)
-B_contra = TypeVar("B_contra", contravariant=True)
 
 
 class BadItem(ValueError):  # it is the item that is wrong, not the program
@@ -38,94 +37,19 @@ class RowFailed(Exception):  # says what happened, to the host only
         self.cause = cause
 
 
-class Emit(Protocol[B_contra]):
-    """The exits of a kernel. An item that came in leaves by exactly one of them, or is held."""
-
-    def __call__(self, item: B_contra, /, *, ts: int = ..., sequence: int = ..., key: Hashable = ...) -> None:
-        """Send an item out; time, sequence and key are those of the item at hand unless given."""
-        ...
-
-    def many(self, items: Sequence[B_contra], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
-        """Send several items out."""
-        ...
-
-    def to(self, port: str, item: object, /) -> None:
-        """Send the item at hand to another port."""
-        ...
-
-    def made(self, item: Any, /, *, ts: int, sequence: int, key: Hashable, port: str = ...) -> None:
-        """Send out an item that is none of those that came in, from a kernel that passes items on; or on another port."""
-        ...
-
-    def watermark(self, watermark: int, /) -> None:
-        """Say that no item with an event time at or below `watermark` is expected any more."""
-        ...
-
-    def absorbed(self, n: int, /) -> None:
-        """`n` items that were held are spent in outputs that are not they."""
-        ...
-
-    def filtered(self, item: object, /) -> None: ...
-    def dropped(self, item: object, reason: str, /) -> None: ...
-    def late(self, item: object, /) -> None: ...
-    def unassigned(self, item: object, /) -> None: ...
-    def unrouted(self, item: object, /) -> None: ...
-
-
-class ColumnsEmit(Protocol):
-    """The exits of a kernel that works on columns; an empty run may go out, and is nothing."""
-
-    def __call__(self, columns: Columns, /) -> None:
-        """Send items out, with the times and keys that stand beside them."""
-        ...
-
-    def to(self, port: str, columns: Columns, /) -> None:
-        """Send items to another port."""
-        ...
-
-    def watermark(self, watermark: int, /) -> None:
-        """Say that no item with an event time at or below `watermark` is expected any more."""
-        ...
-
-    def late(self, columns: Columns, /) -> None: ...
-    def made(self, columns: Columns, /) -> None:
-        """Send out items that are none of those that came in; a kernel that passes nothing uses it."""
-        ...
-
-    def rows(self, values: list[Any], columns: Columns, /) -> None:
-        """Send out Python values, one for each of these items, with its time and key; of a kernel that gives no columns."""
-        ...
-
-    def absorbed(self, n: int, /) -> None: ...
-    def filtered(self, n: int, /) -> None: ...
-    def dropped(self, n: int, reason: str, /) -> None: ...
-    def unassigned(self, n: int, /) -> None: ...
-    def unrouted(self, n: int, /) -> None: ...
-
-
-class Inputs(Protocol):
-    """How far each of several inputs is."""
-
-    of: list[int]
-    """Watermark of each; at or above FLUSHED for one that has ended."""
-
-    def is_idle(self, input: int) -> bool:
-        """True if nothing will come for a while."""
-        ...
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
     `on_item` takes any of `item, ts, sequence, key, now, input, emit`, by these names and in this order; `now` is the
     time of the run's clock. Rules: user functions are called before any state changes, so that an error leaves the state as it was; `emit(...)` is the
-    last thing that happens; every other way out is `return emit.<exit>(item)`. A kernel that keeps to plain
-    statements, and calls its own methods as statements only, is written into the loop of its segment; any other is
-    called, with the same result.
+    last thing that happens; every other way out is `return emit.<exit>(item)`.
     """
 
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that a snapshot holds."""
+    node: ClassVar[Any] = None
+    """The class of node that runs it; None for the one that calls `on_item`. A node of its own must give the same."""
     passes: ClassVar[bool] = True
     """True: an item leaves as itself, one for one. False: items are spent in outputs that are not they."""
     splices: ClassVar[tuple[str, ...]] = ()
@@ -279,65 +203,6 @@ class Splitter(Kernel):
         else:
             emit.to(self.default, rest)
 
-
-class OnItem(Protocol[A_contra, B_co]):
-    """`on_item` of an item."""
-
-    def on_item(self, item: A_contra, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemTs(Protocol[A_contra, B_co]):
-    """`on_item` of an item and its event time."""
-
-    def on_item(self, item: A_contra, ts: int, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemKey(Protocol[A_contra, B_co]):
-    """`on_item` of an item and its key."""
-
-    def on_item(self, item: A_contra, key: Any, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemTsKey(Protocol[A_contra, B_co]):
-    """`on_item` of an item, its event time and its key."""
-
-    def on_item(self, item: A_contra, ts: int, key: Any, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemNow(Protocol[A_contra, B_co]):
-    """`on_item` of an item and the time of the clock."""
-
-    def on_item(self, item: A_contra, now: int, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemAllNow(Protocol[A_contra, B_co]):
-    """`on_item` of an item, its event time, tie-break and key, and the time of the clock."""
-
-    def on_item(self, item: A_contra, ts: int, sequence: int, key: Any, now: int, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemTsSequence(Protocol[A_contra, B_co]):
-    """`on_item` of an item, its event time and its tie-break."""
-
-    def on_item(self, item: A_contra, ts: int, sequence: int, emit: Emit[B_co]) -> None: ...
-
-
-class OnItemTsSequenceKey(Protocol[A_contra, B_co]):
-    """`on_item` of an item, its event time, its tie-break and its key."""
-
-    def on_item(self, item: A_contra, ts: int, sequence: int, key: Any, emit: Emit[B_co]) -> None: ...
-
-
-KernelOf: TypeAlias = (
-    OnItem[A_contra, B_co]
-    | OnItemTs[A_contra, B_co]
-    | OnItemKey[A_contra, B_co]
-    | OnItemTsKey[A_contra, B_co]
-    | OnItemTsSequence[A_contra, B_co]
-    | OnItemTsSequenceKey[A_contra, B_co]
-    | OnItemNow[A_contra, B_co]
-    | OnItemAllNow[A_contra, B_co]
-)
 
 PARAMETERS: Final = ("item", "ts", "sequence", "key", "now", "input", "emit")
 

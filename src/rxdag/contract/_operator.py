@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from rxdag.contract._kernel import Kernel, KernelOf
+from rxdag.contract._exits import KernelOf
+from rxdag.contract._kernel import Kernel
 from rxdag.contract._shape import Shape
 from rxdag.errors import GraphError
 

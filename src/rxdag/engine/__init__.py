@@ -13,6 +13,7 @@ from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
 from rxdag.engine._sink_node import SinkNode
 from rxdag.engine._source_node import SourceNode
+from rxdag.engine._stateless_node import StatelessNode
 from rxdag.engine._step_node import ReleaseNode, StepNode
 from rxdag.engine._writes import BOUNDS_NS, Writes
 
@@ -45,6 +46,7 @@ __all__ = [
     "RunContext",
     "SinkNode",
     "SourceNode",
+    "StatelessNode",
     "StepNode",
     "Watch",
     "Watcher",

@@ -46,7 +46,7 @@ class Driver(Protocol):
         """Call a function on the domain's thread, soon. Thread-safe."""
         ...
 
-    def at(self, when: int, fn: Callable[[], None], /, *, is_background: bool = False, rank: int = ...) -> Timer:
+    def at(self, when: int, fn: Callable[[], None], /, *, is_background: bool = False, rank: int = 0) -> Timer:
         """Call a function at a time, ns since the epoch. Thread-safe."""
         ...
 
@@ -137,7 +137,9 @@ class Domain:
                 self.opened.popleft().go_on()
                 continue
             if self.unwritten:
-                self.unwritten.pop().write_out()
+                sink = self.unwritten.pop()
+                sink.is_gathering = False
+                sink.write_out()
                 continue
             if not self.deferred or not self.fire_deferred():
                 break

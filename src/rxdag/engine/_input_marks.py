@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mypy_extensions import i64
+
 from rxdag.contract import FLUSHED, IDLE, MIN
 
 
@@ -16,15 +18,21 @@ class InputMarks:
         n: How many inputs there are.
     """
 
-    __slots__ = ("_aligned", "_given", "_idle", "of", "some_idle")
-
     def __init__(self, n: int) -> None:
         self.of = [MIN] * n
         """Watermark of each input."""
         self.some_idle = False
         self._idle = [False] * n
         self._aligned = [True] * n
-        self._given = MIN
+        self._given: i64 = MIN
+
+    def rises(self, mark: i64) -> bool:
+        """Take a watermark of the only input; False if it has to go the long way, by `advance`."""
+        if self.some_idle or mark <= self._given:
+            return False
+        self._given = mark
+        self.of[0] = mark
+        return True
 
     def advance(self, input: int, mark: int) -> tuple[int, ...]:
         """What an input's mark does: the marks to give out, each above the last, and then IDLE, as far as they apply."""

@@ -48,8 +48,7 @@ class Guarded(Point):
         self.ports: dict[str, Exit] = {}
 
     def add_exit(self, exit_: Exit) -> None:
-        """Add an output port."""
-        self.exits.append(exit_)
+        super().add_exit(exit_)
         self.ports[exit_.port] = exit_
 
     def bury(self, item: Any, error: BaseException, attempts: int) -> bool:
@@ -121,6 +120,8 @@ class KernelNode(Guarded):
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer
         self.has_watermark = kind.on_watermark is not Kernel.on_watermark
+        self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
+        """True if a watermark goes through as it is, behind what it sets free."""
         self.ended_inputs: set[int] = set()
         self.held_mark: i64 = MIN
         self.lingering: i64 = MIN
@@ -323,7 +324,18 @@ class KernelNode(Guarded):
     # ---- watermarks
 
     def mark(self, watermark: i64) -> None:
-        self.take_mark(0, watermark)
+        if not self.is_simple or watermark >= FLUSHED or self.is_ended or not self.marks.rises(watermark):
+            self.take_mark(0, watermark)
+            return
+        kernel = self.kernel
+        kernel.watermark = watermark
+        if self.has_watermark and watermark >= kernel.wake:
+            self.guard(self.call_watermark, watermark)
+            if self.is_ended:
+                return
+        self.give_mark(watermark)
+        if self.watches:
+            self.look()
 
     def take_mark(self, input: int, watermark: i64) -> None:
         """Take a watermark of an input."""

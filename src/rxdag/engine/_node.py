@@ -204,8 +204,12 @@ class Node:
         """Count items left out for a reason."""
         self.dropped[reason] = self.dropped.get(reason, 0) + n
 
+    def sync(self) -> None:
+        """Bring counts up to date that follow from others."""
+
     def ledger(self) -> Ledger:
         """Return the books of the node as they stand."""
+        self.sync()
         return Ledger(
             arrived=int(self.came),
             passed=int(self.passed),
@@ -275,12 +279,20 @@ class Point(Node):
         self.is_point = True
         self.is_resting = False
         self.pending: deque[Entry] = deque()
+        self.only_timed: Exit | None = None
+        """The exit that has event time, if that is one only."""
         self.free: i64 = 0
         """While an input that rested is taken up: the part of `blocked` that is this node's own."""
         self.front: list[Entry] = []
         """What an input that rested has given and there was no room for."""
         self.order: list[Node] = []
         """Forks above, behind which other branches could overtake what rests here though this node does not block them."""
+
+    def add_exit(self, exit_: Exit) -> None:
+        """Add an output port."""
+        self.exits.append(exit_)
+        timed = [each for each in self.exits if each.timed]
+        self.only_timed = timed[0] if len(timed) == 1 else None
 
     # ---- giving
 
@@ -298,6 +310,10 @@ class Point(Node):
             self.watermark = watermark
         if self.blocked > self.free:
             self.hold((MARK, 0, None, watermark, 0, None))
+            return
+        only = self.only_timed
+        if only is not None and watermark < FLUSHED:
+            only.out.mark(watermark)
         else:
             self.spread_mark(watermark, 0)
 

@@ -53,6 +53,9 @@ class SinkNode(Guarded):
         self.times: list[int] | None = None
         self.sequences: list[Any] | None = None
         self.keys: list[Any] | None = None
+        self.full_at: i64 = 0
+        """A write begins when so many items have come."""
+        self.is_plain = not self.is_async and not self.paces and not shape.timed and not shape.keyed
         self.renew()
         self.is_gathering = False
         self.in_flight: i64 = 0
@@ -68,6 +71,7 @@ class SinkNode(Guarded):
         """Open the sink, before anything flows."""
         self.letters = self.ports["dead"]
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
+        self.renew()
         try:
             self.writer = self.sink.open(self)
         except BaseException as error:
@@ -78,6 +82,7 @@ class SinkNode(Guarded):
     def renew(self) -> None:
         """Begin to gather anew."""
         self.gathered = []
+        self.full_at = self.came + self.most
         if self.shape.timed:
             self.times = []
             self.sequences = []
@@ -155,6 +160,11 @@ class SinkNode(Guarded):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
+        if self.is_plain and self.is_gathering and not self.is_ended:
+            self.gathered.append(item)
+            if self.came >= self.full_at:
+                self.write_out()
+            return
         if self.is_ended:
             self.unread += 1
             return
@@ -162,7 +172,6 @@ class SinkNode(Guarded):
         if len(self.gathered) >= self.most or (self.paces and self.wants() == 0):
             if not self.is_async:
                 self.write_out()
-                return
         if not self.is_gathering:
             self.is_gathering = True
             self.domain.unwritten.append(self)
@@ -193,7 +202,6 @@ class SinkNode(Guarded):
 
     def write_out(self) -> None:
         """Write what is gathered."""
-        self.is_gathering = False
         if self.gathered and not self.is_ended and not self.in_flight:
             self.write(self.take_gathered())
 

@@ -92,6 +92,8 @@ class Program:
 
     def edges(self) -> list[EdgeBook]:
         """Return the book of each edge as it stands."""
+        for node in self.nodes.values():
+            node.sync()
         books: list[EdgeBook] = []
         for edge, link in self.links.items():
             gate = link.gate

@@ -81,10 +81,9 @@ class _Wiring:
             if port in LEAVINGS and port not in read:
                 continue
             exit_ = Exit(port, node.port_shape(port).timed)
-            made.exits.append(exit_)
-            if isinstance(made, Guarded):
-                made.ports[port] = exit_
-            elif isinstance(made, SourceNode):
+            assert isinstance(made, Point)
+            made.add_exit(exit_)
+            if isinstance(made, SourceNode):
                 if port == "out":
                     made.main = exit_
                 elif port == "dead":
@@ -115,7 +114,7 @@ class _Wiring:
         if isinstance(thing, Foreign):
             return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
         kernel = self.topology.kernels[name]
-        kind: type[KernelNode] = KernelNode
+        kind: type[KernelNode] = kernel.node or KernelNode
         if isinstance(kernel, InnerKernel):
             kind = InnerNode
         elif kernel.releases:
@@ -154,7 +153,8 @@ class _Wiring:
 
     def _helper(self, helper: Any, beside: Node, timed: bool, n: int) -> Any:
         helper.domain = beside.domain
-        helper.exits.extend(Exit("out", timed) for _ in range(n))
+        for _ in range(n):
+            helper.add_exit(Exit("out", timed))
         self.program.helpers.append(helper)
         return helper
 

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from mypy_extensions import i64
+
 from rxdag.contract import ColumnsEmit, Emit, Kernel, KeyBy, Shape
+from rxdag.engine import StatelessNode
 from rxdag.errors import GraphError
 from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of, why_opaque
 
@@ -17,7 +20,34 @@ A = TypeVar("A")
 K = TypeVar("K")
 
 
+class _KeyByNode(StatelessNode):
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, _KeyByKernel)
+        self.key_of: Callable[[Any], Any] = kernel._key_of
+        self.is_plain = kernel._is_plain
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_idle:
+            self.wake_up()
+        try:
+            key = self.key_of(item)
+            if not self.is_plain and key.__class__ is not str:
+                hash(key)
+        except BaseException as error:
+            self.bury(item, self.blamed(item, error), 1)
+            return
+        if self.blocked > self.free:
+            self.pass_on(item, ts, sequence, key)
+        else:
+            self.way.out.push(item, ts, sequence, key)
+
+
 class _KeyByKernel(Kernel):
+    node = _KeyByNode
+
     def __init__(self, key_of: Callable[[Any], Any], *, is_plain: bool) -> None:
         self._key_of = key_of
         self._is_plain = is_plain

@@ -1,0 +1,63 @@
+"""Nodes that look at one item at a time, and hold nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import FLUSHED, IDLE
+from rxdag.engine._kernel_node import KernelNode
+from rxdag.engine._node import Exit
+
+
+class StatelessNode(KernelNode):
+    """Hands each item on, or does not; watermarks pass.
+
+    A subclass counts what came and what did not go on; the items that passed are the others.
+    """
+
+    def open(self) -> None:
+        super().open()
+        self.is_idle = False
+        self.is_timed = self.only_timed is not None
+        self.way: Exit = self.main if self.main is not None else Exit("out", False)
+
+    def mark(self, watermark: i64) -> None:
+        if watermark >= FLUSHED or self.is_ended:
+            super().mark(watermark)
+            return
+        if watermark == IDLE:
+            if not self.is_idle:
+                self.is_idle = True
+                self.pass_mark(watermark)
+        elif watermark > self.watermark or self.is_idle:
+            self.is_idle = False
+            if watermark > self.watermark:
+                self.watermark = watermark
+            self.pass_mark(self.watermark)
+
+    def pass_mark(self, watermark: i64) -> None:
+        """Hand a watermark on."""
+        if self.blocked > self.free:
+            self.give_mark(watermark)
+        elif self.is_timed:
+            self.way.out.mark(watermark)
+
+    def wake_up(self) -> None:
+        """An item has come after the stream was idle: those behind hear of it even if the item goes no further."""
+        self.is_idle = False
+        self.pass_mark(self.watermark)
+
+    def pass_on(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Hand an item on, or keep it if this node rests."""
+        if self.blocked > self.free:
+            self.give(self.way, item, ts, sequence, key)
+            self.way.n -= 1  # sync counts it
+        else:
+            self.way.out.push(item, ts, sequence, key)
+
+    def sync(self) -> None:
+        gone = self.filtered + self.dead + self.failed + self.unread + self.discarded
+        self.passed = self.came - gone - sum(self.dropped.values())
+        self.way.n = self.passed
