@@ -8,7 +8,7 @@ from rxdag.engine._gate import Gate
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
 from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
-from rxdag.engine._node import NOWHERE, Exit, Node, Point
+from rxdag.engine._node import ITEM, NOWHERE, Exit, Node, Point
 from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
 from rxdag.engine._sink_node import SinkNode
@@ -19,6 +19,7 @@ from rxdag.engine._writes import BOUNDS_NS, Writes
 
 __all__ = [
     "BOUNDS_NS",
+    "ITEM",
     "LEAVINGS",
     "NOWHERE",
     "QUANTUM",

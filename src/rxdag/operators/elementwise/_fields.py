@@ -52,7 +52,7 @@ class _RecordKernel(MapKernel):
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         if self._keep and columns.names == (ITEM,):
-            emit(columns.mapped({ITEM: self._fn}))  # items of several types: each has fields of its own
+            emit(columns.mapped({ITEM: self.fn}))  # items of several types: each has fields of its own
         else:
             emit(columns.mapped(self._fields, self._of, keep=self._keep))
 

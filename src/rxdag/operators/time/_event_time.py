@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
+from mypy_extensions import i64
+
 from rxdag.contract import (
     MAX,
     MIN,
@@ -22,6 +24,7 @@ from rxdag.contract import (
     duration_ns,
     positive_ns,
 )
+from rxdag.engine import ITEM, KernelNode
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none
@@ -39,7 +42,60 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
+class _EventTimeNode(KernelNode):
+    """Gives an item its time and hands it on; the watermark that it raises follows it."""
+
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, _EventTimeKernel)
+        self.stamp: _EventTimeKernel = kernel
+        self.time_of: Callable[[Any], Any] = kernel._time_of
+        self.sequence_of: Callable[[Any], int] | None = kernel._sequence_of
+        self.scale: int = kernel._scale
+        self.most: i64 = kernel.max_ts
+        self.lag: i64 = kernel._lag + 1
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        try:
+            value = self.time_of(item)
+            if value.__class__ is int:
+                value *= self.scale
+            else:
+                value = _to_ns(value, self.scale)
+            if not MIN < value < MAX:
+                raise _out_of_range(value)
+            sequence = 0 if self.sequence_of is None else self.sequence_of(item)
+        except BaseException as error:
+            self.bury(item, error, 1)
+            return
+        at: i64 = value
+        self.passed += 1
+        main = self.main
+        assert main is not None
+        main.n += 1
+        if self.blocked > self.free:
+            self.hold((ITEM, main, item, at, sequence, key))
+        else:
+            main.out.push(item, at, sequence, key)
+        if at > self.most:
+            self.most = at
+            self.stamp.max_ts = at
+            mark = at - self.lag
+            if mark > MIN and mark < at:
+                if self.blocked > self.free:
+                    self.give_mark(mark)
+                else:
+                    self.watermark = mark
+                    main.out.mark(mark)
+
+
 class _EventTimeKernel(Kernel):
+    node = _EventTimeNode
     state = ("max_ts", "next_mark")
     makes_time = True
     can_give_before = True
@@ -66,16 +122,14 @@ class _EventTimeKernel(Kernel):
         else:
             ts = _to_ns(ts, self._scale)
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
+        if not MIN < ts < MAX:
+            raise _out_of_range(ts)
+        emit(item, ts=ts, sequence=sequence)
         if ts > self.max_ts:
-            if ts >= MAX:
-                raise _out_of_range(ts)
             self.max_ts = ts
             mark = ts - self._lag - 1
             if mark >= self.next_mark:
                 self._raise(mark, emit)
-        elif ts <= MIN:
-            raise _out_of_range(ts)
-        emit(item, ts=ts, sequence=sequence)
 
     def in_columns(self) -> Kernel | str:
         return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self

@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+from mypy_extensions import i64
 
 from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.engine import KernelNode
 from rxdag.operators.windows._panes import blamed, in_order
+
+TAKEN: Final = 0
+LATE: Final = 1
+UNASSIGNED: Final = 2
 
 _Open = dict[Any, Accumulator[Any, Any]]
 
 
+class _OpenWindowNode(KernelNode):
+    """Adds items to the windows that they belong to; panes go out at watermarks."""
+
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, OpenWindowKernel)
+        self.windows: OpenWindowKernel = kernel
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        if self.marks.some_idle:
+            self.give_out(self.marks.wake(0))
+        windows = self.windows
+        try:
+            how = windows.add(item, ts, sequence, key)
+        except BaseException as error:
+            self.bury(item, self.blamed(item, error), 1)
+            return
+        if how == LATE:
+            self.late += 1
+            self.leave_by("late", item, ts, sequence, key)
+        elif how == UNASSIGNED:
+            self.unassigned += 1
+            self.leave_by("unassigned", item, ts, sequence, key)
+
+    def leave_by(self, port: str, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Send an item that no window took out by a side port."""
+        exit_ = self.ports.get(port)
+        if exit_ is not None:
+            self.give(exit_, item, ts, sequence, key)
+
+
+class _Window:
+    """A window that is open: its span, its keys, and the items that it holds."""
+
+    def __init__(self, start: i64, end: i64) -> None:
+        self.start: i64 = start
+        self.end: i64 = end
+        self.keys: _Open = {}
+        self.n: i64 = 0
+
+
 class OpenWindowKernel(Kernel):
-    """Open windows by (end, start), each with its keys.
+    """Open windows by (end, start), each with its keys; a heap says which one ends next.
 
     Args:
         assigner: Which windows an item belongs to.
@@ -20,56 +74,102 @@ class OpenWindowKernel(Kernel):
         into: What becomes of a pane.
     """
 
+    node = _OpenWindowNode
     state = ("open", "wake")
     passes = False
     prefers_columns = True
-    splices = ("_add_at",)
     is_quiet = True
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assigner = assigner
-        self._assign = assigner.assign
         self._overlaps = assigner.overlaps
         self._aggregate = aggregate
-        sample = aggregate.accumulator()
-        self._add_at = type(sample).add_at
-        self.shared = type(sample).shared
-        for name in self.shared:
-            setattr(self, f"shared_{name}", getattr(sample, name))
+        self._new: Callable[[], Accumulator[Any, Any]] = aggregate.accumulator
         self._into = into
         self.grid = assigner.grid
-        self.open: dict[tuple[int, int], _Open] = {}
+        self.open: dict[tuple[int, int], _Window] = {}
+        self._ends: list[tuple[int, int]] = []
         self.wake = MAX
-        self.counts: dict[tuple[int, int], int] = {}
-        """Items by the window that holds them, but for those since it is at hand: `_n`, `_other_n`."""
-        self._n = self._other_n = 0
-        self._at = self._other_at = (0, 0)
-        self._low = self._other_low = 1
-        self._high = self._other_high = 0
-        self._keys: _Open = {}
-        self._other_keys: _Open = {}
+        self._n: i64 = 0
+        self._low: i64 = 1
+        self._high: i64 = 0
+        self._window: _Window | None = None
+        self._other: _Window | None = None
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        if self._low <= ts < self._high:
-            keys = self._keys
-        elif self._other_low <= ts < self._other_high:
-            self._swap()
-            keys = self._keys
-        else:
-            found = self._find(item, ts, emit)
-            if found is None:
-                return
-            if not self._low <= ts < self._high:  # one of several windows, even if the others are closed
-                self._add_to_all(found, item, ts, sequence, key)
-                return
-            keys = found[0]
+        how = self.add(item, ts, sequence, key)
+        if how == LATE:
+            emit.late(item)
+        elif how == UNASSIGNED:
+            emit.unassigned(item)
+
+    def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
+        """Add an item to its windows; tells if it is late or unassigned."""
+        window = self._window
+        if not self._low <= ts < self._high or window is None:
+            other = self._other
+            if other is not None and other.start <= ts < other.end:
+                self._at_hand(other)
+                window = other
+            else:
+                live = self._live(ts)
+                if not live:
+                    return LATE if self._assigner.assign(ts) else UNASSIGNED
+                if self._overlaps:
+                    self._add_to_all(live, item, ts, sequence, key)
+                    return TAKEN
+                window = live[0]
+                self._at_hand(window)
+        keys = window.keys
         accumulator = keys.get(key)
         if accumulator is None:
             accumulator = self._new()
-            self._add_at(accumulator, item, ts, sequence)
+            accumulator.add_at(item, ts, sequence)
             keys[key] = accumulator
         else:
-            self._add_at(accumulator, item, ts, sequence)
+            accumulator.add_at(item, ts, sequence)
+        window.n += 1
+        self._n += 1
+        return TAKEN
+
+    def _at_hand(self, window: _Window) -> None:
+        """Have a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
+        self._other = self._window
+        self._window = window
+        self._low = window.start
+        self._high = window.end
+
+    def _live(self, ts: i64) -> list[_Window]:
+        """Return the windows of a time that are not closed; those that are new are opened."""
+        found: list[_Window] = []
+        for start, end in self._assigner.assign(ts):
+            if end - 1 <= self.watermark:
+                continue
+            window = self.open.get((end, start))
+            if window is None:
+                window = self.open[end, start] = _Window(start, end)
+                heapq.heappush(self._ends, (end, start))
+                if end - 1 < self.wake:
+                    self.wake = end - 1
+            found.append(window)
+        return found
+
+    def _add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
+        if len(live) > 1:
+            self._new().add_at(item, ts, sequence)  # it raises, if it does, before anything has changed
+        last = live[0]
+        for window in live:
+            if window.end > last.end:
+                last = window
+            accumulator = window.keys.get(key)
+            if accumulator is None:
+                accumulator = self._new()
+                accumulator.add_at(item, ts, sequence)
+                window.keys[key] = accumulator
+            else:
+                accumulator.add_at(item, ts, sequence)
+        last.n += 1
         self._n += 1
 
     def in_columns(self) -> Kernel | str:
@@ -83,111 +183,59 @@ class OpenWindowKernel(Kernel):
 
         return WindowColumnsKernel(evenly, self.grid, self._aggregate, arrays, self._into)
 
-    def _new(self) -> Accumulator[Any, Any]:
-        return self._aggregate.accumulator()
-
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    def _find(self, item: Any, ts: int, emit: Emit[Any]) -> list[_Open] | None:
-        """The live windows of a time; None if there are none, and the item has been counted."""
-        windows = self._assign(ts)
-        live = [(end, start) for start, end in windows if end - 1 > self.watermark]
-        if not live:
-            if windows:
-                emit.late(item)
-            else:
-                emit.unassigned(item)
-            return None
-        found: list[_Open] = []
-        for window in live:
-            keys = self.open.get(window)
-            if keys is None:
-                keys = self.open[window] = {}
-                self.counts[window] = 0
-                self.wake = min(self.wake, window[0] - 1)
-            found.append(keys)
-        if not self._overlaps:
-            self._settle()
-            self._swap()
-            self._at = live[0]
-            self._low, self._high = windows[0]
-            self._keys = found[0]
-        return found
-
-    def _swap(self) -> None:
-        """Have the other of the two windows at hand: out of order, items fall into now this one, now that."""
-        self._low, self._other_low = self._other_low, self._low
-        self._high, self._other_high = self._other_high, self._high
-        self._keys, self._other_keys = self._other_keys, self._keys
-        self._n, self._other_n = self._other_n, self._n
-        self._at, self._other_at = self._other_at, self._at
-
-    def _settle(self) -> None:
-        """Put the items of the two windows at hand to their counts."""
-        if self._n:
-            self.counts[self._at] += self._n
-            self._n = 0
-        if self._other_n:
-            self.counts[self._other_at] += self._other_n
-            self._other_n = 0
-
-    def _put_away(self) -> None:
-        """Have no window at hand."""
-        self._settle()
-        self._low, self._high = 1, 0
-        self._other_low, self._other_high = 1, 0
-        self._keys, self._other_keys = {}, {}
-
-    def _add_to_all(self, found: list[_Open], item: Any, ts: int, sequence: int, key: Any) -> None:
-        """An item of several windows; it is held once, until the last of them is purged: the one that ends last."""
-        for keys in found:
-            accumulator = keys.get(key)
-            if accumulator is None:
-                accumulator = self._new()
-                accumulator.add_at(item, ts, sequence)
-                keys[key] = accumulator
-            else:
-                accumulator.add_at(item, ts, sequence)
-        last = max(window for window, keys in self.open.items() if keys is found[-1])
-        self.counts[last] += 1
-
     def held(self) -> int:
-        return sum(self.counts.values()) + self._n + self._other_n
+        return int(self._n)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         self._put_away()
-        self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
-        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+        ends = self._ends
+        while ends and ends[0][0] - 1 <= watermark:
+            self._fire(heapq.heappop(ends), "watermark", emit)
+        self.wake = ends[0][0] - 1 if ends else MAX
 
     def on_end(self, emit: Emit[Any]) -> None:
         self._put_away()
-        self._fire(list(self.open), "end", emit)
+        ends = self._ends
+        while ends:
+            self._fire(heapq.heappop(ends), "end", emit)
+        self.wake = MAX
 
-    def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
-        for end, start in sorted(windows):
-            keys = self.open.pop((end, start))
-            for key in in_order(keys):
-                pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
-                emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
-            emit.absorbed(self.counts.pop((end, start)))
+    def _put_away(self) -> None:
+        """Have no window at hand."""
+        self._low = 1
+        self._high = 0
+        self._window = None
+        self._other = None
+
+    def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> None:
+        window = self.open.pop(which)
+        end, start = which
+        keys = window.keys
+        for key in in_order(keys):
+            pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
+            emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
+        self._n -= window.n
+        emit.absorbed(int(window.n))
 
     def snapshot(self) -> dict[str, Any]:
-        self._settle()
         rows = [
-            [end, start, self.counts[end, start], [[key, kept.snapshot()] for key, kept in keys.items()]]
-            for (end, start), keys in self.open.items()
+            [end, start, int(window.n), [[key, kept.snapshot()] for key, kept in window.keys.items()]]
+            for (end, start), window in self.open.items()
         ]
         return {"open": rows, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self._n = self._other_n = 0
-        self.open, self.counts = {}, {}
+        self.open, self._ends, self._n = {}, [], 0
         for end, start, n, rows in saved["open"]:
-            self.counts[end, start] = n
-            keys = self.open[end, start] = {}
+            window = self.open[end, start] = _Window(start, end)
+            window.n = n
+            self._n += n
+            heapq.heappush(self._ends, (end, start))
             for key, state in rows:
-                keys[key] = self._new()
-                keys[key].restore(state)
+                window.keys[key] = self._new()
+                window.keys[key].restore(state)
         self.wake = saved["wake"]
         self._put_away()
