@@ -27,7 +27,7 @@ class BuildInfo:
         version: Of rxdag.
         python: Implementation and version, as "CPython 3.11.7".
         compiled: Names of the modules that run compiled, sorted; empty in the plain form.
-        changed: Files, relative to the package, that differ from what was compiled, sorted: compile again.
+        changed: Files, as "rxdag/contract/_time.py", that differ from what was compiled, sorted.
         sources: SHA-256 of all Python files of the package, the same for both forms.
     """
 
@@ -93,11 +93,9 @@ def warn_if_stale() -> None:
 def _extensions(home: Path) -> Iterator[tuple[str, Path]]:
     """Compiled modules that this Python imports instead of their sources, by name."""
     for path in home.rglob("*"):
-        for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-            if path.name.endswith(suffix):
-                parts = path.relative_to(home).with_name(path.name.removesuffix(suffix)).parts
-                yield ".".join((home.name, *parts)), path
-                break
+        stem, dot, rest = path.name.partition(".")
+        if dot + rest in importlib.machinery.EXTENSION_SUFFIXES:
+            yield ".".join((home.name, *path.relative_to(home).parent.parts, stem)), path
 
 
 def _record(home: Path) -> dict[str, Any]:

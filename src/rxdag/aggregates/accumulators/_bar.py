@@ -36,8 +36,8 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.turnover: Any = 0.0
         self.first_ts: i64 = MAX
         self.last_ts: i64 = MIN
-        self.first_seq = 0
-        self.last_seq = 0
+        self.first_seq: Any = 0
+        self.last_seq: Any = 0
 
     def check(self, item: Any, /) -> None:
         priced(self._price(item), self._qty(item), "ohlcv")
@@ -45,7 +45,7 @@ class Bar(Accumulator[Any, Ohlcv]):
     def add(self, item: Any, /) -> None:
         self.add_at(item, max(self.last_ts, MIN + 1), self.last_seq)
 
-    def add_at(self, item: Any, ts: i64, sequence: int, /) -> None:
+    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         price = self._price(item)
         qty = self._qty(item)
         if not 0.0 <= qty < _INF:
@@ -77,7 +77,7 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.turnover += price * qty
         self.count += 1
 
-    def tie(self, price: Any, ts: i64, sequence: int) -> None:
+    def tie(self, price: Any, ts: i64, sequence: Any) -> None:
         """A trade at the first or last instant: the sequence decides, then arrival; the later one closes."""
         if ts == self.last_ts and sequence >= self.last_seq:
             self.last_seq = sequence
@@ -113,7 +113,7 @@ class BarByArrival(Bar):
 
     __slots__ = ()
 
-    def add_at(self, item: Any, ts: i64, sequence: int, /) -> None:
+    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         price = self._price(item)
         qty = self._qty(item)
         if not 0.0 <= qty < _INF:

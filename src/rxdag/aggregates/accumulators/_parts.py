@@ -53,7 +53,7 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
             except BadItem as error:
                 raise BadItem(f"named: {name}: {error}") from error
 
-    def add_at(self, item: Any, ts: i64, sequence: int, /) -> None:
+    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         self.check(item)  # an item is in all parts or in none
         for part in self.parts.values():
             part.add_at(item, ts, sequence)

@@ -73,14 +73,14 @@ class First(Accumulator[Any, Any]):
     def __init__(self, get: Callable[[Any], Any]) -> None:
         self._get = get
         self.ts: i64 = MAX
-        self.sequence = 0
+        self.sequence: Any = 0
         self.value: Any = None
 
     def add(self, item: Any, /) -> None:
         if self.ts == MAX:
             self.add_at(item, 0, 0)
 
-    def add_at(self, item: Any, ts: i64, sequence: int, /) -> None:
+    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         value = self._get(item)
         if self.ts == MAX or ts < self.ts or (ts == self.ts and sequence < self.sequence):
             self.ts = ts
@@ -102,13 +102,13 @@ class Last(Accumulator[Any, Any]):
     def __init__(self, get: Callable[[Any], Any]) -> None:
         self._get = get
         self.ts: i64 = MIN
-        self.sequence = 0
+        self.sequence: Any = 0
         self.value: Any = None
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, self.ts if self.ts > MIN else MIN + 1, self.sequence)
 
-    def add_at(self, item: Any, ts: i64, sequence: int, /) -> None:
+    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         value = self._get(item)
         if self.ts == MIN or ts > self.ts or (ts == self.ts and sequence >= self.sequence):
             self.ts = ts
