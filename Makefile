@@ -65,11 +65,11 @@ check: $(READY) ## ruff, mypy --strict, pyright strict, lint-imports
 	@$(BIN)/pyright --warnings
 	@$(BIN)/lint-imports
 
-floor: $(READY) ## run the tests with the oldest versions of the dependencies that are allowed
+floor: $(READY) ## run the quick tests with the oldest versions of the dependencies that are allowed
 	@test -x .floor/bin/python || $(PYTHON) -m venv .floor
 	@$(BIN)/python .ci/floor.py > .floor/constraints.txt
 	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[test]'
-	@.floor/bin/python -m pytest $(PYTEST_ARGS)
+	@.floor/bin/python -m pytest $(QUICK) $(PYTEST_ARGS)
 
 SIBLINGS := .siblings
 THEIRS := $(SIBLINGS)/market_data_pipeline-0.8.70
