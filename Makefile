@@ -9,15 +9,18 @@ SECONDS ?= 60
 PYTEST_ARGS ?=
 COMPARE ?=
 CASES ?=
+# What builds a wheel is pinned too; newer versions of pip look at the second name.
+PINNED := PIP_CONSTRAINT='$(CURDIR)/constraints.txt' PIP_BUILD_CONSTRAINT='$(CURDIR)/constraints.txt'
+QUICK := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-siblings check floor stress chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv with everything that is pinned in constraints.txt
+setup: $(READY) plain ## make .venv with everything that is pinned in constraints.txt; the plain form
 
 $(READY): pyproject.toml constraints.txt README.md
 	@command -v $(PYTHON) >/dev/null || { echo "make: python3 is missing; install Python 3.11 or newer (Debian: apt-get install python3 python3-venv)"; exit 1; }
@@ -28,11 +31,32 @@ $(READY): pyproject.toml constraints.txt README.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+compiled: $(READY) ## compile the hot modules in place, with mypyc and a C compiler; all other targets run what is there
+	@$(BIN)/python hatch_build.py
+
+plain: ## delete what was compiled in place
+	@test ! -d src || find src \( -name '*.so' -o -name '*.pyd' -o -name '_compiled.*.json' \) -delete
+
+wheel: $(READY) ## write a compiled wheel for this platform and a plain one into dist
+	@rm -rf dist
+	@$(PINNED) $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@$(PINNED) RXDAG_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*
+
 demo: $(READY) ## run the main job on simulated trades; DATA=trades.csv.gz OUT=dir for a file
 	@$(BIN)/rxdag demo $(if $(DATA),--data '$(DATA)') --out '$(OUT)'
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+quick: $(READY) ## run the part of the tests that takes a minute or two: units, laws, conformance
+	@$(BIN)/python -m pytest $(QUICK) $(PYTEST_ARGS)
+
+test-pythons: $(READY) ## run the quick tests on 3.12 and 3.13, where pyenv or PATH has them
+	@$(foreach v,3.12 3.13,.ci/other-python $(v) $(QUICK) $(PYTEST_ARGS) &&) true
+
+test-wheels: wheel ## install both wheels, each into an environment of its own, and compare what they do
+	@RXDAG_WHEELS=dist $(BIN)/python -m pytest tests/wheels $(PYTEST_ARGS)
 
 check: $(READY) ## ruff, mypy --strict, pyright strict, lint-imports
 	@$(BIN)/ruff check .
@@ -41,11 +65,11 @@ check: $(READY) ## ruff, mypy --strict, pyright strict, lint-imports
 	@$(BIN)/pyright --warnings
 	@$(BIN)/lint-imports
 
-floor: $(READY) ## run the tests with the oldest versions of the dependencies that are allowed
+floor: $(READY) ## run the quick tests with the oldest versions of the dependencies that are allowed
 	@test -x .floor/bin/python || $(PYTHON) -m venv .floor
 	@$(BIN)/python .ci/floor.py > .floor/constraints.txt
 	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[test]'
-	@.floor/bin/python -m pytest $(PYTEST_ARGS)
+	@.floor/bin/python -m pytest $(QUICK) $(PYTEST_ARGS)
 
 SIBLINGS := .siblings
 THEIRS := $(SIBLINGS)/market_data_pipeline-0.8.70
@@ -80,5 +104,5 @@ docs: $(READY) ## build the documentation in out/docs; a warning is an error
 bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold it against budgets and baseline
 	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)
 
-clean: ## remove what the other targets made
-	@rm -rf $(VENV) $(SIBLINGS) .floor out dist .pytest_cache .mypy_cache .ruff_cache
+clean: plain ## remove what the other targets made
+	@rm -rf .pythons $(VENV) $(SIBLINGS) .floor out dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,9 +1,10 @@
-"""Runs the code of README and docs, and the examples in docstrings."""
+"""Runs the code of README and docs, and the examples in docstrings; refuses compiled modules that are not of the sources."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,26 @@ def with_names(namespace: dict) -> None:
 documents = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"], setup=in_a_folder, teardown=back_home)
 docstrings = Sybil(parsers=[DocTestParser()], patterns=["*.py"], path="src", setup=with_names, teardown=back_home)
 pytest_collect_file = (documents + docstrings).pytest()
+
+
+def pytest_configure() -> None:
+    """Refuse to test compiled modules of other sources."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # what import says of it is said below
+        import rxdag
+    changed = rxdag.build_info().changed
+    if changed:
+        raise pytest.UsageError(
+            f"{', '.join(changed)}: not what was compiled, and Python would run the compiled modules; run `make compiled` to "
+            "test the compiled form, or `make plain` to test the plain one"
+        )
+
+
+def pytest_report_header() -> str:
+    """Say which form is tested."""
+    import rxdag
+
+    return str(rxdag.build_info())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -255,7 +255,7 @@ def test_version_and_help():
     def cli(*args):
         return subprocess.run([sys.executable, "-m", "rxdag.cli", *args], capture_output=True, text=True, timeout=60)
 
-    assert cli("--version").stdout == f"rxdag {rxdag.__version__}\n"
+    assert cli("--version").stdout == f"{rxdag.build_info()}\n"
     assert "demo" in cli("--help").stdout
     assert cli("demo", "--help").returncode == 0
 

@@ -6,6 +6,8 @@ The front door: lazy at run time, so that `import rxdag` loads neither reactivex
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
         testing,
         windows,
     )
+    from rxdag._build_info import BuildInfo, build_info
     from rxdag.adapters import wrap
     from rxdag.contract import (
         Accumulator,
@@ -105,6 +108,7 @@ __all__ = [
     "AsyncRun",
     "BadItem",
     "BufferOverflow",
+    "BuildInfo",
     "Chunk",
     "CompileError",
     "Dag",
@@ -146,6 +150,7 @@ __all__ = [
     "WindowedStream",
     "adapters",
     "aggregates",
+    "build_info",
     "catch",
     "col",
     "combine_latest",
@@ -204,6 +209,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         "windows",
     )
     _HOMES = (
+        "_build_info",
         "contract",
         "errors",
         "expressions",
@@ -228,6 +234,13 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
                     return value
         raise AttributeError(f"module 'rxdag' has no attribute {name!r}{_did_you_mean(name)}")
 
+    def _warn_if_stale() -> None:
+        """In a checkout, sources can be newer than what was compiled of them in place."""
+        package = os.path.dirname(__file__)
+        record = os.path.join(package, f"_compiled.{sys.implementation.cache_tag}.json")
+        if os.path.exists(record) and os.path.exists(os.path.join(package, "..", "..", "hatch_build.py")):
+            importlib.import_module("rxdag._build_info").warn_if_stale()
+
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
 
@@ -242,3 +255,5 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     def find_runner() -> Any:
         """What gives streams their `head`, `collect` and loops."""
         return importlib.import_module("rxdag.runtime").StreamRunner()
+
+    _warn_if_stale()

@@ -77,6 +77,7 @@ _LOADED = """
     from rxdag import sinks, sources, operators as ops
     def forever():
         n = 0
+        print("on", flush=True)
         while True:
             yield n
             n += 1
@@ -102,6 +103,7 @@ def sigterm_under_load(scale: Scale) -> str:
             )
             assert child.stdout is not None
             child.stdout.readline()
+            child.stdout.readline()  # the second one comes out of the run, which has its handlers by then
             time.sleep(0.3 + 0.02 * k)
             child.send_signal(signal.SIGTERM)
             out, err = child.communicate(timeout=60)

@@ -215,6 +215,7 @@ _GRAPHS: Final = {
         "to_observable",
     ),
     "What comes out": ("Pane", "DeadLetter", "Overflow", "Duration"),
+    "The installation": ("build_info", "BuildInfo"),
 }
 _MORE_OF_RUNS: Final = ("GateStats", "SourceStats")
 

@@ -1,10 +1,11 @@
 """What a window computes; a field is a name, `col.<name>` or a function."""
 
+from rxdag.aggregates._bars import ohlcv
 from rxdag.aggregates._compound import collect, named
 from rxdag.aggregates._folded import fold, reduce
 from rxdag.aggregates._moments import mean, std, var
 from rxdag.aggregates._numeric import count, sum, vwap
-from rxdag.aggregates._ohlcv import Ohlcv, ohlcv
+from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates._picked import first, last, max, min
 from rxdag.aggregates._sketches import count_distinct, quantile
 from rxdag.contract import Accumulator, Aggregate, remember

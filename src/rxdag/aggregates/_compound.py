@@ -7,44 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
+from rxdag.aggregates.accumulators import Collected, Made, Named
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape
 from rxdag.errors import GraphError
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 
-class _Collected(Accumulator[Any, "list[Any]"]):
-    __slots__ = ("items",)
-    state = ("items",)
-
-    def __init__(self) -> None:
-        self.items: list[Any] = []
-
-    def add(self, item: Any, /) -> None:
-        self.items.append(item)
-
-    def remove(self, item: Any, /) -> bool:
-        del self.items[0]
-        return True
-
-    def result(self) -> list[Any]:
-        return list(self.items)  # a window may go on and fire again
-
-    def merge(self, other: _Collected, /) -> None:
-        self.items += other.items
-
-    def snapshot(self) -> list[Any]:
-        return [list(self.items)]
-
-    def restore(self, saved: list[Any]) -> None:
-        self.items = list(saved[0])
-
-
 @dataclass(frozen=True)
 class _Collect(Aggregate[A, "list[A]"]):
-    def accumulator(self) -> _Collected:
-        return _Collected()
+    def accumulator(self) -> Collected:
+        return Collected()
 
 
 def collect() -> Aggregate[A, list[A]]:
@@ -55,51 +29,6 @@ def collect() -> Aggregate[A, list[A]]:
         ['a', 'b']
     """
     return _Collect()
-
-
-class _Named(Accumulator[Any, "dict[str, Any]"]):
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: dict[str, Accumulator[Any, Any]]) -> None:
-        self.parts = parts
-
-    def add(self, item: Any, /) -> None:
-        self.add_at(item, 0, 0)
-
-    def check(self, item: Any, /) -> None:
-        for name, part in self.parts.items():
-            try:
-                part.check(item)
-            except BadItem as error:
-                raise BadItem(f"named: {name}: {error}") from error
-
-    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
-        self.check(item)  # an item is in all parts or in none
-        for part in self.parts.values():
-            part.add_at(item, ts, sequence)
-
-    def remove(self, item: Any, /) -> bool:
-        return all(part.remove(item) for part in self.parts.values())
-
-    def result(self) -> dict[str, Any]:
-        return {name: part.result() for name, part in self.parts.items()}
-
-    def can_merge(self) -> bool:
-        return all(part.can_merge() for part in self.parts.values())
-
-    def result_in(self, start: int, end: int, /) -> dict[str, Any]:
-        return {name: part.result_in(start, end) for name, part in self.parts.items()}
-
-    def merge(self, other: _Named, /) -> None:
-        for name, part in self.parts.items():
-            part.merge(other.parts[name])
-
-    def snapshot(self) -> list[Any]:
-        return [part.snapshot() for part in self.parts.values()]
-
-    def restore(self, saved: list[Any]) -> None:
-        for part, state in zip(self.parts.values(), saved, strict=True):
-            part.restore(state)
 
 
 @dataclass(frozen=True)
@@ -113,8 +42,8 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, aggregates=tuple((name, each.bound(shape)) for name, each in self.aggregates))
 
-    def accumulator(self) -> _Named:
-        return _Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})
+    def accumulator(self) -> Named:
+        return Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})
 
     def in_columns(self) -> ColumnsAggregate | str:
         parts: dict[str, ColumnsAggregate] = {}
@@ -142,22 +71,8 @@ class _Into(Aggregate[A, R]):
         return replace(self, parts=self.parts.bound(shape))
 
     def accumulator(self) -> Accumulator[A, R]:
-        made: Any = _Made(self.parts.accumulator().parts, self.into)
+        made: Any = Made(self.parts.accumulator().parts, self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
-
-
-class _Made(_Named):
-    __slots__ = ("_into",)
-
-    def __init__(self, parts: dict[str, Accumulator[Any, Any]], into: Callable[..., Any]) -> None:
-        super().__init__(parts)
-        self._into = into
-
-    def result(self) -> Any:
-        return self._into(**super().result())
-
-    def result_in(self, start: int, end: int, /) -> Any:
-        return self._into(**super().result_in(start, end))
 
 
 @overload

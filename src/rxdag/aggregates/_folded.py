@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from rxdag.contract import Accumulator, Aggregate
+from rxdag.aggregates.accumulators import Folded, Reduced
+from rxdag.contract import Aggregate
 from rxdag.errors import GraphError
 from rxdag.expressions import Expr
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class _Folded(Accumulator[Any, Any]):
-    __slots__ = ("_fn", "_merge", "value")
-    state = ("value",)
-
-    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any] | None) -> None:
-        self.value = copy.deepcopy(initial)
-        self._fn = fn
-        self._merge = merge
-
-    def add(self, item: Any, /) -> None:
-        self.value = self._fn(self.value, item)
-
-    def result(self) -> Any:
-        return copy.deepcopy(self.value)  # a window may go on and fire again
-
-    def can_merge(self) -> bool:
-        return self._merge is not None
-
-    def merge(self, other: _Folded, /) -> None:
-        if self._merge is None:
-            raise TypeError("fold: must be given merge=, a function of two values, to be used in windows that merge")
-        self.value = self._merge(self.value, other.value)
 
 
 @dataclass(frozen=True)
@@ -45,8 +21,8 @@ class _FoldOf(Aggregate[A, B]):
     fn: Callable[[B, A], B]
     merge: Callable[[B, B], B] | None
 
-    def accumulator(self) -> _Folded:
-        return _Folded(self.initial, self.fn, self.merge)
+    def accumulator(self) -> Folded:
+        return Folded(self.initial, self.fn, self.merge)
 
 
 def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] | None = None) -> Aggregate[A, B]:
@@ -70,31 +46,12 @@ def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] |
     return _FoldOf(initial, fn, merge)
 
 
-class _Reduced(Accumulator[Any, Any]):
-    __slots__ = ("_fn", "values")
-    state = ("values",)
-
-    def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
-        self._fn = fn
-        self.values: list[Any] = []
-        """None, or one."""
-
-    def add(self, item: Any, /) -> None:
-        self.values = [self._fn(self.values[0], item)] if self.values else [item]
-
-    def result(self) -> Any:
-        return self.values[0]
-
-    def merge(self, other: _Reduced, /) -> None:
-        self.values = [self._fn(self.values[0], other.values[0])] if self.values else list(other.values)
-
-
 @dataclass(frozen=True)
 class _ReduceOf(Aggregate[A, A]):
     fn: Callable[[A, A], A]
 
-    def accumulator(self) -> _Reduced:
-        return _Reduced(self.fn)
+    def accumulator(self) -> Reduced:
+        return Reduced(self.fn)
 
 
 def reduce(fn: Callable[[A, A], A], /) -> Aggregate[A, A]:

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, finite
+from rxdag.aggregates.accumulators import Mean, Spread
+from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
-
-
-class _Mean(Accumulator[Any, float]):
-    __slots__ = ("_get", "n", "total")
-    state = ("total", "n")
-
-    def __init__(self, get: Callable[[Any], float]) -> None:
-        self._get = get
-        self.total: float = 0
-        self.n = 0
-
-    def check(self, item: Any, /) -> None:
-        finite(self._get(item), "mean: value")
-
-    def add(self, item: Any, /) -> None:
-        self.total += finite(self._get(item), "mean: value")
-        self.n += 1
-
-    def remove(self, item: Any, /) -> bool:
-        if type(self.total) is not int:
-            return False
-        self.total -= self._get(item)
-        self.n -= 1
-        return True
-
-    def result(self) -> float:
-        return self.total / self.n
-
-    def merge(self, other: _Mean, /) -> None:
-        self.total += other.total
-        self.n += other.n
 
 
 @dataclass(frozen=True)
@@ -55,8 +23,8 @@ class _MeanOf(Aggregate[A, float]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> _Mean:
-        return _Mean(getter(self.value))
+    def accumulator(self) -> Mean:
+        return Mean(getter(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)
@@ -81,49 +49,6 @@ def mean(value: Field[A, float], /) -> Aggregate[A, float]:
     return _MeanOf(value)
 
 
-class _Spread(Accumulator[Any, "float | None"]):
-    """Count, mean and sum of squared differences.
-
-    By Welford's recurrence (Technometrics 4, 1962), merged as by Chan, Golub and LeVeque (1979).
-    """
-
-    __slots__ = ("_ddof", "_get", "_root", "mean", "n", "squares")
-    state = ("n", "mean", "squares")
-
-    def __init__(self, get: Callable[[Any], float], ddof: int, *, root: bool) -> None:
-        self._get = get
-        self._ddof = ddof
-        self._root = root
-        self.n = 0
-        self.mean = 0.0
-        self.squares = 0.0
-
-    def check(self, item: Any, /) -> None:
-        finite(self._get(item), "value")
-
-    def add(self, item: Any, /) -> None:
-        value = finite(self._get(item), "value")
-        self.n += 1
-        apart = value - self.mean
-        self.mean += apart / self.n
-        self.squares += apart * (value - self.mean)
-
-    def result(self) -> float | None:
-        if self.n <= self._ddof:
-            return None
-        variance = self.squares / (self.n - self._ddof)
-        return math.sqrt(variance) if self._root else variance
-
-    def merge(self, other: _Spread, /) -> None:
-        n = self.n + other.n
-        if not other.n:
-            return
-        apart = other.mean - self.mean
-        self.squares += other.squares + apart * apart * self.n * other.n / n
-        self.mean += apart * other.n / n
-        self.n = n
-
-
 @dataclass(frozen=True)
 class _SpreadOf(Aggregate[A, "float | None"]):
     value: Field[A, float]
@@ -136,8 +61,8 @@ class _SpreadOf(Aggregate[A, "float | None"]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> _Spread:
-        return _Spread(getter(self.value), self.ddof, root=self.root)
+    def accumulator(self) -> Spread:
+        return Spread(getter(self.value), self.ddof, root=self.root)
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)
@@ -146,7 +71,7 @@ class _SpreadOf(Aggregate[A, "float | None"]):
         from rxdag.aggregates._each import EachValue, itself  # it loads numpy
 
         ddof, root = self.ddof, self.root
-        return EachValue(self.value, lambda value: finite(value, "value"), lambda: _Spread(itself, ddof, root=root))
+        return EachValue(self.value, lambda value: finite(value, "value"), lambda: Spread(itself, ddof, root=root))
 
 
 def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:

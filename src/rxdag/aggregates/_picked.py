@@ -6,124 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, ColumnsAggregate, Shape, finite
+from rxdag.aggregates.accumulators import First, Last, Max, Min
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
 V = TypeVar("V")
-
-_INF = float("inf")
-
-
-class _Min(Accumulator[Any, float]):
-    __slots__ = ("_get", "least")
-    state = ("least",)
-
-    def __init__(self, get: Callable[[Any], float]) -> None:
-        self._get = get
-        self.least = _INF
-
-    def check(self, item: Any, /) -> None:
-        finite(self._get(item), "min: value")
-
-    def add(self, item: Any, /) -> None:
-        value = finite(self._get(item), "min: value")
-        if value < self.least:
-            self.least = value
-
-    def remove(self, item: Any, /) -> bool:
-        return bool(self._get(item) > self.least)
-
-    def result(self) -> float:
-        return self.least
-
-    def merge(self, other: _Min, /) -> None:
-        if other.least < self.least:
-            self.least = other.least
-
-
-class _Max(Accumulator[Any, float]):
-    __slots__ = ("_get", "most")
-    state = ("most",)
-
-    def __init__(self, get: Callable[[Any], float]) -> None:
-        self._get = get
-        self.most = -_INF
-
-    def check(self, item: Any, /) -> None:
-        finite(self._get(item), "max: value")
-
-    def add(self, item: Any, /) -> None:
-        value = finite(self._get(item), "max: value")
-        if value > self.most:
-            self.most = value
-
-    def remove(self, item: Any, /) -> bool:
-        return bool(self._get(item) < self.most)
-
-    def result(self) -> float:
-        return self.most
-
-    def merge(self, other: _Max, /) -> None:
-        if other.most > self.most:
-            self.most = other.most
-
-
-class _First(Accumulator[Any, Any]):
-    __slots__ = ("_get", "sequence", "ts", "value")
-    state = ("ts", "sequence", "value")
-
-    def __init__(self, get: Callable[[Any], Any]) -> None:
-        self._get = get
-        self.ts = MAX
-        self.sequence = 0
-        self.value: Any = None
-
-    def add(self, item: Any, /) -> None:
-        if self.ts == MAX:
-            self.add_at(item, 0, 0)
-
-    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
-        value = self._get(item)
-        if self.ts == MAX or ts < self.ts or (ts == self.ts and sequence < self.sequence):
-            self.ts = ts
-            self.sequence = sequence
-            self.value = value
-
-    def result(self) -> Any:
-        return self.value
-
-    def merge(self, other: _First, /) -> None:
-        if (other.ts, other.sequence) < (self.ts, self.sequence):
-            self.ts, self.sequence, self.value = other.ts, other.sequence, other.value
-
-
-class _Last(Accumulator[Any, Any]):
-    __slots__ = ("_get", "sequence", "ts", "value")
-    state = ("ts", "sequence", "value")
-
-    def __init__(self, get: Callable[[Any], Any]) -> None:
-        self._get = get
-        self.ts = MIN
-        self.sequence = 0
-        self.value: Any = None
-
-    def add(self, item: Any, /) -> None:
-        self.add_at(item, self.ts if self.ts > MIN else MIN + 1, self.sequence)
-
-    def add_at(self, item: Any, ts: int, sequence: int, /) -> None:
-        value = self._get(item)
-        if self.ts == MIN or ts > self.ts or (ts == self.ts and sequence >= self.sequence):
-            self.ts = ts
-            self.sequence = sequence
-            self.value = value
-
-    def result(self) -> Any:
-        return self.value
-
-    def merge(self, other: _Last, /) -> None:
-        if (other.ts, other.sequence) >= (self.ts, self.sequence):
-            self.ts, self.sequence, self.value = other.ts, other.sequence, other.value
 
 
 @dataclass(frozen=True)
@@ -139,8 +27,8 @@ class _Picked(Aggregate[A, Any]):
 
 @dataclass(frozen=True)
 class _MinOf(_Picked[A]):
-    def accumulator(self) -> _Min:
-        return _Min(getter(self.value))
+    def accumulator(self) -> Min:
+        return Min(getter(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _extreme(self.value, "min")
@@ -148,8 +36,8 @@ class _MinOf(_Picked[A]):
 
 @dataclass(frozen=True)
 class _MaxOf(_Picked[A]):
-    def accumulator(self) -> _Max:
-        return _Max(getter(self.value))
+    def accumulator(self) -> Max:
+        return Max(getter(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _extreme(self.value, "max")
@@ -157,20 +45,20 @@ class _MaxOf(_Picked[A]):
 
 @dataclass(frozen=True)
 class _FirstOf(_Picked[A]):
-    def accumulator(self) -> _First:
-        return _First(getter(self.value))
+    def accumulator(self) -> First:
+        return First(getter(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
-        return _each(self.value, _First)
+        return _each(self.value, First)
 
 
 @dataclass(frozen=True)
 class _LastOf(_Picked[A]):
-    def accumulator(self) -> _Last:
-        return _Last(getter(self.value))
+    def accumulator(self) -> Last:
+        return Last(getter(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
-        return _each(self.value, _Last)
+        return _each(self.value, Last)
 
 
 def _each(value: Any, make: Callable[[Callable[[Any], Any]], Accumulator[Any, Any]]) -> ColumnsAggregate | str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.logging import RichHandler
 
-from rxdag import __version__
+from rxdag import build_info
 from rxdag.cli._demo import run_demo
 from rxdag.cli._load import Loaded, load
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
@@ -72,13 +72,15 @@ Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an erro
 
 def _version(show: bool) -> None:
     if show:
-        typer.echo(f"rxdag {__version__}")
+        typer.echo(str(build_info()))
         raise typer.Exit
 
 
 @app.callback()
 def _common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it, and which form runs.")
+    ] = False,
 ) -> None:
     """Streaming DAGs: bounded, correct in event time."""
     from rich.console import Console

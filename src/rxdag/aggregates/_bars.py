@@ -1,0 +1,65 @@
+"""Open, high, low, close, volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+from rxdag.aggregates._ohlcv import Ohlcv
+from rxdag.aggregates.accumulators import Bar, BarByArrival, priced
+from rxdag.contract import Aggregate, ColumnsAggregate, Shape
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class _OhlcvOf(Aggregate[A, Ohlcv]):
+    price: Field[A, float]
+    qty: Field[A, float]
+    by_arrival: bool = False
+    """True if no sequence breaks ties, so that arrival does: known when the dag is made."""
+
+    def check(self, item_type: Any, where: str) -> None:
+        check_field(self.price, item_type, f"{where}: price")
+        check_field(self.qty, item_type, f"{where}: qty")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(
+            self,
+            price=bound(self.price, shape.item_type),
+            qty=bound(self.qty, shape.item_type),
+            by_arrival=not shape.sequenced,
+        )
+
+    def accumulator(self) -> Bar:
+        kind = BarByArrival if self.by_arrival else Bar
+        return kind(getter(self.price), getter(self.qty))
+
+    def in_columns(self) -> ColumnsAggregate | str:
+        reason = why_opaque(self.price, self.qty)
+        if reason is not None:
+            return reason
+        from rxdag.aggregates._array_bar import ArrayBar  # it loads numpy
+
+        return ArrayBar(self.price, self.qty, lambda price, qty: priced(price, qty, "ohlcv"), Ohlcv)
+
+
+def ohlcv(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, Ohlcv]:
+    """Open, high, low, close, volume, volume-weighted average price and count of trades.
+
+    Open and close go by (event time, sequence, arrival). A trade of quantity 0 counts for prices and count, not for
+    the average.
+
+    Args:
+        price: Finite price of each item: a field's name, `col.<name>` or a function.
+        qty: Quantity of each item, finite, 0 or more. Items for which this does not hold go to port "dead".
+
+    Example:
+        >>> bar = aggregate(agg.ohlcv(lambda t: t[0], lambda t: t[1]), [(10.0, 1), (12.0, 2), (11.0, 1)])
+        >>> bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.count
+        (10.0, 12.0, 10.0, 11.0, 4, 11.25, 3)
+    """
+    check_field(price, None, "ohlcv: price")
+    check_field(qty, None, "ohlcv: qty")
+    return _OhlcvOf(price, qty)

@@ -1,0 +1,28 @@
+"""Private: what is kept of the items of one pane. These modules are compiled: the values of users keep their types in them."""
+
+from rxdag.aggregates.accumulators._bar import Bar, BarByArrival
+from rxdag.aggregates.accumulators._folds import Folded, Reduced
+from rxdag.aggregates.accumulators._moments import Mean, Spread
+from rxdag.aggregates.accumulators._parts import Collected, Made, Named
+from rxdag.aggregates.accumulators._picks import First, Last, Max, Min
+from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced
+
+__all__ = [
+    "Bar",
+    "BarByArrival",
+    "Collected",
+    "Count",
+    "First",
+    "Folded",
+    "Last",
+    "Made",
+    "Max",
+    "Mean",
+    "Min",
+    "Named",
+    "Reduced",
+    "Spread",
+    "Sum",
+    "Vwap",
+    "priced",
+]

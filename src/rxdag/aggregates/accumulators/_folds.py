@@ -1,0 +1,52 @@
+"""Accumulators of a function that takes the items one after the other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.contract import Accumulator
+
+
+class Folded(Accumulator[Any, Any]):
+    __slots__ = ("_fn", "_merge", "value")
+    state = ("value",)
+
+    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any] | None) -> None:
+        self.value = copy.deepcopy(initial)
+        self._fn = fn
+        self._merge = merge
+
+    def add(self, item: Any, /) -> None:
+        self.value = self._fn(self.value, item)
+
+    def result(self) -> Any:
+        return copy.deepcopy(self.value)  # a window may go on and fire again
+
+    def can_merge(self) -> bool:
+        return self._merge is not None
+
+    def merge(self, other: Folded, /) -> None:
+        if self._merge is None:
+            raise TypeError("fold: must be given merge=, a function of two values, to be used in windows that merge")
+        self.value = self._merge(self.value, other.value)
+
+
+class Reduced(Accumulator[Any, Any]):
+    __slots__ = ("_fn", "values")
+    state = ("values",)
+
+    def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
+        self._fn = fn
+        self.values: list[Any] = []
+        """None, or one."""
+
+    def add(self, item: Any, /) -> None:
+        self.values = [self._fn(self.values[0], item)] if self.values else [item]
+
+    def result(self) -> Any:
+        return self.values[0]
+
+    def merge(self, other: Reduced, /) -> None:
+        self.values = [self._fn(self.values[0], other.values[0])] if self.values else list(other.values)

@@ -1,0 +1,83 @@
+"""Accumulators of mean and spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.contract import Accumulator, finite
+
+
+class Mean(Accumulator[Any, float]):
+    __slots__ = ("_get", "n", "total")
+    state = ("total", "n")
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self._get = get
+        self.total: Any = 0
+        self.n = 0
+
+    def check(self, item: Any, /) -> None:
+        finite(self._get(item), "mean: value")
+
+    def add(self, item: Any, /) -> None:
+        self.total += finite(self._get(item), "mean: value")
+        self.n += 1
+
+    def remove(self, item: Any, /) -> bool:
+        if type(self.total) is not int:
+            return False
+        self.total -= self._get(item)
+        self.n -= 1
+        return True
+
+    def result(self) -> Any:
+        return self.total / self.n
+
+    def merge(self, other: Mean, /) -> None:
+        self.total += other.total
+        self.n += other.n
+
+
+class Spread(Accumulator[Any, "float | None"]):
+    """Count, mean and sum of squared differences.
+
+    By Welford's recurrence (Technometrics 4, 1962), merged as by Chan, Golub and LeVeque (1979).
+    """
+
+    __slots__ = ("_ddof", "_get", "_root", "mean", "n", "squares")
+    state = ("n", "mean", "squares")
+
+    def __init__(self, get: Callable[[Any], Any], ddof: int, *, root: bool) -> None:
+        self._get = get
+        self._ddof = ddof
+        self._root = root
+        self.n = 0
+        self.mean: Any = 0.0
+        self.squares: Any = 0.0
+
+    def check(self, item: Any, /) -> None:
+        finite(self._get(item), "value")
+
+    def add(self, item: Any, /) -> None:
+        value = finite(self._get(item), "value")
+        self.n += 1
+        apart = value - self.mean
+        self.mean += apart / self.n
+        self.squares += apart * (value - self.mean)
+
+    def result(self) -> Any:
+        if self.n <= self._ddof:
+            return None
+        variance = self.squares / (self.n - self._ddof)
+        return math.sqrt(variance) if self._root else variance
+
+    def merge(self, other: Spread, /) -> None:
+        n = self.n + other.n
+        if not other.n:
+            return
+        apart = other.mean - self.mean
+        self.squares += other.squares + apart * apart * self.n * other.n / n
+        self.mean += apart * other.n / n
+        self.n = n

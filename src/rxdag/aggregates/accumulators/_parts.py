@@ -1,0 +1,96 @@
+"""Accumulators of items, and of accumulators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import Accumulator, BadItem
+
+
+class Collected(Accumulator[Any, "list[Any]"]):
+    __slots__ = ("items",)
+    state = ("items",)
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    def add(self, item: Any, /) -> None:
+        self.items.append(item)
+
+    def remove(self, item: Any, /) -> bool:
+        del self.items[0]
+        return True
+
+    def result(self) -> list[Any]:
+        return list(self.items)  # a window may go on and fire again
+
+    def merge(self, other: Collected, /) -> None:
+        self.items += other.items
+
+    def snapshot(self) -> list[Any]:
+        return [list(self.items)]
+
+    def restore(self, saved: list[Any]) -> None:
+        self.items = list(saved[0])
+
+
+class Named(Accumulator[Any, "dict[str, Any]"]):
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: dict[str, Accumulator[Any, Any]]) -> None:
+        self.parts = parts
+
+    def add(self, item: Any, /) -> None:
+        self.add_at(item, 0, 0)
+
+    def check(self, item: Any, /) -> None:
+        for name, part in self.parts.items():
+            try:
+                part.check(item)
+            except BadItem as error:
+                raise BadItem(f"named: {name}: {error}") from error
+
+    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
+        self.check(item)  # an item is in all parts or in none
+        for part in self.parts.values():
+            part.add_at(item, ts, sequence)
+
+    def remove(self, item: Any, /) -> bool:
+        return all(part.remove(item) for part in self.parts.values())
+
+    def result(self) -> dict[str, Any]:
+        return {name: part.result() for name, part in self.parts.items()}
+
+    def can_merge(self) -> bool:
+        return all(part.can_merge() for part in self.parts.values())
+
+    def result_in(self, start: int, end: int, /) -> dict[str, Any]:
+        return {name: part.result_in(start, end) for name, part in self.parts.items()}
+
+    def merge(self, other: Named, /) -> None:
+        for name, part in self.parts.items():
+            part.merge(other.parts[name])
+
+    def snapshot(self) -> list[Any]:
+        return [part.snapshot() for part in self.parts.values()]
+
+    def restore(self, saved: list[Any]) -> None:
+        for part, state in zip(self.parts.values(), saved, strict=True):
+            part.restore(state)
+
+
+class Made(Named):
+    __slots__ = ("_into",)
+
+    def __init__(self, parts: dict[str, Accumulator[Any, Any]], into: Callable[..., Any]) -> None:
+        super().__init__(parts)
+        self._into = into
+
+    def result(self) -> Any:
+        return self._into(**super().result())
+
+    def result_in(self, start: int, end: int, /) -> Any:
+        return self._into(**super().result_in(start, end))

@@ -1,0 +1,91 @@
+"""Accumulators of counts and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.contract import Accumulator, BadItem, finite
+
+
+class Count(Accumulator[object, int]):
+    __slots__ = ("n",)
+    state = ("n",)
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def add(self, item: object, /) -> None:
+        self.n += 1
+
+    def remove(self, item: object, /) -> bool:
+        self.n -= 1
+        return True
+
+    def result(self) -> int:
+        return self.n
+
+    def merge(self, other: Count, /) -> None:
+        self.n += other.n
+
+
+class Sum(Accumulator[Any, float]):
+    __slots__ = ("_get", "total")
+    state = ("total",)
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self._get = get
+        self.total: Any = 0
+
+    def check(self, item: Any, /) -> None:
+        finite(self._get(item), "sum: value")
+
+    def add(self, item: Any, /) -> None:
+        self.total += finite(self._get(item), "sum: value")
+
+    def remove(self, item: Any, /) -> bool:
+        if type(self.total) is not int:  # floats that are added and taken away leave rounding behind
+            return False
+        self.total -= self._get(item)
+        return True
+
+    def result(self) -> Any:
+        return self.total
+
+    def merge(self, other: Sum, /) -> None:
+        self.total += other.total
+
+
+class Vwap(Accumulator[Any, "float | None"]):
+    __slots__ = ("_price", "_qty", "turnover", "volume")
+    state = ("turnover", "volume")
+
+    def __init__(self, price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> None:
+        self._price = price
+        self._qty = qty
+        self.turnover: Any = 0.0
+        self.volume: Any = 0
+
+    def check(self, item: Any, /) -> None:
+        priced(self._price(item), self._qty(item), "vwap")
+
+    def add(self, item: Any, /) -> None:
+        price, qty = priced(self._price(item), self._qty(item), "vwap")
+        self.turnover += price * qty
+        self.volume += qty
+
+    def result(self) -> Any:
+        return self.turnover / self.volume if self.volume else None
+
+    def merge(self, other: Vwap, /) -> None:
+        self.turnover += other.turnover
+        self.volume += other.volume
+
+
+def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
+    """Return price and quantity if they make a trade, else raise BadItem."""
+    finite(price, f"{where}: price")
+    finite(qty, f"{where}: qty")
+    if qty < 0:
+        raise BadItem(f"{where}: qty must be 0 or more, got {qty!r}")
+    return price, qty
