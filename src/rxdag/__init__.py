@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rxdag import (
         adapters,
         aggregates,
+        codec,
         deploy,
         market,
         metrics,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         SourceError,
         SpecError,
         Stalled,
+        StateError,
     )
     from rxdag.expressions import Expr, col, element, lit
     from rxdag.graph import (
@@ -140,6 +142,7 @@ __all__ = [
     "SourceError",
     "SpecError",
     "Stalled",
+    "StateError",
     "Stream",
     "Unkeyed",
     "WindowOp",
@@ -147,6 +150,7 @@ __all__ = [
     "adapters",
     "aggregates",
     "catch",
+    "codec",
     "col",
     "combine_latest",
     "compile",
@@ -190,6 +194,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     _ROOMS = (
         "adapters",
         "aggregates",
+        "codec",
         "deploy",
         "market",
         "metrics",
