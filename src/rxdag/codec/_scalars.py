@@ -182,9 +182,13 @@ def _tupled(fields: Any) -> Any:
     """A list of fields, each a tuple of name, dtype and perhaps shape, again."""
     out: list[Any] = []
     for name, of, *shape in fields:
-        kind = _tupled(of) if type(of) is list else of
-        out.append((tuple(name) if type(name) is list else name, kind, *map(tuple[int, ...], shape)))
+        kind = _tupled(of) if _is_list(of) else of
+        out.append((tuple(name) if _is_list(name) else name, kind, *map(tuple[int, ...], shape)))
     return out
+
+
+def _is_list(value: object) -> bool:
+    return type(value) is list
 
 
 def scalar_of(value: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rxdag.codec._names import Names, is_enum, spelled
 from rxdag.codec._pack import Packer
 from rxdag.codec._scalars import is_numpy
+from rxdag.codec._walk import kind_of, parts_of, shown
 from rxdag.errors import StateError
 
 _CONTAINERS: Final[dict[type, Callable[[], Any]]] = {
@@ -29,48 +30,26 @@ def complaint(value: Any, where: str, names: Names) -> str | None:
         text = _own(each, names)
         if text is not None:
             return f"{place}: {text}"
-        parts = list(_parts(each, place, names))
+        parts = list(parts_of(each, place, names))
         if not parts:
             continue
         if id(each) in open_:
-            return f"{place}: must not contain itself, got {_shown(each)} again; save a key of it instead"
+            return f"{place}: must not contain itself, got {shown(each)} again; save a key of it instead"
         open_.add(id(each))
         stack.append((place, each, True))
         stack += [(part, inner, False) for part, inner in reversed(parts)]
     return None
 
 
-def _parts(value: Any, place: str, names: Names) -> Iterator[tuple[str, Any]]:
-    """What a value is made of, each with its place."""
-    kind = _kind(value)
-    if issubclass(kind, dict):
-        for key, each in value.items():
-            yield f"a key of {place}", key
-            yield f"{place}[{_shown(key)}]", each
-        return
-    record = None if is_enum(kind) else names.record(kind)
-    if record is not None:
-        fields, others = record.parts(value)
-        for name, each in (fields | others).items():
-            yield f"{place}.{name}", each
-        return
-    if kind in (set, frozenset):
-        for each in value:
-            yield f"a member of {place}", each
-    elif kind in (list, tuple, deque):
-        for index, each in enumerate(value):
-            yield f"{place}[{index}]", each
-
-
 def _own(value: Any, names: Names) -> str | None:
     """What is wrong with a value itself, whatever it is made of."""
-    kind = _kind(value)
+    kind = kind_of(value)
     if names.record(kind) is None and not is_enum(kind):
         try:
             Packer(names).pack(_emptied(value))
         except StateError as error:
             reason = str(error) if is_numpy(value) or not str(error).startswith("must be plain data") else ""
-            return reason or f"must be plain data to be saved, got {_shown(value)}; {_fix(value, kind)}"
+            return reason or f"must be plain data to be saved, got {shown(value)}; {_fix(value, kind)}"
         except (OverflowError, UnicodeEncodeError):
             return None
         return None
@@ -86,15 +65,11 @@ def _own(value: Any, names: Names) -> str | None:
 
 def _emptied(value: Any) -> Any:
     """A container without what is in it; else the value."""
-    kind = _kind(value)
+    kind = kind_of(value)
     if kind is defaultdict:
         return defaultdict[Any, Any](value.default_factory)
     make = _CONTAINERS.get(kind)
     return value if make is None else make()
-
-
-def _kind(value: object) -> Any:
-    return type(value)
 
 
 def _fix(value: Any, kind: Any) -> str:
@@ -108,11 +83,3 @@ def _fix(value: Any, kind: Any) -> str:
     if inspect.isgenerator(value) or isinstance(value, Iterator) or not hasattr(value, "__dict__"):
         return "leave it out, and make it anew in restore()"
     return f"make {kind.__qualname__} a dataclass, a NamedTuple or a msgspec.Struct"
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:  # what is to be shown may be broken itself
-        text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
-    return text if len(text) <= 80 else text[:77] + "..."
