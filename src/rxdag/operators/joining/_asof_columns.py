@@ -29,7 +29,7 @@ class _Sorted:
     def __init__(self, columns: Columns) -> None:
         by_time = in_time(columns)
         key = columns.key
-        codes = np.zeros(columns.n, np.int64) if key is None else key.codes.astype(np.int64)
+        codes = np.full(columns.n, -1) if key is None else key.codes.astype(np.int64)
         self.columns = columns
         self.order = by_time[np.argsort(codes[by_time], kind="stable")]
         self.places = times(columns)[self.order]
@@ -62,6 +62,8 @@ class AsofColumnsKernel(Kernel):
         into: What becomes of both.
     """
 
+    state = ("lefts", "rights")
+    cache = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted")
     grid = 1
     reads_before = True
     gives_columns = False
@@ -230,14 +232,13 @@ class AsofColumnsKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "lefts": self.lefts.rows(),
-            "settling": saved_rows(self.settling),
+            "lefts": saved_rows(self.settling) + self.lefts.rows(),
             "rights": [row for run in self.rights for row in saved_rows(run)],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.lefts.load(saved["lefts"])
-        self.settling = columns_of(saved["settling"])
+        self.settling = None
         rights = columns_of(saved["rights"])
         self.rights = [] if rights is None else [rights]
         self._sorted = None

@@ -40,7 +40,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class _EventTimeKernel(Kernel):
-    state = ("max_ts", "next_mark")
+    state = ("max_ts",)
+    cache = ("next_mark", "_given")
     makes_time = True
     can_give_before = True
 

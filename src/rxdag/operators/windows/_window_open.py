@@ -20,7 +20,11 @@ class OpenWindowKernel(Kernel):
         into: What becomes of a pane.
     """
 
-    state = ("open", "wake")
+    state = ("open",)
+    cache = (
+        *("wake", "counts", "_n", "_other_n", "_at", "_other_at", "_low", "_other_low", "_high", "_other_high"),
+        *("_keys", "_other_keys"),
+    )
     passes = False
     prefers_columns = True
     splices = ("_add_at",)
@@ -178,7 +182,7 @@ class OpenWindowKernel(Kernel):
             [end, start, self.counts[end, start], [[key, kept.snapshot()] for key, kept in keys.items()]]
             for (end, start), keys in self.open.items()
         ]
-        return {"open": rows, "wake": self.wake}
+        return {"open": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._n = self._other_n = 0
@@ -189,5 +193,5 @@ class OpenWindowKernel(Kernel):
             for key, state in rows:
                 keys[key] = self._new()
                 keys[key].restore(state)
-        self.wake = saved["wake"]
+        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
         self._put_away()

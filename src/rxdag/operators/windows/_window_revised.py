@@ -69,7 +69,8 @@ class RevisedWindowKernel(Kernel):
         early_ns: So much event time does; 0 for none.
     """
 
-    state = ("parts", "wake")
+    state = ("parts",)
+    cache = ("wake", "_order", "_due", "_sweep_at")
     passes = False
 
     def __init__(
@@ -271,7 +272,7 @@ class RevisedWindowKernel(Kernel):
             for parts in self.parts.values()
             for part in parts
         ]
-        return {"parts": rows, "wake": self.wake}
+        return {"parts": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.parts, self._due = {}, []
@@ -283,7 +284,6 @@ class RevisedWindowKernel(Kernel):
             part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
             self.parts.setdefault(key, []).append(part)
             self._schedule(part)
-        self.wake = saved["wake"]
 
 
 def _in_time(ts: int) -> int:
