@@ -71,7 +71,8 @@ class _Context:
 class _ProcessKernel(Kernel):
     """States and timers by key; timers are in a heap by when they are due, in order of setting."""
 
-    state = ("states", "timers", "wake", "timer")
+    state = ("states", "timers", "wake", "timer", "now")
+    cache = ("_due", "_n_set", "_context", "_sweep_at")
     passes = False
     grid = 1
 
@@ -190,6 +191,7 @@ class _ProcessKernel(Kernel):
             ],
             "wake": self.wake,
             "timer": self.timer,
+            "now": self._now,
         }
 
     def _is_set(self, when: int, key: Any, name: str) -> bool:
@@ -202,7 +204,7 @@ class _ProcessKernel(Kernel):
             self._timers.setdefault(key, {})[name] = when
             self._due.append((when, n, key, name))  # sorted, so a heap
             self._n_set = max(self._n_set, n)
-        self.wake, self.timer = saved["wake"], saved["timer"]
+        self.wake, self.timer, self._now = saved["wake"], saved["timer"], saved["now"]
 
 
 @dataclass(frozen=True)
