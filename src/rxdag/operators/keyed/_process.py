@@ -90,7 +90,7 @@ class _ProcessKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         self._now = now
         at = now if self._by_clock else ts
-        state = self._state_of(key, at)
+        state = self._state_of(key, at, self._past())
         context = self._context
         context.begin(key, ts, self.watermark, now)
         following = self._checked(self._process.on_item(context, state, item), state, "on_item")
@@ -100,8 +100,8 @@ class _ProcessKernel(Kernel):
             self._states.forget(self._past())
         self._set_alarm()
 
-    def _state_of(self, key: Any, at: int) -> Any:
-        state = self._states.get(key, at, self._past())
+    def _state_of(self, key: Any, at: int, past: int) -> Any:
+        state = self._states.get(key, at, past)
         return self._process.initial() if state is ABSENT else state
 
     def _past(self) -> int:
@@ -148,8 +148,9 @@ class _ProcessKernel(Kernel):
             del timers[name]
             if not timers:
                 del self._timers[key]
-            state = self._state_of(key, when)
-            self._context.begin(key, when, self.watermark, self._now, earliest=when)
+            # What is known then is the same, however far the watermark has come at once.
+            state = self._state_of(key, when, self._past() if self._by_clock else when)
+            self._context.begin(key, when, min(self.watermark, when), self._now, earliest=when)
             following = self._checked(self._process.on_timer(self._context, state, name), state, "on_timer")
             self._take_effect(key, when, following, 0, emit)
         self._set_alarm()
