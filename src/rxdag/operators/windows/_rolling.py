@@ -82,17 +82,26 @@ class _RollingKernel(Kernel):
         value = window.accumulator.result_in(start, end) if window.rows else None
         return value if self._into is None else self._into(item, value)
 
-    def _restored(self, rows: list[list[Any]]) -> _Rows:
-        window = _Rows(self._aggregate.accumulator())
-        for ts, sequence, item in rows:
-            window.add((ts, sequence, item))
-        return window
+    def _restored(self, rows: list[list[Any]]) -> dict[Any, _Rows]:
+        """Return the windows of the rows that `_saved` gave, by key."""
+        windows: dict[Any, _Rows] = {}
+        for item, ts, sequence, key in rows:
+            if key not in windows:
+                windows[key] = _Rows(self._aggregate.accumulator())
+            windows[key].add((ts, sequence, item))
+        return windows
+
+
+def _saved(key: Any, window: _Rows) -> list[list[Any]]:
+    """Return the items of a window as rows [item, ts, sequence, key]."""
+    return [[item, ts, sequence, key] for ts, sequence, item in window.rows]
 
 
 class _RollingItemsKernel(_RollingKernel):
     """The last items of each key."""
 
-    state = ("windows",)
+    state = ("rows",)
+    cache = ("windows",)
 
     def __init__(self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
         super().__init__(aggregate, into)
@@ -125,16 +134,17 @@ class _RollingItemsKernel(_RollingKernel):
         return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"windows": [[key, [list(row) for row in window.rows]] for key, window in self.windows.items()]}
+        return {"rows": [row for key, window in self.windows.items() for row in _saved(key, window)]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.windows = {key: self._restored(rows) for key, rows in saved["windows"]}
+        self.windows = self._restored(saved["rows"])
 
 
 class _RollingTimeKernel(_RollingKernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
-    state = ("waiting", "windows", "wake")
+    state = ("waiting", "past")
+    cache = ("windows", "wake", "_n")
     grid = 1
 
     def __init__(
@@ -217,15 +227,20 @@ class _RollingTimeKernel(_RollingKernel):
         return self._n
 
     def snapshot(self) -> dict[str, Any]:
-        waiting = [[ts, [list(row) for row in rows]] for ts, rows in self.waiting.items()]
-        windows = [[key, [list(row) for row in window.rows], ts] for key, window, ts in self._windows.rows()]
-        return {"waiting": waiting, "windows": windows, "wake": self.wake}
+        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, those that are past in order of time."""
+        waiting = [
+            [item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows
+        ]
+        return {"waiting": waiting, "past": [row for key, window, _ in self._windows.rows() for row in _saved(key, window)]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting = {ts: [(s, key, item) for s, key, item in rows] for ts, rows in saved["waiting"]}
-        self._n = sum(len(rows) for rows in self.waiting.values())
-        self._windows.load([[key, self._restored(rows), ts] for key, rows, ts in saved["windows"]])
-        self.wake = saved["wake"]
+        self.waiting = {}
+        for item, ts, sequence, key in saved["waiting"]:
+            self.waiting.setdefault(ts, []).append((sequence, key, item))
+        self._n = len(saved["waiting"])
+        windows = self._restored(saved["past"])
+        self._windows.load([[key, window, window.rows[-1][0]] for key, window in windows.items()])
+        self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,9 @@ class RollingItemsColumnsKernel(_RollingColumns):
         arrays: The same over columns.
     """
 
+    state = ("rows",)
+    cache = ("past", "_arrays", "_places")
+
     def __init__(self, size: int, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate) -> None:
         super().__init__(aggregate, arrays, None)
         self._size = size
@@ -116,10 +119,10 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self.past = whole.take(kept).marked(None) if len(kept) else None
 
     def snapshot(self) -> dict[str, Any]:
-        return {"past": saved_rows(self.past)}
+        return {"rows": saved_rows(self.past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.past = columns_of(saved["past"])
+        self.past = columns_of(saved["rows"])
 
 
 class RollingTimeColumnsKernel(_RollingColumns):
@@ -134,6 +137,8 @@ class RollingTimeColumnsKernel(_RollingColumns):
         into: What becomes of an item and its result.
     """
 
+    state = ("waiting", "past")
+    cache = ("runs", "wake", "_arrays", "_places")
     grid = 1
     reads_before = True
     is_quiet = True
@@ -205,10 +210,10 @@ class RollingTimeColumnsKernel(_RollingColumns):
         return self.runs.n
 
     def snapshot(self) -> dict[str, Any]:
-        return {"runs": self.runs.rows(), "past": saved_rows(self.past)}
+        return {"waiting": self.runs.rows(), "past": saved_rows(self.past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.runs.load(saved["runs"])
+        self.runs.load(saved["waiting"])
         self.past = columns_of(saved["past"])
         self.wake = self.runs.wake
 
