@@ -79,6 +79,9 @@ class _First(Accumulator[Any, Any]):
         self.sequence = 0
         self.value: Any = None
 
+    def check(self, item: Any, /) -> None:
+        self._get(item)
+
     def add(self, item: Any, /) -> None:
         if self.ts == MAX:
             self.add_at(item, 0, 0)
@@ -107,6 +110,9 @@ class _Last(Accumulator[Any, Any]):
         self.ts = MIN
         self.sequence = 0
         self.value: Any = None
+
+    def check(self, item: Any, /) -> None:
+        self._get(item)
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, self.ts if self.ts > MIN else MIN + 1, self.sequence)

@@ -309,7 +309,9 @@ class DrivenNode:
     # ---- failures
 
     def guard(self, fn: Callable[[], None]) -> None:
-        """Call into the kernel where no single item is at hand."""
+        """Call into the kernel where no single item is at hand, while the node goes on."""
+        if self.is_ended:
+            return
         try:
             fn()
         except Exception as error:

@@ -60,7 +60,7 @@ class OpenWindowKernel(Kernel):
             self._swap()
             keys = self._keys
         else:
-            found = self._find(item, ts, emit)
+            found = self._find(item, ts, sequence, key, emit)
             if found is None:
                 return
             if not self._low <= ts < self._high:  # one of several windows, even if the others are closed
@@ -93,7 +93,7 @@ class OpenWindowKernel(Kernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    def _find(self, item: Any, ts: int, emit: Emit[Any]) -> list[_Open] | None:
+    def _find(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> list[_Open] | None:
         """The live windows of a time; None if there are none, and the item has been counted."""
         windows = self._assign(ts)
         live = [(end, start) for start, end in windows if end - 1 > self.watermark]
@@ -103,6 +103,8 @@ class OpenWindowKernel(Kernel):
             else:
                 emit.unassigned(item)
             return None
+        if self._overlaps or live[0] not in self.open:
+            self._probe(live, item, ts, sequence, key)
         found: list[_Open] = []
         for window in live:
             keys = self.open.get(window)
@@ -118,6 +120,14 @@ class OpenWindowKernel(Kernel):
             self._low, self._high = windows[0]
             self._keys = found[0]
         return found
+
+    def _probe(self, live: list[tuple[int, int]], item: Any, ts: int, sequence: int, key: Any) -> None:
+        """Raise what an item raises in one of its windows, before anything has changed."""
+        self._new().add_at(item, ts, sequence)
+        for window in live:
+            accumulator = self.open.get(window, {}).get(key)
+            if accumulator is not None:
+                accumulator.check(item)
 
     def _swap(self) -> None:
         """Have the other of the two windows at hand: out of order, items fall into now this one, now that."""
