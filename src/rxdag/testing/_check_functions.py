@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rxdag.contract import AnyOperator, KeyedProcess
-from rxdag.testing._check_graph import Driven
+from rxdag.testing._check_graph import Driven, Lane
 from rxdag.testing._check_imprint import imprint
 from rxdag.testing._check_node import DrivenNode
 from rxdag.testing._check_recover import Broken
@@ -99,11 +99,12 @@ class _FunctionWatch:
             )
 
 
-def check_functions(make: Callable[..., Driven]) -> None:
+def check_functions(make: Callable[..., Driven], lanes: tuple[Lane, ...]) -> None:
     """Have each user function of each operator fail for its first, a middle and its last arguments.
 
     Args:
         make: Makes a driver of a graph that is new; takes `operator`, which changes operators.
+        lanes: Where it is tried.
 
     Raises:
         Broken: If an item on which a function fails changes the state, or is not counted.
@@ -111,7 +112,8 @@ def check_functions(make: Callable[..., Driven]) -> None:
     for name, path in _places(make):
         calls = _calls(make, name, path)
         for on in {each: None for each in (*calls[:1], *calls[len(calls) // 2 :][:1], *calls[-1:])}:
-            _fail_on(make, name, path, on)
+            for lane in lanes:
+                _fail_on(functools.partial(make, lane=lane), name, path, on)
 
 
 def _places(make: Callable[..., Driven]) -> list[tuple[str, Path]]:

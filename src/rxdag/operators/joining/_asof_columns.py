@@ -142,10 +142,15 @@ class AsofColumnsKernel(Kernel):
             n = int(open_ones[0]) if len(open_ones) else n
         done = lefts[:n]
         items = self.rights[0].rows() if self.rights else []
-        for (left, ts, sequence, key), at in zip(rows_of(done), found[:n].tolist(), strict=True):
-            right = items[at] if at >= 0 else None
-            emit((left, right) if self._into is None else self._into(left, right), ts=ts, sequence=sequence, key=key)
-        self.settling = lefts[n:] if n < lefts.n else None
+        given = 0
+        try:
+            for (left, ts, sequence, key), at in zip(rows_of(done), found[:n].tolist(), strict=True):
+                right = items[at] if at >= 0 else None
+                made = (left, right) if self._into is None else self._into(left, right)
+                given += 1
+                emit(made, ts=ts, sequence=sequence, key=key)
+        finally:
+            self.settling = lefts[given:] if given < lefts.n else None
 
     def _matches(self, lefts: Columns) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """The place of the right item of each left one, -1 for none; and up to when another one may come."""

@@ -58,8 +58,20 @@ class _Rows:
             is_exact = is_exact and self.accumulator.remove(item)
         if not is_exact:
             self.accumulator = make()
-            for ts, sequence, item in self.rows:
-                self.accumulator.add_at(item, ts, sequence)
+            self._add_anew()
+
+    def _add_anew(self) -> None:
+        for ts, sequence, item in self.rows:
+            self.accumulator.add_at(item, ts, sequence)
+
+    def give_back(self, row: _Row, gone: _Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
+        """Be as before one row came in, and another went."""
+        if self.rows and self.rows[-1] is row:
+            self.rows.pop()
+        if gone is not None and (not self.rows or self.rows[0] is not gone):
+            self.rows.appendleft(gone)
+        self.accumulator = make()
+        self._add_anew()
 
 
 class _RollingKernel(Kernel):
@@ -115,13 +127,18 @@ class _RollingItemsKernel(_RollingKernel):
     def _roll(self, item: Any, ts: int, sequence: int, key: Any) -> Any:
         make = self._aggregate.accumulator
         make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        window = self.windows.get(key)
-        if window is None:
-            window = self.windows[key] = _Rows(make())
-        if len(window.rows) == self._size:
-            window.let_go(1, make)
-        window.add((ts, sequence, item))
-        return self._made(item, window, window.rows[0][0], ts)
+        window = self.windows.get(key) or _Rows(make())
+        row, gone = (ts, sequence, item), window.rows[0] if len(window.rows) == self._size else None
+        try:
+            if gone is not None:
+                window.let_go(1, make)
+            window.add(row)
+            made = self._made(item, window, window.rows[0][0], ts)
+        except BaseException:
+            window.give_back(row, gone, make)
+            raise
+        self.windows[key] = window
+        return made
 
     def in_columns(self) -> Kernel | str:
         arrays = self._arrays()
@@ -183,9 +200,7 @@ class _RollingTimeKernel(_RollingKernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         for ts in sorted(ts for ts in self.waiting if ts <= watermark):
-            rows = sorted(self.waiting.pop(ts), key=lambda row: row[0])
-            self._n -= len(rows)
-            self._give_out(ts, rows, emit)
+            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
         self._windows.forget(watermark)
         self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
 
@@ -199,11 +214,13 @@ class _RollingTimeKernel(_RollingKernel):
                 window = windows[key] = self._from(key, ts, start)
             if self._has_end:
                 window.add((ts, sequence, item))
-        for sequence, key, item in rows:
-            emit(self._made(item, windows[key], start, ts), ts=ts, sequence=sequence, key=key)
-        for sequence, key, item in rows:
-            if not self._has_end:
-                windows[key].add((ts, sequence, item))
+        made = [self._made(item, windows[key], start, ts) for _, key, item in rows]
+        for sequence, key, item in rows if not self._has_end else ():
+            windows[key].add((ts, sequence, item))
+        del self.waiting[ts]
+        self._n -= len(rows)
+        for out, (sequence, key, _) in zip(made, rows, strict=True):
+            emit(out, ts=ts, sequence=sequence, key=key)
 
     def _from(self, key: Any, ts: int, start: int) -> _Rows:
         """The window of a key, without what lies before its start."""

@@ -78,10 +78,6 @@ class _RollingColumns(Kernel):
         self._arrays.add(self._arrays.read(spread), Groups(places, np.repeat(places, sizes), ts, spread.sequence))
         return self._arrays.results(places)
 
-    def _made(self, columns: Columns, values: list[Any]) -> list[Any]:
-        into = self._into
-        return values if into is None else [into(*pair) for pair in zip(columns.rows(), values, strict=True)]
-
 
 class RollingItemsColumnsKernel(_RollingColumns):
     """The last items of each key.
@@ -177,13 +173,29 @@ class RollingTimeColumnsKernel(_RollingColumns):
             return
         ready = ready.take(in_time(ready))
         whole, before = self._with_past(ready)
-        values = self._made(ready, self._rolled(whole, before))
-        times_of, keys = ready.times() or [], ready.keys() or [None] * ready.n
-        for value, ts, sequence, key in zip(values, times_of, ready.sequences() or [], keys, strict=True):
-            emit(value, ts=ts, sequence=sequence, key=key)
+        try:
+            values = self._rolled(whole, before)
+        except BaseException:
+            self.runs.add(ready)
+            raise
+        self._give_out(ready, values, emit)
         least = max(watermark + 1 - self._period, -(1 << 63))
         still = whole.where(times(whole) >= least) if least < MAX - self._period else None
         self.past = still if still is not None and still.n else None
+
+    def _give_out(self, ready: Columns, values: list[Any], emit: Emit[Any]) -> None:
+        """Give out what `into` makes of the items; of an instant all or none."""
+        ts, keys = ready.times() or [], ready.keys() or [None] * ready.n
+        made: list[Any] = []
+        try:
+            for item, value in zip(ready.rows(), values, strict=True):
+                made.append(value if self._into is None else self._into(item, value))
+        finally:
+            if len(made) < ready.n:
+                del made[ts.index(ts[len(made)]) :]
+                self.runs.add(ready[len(made) :])
+            for out, *beside in zip(made, ts, ready.sequences() or [], keys, strict=False):
+                emit(out, ts=beside[0], sequence=beside[1], key=beside[2])
 
     def _rolled(self, whole: Columns, before: int) -> list[Any]:
         """The results of the rows behind those that came before."""
