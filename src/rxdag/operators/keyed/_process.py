@@ -88,12 +88,12 @@ class _ProcessKernel(Kernel):
         self._sweep_at = LEAST
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        self._now = now
         at = now if self._by_clock else ts
-        state = self._state_of(key, at, self._past())
+        state = self._state_of(key, at, now - 1 if self._by_clock else self.watermark)
         context = self._context
         context.begin(key, ts, self.watermark, now)
         following = self._checked(self._process.on_item(context, state, item), state, "on_item")
+        self._now = now
         emit.absorbed(1)
         self._take_effect(key, at, following, sequence, emit)
         if self._by_clock and self._past() >= self._states.wake:
