@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rxdag import (
         adapters,
         aggregates,
+        codec,
         deploy,
         market,
         metrics,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         SourceError,
         SpecError,
         Stalled,
+        StateError,
     )
     from rxdag.expressions import Expr, col, element, lit
     from rxdag.graph import (
@@ -144,6 +146,7 @@ __all__ = [
     "SourceError",
     "SpecError",
     "Stalled",
+    "StateError",
     "Stream",
     "Unkeyed",
     "WindowOp",
@@ -152,6 +155,7 @@ __all__ = [
     "aggregates",
     "build_info",
     "catch",
+    "codec",
     "col",
     "combine_latest",
     "compile",
@@ -195,6 +199,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     _ROOMS = (
         "adapters",
         "aggregates",
+        "codec",
         "deploy",
         "market",
         "metrics",

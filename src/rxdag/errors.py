@@ -15,6 +15,7 @@ __all__ = [
     "SourceError",
     "SpecError",
     "Stalled",
+    "StateError",
 ]
 
 
@@ -64,6 +65,10 @@ class BufferOverflow(RxDagError):
 
 class Stalled(RxDagError):
     """Nothing in the graph can move; names the gates and the fix."""
+
+
+class StateError(RxDagError):
+    """State cannot be saved, or what was saved cannot be read."""
 
 
 class GraphWarning(UserWarning):

@@ -118,6 +118,9 @@ class _Distinct(Accumulator[Any, int]):
         self._module = import_extra("datasketches", _EXTRA, "count_distinct")
         self._sketch: Any = self._module.hll_sketch(lg_k, self._module.tgt_hll_type.HLL_8)
 
+    def check(self, item: Any, /) -> None:
+        _hashable(self._get(item))
+
     def add(self, item: Any, /) -> None:
         self._sketch.update(_hashable(self._get(item)))
 

@@ -15,7 +15,10 @@ from rxdag.columns._row_fields import RowFields
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """The items of several runs of one stream, one behind the other."""
+    """Return the items of several runs of one stream, one behind the other.
+
+    Times and keys remain where all runs have some: rows that were saved have both, whatever the stream has.
+    """
     parts = _in_one_form(parts)
     first = parts[0]
     n = sum(part.n for part in parts)
@@ -23,11 +26,13 @@ def joined(parts: Sequence[Columns]) -> Columns:
     if block is None:
         block = Block({name: concatenate([part[name] for part in parts]) for name in first.names})
     whole = Columns((block,), n, first.names, first.of)
-    if first.ts is not None:
-        whole.ts = np.concatenate([part.ts for part in parts if part.ts is not None])
+    times = [part.ts for part in parts if part.ts is not None]
+    if len(times) == len(parts):
+        whole.ts = np.concatenate(times)
         whole.sequence = _sequences(parts)
-    if first.key is not None:
-        key = concatenate([part.key for part in parts if part.key is not None])
+    keys = [part.key for part in parts if part.key is not None]
+    if len(keys) == len(parts):
+        key = concatenate(keys)
         whole.key = key if isinstance(key, Coded) else None
     before = [part.before for part in parts if part.before is not None]
     if len(before) == len(parts):

@@ -64,7 +64,7 @@ def code_column(column: Column) -> Coded:
 
 
 def code_values(values: list[Any]) -> Coded:
-    """Python objects, dictionary-coded.
+    """Return Python objects, dictionary-coded; None is a null, as in other columns.
 
     Raises:
         RowFailed: If one cannot be hashed.
@@ -73,7 +73,7 @@ def code_values(values: list[Any]) -> Coded:
     codes: list[int] = []
     for index, value in enumerate(values):
         try:
-            codes.append(known.setdefault(value, len(known)))
+            codes.append(-1 if value is None else known.setdefault(value, len(known)))
         except TypeError as error:
             raise RowFailed(index, error) from error
     return Coded(np.array(codes, np.int64), list(known))

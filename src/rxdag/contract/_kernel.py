@@ -47,7 +47,10 @@ class Kernel:
     """
 
     state: ClassVar[tuple[str, ...]] = ()
-    """Attributes that a snapshot holds."""
+    """Attributes that a snapshot holds, by these names; `_x` may be called "x". `wake`, `timer`, `lingers` and `open_inputs` are
+    such attributes too where the kernel sets them. All kernels of one operator, of rows or of columns, share one format."""
+    cache: ClassVar[tuple[str, ...]] = ()
+    """Attributes that change and that a snapshot leaves out, for `restore` makes them anew of the state."""
     node: ClassVar[Any] = None
     """The class of node that runs it; None for the one that calls `on_item`. A node of its own must give the same."""
     passes: ClassVar[bool] = True
@@ -164,11 +167,17 @@ class Kernel:
         return error
 
     def snapshot(self) -> dict[str, Any]:
-        """State as plain data: dicts, lists and numbers, with items and keys as they are."""
+        """Return the state as plain data that `rxdag.codec` can save, under the names in `state`; items and keys are as they are.
+
+        What it returns is read before the kernel is called again, so it may share lists and dicts with the kernel.
+        """
         return {name: getattr(self, name) for name in self.state}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave."""
+        """Take up what `snapshot` gave, in a kernel that is new; nobody else holds `saved`, so it may be kept.
+
+        `watermark` is set afterwards.
+        """
         for name in self.state:
             setattr(self, name, saved[name])
 

@@ -91,6 +91,7 @@ class _BookKernel(Kernel):
     """Books by key."""
 
     state = ("books",)
+    cache = ("_n",)
 
     def __init__(self, read: Callable[[Any], _Message], max_pending: int) -> None:
         self._read = read
@@ -164,7 +165,10 @@ class _BookKernel(Kernel):
     def snapshot(self) -> dict[str, Any]:
         return {
             "books": [
-                [key, book.number, list(book.bids.sizes.items()), list(book.asks.sizes.items()), list(book.waiting)]
+                [
+                    *(key, book.number, list(book.bids.sizes.items()), list(book.asks.sizes.items())),
+                    [[list(message), *row] for message, *row in book.waiting],
+                ]
                 for key, book in self.books.items()
             ]
         }
@@ -178,7 +182,7 @@ class _BookKernel(Kernel):
             for side, levels in ((book.bids, bids), (book.asks, asks)):
                 for price, size in levels:
                     side.set(price, size)
-            book.waiting = deque(list(row) for row in waiting)
+            book.waiting = deque([_Message(*message), *row] for message, *row in waiting)
             self._n += len(waiting)
 
 

@@ -10,16 +10,26 @@ from rxdag.contract import Accumulator
 
 
 class Folded(Accumulator[Any, Any]):
-    __slots__ = ("_fn", "_merge", "value")
+    __slots__ = ("_checked", "_fn", "_merge", "value")
     state = ("value",)
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any] | None) -> None:
         self.value = copy.deepcopy(initial)
         self._fn = fn
         self._merge = merge
+        self._checked: tuple[Any, Any, Any] | None = None
+        """The value and the item that were checked, and the next value: so the function is called once for both."""
+
+    def check(self, item: Any, /) -> None:
+        checked = self._checked
+        if checked is None or checked[0] is not self.value or checked[1] is not item:
+            self._checked = self.value, item, self._fn(self.value, item)
 
     def add(self, item: Any, /) -> None:
-        self.value = self._fn(self.value, item)
+        self.check(item)
+        checked, self._checked = self._checked, None
+        if checked is not None:
+            self.value = checked[2]
 
     def result(self) -> Any:
         return copy.deepcopy(self.value)  # a window may go on and fire again
@@ -34,16 +44,26 @@ class Folded(Accumulator[Any, Any]):
 
 
 class Reduced(Accumulator[Any, Any]):
-    __slots__ = ("_fn", "values")
+    __slots__ = ("_checked", "_fn", "values")
     state = ("values",)
 
     def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
         self._fn = fn
         self.values: list[Any] = []
         """None, or one."""
+        self._checked: tuple[list[Any], Any, list[Any]] | None = None
+        """The values and the item that were checked, and the next values."""
+
+    def check(self, item: Any, /) -> None:
+        checked = self._checked
+        if checked is None or checked[0] is not self.values or checked[1] is not item:
+            self._checked = self.values, item, [self._fn(self.values[0], item)] if self.values else [item]
 
     def add(self, item: Any, /) -> None:
-        self.values = [self._fn(self.values[0], item)] if self.values else [item]
+        self.check(item)
+        checked, self._checked = self._checked, None
+        if checked is not None:
+            self.values = checked[2]
 
     def result(self) -> Any:
         return self.values[0]

@@ -76,6 +76,9 @@ class First(Accumulator[Any, Any]):
         self.sequence: Any = 0
         self.value: Any = None
 
+    def check(self, item: Any, /) -> None:
+        self._get(item)
+
     def add(self, item: Any, /) -> None:
         if self.ts == MAX:
             self.add_at(item, 0, 0)
@@ -104,6 +107,9 @@ class Last(Accumulator[Any, Any]):
         self.ts: i64 = MIN
         self.sequence: Any = 0
         self.value: Any = None
+
+    def check(self, item: Any, /) -> None:
+        self._get(item)
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, self.ts if self.ts > MIN else MIN + 1, self.sequence)

@@ -89,6 +89,7 @@ async def _within(work: Awaitable[Any], timeout_ns: int) -> Any:
 class _MapAsyncKernel(InnerKernel):
     """A call for each item; in order a result waits for those before it."""
 
+    state = ("inner", "lingers")
     passes = True
     ends_alone = True
 

@@ -38,6 +38,8 @@ def source_of(stream: Any, where: str) -> Source[Any]:
 class _FlatKernel(InnerKernel):
     """Passes on what the streams give; `latest` closes the one before."""
 
+    state = ("inner", "lingers")
+
     def __init__(self, name: str, fn: Callable[[Any], Any], concurrency: int | None) -> None:
         super().__init__()
         self._name = name

@@ -34,8 +34,10 @@ V = TypeVar("V")
 
 
 class _LookupKernel(InnerKernel):
-    """Items wait in order for the value of their key; one call for each key, and a cache of what they gave."""
+    """Items wait in order for the value of their key; one call for each key, and a memory of what they gave."""
 
+    state = ("waiting", "known", "now", "lingers")
+    cache = ("inner",)
     passes = True
     ends_alone = True
 
@@ -51,7 +53,7 @@ class _LookupKernel(InnerKernel):
         self.resource = spec.resource
         self.waiting: list[tuple[Any, Inner]] = []
         """Key that is asked for and item, in order."""
-        self.cache: dict[Any, tuple[Any, int]] = OrderedDict()
+        self.known: dict[Any, tuple[Any, int]] = OrderedDict()
         """Value and when it is too old, by key, the one longest unused first."""
         self._now = 0
 
@@ -64,12 +66,12 @@ class _LookupKernel(InnerKernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         asked = self._key_of(item)
         hash(asked)
-        found = self.cache.pop(asked, None)
+        found = self.known.pop(asked, None)
         row = Inner(item, ts, sequence, key)
         self.waiting.append((asked, row))
         self._now = now
         if found is not None and found[1] > now:
-            self.cache[asked] = found
+            self.known[asked] = found
             row.results.append(found[0])
         elif all(inner.item != asked for inner in self.inner):
             self.inner.append(Inner(asked, ts, sequence, key))
@@ -83,9 +85,9 @@ class _LookupKernel(InnerKernel):
         for asked, row in self.waiting:
             if asked == inner.item and not row.is_settled:
                 row.results.append(item)
-        self.cache[inner.item] = (item, MAX if self._ttl_ns is None else self._now + self._ttl_ns)
-        if len(self.cache) > self._max_keys:
-            pop_first(self.cache)
+        self.known[inner.item] = (item, MAX if self._ttl_ns is None else self._now + self._ttl_ns)
+        if len(self.known) > self._max_keys:
+            pop_first(self.known)
 
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
         self.inner.remove(inner)
@@ -108,8 +110,8 @@ class _LookupKernel(InnerKernel):
 
     def snapshot(self) -> dict[str, Any]:
         rows = [[asked, row.item, row.ts, row.sequence, row.key, list(row.results)] for asked, row in self.waiting]
-        cache = [[key, value, until] for key, (value, until) in self.cache.items()]
-        return {"waiting": rows, "cache": cache, "lingers": self.lingers}
+        known = [[key, value, until] for key, (value, until) in self.known.items()]
+        return {"waiting": rows, "known": known, "now": self._now, "lingers": self.lingers}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.waiting, self.inner = [], []
@@ -119,8 +121,8 @@ class _LookupKernel(InnerKernel):
             self.waiting.append((asked, row))
             if not results and all(inner.item != asked for inner in self.inner):
                 self.inner.append(Inner(asked, ts, sequence, key))
-        self.cache = OrderedDict((key, (value, until)) for key, value, until in saved["cache"])
-        self.lingers = saved["lingers"]
+        self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])
+        self._now, self.lingers = saved["now"], saved["lingers"]
 
 
 def _pair(item: Any, value: Any) -> tuple[Any, Any]:

@@ -29,7 +29,7 @@ class _Sorted:
     def __init__(self, columns: Columns) -> None:
         by_time = in_time(columns)
         key = columns.key
-        codes = np.zeros(columns.n, np.int64) if key is None else key.codes.astype(np.int64)
+        codes = np.full(columns.n, -1) if key is None else key.codes.astype(np.int64)
         self.columns = columns
         self.order = by_time[np.argsort(codes[by_time], kind="stable")]
         self.places = times(columns)[self.order]
@@ -62,6 +62,8 @@ class AsofColumnsKernel(Kernel):
         into: What becomes of both.
     """
 
+    state = ("lefts", "rights")
+    cache = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted")
     grid = 1
     reads_before = True
     gives_columns = False
@@ -140,10 +142,15 @@ class AsofColumnsKernel(Kernel):
             n = int(open_ones[0]) if len(open_ones) else n
         done = lefts[:n]
         items = self.rights[0].rows() if self.rights else []
-        for (left, ts, sequence, key), at in zip(rows_of(done), found[:n].tolist(), strict=True):
-            right = items[at] if at >= 0 else None
-            emit((left, right) if self._into is None else self._into(left, right), ts=ts, sequence=sequence, key=key)
-        self.settling = lefts[n:] if n < lefts.n else None
+        given = 0
+        try:
+            for (left, ts, sequence, key), at in zip(rows_of(done), found[:n].tolist(), strict=True):
+                right = items[at] if at >= 0 else None
+                made = (left, right) if self._into is None else self._into(left, right)
+                given += 1
+                emit(made, ts=ts, sequence=sequence, key=key)
+        finally:
+            self.settling = lefts[given:] if given < lefts.n else None
 
     def _matches(self, lefts: Columns) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """The place of the right item of each left one, -1 for none; and up to when another one may come."""
@@ -230,14 +237,13 @@ class AsofColumnsKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "lefts": self.lefts.rows(),
-            "settling": saved_rows(self.settling),
+            "lefts": saved_rows(self.settling) + self.lefts.rows(),
             "rights": [row for run in self.rights for row in saved_rows(run)],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.lefts.load(saved["lefts"])
-        self.settling = columns_of(saved["settling"])
+        self.settling = None
         rights = columns_of(saved["rights"])
         self.rights = [] if rights is None else [rights]
         self._sorted = None

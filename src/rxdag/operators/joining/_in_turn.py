@@ -40,24 +40,24 @@ class _ConcatKernel(Kernel):
 class _CatchKernel(_ConcatKernel):
     """Opens the next input when one has failed."""
 
+    state = ("open_inputs", "ended", "failed")
+
     def __init__(self, n: int, on: tuple[type[Exception], ...]) -> None:
         super().__init__(n)
         self._on = on
         self.may_catch = n - 1
         self.ended = False
-        self._failed = -1
-
-    state = ("open_inputs", "ended")
+        self.failed = -1
 
     def catches(self, input: int, error: Exception) -> bool:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         if input + 1 < self._n and isinstance(cause, self._on):
-            self._failed = input
+            self.failed = input
             return True
         return False
 
     def on_input_end(self, input: int, emit: Emit[Any]) -> None:
-        if input == self._failed:
+        if input == self.failed:
             self.open_inputs = input + 2
         else:
             self.ended = True

@@ -52,7 +52,8 @@ class _AsofKernel(Kernel):
     behind it, and the watermark.
     """
 
-    state = ("lefts", "rights", "arrived", "wake")
+    state = ("lefts", "rights")
+    cache = ("arrived", "wake", "_n_rights", "_sweep_at")
     grid = 1
 
     def __init__(
@@ -192,19 +193,25 @@ class _AsofKernel(Kernel):
         return len(self.lefts) + self._n_rights
 
     def snapshot(self) -> dict[str, Any]:
-        rights = [[key, [[*p, i] for p, i in zip(r.places, r.items, strict=True)]] for key, r in self.rights.items()]
-        return {**super().snapshot(), "lefts": [list(row) for row in self.lefts], "rights": rights}
+        """Return rows [item, ts, sequence, key], in order of arrival."""
+        lefts = [[item, ts, sequence, key] for ts, sequence, _, key, item in sorted(self.lefts, key=lambda row: row[2])]
+        rights = [
+            (arrived, [item, ts, sequence, key])
+            for key, kept in self.rights.items()
+            for (ts, sequence, arrived), item in zip(kept.places, kept.items, strict=True)
+        ]
+        return {"lefts": lefts, "rights": [row for _, row in sorted(rights, key=lambda each: each[0])]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        super().restore(saved)
-        self.lefts = [tuple(row) for row in saved["lefts"]]
+        rows = enumerate(saved["lefts"], 1)
+        self.lefts = [(ts, sequence, n, key, item) for n, (item, ts, sequence, key) in rows]
+        heapq.heapify(self.lefts)
         self.rights = {}
-        self._n_rights = 0
-        for key, rows in saved["rights"]:
-            self.rights[key] = rights = _Rights()
-            for ts, sequence, arrived, item in rows:
-                rights.add((ts, sequence, arrived), item)
-                self._n_rights += 1
+        self._n_rights = len(saved["rights"])
+        for n, (item, ts, sequence, key) in enumerate(saved["rights"], len(self.lefts) + 1):
+            self.rights.setdefault(key, _Rights()).add((ts, sequence, n), item)
+        self.arrived = len(self.lefts) + self._n_rights
+        self.wake = self.lefts[0][0] if self.lefts else MAX
 
 
 class _LatestByKeyKernel(Kernel):

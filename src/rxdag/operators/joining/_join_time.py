@@ -55,7 +55,8 @@ class _Pane:
 class _WindowJoinKernel(Kernel):
     """Open windows by key."""
 
-    state = ("panes", "wake")
+    state = ("panes", "rows", "wake")
+    cache = ("_n",)
     passes = False
 
     def __init__(self, assigner: Assigner, into: Callable[[Any, Any], Any] | None) -> None:
@@ -151,6 +152,7 @@ class _IntervalJoinKernel(Kernel):
     """Items of both inputs by key, in order of time; those that are past leave by a heap of (watermark, order, key)."""
 
     state = ("rows", "wake")
+    cache = ("_leave", "_order")
     passes = False
     grid = 1
 

@@ -65,6 +65,7 @@ class _SortedKernel(Kernel):
     """Items above the watermark, in a heap of (ts, sequence, input, order of arrival)."""
 
     state = ("rows", "arrived", "wake")
+    cache = ("counts",)
     grid = 1
     may_park = True
 

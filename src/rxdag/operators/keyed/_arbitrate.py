@@ -56,7 +56,8 @@ class _Feed:
 class _ArbitrateKernel(Kernel):
     """Feeds by key; what waits is in a heap by when it is waited for no longer, in order of arrival."""
 
-    state = ("feeds", "wake", "timer")
+    state = ("feeds", "due", "wake", "timer")
+    cache = ("_arrived", "_n", "_sweep_at")
     grid = 1
 
     def __init__(

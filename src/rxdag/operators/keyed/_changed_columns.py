@@ -19,6 +19,8 @@ class ChangedColumnsKernel(Kernel):
         value_of: Reader of what is compared.
     """
 
+    state = ("values",)
+
     def __init__(self, value_of: Reader) -> None:
         self._value_of = value_of
         self.values: dict[Any, Any] = {}

@@ -46,7 +46,8 @@ class _SpansKernel(_Deduped):
     are as long as `within`, or twice that, or four times, so that few are open however much out of order the items are.
     """
 
-    state = ("spans", "length", "wake")
+    state = ("first", "since")
+    cache = ("spans", "length", "wake", "_low", "_high", "_now", "_before", "_later", "_keeps")
     prefers_columns = True
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
@@ -121,19 +122,24 @@ class _SpansKernel(_Deduped):
             del self.spans[span]
 
     def snapshot(self) -> dict[str, Any]:
-        spans = [[span, [[key, ts] for key, ts in firsts.items()]] for span, firsts in self.spans.items()]
-        return {"spans": spans, "length": self.length, "since": self._since, "wake": self.wake}
+        first: dict[Hashable, int] = {}
+        for _, firsts in sorted(self.spans.items()):  # of two first times the later one counts
+            first.update(firsts)
+        return {"first": [[key, ts] for key, ts in first.items() if ts >= self._since], "since": self._since}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.spans = {span: {key: ts for key, ts in rows} for span, rows in saved["spans"]}  # noqa: C416  # lists
-        self.length, self._since, self.wake = saved["length"], saved["since"], saved["wake"]
-        self._low, self._high = 1, 0
+        self._since, self.length, self.spans = saved["since"], self._within, {}
+        for key, ts in saved["first"]:
+            self.spans.setdefault(ts // self.length, {})[key] = ts
+        while len(self.spans) > _MOST_SPANS:
+            self._lengthen()
 
 
 class _CappedKernel(_Deduped):
     """First times by key, no more of them than `max_keys`: the oldest goes first."""
 
-    state = ("first", "wake")
+    state = ("first", "since")
+    cache = ("wake",)
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
         self._key_of = key_of
@@ -165,15 +171,11 @@ class _CappedKernel(_Deduped):
             self._look(self._within)
 
     def snapshot(self) -> dict[str, Any]:
-        return {
-            "first": [[key, ts] for key, ts in self.first.items()],
-            "since": self._since,
-            "wake": self.wake,
-        }
+        return {"first": [[key, ts] for key, ts in self.first.items()], "since": self._since}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.first = OrderedDict((key, ts) for key, ts in saved["first"])
-        self._since, self.wake = saved["since"], saved["wake"]
+        self._since = saved["since"]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ class _Context:
 class _ProcessKernel(Kernel):
     """States and timers by key; timers are in a heap by when they are due, in order of setting."""
 
-    state = ("states", "timers", "wake", "timer")
+    state = ("states", "timers", "wake", "timer", "now")
+    cache = ("_due", "_n_set", "_context", "_sweep_at")
     passes = False
     grid = 1
 
@@ -87,20 +88,20 @@ class _ProcessKernel(Kernel):
         self._sweep_at = LEAST
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        self._now = now
         at = now if self._by_clock else ts
-        state = self._state_of(key, at)
+        state = self._state_of(key, at, now - 1 if self._by_clock else self.watermark)
         context = self._context
         context.begin(key, ts, self.watermark, now)
         following = self._checked(self._process.on_item(context, state, item), state, "on_item")
+        self._now = now
         emit.absorbed(1)
         self._take_effect(key, at, following, sequence, emit)
         if self._by_clock and self._past() >= self._states.wake:
             self._states.forget(self._past())
         self._set_alarm()
 
-    def _state_of(self, key: Any, at: int) -> Any:
-        state = self._states.get(key, at, self._past())
+    def _state_of(self, key: Any, at: int, past: int) -> Any:
+        state = self._states.get(key, at, past)
         return self._process.initial() if state is ABSENT else state
 
     def _past(self) -> int:
@@ -147,8 +148,9 @@ class _ProcessKernel(Kernel):
             del timers[name]
             if not timers:
                 del self._timers[key]
-            state = self._state_of(key, when)
-            self._context.begin(key, when, self.watermark, self._now, earliest=when)
+            # What is known then is the same, however far the watermark has come at once.
+            state = self._state_of(key, when, self._past() if self._by_clock else when)
+            self._context.begin(key, when, min(self.watermark, when), self._now, earliest=when)
             following = self._checked(self._process.on_timer(self._context, state, name), state, "on_timer")
             self._take_effect(key, when, following, 0, emit)
         self._set_alarm()
@@ -190,6 +192,7 @@ class _ProcessKernel(Kernel):
             ],
             "wake": self.wake,
             "timer": self.timer,
+            "now": self._now,
         }
 
     def _is_set(self, when: int, key: Any, name: str) -> bool:
@@ -202,7 +205,7 @@ class _ProcessKernel(Kernel):
             self._timers.setdefault(key, {})[name] = when
             self._due.append((when, n, key, name))  # sorted, so a heap
             self._n_set = max(self._n_set, n)
-        self.wake, self.timer = saved["wake"], saved["timer"]
+        self.wake, self.timer, self._now = saved["wake"], saved["timer"], saved["now"]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ class _KeyedScanKernel(Kernel):
 class _ExpiringScanKernel(Kernel):
     """A total for each key, until nothing has come for the ttl."""
 
-    state = ("totals", "wake")
+    state = ("totals",)
+    cache = ("wake",)
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], ttl: int) -> None:
         self._initial = initial

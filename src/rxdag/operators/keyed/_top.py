@@ -20,7 +20,8 @@ _Row = tuple[Any, Any, Any]
 class _TopKernel(Kernel):
     """Ranked rows by key, the greatest first; of equal ones that which came first."""
 
-    state = ("ranks", "wake")
+    state = ("ranks",)
+    cache = ("wake", "_held")
     passes = False
 
     def __init__(self, n: int, by: Callable[[Any], Any], unique: Callable[[Any], Any] | None, ttl: int | None) -> None:

@@ -20,7 +20,8 @@ A = TypeVar("A")
 class _InstantKernel(Kernel):
     """Items by (ts, key), until the watermark passes them: rows of [item, sequence, stream's key]."""
 
-    state = ("instants", "wake")
+    state = ("rows",)
+    cache = ("instants", "wake", "_n", "_surplus")
     prefers_columns = True
     grid = 1
 
@@ -31,6 +32,8 @@ class _InstantKernel(Kernel):
         self.instants: dict[int, dict[Any, list[list[Any]]]] = {}
         self.wake = MAX
         self._n = 0
+        self._surplus: list[list[Any]] = []
+        """Rows [item, ts, sequence, key] of a restored state that a newer one has replaced: they leave at the next watermark."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
@@ -49,6 +52,9 @@ class _InstantKernel(Kernel):
         return None
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        while self._surplus:
+            self._n -= 1
+            emit.dropped(self._surplus.pop()[0], "conflated")
         for ts in sorted(ts for ts in self.instants if ts <= watermark):
             for rows in self.instants.pop(ts).values():
                 self._n -= len(rows)
@@ -79,19 +85,27 @@ class _InstantKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         rows = [
-            [ts, group, [list(row) for row in kept]]
+            [item, ts, sequence, key]
             for ts, groups in self.instants.items()
-            for group, kept in groups.items()
+            for kept in groups.values()
+            for item, sequence, key in kept
         ]
-        return {"instants": rows, "wake": self.wake}
+        return {"rows": self._surplus + rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.instants = {}
-        self._n = 0
-        for ts, group, rows in saved["instants"]:
-            self.instants.setdefault(ts, {})[group] = [list(row) for row in rows]
-            self._n += len(rows)
-        self.wake = saved["wake"]
+        self.instants, self._surplus = {}, []
+        self._n = len(saved["rows"])
+        for item, ts, sequence, key in saved["rows"]:
+            group = key if self._key_of is None else self._key_of(item)
+            rows = self.instants.setdefault(ts, {}).setdefault(group, [])
+            if self._keep == "last" and rows and sequence < rows[0][1]:
+                self._surplus.append([item, ts, sequence, key])
+                continue
+            if self._keep == "last" and rows:
+                older, *beside = rows.pop()
+                self._surplus.append([older, ts, *beside])
+            rows.append([item, sequence, key])
+        self.wake = min(self.instants, default=MAX)
 
 
 class _BurstKernel(_InstantKernel):

@@ -22,6 +22,8 @@ class InstantColumnsKernel(Kernel):
         keep: "last" or "all".
     """
 
+    state = ("rows",)
+    cache = ("runs", "wake")
     grid = 1
     reads_before = True
     is_quiet = True
@@ -81,8 +83,8 @@ class InstantColumnsKernel(Kernel):
         return self.runs.n
 
     def snapshot(self) -> dict[str, Any]:
-        return {"runs": self.runs.rows()}
+        return {"rows": self.runs.rows()}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.runs.load(saved["runs"])
+        self.runs.load(saved["rows"])
         self.wake = self.runs.wake

@@ -58,22 +58,20 @@ def rows_of(columns: Columns) -> list[list[Any]]:
 
 
 def saved_rows(columns: Columns | None) -> list[list[Any]]:
-    """Items as plain data: as `rows_of`, without the key on a stream that has none."""
+    """Return items as a kernel of rows has them: [item, event time, sequence, key], where there is none 0 and None."""
     if columns is None:
         return []
-    rows = rows_of(columns)
-    return rows if columns.key is not None else [row[:3] for row in rows]
+    n = columns.n
+    parts = (columns.rows(), columns.times() or [0] * n, columns.sequences() or [0] * n, columns.keys() or [None] * n)
+    return [list(row) for row in zip(*parts, strict=True)]
 
 
 def columns_of(rows: list[list[Any]]) -> Columns | None:
-    """What `saved_rows` gave, as columns again."""
+    """Return such rows as columns; they have times and keys, whatever the stream has."""
     if not rows:
         return None
-    items, ts, sequence, *keys = map(list, zip(*rows, strict=True))
-    columns = Columns.from_items(items)
-    if ts[0] is not None:
-        columns = columns.timed(ints_of(ts), ints_of(sequence))
-    return columns.keyed(code_values(keys[0])) if keys else columns
+    items, ts, sequence, keys = map(list, zip(*rows, strict=True))
+    return Columns.from_items(items).timed(ints_of(ts), ints_of(sequence)).keyed(code_values(keys))
 
 
 def times(columns: Columns) -> NDArray[np.int64]:

@@ -99,6 +99,7 @@ class _Buckets:
 
 class _KeyedDropKernel(Kernel):
     state = ("full_at",)
+    cache = ("_buckets",)
 
     def __init__(self, buckets: _Buckets) -> None:
         self._buckets = buckets
@@ -126,6 +127,7 @@ class _KeyedShapeKernel(Kernel):
     """Items by when they leave; of equal times in order of arrival."""
 
     state = ("queue", "timer", "lingers", "full_at")
+    cache = ("_buckets", "_n")
     may_park = True
 
     def __init__(self, buckets: _Buckets, max_items: int) -> None:

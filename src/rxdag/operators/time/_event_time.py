@@ -96,7 +96,8 @@ class _EventTimeNode(KernelNode):
 
 class _EventTimeKernel(Kernel):
     node = _EventTimeNode
-    state = ("max_ts", "next_mark")
+    state = ("max_ts",)
+    cache = ("next_mark", "_given")
     makes_time = True
     can_give_before = True
 

@@ -28,7 +28,8 @@ class FeedTimeKernel(Kernel):
         by_clock: True to have watermarks go on with the clock.
     """
 
-    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer", "next_mark")
+    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
+    cache = ("next_mark", "_least", "_order")
     makes_time = True
 
     def __init__(

@@ -58,8 +58,20 @@ class _Rows:
             is_exact = is_exact and self.accumulator.remove(item)
         if not is_exact:
             self.accumulator = make()
-            for ts, sequence, item in self.rows:
-                self.accumulator.add_at(item, ts, sequence)
+            self._add_anew()
+
+    def _add_anew(self) -> None:
+        for ts, sequence, item in self.rows:
+            self.accumulator.add_at(item, ts, sequence)
+
+    def give_back(self, row: _Row, gone: _Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
+        """Be as before one row came in, and another went."""
+        if self.rows and self.rows[-1] is row:
+            self.rows.pop()
+        if gone is not None and (not self.rows or self.rows[0] is not gone):
+            self.rows.appendleft(gone)
+        self.accumulator = make()
+        self._add_anew()
 
 
 class _RollingKernel(Kernel):
@@ -82,17 +94,26 @@ class _RollingKernel(Kernel):
         value = window.accumulator.result_in(start, end) if window.rows else None
         return value if self._into is None else self._into(item, value)
 
-    def _restored(self, rows: list[list[Any]]) -> _Rows:
-        window = _Rows(self._aggregate.accumulator())
-        for ts, sequence, item in rows:
-            window.add((ts, sequence, item))
-        return window
+    def _restored(self, rows: list[list[Any]]) -> dict[Any, _Rows]:
+        """Return the windows of the rows that `_saved` gave, by key."""
+        windows: dict[Any, _Rows] = {}
+        for item, ts, sequence, key in rows:
+            if key not in windows:
+                windows[key] = _Rows(self._aggregate.accumulator())
+            windows[key].add((ts, sequence, item))
+        return windows
+
+
+def _saved(key: Any, window: _Rows) -> list[list[Any]]:
+    """Return the items of a window as rows [item, ts, sequence, key]."""
+    return [[item, ts, sequence, key] for ts, sequence, item in window.rows]
 
 
 class _RollingItemsKernel(_RollingKernel):
     """The last items of each key."""
 
-    state = ("windows",)
+    state = ("rows",)
+    cache = ("windows",)
 
     def __init__(self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
         super().__init__(aggregate, into)
@@ -106,13 +127,18 @@ class _RollingItemsKernel(_RollingKernel):
     def _roll(self, item: Any, ts: int, sequence: int, key: Any) -> Any:
         make = self._aggregate.accumulator
         make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        window = self.windows.get(key)
-        if window is None:
-            window = self.windows[key] = _Rows(make())
-        if len(window.rows) == self._size:
-            window.let_go(1, make)
-        window.add((ts, sequence, item))
-        return self._made(item, window, window.rows[0][0], ts)
+        window = self.windows.get(key) or _Rows(make())
+        row, gone = (ts, sequence, item), window.rows[0] if len(window.rows) == self._size else None
+        try:
+            if gone is not None:
+                window.let_go(1, make)
+            window.add(row)
+            made = self._made(item, window, window.rows[0][0], ts)
+        except BaseException:
+            window.give_back(row, gone, make)
+            raise
+        self.windows[key] = window
+        return made
 
     def in_columns(self) -> Kernel | str:
         arrays = self._arrays()
@@ -125,16 +151,17 @@ class _RollingItemsKernel(_RollingKernel):
         return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"windows": [[key, [list(row) for row in window.rows]] for key, window in self.windows.items()]}
+        return {"rows": [row for key, window in self.windows.items() for row in _saved(key, window)]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.windows = {key: self._restored(rows) for key, rows in saved["windows"]}
+        self.windows = self._restored(saved["rows"])
 
 
 class _RollingTimeKernel(_RollingKernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
-    state = ("waiting", "windows", "wake")
+    state = ("waiting", "past")
+    cache = ("windows", "wake", "_n")
     grid = 1
 
     def __init__(
@@ -173,9 +200,7 @@ class _RollingTimeKernel(_RollingKernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         for ts in sorted(ts for ts in self.waiting if ts <= watermark):
-            rows = sorted(self.waiting.pop(ts), key=lambda row: row[0])
-            self._n -= len(rows)
-            self._give_out(ts, rows, emit)
+            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
         self._windows.forget(watermark)
         self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
 
@@ -189,11 +214,13 @@ class _RollingTimeKernel(_RollingKernel):
                 window = windows[key] = self._from(key, ts, start)
             if self._has_end:
                 window.add((ts, sequence, item))
-        for sequence, key, item in rows:
-            emit(self._made(item, windows[key], start, ts), ts=ts, sequence=sequence, key=key)
-        for sequence, key, item in rows:
-            if not self._has_end:
-                windows[key].add((ts, sequence, item))
+        made = [self._made(item, windows[key], start, ts) for _, key, item in rows]
+        for sequence, key, item in rows if not self._has_end else ():
+            windows[key].add((ts, sequence, item))
+        del self.waiting[ts]
+        self._n -= len(rows)
+        for out, (sequence, key, _) in zip(made, rows, strict=True):
+            emit(out, ts=ts, sequence=sequence, key=key)
 
     def _from(self, key: Any, ts: int, start: int) -> _Rows:
         """The window of a key, without what lies before its start."""
@@ -217,15 +244,20 @@ class _RollingTimeKernel(_RollingKernel):
         return self._n
 
     def snapshot(self) -> dict[str, Any]:
-        waiting = [[ts, [list(row) for row in rows]] for ts, rows in self.waiting.items()]
-        windows = [[key, [list(row) for row in window.rows], ts] for key, window, ts in self._windows.rows()]
-        return {"waiting": waiting, "windows": windows, "wake": self.wake}
+        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, those that are past in order of time."""
+        waiting = [
+            [item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows
+        ]
+        return {"waiting": waiting, "past": [row for key, window, _ in self._windows.rows() for row in _saved(key, window)]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting = {ts: [(s, key, item) for s, key, item in rows] for ts, rows in saved["waiting"]}
-        self._n = sum(len(rows) for rows in self.waiting.values())
-        self._windows.load([[key, self._restored(rows), ts] for key, rows, ts in saved["windows"]])
-        self.wake = saved["wake"]
+        self.waiting = {}
+        for item, ts, sequence, key in saved["waiting"]:
+            self.waiting.setdefault(ts, []).append((sequence, key, item))
+        self._n = len(saved["waiting"])
+        windows = self._restored(saved["past"])
+        self._windows.load([[key, window, window.rows[-1][0]] for key, window in windows.items()])
+        self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
 
 
 @dataclass(frozen=True)

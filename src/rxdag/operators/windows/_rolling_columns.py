@@ -78,10 +78,6 @@ class _RollingColumns(Kernel):
         self._arrays.add(self._arrays.read(spread), Groups(places, np.repeat(places, sizes), ts, spread.sequence))
         return self._arrays.results(places)
 
-    def _made(self, columns: Columns, values: list[Any]) -> list[Any]:
-        into = self._into
-        return values if into is None else [into(*pair) for pair in zip(columns.rows(), values, strict=True)]
-
 
 class RollingItemsColumnsKernel(_RollingColumns):
     """The last items of each key.
@@ -91,6 +87,9 @@ class RollingItemsColumnsKernel(_RollingColumns):
         aggregate: The definition, for messages.
         arrays: The same over columns.
     """
+
+    state = ("rows",)
+    cache = ("past", "_arrays", "_places")
 
     def __init__(self, size: int, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate) -> None:
         super().__init__(aggregate, arrays, None)
@@ -116,10 +115,10 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self.past = whole.take(kept).marked(None) if len(kept) else None
 
     def snapshot(self) -> dict[str, Any]:
-        return {"past": saved_rows(self.past)}
+        return {"rows": saved_rows(self.past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.past = columns_of(saved["past"])
+        self.past = columns_of(saved["rows"])
 
 
 class RollingTimeColumnsKernel(_RollingColumns):
@@ -134,6 +133,8 @@ class RollingTimeColumnsKernel(_RollingColumns):
         into: What becomes of an item and its result.
     """
 
+    state = ("waiting", "past")
+    cache = ("runs", "wake", "_arrays", "_places")
     grid = 1
     reads_before = True
     is_quiet = True
@@ -172,13 +173,29 @@ class RollingTimeColumnsKernel(_RollingColumns):
             return
         ready = ready.take(in_time(ready))
         whole, before = self._with_past(ready)
-        values = self._made(ready, self._rolled(whole, before))
-        times_of, keys = ready.times() or [], ready.keys() or [None] * ready.n
-        for value, ts, sequence, key in zip(values, times_of, ready.sequences() or [], keys, strict=True):
-            emit(value, ts=ts, sequence=sequence, key=key)
+        try:
+            values = self._rolled(whole, before)
+        except BaseException:
+            self.runs.add(ready)
+            raise
+        self._give_out(ready, values, emit)
         least = max(watermark + 1 - self._period, -(1 << 63))
         still = whole.where(times(whole) >= least) if least < MAX - self._period else None
         self.past = still if still is not None and still.n else None
+
+    def _give_out(self, ready: Columns, values: list[Any], emit: Emit[Any]) -> None:
+        """Give out what `into` makes of the items; of an instant all or none."""
+        ts, keys = ready.times() or [], ready.keys() or [None] * ready.n
+        made: list[Any] = []
+        try:
+            for item, value in zip(ready.rows(), values, strict=True):
+                made.append(value if self._into is None else self._into(item, value))
+        finally:
+            if len(made) < ready.n:
+                del made[ts.index(ts[len(made)]) :]
+                self.runs.add(ready[len(made) :])
+            for out, *beside in zip(made, ts, ready.sequences() or [], keys, strict=False):
+                emit(out, ts=beside[0], sequence=beside[1], key=beside[2])
 
     def _rolled(self, whole: Columns, before: int) -> list[Any]:
         """The results of the rows behind those that came before."""
@@ -205,10 +222,10 @@ class RollingTimeColumnsKernel(_RollingColumns):
         return self.runs.n
 
     def snapshot(self) -> dict[str, Any]:
-        return {"runs": self.runs.rows(), "past": saved_rows(self.past)}
+        return {"waiting": self.runs.rows(), "past": saved_rows(self.past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.runs.load(saved["runs"])
+        self.runs.load(saved["waiting"])
         self.past = columns_of(saved["past"])
         self.wake = self.runs.wake
 

@@ -29,6 +29,8 @@ class WindowColumnsKernel(Kernel):
         into: What becomes of a pane.
     """
 
+    state = ("open",)
+    cache = ("wake", "counts", "_arrays", "_free", "_places")
     passes = False
     gives_columns = False
     is_quiet = True
@@ -213,7 +215,7 @@ class WindowColumnsKernel(Kernel):
             rows.append(
                 [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
             )
-        return {"open": rows, "wake": self.wake}
+        return {"open": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self.counts = {}, {}
@@ -224,4 +226,4 @@ class WindowColumnsKernel(Kernel):
                 place = opened[key] = self._new_place()
                 self._arrays.clear(np.array([place], np.intp))
                 self._arrays.restore(place, state)
-        self.wake = saved["wake"]
+        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1

@@ -42,29 +42,34 @@ class CountedWindowKernel(Kernel):
         return blamed(self._aggregate, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        self._aggregate.accumulator().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        rows = self.rows.setdefault(key, deque())
-        rows.append((item, ts, sequence))
-        since = self.since[key] = self.since.get(key, 0) + 1
-        if since == self._slide:
-            self._give_out(key, rows, emit)
-        elif len(rows) > self._size:
-            self._let_go(rows, len(rows) - self._size, emit)
+        row, since = (item, ts, sequence), self.since.get(key, 0) + 1
+        if since < self._slide:
+            self._aggregate.accumulator().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+            self._take_in(key, row, since, emit)
+            return
+        made, end = self._pane(key, [*self.rows.get(key, ()), row][-self._size :])
+        self._take_in(key, row, 0, emit)
+        if self._slide == self._size:
+            self._let_go(self.rows[key], self._size, emit)
+            del self.rows[key], self.since[key]
+        emit(made, ts=end - 1, sequence=0, key=key)
 
-    def _give_out(self, key: Any, rows: deque[_Row], emit: Emit[Any]) -> None:
-        self.since[key] = 0
+    def _take_in(self, key: Any, row: _Row, since: int, emit: Emit[Any]) -> None:
+        rows = self.rows.setdefault(key, deque())
+        rows.append(row)
+        self.since[key] = since
         if len(rows) > self._size:
             self._let_go(rows, len(rows) - self._size, emit)
+
+    def _pane(self, key: Any, rows: list[_Row]) -> tuple[Any, int]:
+        """Return what comes out for the last items of a key, and the end of their window."""
         accumulator = self._aggregate.accumulator()
         for item, ts, sequence in rows:
             accumulator.add_at(item, ts, sequence)
         times = [ts for _, ts, _ in rows]
         start, end = min(times), max(times) + 1
         pane: Any = Pane(key, start, end, 0, accumulator.result_in(start, end), "count")
-        emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
-        if self._slide == self._size:
-            self._let_go(rows, len(rows), emit)
-            del self.rows[key], self.since[key]
+        return (pane if self._into is None else self._into(pane)), end
 
     def _let_go(self, rows: deque[_Row], n: int, emit: Emit[Any]) -> None:
         for _ in range(n):

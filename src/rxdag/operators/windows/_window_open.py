@@ -75,7 +75,8 @@ class OpenWindowKernel(Kernel):
     """
 
     node = _OpenWindowNode
-    state = ("open", "wake")
+    state = ("open",)
+    cache = ("wake", "_ends", "_n", "_low", "_high", "_window", "_other")
     passes = False
     prefers_columns = True
     is_quiet = True
@@ -156,8 +157,12 @@ class OpenWindowKernel(Kernel):
 
     def _add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
-        if len(live) > 1:
-            self._new().add_at(item, ts, sequence)  # it raises, if it does, before anything has changed
+        if len(live) > 1:  # what the item raises in one of them it must raise before anything has changed
+            self._new().add_at(item, ts, sequence)
+            for window in live:
+                accumulator = window.keys.get(key)
+                if accumulator is not None:
+                    accumulator.check(item)
         last = live[0]
         for window in live:
             if window.end > last.end:
@@ -225,7 +230,7 @@ class OpenWindowKernel(Kernel):
             [end, start, int(window.n), [[key, kept.snapshot()] for key, kept in window.keys.items()]]
             for (end, start), window in self.open.items()
         ]
-        return {"open": rows, "wake": self.wake}
+        return {"open": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self._ends, self._n = {}, [], 0
@@ -237,5 +242,5 @@ class OpenWindowKernel(Kernel):
             for key, state in rows:
                 window.keys[key] = self._new()
                 window.keys[key].restore(state)
-        self.wake = saved["wake"]
+        self.wake = self._ends[0][0] - 1 if self._ends else MAX
         self._put_away()

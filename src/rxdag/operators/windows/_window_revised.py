@@ -69,7 +69,8 @@ class RevisedWindowKernel(Kernel):
         early_ns: So much event time does; 0 for none.
     """
 
-    state = ("parts", "wake")
+    state = ("parts",)
+    cache = ("wake", "_order", "_due", "_sweep_at")
     passes = False
 
     def __init__(
@@ -113,23 +114,74 @@ class RevisedWindowKernel(Kernel):
             live = [window for window in windows if _in_time(window[1] - 1 + self._lateness) > self.watermark]
         if not live:
             return emit.late(item)
+        undo = self._undo(live, key)
+        try:
+            outs = self._take_in_all(live, item, ts, sequence, key)
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
+        for made, at in outs:
+            emit(made, ts=at, sequence=0, key=key)
+        return None
+
+    def _take_in_all(
+        self, live: list[tuple[int, int]], item: Any, ts: int, sequence: int, key: Any
+    ) -> list[tuple[Any, int]]:
+        """Take an item into its windows; returns what comes out for it at once, with its times."""
         if len(live) > 1:  # it raises, if it does, before anything has changed
             self._aggregate.accumulator().add_at(item, ts, sequence)
+            for part in self.parts.get(key, ()):
+                if (part.start, part.end) in live:
+                    part.accumulator.check(item)
         touched = [self._take_in(window, item, ts, sequence, key) for window in live]
         touched[-1].n += 1
+        outs: list[tuple[Any, int]] = []
         for part in touched:
             part.is_due = True
             part.fresh += 1
             part.most_ts = max(part.most_ts, ts)
             if part.closes_at <= self.watermark:
-                self._give_out(part, "watermark", part.closes_at, emit)
+                outs.append(self._made(part, "watermark", part.closes_at))
             elif part.fresh == self._early_items:
-                self._give_out(part, "early", part.most_ts, emit)
+                outs.append(self._made(part, "early", part.most_ts))
             elif self._early_ns:  # the next multiple behind the item, as Flink's trigger has it
                 early_at = (ts // self._early_ns + 1) * self._early_ns - 1
                 part.early_at = min(part.early_at, max(early_at, self.watermark + 1))
             self._schedule(part)
-        return None
+        return outs
+
+    def _undo(self, live: list[tuple[int, int]], key: Any) -> Callable[[], None] | None:
+        """Return what takes an item back if a function fails once it is in; None if none is called then.
+
+        That is so where sessions become one, and where a pane comes out with the item.
+        """
+        if self._assigner.merges:
+            met = self._touching(*live[0], key)
+            fresh = {sum(part.fresh for part in met)}
+        else:
+            met = [part for part in self.parts.get(key, ()) if (part.start, part.end) in live]
+            fresh = {0, *(part.fresh for part in met)}
+        comes_out = self._early_items - 1 in fresh or any(min(end - 1, MAX) <= self.watermark for _, end in live)
+        return self._taken_back(met, key) if comes_out or (self._assigner.merges and len(met) > 1) else None
+
+    def _taken_back(self, met: list[_Part], key: Any) -> Callable[[], None]:
+        """Return what gives a key back the panes that it has now."""
+        parts = list(self.parts.get(key, ()))
+        saved = [(part, {name: getattr(part, name) for name in part.__slots__}) for part in met]
+        states = [part.accumulator.snapshot() for part in met]
+
+        def undo() -> None:
+            self.parts[key] = parts
+            if not parts:
+                del self.parts[key]
+            for (part, fields), state in zip(saved, states, strict=True):
+                for name, value in fields.items():
+                    setattr(part, name, value)
+                part.accumulator = self._aggregate.accumulator()
+                part.accumulator.restore(state)
+
+        return undo
 
     def _touching(self, start: int, end: int, key: Any) -> list[_Part]:
         """The sessions of a key that meet a span, the earliest first."""
@@ -236,6 +288,11 @@ class RevisedWindowKernel(Kernel):
                 self._give_out(parts[key], closed_by if when >= min(end - 1, MAX) else "early", when, emit)
 
     def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
+        made, at = self._made(part, closed_by, when)
+        emit(made, ts=at, sequence=0, key=part.key)
+
+    def _made(self, part: _Part, closed_by: Any, when: int) -> tuple[Any, int]:
+        """Return what comes out of a pane now, and its event time."""
         start, end = part.start, part.end
         pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
         made = pane if self._into is None else self._into(pane)
@@ -244,8 +301,7 @@ class RevisedWindowKernel(Kernel):
         part.early_at = MAX
         part.is_due = closed_by == "early"
         # A window without an end has the time of what is in it.
-        ts = part.end - 1 if part.end < MAX else part.most_ts if when == MAX - 1 else when
-        emit(made, ts=ts, sequence=0, key=part.key)
+        return made, part.end - 1 if part.end < MAX else part.most_ts if when == MAX - 1 else when
 
     def _purge(self, part: _Part, emit: Emit[Any]) -> None:
         if part.is_gone:
@@ -271,7 +327,7 @@ class RevisedWindowKernel(Kernel):
             for parts in self.parts.values()
             for part in parts
         ]
-        return {"parts": rows, "wake": self.wake}
+        return {"parts": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.parts, self._due = {}, []
@@ -283,7 +339,6 @@ class RevisedWindowKernel(Kernel):
             part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
             self.parts.setdefault(key, []).append(part)
             self._schedule(part)
-        self.wake = saved["wake"]
 
 
 def _in_time(ts: int) -> int:

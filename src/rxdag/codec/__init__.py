@@ -1,0 +1,6 @@
+"""State as bytes: what kernels hold, in a form that outlives the process. Public."""
+
+from rxdag.codec._codec import Codec
+from rxdag.codec._walk import types_in
+
+__all__ = ["Codec", "types_in"]

@@ -1,0 +1,90 @@
+"""Codec: plain data to bytes and back, each value with its own type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from rxdag.codec._names import Names
+from rxdag.codec._pack import Packer
+from rxdag.codec._unpack import Unpacker
+from rxdag.codec._unsavable import complaint
+from rxdag.errors import StateError
+
+_VERSION: Final = 1
+
+
+class Codec:
+    """Turns state into bytes and back, so that each value returns equal and of the same type.
+
+    It takes None, bool, int of any size, float, complex, str (lone surrogates too), bytes, bytearray, tuple, list, dict in
+    its order, OrderedDict, Counter, defaultdict of a builtin type, set, frozenset, deque with its `maxlen`, range, datetime,
+    date, time and timedelta (zones: fixed offsets and zoneinfo), Decimal, Fraction, UUID, members of enums, numpy arrays and
+    scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples.
+
+    **References.** A value is a tree. An object that occurs twice returns as two equal objects, and an object that
+    contains itself is refused.
+
+    **Classes.** Enums and records are saved by name, and only these two kinds of class are looked up: first among `types`,
+    then, unless `imported` is False, in modules that the process has imported already. Decoding imports no module but numpy,
+    and calls no code from the data. A record returns with its fields as they were saved, and without a call of `__init__`
+    that could change them; a Struct's `__post_init__` is called by msgspec, and its fields are set again afterwards.
+    A field that is new in the class takes its default; a field that the class has lost is dropped.
+
+    Thread-safe.
+
+    Args:
+        types: Enums and records that are known, beside those of imported modules; a local class must be among them.
+        imported: False to know no others.
+    """
+
+    def __init__(self, types: Iterable[type] = (), *, imported: bool = True) -> None:
+        self._names = Names(types, imported=imported)
+        self._decoder = Unpacker(self._names)
+
+    def encode(self, value: Any, *, where: str = "state") -> bytes:
+        """Return the bytes of a value.
+
+        Args:
+            value: What to save.
+            where: What it is, for messages.
+
+        Raises:
+            StateError: If something in it cannot be saved; names its place.
+        """
+        try:
+            try:
+                packed = Packer(self._names).encode(value)
+            except (OverflowError, UnicodeEncodeError):  # an int or a text that msgpack has no form for
+                packed = Packer(self._names, careful=True).encode(value)
+        except StateError as error:
+            raise StateError(complaint(value, where, self._names) or f"{where}: {error}") from None
+        except RecursionError:
+            text = complaint(value, where, self._names) or f"{where}: must be nested some hundred deep at most"
+            raise StateError(text) from None
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise StateError(f"{where}: must fit into msgpack: {error}") from error
+        return bytes((_VERSION,)) + packed
+
+    def decode(self, data: bytes | bytearray | memoryview, *, where: str = "state") -> Any:
+        """Return the value that was encoded.
+
+        Args:
+            data: What `encode` gave.
+            where: What it is, for messages.
+
+        Raises:
+            StateError: If the bytes are damaged, of a newer version, or name a class that is not known.
+        """
+        view = memoryview(data)
+        if not len(view) or view[0] != _VERSION:
+            found = f"version {view[0]}" if len(view) else "no bytes"
+            raise StateError(f"{where}: must be state of version {_VERSION}, got {found}")
+        try:
+            return self._decoder.decode(view[1:])
+        except StateError as error:
+            raise StateError(f"{where}: {error}") from error.__cause__
+        except Exception as error:  # whatever damaged bytes lead to
+            raise StateError(f"{where}: must be whole, got damaged bytes: {type(error).__name__}: {error}") from error

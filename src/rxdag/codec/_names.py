@@ -1,0 +1,107 @@
+"""Names of classes: how an enum or a record is found again, without an import."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from rxdag.codec._records import Record, record_of
+from rxdag.errors import StateError
+
+Named: TypeAlias = "Record | type[enum.Enum]"
+"""What a name stands for: a way to make records, or an enum."""
+
+
+class Names:
+    """Enums and records by name.
+
+    Args:
+        types: Those that are known whatever is imported.
+        imported: True to look into imported modules too.
+    """
+
+    def __init__(self, types: Iterable[type], *, imported: bool) -> None:
+        self._imported = imported
+        self._given: dict[str, type] = {}
+        self._name_of: dict[type, str] = {}
+        self._named: dict[str, Named] = {}
+        self._records: dict[type, Record | None] = {}
+        for cls in types:
+            if not isinstance(cls, type) or not (is_enum(cls) or record_of(cls) is not None):
+                raise StateError(f"types: must be enums, Structs, dataclasses or NamedTuples, got {cls!r}")
+            self._given[spelled(cls)] = self._given[_public(cls)] = cls
+
+    def record(self, cls: type) -> Record | None:
+        """How records of a class are taken apart; None if it is none."""
+        if cls not in self._records:
+            self._records[cls] = record_of(cls)
+        return self._records[cls]
+
+    def name(self, cls: type) -> str:
+        """The name by which a class is found again.
+
+        Raises:
+            StateError: If another class, or none, is found by it.
+        """
+        known = self._name_of.get(cls)
+        if known is None:
+            known = _public(cls)
+            if self._class(known) is not cls:
+                raise StateError(f"{spelled(cls)} cannot be found by its name")
+            self._name_of[cls] = known
+        return known
+
+    def find(self, name: str) -> Named:
+        """What a name stands for.
+
+        Raises:
+            StateError: If no enum or record of that name is known.
+        """
+        known = self._named.get(name)
+        if known is None:
+            cls = self._class(name)
+            made: Any = None if cls is None else cls if is_enum(cls) else self.record(cls)
+            if made is None:
+                raise StateError(
+                    f"must name enums and records that are known, got {name!r}; import its module first, or give the "
+                    f"class by types="
+                )
+            known = self._named[name] = made
+        return known
+
+    def _class(self, name: str) -> type | None:
+        given = self._given.get(name)
+        if given is not None or not self._imported:
+            return given
+        module, _, path = name.partition(":")
+        found: Any = sys.modules.get(module)
+        for part in path.split("."):
+            if not isinstance(found, ModuleType | type):
+                return None
+            found = vars(found).get(part)  # as it stands there: a lookup by attribute could run code
+        return found if isinstance(found, type) else None
+
+
+def is_enum(cls: type) -> bool:
+    """True if the values of a class are members of an enum."""
+    return issubclass(cls, enum.Enum)
+
+
+def spelled(cls: type) -> str:
+    """The full name of a class."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _public(cls: type) -> str:
+    """The shortest name of a class: without private modules, where the package around them has it too."""
+    module = cls.__module__
+    while "._" in module:
+        package = module.rpartition(".")[0]
+        holder = sys.modules.get(package)
+        if holder is None or vars(holder).get(cls.__qualname__) is not cls:
+            break
+        module = package
+    return f"{module}:{cls.__qualname__}"

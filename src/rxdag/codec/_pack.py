@@ -1,0 +1,244 @@
+"""Packing: values of any supported type as msgpack, with a tag where msgpack has no such type.
+
+Long lists of things that are alike are turned into columns first: a list of rows into one list for each place, a list of
+records into one for each field. Lists of plain values need no Python code a value, so that columns are fast.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Final
+
+from msgspec.msgpack import Encoder, Ext
+
+from rxdag.codec._names import Names
+from rxdag.codec._records import Record
+from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
+from rxdag.errors import StateError
+
+# Tags of values with parts.
+TUPLE: Final = 32
+SET: Final = 33
+FROZENSET: Final = 34
+DEQUE: Final = 35
+DICT: Final = 36
+ORDERED: Final = 37
+COUNTER: Final = 38
+DEFAULT: Final = 39
+RECORD: Final = 40
+MEMBER: Final = 41
+ARRAY: Final = 42
+NUMPY: Final = 43
+# Tags of lists as columns.
+ROWS: Final = 64
+RAGGED: Final = 65
+RECORDS: Final = 66
+DICTS: Final = 67
+MEMBERS: Final = 68
+SAME: Final = 69
+
+FACTORIES: Final[dict[str, Any]] = {
+    kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, deque)
+}
+"""What a defaultdict may make its values with."""
+
+_FEW: Final = 4
+"""A list must have so many values for columns to be worth their while."""
+_LEAST: Final = -(1 << 63)
+_MOST: Final = 1 << 64
+
+
+class Packer:
+    """Packs one value.
+
+    Args:
+        names: Of enums and records.
+        careful: True to look at each int and text whether msgpack can have it; False to raise where one cannot be had.
+    """
+
+    def __init__(self, names: Names, *, careful: bool = False) -> None:
+        self._names = names
+        self._careful = careful
+        self._to_bytes: Callable[[Any], bytes] = Encoder().encode
+        self._packers: dict[type, Callable[[Any], Any]] = {
+            list: self.column,
+            tuple: self._tuple,
+            set: lambda value: self._ext(SET, self.column(list(value))),
+            frozenset: lambda value: self._ext(FROZENSET, self.column(list(value))),
+            deque: lambda value: self._ext(DEQUE, [value.maxlen, self.column(list(value))]),
+            dict: self._dict,
+            OrderedDict: lambda value: self._ext(ORDERED, self._pairs(value)),
+            Counter: lambda value: self._ext(COUNTER, self._pairs(value)),
+            defaultdict: self._default,
+        }
+        if careful:
+            self._packers[int] = self._int
+            self._packers[str] = self._text
+
+    def encode(self, value: Any) -> bytes:
+        """The bytes of a value.
+
+        Raises:
+            StateError: If something in it cannot be saved.
+            OverflowError: If an int, and UnicodeEncodeError if a text, is none that msgpack has; unless it is careful.
+        """
+        return self._to_bytes(self.pack(value))
+
+    def _ext(self, code: int, packed: Any) -> Ext:
+        return Ext(code, self._to_bytes(packed))
+
+    def pack(self, value: object) -> Any:
+        """The value, or a tagged one that stands for it."""
+        kind = type(value)
+        if kind in PLAIN and not self._careful:
+            return value
+        packer = self._packers.get(kind)
+        if packer is None:
+            packer = self._packers[kind] = self._packer(kind, value)
+        return packer(value)
+
+    def _packer(self, kind: Any, value: object) -> Callable[[Any], Any]:
+        """How values of a type are packed."""
+        if kind in PLAIN:
+            return _itself
+        scalar = SCALARS.get(kind)
+        if scalar is not None:
+            return lambda value: self._scalar(scalar, value)
+        if is_numpy(value):
+            if hasattr(value, "__len__") and not isinstance(value, str | bytes):
+                return lambda value: self._ext(ARRAY, array_of(value))
+            return lambda value: self._ext(NUMPY, scalar_of(value))
+        if issubclass(kind, enum.Enum):
+            name = self._names.name(kind)
+            return lambda value: self._ext(MEMBER, [name, member_of(value)])
+        record = self._names.record(kind)
+        if record is None:
+            raise StateError(f"must be plain data, got a {kind.__qualname__}")
+        name = self._names.name(kind)
+        return lambda value: self._record(record, name, value)
+
+    # ---- values
+
+    def _int(self, value: int) -> Any:
+        return value if _LEAST <= value < _MOST else self._scalar(BIG, value)
+
+    def _text(self, value: str) -> Any:
+        return value if _is_text(value) else self._scalar(TEXT, value)
+
+    def _scalar(self, scalar: Scalar, value: Any) -> Any:
+        if scalar is _MOMENT and is_native_moment(value):
+            return value
+        return self._ext(scalar.code, scalar.plain(value))
+
+    def _tuple(self, value: tuple[Any, ...]) -> Ext:
+        return self._ext(TUPLE, self.column(value))
+
+    def _dict(self, value: dict[Any, Any]) -> Any:
+        if not self._are_plain(value):
+            return self._ext(DICT, self._pairs(value))
+        if self._are_plain(value.values()):
+            return value
+        if len(value) < _FEW:
+            return {key: self.pack(each) for key, each in value.items()}
+        return self._ext(DICT, self._pairs(value))
+
+    def _pairs(self, value: dict[Any, Any]) -> list[Any]:
+        return [self.column(list(value)), self.column(list(value.values()))]
+
+    def _default(self, value: defaultdict[Any, Any]) -> Ext:
+        factory = value.default_factory
+        name = None if factory is None else getattr(factory, "__name__", "")
+        if name is not None and FACTORIES.get(name) is not factory:
+            raise StateError(f"a defaultdict must have a builtin type as its factory, got {factory!r}")
+        return self._ext(DEFAULT, [name, *self._pairs(value)])
+
+    def _record(self, record: Record, name: str, value: Any) -> Ext:
+        fields, others = record.parts(value)
+        return self._ext(RECORD, [name, self._dict(fields), self._dict(others)])
+
+    # ---- columns
+
+    def _are_plain(self, values: Iterable[Any]) -> bool:
+        """True if msgpack has all values as they are."""
+        return PLAIN.issuperset(map(type, values)) and not (self._careful and not _fit(values))
+
+    def column(self, values: Sequence[Any]) -> Any:
+        """A list of values, or a tagged one that stands for it."""
+        kinds = set(map(type, values))
+        if kinds <= PLAIN and not (self._careful and not _fit(values)):
+            return values
+        if len(values) >= _FEW and len(kinds) == 1:
+            packed = self._alike(kinds.pop(), values)
+            if packed is not None:
+                return packed
+        return [self.pack(value) for value in values]
+
+    def _alike(self, kind: Any, values: Sequence[Any]) -> Ext | None:
+        """A list of values of one type as columns; None if that is no better."""
+        if kind is list or kind is tuple:
+            return self._rows(values, is_tuple=kind is tuple)
+        if kind is dict:
+            return self._dicts(values)
+        scalar = SCALARS.get(kind)
+        if scalar is not None:
+            if scalar is _MOMENT and all(map(is_native_moment, values)):
+                return None
+            return self._ext(SAME, [scalar.code, [scalar.plain(value) for value in values]])
+        if issubclass(kind, enum.Enum):
+            return self._ext(MEMBERS, [self._names.name(kind), [member_of(value) for value in values]])
+        record = self._names.record(kind)
+        columns = None if record is None else record.columns(values)
+        if record is None or columns is None:
+            return None
+        packed = [self.column(column) for column in columns]
+        return self._ext(RECORDS, [self._names.name(kind), list(record.fields), packed])
+
+    def _rows(self, values: Sequence[Any], *, is_tuple: bool) -> Ext:
+        lengths = list(map(len, values))
+        width = lengths[0]
+        if width and lengths.count(width) == len(lengths):
+            return self._ext(ROWS, [is_tuple, [self.column(column) for column in zip(*values, strict=True)]])
+        return self._ext(RAGGED, [is_tuple, lengths, self.column(list(chain.from_iterable(values)))])
+
+    def _dicts(self, values: Sequence[dict[Any, Any]]) -> Ext | None:
+        keys = list(values[0])
+        if not keys or any(list(value) != keys for value in values) or not set(map(type, keys)) <= {str}:
+            return None
+        columns = [self.column(list(map(itemgetter(key), values))) for key in keys]
+        return self._ext(DICTS, [self.column(keys), columns])
+
+
+_MOMENT: Final = next(scalar for kind, scalar in SCALARS.items() if kind.__name__ == "datetime")
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def member_of(member: enum.Enum) -> str | list[Any]:
+    """What stands for a member of an enum: its name, or the value of flags that have none together."""
+    name: str | None = member._name_  # None of flags that have no name together
+    if type(member)._member_map_.get(name or "") is member:
+        return str(name)
+    return [int(member._value_)]
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fit(values: Iterable[Any]) -> bool:
+    """True if the ints and texts among plain values are such as msgpack has."""
+    return all(
+        _LEAST <= value < _MOST if type(value) is int else _is_text(value)
+        for value in values
+        if type(value) in (int, str)
+    )

@@ -1,0 +1,62 @@
+"""Walking through a value: what it is made of, and of which classes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from rxdag.codec._names import Names, is_enum
+
+
+def parts_of(value: Any, place: str, names: Names) -> Iterator[tuple[str, Any]]:
+    """What a value is made of, each with its place."""
+    kind = kind_of(value)
+    if issubclass(kind, dict):
+        for key, each in value.items():
+            yield f"a key of {place}", key
+            yield f"{place}[{shown(key)}]", each
+        return
+    record = None if is_enum(kind) else names.record(kind)
+    if record is not None:
+        fields, others = record.parts(value)
+        for name, each in (fields | others).items():
+            yield f"{place}.{name}", each
+        return
+    if kind in (set, frozenset):
+        for each in value:
+            yield f"a member of {place}", each
+    elif kind in (list, tuple, deque):
+        for index, each in enumerate(value):
+            yield f"{place}[{index}]", each
+
+
+def types_in(*values: Any) -> set[type]:
+    """Return the enums and records that occur in some values: what `Codec(types=...)` takes for them."""
+    names = Names((), imported=True)
+    found: set[type] = set()
+    seen: set[int] = set()
+    stack = list(values)
+    while stack:
+        each = stack.pop()
+        kind = kind_of(each)
+        if is_enum(kind) or names.record(kind) is not None:
+            found.add(kind)
+        if id(each) not in seen:
+            seen.add(id(each))
+            stack += [part for _, part in parts_of(each, "", names)]
+    return found
+
+
+def kind_of(value: object) -> Any:
+    """The class of a value."""
+    return type(value)
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it."""
+    try:
+        text = repr(value)
+    except Exception as error:  # what is to be shown may be broken itself
+        text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
+    return text if len(text) <= 80 else text[:77] + "..."

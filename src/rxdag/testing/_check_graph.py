@@ -1,0 +1,331 @@
+"""A graph driven by calls, without an engine: each kernel is called by hand, and all that is going on can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, Literal
+
+from rxdag.contract import (
+    END,
+    ENDED,
+    SKIP,
+    AnyOperator,
+    Foreign,
+    InnerKernel,
+    Kernel,
+    Read,
+    Sink,
+    Source,
+)
+from rxdag.graph import Dag, Edge, Node
+from rxdag.schedulers import VirtualClock
+from rxdag.testing._check_columns import ColumnsNode
+from rxdag.testing._check_node import DrivenNode
+from rxdag.testing._check_streams import ReadContext, StreamsNode
+
+Lane = Literal["rows", "columns"]
+
+_STEPS: Final = (0, 0, 10**6, 4 * 10**8, 9 * 10**8)
+"""How far the clock may move before a turn, ns."""
+_MOST_TURNS: Final = 100_000
+
+
+@dataclass
+class _Way:
+    """An edge into a node."""
+
+    node: DrivenNode
+    input: int
+    timed: bool
+    keyed: bool
+
+    def take(self, kind: str, *what: Any) -> None:
+        self.node.inbox.append([self.input, kind, *what])
+
+
+@dataclass
+class _End:
+    """An edge into a sink: what came is kept, with time and key."""
+
+    items: list[Any]
+    timed: bool
+    keyed: bool
+    fail: Callable[[Exception], None]
+
+    def take(self, kind: str, *what: Any) -> None:
+        if kind == "item":
+            self.items.append(what)
+        elif kind == "fail":
+            self.fail(what[0])
+
+
+class _Feed:
+    """A source, read one item at a time, and where it stands."""
+
+    def __init__(self, source: Source[Any], clock: VirtualClock) -> None:
+        self._source = source
+        self._context = ReadContext(clock, self._bad)
+        self._reader = source.open(self._context)
+        self.ways: dict[str, list[Any]] = {}
+        self.position = 0
+        self.is_over = False
+
+    def _bad(self, item: object, error: Exception) -> None:
+        raise error
+
+    @property
+    def due(self) -> int | None:
+        """When it wants to be read again."""
+        return None if self.is_over else self._context.due
+
+    def give(self) -> bool:
+        """Give out the next item; False if there is none now."""
+        if self.is_over:
+            return False
+        self._context.due = None
+        try:
+            read: Read = self._reader.read(1)
+        except Exception as error:
+            self._end("fail", error)
+            return True
+        if read is None:
+            return False
+        if read is END:
+            self._end("mark", ENDED)
+            return True
+        self.position += 1
+        chunk = read.rows()
+        for way in self.ways.get("out", ()):
+            for place, mark in [*chunk.marks, (1, None)]:
+                for item in chunk.items if mark is None else ():
+                    at = (0, 0) if chunk.ts is None or chunk.sequence is None else (chunk.ts[0], chunk.sequence[0])
+                    way.take("item", item, *at, None if chunk.key is None else chunk.key[0])
+                if mark is not None and place == 0 and way.timed:
+                    way.take("mark", mark)
+        return True
+
+    def _end(self, kind: str, what: Any) -> None:
+        self.is_over = True
+        self._reader.close()
+        for ways in self.ways.values():
+            for way in ways:
+                way.take(kind, what)
+
+    def skip_to(self, position: int, *, is_over: bool) -> None:
+        """Go on where another run has stopped."""
+        while self.position < position:
+            self._reader.read(1)
+            self.position += 1
+        if is_over:
+            self.is_over = True
+            self._reader.close()
+
+
+@dataclass
+class Driven:
+    """A graph, driven turn by turn: in each the clock may move, and every source gives an item, or some.
+
+    Args:
+        dag: What to drive.
+        lane: "columns" to have all nodes work on columns that can.
+        seed: Of what is drawn: how far the clock moves, how many items a turn brings, and when there is room.
+        operator: Changes an operator before its kernel is made.
+        skips: True to leave out items that fail, whatever the nodes' policies are.
+
+    Attributes:
+        outputs: What came to each sink: items with time, sequence and key.
+        error: What it failed with.
+        turn: How many turns it has made.
+    """
+
+    dag: Dag
+    lane: Lane = "rows"
+    seed: int = 0
+    operator: Callable[[str, Any], Any] = field(default=lambda name, operator: operator)
+    skips: bool = False
+
+    def __post_init__(self) -> None:
+        self.clock = VirtualClock()
+        self.nodes: dict[str, DrivenNode] = {}
+        self.feeds: dict[str, _Feed] = {}
+        self.outputs: dict[str, list[Any]] = {}
+        self.error: Exception | None = None
+        self.turn = 0
+        self.columns: list[str] = []
+        """Nodes that work on columns."""
+        self._restored: dict[str, int] = {}
+        things = self.dag.nodes
+        meets = any(
+            isinstance(node.thing, AnyOperator) and len(node.inputs) > 1 and not _kernel(node).takes_inputs
+            for node in things.values()
+        )
+        self._most = 1 if self.lane == "rows" or meets else 6
+        for name, node in things.items():
+            if isinstance(node.thing, Source):
+                self.feeds[name] = _Feed(node.thing, self.clock)
+            elif isinstance(node.thing, Sink):
+                self.outputs[name] = []
+            else:
+                self.nodes[name] = self._driven(name, node)
+                self.nodes[name].room = self._room
+        for edge in self.dag.edges:
+            holder = self.feeds.get(edge.producer) or self.nodes[edge.producer]
+            holder.ways.setdefault(edge.port, []).append(self._way(edge))
+
+    def _driven(self, name: str, node: Node) -> DrivenNode:
+        operator = self.operator(name, node.thing.bound(node.in_shape))  # type: ignore[union-attr]
+        kernel: Kernel = operator.kernel()
+        policy = SKIP if self.skips else node.on_error
+        n = len(node.inputs)
+        if isinstance(kernel, InnerKernel):
+            return StreamsNode(name, kernel, policy, n, self.clock)
+        by_clock = operator.clock_for(node.in_shape) == "processing"
+        in_columns = kernel.in_columns() if self.lane == "columns" and not by_clock else ""
+        if isinstance(in_columns, str):
+            return DrivenNode(name, kernel, policy, n, self.clock, by_clock=by_clock)
+        self.columns.append(name)
+        shape = node.in_shape
+        return ColumnsNode(
+            name,
+            in_columns,
+            policy,
+            n,
+            self.clock,
+            item_type=shape.item_type,
+            most=self._most,
+            is_last=all(self._is_sink(edge.consumer) or edge.producer != name for edge in self.dag.edges),
+            timed=shape.timed,
+            keyed=shape.keyed,
+        )
+
+    def _is_sink(self, name: str) -> bool:
+        return isinstance(self.dag.nodes[name].thing, Sink)
+
+    def _way(self, edge: Edge) -> _Way | _End:
+        shape = self.dag.nodes[edge.producer].port_shape(edge.port)
+        node = self.nodes.get(edge.consumer)
+        if node is None:
+            return _End(self.outputs[edge.consumer], shape.timed, shape.keyed, self._fail)
+        return _Way(node, edge.input, shape.timed, shape.keyed)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = self.error or error
+
+    # ---- turns
+
+    def _drawn(self, what: str) -> Random:
+        """What is drawn at this turn: the same in every run of a seed."""
+        return Random(f"{self.seed} {self.turn} {what}")
+
+    def _room(self) -> int:
+        return self._drawn("room").choice((0, 1, 2))
+
+    def open(self) -> None:
+        """Begin a run that is new."""
+        for node in self.nodes.values():
+            node.open()
+        self._settle()
+
+    def run(self, turns: int | None = None) -> None:
+        """Make so many turns; by default all until nothing is left to happen."""
+        while self.error is None and (turns is None or self.turn < turns) and self._go():
+            self.turn += 1
+            if self.turn > _MOST_TURNS:
+                raise RuntimeError(f"driven: must end within {_MOST_TURNS:,} turns")
+
+    def _go(self) -> bool:
+        """Make one turn; False if nothing is left to happen."""
+        dues = [node.due for node in self.nodes.values() if node.is_parked]
+        if any(due is not None for due in dues):  # nothing goes in until then
+            return self._advance_to_next()
+        drawn = self._drawn("step")
+        self._advance_to(self.clock.now() + drawn.choice(_STEPS))
+        gave = False
+        for _ in range(drawn.randint(1, self._most)):
+            for feed in self.feeds.values():
+                gave = feed.give() or gave
+        self._settle()
+        return gave or self._read() or self._advance_to_next() or any(node.waits for node in self.nodes.values())
+
+    def _read(self) -> bool:
+        read = [node.read() for node in self.nodes.values() if isinstance(node, StreamsNode)]
+        self._settle()
+        return any(read)
+
+    def _advance_to_next(self) -> bool:
+        """Move the clock to what is due next; False if nothing is."""
+        due = self._next_due()
+        if due is None:
+            return False
+        self._advance_to(due)
+        return True
+
+    def _next_due(self) -> int | None:
+        holders: Sequence[Any] = (*self.nodes.values(), *self.feeds.values())
+        return min((holder.due for holder in holders if holder.due is not None), default=None)
+
+    def _advance_to(self, when: int) -> None:
+        """Move the clock, and do what is due on the way."""
+        while True:
+            nodes = [node for node in self.nodes.values() if node.due is not None and node.due <= when]
+            if not nodes:
+                break
+            node = min(nodes, key=lambda node: node.due or 0)
+            self.clock.advance_to(node.due or 0)
+            node.fire()
+            self._settle()
+        self.clock.advance_to(when)
+
+    def _settle(self) -> None:
+        """Have every node take in what it can, the last ones first."""
+        nodes = list(reversed(self.nodes.values()))
+        while self.error is None and any(node.step() for node in nodes):
+            pass
+        for node in nodes:
+            node.release()
+        if any(node.next_entry() is not None for node in nodes) and self.error is None:
+            self._settle()
+
+    # ---- books and state
+
+    def problems(self) -> list[str]:
+        """What does not add up."""
+        found = [node.problem(self._restored.get(name, 0)) for name, node in self.nodes.items()]
+        return [problem for problem in found if problem is not None]
+
+    def save(self) -> dict[str, Any]:
+        """All that is going on, as plain data."""
+        return {
+            "now": self.clock.now(),
+            "turn": self.turn,
+            "feeds": {name: [feed.position, feed.is_over] for name, feed in self.feeds.items()},
+            "nodes": {name: node.save() for name, node in self.nodes.items()},
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take up what `save` gave, in place of `open`."""
+        self.clock.advance_to(saved["now"])
+        self.turn = saved["turn"]
+        for name, (position, is_over) in saved["feeds"].items():
+            self.feeds[name].skip_to(position, is_over=is_over)
+        for name, node in self.nodes.items():
+            node.load(saved["nodes"][name])
+            self._restored[name] = 0 if node.is_ended else node.kernel.held()
+
+    def close(self) -> None:
+        """Close what is open."""
+        for node in self.nodes.values():
+            if isinstance(node, StreamsNode):
+                node.close()
+
+
+def _kernel(node: Node) -> Kernel:
+    operator: Any = node.thing
+    return operator.bound(node.in_shape).kernel()  # type: ignore[no-any-return]
+
+
+def can_drive(dag: Dag) -> bool:
+    """True if all nodes of a graph have kernels."""
+    return not any(isinstance(node.thing, Foreign) for node in dag.nodes.values())

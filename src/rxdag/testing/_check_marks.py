@@ -1,0 +1,78 @@
+"""Watermarks of several inputs as one, in a form that can be saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxdag.contract import FLUSHED, IDLE, MIN
+
+
+class Marks:
+    """The watermark of a node: the least of those of its inputs that are active and aligned.
+
+    An input that returns from idle is aligned once it reaches the watermark so far. One that has not spoken counts as MIN, one that
+    has ended no more. With all inputs idle the watermark moves to the largest, and then the node is idle.
+
+    Args:
+        n: How many inputs there are.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.of = [MIN] * n
+        """Watermark of each input."""
+        self._idle = [False] * n
+        self._aligned = [True] * n
+        self.given = MIN
+
+    def is_idle(self, input: int) -> bool:
+        """Return True if nothing will come from an input for a while."""
+        return self._idle[input]
+
+    def take(self, input: int, mark: int) -> list[int]:
+        """Take in the mark of an input; returns the marks of the node that follow from it."""
+        if mark == IDLE:
+            if self._idle[input] or self.of[input] >= FLUSHED:
+                return []
+            self._idle[input] = True
+            return [*self._rise(), *([IDLE] if self._all_idle() else [])]
+        out = self.wake(input)
+        if mark > self.of[input]:
+            self.of[input] = mark
+            self._aligned[input] = self._aligned[input] or mark >= self.given
+            out += self._rise()
+        return out
+
+    def wake(self, input: int) -> list[int]:
+        """Have an input active again; returns the watermark so far if all were idle."""
+        if not self._idle[input]:
+            return []
+        were_idle = self._all_idle()
+        self._idle[input] = False
+        self._aligned[input] = self.of[input] >= self.given
+        return [self.given] if were_idle else []
+
+    def _open(self) -> list[int]:
+        return [i for i, mark in enumerate(self.of) if mark < FLUSHED]
+
+    def _all_idle(self) -> bool:
+        return bool(self._open()) and all(self._idle[i] for i in self._open())
+
+    def _rise(self) -> list[int]:
+        if not self._open():
+            mark = min(self.of)
+        elif self._all_idle():
+            mark = max(self.of[i] for i in self._open())
+        else:
+            mark = min((self.of[i] for i in self._open() if self._aligned[i] and not self._idle[i]), default=MIN)
+        if mark <= self.given:
+            return []
+        self.given = mark
+        return [mark]
+
+    def save(self) -> list[Any]:
+        """State as plain data."""
+        return [self.of, self._idle, self._aligned, self.given]
+
+    def load(self, saved: list[Any]) -> None:
+        """Take up what `save` gave."""
+        self.of, self._idle, self._aligned, self.given = saved

@@ -1,0 +1,388 @@
+"""A node of a driven graph: a kernel, what waits in front of it, and its watermarks."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from rxdag.contract import (
+    DEAD,
+    ENDED,
+    FLUSHED,
+    MAX,
+    MIN,
+    SKIP,
+    BadItem,
+    Clock,
+    DeadLetter,
+    Kernel,
+    OnError,
+    on_item_parameters,
+)
+from rxdag.errors import NodeError
+from rxdag.testing._check_exits import Exits
+from rxdag.testing._check_marks import Marks
+
+Entry = list[Any]
+"""What comes in: [input, "item", item, ts, sequence, key], [input, "mark", watermark] or [input, "fail", error]."""
+
+class Way(Protocol):
+    """Where a port leads."""
+
+    timed: bool
+    keyed: bool
+
+    def take(self, kind: str, *what: Any) -> None:
+        """Take in an item, a mark or an error."""
+        ...
+
+
+class Watch(Protocol):
+    """Looks at a kernel before and after it is called."""
+
+    def before(self, node: DrivenNode) -> None:
+        """Called before the kernel takes in something."""
+        ...
+
+    def after(self, node: DrivenNode, error: Exception | None) -> None:
+        """Called when it has, with the error that its item failed for."""
+        ...
+
+
+class DrivenNode:
+    """Calls one kernel: items, watermarks, timers and ends, in their order.
+
+    Args:
+        name: Of the node.
+        kernel: Its state machine.
+        policy: What becomes of an item on which user code fails.
+        n: How many inputs it has.
+        clock: Of the run.
+        by_clock: True to stamp items with the time of the clock.
+    """
+
+    def __init__(self, name: str, kernel: Kernel, policy: OnError, n: int, clock: Clock, *, by_clock: bool) -> None:
+        self.name = name
+        self.kernel = kernel
+        self.policy = policy
+        self.inbox: list[Entry] = []
+        self.ways: dict[str, list[Way]] = {}
+        self.watch: Watch | None = None
+        self.split: random.Random | None = None
+        """Draws further watermarks below each that comes; None to give each alone."""
+        self.room: Callable[[], int] = lambda: 1
+        """How many items there is room for, of a kernel that releases what it holds."""
+        self.marks = Marks(n)
+        self.exits = Exits(self._send, self._mark_out, passes=kernel.passes)
+        self.out: Any = self.exits
+        """Exits where no item is at hand."""
+        self.is_ended = False
+        self.n_in = 0
+        self.clock = clock
+        self.by_clock = by_clock
+        self._given = MIN
+        self._held_mark = MIN
+        self._clock_mark = MIN
+        self._is_end_called = False
+        self._lingering: int | None = None
+        self._ended_inputs: list[int] = []
+        kernel.inputs = self.marks
+        if type(kernel).expand is Kernel.expand:
+            names = on_item_parameters(type(kernel))
+            self._names = [name for name in names if name != "emit"]
+            self._takes_emit = "emit" in names
+
+    # ---- what waits
+
+    def step(self) -> bool:
+        """Take in the first of what waits that can be taken; False if none can."""
+        at = self.next_entry()
+        if at is None:
+            return False
+        self.take_in(self.inbox.pop(at))
+        return True
+
+    def next_entry(self) -> int | None:
+        """Place of the first entry that is not held up by its input."""
+        if self.is_ended:
+            self.inbox.clear()
+            return None
+        shut: set[int] = set()
+        for at, (input, kind, *_) in enumerate(self.inbox):
+            if input not in shut and self._is_open(input, kind):
+                return at
+            shut.add(input)
+        return None
+
+    def _is_open(self, input: int, kind: str) -> bool:
+        opened = self.kernel.open_inputs
+        if opened is not None and input >= opened:
+            return False
+        return kind != "item" or self.kernel.want_from(input, self.clock.now()) != 0
+
+    @property
+    def is_parked(self) -> bool:
+        """True if it takes nothing until its timer."""
+        return bool(self.inbox) and self.kernel.timer is not None
+
+    @property
+    def waits(self) -> bool:
+        """True if something may come out that no timer is set for: there may be room at the next turn."""
+        return self.kernel.releases and self.kernel.held() > 0 and not self.is_ended
+
+    def take_in(self, entry: Entry) -> None:
+        """Give an entry to the kernel."""
+        input, kind, *what = entry
+        self._look_before()
+        error: Exception | None = None
+        if kind == "fail":
+            self._input_failed(input, what[0])
+        elif kind == "mark":
+            self.mark(input, what[0])
+        else:
+            error = self._item(input, *what)
+        self.settle()
+        self._look_after(error)
+
+    def _look_before(self) -> None:
+        if self.watch is not None:
+            self.watch.before(self)
+
+    def _look_after(self, error: Exception | None) -> None:
+        if self.watch is not None:
+            self.watch.after(self, error)
+
+    # ---- items
+
+    def wake(self, input: int) -> None:
+        """Have an input active again that brings an item."""
+        for mark in self.marks.wake(input):
+            self._combined(mark)
+
+    def _item(self, input: int, item: Any, ts: int, sequence: int, key: Any) -> Exception | None:
+        exits = self.exits
+        self.n_in += 1
+        self.wake(input)
+        exits.now = now = self.clock.now()
+        if self.by_clock and now - 1 > self._clock_mark:
+            self._clock_mark = self.kernel.watermark = now - 1
+            if now - 1 >= self.kernel.wake:
+                self.guard(lambda: self.kernel.on_watermark(now - 1, self.out))
+        exits.input, exits.item, exits.ts, exits.sequence, exits.key = input, item, ts, sequence, key
+        for attempt in range(1, self.policy.attempts + 1):
+            try:
+                self._call()
+                break
+            except Exception as error:
+                blamed = self.kernel.blame(item, error)
+                if attempt < self.policy.attempts and not isinstance(blamed, BadItem):
+                    continue
+                self.bury(item, blamed, attempt)
+                return error
+        if self.kernel.releases and self.room():
+            self.kernel.release(1, exits)
+        return None
+
+    def _call(self) -> None:
+        kernel: Any = self.kernel
+        exits = self.exits
+        if type(kernel).expand is not Kernel.expand:
+            for output in kernel.expand(exits.item) or ():
+                exits(output)
+            exits.absorbed(1)
+            return
+        of = {"ts": exits.now if self.by_clock else exits.ts, "item": exits.item, "key": exits.key}
+        of |= {"sequence": exits.sequence, "now": exits.now, "input": exits.input}
+        kernel.on_item(*[of[name] for name in self._names], *([exits] if self._takes_emit else []))
+
+    def bury(self, item: Any, error: Exception, attempts: int = 1) -> None:
+        """Deal with an item that failed, as the policy says."""
+        last = self.policy.last
+        if isinstance(error, BadItem) or last is DEAD:
+            self.exits.counts["dead"] += 1
+            self._send("dead", DeadLetter(self.name, item, error, attempts, str(error)), 0, 0, None)
+        elif last is SKIP:
+            self.exits.counts["dropped"] += 1
+            self._send("dropped", item, 0, 0, None)
+        else:
+            self.exits.counts["failed"] += 1
+            self.fail(error)
+
+    # ---- watermarks and ends
+
+    def mark(self, input: int, mark: int) -> None:
+        """Take in the watermark of an input."""
+        if mark >= FLUSHED and input not in self._ended_inputs:
+            self._ended_inputs.append(input)
+            self.guard(lambda: self.kernel.on_input_end(input, self.out))
+        for each in self.marks.take(input, mark):
+            self._combined(each)
+
+    def _combined(self, mark: int) -> None:
+        kernel, out = self.kernel, self.out
+        if self.is_ended:
+            return
+        if mark >= FLUSHED:
+            if not self.by_clock:
+                self._advance(MAX)
+                self.guard(lambda: kernel.on_watermark(MAX, out))
+            if not self._is_end_called:
+                self._is_end_called = True
+                self.guard(lambda: kernel.on_end(out))
+            if kernel.lingers:
+                self._lingering = mark
+            else:
+                self._finish()
+            return
+        if kernel.makes_time:
+            return
+        if not self.by_clock and mark > kernel.watermark:
+            self._advance(mark)
+        if type(kernel).low is not Kernel.low and mark > MIN:
+            self._held_mark = max(self._held_mark, mark)
+            return
+        self.exits.watermark(mark)
+
+    def _advance(self, mark: int) -> None:
+        """Have the kernel get to a watermark, perhaps in steps."""
+        for each in (*self._between(self.kernel.watermark, mark), mark):
+            self.kernel.watermark = each
+            if each >= self.kernel.wake:
+                self.guard(partial(self.kernel.on_watermark, each, self.out))
+
+    def _between(self, low: int, high: int) -> list[int]:
+        """Some watermarks above one and below another, those around which the kernel does something among them."""
+        if self.split is None:
+            return []
+        wake, near = self.kernel.wake, high - 10**9
+        some = {wake - 1, wake, wake + 1, near, high - 1, self.split.randint(max(low, near), high)}
+        return sorted(each for each in some if low < each < high and self.split.random() < 0.8)
+
+    def _finish(self) -> None:
+        if not self.is_ended:
+            self.exits.watermark(ENDED)
+            self.is_ended = True
+
+    def settle(self) -> None:
+        """Give out the watermark as far as it goes; end if nothing more can come out."""
+        if self.is_ended:
+            return
+        if self._lingering is not None and not self.kernel.lingers:
+            self._finish()
+            return
+        mark = min(self._held_mark, self.kernel.low() - 1)
+        if mark > self._given:
+            self.exits.watermark(mark)
+        if self.kernel.is_finished():
+            self.exits.counts["discarded"] += self.kernel.held()
+            self._finish()
+
+    def release(self) -> None:
+        """Give out what is held, as far as there is room."""
+        if self.kernel.releases and not self.is_ended and self.kernel.held() and self.room():
+            self.guard(lambda: self.kernel.release(self.room(), self.exits))
+            self.settle()
+
+    # ---- the clock
+
+    def open(self) -> None:
+        """Begin: only of a run that is new."""
+        self.guard(lambda: self.kernel.on_start(self.clock.now(), self.out))
+        self.settle()
+
+    @property
+    def due(self) -> int | None:
+        """When its timer is due; None if it has none."""
+        return None if self.is_ended else self.kernel.timer
+
+    def fire(self) -> None:
+        """Its timer is due."""
+        self._look_before()
+        self.exits.now = self.clock.now()
+        self.guard(lambda: self.kernel.on_timer(self.clock.now(), self.out))
+        self.settle()
+        self._look_after(None)
+
+    # ---- failures
+
+    def guard(self, fn: Callable[[], None]) -> None:
+        """Call into the kernel where no single item is at hand, while the node goes on."""
+        if self.is_ended:
+            return
+        try:
+            fn()
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        if self.is_ended:
+            return
+        made = NodeError(f'node "{self.name}" failed: {error!r}', node=self.name)
+        made.__cause__ = error
+        self._end_with(made)
+
+    def _end_with(self, error: Exception) -> None:
+        self.exits.counts["discarded"] += self.kernel.held()
+        self.is_ended = True
+        for ways in self.ways.values():
+            for way in ways:
+                way.take("fail", error)
+
+    def _input_failed(self, input: int, error: Exception) -> None:
+        if input < self.kernel.may_catch and self.kernel.catches(input, error):
+            self.mark(input, ENDED)
+        else:
+            self._end_with(error)
+
+    # ---- output
+
+    def _send(self, port: str, item: Any, ts: int, sequence: int, key: Any) -> None:
+        for way in self.ways.get(port, ()):
+            at = (ts, sequence) if way.timed else (0, 0)
+            way.take("item", item, *at, key if way.keyed else None)
+
+    def _mark_out(self, mark: int) -> None:
+        self._given = max(self._given, mark)
+        for ways in self.ways.values():
+            for way in ways:
+                if way.timed or mark >= FLUSHED:
+                    way.take("mark", mark)
+
+    # ---- books and state
+
+    def problem(self, restored: int) -> str | None:
+        """What does not add up of the items that came in; None if they do.
+
+        Args:
+            restored: How many the kernel held when it was loaded.
+        """
+        left = Counter({exit_: n for exit_, n in self.exits.counts.items() if exit_ != "made"})
+        held = 0 if self.is_ended else self.kernel.held()
+        if self.n_in + restored == left.total() + held:
+            return None
+        exits = ", ".join(f"{exit_} {n}" for exit_, n in sorted(left.items()))
+        return f"node {self.name}: in {self.n_in} + restored {restored} must be {exits or 'nothing'} + held {held}"
+
+    def save(self) -> dict[str, Any]:
+        """State of the kernel and of the node, as plain data."""
+        return {
+            "kernel": self.kernel.snapshot(),
+            "watermark": self.kernel.watermark,
+            "marks": self.marks.save(),
+            "inbox": self.inbox,
+            "place": [self._given, self._held_mark, self._clock_mark, self._lingering],
+            "ends": [self.is_ended, self._is_end_called, self._ended_inputs],
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take up what `save` gave."""
+        self.kernel.restore(saved["kernel"])
+        self.kernel.watermark = saved["watermark"]
+        self.marks.load(saved["marks"])
+        self.inbox = saved["inbox"]
+        self._given, self._held_mark, self._clock_mark, self._lingering = saved["place"]
+        self.is_ended, self._is_end_called, self._ended_inputs = saved["ends"]

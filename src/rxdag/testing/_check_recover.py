@@ -1,0 +1,174 @@
+"""The laws about state: all of it is declared, it outlives the process, and it does not depend on how time is cut."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from rxdag.codec import Codec
+from rxdag.errors import StateError
+from rxdag.testing._check_graph import Driven, Lane
+from rxdag.testing._check_imprint import Undeclared
+from rxdag.testing._check_node import DrivenNode
+
+Outputs = dict[str, list[Any]]
+_POINTS = 4
+"""So many points of a run it is stopped at, for each lane and the next."""
+_LEAVINGS = ("dropped", "unassigned", "unrouted")
+"""Ports that nothing leaves by in columns."""
+
+
+class Broken(Exception):  # says what is wrong, for the law
+    """Raised by what watches a run: a law does not hold."""
+
+
+class Drives:
+    """The runs of one graph that laws compare.
+
+    Args:
+        make: Makes a driver of a graph that is new, with nothing of another in it.
+        codec: What state is saved by.
+        rng: Draws points and watermarks.
+    """
+
+    def __init__(self, make: Callable[..., Driven], codec: Codec, rng: Random) -> None:
+        self.make = make
+        self._codec = codec
+        self._rng = rng
+        self.whole = self.run(self.make())
+        columns = self.make(lane="columns")
+        self.lanes: tuple[Lane, ...] = ("rows", "columns") if columns.columns else ("rows",)
+        columns.close()
+
+    @staticmethod
+    def run(driven: Driven) -> Driven:
+        """Run it from its beginning to its end."""
+        driven.open()
+        driven.run()
+        driven.close()
+        return driven
+
+    # ---- state
+
+    def check_state(self) -> None:
+        """Check that attributes are state, cache, or do not change, and that a snapshot holds what `state` says.
+
+        Raises:
+            Broken: If one is none of these.
+        """
+        for lane in self.lanes:
+            driven = self.make(lane=lane)
+            for node in driven.nodes.values():
+                node.watch = _StateWatch(node)
+            self.run(driven)
+
+    # ---- recover
+
+    def check_recover(self) -> None:
+        """Check that a run that goes on from bytes, in whatever lane, gives what a run gives that was never stopped.
+
+        Raises:
+            Broken: If it does not, or its state cannot be saved.
+        """
+        for before, after in itertools.product(self.lanes, self.lanes):
+            for point in self._points():
+                how = f"{before}, then {after}, from bytes after {point} turns" if len(self.lanes) > 1 else ""
+                self._recover(before, after, point, how or f"from bytes after {point} turns")
+
+    def _points(self) -> list[int]:
+        turns = range(self.whole.turn + 1)
+        return sorted(self._rng.sample(turns, min(_POINTS, len(turns))))
+
+    def _recover(self, before: Lane, after: Lane, point: int, how: str) -> None:
+        first, second = self.make(lane=before), self.make(lane=after)
+        first.open()
+        first.run(point)
+        try:
+            data = {name: self._codec.encode(part, where=name) for name, part in first.save().items()}
+        except StateError as error:
+            raise Broken(f"what a kernel holds must be plain data: {error}") from None
+        first.close()
+        try:
+            second.load({name: self._codec.decode(part, where=name) for name, part in data.items()})
+            second.run()
+        except Exception as error:
+            raise Broken(f"{how}: restore must take what snapshot gave, and failed: {error!r}") from error
+        finally:
+            second.close()
+        both = {port: items + second.outputs[port] for port, items in first.outputs.items()}
+        self.compare(both, second.error or first.error, how, lanes={before, after})
+        if second.error is None and (problems := second.problems()):
+            raise Broken(f"{how}: books must balance, got {'; '.join(problems)}")
+
+    # ---- marks
+
+    def check_marks(self) -> None:
+        """Check that further watermarks before one that comes, with no item between, make no difference.
+
+        Raises:
+            Broken: If they do.
+        """
+        for lane in self.lanes:
+            driven = self.make(lane=lane)
+            for node in driven.nodes.values():
+                node.split = Random(self._rng.random())
+            self.run(driven)
+            how = f"further watermarks below those that come ({lane})"
+            self.compare(driven.outputs, driven.error, how, lanes={lane})
+
+    def compare(self, got: Outputs, error: Exception | None, how: str, *, lanes: set[Lane]) -> None:
+        """Raise Broken if a run did not give what the whole one gave."""
+        if repr(error.__cause__ if error else None) != repr(self.whole.error.__cause__ if self.whole.error else None):
+            raise Broken(f"{how} must end alike, got {error!r}, not {self.whole.error!r}")
+        for port, expected in self.whole.outputs.items():
+            if "columns" in lanes and port.removeprefix("port.") in _LEAVINGS:
+                continue
+            found, wanted = _comparable(got[port]), _comparable(expected)
+            at = next((i for i, pair in enumerate(zip(found, wanted, strict=False)) if not _equal(*pair)), None)
+            if at is not None:
+                port = port.removeprefix("port.")
+                raise Broken(f"{how} must give the same on port {port}, got {found[at]!r} at {at}, not {wanted[at]!r}")
+            if len(found) != len(wanted):
+                port = port.removeprefix("port.")
+                raise Broken(f"{how} must give the same on port {port}, got {len(found)} items, not {len(wanted)}")
+
+
+class _StateWatch:
+    """Looks for attributes of one kernel that change and are not declared."""
+
+    def __init__(self, node: DrivenNode) -> None:
+        self._kernel = node.kernel
+        self._undeclared = Undeclared(node.kernel)
+
+    def before(self, node: DrivenNode) -> None:
+        """Nothing is to be seen yet."""
+
+    def after(self, node: DrivenNode, error: Exception | None) -> None:
+        kind = type(self._kernel).__name__
+        names = self._undeclared.changed()
+        if names:
+            raise Broken(
+                f"attributes of {kind} that change must be named in `state`, or in `cache` if restore() makes them anew, got "
+                f"neither for {', '.join(names)}"
+            )
+        held = set(self._kernel.snapshot())
+        if held != set(self._kernel.state):
+            raise Broken(
+                f"{kind}.snapshot() must have the names in `state`, {sorted(self._kernel.state)}, got {sorted(held)}"
+            )
+
+
+def _comparable(rows: list[Any]) -> list[Any]:
+    """Dead letters hold exceptions, which are equal to themselves only."""
+    out: list[Any] = []
+    for item, *beside in rows:
+        error = getattr(item, "error", None)
+        is_letter = isinstance(error, BaseException)
+        out.append(((item.node, item.item, repr(error)) if is_letter else item, *beside))
+    return out
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a == b) or repr(a) == repr(b)  # NaN is not equal to itself; its text is

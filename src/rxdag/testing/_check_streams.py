@@ -1,0 +1,164 @@
+"""A node of a driven graph whose items become streams: it opens them, reads them in turn, and closes them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from rxdag.contract import END, Clock, Inner, InnerKernel, Kernel, OnError, Reader
+from rxdag.schedulers import VirtualClock, VirtualLoop
+from rxdag.testing._check_node import DrivenNode
+
+
+class ReadContext:
+    """What a reader sees of the run: a clock, and when it wants to be read again.
+
+    Args:
+        clock: Of the run.
+        bad: Called with an item that is malformed, and why.
+    """
+
+    boundary = None
+    saw = None
+    wants_columns = False
+
+    def __init__(self, clock: Clock, bad: Callable[[object, Exception], None]) -> None:
+        self.clock = clock
+        self.random = Random(0)
+        self.due: int | None = None
+        self.bad = bad
+
+    def wake(self) -> None:
+        """Every reader is read at every turn."""
+
+    def wake_at(self, when: int) -> None:
+        self.due = when
+
+    def emit(self, port: str, item: object) -> None:
+        """Nobody reads side ports."""
+
+    def drop(self, reason: str, n: int = 1) -> None:
+        """Nobody counts."""
+
+
+class StreamsNode(DrivenNode):
+    """Calls a kernel whose items become streams; of those that are open each gives one item a turn, in their order."""
+
+    def __init__(self, name: str, kernel: InnerKernel, policy: OnError, n: int, clock: VirtualClock) -> None:
+        super().__init__(name, kernel, policy, n, clock, by_clock=False)
+        self._inner_kernel = kernel
+        self._loop = VirtualLoop(clock)
+        self._clock = clock
+        self._readers: dict[Inner, Reader] = {}
+        self._attempts: dict[Inner, int] = {}
+        if kernel.resource is not None:
+            kernel.opened = self._loop.run_until_complete(kernel.resource().__aenter__())
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._readers) and not self.is_ended
+
+    def settle(self) -> None:
+        self._give_ready()
+        super().settle()
+        if self._lingering is not None and not self.kernel.held():
+            self.kernel.lingers = False
+            super().settle()
+
+    def _give_ready(self) -> None:
+        kernel = self._inner_kernel
+        while not self.is_ended and (inner := kernel.ready()) is not None:
+            self._at_hand(inner)
+            if inner.error is not None:
+                self.bury(inner.item, kernel.blame(inner.item, inner.error[0]), inner.error[1])
+                continue
+            try:
+                kernel.give(inner, self.exits)
+            except Exception as error:
+                self.bury(inner.item, kernel.blame(inner.item, error))
+
+    def _at_hand(self, inner: Inner) -> None:
+        exits = self.exits
+        exits.item, exits.ts, exits.sequence, exits.key = inner.item, inner.ts, inner.sequence, inner.key
+
+    def read(self) -> bool:
+        """Read one item of each stream; False if none had any."""
+        if self.is_ended:
+            self.close()
+            return False
+        had = False
+        self._loop.call_soon(self._open)
+        self._loop.run_up_to(self._clock.now())
+        for inner, reader in list(self._readers.items()):
+            if inner in self._readers:
+                had = self._read(inner, reader) or had
+                self.settle()
+        return had
+
+    def _open(self) -> None:
+        kernel = self._inner_kernel
+        wanted = [inner for inner in kernel.inner if not inner.is_done]
+        for inner in [inner for inner in self._readers if inner not in wanted]:
+            self._close(self._readers.pop(inner))
+        readers, self._readers = self._readers, {}
+        for inner in wanted:
+            reader = readers.get(inner)
+            try:
+                source = None if reader else kernel.source_of(inner)
+                self._readers[inner] = reader or source.open(ReadContext(self.clock, self.bury))  # type: ignore[union-attr]
+            except Exception as error:
+                self._failed(inner, error)
+
+    def _read(self, inner: Inner, reader: Reader) -> bool:
+        kernel = self._inner_kernel
+        self._at_hand(inner)
+        try:
+            read = reader.read(1)
+        except Exception as error:
+            self._close(self._readers.pop(inner))
+            self._failed(inner, error)
+            return True
+        if read is None:
+            return False
+        if read is END:
+            inner.is_done = True
+            self._close(self._readers.pop(inner))
+            self.guard(lambda: kernel.on_inner_end(inner, self.exits))
+            return True
+        for item in read.rows().items:
+            if inner.skip:
+                inner.skip -= 1
+                continue
+            inner.given += 1
+            self.guard(lambda item=item: kernel.on_inner(inner, item, self.exits))  # type: ignore[misc]
+        return True
+
+    def _failed(self, inner: Inner, error: Exception) -> None:
+        attempts = self._attempts[inner] = self._attempts.get(inner, 0) + 1
+        if inner.given or attempts >= self.policy.attempts:
+            inner.is_done = True
+            self._inner_kernel.on_inner_failed(inner, error, attempts)
+
+    def _close(self, reader: Reader) -> None:
+        if type(reader).aclose is Reader.aclose:
+            reader.close()
+        else:
+            self._loop.run_until_complete(reader.aclose()) if not self._loop.is_running() else self._later(reader)
+
+    def _later(self, reader: Reader) -> None:
+        self._closing = self._loop.create_task(reader.aclose())
+
+    def close(self) -> None:
+        """Close all streams."""
+        for reader in self._readers.values():
+            self._close(reader)
+        self._readers = {}
+        with contextlib.suppress(RuntimeError):
+            self._loop.close()
+
+
+def node_class(kernel: Kernel) -> type[DrivenNode]:
+    """The kind of node that a kernel needs, item by item."""
+    return StreamsNode if isinstance(kernel, InnerKernel) else DrivenNode
