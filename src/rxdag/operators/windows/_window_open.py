@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.operators.windows._panes import blamed, in_order
+from rxdag.operators._order import in_order
+from rxdag.operators.windows._panes import blamed
 
 _Open = dict[Any, Accumulator[Any, Any]]
 
