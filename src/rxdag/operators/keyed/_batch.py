@@ -109,6 +109,8 @@ class _BatchKernel(KeyedKernel):
         return items
 
     def _send(self, key: Any, filled: _List, items: list[Any], emit: Emit[Any]) -> None:
+        if not items and filled.ts <= self.watermark < MAX:
+            filled.ts = self.watermark + 1  # an empty list has no time of its own, and must not be late
         emit.absorbed(len(items))
         emit(items, ts=filled.ts, sequence=filled.sequence, key=key)
 
