@@ -7,14 +7,13 @@ from itertools import pairwise
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import MAX
 from rxdag.testing import feed
 from tests.unit.drive import KEYED, Driven, run
-from tests.unit.samples import Quiet
 
 S = 10**9
 EXAMPLES = 1_000 if os.environ.get("SLOW") == "1" else 50
@@ -97,6 +96,27 @@ def test_with_a_ttl_a_key_gives_what_each_of_its_bursts_gives_alone(name, events
 
 # ---- watermarks, and recovery
 
+
+class Tells(ops.KeyedProcess):
+    """Tells all it can see; half of its keys have timers."""
+
+    def initial(self):
+        return 0
+
+    def on_item(self, ctx, state, item):
+        if item % 2:
+            ctx.set_timer(max(ctx.ts, ctx.now) + 3 * S)
+        ctx.emit(("item", ctx.key, state, ctx.ts, ctx.watermark))
+        return state + 1
+
+    def on_timer(self, ctx, state, name):
+        ctx.emit(("timer", ctx.key, state, ctx.ts, ctx.watermark))
+        return state + 10
+
+    def on_end(self, ctx, state):
+        ctx.emit(("end", ctx.key, state, ctx.ts))
+
+
 MADE = {
     **{f"{name}, {how}": (make, how) for name, make in WITHOUT_TIME.items() for how in ("", "event", "processing")},
     **{
@@ -113,8 +133,9 @@ MADE = {
         for how in ("", "event", "processing")
     },
     "shape, ": (lambda **how: ops.throttle(1, per="4s", mode="shape", **how), ""),
-    "process, event": (lambda **how: ops.process(Quiet(), **how), "event"),
-    "process, processing": (lambda **how: ops.process(Quiet(), **how), "processing"),
+    "process, ": (lambda **how: ops.process(Tells(), **how), ""),
+    "process, event": (lambda **how: ops.process(Tells(), **how), "event"),
+    "process, processing": (lambda **how: ops.process(Tells(), **how), "processing"),
     "conflate, ": (lambda **how: ops.conflate(per="instant"), ""),
     "rolling by time, ": (lambda **how: ops.rolling("4s", agg.collect()), ""),
     "arbitrate, ": (lambda **how: ops.arbitrate(sequence=lambda x: x, wait="3s"), ""),
@@ -162,6 +183,7 @@ def without_marks_that_another_follows(script):
 @pytest.mark.parametrize("name", sorted(MADE))
 @each
 @given(steps=STEPS)
+@example(steps=[("item", 0, 0, "a"), ("mark", 10)])
 def test_two_watermarks_with_no_item_between_are_as_good_as_the_second(name, steps):
     script = in_ns(steps)
     assert run(made(name), without_marks_that_another_follows(script)) == run(made(name), script)
@@ -185,6 +207,7 @@ def test_watermarks_between_two_of_them_change_nothing(name, steps, seconds):
 @pytest.mark.parametrize("name", sorted(MADE))
 @each
 @given(steps=STEPS, at=st.integers(0, 30))
+@example(steps=[("item", 0, 9, "a"), ("mark", 20), ("item", 1, 0, "b"), ("mark", 21)], at=3)
 def test_a_kernel_goes_on_from_its_state_as_text(name, steps, at):
     script = in_ns(steps)
     assert run(made(name), script, recover_at=min(at, len(script))) == run(made(name), script)
