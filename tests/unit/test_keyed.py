@@ -4,11 +4,13 @@ import asyncio
 import math
 
 import pytest
+from tests.unit.drive import KEYED, Driven
 
 import rxdag
 from rxdag import aggregates as agg
 from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
+from rxdag.contract import Shape
 from rxdag.testing import feed, play
 
 S = 10**9
@@ -48,16 +50,6 @@ def test_with_a_ttl_a_key_begins_anew_when_nothing_has_come_for_so_long():
     assert counts.collect() == [1, 2, 1, 2, 1, 1]
     firsts = timed(rows).pipe(ops.reduce(lambda first, _: first, ttl="5s"))
     assert [row[0] for row in firsts.collect()] == [0, 0, 9, 9, 13, 30]
-
-
-def test_state_is_freed_when_the_watermark_has_passed_its_ttl():
-    kernel = ops.scan(0, lambda n, _: n + 1, ttl="1s").kernel()
-    for second in range(1000):
-        kernel.watermark = second * S
-        if kernel.watermark >= kernel.wake:
-            kernel.on_watermark(kernel.watermark, None)
-        kernel.on_item("x", second * S, f"key {second}", lambda _: None)
-    assert len(kernel.snapshot()["totals"]) <= 3
 
 
 def test_a_fold_of_a_keyed_stream_gives_one_value_for_each_key_in_their_order():
@@ -164,9 +156,6 @@ def test_the_global_window_comes_out_at_the_end_and_as_early_says():
 def test_what_windows_refuse():
     assert "early must be 1 or more" in refused(lambda: ops.window(windows.tumbling("1s"), agg.count(), early=0))
     assert "got windows.count" in refused(lambda: ops.window(windows.count(3), agg.count(), early=2))
-    assert refused(lambda: timed([]).pipe(ops.window_all(windows.tumbling("1s"), agg.count()))) == (
-        "window_all: needs a stream without keys; put it before ops.key_by(...), or take ops.window(...)"
-    )
     assert "takes windows first" in refused(lambda: ops.window_all("1s", agg.count()))
 
 
@@ -281,6 +270,69 @@ class Idle(ops.KeyedProcess):
 
     def on_end(self, ctx, state):
         ctx.emit((ctx.key, "end", state))
+
+
+class Count(ops.KeyedProcess):
+    """Counts the items of a key; says how many there are 30 seconds after the last, and at the end."""
+
+    def initial(self):
+        return 0
+
+    def on_item(self, ctx, state, item):
+        ctx.set_timer(ctx.ts + 30 * S)
+        return state + 1
+
+    def on_timer(self, ctx, state, name):
+        ctx.emit((ctx.key, "timer", state, ctx.watermark // S))
+        return state
+
+    def on_end(self, ctx, state):
+        ctx.emit((ctx.key, "end", state, ctx.ts // S))
+
+
+@pytest.mark.parametrize(
+    ("ttl", "seen"),
+    [
+        ("31s", [("a", "timer", 3, 32), ("a", "timer", 1, 9030), ("a", "end", 1, 9030)]),
+        ("30s", [("a", "timer", 0, 32), ("a", "timer", 0, 9030), ("a", "end", 0, 9030)]),
+    ],
+)
+def test_a_timer_sees_the_state_of_its_own_time_however_far_the_watermark_jumps(ttl, seen):
+    rows = [(0, "a"), (1, "a"), (2, "a"), (9000, "a")]
+    assert timed(rows).pipe(ops.process(Count(), ttl=ttl)).collect() == seen
+
+
+def test_the_end_calls_on_end_of_each_key_that_had_not_expired_when_the_last_item_came():
+    rows = [(0, "a"), (50, "b"), (99, "c")]
+    ends = [row for row in timed(rows).pipe(ops.process(Count(), ttl="100s")).collect() if row[1] == "end"]
+    assert ends == [("a", "end", 1, 30), ("b", "end", 1, 80), ("c", "end", 1, 129)]
+    ends = [
+        row for row in timed([*rows, (131, "c")]).pipe(ops.process(Count(), ttl="100s")).collect() if row[1] == "end"
+    ]
+    assert ends == [("b", "end", 1, 80), ("c", "end", 2, 161)]
+
+
+def test_a_timer_that_a_late_item_sets_sees_the_state_of_that_item():
+    driven = Driven(ops.process(Count(), ttl="40s"))
+    driven.item("x", ts=500 * S, key="b")
+    driven.mark(499 * S)
+    driven.item("x", ts=0, key="a")
+    driven.item("x", ts=500 * S, key="b")
+    driven.mark(500 * S)
+    assert driven.out == [("a", "timer", 1, 499)]
+
+
+def test_what_a_process_holds_is_freed_with_its_ttl_as_items_come():
+    class Silent(Count):
+        def on_item(self, ctx, state, item):
+            return state + 1
+
+    for shape, now in ((KEYED, 0), (Shape(keyed=True), 1)):
+        driven = Driven(ops.process(Silent(), ttl="3s"), shape)
+        for second in range(1000):
+            driven.item("x", ts=second * S, key=second, now=now * second * S)
+            driven.mark(second * S - 1)
+        assert len(driven.kernel.snapshot()["states"]) <= 4
 
 
 def test_timers_of_a_process_go_by_event_time_whatever_the_machine_does():

@@ -22,10 +22,10 @@ from rxdag.contract._ends import (
     Writer,
     unseen,
 )
+from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import import_extra
 from rxdag.contract._fork import is_forked, refuse_fork
 from rxdag.contract._inner import Inner, InnerKernel
-from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._kernel import BadItem, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._made import Made, Room, made_by, remember
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits

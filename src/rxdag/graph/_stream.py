@@ -242,7 +242,7 @@ class Stream(Generic[T_co]):
         return stream_of(self.node, self.node.checked_port(name))
 
     def head(self, max_items: int = 5, /) -> list[T_co]:
-        """Run just enough of the graph for the first items, and return them."""
+        """Run just enough of the graph for the first items, whatever their keys, and return them."""
         return runner().head(self, max_items)
 
     def collect(self) -> list[T_co]:

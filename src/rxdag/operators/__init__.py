@@ -69,6 +69,7 @@ from rxdag.operators.keyed import (
     take,
     take_while,
     top_n,
+    unkey,
 )
 from rxdag.operators.rate import (
     audit,
@@ -168,6 +169,7 @@ __all__ = [
     "timeout",
     "timestamp",
     "top_n",
+    "unkey",
     "window",
     "window_all",
     "with_columns",

@@ -13,7 +13,7 @@ from rxdag.contract import AnyOperator
 from rxdag.engine import KernelNode
 from rxdag.errors import GraphError, NodeError
 from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
-from rxdag.operators import take
+from rxdag.operators import take, unkey
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult
 from rxdag.schedulers import VirtualClock
@@ -238,7 +238,8 @@ class _Check:
     def disposes(self) -> None:
         source = Chunked(tuple((item,) for item in self.items))
         kept: list[SinkNode[Any, Any]] = [
-            stream.pipe(take(0)).to(sinks.collect(), name=f"port.{port}") for port, stream in self.ports(source).items()
+            stream.pipe(unkey()).pipe(take(0)).to(sinks.collect(), name=f"port.{port}")
+            for port, stream in self.ports(source).items()
         ]
         execution = virtual(compile(Dag(*kept, name="check")))
         result = settle_virtual(execution)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rxdag.contract import AnyOperator, KeyedProcess
+from rxdag.contract import KeyedProcess
 from rxdag.testing._check_graph import Driven, Lane
 from rxdag.testing._check_imprint import imprint
 from rxdag.testing._check_node import DrivenNode

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from rxdag.contract import END, Clock, Inner, InnerKernel, Kernel, OnError, Reader
 from rxdag.schedulers import VirtualClock, VirtualLoop

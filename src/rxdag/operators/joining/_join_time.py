@@ -12,8 +12,8 @@ from rxdag.contract import MAX, Assigner, Duration, Emit, FanIn, Kernel, Shape, 
 from rxdag.errors import GraphError
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function
+from rxdag.operators._order import in_order
 from rxdag.operators.joining._combine import common_shape
-from rxdag.operators.windows._panes import in_order
 
 A = TypeVar("A")
 B = TypeVar("B")

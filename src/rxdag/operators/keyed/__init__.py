@@ -1,15 +1,25 @@
 """Operators that carry state from item to item, by key on a keyed stream."""
 
 from rxdag.operators.keyed._arbitrate import Gap, arbitrate
-from rxdag.operators.keyed._batches import batch
+from rxdag.operators.keyed._batch import batch
 from rxdag.operators.keyed._dedupe import dedupe
-from rxdag.operators.keyed._folds import count, max, min, sum
+from rxdag.operators.keyed._default_if_empty import default_if_empty
+from rxdag.operators.keyed._distinct_until_changed import distinct_until_changed
+from rxdag.operators.keyed._first import first
+from rxdag.operators.keyed._fold import fold
 from rxdag.operators.keyed._keyed import key_by
-from rxdag.operators.keyed._neighbours import default_if_empty, distinct_until_changed, pairwise
-from rxdag.operators.keyed._positions import first, last, skip, skip_while, take, take_while
+from rxdag.operators.keyed._last import last
+from rxdag.operators.keyed._pairwise import pairwise
 from rxdag.operators.keyed._process import process
-from rxdag.operators.keyed._running import fold, reduce, scan
-from rxdag.operators.keyed._top import top_n
+from rxdag.operators.keyed._reduce import reduce
+from rxdag.operators.keyed._scan import scan
+from rxdag.operators.keyed._skip import skip
+from rxdag.operators.keyed._skip_while import skip_while
+from rxdag.operators.keyed._take import take
+from rxdag.operators.keyed._take_while import take_while
+from rxdag.operators.keyed._top_n import top_n
+from rxdag.operators.keyed._totals import count, max, min, sum
+from rxdag.operators.keyed._unkey import unkey
 
 __all__ = [
     "Gap",
@@ -35,4 +45,5 @@ __all__ = [
     "take",
     "take_while",
     "top_n",
+    "unkey",
 ]

@@ -13,6 +13,7 @@ from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
 from rxdag.operators._heaps import LEAST, swept
+from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
@@ -76,6 +77,7 @@ class _ArbitrateKernel(Kernel):
         self._by_clock = by_clock
         self.feeds: dict[Any, _Feed] = {}
         self._due: list[tuple[int, int, Any, int]] = []
+        self._times = LeastTime()
         self._arrived = 0
         self._n = 0
         self._sweep_at = LEAST
@@ -97,6 +99,7 @@ class _ArbitrateKernel(Kernel):
         else:
             due = min((now if self._by_clock else ts) + self._wait, MAX)
             feed.pending[n] = [due, item, ts, sequence, key]
+            self._times.add(ts)
             self._n += 1
             self._arrived += 1
             heapq.heappush(self._due, (due, self._arrived, group, n))
@@ -121,6 +124,7 @@ class _ArbitrateKernel(Kernel):
         """Give out what waited, as far as it is without a hole."""
         while feed.next in feed.pending:
             _, item, ts, sequence, key = feed.pending.pop(feed.next)
+            self._times.remove(ts)
             feed.next += 1
             self._n -= 1
             emit(item, ts=ts, sequence=sequence, key=key)
@@ -171,9 +175,7 @@ class _ArbitrateKernel(Kernel):
         return self._n
 
     def low(self) -> int:
-        if not self._by_clock:
-            return self._due[0][0] - self._wait if self._due else MAX
-        return min((row[2] for feed in self.feeds.values() for row in feed.pending.values()), default=MAX)
+        return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
         rows = [
@@ -184,12 +186,15 @@ class _ArbitrateKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.feeds = {}
+        self._times.clear()
         self._n = 0
         for group, began, following, gaps, pending in saved["feeds"]:
             feed = self.feeds[group] = _Feed(began)
             feed.next, feed.gaps = following, gaps
             feed.pending = {n: row for n, *row in pending}
             self._n += len(pending)
+            for row in feed.pending.values():
+                self._times.add(row[2])
         self._due = [(due, arrived, group, n) for due, arrived, group, n in saved["due"]]
         self._arrived = max((row[1] for row in self._due), default=0)
         self.timer, self.wake = saved["timer"], saved["wake"]

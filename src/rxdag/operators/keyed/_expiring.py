@@ -1,105 +1,148 @@
-"""State by key that is forgotten when nothing has come for a while."""
+"""State by key that is forgotten at a time of its own."""
 
 from __future__ import annotations
 
+import heapq
 from typing import Any, Final
 
-from rxdag.contract import MAX, Duration, positive_ns
-from rxdag.errors import GraphError
+from rxdag.contract import MAX
 from rxdag.operators._compact import compact
+from rxdag.operators._heaps import LEAST, swept
 
 ABSENT: Final = object()
-"""Stands for there being no value."""
+"""Stands for a value that is not there."""
+
+_MOST_REMOVED: Final = 1000
+"""Keys that may be removed before the table is made smaller."""
+
+
+class Kept:
+    """What is known of one key.
+
+    Attributes:
+        value: The value.
+        until: First time at which it is no longer known; MAX for never.
+        number: Place among all keys in order of arrival.
+    """
+
+    __slots__ = ("number", "until", "value")
+
+    def __init__(self, value: Any, until: int, number: int) -> None:
+        self.value = value
+        self.until = until
+        self.number = number
 
 
 class Expiring:
-    """Values by key, each forgotten `ttl` after the last time it was put.
+    """Values by key, each known until a time of its own.
 
-    Keys are listed by the span of time their last time is in, and forgotten a span at a time: so what is known of a key
-    depends on times and watermarks, never on when somebody looks.
-
-    Args:
-        ttl: How long a value lasts, ns; None for ever.
+    A heap finds the keys whose time has come. It has one entry for each key; a key whose time is put off keeps its entry,
+    which is put right when it comes up. So an item costs a look-up, and a key costs one step of the heap for each span
+    of time that it lasts, however many other keys there are.
     """
 
-    __slots__ = ("_spans", "_ttl", "values", "wake")
+    __slots__ = ("_due", "_number", "_removed", "_sweep_at", "values")
 
-    def __init__(self, ttl: int | None) -> None:
-        self._ttl = ttl
-        self.values: dict[Any, tuple[Any, int]] = {}
-        """Value and last time by key."""
-        self._spans: dict[int, dict[Any, None]] = {}
-        self.wake = MAX
-        """Least watermark at which there is something to forget."""
+    def __init__(self) -> None:
+        self.values: dict[Any, Kept] = {}
+        """In order of arrival of the keys."""
+        self._due: list[tuple[int, int, Any]] = []
+        self._number = 0
+        self._removed = 0
+        self._sweep_at = LEAST
 
-    def get(self, key: Any, ts: int, watermark: int) -> Any:
-        """The value of a key at a time; `ABSENT` if there is none any more."""
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def find(self, key: Any, at: int, watermark: int) -> Kept | None:
+        """Return what is known of a key at a time; None if nothing is, or its time is over.
+
+        Args:
+            key: The key.
+            at: Time at which it is asked for.
+            watermark: Whatever ends at or before the time behind it is over too, so that the answer does not depend on
+                when `take_out` was called last; MIN where no watermark counts.
+        """
+        kept = self.values.get(key)
+        if kept is None or at >= kept.until or watermark >= kept.until - 1:
+            return None
+        return kept
+
+    def keep(self, key: Any, value: Any, until: int) -> None:
+        """Set the value of a key; the time until which it is known moves forward only."""
         kept = self.values.get(key)
         if kept is None:
-            return ABSENT
-        ttl = self._ttl
-        if ttl is not None and (ts - kept[1] >= ttl or (kept[1] // ttl + 2) * ttl - 1 <= watermark):
-            return ABSENT
-        return kept[0]
+            self._number += 1
+            self.values[key] = Kept(value, until, self._number)
+            if until < MAX:
+                self._enter(until, self._number, key)
+            return
+        kept.value = value
+        if until > kept.until:
+            kept.until = until
 
-    def put(self, key: Any, ts: int, value: Any) -> None:
-        """Keep a value, from that time on."""
-        kept = self.values.get(key)
-        if kept is not None and kept[1] > ts:
-            ts = kept[1]
-        self.values[key] = value, ts
-        if self._ttl is not None:
-            span = ts // self._ttl
-            if kept is None or kept[1] // self._ttl != span:
-                self._list(key, span, self._ttl)
+    def _enter(self, until: int, number: int, key: Any) -> None:
+        heapq.heappush(self._due, (until, number, key))
+        if len(self._due) > self._sweep_at:
+            self._sweep_at = swept(self._due, self._is_live)
 
-    def _list(self, key: Any, span: int, ttl: int) -> None:
-        keys = self._spans.get(span)
-        if keys is None:
-            keys = self._spans[span] = {}
-            self.wake = min(self.wake, (span + 2) * ttl - 1)
-        keys[key] = None
+    def _is_live(self, entry: tuple[int, int, Any]) -> bool:
+        kept = self.values.get(entry[2])
+        return kept is not None and kept.number == entry[1]
 
-    def drop(self, key: Any) -> None:
-        """Forget a key."""
-        self.values.pop(key, None)
+    def drop(self, key: Any) -> Kept | None:
+        """Forget a key; returns what was known of it, whether its time is over or not."""
+        kept = self.values.pop(key, None)
+        if kept is not None:
+            self._gave_back(1)
+        return kept
 
-    def forget(self, watermark: int) -> list[Any]:
-        """Forget what is past; returns the values."""
-        ttl = self._ttl
-        if ttl is None:
-            return []
-        out: list[Any] = []
-        n = len(self.values)
-        for span in sorted(span for span in self._spans if (span + 2) * ttl - 1 <= watermark):
-            for key in self._spans.pop(span):
-                kept = self.values.get(key)
-                if kept is not None and kept[1] // ttl == span:
-                    out.append(kept[0])
-                    del self.values[key]
-        compact(self.values, n - len(self.values))
-        self.wake = (min(self._spans) + 2) * ttl - 1 if self._spans else MAX
+    @property
+    def due(self) -> int:
+        """No key is over before this time; MAX if none ever is. It may be earlier than the first that is."""
+        return self._due[0][0] if self._due else MAX
+
+    def take_out(self, time: int) -> list[tuple[Any, Kept]]:
+        """Forget the keys whose time is over; returns them by that time, then in order of arrival.
+
+        Args:
+            time: No earlier time is of interest any more: the clock's, or the one behind the watermark.
+        """
+        due, values = self._due, self.values
+        out: list[tuple[Any, Kept]] = []
+        while due and due[0][0] <= time:
+            until, number, key = due[0]
+            kept = values.get(key)
+            if kept is None or kept.number != number or kept.until == MAX:
+                heapq.heappop(due)
+            elif kept.until > until:
+                heapq.heapreplace(due, (kept.until, number, key))
+            else:
+                heapq.heappop(due)
+                del values[key]
+                out.append((key, kept))
+        self._gave_back(len(out))
         return out
 
+    def take_all(self) -> list[tuple[Any, Kept]]:
+        """Forget all keys; returns them in order of arrival."""
+        out = list(self.values.items())
+        self.load([])
+        return out
+
+    def _gave_back(self, n: int) -> None:
+        """Make the table smaller once most of it is empty."""
+        self._removed += n
+        if self._removed > _MOST_REMOVED and self._removed > 3 * len(self.values):
+            compact(self.values, self._removed)
+            self._removed = 0
+
     def rows(self) -> list[list[Any]]:
-        """State as plain data: [key, value, last time]."""
-        return [[key, value, ts] for key, (value, ts) in self.values.items()]
+        """Return the state as plain data, in order of arrival: [key, value, until]."""
+        return [[key, kept.value, kept.until] for key, kept in self.values.items()]
 
     def load(self, rows: list[list[Any]]) -> None:
         """Take up what `rows` gave."""
-        self.values, self._spans, self.wake = {}, {}, MAX
-        for key, value, ts in rows:
-            self.put(key, ts, value)
-
-
-def ttl_ns(ttl: Duration | None, clock: str | None, name: str) -> int | None:
-    """A ttl in nanoseconds, and the clock checked that goes with it.
-
-    Raises:
-        GraphError: If `ttl` is 0 or no duration, or `clock` is none or comes alone.
-    """
-    if clock not in (None, "event", "processing"):
-        raise GraphError(f'{name}: clock must be "event" or "processing", got {clock!r}')
-    if ttl is None and clock is not None:
-        raise GraphError(f"{name}: clock goes with ttl=, got {clock!r} alone")
-    return None if ttl is None else positive_ns(ttl, f"{name}: ttl")
+        self.values, self._due, self._number, self._removed, self._sweep_at = {}, [], 0, 0, LEAST
+        for key, value, until in rows:
+            self.keep(key, value, until)

@@ -10,8 +10,9 @@ from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
-from rxdag.operators.keyed._expiring import ABSENT, Expiring, ttl_ns
-from rxdag.operators.windows._panes import in_order
+from rxdag.operators._order import in_order
+from rxdag.operators.keyed._by_key import ttl_ns
+from rxdag.operators.keyed._expiring import Expiring
 
 K = TypeVar("K")
 A = TypeVar("A")
@@ -69,43 +70,52 @@ class _Context:
 
 
 class _ProcessKernel(Kernel):
-    """States and timers by key; timers are in a heap by when they are due, in order of setting."""
+    """States and timers by key; timers are in a heap by when they are due, in order of setting.
 
-    state = ("states", "timers", "wake", "timer", "now")
-    cache = ("_due", "_n_set", "_context", "_sweep_at")
+    Whether a state is known is judged at the time of the item or timer that asks for it, never by the watermark that has
+    just come, which may have jumped. States that have expired by event time are let go of when the next item comes, so
+    that `on_end` is called for the same keys wherever the last watermark before the end stands.
+    """
+
+    state = ("states", "timers", "now", "seen")
     passes = False
     grid = 1
 
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any], ttl: int | None, *, by_clock: bool) -> None:
         self._process = process
         self._by_clock = by_clock
-        self._states = Expiring(ttl)
+        self._ttl = ttl
+        self._states = Expiring()
         self._timers: dict[Any, dict[str, int]] = {}
         self._due: list[tuple[int, int, Any, str]] = []
         self._n_set = 0
         self._context = _Context(process)
         self._now = 0
+        self._seen = MIN
+        """The watermark when the last item came."""
         self._sweep_at = LEAST
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        self._now = now
+        self._seen = self.watermark
         at = now if self._by_clock else ts
-        state = self._state_of(key, at, now - 1 if self._by_clock else self.watermark)
+        state = self._state_of(key, at, MIN if self._by_clock else self.watermark)
         context = self._context
         context.begin(key, ts, self.watermark, now)
         following = self._checked(self._process.on_item(context, state, item), state, "on_item")
-        self._now = now
         emit.absorbed(1)
+        self._forget(now if self._by_clock else self.watermark + 1)
         self._take_effect(key, at, following, sequence, emit)
-        if self._by_clock and self._past() >= self._states.wake:
-            self._states.forget(self._past())
         self._set_alarm()
 
-    def _state_of(self, key: Any, at: int, past: int) -> Any:
-        state = self._states.get(key, at, past)
-        return self._process.initial() if state is ABSENT else state
+    def _forget(self, time: int) -> None:
+        """Let go of the states that have expired, but for those that a timer which is past is yet to see."""
+        due = self._due[0][0] if self._due else MAX
+        self._states.take_out(time if time < due else due)
 
-    def _past(self) -> int:
-        return self._now - 1 if self._by_clock else self.watermark
+    def _state_of(self, key: Any, at: int, watermark: int) -> Any:
+        kept = self._states.find(key, at, watermark)
+        return self._process.initial() if kept is None else kept.value[0]
 
     def _checked(self, following: Any, state: Any, method: str) -> Any:
         if following is None and state is not None:
@@ -120,7 +130,7 @@ class _ProcessKernel(Kernel):
             self._states.drop(key)
             self._timers.pop(key, None)
         else:
-            self._states.put(key, at, following)
+            self._keep(key, at, following)
         for name, when in context.timers.items():
             if when is None:
                 self._timers.get(key, {}).pop(name, None)
@@ -131,6 +141,13 @@ class _ProcessKernel(Kernel):
         if len(self._due) > self._sweep_at:
             self._sweep_at = swept(self._due, lambda row: self._is_set(row[0], row[2], row[3]))
         self._send(sequence, emit)
+
+    def _keep(self, key: Any, at: int, state: Any) -> None:
+        """Set the state of a key: [state, last time]."""
+        kept = self._states.values.get(key)
+        last = at if kept is None or at > kept.value[1] else kept.value[1]
+        end = MAX if self._ttl is None else at + self._ttl
+        self._states.keep(key, [state, last], end if end < MAX else MAX)
 
     def _send(self, sequence: int, emit: Emit[Any]) -> None:
         context = self._context
@@ -148,51 +165,53 @@ class _ProcessKernel(Kernel):
             del timers[name]
             if not timers:
                 del self._timers[key]
-            # What is known then is the same, however far the watermark has come at once.
-            state = self._state_of(key, when, self._past() if self._by_clock else when)
-            self._context.begin(key, when, min(self.watermark, when), self._now, earliest=when)
+            state = self._state_of(key, when, MIN)
+            self._context.begin(key, when, self._watermark_at(when), self._now, earliest=when)
             following = self._checked(self._process.on_timer(self._context, state, name), state, "on_timer")
             self._take_effect(key, when, following, 0, emit)
         self._set_alarm()
+
+    def _watermark_at(self, when: int) -> int:
+        """How far event time is when a timer is called, however far the watermark has jumped."""
+        if self._by_clock:
+            return self.watermark
+        return when if when > self._seen else self._seen
 
     def _set_alarm(self) -> None:
         due = self._due[0][0] if self._due else None
         if self._by_clock:
             self.timer = due
         else:
-            self.wake = min(self._states.wake, MAX if due is None else due)
+            self.wake = MAX if due is None else due
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         if not self._by_clock:
             self._fire(watermark, emit)
-            self._states.forget(watermark)
-            self.wake = min(self._states.wake, self._due[0][0] if self._due else MAX)
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         self._now = now
         self._fire(now, emit)
-        self._states.forget(now - 1)
+        self._forget(now)
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.timer = None
-        for key in in_order(self._states.values):
-            state, at = self._states.values[key]
-            if self._states.get(key, at, self._past() if self._by_clock else MIN) is ABSENT:
-                continue
-            self._context.begin(key, at, self.watermark, self._now)
+        if self._by_clock:
+            self._forget(self._now)
+        left = dict(self._states.take_all())
+        for key in in_order(left):
+            state, last = left[key].value
+            self._context.begin(key, last, self.watermark, self._now)
             self._process.on_end(self._context, state)
             self._send(0, emit)
-        self._states.load([])
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "states": self._states.rows(),
+            "states": [[key, list(value), until] for key, value, until in self._states.rows()],
             "timers": [
                 list(row) for row in sorted(self._due, key=lambda row: row[:2]) if self._is_set(row[0], row[2], row[3])
             ],
-            "wake": self.wake,
-            "timer": self.timer,
             "now": self._now,
+            "seen": self._seen,
         }
 
     def _is_set(self, when: int, key: Any, name: str) -> bool:
@@ -205,7 +224,8 @@ class _ProcessKernel(Kernel):
             self._timers.setdefault(key, {})[name] = when
             self._due.append((when, n, key, name))  # sorted, so a heap
             self._n_set = max(self._n_set, n)
-        self.wake, self.timer, self._now = saved["wake"], saved["timer"], saved["now"]
+        self._now, self._seen = saved["now"], saved["seen"]
+        self._set_alarm()
 
 
 @dataclass(frozen=True)
@@ -254,15 +274,17 @@ def process(
         gives to `ctx.emit_to` comes out on that port. Timers are called by when they are due, then in order of setting.
     Drops: nothing; every item is counted as `absorbed`.
     Holds: a state for each key, until it is cleared; with `ttl` until nothing has come for so long, and its next state is
-        `initial()`. Timers, until they are due.
-    Ends: when the source ends, after the event-time timers and `on_end` of each key; timers of the clock are let go. Fails:
-        when a method raises: `on_item` by the node's `on_error`, the others end the run.
+        `initial()`. Timers, until they are due. A timer sees the state that the key had at the time for which it was set,
+        however far the watermark has jumped.
+    Ends: when the source ends, after the event-time timers, and `on_end` of each key that had not expired when the last
+        item came; timers of the clock are let go. Fails: when a method raises: `on_item` by the node's `on_error`, the
+        others end the run.
     Clock: timers and ttl are in event time if the stream has it, else in processing time; `clock` chooses.
 
     Args:
         process: A `KeyedProcess`.
         ttl: How long a state lasts after the last item or timer, more than 0; by default for ever.
-        clock: "event" or "processing".
+        clock: Of timers and `ttl`: "event" or "processing".
 
     Raises:
         GraphError: If an argument is not as above, or the stream has no key.

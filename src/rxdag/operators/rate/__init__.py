@@ -1,9 +1,13 @@
-"""Operators that slow a stream down or thin it out."""
+"""Operators that slow a stream down or thin it out, by key on a keyed stream."""
 
+from rxdag.operators.rate._audit import audit
 from rxdag.operators.rate._conflate import conflate
-from rxdag.operators.rate._paced import delay
+from rxdag.operators.rate._debounce import debounce
+from rxdag.operators.rate._delay import delay
+from rxdag.operators.rate._sample import sample
 from rxdag.operators.rate._throttle import throttle
-from rxdag.operators.rate._waiting import audit, debounce, sample, throttle_first, timeout
+from rxdag.operators.rate._throttle_first import throttle_first
+from rxdag.operators.rate._timeout import timeout
 
 __all__ = [
     "audit",

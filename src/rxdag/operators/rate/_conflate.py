@@ -12,6 +12,7 @@ from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
+from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._keyed import blamed_key, one_reader
 
 A = TypeVar("A")
@@ -127,12 +128,15 @@ class _NewestKernel(Kernel):
     def __init__(self, key_of: Callable[[Any], Any] | None) -> None:
         self._key_of = key_of
         self.newest: dict[Any, list[Any]] = OrderedDict()
+        self._times = LeastTime()
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         group = key if self._key_of is None else self._key_of(item)
         older = self.newest.get(group)
         self.newest[group] = [item, ts, sequence, key]
+        self._times.add(ts)
         if older is not None:
+            self._times.remove(older[1])
             return emit.dropped(older[0], "conflated")
         return None
 
@@ -142,6 +146,7 @@ class _NewestKernel(Kernel):
     def release(self, room: int, emit: Emit[Any]) -> None:
         while self.newest and room > 0:
             _, (item, ts, sequence, key) = pop_first(self.newest)
+            self._times.remove(ts)
             emit(item, ts=ts, sequence=sequence, key=key)
             room -= 1
 
@@ -152,13 +157,16 @@ class _NewestKernel(Kernel):
         return len(self.newest)
 
     def low(self) -> int:
-        return min((row[1] for row in self.newest.values()), default=MAX)
+        return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
         return {"newest": [[group, *row] for group, row in self.newest.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.newest = OrderedDict((group, row) for group, *row in saved["newest"])
+        self._times.clear()
+        for row in self.newest.values():
+            self._times.add(row[1])
 
 
 @dataclass(frozen=True)

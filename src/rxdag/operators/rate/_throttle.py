@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
+from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none, whole
+from rxdag.operators._least import LeastTime
+from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
+from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.keyed._keyed import blamed_key
-from rxdag.operators.rate._paced import DelayKernel
+from rxdag.operators.rate._delay import DelayKernel
 
 A = TypeVar("A")
 
@@ -65,8 +68,7 @@ class _ThrottleShapeKernel(DelayKernel):
         if leaves == now and not self.queue:
             emit(item)
             return
-        self.queue.append([leaves, item, ts, sequence, key])
-        self.timer = self.queue[0][0]
+        self.enter(leaves, item, ts, sequence, key)
 
     def snapshot(self) -> dict[str, Any]:
         return {**super().snapshot(), "full_at": self.full_at}
@@ -76,87 +78,83 @@ class _ThrottleShapeKernel(DelayKernel):
         self.full_at = saved["full_at"]
 
 
-class _Buckets:
-    """A bucket for each key that is not full: a full one is as good as none."""
+class _KeyedDropKernel(KeyedKernel):
+    """When the bucket of each key is full again: without a ttl it is forgotten then, since a full one is as good as none."""
 
-    def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None) -> None:
-        self.bucket = bucket
-        self.key_of = key_of
-        self.full_at: dict[Any, int] = {}
-        self._sweep_at = 1024
-
-    def group(self, item: Any, key: Any) -> Any:
-        """Which bucket an item takes from."""
-        return key if self.key_of is None else self.key_of(item)
-
-    def take(self, group: Any, now: int, leaves: int) -> None:
-        """Take a token at a time that is now or later."""
-        self.full_at[group] = self.bucket.after(self.full_at.get(group, MIN), leaves)
-        if len(self.full_at) >= self._sweep_at:
-            self.full_at = {group: at for group, at in self.full_at.items() if at > now}
-            self._sweep_at = max(1024, 2 * len(self.full_at))
-
-
-class _KeyedDropKernel(Kernel):
-    state = ("full_at",)
-    cache = ("_buckets",)
-
-    def __init__(self, buckets: _Buckets) -> None:
-        self._buckets = buckets
+    def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, lasting: Lasting) -> None:
+        super().__init__(lasting if lasting.ttl is not None else Lasting(by_clock=True))
+        self._bucket = bucket
+        self._key_of = key_of
+        self._has_ttl = lasting.ttl is not None
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        return blamed_key("throttle", self._buckets.key_of, item, error)
+        return blamed_key("throttle", self._key_of, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        buckets = self._buckets
-        group = buckets.group(item, key)
-        if now < buckets.bucket.opens(buckets.full_at.get(group, MIN)):
-            return emit.dropped(item, "throttled")
-        buckets.take(group, now, now)
-        emit(item)
-        return None
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"full_at": [[group, at] for group, at in self._buckets.full_at.items()]}
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        self._buckets.full_at = {group: at for group, at in saved["full_at"]}  # noqa: C416  # the rows are lists
+        group = key if self._key_of is None else self._key_of(item)
+        if not self._has_ttl:
+            self.keys.take_out(now)
+        at = now if self.by_clock else ts
+        kept = self.found(group, at)
+        full_at: int = MIN if kept is None else kept.value
+        passes = now >= self._bucket.opens(full_at)
+        if passes:
+            full_at = self._bucket.after(full_at, now)
+        if not self._has_ttl:
+            if passes:
+                self.keys.keep(group, full_at, full_at)
+        elif kept is None:
+            self.begin(group, full_at, at, emit)
+        else:
+            self.keep(group, full_at, at)
+        if passes:
+            emit(item)
+            return None
+        return emit.dropped(item, "throttled")
 
 
 class _KeyedShapeKernel(Kernel):
-    """Items by when they leave; of equal times in order of arrival."""
+    """Items by when they leave, of equal times in order of arrival; and when the bucket of each key is full again."""
 
     state = ("queue", "timer", "lingers", "full_at")
-    cache = ("_buckets", "_n")
     may_park = True
 
-    def __init__(self, buckets: _Buckets, max_items: int) -> None:
-        self._buckets = buckets
+    def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, max_items: int) -> None:
+        self._bucket = bucket
+        self._key_of = key_of
         self._max_items = max_items
+        self._full_at = Expiring()
         self.queue: list[tuple[int, int, list[Any]]] = []
+        self._times = LeastTime()
         self._n = 0
 
     def want(self, now: int) -> int | None:
         return self._max_items - len(self.queue)
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        return blamed_key("throttle", self._buckets.key_of, item, error)
+        return blamed_key("throttle", self._key_of, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        buckets = self._buckets
-        group = buckets.group(item, key)
-        leaves = max(buckets.bucket.opens(buckets.full_at.get(group, MIN)), now)
-        buckets.take(group, now, leaves)
+        group = key if self._key_of is None else self._key_of(item)
+        self._full_at.take_out(now)
+        kept = self._full_at.find(group, now, MIN)
+        full_at: int = MIN if kept is None else kept.value
+        opens = self._bucket.opens(full_at)
+        leaves = opens if opens > now else now
+        full_at = self._bucket.after(full_at, leaves)
+        self._full_at.keep(group, full_at, full_at)
         if leaves == now and (not self.queue or self.queue[0][0] > now):
             emit(item)
             return
         self._n += 1
         heapq.heappush(self.queue, (leaves, self._n, [item, ts, sequence, key]))
+        self._times.add(ts)
         self.timer = self.queue[0][0]
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         while self.queue and self.queue[0][0] <= now:
             item, ts, sequence, key = heapq.heappop(self.queue)[2]
+            self._times.remove(ts)
             emit(item, ts=ts, sequence=sequence, key=key)
         self.timer = self.queue[0][0] if self.queue else None
         if not self.queue:
@@ -169,12 +167,12 @@ class _KeyedShapeKernel(Kernel):
         return len(self.queue)
 
     def low(self) -> int:
-        return min((row[1] for _, _, row in self.queue), default=MAX)
+        return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "queue": [[leaves, n, list(row)] for leaves, n, row in self.queue],
-            "full_at": [[group, at] for group, at in self._buckets.full_at.items()],
+            "full_at": [[group, at] for group, at, _ in self._full_at.rows()],
             "timer": self.timer,
             "lingers": self.lingers,
         }
@@ -182,35 +180,40 @@ class _KeyedShapeKernel(Kernel):
     def restore(self, saved: dict[str, Any]) -> None:
         self.queue = [(leaves, n, list(row)) for leaves, n, row in saved["queue"]]
         self._n = max((n for _, n, _ in self.queue), default=0)
-        self._buckets.full_at = {group: at for group, at in saved["full_at"]}  # noqa: C416  # the rows are lists
+        self._times.clear()
+        for _, _, row in self.queue:
+            self._times.add(row[1])
+        self._full_at.load([[group, at, at] for group, at in saved["full_at"]])
         self.timer, self.lingers = saved["timer"], saved["lingers"]
 
 
 @dataclass(frozen=True)
-class _Throttle(Operator[A, A], Generic[A]):
+class _Throttle(ByKey[A, A], Generic[A]):
     every_ns: int
     burst: int
     mode: Literal["drop", "shape"]
     max_items: int
     key: Field[A, Any] | None
-    by_key: bool = False
     label = "throttle"
 
     def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
         if self.key is not None:
             check_field(self.key, shape.item_type, f"{where}: key")
 
     def bound(self, shape: Shape) -> Self:
-        return replace(self, key=bound(self.key, shape.item_type), by_key=shape.keyed or self.key is not None)
+        return replace(super().bound(shape), key=bound(self.key, shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
         return shape
 
     def kernel(self) -> _ThrottleDropKernel | _ThrottleShapeKernel | _KeyedDropKernel | _KeyedShapeKernel:
         bucket = _Bucket(self.every_ns, self.burst)
-        if self.by_key:
-            buckets = _Buckets(bucket, None if self.key is None else getter(self.key))
-            return _KeyedDropKernel(buckets) if self.mode == "drop" else _KeyedShapeKernel(buckets, self.max_items)
+        if self.by_key or self.key is not None or self.ttl_ns is not None:
+            key_of = None if self.key is None else getter(self.key)
+            if self.mode == "drop":
+                return _KeyedDropKernel(bucket, key_of, self.lasting)
+            return _KeyedShapeKernel(bucket, key_of, self.max_items)
         return _ThrottleDropKernel(bucket) if self.mode == "drop" else _ThrottleShapeKernel(bucket, self.max_items)
 
 
@@ -223,6 +226,8 @@ def throttle(
     mode: Literal["drop", "shape"] = "drop",
     max_items: int = 1024,
     key: Field[A, Any] | None = None,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
     """Let through no more than so many items in a time, with a token bucket.
 
@@ -233,9 +238,10 @@ def throttle(
     Emits: with mode "drop" an item that finds a token; with "shape" every item, once its token is there; with its event
         time and key.
     Drops: with "drop" every other item, counted as dropped, reason "throttled"; with "shape" nothing.
-    Holds: one number, for each key whose bucket is not full; with "shape" up to `max_items` items, and no more are taken while they wait.
+    Holds: one number, or one for each key whose bucket is not full; with `ttl` until nothing has come for the key for so
+        long, and its bucket is full again. With "shape" up to `max_items` items, and no more are taken while they wait.
     Ends: when the source ends; with "shape" behind the last item that waits. Fails: when the source fails.
-    Clock: processing time.
+    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
 
     Args:
         rate: How many items in `per`, 1 or more.
@@ -244,6 +250,8 @@ def throttle(
         mode: "drop" or "shape".
         max_items: Most items that wait, of all keys together, 1 or more.
         key: What a bucket is for: a function of the item, a field's name or an expression; by default the key of the stream.
+        ttl: How long a key lasts after its last item, more than 0; by default until its bucket is full. Not with "shape".
+        clock: Of `ttl`: "event" or "processing".
 
     Raises:
         GraphError: If an argument is not as above.
@@ -259,4 +267,16 @@ def throttle(
     every = positive_ns(per, "throttle: per") // rate
     if not every:
         raise GraphError(f"throttle: an item must have 1 ns or more, got {rate} in {per!r}")
-    return _Throttle(every, burst, mode, max_items, field_or_none(key, "throttle: key"))
+    if ttl is not None and mode == "shape":
+        raise GraphError(
+            'throttle: ttl= goes with mode="drop", got "shape", where a bucket lasts until its last item has left'
+        )
+    return _Throttle(
+        every,
+        burst,
+        mode,
+        max_items,
+        field_or_none(key, "throttle: key"),
+        ttl_ns=ttl_ns(ttl, clock, "throttle"),
+        chosen_clock=clock,
+    )

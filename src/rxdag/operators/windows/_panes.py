@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from rxdag.contract import Accumulator, Aggregate, BadItem
@@ -22,14 +21,6 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
     if not isinstance(made, Accumulator):
         raise GraphError(f"{name}: {type(aggregate).__name__}.accumulator() must return an Accumulator, got {made!r}")
     return aggregate
-
-
-def in_order(keys: Iterable[Any]) -> list[Any]:
-    """Keys in their order; in that of arrival where they have none."""
-    try:
-        return sorted(keys)
-    except TypeError:
-        return list(keys)
 
 
 def blamed(aggregate: Aggregate[Any, Any], item: Any, error: Exception) -> Exception:

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, Self, TypeVar, overload
 
 from rxdag.contract import (
     MAX,
+    MIN,
     Accumulator,
     Aggregate,
-    ColumnsAggregate,
     Duration,
     Emit,
     Kernel,
@@ -21,13 +21,15 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import whole
-from rxdag.operators.keyed._expiring import ABSENT, Expiring
+from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
+from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.windows._panes import blamed, checked_aggregate
 
 A = TypeVar("A")
 B = TypeVar("B")
 R = TypeVar("R")
 Closed = Literal["right", "left", "both", "none"]
+Clock = Literal["event", "processing"]
 
 _CLOSED: Final = ("right", "left", "both", "none")
 
@@ -58,123 +60,93 @@ class _Rows:
             is_exact = is_exact and self.accumulator.remove(item)
         if not is_exact:
             self.accumulator = make()
-            self._add_anew()
-
-    def _add_anew(self) -> None:
-        for ts, sequence, item in self.rows:
-            self.accumulator.add_at(item, ts, sequence)
-
-    def give_back(self, row: _Row, gone: _Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
-        """Be as before one row came in, and another went."""
-        if self.rows and self.rows[-1] is row:
-            self.rows.pop()
-        if gone is not None and (not self.rows or self.rows[0] is not gone):
-            self.rows.appendleft(gone)
-        self.accumulator = make()
-        self._add_anew()
+            for ts, sequence, item in self.rows:
+                self.accumulator.add_at(item, ts, sequence)
 
 
-class _RollingKernel(Kernel):
-    """What both kinds have in common."""
+def _restored(aggregate: Aggregate[Any, Any], rows: list[list[Any]]) -> _Rows:
+    """Return a window of those items."""
+    window = _Rows(aggregate.accumulator())
+    for ts, sequence, item in rows:
+        window.add((ts, sequence, item))
+    return window
+
+
+def _made(into: Callable[[Any, Any], Any] | None, item: Any, window: _Rows, start: int, end: int) -> Any:
+    """Return what comes out for an item."""
+    value = window.accumulator.result_in(start, end) if window.rows else None
+    return value if into is None else into(item, value)
+
+
+class _RollingItemsKernel(KeyedKernel):
+    """The last items of each key."""
 
     prefers_columns = True
 
-    def __init__(self, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
+    def __init__(
+        self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None, lasting: Lasting
+    ) -> None:
+        super().__init__(lasting)
+        self._size = size
         self._aggregate = aggregate
         self._into = into
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        make = self._aggregate.accumulator
+        make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        at = now if self.by_clock else ts
+        kept = self.found(key, at)
+        window: _Rows = _Rows(make()) if kept is None else kept.value
+        if len(window.rows) == self._size:
+            window.let_go(1, make)
+        window.add((ts, sequence, item))
+        if kept is None:
+            self.begin(key, window, at, emit)
+        else:
+            self.keep(key, window, at)
+        emit(_made(self._into, item, window, window.rows[0][0], ts))
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    def _arrays(self) -> ColumnsAggregate | str:
-        """The aggregate over columns; or why there is none."""
-        return self._aggregate.in_columns()
-
-    def _made(self, item: Any, window: _Rows, start: int, end: int) -> Any:
-        value = window.accumulator.result_in(start, end) if window.rows else None
-        return value if self._into is None else self._into(item, value)
-
-    def _restored(self, rows: list[list[Any]]) -> dict[Any, _Rows]:
-        """Return the windows of the rows that `_saved` gave, by key."""
-        windows: dict[Any, _Rows] = {}
-        for item, ts, sequence, key in rows:
-            if key not in windows:
-                windows[key] = _Rows(self._aggregate.accumulator())
-            windows[key].add((ts, sequence, item))
-        return windows
-
-
-def _saved(key: Any, window: _Rows) -> list[list[Any]]:
-    """Return the items of a window as rows [item, ts, sequence, key]."""
-    return [[item, ts, sequence, key] for ts, sequence, item in window.rows]
-
-
-class _RollingItemsKernel(_RollingKernel):
-    """The last items of each key."""
-
-    state = ("rows",)
-    cache = ("windows",)
-
-    def __init__(self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
-        super().__init__(aggregate, into)
-        self._size = size
-        self.windows: dict[Any, _Rows] = {}
-
-    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        made = self._roll(item, ts, sequence, key)
-        emit(made)
-
-    def _roll(self, item: Any, ts: int, sequence: int, key: Any) -> Any:
-        make = self._aggregate.accumulator
-        make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        window = self.windows.get(key) or _Rows(make())
-        row, gone = (ts, sequence, item), window.rows[0] if len(window.rows) == self._size else None
-        try:
-            if gone is not None:
-                window.let_go(1, make)
-            window.add(row)
-            made = self._made(item, window, window.rows[0][0], ts)
-        except BaseException:
-            window.give_back(row, gone, make)
-            raise
-        self.windows[key] = window
-        return made
-
     def in_columns(self) -> Kernel | str:
-        arrays = self._arrays()
+        if self.ttl is not None:
+            return "a ttl is judged item by item"
         if self._into is not None:
             return "opaque callable into"
+        arrays = self._aggregate.in_columns()
         if isinstance(arrays, str):
             return arrays
         from rxdag.operators.windows._rolling_columns import RollingItemsColumnsKernel  # it loads numpy
 
         return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"rows": [row for key, window in self.windows.items() for row in _saved(key, window)]}
+    def pack(self, value: Any) -> Any:
+        return [list(row) for row in value.rows]
 
-    def restore(self, saved: dict[str, Any]) -> None:
-        self.windows = self._restored(saved["rows"])
+    def unpack(self, saved: Any) -> Any:
+        return _restored(self._aggregate, saved)
 
 
-class _RollingTimeKernel(_RollingKernel):
+class _RollingTimeKernel(Kernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
-    state = ("waiting", "past")
-    cache = ("windows", "wake", "_n")
+    state = ("waiting", "windows", "wake")
+    prefers_columns = True
     grid = 1
 
     def __init__(
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
     ) -> None:
-        super().__init__(aggregate, into)
+        self._aggregate = aggregate
+        self._into = into
         self._period = period
         self._has_start = closed in ("left", "both")
         self._has_end = closed in ("right", "both")
         self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
         """By event time: sequence, key, item, in order of arrival."""
         self._n = 0
-        self._windows = Expiring(period + 1)  # a row at the very start of the last window counts, if that is closed
+        self._windows = Expiring()
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
@@ -189,8 +161,11 @@ class _RollingTimeKernel(_RollingKernel):
         self._n += 1
         return None
 
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
     def in_columns(self) -> Kernel | str:
-        arrays = self._arrays()
+        arrays = self._aggregate.in_columns()
         if isinstance(arrays, str):
             return arrays
         from rxdag.operators.windows._rolling_columns import RollingTimeColumnsKernel  # it loads numpy
@@ -200,9 +175,11 @@ class _RollingTimeKernel(_RollingKernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         for ts in sorted(ts for ts in self.waiting if ts <= watermark):
-            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
-        self._windows.forget(watermark)
-        self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
+            rows = sorted(self.waiting.pop(ts), key=lambda row: row[0])
+            self._n -= len(rows)
+            self._give_out(ts, rows, emit)
+        self._windows.take_out(watermark + 1)
+        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
 
     def _give_out(self, ts: int, rows: list[tuple[int, Any, Any]], emit: Emit[Any]) -> None:
         """Give out one result for each item of an instant; items of one instant are in each other's windows, or none is."""
@@ -214,19 +191,16 @@ class _RollingTimeKernel(_RollingKernel):
                 window = windows[key] = self._from(key, ts, start)
             if self._has_end:
                 window.add((ts, sequence, item))
-        made = [self._made(item, windows[key], start, ts) for _, key, item in rows]
-        for sequence, key, item in rows if not self._has_end else ():
-            windows[key].add((ts, sequence, item))
-        del self.waiting[ts]
-        self._n -= len(rows)
-        for out, (sequence, key, _) in zip(made, rows, strict=True):
-            emit(out, ts=ts, sequence=sequence, key=key)
+        for sequence, key, item in rows:
+            emit(_made(self._into, item, windows[key], start, ts), ts=ts, sequence=sequence, key=key)
+        for sequence, key, item in rows:
+            if not self._has_end:
+                windows[key].add((ts, sequence, item))
 
     def _from(self, key: Any, ts: int, start: int) -> _Rows:
         """The window of a key, without what lies before its start."""
-        window: Any = self._windows.get(key, ts, ts - 1)
-        if window is ABSENT:
-            window = _Rows(self._aggregate.accumulator())
+        kept = self._windows.find(key, ts, MIN)
+        window: _Rows = _Rows(self._aggregate.accumulator()) if kept is None else kept.value
         n = 0
         for row in window.rows:
             if row[0] >= start:
@@ -234,8 +208,9 @@ class _RollingTimeKernel(_RollingKernel):
             n += 1
         if n:
             window.let_go(n, self._aggregate.accumulator)
-        self._windows.put(key, ts, window)
-        return window  # type: ignore[no-any-return]  # the windows are in an untyped mapping
+        # A row at the very start of the last window that needs it counts, if that end is closed.
+        self._windows.keep(key, window, min(ts + self._period + 1, MAX))
+        return window
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.on_watermark(MAX, emit)
@@ -244,24 +219,20 @@ class _RollingTimeKernel(_RollingKernel):
         return self._n
 
     def snapshot(self) -> dict[str, Any]:
-        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, those that are past in order of time."""
-        waiting = [
-            [item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows
-        ]
-        return {"waiting": waiting, "past": [row for key, window, _ in self._windows.rows() for row in _saved(key, window)]}
+        waiting = [[ts, [list(row) for row in rows]] for ts, rows in self.waiting.items()]
+        windows = [[key, [list(row) for row in window.rows], until] for key, window, until in self._windows.rows()]
+        return {"waiting": waiting, "windows": windows, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting = {}
-        for item, ts, sequence, key in saved["waiting"]:
-            self.waiting.setdefault(ts, []).append((sequence, key, item))
-        self._n = len(saved["waiting"])
-        windows = self._restored(saved["past"])
-        self._windows.load([[key, window, window.rows[-1][0]] for key, window in windows.items()])
-        self.wake = min(min(self.waiting, default=MAX), self._windows.wake)
+        self.waiting = {ts: [(s, key, item) for s, key, item in rows] for ts, rows in saved["waiting"]}
+        self._n = sum(len(rows) for rows in self.waiting.values())
+        aggregate = self._aggregate
+        self._windows.load([[key, _restored(aggregate, rows), until] for key, rows, until in saved["windows"]])
+        self.wake = saved["wake"]
 
 
 @dataclass(frozen=True)
-class _Rolling(Operator[A, B]):
+class _Rolling(ByKey[A, B]):
     aggregate: Aggregate[Any, Any]
     period_ns: int | None
     size: int
@@ -274,6 +245,7 @@ class _Rolling(Operator[A, B]):
         return ("out", "dead") if self.period_ns is None else ("out", "late", "dead")
 
     def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
         if self.period_ns is not None and not shape.timed:
             raise GraphError(
                 f"{where}: a period needs event time, and the stream has none; put ops.event_time(...) before it, "
@@ -282,16 +254,18 @@ class _Rolling(Operator[A, B]):
         self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
 
     def bound(self, shape: Shape) -> Self:
-        return replace(self, aggregate=self.aggregate.bound(shape))
+        return replace(super().bound(shape), aggregate=self.aggregate.bound(shape))
 
     def kernel(self) -> _RollingItemsKernel | _RollingTimeKernel:
         if self.period_ns is None:
-            return _RollingItemsKernel(self.size, self.aggregate, self.into)
+            return _RollingItemsKernel(self.size, self.aggregate, self.into, self.lasting)
         return _RollingTimeKernel(self.period_ns, self.closed, self.aggregate, self.into)
 
 
 @overload
-def rolling(period: int, aggregate: Aggregate[A, R], /) -> Operator[A, R]: ...
+def rolling(
+    period: int, aggregate: Aggregate[A, R], /, *, ttl: Duration | None = ..., clock: Clock | None = ...
+) -> Operator[A, R]: ...
 @overload
 def rolling(
     period: Duration, aggregate: Aggregate[A, R], /, *, closed: Literal["right", "both"] = ...
@@ -308,6 +282,8 @@ def rolling(
     *,
     closed: Literal["right", "both"] = ...,
     into: Callable[[A, R], B],
+    ttl: Duration | None = ...,
+    clock: Clock | None = ...,
 ) -> Operator[A, B]: ...
 @overload
 def rolling(
@@ -317,6 +293,8 @@ def rolling(
     *,
     closed: Literal["right", "both"] = ...,
     into: Callable[[A, R], B],
+    ttl: Duration | None = ...,
+    clock: Clock | None = ...,
 ) -> Operator[A, B]: ...
 @overload
 def rolling(
@@ -327,7 +305,16 @@ def rolling(
     closed: Literal["left", "none"],
     into: Callable[[A, R | None], B],
 ) -> Operator[A, B]: ...
-def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: Any = None) -> Any:
+def rolling(
+    period: Any,
+    aggregate: Any,
+    /,
+    *,
+    closed: Closed = "right",
+    into: Any = None,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Any:
     """Aggregate, for each item, the items of its key in a period that ends with it, or the last so many.
 
     With a period, as polars' `rolling`: the window of an item is (ts - period, ts], and items of one instant are all in it;
@@ -338,9 +325,11 @@ def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: A
         watermark has passed the item, by event time, sequence, arrival; with a number at once.
     Drops: an item that the aggregate refuses goes to port "dead"; with a period one that is late to port "late".
     Holds: with a period the items above the watermark, and of each key those that a later one may need, until the
-        watermark is one to two periods past; with a number so many items of each key.
+        watermark is a period past; with a number so many items of each key, with `ttl` until nothing has come for the
+        key for so long.
     Ends: when the source ends. Fails: when the aggregate or `into` raises.
-    Clock: event time; with a number of items none.
+    Clock: event time; with a number of items none. With `ttl` event time if the stream has it, else processing time;
+        `clock` chooses.
 
     Args:
         period: A duration, more than 0; or a number of items, 1 or more.
@@ -349,6 +338,9 @@ def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: A
         closed: Which ends of the window count: "right", "left", "both", "none". With "left" and "none" the item itself is
             not in it, and the result is None where nothing is.
         into: A function of the item and the result; what it returns is emitted instead.
+        ttl: How long a key lasts after its last item, more than 0; by default for ever. Goes with a number of items: with a
+            period, that says it.
+        clock: Of `ttl`: "event" or "processing".
 
     Raises:
         GraphError: If an argument is not as above, or a period is given and the stream has no event time.
@@ -368,5 +360,11 @@ def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: A
     if isinstance(period, int):
         if closed != "right":
             raise GraphError(f"rolling: closed goes with a period of time, got {closed!r} with {period!r} items")
-        return _Rolling[Any, Any](aggregate, None, whole(period, "rolling: period", least=1), closed, into)
+        return _Rolling[Any, Any](
+            *(aggregate, None, whole(period, "rolling: period", least=1), closed, into),
+            ttl_ns=ttl_ns(ttl, clock, "rolling"),
+            chosen_clock=clock,
+        )
+    if ttl is not None or clock is not None:
+        raise GraphError(f"rolling: ttl= goes with a number of items, got a period; a key lasts for {period!r} then")
     return _Rolling[Any, Any](aggregate, positive_ns(period, "rolling: period"), 0, closed, into)

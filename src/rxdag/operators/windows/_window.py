@@ -23,6 +23,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError
 from rxdag.operators._arguments import whole
 from rxdag.operators.windows._panes import checked_aggregate
+from rxdag.operators.windows._window_all import CountedWindowAllKernel, OpenWindowAllKernel, RevisedWindowAllKernel
 from rxdag.operators.windows._window_counted import CountedWindowKernel
 from rxdag.operators.windows._window_open import OpenWindowKernel
 from rxdag.operators.windows._window_revised import RevisedWindowKernel
@@ -53,14 +54,15 @@ class _Panes:
     def shape(self, shape: Shape) -> Shape:
         return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
 
-    def kernel(self) -> Kernel:
+    def kernel(self, *, drops_key: bool = False) -> Kernel:
         if self.assigner.counts is not None:
-            return CountedWindowKernel(*self.assigner.counts, self.aggregate, self.into)
+            counted = CountedWindowAllKernel if drops_key else CountedWindowKernel
+            return counted(*self.assigner.counts, self.aggregate, self.into)
         if self.assigner.merges or self.assigner.is_endless or self.lateness_ns or self.early_items or self.early_ns:
-            return RevisedWindowKernel(
-                self.assigner, self.aggregate, self.into, self.lateness_ns, self.early_items, self.early_ns
-            )
-        return OpenWindowKernel(self.assigner, self.aggregate, self.into)
+            revised = RevisedWindowAllKernel if drops_key else RevisedWindowKernel
+            return revised(self.assigner, self.aggregate, self.into, self.lateness_ns, self.early_items, self.early_ns)
+        opened = OpenWindowAllKernel if drops_key else OpenWindowKernel
+        return opened(self.assigner, self.aggregate, self.into)
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,21 @@ class _Window(_OfPanes, WindowOp[K, A, B]):
 
 @dataclass(frozen=True)
 class _WindowAll(_OfPanes, Unkeyed[A, B]):
+    drops_key: bool = False
     label = "window_all"
 
     def check(self, shape: Shape, where: str) -> None:
         super().check(shape, where)
-        if shape.keyed:
-            raise GraphError(
-                f"{where}: needs a stream without keys; put it before ops.key_by(...), or take ops.window(...)"
-            )
         self.panes.check(shape, where)
 
+    def bound(self, shape: Shape) -> Self:
+        return replace(super().bound(shape), drops_key=shape.keyed)
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(self.panes.shape(shape), key_names=())
+
     def kernel(self) -> KernelOf[A, B]:
-        return self.panes.kernel()  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # the kinds of windows type alike
+        return self.panes.kernel(drops_key=self.drops_key)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # the kinds of windows type alike
 
 
 @overload
@@ -207,7 +212,7 @@ def window_all(
     allowed_lateness: Duration = "0s",
     early: Duration | int | None = None,
 ) -> Any:
-    """Aggregate all items over each window of event time: `window` for streams without keys.
+    """Aggregate all items over each window of event time, whatever their key.
 
     Emits: a `Pane` with key None for each window in which something came, or `into(pane)`, with event time end - 1.
     Drops: as `window`.
@@ -223,8 +228,7 @@ def window_all(
         early: As for `window`.
 
     Raises:
-        GraphError: If an argument is not as above, the stream has keys or no event time, or a name is no field of the
-            items.
+        GraphError: If an argument is not as above, the stream has no event time, or a name is no field of the items.
 
     Example:
         >>> timed = rxdag.from_source(sources.iterable([1, 2, 12])).pipe(ops.event_time(lambda x: x, unit="s"))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
-from rxdag.operators.windows._panes import blamed, in_order
+from rxdag.operators._order import in_order
+from rxdag.operators.windows._panes import blamed
 
 _FIRST_PLACES: Final = 256
 _LONG_AGO: Final = -(1 << 62)

@@ -10,7 +10,8 @@ from mypy_extensions import i64
 
 from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
 from rxdag.engine import KernelNode
-from rxdag.operators.windows._panes import blamed, in_order
+from rxdag.operators._order import in_order
+from rxdag.operators.windows._panes import blamed
 
 TAKEN: Final = 0
 LATE: Final = 1

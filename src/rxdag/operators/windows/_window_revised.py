@@ -9,7 +9,8 @@ from typing import Any
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
 from rxdag.operators._heaps import LEAST, swept
-from rxdag.operators.windows._panes import blamed, in_order
+from rxdag.operators._order import in_order
+from rxdag.operators.windows._panes import blamed
 
 
 class _Part:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
-from rxdag.contract import BadItem, Duration, Emit, Kernel, Operator, Shape
+from rxdag.contract import Duration, Emit, Operator, Shape
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, field_or_none, whole
-from rxdag.operators.keyed._expiring import ABSENT, Expiring, ttl_ns
+from rxdag.operators._order import ranked
+from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
+from rxdag.operators.keyed._expiring import Kept
 
 A = TypeVar("A")
 
@@ -17,35 +19,32 @@ _Row = tuple[Any, Any, Any]
 """What it is ranked by, what it must be unique in, the item."""
 
 
-class _TopKernel(Kernel):
-    """Ranked rows by key, the greatest first; of equal ones that which came first."""
+class _TopKernel(KeyedKernel):
+    """Ranked rows of each key, the greatest first; of equal ones that which came first."""
 
-    state = ("ranks",)
-    cache = ("wake", "_held")
     passes = False
+    gives_at_end = True
 
-    def __init__(self, n: int, by: Callable[[Any], Any], unique: Callable[[Any], Any] | None, ttl: int | None) -> None:
+    def __init__(self, n: int, by: Callable[[Any], Any], unique: Callable[[Any], Any] | None, lasting: Lasting) -> None:
+        super().__init__(lasting)
         self._n = n
         self._by = by
         self._unique = unique
-        self._ranks = Expiring(ttl)
-        self.grid = ttl or 0
         self._held = 0
 
-    def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
-        older: list[_Row] = self._ranks.get(key, ts, self.watermark)
-        if older is ABSENT:
-            older = []
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        at = now if self.by_clock else ts
+        kept = self.found(key, at)
+        older: list[_Row] = [] if kept is None else kept.value
         rows = self._ranked(older, item)
         if len(rows) == len(older) and all(a is b for a, b in zip(rows, older, strict=True)):
             return emit.filtered(item)
-        expired = self._ranks.values.get(key)
         replaced = len(older) + 1 - len(rows)
-        if expired is not None and expired[0] is not older:
-            replaced += len(expired[0])
         self._held += 1 - replaced
-        self._ranks.put(key, ts, rows)
-        self.wake = self._ranks.wake
+        if kept is None:
+            self.begin(key, rows, at, emit)
+        else:
+            self.keep(key, rows, at)
         if replaced:
             emit.absorbed(replaced)
         top = [row[2] for row in rows[: self._n]]
@@ -55,36 +54,29 @@ class _TopKernel(Kernel):
 
     def _ranked(self, older: list[_Row], item: Any) -> list[_Row]:
         """The rows with one more, ranked anew; as many as may ever come out."""
-        rank = self._by(item)
-        if rank != rank:
-            raise BadItem(f"top_n: by must have an order, got {rank!r}")
+        rank = ranked(self._by(item), "top_n: by")
         if self._unique is None:
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]
         of = self._unique(item)
         return sorted([*(row for row in older if row[1] != of), (rank, of, item)], key=_rank, reverse=True)
 
-    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        n = sum(len(rows) for rows in self._ranks.forget(watermark))
+    def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
+        n = len(kept.value)
         self._held -= n
-        self.wake = self._ranks.wake
-        if n:
-            emit.absorbed(n)
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        emit.absorbed(self._held)
-        self._held = 0
-        self._ranks.load([])
+        emit.absorbed(n)
 
     def held(self) -> int:
         return self._held
 
-    def snapshot(self) -> dict[str, Any]:
-        return {"ranks": [[key, [list(row) for row in rows], ts] for key, rows, ts in self._ranks.rows()]}
+    def pack(self, value: Any) -> Any:
+        return [list(row) for row in value]
+
+    def unpack(self, saved: Any) -> Any:
+        return [tuple(row) for row in saved]
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self._ranks.load([[key, [tuple(row) for row in rows], ts] for key, rows, ts in saved["ranks"]])
-        self._held = sum(len(rows) for rows, _ in self._ranks.values.values())
-        self.wake = self._ranks.wake
+        super().restore(saved)
+        self._held = sum(len(kept.value) for kept in self.keys.values.values())
 
 
 def _rank(row: _Row) -> Any:
@@ -92,30 +84,25 @@ def _rank(row: _Row) -> Any:
 
 
 @dataclass(frozen=True)
-class _TopN(Operator[A, list[A]]):
+class _TopN(ByKey[A, list[A]]):
     n: int
     by: Field[A, Any]
     unique: Field[A, Any] | None
-    ttl: int | None
-    chosen_clock: Literal["event", "processing"] | None
     label = "top_n"
 
     def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
         check_field(self.by, shape.item_type, f"{where}: by")
         if self.unique is not None:
             check_field(self.unique, shape.item_type, f"{where}: unique")
 
     def bound(self, shape: Shape) -> Self:
         unique = None if self.unique is None else bound(self.unique, shape.item_type)
-        return replace(self, by=bound(self.by, shape.item_type), unique=unique)
-
-    def clock_for(self, shape: Shape) -> Literal["event", "processing"]:
-        if self.ttl is None:
-            return "event"
-        return self.chosen_clock or ("event" if shape.timed else "processing")
+        return replace(super().bound(shape), by=bound(self.by, shape.item_type), unique=unique)
 
     def kernel(self) -> _TopKernel:
-        return _TopKernel(self.n, getter(self.by), None if self.unique is None else getter(self.unique), self.ttl)
+        unique = None if self.unique is None else getter(self.unique)
+        return _TopKernel(self.n, getter(self.by), unique, self.lasting)
 
 
 def top_n(
@@ -134,7 +121,7 @@ def top_n(
 
     Emits: a list, the greatest first, of equal ones that which came first; with the event time and key of the item that
         changed it.
-    Drops: an item that changes nothing is counted as `filtered`; one whose value is NaN goes to port "dead".
+    Drops: an item that changes nothing is counted as `filtered`; one whose value is NaN or None goes to port "dead".
     Holds: `n` items, or `n` of each key; with `unique` one for each value of it. With `ttl` until nothing has changed for so
         long, and the key begins anew.
     Ends: when the source ends. Fails: when a function raises or values cannot be compared, by the node's `on_error`.
@@ -145,7 +132,7 @@ def top_n(
         by: What is compared: a field's name, an expression or a function.
         unique: What must not be twice in a list: a field's name, an expression or a function.
         ttl: How long items last after the last change, more than 0; by default for ever.
-        clock: "event" or "processing".
+        clock: Of `ttl`: "event" or "processing".
 
     Raises:
         GraphError: If an argument is not as above.
@@ -158,6 +145,6 @@ def top_n(
         whole(n, "top_n: n", least=1),
         field_of(by, "top_n: by"),
         field_or_none(unique, "top_n: unique"),
-        ttl_ns(ttl, clock, "top_n"),
-        clock,
+        ttl_ns=ttl_ns(ttl, clock, "top_n"),
+        chosen_clock=clock,
     )

@@ -1,4 +1,4 @@
-"""An operator that lets items through later."""
+"""Delay: each item a while later."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, positive_ns
+from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.operators._arguments import whole
+from rxdag.operators._least import LeastTime
 
 A = TypeVar("A")
 
 
 class DelayKernel(Kernel):
+    """Items by when they leave, in order of arrival: [leaves, item, ts, sequence, key]."""
+
     state: ClassVar[tuple[str, ...]] = ("queue", "timer", "lingers")
     may_park = True
 
@@ -20,17 +23,24 @@ class DelayKernel(Kernel):
         self._wait = wait
         self._max_items = max_items
         self.queue: deque[list[Any]] = deque()
+        self._times = LeastTime()
 
     def want(self, now: int) -> int | None:
         return self._max_items - len(self.queue)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        self.queue.append([now + self._wait, item, ts, sequence, key])
+        self.enter(now + self._wait, item, ts, sequence, key)
+
+    def enter(self, leaves: int, item: Any, ts: int, sequence: int, key: Any) -> None:
+        """Have an item wait behind all that do."""
+        self.queue.append([leaves, item, ts, sequence, key])
+        self._times.add(ts)
         self.timer = self.queue[0][0]
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         while self.queue and self.queue[0][0] <= now:
             _, item, ts, sequence, key = self.queue.popleft()
+            self._times.remove(ts)
             emit(item, ts=ts, sequence=sequence, key=key)
         self.timer = self.queue[0][0] if self.queue else None
         if not self.queue:
@@ -43,13 +53,16 @@ class DelayKernel(Kernel):
         return len(self.queue)
 
     def low(self) -> int:
-        return min((row[2] for row in self.queue), default=MAX)
+        return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
         return {"queue": [list(row) for row in self.queue], "timer": self.timer, "lingers": self.lingers}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.queue = deque(list(row) for row in saved["queue"])
+        self._times.clear()
+        for row in self.queue:
+            self._times.add(row[2])
         self.timer, self.lingers = saved["timer"], saved["lingers"]
 
 
@@ -67,7 +80,7 @@ class _Delay(Operator[A, A], Generic[A]):
 
 
 def delay(by: Duration, /, *, max_items: int = 1024) -> Operator[A, A]:
-    """Pass each item a while after it came.
+    """Pass each item a while after it came, whatever its key.
 
     Emits: every item, `by` later; with its event time and key, which do not change.
     Drops: nothing.

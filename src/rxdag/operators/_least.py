@@ -1,0 +1,44 @@
+"""The least of the event times of what rests somewhere."""
+
+from __future__ import annotations
+
+import heapq
+
+from rxdag.contract import MAX
+
+
+class LeastTime:
+    """Times that come and go; the least is found at once, however many there are.
+
+    A time that has gone stays in the heap until it comes up.
+    """
+
+    __slots__ = ("_gone", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[int] = []
+        self._gone: dict[int, int] = {}
+        """How often each time in the heap has gone."""
+
+    def add(self, ts: int) -> None:
+        """Take in a time."""
+        heapq.heappush(self._heap, ts)
+
+    def remove(self, ts: int) -> None:
+        """Let go of a time that was added."""
+        heap, gone = self._heap, self._gone
+        gone[ts] = gone.get(ts, 0) + 1
+        while heap and heap[0] in gone:
+            least = heapq.heappop(heap)
+            n = gone.pop(least)
+            if n > 1:
+                gone[least] = n - 1
+
+    def clear(self) -> None:
+        """Let go of all times."""
+        self._heap, self._gone = [], {}
+
+    @property
+    def least(self) -> int:
+        """The least time; MAX if there is none."""
+        return self._heap[0] if self._heap else MAX

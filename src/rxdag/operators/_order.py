@@ -1,0 +1,29 @@
+"""The order of values and of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rxdag.contract import BadItem
+
+
+def in_order(keys: Iterable[Any]) -> list[Any]:
+    """Return keys in their order; in that of arrival where they have none."""
+    try:
+        return sorted(keys)
+    except TypeError:
+        return list(keys)
+
+
+def ranked(value: Any, where: str) -> Any:
+    """Return a value that has an order.
+
+    NaN is neither less nor greater than anything, so a result would depend on where it stands; None has no order either.
+
+    Raises:
+        BadItem: If it has none.
+    """
+    if value is None or value != value:
+        raise BadItem(f"{where} must have an order, got {value!r}")
+    return value

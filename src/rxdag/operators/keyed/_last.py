@@ -1,0 +1,107 @@
+"""Last: the last item, or the last of each key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from rxdag.contract import Duration, Emit, Operator
+from rxdag.expressions import Field
+from rxdag.operators._arguments import field_or_none
+from rxdag.operators._least import LeastTime
+from rxdag.operators.keyed._by_key import KeyedKernel, Lasting, ttl_ns
+from rxdag.operators.keyed._expiring import Kept
+from rxdag.operators.keyed._predicated import Predicated
+
+A = TypeVar("A")
+
+
+class _LastKernel(KeyedKernel):
+    """The newest item of each key that meets the condition: [item, ts, sequence]."""
+
+    gives_at_end = True
+
+    def __init__(self, fn: Callable[[Any], Any] | None, lasting: Lasting) -> None:
+        super().__init__(lasting)
+        self._fn = fn
+        self._times = LeastTime()
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        matches = self._fn is None or self._fn(item)
+        at = now if self.by_clock else ts
+        kept = self.found(key, at)
+        if not matches:
+            if kept is not None:
+                self.keep(key, kept.value, at)
+            return emit.filtered(item)
+        self._times.add(ts)
+        if kept is None:
+            self.begin(key, [item, ts, sequence], at, emit)
+            return None
+        replaced, replaced_ts, _ = kept.value
+        self._times.remove(replaced_ts)
+        self.keep(key, [item, ts, sequence], at)
+        return emit.dropped(replaced, "replaced")
+
+    def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
+        item, ts, sequence = kept.value
+        self._times.remove(ts)
+        emit(item, ts=ts, sequence=sequence, key=key)
+
+    def held(self) -> int:
+        return len(self.keys)
+
+    def low(self) -> int:
+        return self._times.least
+
+    def pack(self, value: Any) -> Any:
+        return list(value)
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self._times.clear()
+        for kept in self.keys.values.values():
+            self._times.add(kept.value[1])
+
+
+@dataclass(frozen=True)
+class _Last(Predicated[A]):
+    label = "last"
+
+    def kernel(self) -> _LastKernel:
+        return _LastKernel(self.fn_or_none(), self.lasting)
+
+
+def last(
+    predicate: Field[A, bool] | None = None,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, A]:
+    """Pass the last item, or the last that meets a condition; on a keyed stream that of each key.
+
+    Of a stream without one nothing comes out, where RxPY's `last` fails; `default_if_empty` says what should. The
+    watermark behind it stays below the items that wait, since they come out with their own times.
+
+    Emits: that item, or that of each key, with its event time and key; keys in their order. With `ttl` the last item of a
+        key comes out once nothing has come for so long.
+    Drops: every other item: counted as `filtered` if it does not meet the condition, else as dropped, reason "replaced".
+    Holds: one item, or one for each key; with `ttl` until nothing has come for the key for so long.
+    Ends: when the source ends. Fails: when `predicate` raises, by the node's `on_error`.
+    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        predicate: A function of the item, a field's name, or an expression; None for any item.
+        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
+        clock: Of `ttl`: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(ops.last(lambda x: x < 3), [1, 2, 3])
+        [2]
+    """
+    return _Last(field_or_none(predicate, "last: predicate"), ttl_ns=ttl_ns(ttl, clock, "last"), chosen_clock=clock)

@@ -1,0 +1,269 @@
+"""Operators that make one value of the whole stream, or one of each key: count, sum, min and max."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, Literal, Self, TypeVar
+
+from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape
+from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.operators._arguments import field_or_none
+from rxdag.operators._order import ranked
+from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
+from rxdag.operators.keyed._expiring import ABSENT, Kept
+from rxdag.operators.keyed._fold import FoldKernel
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class _KeyedTotalKernel(KeyedKernel):
+    """Spends the items of a key in one value, which comes out when the key ends: [total, items]."""
+
+    passes = False
+    gives_at_end = True
+
+    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], lasting: Lasting, *, by_key: bool) -> None:
+        super().__init__(lasting)
+        self._initial = initial
+        self._fn = fn
+        self._gives_initial = not by_key and initial is not ABSENT
+        self.n = 0
+        self.ts = MIN + 1
+        self.sequence = 0
+        self.has_come = False
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        at = now if self.by_clock else ts
+        kept = self.found(key, at)
+        total = self._fn(self._initial if kept is None else kept.value[0], item)
+        self.n += 1
+        self.has_come = True
+        if (ts, sequence) > (self.ts, self.sequence):
+            self.ts, self.sequence = ts, sequence
+        if kept is None:
+            self.begin(key, [total, 1], at, emit)
+        else:
+            kept.value[0] = total
+            kept.value[1] += 1
+            self.keep(key, kept.value, at)
+
+    def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
+        total, n = kept.value
+        self.n -= n
+        emit.absorbed(n)
+        if self.ttl is None or self.by_clock:
+            emit(total, ts=self.ts, sequence=self.sequence, key=key)
+        else:
+            emit(total, ts=kept.until - 1, sequence=0, key=key)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        super().on_end(emit)
+        if self._gives_initial and not self.has_come:
+            self.has_come = True
+            emit(self._initial, ts=self.ts, sequence=self.sequence, key=None)
+
+    def held(self) -> int:
+        return self.n
+
+    def low(self) -> int:
+        return self.ts if self.n and (self.ttl is None or self.by_clock) else MAX
+
+    def pack(self, value: Any) -> Any:
+        return list(value)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {**super().snapshot(), "n": self.n, "ts": self.ts, "sequence": self.sequence, "has_come": self.has_come}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self.n, self.ts, self.sequence, self.has_come = saved["n"], saved["ts"], saved["sequence"], saved["has_come"]
+
+
+def _counted(n: int, _: Any) -> int:
+    return n + 1
+
+
+def _added(total: Any, value: Any) -> Any:
+    return total + value
+
+
+def _lesser(least: Any, value: Any) -> Any:
+    ranked(value, "min: value")
+    return value if least is ABSENT or value < least else least
+
+
+def _greater(most: Any, value: Any) -> Any:
+    ranked(value, "max: value")
+    return value if most is ABSENT or value > most else most
+
+
+class _Of:
+    """A step of a total over a field of the items."""
+
+    def __init__(self, step: Callable[[Any, Any], Any], value_of: Callable[[Any], Any]) -> None:
+        self._step = step
+        self._value_of = value_of
+
+    def __call__(self, total: Any, item: Any) -> Any:
+        return self._step(total, self._value_of(item))
+
+
+@dataclass(frozen=True)
+class _Total(ByKey[A, B], Generic[A, B]):
+    """A total over a field."""
+
+    value: Field[A, B] | None
+    name: str
+
+    def __repr__(self) -> str:
+        return f"{self.name}({'' if self.value is None else repr(self.value)})"
+
+    @property
+    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, several operators
+        return self.name
+
+    def check(self, shape: Shape, where: str) -> None:
+        super().check(shape, where)
+        if self.value is not None:
+            check_field(self.value, shape.item_type, f"{where}: value")
+
+    def bound(self, shape: Shape) -> Self:
+        return replace(super().bound(shape), value=bound(self.value, shape.item_type))
+
+    def kernel(self) -> FoldKernel | _KeyedTotalKernel:
+        initial, step = _STEPS[self.name]
+        fn = step if self.value is None else _Of(step, getter(self.value))
+        if self.by_key or self.ttl_ns is not None:
+            return _KeyedTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
+        return FoldKernel(initial, fn)
+
+
+_STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {
+    "count": (0, _counted),
+    "sum": (0, _added),
+    "min": (ABSENT, _lesser),
+    "max": (ABSENT, _greater),
+}
+
+
+def count(*, ttl: Duration | None = None, clock: Literal["event", "processing"] | None = None) -> Operator[Any, int]:
+    """Count the items; on a keyed stream those of each key.
+
+    Emits: how many there were, when the source ends; 0 for an empty stream without keys. Keys come out in their order, with the
+        largest event time of the stream. With `ttl` the count of a key comes out once nothing has come for so long, with
+        that time, and the key begins anew.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one number, or one for each key; with `ttl` until nothing has come for the key for so long.
+    Ends: when the source ends. Fails: when the source fails.
+    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
+        clock: Of `ttl`: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(ops.count(), "abc")
+        [3]
+    """
+    return _Total[Any, int](None, "count", ttl_ns=ttl_ns(ttl, clock, "count"), chosen_clock=clock)
+
+
+def sum(
+    value: Field[A, Any] | None = None,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, Any]:
+    """Add up the items, or a value of each, in order of arrival; on a keyed stream those of each key.
+
+    Emits: the sum, when the source ends; 0 for an empty stream without keys. Keys come out in their order, with the largest
+        event time of the stream. With `ttl` the sum of a key comes out once nothing has come for so long, with that
+        time, and the key begins anew.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one number, or one for each key; with `ttl` until nothing has come for the key for so long.
+    Ends: when the source ends. Fails: when a value cannot be had or added, by the node's `on_error`.
+    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        value: A function of the item, a field's name, or an expression; None for the item itself.
+        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
+        clock: Of `ttl`: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(ops.sum(), [1, 2, 3])
+        [6]
+    """
+    return _Total(field_or_none(value, "sum: value"), "sum", ttl_ns=ttl_ns(ttl, clock, "sum"), chosen_clock=clock)
+
+
+def min(
+    value: Field[A, B] | None = None,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, Any]:
+    """Find the least item, or the least value; on a keyed stream that of each key.
+
+    Emits: it, when the source ends; nothing for an empty stream, where RxPY's `min` fails. Of equal ones the first. Keys come
+        out in their order, with the largest event time of the stream. With `ttl` the least value of a key comes out once
+        nothing has come for so long, with that time, and the key begins anew.
+    Drops: NaN and None, which have no order, go to port "dead"; every other item is counted as `absorbed`.
+    Holds: one value, or one for each key; with `ttl` until nothing has come for the key for so long.
+    Ends: when the source ends. Fails: when a value cannot be had or compared, by the node's `on_error`.
+    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        value: A function of the item, a field's name, or an expression; None for the item itself.
+        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
+        clock: Of `ttl`: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(ops.min(), [2, 1, 3])
+        [1]
+    """
+    return _Total(field_or_none(value, "min: value"), "min", ttl_ns=ttl_ns(ttl, clock, "min"), chosen_clock=clock)
+
+
+def max(
+    value: Field[A, B] | None = None,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, Any]:
+    """Find the greatest item, or the greatest value; on a keyed stream that of each key.
+
+    Emits: it, when the source ends; nothing for an empty stream, where RxPY's `max` fails. Of equal ones the first. Keys come
+        out in their order, with the largest event time of the stream. With `ttl` the greatest value of a key comes out
+        once nothing has come for so long, with that time, and the key begins anew.
+    Drops: NaN and None, which have no order, go to port "dead"; every other item is counted as `absorbed`.
+    Holds: one value, or one for each key; with `ttl` until nothing has come for the key for so long.
+    Ends: when the source ends. Fails: when a value cannot be had or compared, by the node's `on_error`.
+    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        value: A function of the item, a field's name, or an expression; None for the item itself.
+        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
+        clock: Of `ttl`: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> feed(ops.max(), [2, 1, 3])
+        [3]
+    """
+    return _Total(field_or_none(value, "max: value"), "max", ttl_ns=ttl_ns(ttl, clock, "max"), chosen_clock=clock)

@@ -1,0 +1,60 @@
+"""Debounce: an item once no other has come for a while, in the stream or in its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from rxdag.contract import Duration, Emit, Operator, positive_ns
+from rxdag.operators.keyed._by_key import ttl_ns
+from rxdag.operators.rate._waits import WaitingKernel, Waits
+
+A = TypeVar("A")
+
+
+class _DebounceKernel(WaitingKernel):
+    """Each item puts off the time of its key."""
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
+        self.replace(item, ts, sequence, key, now, emit)
+        self.waits.keep(key, None, now + self.wait_ns)
+        self.set_alarm()
+
+
+@dataclass(frozen=True, repr=False)
+class _Debounce(Waits[A]):
+    label = "debounce"
+
+    def kernel(self) -> _DebounceKernel:
+        return _DebounceKernel(self.wait_ns, self.lasting)
+
+
+def debounce(
+    quiet: Duration,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, A]:
+    """Pass an item once no other has come for a while; on a keyed stream, no other of its key.
+
+    Emits: the last item of each burst, `quiet` after it, or when the source ends; with its event time and key.
+    Drops: every other, counted as dropped, reason "replaced".
+    Holds: one item, or one for each key, until it comes out; with `ttl` no longer than that.
+    Ends: when the source ends. Fails: when the source fails; what waits is discarded.
+    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
+
+    Args:
+        quiet: How long nothing must come, more than 0.
+        ttl: How long a key lasts after its last item, more than 0: its item comes out then, if it still waits. By default
+            it waits for `quiet`.
+        clock: Of `ttl`: "event" or "processing".
+
+    Raises:
+        GraphError: If an argument is not as above.
+
+    Example:
+        >>> play(ops.debounce("2s"), "ab---c|")
+        '---b--(c|)'
+    """
+    return _Debounce(positive_ns(quiet, "debounce: quiet"), ttl_ns=ttl_ns(ttl, clock, "debounce"), chosen_clock=clock)

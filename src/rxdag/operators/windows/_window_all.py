@@ -1,0 +1,34 @@
+"""Kernels of windows that do not look at the key, for keyed streams; without keys there is none to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxdag.contract import Emit, Kernel
+from rxdag.operators.windows._window_counted import CountedWindowKernel
+from rxdag.operators.windows._window_open import OpenWindowKernel
+from rxdag.operators.windows._window_revised import RevisedWindowKernel
+
+
+class CountedWindowAllKernel(CountedWindowKernel):
+    """Windows of so many items, whatever their key."""
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        super().on_item(item, ts, sequence, None, emit)
+
+
+class OpenWindowAllKernel(OpenWindowKernel):
+    """Windows that each come out once, of items whatever their key."""
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        super().on_item(item, ts, sequence, None, emit)
+
+    def in_columns(self) -> Kernel | str:
+        return "it leaves out the key, item by item; ops.unkey() before it does so for all"
+
+
+class RevisedWindowAllKernel(RevisedWindowKernel):
+    """Windows that can merge or come out again, of items whatever their key."""
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        super().on_item(item, ts, sequence, None, emit)
