@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         report.rows += [
             Row(figure) for figure in peers.measure(args.items, args.pairs, works) if args.only in figure.name
         ]
-        report.rows.sort(key=lambda row: (len(row.figure.name.split()[0]), row.figure.name.split()[0]))
+    report.rows.sort(key=lambda row: (len(row.figure.name.split()[0]), row.figure.name.split()[0]))
     print(report.text())
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report.figures(), indent=1) + "\n")

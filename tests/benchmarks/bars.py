@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rxdag
-from rxdag import Accumulator, Aggregate, Kernel, Operator, col, sinks, sources, windows
+from rxdag import Accumulator, Aggregate, Emit, Kernel, Operator, col, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from tests.benchmarks import budgets
@@ -165,7 +165,7 @@ class OwnBars(Aggregate[Tick, tuple[float, ...]]):
 
 
 class _TradedKernel(Kernel):
-    def on_item(self, item: Tick, emit: Any) -> None:
+    def on_item(self, item: Tick, emit: Emit[Tick]) -> None:
         if item.size <= 0:
             return emit.filtered(item)
         emit(item)
@@ -176,7 +176,7 @@ class _TradedKernel(Kernel):
 class Traded(Operator[Tick, Tick]):
     """An operator of a user's own: what has a size."""
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> _TradedKernel:
         return _TradedKernel()
 
 
@@ -208,7 +208,7 @@ WORKS = (
         (Case("lambdas", _from_list(LAMBDAS, "ns"), _in_ns, budgets.W2_ROWS),),
     ),
     Work("W2", "1,000 ticks/s", ticks_sparse, w2_loop, _LISTS),
-    Work("W2", "160 ticks/s", ticks_sparsest, w2_loop, _LISTS),
+    Work("W2", "160 ticks/s", ticks_sparsest, w2_loop, _LISTS, None, 0.5),
     Work("W2", "160 ticks/s of 6 symbols", ticks_captured, w2_loop, _SOURCES),
     Work(
         "W19",
