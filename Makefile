@@ -101,7 +101,7 @@ docs: $(READY) ## build the documentation in out/docs; a warning is an error
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs out/docs
 	@echo "out/docs/index.html"
 
-bench: $(READY) ## CPU time over the plain loop's, W1 to W6; COMPARE=1 to hold it against budgets and baseline
+bench: $(READY) ## CPU time over the plain loop's; BENCH_ARGS="W2 W3" for some, PEERS=1, COMPARE=1 for budgets and baseline
 	@$(BIN)/python -m tests.benchmarks $(if $(COMPARE),--compare) $(BENCH_ARGS)
 
 clean: plain ## remove what the other targets made

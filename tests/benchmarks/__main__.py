@@ -5,127 +5,115 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from tests.benchmarks import memory, peers, watched
-from tests.benchmarks.latency import hand_over_us, in_flight
-from tests.benchmarks.measure import Figure, pairs, peak_rss_mb
+from tests.benchmarks import baseline, in_flight, latency, machine, memory, peers, scaling, watched
+from tests.benchmarks.drawing import svg
+from tests.benchmarks.measure import Figure
 from tests.benchmarks.report import Report, Row, write_docs
-from tests.benchmarks.scaling import curves, exponent, svg
-from tests.benchmarks.workloads import WORKLOADS
+from tests.benchmarks.work import Work
+from tests.benchmarks.workloads import WORKS
 
-HERE = Path(__file__).parent
-BASELINE = HERE / "baseline.json"
-W4_BUDGETS = {"same thread": 5, "thread hop": 30, "asyncio": 30}
-W5_BUDGET_MB = 5
+OTHERS = ("W4", "W5", "W6", "memory", "metrics", "peers")
+NAMES = tuple(dict.fromkeys([work.name for work in WORKS])) + OTHERS
 
 
-def throughput(items: int, count: int, chunks: tuple[int, ...]) -> list[Row]:
-    """W1 to W3: every variant at every size of chunks, with its budget at 1,024."""
-    found: list[Row] = []
-    for work in WORKLOADS:
-        rows = work.data(items)
-        given = {"rows": rows, "columns": work.columns(rows)}
-
-        def measure(name: str, fn: Callable[[], Any], budget: float | None = None, more: int = 1) -> None:
-            figure = pairs(name, lambda: work.loop(rows), fn, items, count * more)  # called at once
-            found.append(Row(figure, budget))
-
-        for name, other in work.others.items():
-            measure(f"{work.name} {name}", lambda o=other: o(rows))
-        for name, whole in work.whole_set.items():
-            measure(f"{work.name} {name}, the whole set at once", lambda w=whole: w(given["columns"]))
-        for name, variant in work.variants.items():
-            for chunk in chunks:
-                measure(
-                    f"{work.name} {name}, chunks of {chunk:,}",
-                    lambda v=variant, c=chunk: v.fn(given[v.lane], c),
-                    variant.budget if chunk == 1024 else None,
-                    3 if variant.lane == "columns" and count > 1 else 1,  # what is over soon needs more pairs
-                )
-    return found
+def throughput(report: Report, names: set[str], only: str, works: Iterable[Work] = WORKS) -> None:
+    """Measure the workloads of those names, every case whose title has that text."""
+    for work in works:
+        cases = [case for case in work.cases if only in work.title(case)]
+        if work.name not in names or not cases:
+            continue
+        data = work.data(report.items)
+        for case in cases:
+            _say(work.title(case))
+            budget = None if case.budget is None else case.budget.of(report.form)
+            try:
+                figure = work.measure(case, data, report.pairs)
+            except Exception:  # one that fails has no figure, and the others have theirs
+                traceback.print_exc()
+                figure = Figure(work.title(case), (), 0.0, 0.0, False)
+            report.rows.append(Row(figure, budget))
 
 
-def one_by_one(items: int) -> list[Row]:
-    """Every variant with chunks of one item, over a tenth of the data."""
-    return [
-        Row(row.figure, None) for row in throughput(items // 10, 1, (1,)) if row.figure.name.endswith("chunks of 1")
-    ]
+def others(report: Report, names: set[str], seconds: float) -> None:
+    """Measure what is no ratio."""
+    if "W5" in names:
+        _say("W5")
+        report.in_flight = in_flight.measure(report.items)
+    if "W4" in names:
+        _say("W4")
+        report.latencies = latency.measure(seconds)
+    if "W6" in names:
+        _say("W6")
+        report.curves = scaling.curves(report.items / 1_000_000)
+    if "memory" in names:
+        _say("memory")
+        report.bytes_per_key = memory.bytes_per_key(max(1000, report.items // 20))
+    if "metrics" in names:
+        _say("metrics")
+        report.watched = watched.measure(report.items * 10, report.pairs)
 
 
-def latency(seconds: float) -> dict[str, tuple[float, float]]:
-    """W4: p50 and p99 of a hand-over, us."""
-    return {kind: hand_over_us(kind, 10_000, int(10_000 * seconds)) for kind in W4_BUDGETS}
+def _say(text: str) -> None:
+    print(f"measuring {text}", file=sys.stderr, flush=True)
 
 
-def backpressure(items: int) -> tuple[int, int, float]:
-    """W5: most in flight, what explain() says, and by how many MB the process grew."""
-    before = peak_rss_mb()
-    most, cap = in_flight(items)
-    return most, cap, peak_rss_mb() - before
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--chunks", type=int, nargs="+", default=[64, 1024, 8192, 32768])
-    parser.add_argument("--seconds", type=float, default=5.0, help="of offered load for W4")
-    parser.add_argument("--compare", action="store_true", help="exit 1 past a budget or 15 %% over the baseline")
-    parser.add_argument("--save", action="store_true", help="make the figures the baseline")
-    parser.add_argument("--docs", action="store_true", help="put the tables into README and docs, and draw W6")
-    parser.add_argument("--json", type=Path, default=Path("out/bench.json"), help="where the figures go")
-    args = parser.parse_args()
-    w5 = backpressure(args.items // 10)  # first, while the process is small
-    w4 = latency(args.seconds)
-    rows = throughput(args.items, args.pairs, tuple(args.chunks)) + one_by_one(args.items)
-    rows.sort(key=lambda row: row.figure.name[:2])
+def main(arguments: list[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    unknown = sorted(set(args.names) - set(NAMES))
+    if unknown:
+        print(f"bench: names must be some of {', '.join(NAMES)}, got {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    names = set(args.names) or set(NAMES) - {"peers"}
     if os.environ.get("PEERS"):
-        rows += [Row(figure, None) for figure in peers.measure(args.items, args.pairs)]
-    grown = curves(args.items / 1_000_000)
-    report = Report(
-        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} shared cores of {_cpu_model()}, "
-        f"CPython {platform.python_version()}",
-        items=args.items,
-        pairs=args.pairs,
-        rows=rows,
-        w4=w4,
-        w4_budgets=W4_BUDGETS,
-        w5=w5,
-        w5_budget_mb=W5_BUDGET_MB,
-        w6={name: (points, exponent(points)) for name, points in grown.items()},
-        bytes_per_key=memory.bytes_per_key(max(1000, args.items // 5)),
-        bytes_budget=memory.BUDGET,
-        watched=watched.measure(args.items * 30, args.pairs),
-    )
+        names.add("peers")
+    report = Report(machine.described(), machine.form(), args.items, args.pairs)
+    if not args.only:
+        others(report, names, args.seconds)
+    throughput(report, names, args.only)
+    if "peers" in names:
+        works = names - {"peers"} or set(NAMES)
+        report.rows += [
+            Row(figure) for figure in peers.measure(args.items, args.pairs, works) if args.only in figure.name
+        ]
+    report.rows.sort(key=lambda row: (len(row.figure.name.split()[0]), row.figure.name.split()[0]))
     print(report.text())
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report.figures(), indent=1) + "\n")
     if args.docs:
-        write_docs(report, svg(grown))
-    if args.save:
-        BASELINE.write_text(json.dumps(report.ratios(), indent=1) + "\n")
+        write_docs(report, svg(report.curves))
     problems = report.wrong()
     if args.compare:
-        problems += report.over_budget() + report.over(json.loads(BASELINE.read_text()) if BASELINE.exists() else {})
-        print("\n" + ("\n".join(problems) or "within all budgets and the baseline"))
+        base = baseline.load(args.items)
+        problems += report.over_budget() + baseline.worse(report.ratios(), base)
+        held = "all budgets and the baseline" if base else "all budgets; this machine has no baseline in this form"
+        print("\n" + ("\n".join(problems) or f"within {held}"))
     elif problems:
         print("\n" + "\n".join(problems))
+    if args.save:
+        baseline.save(report.ratios(), args.items)
     return 1 if problems else 0
 
 
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("names", nargs="*", help=f"what to measure, by default all: {', '.join(NAMES)}")
+    parser.add_argument("--only", default="", help="only figures whose title has this text")
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of offered load for W4")
+    parser.add_argument(
+        "--compare", action="store_true", help="exit 1 past a budget or 15 %% over this machine's baseline"
+    )
+    parser.add_argument("--save", action="store_true", help="make the figures this machine's baseline")
+    parser.add_argument("--docs", action="store_true", help="put the tables into README and docs, and draw W6")
+    parser.add_argument("--json", type=Path, default=Path("out/bench.json"), help="where the figures go")
+    return parser
 
-
-__all__ = ["Figure", "main", "throughput"]
 
 if __name__ == "__main__":
     raise SystemExit(main())

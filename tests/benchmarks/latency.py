@@ -1,16 +1,66 @@
-"""W4 and W5: how long a hand-over takes, and what a slow sink leaves in flight."""
+"""W4: how long an item takes from hand-over, and from when it was due, to the sink."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import rxdag
+from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag import sinks, sources
-from rxdag.sources import END, Chunk, Reader
+from rxdag import sinks, windows
+from rxdag.sources import END, Chunk, Reader, Source
+from tests.benchmarks.budgets import HAND_OVER_US
+
+Kind = Literal["same thread", "thread hop", "asyncio"]
+KINDS: tuple[Kind, ...] = ("same thread", "thread hop", "asyncio")
+RATES = (10_000, 100_000)
+GRAPHS = ("map, filter, map", "six nodes with a window")
+
+
+Offered = tuple[int, int, int]
+"""When an item was due, when the source handed it over (ns of `time.perf_counter_ns`), and its event time; a bare
+tuple, since making it counts as a part of the hand-over."""
+
+
+class Quantiles(NamedTuple):
+    """Of latencies, us."""
+
+    p50: float
+    p99: float
+    p999: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What was measured of one graph.
+
+    Attributes:
+        graph: One of `GRAPHS`.
+        kind: What is between source and sink.
+        rate: Items a second.
+        handed: From hand-over to the sink.
+        due: From when the item was due to the sink; what the source slept too long is in it.
+    """
+
+    graph: str
+    kind: Kind
+    rate: int
+    handed: Quantiles
+    due: Quantiles
+
+    @property
+    def name(self) -> str:
+        return f"W4 {self.graph}, {self.kind}, {self.rate:,} items/s"
+
+    def budget(self, form: str) -> float | None:
+        """Return the most that the p50 from hand-over may be, us; None if there is none."""
+        found = HAND_OVER_US.get((self.kind, self.rate))
+        return None if found is None or self.graph != GRAPHS[0] else found.of(form)
 
 
 class _PacedReader(Reader):
@@ -18,25 +68,27 @@ class _PacedReader(Reader):
         self._every_ns = 1_000_000_000 // rate
         self._items = items
         self._context = context
-        self._began = context.clock.now()
+        self._began = time.perf_counter_ns()
+        self._began_at = context.clock.now()
         self._given = 0
 
     def read(self, max_items: int) -> Any:
-        due = min(self._items, (self._context.clock.now() - self._began) // self._every_ns + 1)
-        n = min(due - self._given, max_items)
-        if n > 0:
-            self._given += n
+        began, every, at = self._began, self._every_ns, self._began_at
+        first = self._given
+        last = min(self._items, (time.perf_counter_ns() - began) // every + 1, first + max_items)
+        if last > first:
+            self._given = last
             now = time.perf_counter_ns()
-            return Chunk([now] * n)
-        if self._given == self._items:
+            return Chunk([(began + after, now, at + after) for after in range(first * every, last * every, every)])
+        if first == self._items:
             return END
-        self._context.wake_at(self._began + self._given * self._every_ns)
+        self._context.wake_at(at + first * every)
         return None
 
 
 @dataclass(frozen=True)
-class Paced(rxdag.Source[int]):
-    """Items offered at a rate, each the time of its hand-over, ns."""
+class Paced(Source[Offered]):
+    """A source of a user's own: items that are due at a rate, whoever is ready for them."""
 
     rate: int
     items: int
@@ -45,40 +97,59 @@ class Paced(rxdag.Source[int]):
         return _PacedReader(self.rate, self.items, context)
 
 
-def hand_over_us(kind: str, rate: int, items: int) -> tuple[float, float]:
-    """p50 and p99 from hand-over to sink, us: "same thread", "thread hop" or "asyncio"."""
-    took: list[int] = []
-    stream: rxdag.Stream[int] = rxdag.from_source(Paced(rate, items))
+def measure(seconds: float) -> list[Latency]:
+    """Measure every graph at every rate; 100,000 items/s for less long."""
+    return [
+        latency(graph, kind, rate, int(min(rate * seconds, 200_000 * seconds / 5)))
+        for graph in GRAPHS
+        for kind in KINDS
+        for rate in RATES
+    ]
+
+
+def latency(graph: str, kind: Kind, rate: int, items: int) -> Latency:
+    """Offer so many items at that rate."""
+    handed: list[int] = []
+    due: list[int] = []
+
+    def arrive(item: Offered) -> None:
+        now = time.perf_counter_ns()
+        handed.append(now - item[1])
+        due.append(now - item[0])
+
+    stream: rxdag.Stream[Offered] = rxdag.from_source(Paced(rate, items))
     if kind == "thread hop":
         stream = stream.on("far")
-    stream = stream.pipe(ops.map(lambda t: t)).pipe(ops.filter(lambda t: t > 0)).pipe(ops.map(lambda t: t))
-    sink = stream.to(sinks.call(lambda t: took.append(time.perf_counter_ns() - t)))
+    stream = _three(stream) if graph == GRAPHS[0] else _six(stream)
+    sink = stream.to(sinks.call(arrive))
+    gc.collect()
+    gc.freeze()
     if kind == "asyncio":
         asyncio.run(rxdag.run_async(sink))
     else:
         rxdag.run(sink)
-    took.sort()
-    return took[len(took) // 2] / 1000, took[int(len(took) * 0.99)] / 1000
+    gc.unfreeze()
+    if len(handed) != items:
+        raise RuntimeError(f"W4 {graph}, {kind}: {items} items must arrive, got {len(handed)}")
+    return Latency(graph, kind, rate, _quantiles(handed), _quantiles(due))
 
 
-def in_flight(items: int) -> tuple[int, int]:
-    """Most items between a source as fast as asked and an async sink of 1 ms per 100 items; and what explain() prints."""
-    made = taken = most = 0
+def _three(stream: rxdag.Stream[Offered]) -> rxdag.Stream[Offered]:
+    kept = stream.pipe(ops.map(lambda t: t)).pipe(ops.filter(lambda t: t[0] > 0))
+    return kept.pipe(ops.map(lambda t: t))
 
-    def source() -> Any:
-        nonlocal made
-        for i in range(items):
-            made += 1
-            yield i
 
-    async def slow(_: int) -> None:
-        nonlocal taken, most
-        most = max(most, made - taken)
-        taken += 1
-        if taken % 100 == 0:
-            await asyncio.sleep(0.001)
+def _six(stream: rxdag.Stream[Offered]) -> rxdag.Stream[Offered]:
+    """Every item comes out of a window of 1 s as what is the newest in it: early, after one item."""
+    kept = stream.pipe(ops.event_time(lambda t: t[2])).pipe(ops.filter(lambda t: t[0] > 0))
+    panes = (
+        kept.pipe(ops.map(lambda t: t))
+        .pipe(ops.key_by(lambda t: "all"))
+        .pipe(ops.window(windows.tumbling("1s"), agg.last(lambda t: t), early=1))
+    )
+    return panes.pipe(ops.filter(lambda pane: pane.closed_by == "early")).pipe(ops.map(lambda pane: pane.value))
 
-    plan = rxdag.compile(rxdag.Dag(rxdag.from_source(sources.iterable(source())).to(sinks.acall(slow))))
-    rxdag.run(plan)
-    assert taken == items
-    return most, plan.max_held
+
+def _quantiles(took: Iterable[int]) -> Quantiles:
+    ordered = sorted(took)
+    return Quantiles(*(ordered[min(len(ordered) - 1, int(len(ordered) * q))] / 1000 for q in (0.5, 0.99, 0.999)))

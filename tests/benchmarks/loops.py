@@ -1,24 +1,12 @@
-"""W1 to W3: the data from a seed, and the plain loops; nothing but Python, so that every peer can have the same."""
+"""The plain loops of W1 to W3, inlined, as a good programmer writes them; nothing but Python, for peers too."""
 
 from __future__ import annotations
 
-import random
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.benchmarks.data import Tick
 
-class Tick(NamedTuple):
-    ts_us: int
-    sym: str
-    tid: int
-    price: float
-    size: float
-
-
-# ---- W1
-
-
-def ints(n: int) -> list[int]:
-    return list(range(n))
+# ---- W1: map, filter, map, sum
 
 
 def w1_loop(data: list[int]) -> int:
@@ -43,6 +31,7 @@ def successor(x: int) -> int:
 
 
 def w1_calling(data: list[int]) -> int:
+    """The loop that calls a function for each step."""
     total = 0
     for x in data:
         y = double(x)
@@ -51,24 +40,12 @@ def w1_calling(data: list[int]) -> int:
     return total
 
 
-# ---- W2
+# ---- W2: bars
 
 LAG_US, SIZE_US = 500_000, 1_000_000
 
 
-def ticks(n: int, seed: int = 1) -> list[Tick]:
-    """10,000 ticks/s of 100 symbols, up to 200 ms out of order, in order of arrival."""
-    rng = random.Random(seed)
-    made = []
-    for i in range(n):
-        ts = i * 100
-        tick = Tick(ts, f"S{rng.randrange(100):02d}", i, 100 + rng.random(), float(rng.randrange(1, 10)))
-        made.append((ts + rng.randrange(200_000), i, tick))
-    made.sort()
-    return [tick for _, _, tick in made]
-
-
-def w2_loop(data: list[Tick]) -> list[Any]:
+def w2_loop(data: list[Tick], size_of_window: int = SIZE_US, lag: int = LAG_US) -> list[Any]:
     opened: dict[int, dict[str, list[Any]]] = {}
     out: list[Any] = []
     newest, close_at = -1, 1 << 62
@@ -77,15 +54,15 @@ def w2_loop(data: list[Tick]) -> list[Any]:
     for ts, sym, _tid, price, size in data:
         if ts > newest:
             newest = ts
-            if ts - LAG_US >= close_at:
-                for start in sorted(s for s in opened if s + SIZE_US <= ts - LAG_US):
+            if ts - lag >= close_at:
+                for start in sorted(s for s in opened if s + size_of_window <= ts - lag):
                     for key, b in sorted(opened.pop(start).items()):
                         out.append((key, start, b[0], b[1], b[2], b[3], b[4]))
-                close_at = min(opened, default=1 << 61) + SIZE_US
+                close_at = min(opened, default=1 << 61) + size_of_window
                 low = high = 0
         if not low <= ts < high:
-            low = ts - ts % SIZE_US
-            high = low + SIZE_US
+            low = ts - ts % size_of_window
+            high = low + size_of_window
             if low in opened:
                 bars = opened[low]
             else:
@@ -112,68 +89,57 @@ def w2_loop(data: list[Tick]) -> list[Any]:
     return out
 
 
-# ---- W3
+def w2_ns_loop(data: list[Tick]) -> list[Any]:
+    """W2 of times in nanoseconds."""
+    return w2_loop(data, SIZE_US * 1000, LAG_US * 1000)
+
+
+# ---- W3: dedupe, route, merge, count and sum
 
 WITHIN_US = 5_000_000
 
 
-def repeated(n: int, seed: int = 2) -> list[Tick]:
-    """W2's ticks, a tenth of them again 0 to 8 s later, in order of arrival."""
-    rng = random.Random(seed)
-    originals = ticks(int(n / 1.1), seed)
-    arrivals = [(t.ts_us, i, t) for i, t in enumerate(originals)]
-    for i, t in enumerate(originals):
-        if rng.random() < 0.1:
-            again = t._replace(ts_us=t.ts_us + rng.randrange(8_000_000))
-            arrivals.append((again.ts_us, len(originals) + i, again))
-    arrivals.sort()
-    return [t for _, _, t in arrivals][:n]
-
-
 def w3_loop(data: list[Tick]) -> tuple[Any, ...]:
-    first: dict[tuple[str, int], int] = {}
-    spans: dict[int, list[tuple[str, int]]] = {}
-    n, total = [0, 0, 0], [0.0, 0.0, 0.0]
+    spans: dict[int, dict[tuple[str, int], int]] = {}  # what has passed, by span of time: forgotten as a whole
+    n_a = n_b = n_c = 0
+    total_a = total_b = total_c = 0.0
     newest, forget_at = -1, 1 << 62
     low = high = 0
-    keys: list[tuple[str, int]] = []
+    here: dict[tuple[str, int], int] = {}
+    before: dict[tuple[str, int], int] = {}
+    behind: dict[tuple[str, int], int] = {}
     for ts, sym, tid, price, size in data:
         if ts > newest:
             newest = ts
             if ts - LAG_US >= forget_at:
-                for span in sorted(s for s in spans if s + 2 * WITHIN_US <= ts - LAG_US):
-                    for key in spans.pop(span):
-                        if span <= first.get(key, -1) < span + WITHIN_US:
-                            del first[key]
+                for span in [s for s in spans if s + 2 * WITHIN_US <= ts - LAG_US]:
+                    del spans[span]
                 forget_at = min(spans, default=1 << 61) + 2 * WITHIN_US
                 low = high = 0
-        key = (sym, tid)
-        seen = first.get(key)
-        if seen is not None and ts - seen < WITHIN_US:
-            continue
-        first[key] = ts
         if not low <= ts < high:
             low = ts - ts % WITHIN_US
             high = low + WITHIN_US
-            if low in spans:
-                keys = spans[low]
-            else:
-                keys = spans[low] = []
+            if low not in spans:
+                spans[low] = {}
                 forget_at = min(forget_at, low + 2 * WITHIN_US)
-        keys.append(key)
+            here = spans[low]
+            before = spans.get(low - WITHIN_US, {})
+            behind = spans.get(high, {})
+        key = (sym, tid)
+        if key in here or (behind and key in behind):
+            continue  # in one span, or in a later one: less than WITHIN_US apart
+        seen = before.get(key)
+        if seen is not None and ts - seen < WITHIN_US:
+            continue
+        here[key] = ts
         if sym < "S33":
-            n[0] += 1
-            total[0] += price * size
+            n_a += 1
+            total_a += price * size
         elif sym < "S66":
             if size > 2:
-                n[1] += 1
-                total[1] += price
+                n_b += 1
+                total_b += price
         else:
-            n[2] += 1
-            total[2] += size
-    return (*n, *total)
-
-
-def in_ns(data: list[Tick]) -> list[Tick]:
-    """The same ticks with times in nanoseconds since the epoch, as on a real feed."""
-    return [tick._replace(ts_us=tick.ts_us * 1000 + 1_700_000_000_000_000_000) for tick in data]
+            n_c += 1
+            total_c += size
+    return n_a, n_b, n_c, total_a, total_b, total_c

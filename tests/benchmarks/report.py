@@ -1,157 +1,199 @@
-"""The report: figures as tables, held against budgets and a baseline, and put into the docs."""
+"""The report: figures as tables, held against budgets, and put into the docs."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.budgets import BYTES_PER_KEY, RSS_MB, SCRAPED
+from tests.benchmarks.in_flight import InFlight
+from tests.benchmarks.latency import Latency
 from tests.benchmarks.measure import Figure
-from tests.benchmarks.watched import BUDGET as WATCHED_BUDGET
+from tests.benchmarks.scaling import Curve, exponent
 from tests.benchmarks.watched import Watched
 
 ROOT = Path(__file__).parents[2]
-WORSE = 1.15
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+HEAD = [
+    "| work | min | median | max | ns/item | items/s | RSS MB | budget | answer |",
+    "|---|---|---|---|---|---|---|---|---|",
+]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure and the budget of its median; None if it has none."""
+    """A figure and the most that its median may be; None if it has no budget."""
 
     figure: Figure
-    budget: float | None
+    budget: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        f = self.figure
+        return f.is_correct and self.budget is not None and f.median > self.budget
 
     def cells(self) -> str:
-        f, budget = self.figure, self.budget
-        shown = "" if budget is None else f"{budget:g}{'' if f.median <= budget else ', **missed**'}"
-        right = "correct" if f.is_correct else "WRONG"
-        low, high = min(f.ratios), max(f.ratios)
-        return f"| {f.name} | {low:.2f} | {f.median:.2f} | {high:.2f} | {f.ns_per_item:,.0f} | {shown} | {right} |"
+        f = self.figure
+        if not f.is_correct:
+            return f"| {f.name} | - | - | - | - | - | - |  | **WRONG** |"
+        shown = "" if self.budget is None else f"{self.budget:g}{', **missed**' if self.is_over else ''}"
+        ratios = f"{min(f.ratios):.2f} | {f.median:.2f} | {max(f.ratios):.2f}"
+        rates = f"{f.ns_per_item:,.0f} | {f.items_per_s:,.0f} | {f.rss_mb:.0f}"
+        return f"| {f.name} | {ratios} | {rates} | {shown} | correct |"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """What was measured on a machine."""
+    """What was measured on a machine; what was not is empty.
+
+    Attributes:
+        machine: A line for people.
+        form: In which rxdag ran: "compiled" or "plain".
+        items: How many the largest workloads worked on.
+        pairs: How many of each figure.
+    """
 
     machine: str
+    form: str
     items: int
     pairs: int
-    rows: list[Row]
-    w4: dict[str, tuple[float, float]]
-    w4_budgets: dict[str, int]
-    w5: tuple[int, int, float]
-    w5_budget_mb: float
-    w6: dict[str, tuple[list[tuple[int, float]], float]]
-    bytes_per_key: dict[str, float]
-    bytes_budget: float
-    watched: Watched
+    rows: list[Row] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
+    in_flight: InFlight | None = None
+    curves: dict[str, Curve] = field(default_factory=dict)
+    bytes_per_key: dict[str, float] = field(default_factory=dict)
+    watched: Watched | None = None
 
     def text(self) -> str:
-        """All of it, as Markdown."""
-        return "\n\n".join([self._heading(), self.table(self.rows), self.others()])
-
-    def _heading(self) -> str:
-        return (
-            f"CPU time over the plain loop's: {self.items:,} items, {self.pairs} pairs in one process (chunks of 1: a "
-            f"tenth of the items, one pair), {self.machine}."
-        )
-
-    def table(self, rows: list[Row]) -> str:
-        """Figures as a table."""
-        head = ["| work | min | median | max | ns/item | budget | answer |", "|---|---|---|---|---|---|---|"]
-        return "\n".join([*head, *(row.cells() for row in rows)])
-
-    def others(self) -> str:
-        """W4 to W6, and memory."""
-        lines = ["| W4, 10,000 items/s | p50 us | p99 us | budget p50 us |", "|---|---|---|---|"]
-        lines += [f"| {k} | {a:.0f} | {b:.0f} | {self.w4_budgets[k]} |" for k, (a, b) in self.w4.items()]
-        most, cap, grown = self.w5
-        lines += [
-            "",
-            f"W5: at most {most:,} items in flight, `explain()` says {cap:,}; peak RSS grew by {grown:.1f} MB of "
-            f"{self.w5_budget_mb:g} MB.",
-            "",
-            "| W6, time per item | size: ns | exponent |",
-            "|---|---|---|",
+        """Return all of it, as Markdown."""
+        parts = [
+            f"CPU time over the plain loop's: {self.items:,} items (workloads that take long: fewer), {self.pairs} pairs "
+            f"in one process, {self.machine}.",
+            "\n".join([*HEAD, *(row.cells() for row in self.rows)]) if self.rows else "",
+            self._latencies(),
+            self._in_flight(),
+            self._curves(),
+            self._bytes(),
+            self._watched(),
         ]
-        for name, (points, power) in self.w6.items():
-            lines.append(f"| {name} | {', '.join(f'{n:,}: {ns:,.0f}' for n, ns in points)} | {power:+.2f} |")
-        lines += ["", f"| keyed state | bytes a key, of {self.bytes_budget:g} |", "|---|---|"]
-        lines += [f"| {name} | {n:.0f} |" for name, n in self.bytes_per_key.items()]
-        w = self.watched
-        low, middle, high = min(w.scraped), statistics.median(w.scraped), max(w.scraped)
-        lines += [
-            "",
-            f"Metrics: what is counted for them takes {w.counted_ns:.2f} ns of W1's {w.item_ns:.0f} ns an item (rows, expressions, chunks of 1,024), a scrape of a "
-            f"graph of 20 nodes {w.scrape_ms:.1f} ms of CPU; with a scrape a second that is {w.overhead:.1%} of W1 (budget {WATCHED_BUDGET:.0%}). "
-            f"W1 scraped every second over W1 that is not: {low:.3f} to {high:.3f}, median {middle:.3f}. Under a hostile client "
-            f"(200 slow connections, heads of 1 MB, 100,000 parameters, again and again) W1 takes {statistics.median(w.hostile):.2f} times as long, "
-            f"and the server answers.",
-        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _latencies(self) -> str:
+        if not self.latencies:
+            return ""
+        lines = ["| W4, us | hand-over p50 | p99 | p99.9 | due p50 | p99 | p99.9 | budget |", "|---|" + "---|" * 7]
+        for each in self.latencies:
+            cells = " | ".join(f"{us:,.1f}" for us in (*each.handed, *each.due))
+            budget = each.budget(self.form)
+            lines.append(f"| {each.name.removeprefix('W4 ')} | {cells} | {'' if budget is None else f'{budget:g}'} |")
         return "\n".join(lines)
 
+    def _in_flight(self) -> str:
+        w5 = self.in_flight
+        if w5 is None:
+            return ""
+        return (
+            f"W5, {w5.items:,} items: at most {w5.most:,} in flight, `explain()` says {w5.cap:,}; the process grew by "
+            f"{w5.rss_mb:.1f} MB of {RSS_MB} MB."
+        )
+
+    def _curves(self) -> str:
+        if not self.curves:
+            return ""
+        lines = ["| W6, time per item | size: ns | exponent |", "|---|---|---|"]
+        for name, points in self.curves.items():
+            shown = ", ".join(f"{n:,}: {ns:,.0f}" for n, ns in points)
+            lines.append(f"| {name} | {shown} | {exponent(points):+.2f} |")
+        return "\n".join(lines)
+
+    def _bytes(self) -> str:
+        if not self.bytes_per_key:
+            return ""
+        lines = [f"| keyed state | bytes a key, of {BYTES_PER_KEY} |", "|---|---|"]
+        return "\n".join([*lines, *(f"| {name} | {n:.0f} |" for name, n in self.bytes_per_key.items())])
+
+    def _watched(self) -> str:
+        w = self.watched
+        if w is None:
+            return ""
+        return (
+            f"Metrics: a scrape of a graph of 20 nodes takes {w.scrape_ms:.1f} ms of CPU; one a second is {w.overhead:.1%} of a "
+            f"run (budget {SCRAPED:.0%}). W1 scraped every second over W1 that is not: {min(w.scraped):.3f} to "
+            f"{max(w.scraped):.3f}, median {statistics.median(w.scraped):.3f}. Under a hostile client (200 slow connections, "
+            f"heads of 1 MB, 100,000 parameters, again and again) W1 takes {statistics.median(w.hostile):.2f} times as long, "
+            f"and the server answers."
+        )
+
     def summary(self) -> str:
-        """The figures at chunks of 1,024, and the others, for the README."""
-        rows = [r for r in self.rows if "chunks of" not in r.figure.name or r.figure.name.endswith("chunks of 1,024")]
+        """Return W1 to W3 with what else does the same work, for the README."""
         lines = ["| work | CPU time over the plain loop's | ns/item |", "|---|---|---|"]
-        for row in sorted(rows, key=lambda r: (r.figure.name[:2], r.figure.median)):
-            name = row.figure.name.removesuffix(", chunks of 1,024")
-            is_ours = name != row.figure.name
-            shown = f"**{name[:2]} rxdag, {name[3:]}**" if is_ours else name
-            lines.append(f"| {shown} | {row.figure.median:.2f} | {row.figure.ns_per_item:,.0f} |")
+        shown = [row for row in self.rows if row.figure.is_correct and row.figure.name[:3] in ("W1 ", "W2 ", "W3 ")]
+        for row in sorted(shown, key=lambda row: (row.figure.name[:2], row.figure.median)):
+            name = row.figure.name
+            is_ours = row.budget is not None
+            work = f"**{name[:2]} rxdag{name[2:]}**" if is_ours else name
+            lines.append(f"| {work} | {row.figure.median:.2f} | {row.figure.ns_per_item:,.0f} |")
         return "\n".join(lines)
 
     def ratios(self) -> dict[str, float]:
-        """Medians by name, to compare with later."""
-        return {row.figure.name: round(row.figure.median, 3) for row in self.rows}
+        """Return medians by name, to compare with later; a single pair says too little."""
+        return {
+            row.figure.name: round(row.figure.median, 3)
+            for row in self.rows
+            if row.figure.is_correct and len(row.figure.ratios) > 1
+        }
 
     def figures(self) -> dict[str, Any]:
-        """All of it, as data."""
+        """Return all of it, as data."""
         return {
             "machine": self.machine,
+            "form": self.form,
             "items": self.items,
-            "ratios": {r.figure.name: r.figure.ratios for r in self.rows},
-            "ns_per_item": {r.figure.name: r.figure.ns_per_item for r in self.rows},
-            "w4_us": self.w4,
-            "w5": self.w5,
-            "w6": self.w6,
+            "figures": {
+                f.name: {
+                    "ratios": f.ratios,
+                    "ns_per_item": f.ns_per_item,
+                    "items_per_s": f.items_per_s,
+                    "rss_mb": f.rss_mb,
+                    "budget": row.budget,
+                }
+                for row in self.rows
+                if (f := row.figure).is_correct
+            },
+            "wrong": self.wrong(),
+            "latencies_us": {
+                each.name: {"handed": each.handed._asdict(), "due": each.due._asdict()} for each in self.latencies
+            },
+            "in_flight": None if self.in_flight is None else dataclasses.asdict(self.in_flight),
+            "curves": {name: {"ns": points, "exponent": exponent(points)} for name, points in self.curves.items()},
             "bytes_per_key": self.bytes_per_key,
-            "watched": dataclasses.asdict(self.watched),
+            "watched": None if self.watched is None else dataclasses.asdict(self.watched),
         }
 
     def wrong(self) -> list[str]:
-        """What gave a wrong answer."""
+        """Return a line for each wrong answer."""
         return [f"{row.figure.name}: the answer is wrong" for row in self.rows if not row.figure.is_correct]
 
     def over_budget(self) -> list[str]:
-        """What is past its budget."""
+        """Return a line for each figure that is past its budget."""
         out = [
-            f"{r.figure.name}: {r.figure.median:.2f} is past the budget of {r.budget:g}"
-            for r in self.rows
-            if r.budget is not None and r.figure.median > r.budget
+            f"{row.figure.name}: {row.figure.median:.2f} is past the budget of {row.budget:g}"
+            for row in self.rows
+            if row.is_over
         ]
-        for kind, (p50, _) in self.w4.items():
-            if p50 > self.w4_budgets[kind]:
-                out.append(f"W4 {kind}: p50 {p50:.0f} us is past the budget of {self.w4_budgets[kind]} us")
-        most, cap, grown = self.w5
-        if most > cap or grown > self.w5_budget_mb:
-            out.append(f"W5: {most:,} of {cap:,} in flight, {grown:.1f} MB of {self.w5_budget_mb:g} MB")
-        if self.watched.overhead > WATCHED_BUDGET:
-            out.append(f"metrics: {self.watched.overhead:.1%} of W1 is past the budget of {WATCHED_BUDGET:.0%}")
-        out += [f"{k}: {n:.0f} bytes a key" for k, n in self.bytes_per_key.items() if n > self.bytes_budget]
-        return out
-
-    def over(self, baseline: dict[str, float]) -> list[str]:
-        """What is more than 15 % over the baseline; a single pair says too little."""
-        several = {row.figure.name for row in self.rows if len(row.figure.ratios) > 1}
-        return [
-            f"{name}: {ratio:.2f} is more than 15 % over the baseline's {baseline[name]:.2f}"
-            for name, ratio in self.ratios().items()
-            if name in baseline and name in several and ratio > baseline[name] * WORSE
-        ]
+        for each in self.latencies:
+            budget = each.budget(self.form)
+            if budget is not None and each.handed.p50 > budget:
+                out.append(f"{each.name}: p50 {each.handed.p50:.1f} us is past the budget of {budget:g} us")
+        w5 = self.in_flight
+        if w5 is not None and (w5.most > w5.cap or w5.rss_mb > RSS_MB):
+            out.append(f"W5: {w5.most:,} of {w5.cap:,} in flight, {w5.rss_mb:.1f} MB of {RSS_MB} MB")
+        if self.watched is not None and self.watched.overhead > SCRAPED:
+            out.append(f"metrics: {self.watched.overhead:.1%} of a run is past the budget of {SCRAPED:.0%}")
+        return out + [f"{k}: {n:.0f} bytes a key" for k, n in self.bytes_per_key.items() if n > BYTES_PER_KEY]
 
 
 def write_docs(report: Report, drawing: str) -> None:

@@ -18,11 +18,9 @@ from prometheus_client import CollectorRegistry
 import rxdag
 from rxdag import element, metrics, sinks, sources
 from rxdag import operators as ops
-from rxdag.engine import Writes
 
 EVERY_S = 1.0
 """A scrape a second; Prometheus scrapes every 15 to 60 s."""
-BUDGET = 0.01
 
 _HOSTILE = """
 import socket, sys, time
@@ -60,15 +58,12 @@ class Watched:
     """What it costs.
 
     Attributes:
-        counted_ns: What is counted for the metrics while a graph runs, ns an item at chunks of 1,024: how long a chunk was worked on, and how
-            long its write took.
         item_ns: What an item of W1 takes, ns.
         scraped: CPU time of W1 while it is scraped every second, over that of W1 that nobody watches: each pair.
         scrape_ms: CPU time of one scrape of a graph of 20 nodes, ms: the median.
         hostile: Time on the clock of W1 under a hostile client, over that without: each pair.
     """
 
-    counted_ns: float
     item_ns: float
     scraped: tuple[float, ...]
     scrape_ms: float
@@ -76,20 +71,8 @@ class Watched:
 
     @property
     def overhead(self) -> float:
-        """Share of W1's time: what is counted, and a scrape a second."""
-        return self.counted_ns / self.item_ns + self.scrape_ms / 1000 / EVERY_S
-
-
-def _counted_ns() -> float:
-    """What the clocks and counts of a chunk take, by item."""
-    writes, ticks, n = Writes(), time.perf_counter_ns, 20_000
-    began = time.process_time()
-    for _ in range(n):
-        busy = ticks()
-        write = ticks()
-        writes.add(ticks() - write)
-        ticks() - busy
-    return (time.process_time() - began) / n / 1024 * 1e9
+        """Share of a run's time that a scrape a second takes."""
+        return self.scrape_ms / 1000 / EVERY_S
 
 
 def _dag(items: int) -> rxdag.Dag:
@@ -181,4 +164,4 @@ def measure(items: int, pairs: int) -> Watched:
         list(registry.collect())
         times.append((time.process_time() - began) * 1000)
     hostile = [_clock(items, hostile=True) / _clock(items, hostile=False) for _ in range(pairs)]
-    return Watched(_counted_ns(), statistics.median(alone), tuple(scraped), statistics.median(times), tuple(hostile))
+    return Watched(statistics.median(alone), tuple(scraped), statistics.median(times), tuple(hostile))

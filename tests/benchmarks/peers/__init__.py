@@ -12,21 +12,26 @@ from pathlib import Path
 from tests.benchmarks.measure import Figure
 
 ROOT = Path(__file__).parents[3]
-PEERS = {"csp": "csp==0.19.1", "bytewax": "bytewax==0.21.1"}
+PEERS = {
+    "csp": ("csp==0.19.1", "numpy==2.4.6"),
+    "bytewax": ("bytewax==0.21.1",),
+    "duckdb": ("duckdb==2.0.1", "pyarrow==26.0.1"),
+    "numba": ("numba==0.68.1", "numpy==2.4.6"),
+}
 
 
-def measure(items: int, count: int) -> list[Figure]:
-    """Figures of every peer; each is measured against the plain loop in its own process."""
+def measure(items: int, count: int, works: set[str]) -> list[Figure]:
+    """Return the figures of every peer; each is measured against the plain loop in its own process."""
     found: list[Figure] = []
-    for name, requirement in PEERS.items():
+    for name, requirements in PEERS.items():
         home = ROOT / ".peers" / name
         python = home / "bin" / "python"
         if not python.exists():
             venv.create(home, with_pip=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", requirement, "numpy"], check=True)
-        code = ["-m", f"tests.benchmarks.peers.{name}_peer", str(items), str(count)]
+        subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True)
+        print(f"measuring {name}", file=sys.stderr, flush=True)
         done = subprocess.run(
-            [python, *code],
+            [python, "-m", f"tests.benchmarks.peers.{name}_peer", str(items), str(count), *sorted(works)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -36,5 +41,5 @@ def measure(items: int, count: int) -> list[Figure]:
         if done.returncode:
             print(f"{name}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
             continue
-        found += [Figure(*row[:1], tuple(row[1]), *row[2:]) for row in json.loads(done.stdout.splitlines()[-1])]
+        found += [Figure(each[0], tuple(each[1]), *each[2:]) for each in json.loads(done.stdout.splitlines()[-1])]
     return found

@@ -1,14 +1,14 @@
 """csp: each workload as nodes of Python, and W1 as one node too; runs in an environment that has csp."""
 
-import json
-import sys
 from datetime import datetime, timedelta
 
 import csp
+import numpy as np
 from csp import ts
 
-from tests.benchmarks import loops
-from tests.benchmarks.measure import pairs
+from tests.benchmarks import loops, more_loops
+from tests.benchmarks.data import ints, repeated, symbols, ticks
+from tests.benchmarks.peers.running import Entry, tell
 
 BEGAN = datetime(2026, 1, 1)
 TICK = timedelta(microseconds=1)
@@ -96,31 +96,29 @@ def bars(tick: ts[object], out: object):
 @csp.node
 def fresh(tick: ts[object]) -> ts[object]:
     with csp.state():
-        s_first = {}
         s_spans = {}
         s_newest = -1
         s_forget_at = 1 << 62
     if csp.ticked(tick):
-        at = tick.ts_us
+        at = tick.ts
         within = loops.WITHIN_US
         if at > s_newest:
             s_newest = at
             if at - loops.LAG_US >= s_forget_at:
-                for span in sorted(s for s in s_spans if s + 2 * within <= at - loops.LAG_US):
-                    for key in s_spans.pop(span):
-                        if span <= s_first.get(key, -1) < span + within:
-                            del s_first[key]
+                for span in [s for s in s_spans if s + 2 * within <= at - loops.LAG_US]:
+                    del s_spans[span]
                 s_forget_at = min(s_spans, default=1 << 61) + 2 * within
+        low = at - at % within
+        here = s_spans.get(low)
+        if here is None:
+            here = s_spans[low] = {}
+            s_forget_at = min(s_forget_at, low + 2 * within)
         key = (tick.sym, tick.tid)
-        seen = s_first.get(key)
-        if seen is None or at - seen >= within:
-            s_first[key] = at
-            span = at - at % within
-            if span not in s_spans:
-                s_spans[span] = []
-                s_forget_at = min(s_forget_at, span + 2 * within)
-            s_spans[span].append(key)
-            return tick
+        if key not in here and key not in s_spans.get(low + within, ()):
+            seen = s_spans.get(low - within, {}).get(key)
+            if seen is None or at - seen >= within:
+                here[key] = at
+                return tick
 
 
 @csp.node
@@ -152,14 +150,34 @@ def counted(a: ts[object], b: ts[object], c: ts[object], out: object):
         s_total[2] += c.size
 
 
-def run(graph, data, kind):
-    """Feed the data in lists that csp takes apart: quicker than a curve of items."""
+@csp.node
+def kept(tick: ts[object], out: object):
+    if csp.ticked(tick):
+        out.append(tick)
+
+
+@csp.node
+def symbol_of(tick: ts[object]) -> ts[str]:
+    if csp.ticked(tick):
+        return tick.sym
+
+
+def run(graph, stream, n):
+    csp.run(graph, stream, starttime=BEGAN, endtime=BEGAN + TICK * (n + 1))
+
+
+def unrolled(data, kind):
+    """Return lists of items that csp takes apart: quicker than a curve of objects."""
     runs = [(TICK * (i + 1), data[i : i + CHUNK]) for i in range(0, len(data), CHUNK)]
-    stream = csp.unroll(csp.curve(list[kind], runs))
-    csp.run(graph, stream, starttime=BEGAN, endtime=BEGAN + TICK * (len(data) + 1))
+    return csp.unroll(csp.curve(list[kind], runs))
 
 
-def w1(data, *, is_one_node):
+def as_array(data):
+    """Return the ints and their times as csp reads them without an object for each."""
+    return np.datetime64(BEGAN, "ns") + np.arange(1, len(data) + 1) * np.timedelta64(1000, "ns"), np.array(data)
+
+
+def w1(stream, n, *, is_one_node):
     out = []
 
     @csp.graph
@@ -169,8 +187,20 @@ def w1(data, *, is_one_node):
         else:
             total(next_of(thirds(doubled(x))), out)
 
-    run(graph, data, int)
+    run(graph, stream, n)
     return out[0]
+
+
+def w1_of_array(given):
+    return w1(csp.curve(int, given), len(given[1]), is_one_node=True)
+
+
+def w1_of_array_by_nodes(given):
+    return w1(csp.curve(int, given), len(given[1]), is_one_node=False)
+
+
+def w1_of_list(data):
+    return w1(unrolled(data, int), len(data), is_one_node=True)
 
 
 def w2(data):
@@ -180,7 +210,7 @@ def w2(data):
     def graph(x: ts[object]):
         bars(x, out)
 
-    run(graph, data, object)
+    run(graph, unrolled(data, object), len(data))
     return out
 
 
@@ -192,24 +222,32 @@ def w3(data):
         split = branch(fresh(x))
         counted(split.a, split.b, split.c, out)
 
-    run(graph, data, object)
+    run(graph, unrolled(data, object), len(data))
     return out[0]
 
 
-def main():
-    items, count = int(sys.argv[1]), int(sys.argv[2])
-    found = []
-    for name, make, loop, work in (
-        ("W1 csp, a node each", loops.ints, loops.w1_loop, lambda d: w1(d, is_one_node=False)),
-        ("W1 csp, one node", loops.ints, loops.w1_loop, lambda d: w1(d, is_one_node=True)),
-        ("W2 csp, one node", loops.ticks, loops.w2_loop, w2),
-        ("W3 csp, a node each", loops.repeated, loops.w3_loop, w3),
-    ):
-        data = make(items)
-        f = pairs(name, lambda: loop(data), lambda: work(data), items, count)
-        found.append((f.name, f.ratios, f.ns_per_item, f.is_correct))
-    print(json.dumps(found))
+def w14(data):
+    names = symbols(100)
+    lists = [[] for _ in names]
 
+    @csp.graph
+    def graph(x: ts[object]):
+        ways = csp.demultiplex(x, symbol_of(x), names)
+        for name, ticks_of in zip(names, lists, strict=True):
+            kept(ways[name], ticks_of)
+
+    run(graph, unrolled(data, object), len(data))
+    return lists
+
+
+ENTRIES = (
+    Entry("W1 csp, a node each, from an array", ints, loops.w1_loop, w1_of_array_by_nodes, as_array),
+    Entry("W1 csp, one node, from an array", ints, loops.w1_loop, w1_of_array, as_array),
+    Entry("W1 csp, one node, from a list", ints, loops.w1_loop, w1_of_list),
+    Entry("W2 csp, one node", ticks, loops.w2_loop, w2),
+    Entry("W3 csp, a node each", repeated, loops.w3_loop, w3),
+    Entry("W14 csp, demultiplex", ticks, more_loops.w14_loop, w14, share=0.5),
+)
 
 if __name__ == "__main__":
-    main()
+    tell(ENTRIES)
