@@ -1,6 +1,7 @@
 """What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
 
-from rxdag.contract._aggregate import Accumulator, Aggregate, Assigner, ColumnsAggregate
+from rxdag.contract._accumulator import Accumulator
+from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_errors, finite
 from rxdag.contract._chunk import Chunk, joined, settled

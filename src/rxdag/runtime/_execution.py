@@ -240,9 +240,7 @@ class Execution:
         for source in self.program.sources:
             source.stop("flush" if flush else "drain")
         when = self.clock.now() + _GRACE_NS
-        self.main.at(
-            when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True
-        )
+        self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
 
     def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
         """End the gates behind sources that hang in a read; what their threads still bring is discarded."""

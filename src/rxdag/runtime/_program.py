@@ -145,5 +145,3 @@ class Program:
                 node.clear()
         for gate in self.gates.values():
             gate.abandon()
-
-

@@ -181,9 +181,7 @@ class _Wiring:
         link.gate = self._gate(gate_plan, edge, entry, owners[-1].domain)
         self._attach(exits[-1], owners[-1], link.gate)
 
-    def _extend(
-        self, helper: Point, exits: list[Exit], owners: list[Point]
-    ) -> tuple[list[Exit], list[Point]]:
+    def _extend(self, helper: Point, exits: list[Exit], owners: list[Point]) -> tuple[list[Exit], list[Point]]:
         self._helper(helper, owners[-1], exits[-1].timed, 1)
         self._attach(exits[-1], owners[-1], helper)
         return [*exits, helper.exits[0]], [*owners, helper]
@@ -333,5 +331,3 @@ class _Wiring:
         if isinstance(node, KernelNode):
             return node.has_want and not node.inlets
         return bool(node.paces or node.sink.batching is not None)
-
-

@@ -29,6 +29,7 @@ from rxdag.testing._check_marks import Marks
 Entry = list[Any]
 """What comes in: [input, "item", item, ts, sequence, key], [input, "mark", watermark] or [input, "fail", error]."""
 
+
 class Way(Protocol):
     """Where a port leads."""
 

@@ -96,7 +96,9 @@ def explore(
     expected = run(plain, **how)
     orders = {name: _order(plain.topology, name) if compare == "auto" else compare for name in plain.dag.sinks}
     plans = (
-        {lane: compile(make(), columns=lane) for lane in (True, False)} if isinstance(what, Dag | Plan | SinkNode) else {}
+        {lane: compile(make(), columns=lane) for lane in (True, False)}
+        if isinstance(what, Dag | Plan | SinkNode)
+        else {}
     )
     ends: dict[str, int] = {}
     tried: dict[str, int] = {}

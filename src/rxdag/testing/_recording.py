@@ -214,6 +214,5 @@ class Trace:
 
 
 def trace(run: VirtualRun, /) -> Trace:
-    """Watch a run that has not settled yet: watermarks, gates, subscriptions and reads.
-    """
+    """Watch a run that has not settled yet: watermarks, gates, subscriptions and reads."""
     return Trace(run)

@@ -296,7 +296,9 @@ class FlowScheduler(PeriodicScheduler):
     def next_due(self) -> int | None:
         """When the next timer that keeps the run alive is due; background timers before it count too."""
         with self.lock:
-            live = [when for when, _, _, timer in self._all_timers() if timer.fn is not None and not timer.is_background]
+            live = [
+                when for when, _, _, timer in self._all_timers() if timer.fn is not None and not timer.is_background
+            ]
             if not live:
                 return None
             return min(when for when, _, _, timer in self._all_timers() if timer.fn is not None and when <= min(live))

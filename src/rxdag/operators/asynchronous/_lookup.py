@@ -24,7 +24,7 @@ from rxdag.operators._arguments import field_of, function, whole
 from rxdag.operators._compact import pop_first
 from rxdag.operators.asynchronous._calls import Call
 from rxdag.operators.asynchronous._inner import CONCURRENCY
-from rxdag.operators.keyed._keyed import blamed_key
+from rxdag.operators.keyed._key_by_kernel import blamed_key
 
 A = TypeVar("A")
 B = TypeVar("B")

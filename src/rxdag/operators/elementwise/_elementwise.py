@@ -6,125 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from mypy_extensions import i64
-
-from rxdag.contract import ColumnsEmit, Emit, Kernel, Operator, Shape
-from rxdag.engine import StatelessNode
-from rxdag.expressions import ITEM, Expr, Field, Reader, Several, bound, check_field, getter, why_opaque
+from rxdag.contract import Emit, Kernel, Operator, Shape
+from rxdag.expressions import Expr, Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, function
+from rxdag.operators.elementwise._call_kernels import FilterKernel, MapKernel, TapKernel
 
 if TYPE_CHECKING:
-    from rxdag.columns import Columns
+    pass
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class _Calls(Kernel):
-    """A kernel that is one call of a function."""
-
-    def __init__(self, fn: Callable[[Any], Any]) -> None:
-        self.fn = fn
-
-    def in_columns(self) -> Kernel | str:
-        return why_opaque(self.fn) or self
-
-
-class _CallNode(StatelessNode):
-    """Runs a kernel that is one call of a function."""
-
-    def bind(self) -> None:
-        super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, _Calls)
-        self.fn: Callable[[Any], Any] = kernel.fn
-
-
-class _MapNode(_CallNode):
-    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        if self.is_idle:
-            self.wake_up()
-        try:
-            value = self.fn(item)
-        except BaseException as error:
-            self.bury(item, error, 1)
-            return
-        if self.blocked > self.free:
-            self.pass_on(value, ts, sequence, key)
-        else:
-            self.way.out.push(value, ts, sequence, key)
-
-
-class _FilterNode(_CallNode):
-    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        if self.is_idle:
-            self.wake_up()
-        try:
-            is_kept = True if self.fn(item) else False
-        except BaseException as error:
-            self.bury(item, error, 1)
-            return
-        if not is_kept:
-            self.filtered += 1
-        elif self.blocked > self.free:
-            self.pass_on(item, ts, sequence, key)
-        else:
-            self.way.out.push(item, ts, sequence, key)
-
-
-class _TapNode(_CallNode):
-    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        if self.is_idle:
-            self.wake_up()
-        try:
-            self.fn(item)
-        except BaseException as error:
-            self.bury(item, error, 1)
-            return
-        self.pass_on(item, ts, sequence, key)
-
-
-class MapKernel(_Calls):
-    """Sends out what a function gives."""
-
-    node = _MapNode
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        emit(self.fn(item))
-
-    def in_columns(self) -> Kernel | str:
-        if isinstance(self.fn, Reader) and isinstance(self.fn.expr, Several):
-            return "it makes tuples"
-        return why_opaque(self.fn) or self
-
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        emit(columns.mapped({ITEM: self.fn}))
-
-
-class _FilterKernel(_Calls):
-    node = _FilterNode
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        if not self.fn(item):
-            return emit.filtered(item)
-        emit(item)
-        return None
-
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        kept = columns.where(columns.truths(self.fn))
-        emit.filtered(columns.n - kept.n)
-        emit(kept)
-
-
-class _TapKernel(_Calls):
-    node = _TapNode
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        self.fn(item)
-        emit(item)
 
 
 @dataclass(frozen=True)
@@ -160,8 +51,8 @@ class _Filter(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def kernel(self) -> _FilterKernel:
-        return _FilterKernel(getter(self.predicate))
+    def kernel(self) -> FilterKernel:
+        return FilterKernel(getter(self.predicate))
 
 
 @dataclass(frozen=True)
@@ -172,8 +63,8 @@ class _Tap(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def kernel(self) -> _TapKernel:
-        return _TapKernel(self.fn)
+    def kernel(self) -> TapKernel:
+        return TapKernel(self.fn)
 
 
 @overload

@@ -23,7 +23,7 @@ from rxdag.expressions import (
     field_types,
     why_opaque,
 )
-from rxdag.operators.elementwise._elementwise import MapKernel
+from rxdag.operators.elementwise._call_kernels import MapKernel
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns

@@ -14,7 +14,8 @@ from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._least import LeastTime
-from rxdag.operators.keyed._keyed import blamed_key, one_reader
+from rxdag.operators.keyed._key_by_kernel import blamed_key
+from rxdag.operators.keyed._keyed import one_reader
 
 A = TypeVar("A")
 

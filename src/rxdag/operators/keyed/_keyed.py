@@ -6,75 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from mypy_extensions import i64
-
-from rxdag.contract import ColumnsEmit, Emit, Kernel, KeyBy, Shape
-from rxdag.engine import StatelessNode
+from rxdag.contract import KeyBy, Shape
 from rxdag.errors import GraphError
-from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of, why_opaque
+from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of
+from rxdag.operators.keyed._key_by_kernel import KeyByKernel
 
 if TYPE_CHECKING:
-    from rxdag.columns import Columns
+    pass
 
 A = TypeVar("A")
 K = TypeVar("K")
-
-
-class _KeyByNode(StatelessNode):
-    def bind(self) -> None:
-        super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, _KeyByKernel)
-        self.key_of: Callable[[Any], Any] = kernel._key_of
-        self.is_plain = kernel._is_plain
-
-    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        if self.is_idle:
-            self.wake_up()
-        try:
-            key = self.key_of(item)
-            if not self.is_plain and key.__class__ is not str:
-                hash(key)
-        except BaseException as error:
-            self.bury(item, self.blamed(item, error), 1)
-            return
-        if self.blocked > self.free:
-            self.pass_on(item, ts, sequence, key)
-        else:
-            self.way.out.push(item, ts, sequence, key)
-
-
-class _KeyByKernel(Kernel):
-    node = _KeyByNode
-
-    def __init__(self, key_of: Callable[[Any], Any], *, is_plain: bool) -> None:
-        self._key_of = key_of
-        self._is_plain = is_plain
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        key = self._key_of(item)
-        if (
-            not self._is_plain and key.__class__ is not str
-        ):  # the most have texts, and the call costs more than the question
-            hash(key)
-        emit(item, key=key)
-
-    def in_columns(self) -> Kernel | str:
-        return why_opaque(self._key_of) or self
-
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        emit(columns.keyed(columns.coded(self._key_of)))
-
-    def blame(self, item: Any, error: Exception) -> Exception:
-        return blamed_key("key_by", self._key_of, item, error)
-
-
-def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error: Exception) -> Exception:
-    """What to say of an item on which an operator failed: where its key has no hash, that."""
-    if key_of is not None and isinstance(error, TypeError) and "unhashable" in str(error):
-        return TypeError(f"{name}: a key must be hashable, got {key_of(item)!r}; use a tuple")
-    return error
 
 
 def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:
@@ -107,8 +48,8 @@ class _KeyBy(KeyBy[A, K]):
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, keyed=True, key_names=self.names)
 
-    def kernel(self) -> _KeyByKernel:
-        return _KeyByKernel(one_reader(self.fields, None), is_plain=self.is_plain)
+    def kernel(self) -> KeyByKernel:
+        return KeyByKernel(one_reader(self.fields, None), is_plain=self.is_plain)
 
 
 @overload

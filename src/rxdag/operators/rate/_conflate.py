@@ -13,7 +13,8 @@ from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
 from rxdag.operators._least import LeastTime
-from rxdag.operators.keyed._keyed import blamed_key, one_reader
+from rxdag.operators.keyed._key_by_kernel import blamed_key
+from rxdag.operators.keyed._keyed import one_reader
 
 A = TypeVar("A")
 

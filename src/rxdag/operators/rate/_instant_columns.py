@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rxdag.columns import Columns
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import Reader
-from rxdag.operators.keyed._keyed import blamed_key
+from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.rate._runs import Runs, emit_late, ranked, split_late
 
 

@@ -14,7 +14,7 @@ from rxdag.operators._arguments import field_or_none, whole
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring
-from rxdag.operators.keyed._keyed import blamed_key
+from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.rate._delay import DelayKernel
 
 A = TypeVar("A")

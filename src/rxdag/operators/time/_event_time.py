@@ -2,261 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
-
-from mypy_extensions import i64
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from rxdag.contract import (
-    MAX,
-    MIN,
     UNITS,
-    BadItem,
-    ColumnsEmit,
     Duration,
-    Emit,
-    Kernel,
     Operator,
-    RowFailed,
     Shape,
     duration_ns,
     positive_ns,
 )
-from rxdag.engine import ITEM, KernelNode
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none
+from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
 from rxdag.operators.time._feed_times import FeedTimeKernel
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
-    from rxdag.columns import Columns
 
 A = TypeVar("A")
-
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-class _EventTimeNode(KernelNode):
-    """Gives an item its time and hands it on; the watermark that it raises follows it."""
-
-    def bind(self) -> None:
-        super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, _EventTimeKernel)
-        self.stamp: _EventTimeKernel = kernel
-        self.time_of: Callable[[Any], Any] = kernel._time_of
-        self.sequence_of: Callable[[Any], int] | None = kernel._sequence_of
-        self.scale: int = kernel._scale
-        self.most: i64 = kernel.max_ts
-        self.lag: i64 = kernel._lag + 1
-
-    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        if self.is_ended:
-            self.unread += 1
-            return
-        try:
-            value = self.time_of(item)
-            if value.__class__ is int:
-                value *= self.scale
-            else:
-                value = _to_ns(value, self.scale)
-            if not MIN < value < MAX:
-                raise _out_of_range(value)
-            sequence = 0 if self.sequence_of is None else self.sequence_of(item)
-        except BaseException as error:
-            self.bury(item, error, 1)
-            return
-        at: i64 = value
-        self.passed += 1
-        main = self.main
-        assert main is not None
-        main.n += 1
-        if self.blocked > self.free:
-            self.hold((ITEM, main, item, at, sequence, key))
-        else:
-            main.out.push(item, at, sequence, key)
-        if at > self.most:
-            self.most = at
-            self.stamp.max_ts = at
-            mark = at - self.lag
-            if mark > MIN and mark < at:
-                if self.blocked > self.free:
-                    self.give_mark(mark)
-                else:
-                    self.watermark = mark
-                    main.out.mark(mark)
-
-
-class _EventTimeKernel(Kernel):
-    node = _EventTimeNode
-    state = ("max_ts",)
-    cache = ("next_mark", "_given")
-    makes_time = True
-    can_give_before = True
-
-    def __init__(
-        self, time_of: Callable[[Any], Any], scale: int, sequence_of: Callable[[Any], int] | None, lag: int
-    ) -> None:
-        self._time_of = time_of
-        self._scale = scale
-        self._sequence_of = sequence_of
-        self._lag = lag
-        self.max_ts = MIN
-        self.next_mark = MIN
-        self.mark_grid = 1
-        """Watermarks between two multiples of it, less 1, make no difference to anybody; 0: nobody asks."""
-        self.gives_before = False
-        self._given = MIN
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        ts = self._time_of(item)
-        if ts.__class__ is int:
-            if self._scale != 1:
-                ts *= self._scale
-        else:
-            ts = _to_ns(ts, self._scale)
-        sequence = 0 if self._sequence_of is None else self._sequence_of(item)
-        if not MIN < ts < MAX:
-            raise _out_of_range(ts)
-        emit(item, ts=ts, sequence=sequence)
-        if ts > self.max_ts:
-            self.max_ts = ts
-            mark = ts - self._lag - 1
-            if mark >= self.next_mark:
-                self._raise(mark, emit)
-
-    def in_columns(self) -> Kernel | str:
-        return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
-
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        from rxdag.columns import times_of  # it loads numpy
-
-        ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
-        sequence = None if self._sequence_of is None else columns.ordinals(self._sequence_of)
-        timed = columns.timed(ts, sequence)
-        if self.gives_before:
-            timed = timed.marked(self._before(ts))
-        self._give_out(timed, emit)
-        mark = self.max_ts - self._lag - 1
-        if self.gives_before and mark > max(self._given, MIN):
-            self._given = mark
-            emit.watermark(mark)
-
-    def _before(self, ts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The watermark that holds before each item: an item raises it before it goes on itself."""
-        import numpy as np
-
-        largest = np.maximum(np.maximum.accumulate(ts), self.max_ts)
-        least = MIN + self._lag + 1
-        return np.where(largest > least, np.maximum(largest, least) - (self._lag + 1), MIN)
-
-    def _give_out(self, timed: Columns, emit: ColumnsEmit) -> None:
-        """Give out a run, cut where it brings a watermark."""
-        while True:
-            due = self._due(timed)
-            head = timed if due is None else timed[:due]
-            if head.n and head.ts is not None:
-                self.max_ts = max(self.max_ts, int(head.ts.max()))
-                emit(head)
-            if due is None or timed.ts is None:
-                return
-            self.max_ts = int(timed.ts[due])
-            self._raise(self.max_ts - self._lag - 1, emit)
-            timed = timed[due:]
-
-    def brings_watermark(self, run: Columns | list[Any]) -> bool:
-        if isinstance(run, list):
-            try:
-                time_of: Any = self._time_of  # an expression: else there are no columns
-                latest: Any = max(time_of.each(run))
-                return _to_ns(latest, self._scale) >= self._least()
-            except Exception:  # whatever it is, the run itself tells
-                return True
-        from rxdag.columns import is_array, times_of  # it loads numpy
-
-        try:
-            column = run.values(self._time_of)
-            if is_array(column, "i"):
-                return int(column.max()) * self._scale >= self._least()
-            ts = times_of(column, self._scale, self._checked_ns)
-        except RowFailed:
-            return True
-        return self._due(run.timed(ts, None)) is not None
-
-    def _checked_ns(self, value: Any) -> int:
-        return _checked_ns(value, self._scale)
-
-    def _least(self) -> int:
-        """The least time that brings a watermark."""
-        return max(self.next_mark + self._lag + 1, self.max_ts + 1)
-
-    def _due(self, columns: Columns) -> int | None:
-        """Position of the first item that brings a watermark."""
-        ts, least = columns.ts, self._least()
-        if ts is None or not len(ts) or int(ts.max()) < least:
-            return None
-        return int((ts >= least).argmax())
-
-    def _raise(self, mark: int, emit: Emit[Any] | ColumnsEmit) -> None:
-        grid = self.mark_grid
-        if grid == 0:
-            self.next_mark = MAX
-            return
-        if mark <= MIN:
-            return
-        self.next_mark = ((mark + 1) // grid + 1) * grid - 1
-        emit.watermark(mark)
-
-
-class _StampKernel(Kernel):
-    """Gives items their times; watermarks are those of the stream."""
-
-    def __init__(self, time_of: Callable[[Any], int], sequence_of: Callable[[Any], int] | None) -> None:
-        self._time_of = time_of
-        self._sequence_of = sequence_of
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        ts = self._time_of(item)
-        emit(item, ts=ts, sequence=0 if self._sequence_of is None else self._sequence_of(item))
-
-
-def _checked_ns(value: Any, scale: int) -> int:
-    ts = value * scale if value.__class__ is int else _to_ns(value, scale)
-    if not MIN < ts < MAX:
-        raise _out_of_range(ts)
-    return int(ts)
-
-
-def _out_of_range(ts: int) -> BadItem:
-    return BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
-
-
-def _to_ns(value: Any, scale: int) -> int:
-    """Nanoseconds since the epoch of what a user's function returned, other than a plain int."""
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise TypeError(
-                f"event_time: a datetime must have a time zone, got the naive {value!r}; use .replace(tzinfo=...)"
-            )
-        return (value - _EPOCH) // _MICROSECOND * 1_000
-    kind = type(value).__name__
-    if kind == "datetime64":
-        ns = value.astype("datetime64[ns]").astype("int64")
-        if int(ns) == MIN:
-            raise BadItem("event_time: a time must not be NaT")
-        return int(ns)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(
-            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {value!r}"
-        )
-    return int(value.__index__()) * scale
 
 
 @dataclass(frozen=True)
@@ -291,16 +60,16 @@ class _EventTime(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, timed=True, sequenced=self.sequence is not None)
 
-    def kernel(self) -> _EventTimeKernel | _StampKernel | FeedTimeKernel:
+    def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
         time_of, scale = getter(self.ts), UNITS[self.unit]
         if self.watermarks == "source":
-            return _StampKernel(lambda item: _checked_ns(time_of(item), scale), sequence)
+            return StampKernel(lambda item: checked_ns(time_of(item), scale), sequence)
         by_clock = self.advance == "clock"
         if self.by is None and self.idle_ns is None and self.max_future_ns is None and not by_clock:
-            return _EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns)
+            return EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns)
         return FeedTimeKernel(
-            lambda item: _checked_ns(time_of(item), scale),
+            lambda item: checked_ns(time_of(item), scale),
             sequence,
             self.out_of_order_ns,
             None if self.by is None else getter(self.by),

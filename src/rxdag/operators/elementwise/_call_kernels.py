@@ -1,0 +1,122 @@
+"""Kernels and nodes that are one call of a function for each item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import ColumnsEmit, Emit, Kernel
+from rxdag.engine import StatelessNode
+from rxdag.expressions import ITEM, Reader, Several, why_opaque
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
+
+
+class _Calls(Kernel):
+    """A kernel that is one call of a function."""
+
+    def __init__(self, fn: Callable[[Any], Any]) -> None:
+        self.fn = fn
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self.fn) or self
+
+
+class _CallNode(StatelessNode):
+    """Runs a kernel that is one call of a function."""
+
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, _Calls)
+        self.fn: Callable[[Any], Any] = kernel.fn
+
+
+class _MapNode(_CallNode):
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_idle:
+            self.wake_up()
+        try:
+            value = self.fn(item)
+        except BaseException as error:
+            self.bury(item, error, 1)
+            return
+        if self.blocked > self.free:
+            self.pass_on(value, ts, sequence, key)
+        else:
+            self.way.out.push(value, ts, sequence, key)
+
+
+class _FilterNode(_CallNode):
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_idle:
+            self.wake_up()
+        try:
+            is_kept = True if self.fn(item) else False
+        except BaseException as error:
+            self.bury(item, error, 1)
+            return
+        if not is_kept:
+            self.filtered += 1
+        elif self.blocked > self.free:
+            self.pass_on(item, ts, sequence, key)
+        else:
+            self.way.out.push(item, ts, sequence, key)
+
+
+class _TapNode(_CallNode):
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_idle:
+            self.wake_up()
+        try:
+            self.fn(item)
+        except BaseException as error:
+            self.bury(item, error, 1)
+            return
+        self.pass_on(item, ts, sequence, key)
+
+
+class MapKernel(_Calls):
+    """Sends out what a function gives."""
+
+    node = _MapNode
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        emit(self.fn(item))
+
+    def in_columns(self) -> Kernel | str:
+        if isinstance(self.fn, Reader) and isinstance(self.fn.expr, Several):
+            return "it makes tuples"
+        return why_opaque(self.fn) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        emit(columns.mapped({ITEM: self.fn}))
+
+
+class FilterKernel(_Calls):
+    node = _FilterNode
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        if not self.fn(item):
+            return emit.filtered(item)
+        emit(item)
+        return None
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        kept = columns.where(columns.truths(self.fn))
+        emit.filtered(columns.n - kept.n)
+        emit(kept)
+
+
+class TapKernel(_Calls):
+    node = _TapNode
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        self.fn(item)
+        emit(item)

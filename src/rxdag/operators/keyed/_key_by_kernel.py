@@ -1,0 +1,72 @@
+"""The kernel and the node of key_by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import ColumnsEmit, Emit, Kernel
+from rxdag.engine import StatelessNode
+from rxdag.expressions import why_opaque
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
+
+
+class _KeyByNode(StatelessNode):
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, KeyByKernel)
+        self.key_of: Callable[[Any], Any] = kernel._key_of
+        self.is_plain = kernel._is_plain
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_idle:
+            self.wake_up()
+        try:
+            key = self.key_of(item)
+            if not self.is_plain and key.__class__ is not str:
+                hash(key)
+        except BaseException as error:
+            self.bury(item, self.blamed(item, error), 1)
+            return
+        if self.blocked > self.free:
+            self.pass_on(item, ts, sequence, key)
+        else:
+            self.way.out.push(item, ts, sequence, key)
+
+
+class KeyByKernel(Kernel):
+    node = _KeyByNode
+
+    def __init__(self, key_of: Callable[[Any], Any], *, is_plain: bool) -> None:
+        self._key_of = key_of
+        self._is_plain = is_plain
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        key = self._key_of(item)
+        if (
+            not self._is_plain and key.__class__ is not str
+        ):  # the most have texts, and the call costs more than the question
+            hash(key)
+        emit(item, key=key)
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._key_of) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        emit(columns.keyed(columns.coded(self._key_of)))
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("key_by", self._key_of, item, error)
+
+
+def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error: Exception) -> Exception:
+    """What to say of an item on which an operator failed: where its key has no hash, that."""
+    if key_of is not None and isinstance(error, TypeError) and "unhashable" in str(error):
+        return TypeError(f"{name}: a key must be hashable, got {key_of(item)!r}; use a tuple")
+    return error
