@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Ohlcv:
+class Ohlcv(msgspec.Struct, frozen=True):
     """A bar.
 
     Attributes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
+
+import msgspec
 
 K_co = TypeVar("K_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Pane(Generic[K_co, R_co]):
+# A Struct is made some ten times as fast as a frozen dataclass, and windows make one for each result.
+class Pane(msgspec.Struct, Generic[K_co, R_co], frozen=True):
     """One result of a window.
 
     Attributes:
@@ -32,8 +33,7 @@ class Pane(Generic[K_co, R_co]):
     closed_by: Literal["watermark", "end", "early", "count"]
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter(Generic[T_co]):
+class DeadLetter(msgspec.Struct, Generic[T_co], frozen=True):
     """An item that a node could not work on.
 
     Attributes:

@@ -4,6 +4,7 @@ from rxdag.engine._batch_sink_node import BatchSinkNode
 from rxdag.engine._branches import Cut, Fork, Lane, Watch, Watcher
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import QUANTUM, Domain
+from rxdag.engine._emit import KernelEmit
 from rxdag.engine._gate import Gate
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
@@ -34,6 +35,7 @@ __all__ = [
     "GatePump",
     "Guarded",
     "InnerNode",
+    "KernelEmit",
     "KernelNode",
     "Inlet",
     "Lane",

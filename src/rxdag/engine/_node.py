@@ -278,9 +278,11 @@ class Point(Node):
         super().__init__(name)
         self.is_point = True
         self.is_resting = False
+        self.marked: list[Exit] = []
+        """The exits by which watermarks go out: they have event time, and somebody reads or watches them."""
         self.pending: deque[Entry] = deque()
         self.only_timed: Exit | None = None
-        """The exit that has event time, if that is one only."""
+        """The exit by which watermarks go out, if that is one only."""
         self.free: i64 = 0
         """While an input that rested is taken up: the part of `blocked` that is this node's own."""
         self.front: list[Entry] = []
@@ -291,8 +293,11 @@ class Point(Node):
     def add_exit(self, exit_: Exit) -> None:
         """Add an output port."""
         self.exits.append(exit_)
-        timed = [each for each in self.exits if each.timed]
-        self.only_timed = timed[0] if len(timed) == 1 else None
+
+    def note_readers(self) -> None:
+        """Look which exits are read, once they are linked."""
+        self.marked = [each for each in self.exits if each.timed and each.out is not NOWHERE]
+        self.only_timed = self.marked[0] if len(self.marked) == 1 else None
 
     # ---- giving
 

@@ -134,9 +134,12 @@ class Program:
                 link.exits[-1].out = Watch(name, link.exits[-1].out, watcher)
             return
         port = node.ports[0]
-        for exit_ in self.nodes[name].exits:
+        made = self.nodes[name]
+        for exit_ in made.exits:
             if exit_.port == port:
                 exit_.out = Watch(name, exit_.out, watcher)
+        if isinstance(made, Point):
+            made.note_readers()
 
     def discard_waiting(self) -> None:
         """Count what rests in nodes and gates as discarded: nobody will take it."""

@@ -63,6 +63,9 @@ class _Wiring:
             self._make(name)
         for name in self.topology.nodes:
             self._connect(name)
+        for node in [*self.program.nodes.values(), *self.program.helpers]:
+            assert isinstance(node, Point)
+            node.note_readers()
         self._rank()
         self._find_points_above()
         self._find_rooms()

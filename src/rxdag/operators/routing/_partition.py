@@ -10,6 +10,7 @@ from rxdag.contract import Emit, Kernel, RouteOp, Shape
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import TAKEN, field_of, whole
+from rxdag.operators.routing._route_nodes import RouteByKernel
 
 A = TypeVar("A")
 
@@ -96,19 +97,6 @@ def partition(n: int, key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") ->
     return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"), hash_fn)
 
 
-class _RouteByKernel(Kernel):
-    def __init__(self, key_of: Callable[[Any], Any], ports: dict[Hashable, str], default: str | None) -> None:
-        self._key_of = key_of
-        self._ports = ports
-        self._default = default
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        port = self._ports.get(self._key_of(item), self._default)
-        if port is None:
-            return emit.unrouted(item)
-        return emit.to(port, item)
-
-
 @dataclass(frozen=True)
 class _RouteBy(RouteOp[A]):
     key: Field[A, Any]
@@ -130,8 +118,8 @@ class _RouteBy(RouteOp[A]):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def kernel(self) -> _RouteByKernel:
-        return _RouteByKernel(getter(self.key), {value: str(value) for value in self.values}, self.default)
+    def kernel(self) -> RouteByKernel:
+        return RouteByKernel(getter(self.key), {value: str(value) for value in self.values}, self.default)
 
 
 def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str | None = None) -> RouteOp[A]:

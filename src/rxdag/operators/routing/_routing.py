@@ -10,6 +10,7 @@ from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import TAKEN, field_of
+from rxdag.operators.routing._route_nodes import ConditionsNode
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -19,6 +20,8 @@ E = TypeVar("E")
 
 
 class _RouteKernel(Splitter):
+    node = ConditionsNode
+
     def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
         self.conditions = conditions
         self.default = default

@@ -43,7 +43,9 @@ class _EventTimeNode(KernelNode):
         self.stamp: EventTimeKernel = kernel
         self.time_of: Callable[[Any], Any] = kernel._time_of
         self.sequence_of: Callable[[Any], int] | None = kernel._sequence_of
-        self.scale: int = kernel._scale
+        self.scale: i64 = kernel._scale
+        self.least: i64 = (MIN + 1) // self.scale + 1
+        self.largest: i64 = (MAX - 1) // self.scale - 1
         self.most: i64 = kernel.max_ts
         self.lag: i64 = kernel._lag + 1
 
@@ -52,19 +54,18 @@ class _EventTimeNode(KernelNode):
         if self.is_ended:
             self.unread += 1
             return
+        at: i64 = 0
         try:
             value = self.time_of(item)
-            if value.__class__ is int:
-                value *= self.scale
+            if type(value) is int and self.least <= value <= self.largest:
+                at = value
+                at *= self.scale
             else:
-                value = _to_ns(value, self.scale)
-            if not MIN < value < MAX:
-                raise _out_of_range(value)
+                at = checked_ns(value, self.scale)
             sequence = 0 if self.sequence_of is None else self.sequence_of(item)
         except BaseException as error:
             self.bury(item, error, 1)
             return
-        at: i64 = value
         self.passed += 1
         main = self.main
         assert main is not None

@@ -9,7 +9,7 @@ from typing import Any, Final
 from mypy_extensions import i64
 
 from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelNode
+from rxdag.engine import KernelEmit, KernelNode
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
@@ -38,6 +38,14 @@ class _OpenWindowNode(KernelNode):
             self.give_out(self.marks.wake(0))
         windows = self.windows
         try:
+            window = windows._window
+            if window is not None and windows._low <= ts < windows._high:
+                accumulator = window.keys.get(key)
+                if accumulator is not None:  # by far the most
+                    accumulator.add_at(item, ts, sequence)
+                    window.n += 1
+                    windows._n += 1
+                    return
             how = windows.add(item, ts, sequence, key)
         except BaseException as error:
             self.bury(item, self.blamed(item, error), 1)
@@ -222,7 +230,11 @@ class OpenWindowKernel(Kernel):
         keys = window.keys
         for key in in_order(keys):
             pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
-            emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
+            made = pane if self._into is None else self._into(pane)
+            if isinstance(emit, KernelEmit):
+                emit.make(made, end - 1, key)
+            else:
+                emit(made, ts=end - 1, sequence=0, key=key)
         self._n -= window.n
         emit.absorbed(int(window.n))
 

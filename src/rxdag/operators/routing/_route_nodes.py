@@ -1,0 +1,97 @@
+"""Nodes that send each item to one port, by conditions or by a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import Emit, Kernel, Splitter
+from rxdag.engine import Exit, KernelNode
+
+
+class _RouteNode(KernelNode):
+    """Sends an item to the exit that `way_of` finds; None counts it as unrouted."""
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        if self.marks.some_idle:
+            self.give_out(self.marks.wake(0))
+        try:
+            way = self.way_of(item)
+        except BaseException as error:
+            self.bury(item, self.blamed(item, error), 1)
+            return
+        if way is not None:
+            self.passed += 1
+            way.n += 1
+            if self.blocked > self.free:
+                way.n -= 1
+                self.give(way, item, ts, sequence, key)
+            else:
+                way.out.push(item, ts, sequence, key)
+            return
+        self.unrouted += 1
+        aside = self.ports.get("unrouted")
+        if aside is not None:
+            self.give(aside, item, ts, sequence, key)
+
+    def way_of(self, item: Any) -> Exit | None:
+        """Return the exit of an item."""
+        raise NotImplementedError
+
+
+class ConditionsNode(_RouteNode):
+    """Sends each item to the port of the first condition that holds."""
+
+    def open(self) -> None:
+        super().open()
+        kernel = self.kernel
+        assert isinstance(kernel, Splitter)
+        self.ways: list[tuple[Exit, Callable[[Any], Any]]] = [
+            (self.ports[port], condition) for port, condition in kernel.conditions
+        ]
+        self.rest: Exit | None = None if kernel.default is None else self.ports[kernel.default]
+
+    def way_of(self, item: Any) -> Exit | None:
+        for way, condition in self.ways:
+            if condition(item):
+                return way
+        return self.rest
+
+
+class RouteByNode(_RouteNode):
+    """Sends each item to the port of its key."""
+
+    def open(self) -> None:
+        super().open()
+        kernel = self.kernel
+        assert isinstance(kernel, RouteByKernel)
+        self.key_of: Callable[[Any], Any] = kernel.key_of
+        self.ways: dict[Any, Exit] = {value: self.ports[port] for value, port in kernel.port_of.items()}
+        self.rest: Exit | None = None if kernel.default is None else self.ports[kernel.default]
+
+    def way_of(self, item: Any) -> Exit | None:
+        way = self.ways.get(self.key_of(item))
+        return self.rest if way is None else way
+
+
+class RouteByKernel(Kernel):
+    """Sends each item to the port of its key, else to `default`."""
+
+    node = RouteByNode
+
+    def __init__(self, key_of: Callable[[Any], Any], port_of: dict[Any, str], default: str | None) -> None:
+        self.key_of = key_of
+        self.port_of = port_of
+        self.default = default
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        port = self.port_of.get(self.key_of(item), self.default)
+        if port is None:
+            return emit.unrouted(item)
+        return emit.to(port, item)
