@@ -168,6 +168,12 @@ class Writer(ABC):
         """Most items that it takes now, None for any number; asked for of sinks that pace themselves."""
         return None
 
+    def prepare(self) -> None:  # noqa: B027  # most have nothing to do
+        """Make what was written durable, short of being complete; called once before `close(ok=True)`.
+
+        All sinks of a run are prepared before one of them is closed: what fails here leaves no sink that looks complete.
+        """
+
     @abstractmethod
     def close(self, *, ok: bool) -> Any:
         """Finish: `ok` is False if the run failed or was cancelled. Returns what `result[sink]` gives.

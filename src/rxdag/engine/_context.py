@@ -43,6 +43,10 @@ class RunContext(Protocol):
         """Note that a sink has taken everything, and waits to be closed with all the others. Thread-safe."""
         ...
 
+    def sink_prepared(self, name: str) -> None:
+        """Note that a sink is ready to be closed, or could not be made so. Thread-safe."""
+        ...
+
     def sink_ended(self, name: str, result: object) -> None:
         """Note that a sink is closed. Thread-safe."""
         ...

@@ -64,6 +64,8 @@ class SinkNode(Guarded):
         """What is to be written again once its wait is over."""
         self.ending: tuple[Exception | None] | None = None
         self.open_inputs = 1
+        self.is_prepared = False
+        """True if what it wrote is durable already, and closing it hardly can fail."""
         self.is_closed = False
         self.letters: Exit
 
@@ -369,6 +371,18 @@ class SinkNode(Guarded):
         super().cancel()
         self.close(ok=False)
 
+    def prepare(self) -> None:
+        """Make what was written durable, short of being complete."""
+        writer = self.writer
+        if writer is not None and self.run.may_succeed:
+            self.is_prepared = type(writer).prepare is not Writer.prepare
+            try:
+                writer.prepare()
+            except BaseException as error:
+                self.interrupted(error)
+                self.run.fail(end_error("sink", self.name, error))
+        self.run.sink_prepared(self.name)
+
     def close(self, *, ok: bool) -> None:
         """Close the sink; once."""
         if self.is_closed:
@@ -378,7 +392,7 @@ class SinkNode(Guarded):
         result: Any = None
         if writer is not None:
             try:
-                result = self.closed_with(writer.close(ok=ok and self.run.may_succeed))
+                result = self.closed_with(writer.close(ok=ok and self.run.error is None))
             except BaseException as error:
                 self.interrupted(error)
                 self.run.fail(end_error("sink", self.name, error))

@@ -17,11 +17,17 @@ class StatelessNode(KernelNode):
     A subclass counts what came and what did not go on; the items that passed are the others.
     """
 
+    def bind(self) -> None:
+        super().bind()
+        self.is_idle = False
+        self.is_timed = False
+        self.way: Exit = Exit("out", False)
+
     def open(self) -> None:
         super().open()
-        self.is_idle = False
         self.is_timed = self.only_timed is not None
-        self.way: Exit = self.main if self.main is not None else Exit("out", False)
+        if self.main is not None:
+            self.way = self.main
 
     def mark(self, watermark: i64) -> None:
         if watermark >= FLUSHED or self.is_ended:

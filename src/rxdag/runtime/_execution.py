@@ -18,6 +18,7 @@ from rxdag.engine import QUANTUM, InnerNode, KernelNode, Node, SinkNode
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 from rxdag.errors import RxDagError, Stalled
 from rxdag.plan import MAIN, Plan
+from rxdag.runtime._commit import Commit
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._wiring import wire
@@ -59,7 +60,6 @@ class Execution:
         self._values: dict[str, Any] = {}
         self._open_sources: set[str] = set(plan.dag.sources)
         self._open_sinks: set[str] = set(plan.dag.sinks)
-        self._writing_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._is_cancelled = False
         self._has_cancelled_tasks = False
@@ -71,6 +71,7 @@ class Execution:
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
         self.program = wire(plan, self, self.schedulers)
+        self.commit = Commit(self.program.sinks, lambda: self.may_succeed)
         self._pumps = tuple(self.program.pumps)
         self.threads: list[ThreadDriver] = []
 
@@ -131,23 +132,18 @@ class Execution:
         self._kick()
 
     def sink_ready(self, name: str) -> None:
-        with self._lock:
-            self._writing_sinks.discard(name)
-            if self._writing_sinks:
-                return
-        self._close_sinks()
+        self.commit.ready(name)
 
-    def _close_sinks(self) -> None:
-        """All sinks have ended: now it is known whether what they wrote may look complete."""
-        for sink in self.program.sinks:
-            if not sink.is_closed:
-                sink.domain.driver.call(partial(sink.close, ok=True))
+    def sink_prepared(self, name: str) -> None:
+        self.commit.prepared(name)
 
     def sink_ended(self, name: str, result: object) -> None:
         with self._lock:
             self._open_sinks.discard(name)
             self._values[name] = result
-        self.sink_ready(name)
+        self.commit.ready(name)
+        self.commit.prepared(name)
+        self.commit.ended(name)
         self._kick()
 
     def _kick(self) -> None:
@@ -258,8 +254,8 @@ class Execution:
         with self._lock:
             if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
                 return
-            if self.error is None and not self._open_sinks:
-                self.state = "draining"  # all is written and closed: only sources are left
+            if self.error is None and (self.commit.is_decided or not self._open_sinks):
+                self.state = "draining"  # all is written, and being closed: only sources are left
             else:
                 self._is_cancelled = True
                 if self.error is None:
@@ -276,7 +272,7 @@ class Execution:
             self._has_cancelled_tasks = True
             self._cancel_tasks()  # before the nodes spawn what closes things: that must not be cancelled
         for node in self.program.nodes.values():
-            if node.domain is scheduler.domain:
+            if node.domain is scheduler.domain and not (self.commit.is_decided and isinstance(node, SinkNode)):
                 node.cancel()
 
     def _broken(self, error: Exception) -> None:

@@ -89,6 +89,7 @@ class _ParquetWriter(_BatchWriter):
         self._parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
         self._file = WholeFile(path, "parquet")
         self._writer: Any = None
+        self._is_prepared = False
         self.n = 0
 
     def put(self, table: Any) -> None:
@@ -103,6 +104,14 @@ class _ParquetWriter(_BatchWriter):
                 self._writer.close()
             self._file.drop()
             return self.n
+        self.prepare()
+        self._file.commit()
+        return self.n
+
+    def prepare(self) -> None:
+        if self._is_prepared:
+            return
+        self._is_prepared = True
         try:
             if self._waiting or self._writer is None:
                 self.put(self._table())
@@ -111,8 +120,7 @@ class _ParquetWriter(_BatchWriter):
         except BaseException:
             self._file.drop()
             raise
-        self._file.commit()
-        return self.n
+        self._file.sync()
 
 
 @dataclass(frozen=True)

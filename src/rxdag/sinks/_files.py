@@ -55,8 +55,10 @@ class WholeFile:
         """What a library that writes files by itself may write to."""
         return self._file
 
-    def commit(self) -> None:
-        """Flush, sync, and give it its name."""
+    def sync(self) -> None:
+        """Flush and sync, under its temporary name; nothing is written behind that."""
+        if self._file.closed:
+            return
         try:
             with self._explained():
                 if self._out is not self._file:
@@ -64,6 +66,15 @@ class WholeFile:
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
+        except SourceError:
+            self.drop()
+            raise
+
+    def commit(self) -> None:
+        """Flush, sync, and give it its name."""
+        self.sync()
+        try:
+            with self._explained():
                 self._part.chmod(0o666 & ~_umask())
                 self._part.replace(self.path)
         except SourceError:
@@ -119,6 +130,9 @@ class _FileWriter(Writer):
     def _put(self, lines: list[bytes]) -> None:
         self._file.write(b"".join(lines))
         self.n += len(lines)
+
+    def prepare(self) -> None:
+        self._file.sync()
 
     def close(self, *, ok: bool) -> int:
         if ok:

@@ -1,0 +1,75 @@
+"""Commit: how the sinks of a run are closed, so that what they wrote becomes complete together or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from rxdag.engine import SinkNode
+
+
+class Commit:
+    """Closes the sinks once all of them have taken everything.
+
+    First each is prepared: a file is flushed and synced under its temporary name. If all went well, those that have no step
+    of their own for that are closed, as a database's transaction, for they may fail yet; then the others, which only give
+    files their names. From the decision to close on it is too late to cancel.
+
+    Args:
+        sinks: The sinks of the run.
+        may_succeed: Tells if no node has failed and nobody has cancelled the run.
+    """
+
+    def __init__(self, sinks: list[SinkNode], may_succeed: Callable[[], bool]) -> None:
+        self._sinks = sinks
+        self._may_succeed = may_succeed
+        self._lock = threading.RLock()
+        self._writing = {sink.name for sink in sinks}
+        self._preparing = set(self._writing)
+        self._outside: set[str] = set()
+        """Sinks that are being closed, or were, before those that only give files their names."""
+        self.is_decided = False
+        """True once what the sinks wrote becomes complete: a cancel comes too late."""
+
+    def is_writing(self) -> bool:
+        """Return True while a sink takes items."""
+        return bool(self._writing)
+
+    def ready(self, name: str) -> None:
+        """Note that a sink has taken everything, or is closed. Thread-safe."""
+        with self._lock:
+            if name not in self._writing:
+                return
+            self._writing.discard(name)
+            if self._writing:
+                return
+        for sink in self._sinks:
+            sink.domain.driver.call(sink.prepare)
+
+    def prepared(self, name: str) -> None:
+        """Note that a sink is prepared, or could not be. Thread-safe."""
+        with self._lock:
+            if name not in self._preparing:
+                return
+            self._preparing.discard(name)
+            if self._preparing:
+                return
+            self.is_decided = self._may_succeed()
+            self._outside = {sink.name for sink in self._sinks if not sink.is_prepared and not sink.is_closed}
+        if self._outside:
+            self._close([sink for sink in self._sinks if sink.name in self._outside])
+        else:
+            self._close(self._sinks)
+
+    def ended(self, name: str) -> None:
+        """Note that a sink is closed. Thread-safe."""
+        with self._lock:
+            is_last = self._outside == {name} and not self._preparing
+            self._outside.discard(name)
+        if is_last:
+            self._close(self._sinks)
+
+    def _close(self, sinks: list[SinkNode]) -> None:
+        for sink in sinks:
+            sink.domain.driver.call(partial(sink.close, ok=self.is_decided))
