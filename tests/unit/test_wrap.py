@@ -404,7 +404,7 @@ class TestService:
             await service.create_pipeline(Spec(f"p{i}", 1))
         while service.pipelines:
             await asyncio.sleep(0)
-        (reader,) = [source._reader for source in run._execution.program.sources]
+        (reader,) = [source.reader for source in run._execution.program.sources]
         assert reader._teed == []
         await run.drain("10s")
 

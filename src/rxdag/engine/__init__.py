@@ -5,6 +5,7 @@ from rxdag.engine._branches import Cut, Fork, Lane, Watch, Watcher
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import QUANTUM, Domain
 from rxdag.engine._emit import KernelEmit
+from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
@@ -54,4 +55,5 @@ __all__ = [
     "Watch",
     "Watcher",
     "Writes",
+    "node_error",
 ]

@@ -361,8 +361,9 @@ class Point(Node):
             exit_.out.end(None)
 
     def obstacles(self) -> i64:
-        """Return the part of `blocked` that this node itself makes: it rests, or has ended."""
-        return (1 if self.is_resting else 0) + (1 if self.is_ended else 0)
+        """Return the part of `blocked` that does not count: this node rests itself, or has ended."""
+        own: i64 = (1 if self.is_resting else 0) + (1 if self.is_ended else 0)
+        return own if own > self.free else self.free
 
     # ---- resting
 

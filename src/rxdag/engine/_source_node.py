@@ -206,10 +206,14 @@ class SourceNode(Pump):
             self.finish_at_end(read)
             return False
         assert isinstance(read, Chunk)
-        self.chunk = read
+        self.begin_chunk(read)
+        return True
+
+    def begin_chunk(self, chunk: Chunk) -> None:
+        """Have a chunk to hand on."""
+        self.chunk = chunk
         self.at = 0
         self.next_mark = 0
-        return True
 
     def rests(self, reader: Reader | None) -> bool:
         """Return True if a reader that is to stop has nothing left that it took in."""
@@ -349,10 +353,14 @@ class SourceNode(Pump):
         self.conclude(FLUSHED if self.how == "flush" else None)
 
     def conclude(self, watermark: int | None) -> None:
-        """End well, behind a last watermark."""
+        """End well, behind a last watermark. Neither takes room, so both go though gates behind are full."""
+        own: i64 = self.free
+        if not self.is_resting:
+            self.free = self.blocked
         if watermark is not None:
             self.give_mark(watermark)
         self.finish(None)
+        self.free = own
 
     def finish(self, error: Exception | None) -> None:
         """Send the end out, and close the reader."""
@@ -430,7 +438,7 @@ class SourceNode(Pump):
         reader = self.reader
         return reader is None or reader.is_connected()
 
-    def progress(self) -> float | None:
+    def progress(self) -> Any:
         """Return how much of its input has been read, from 0 to 1, if the reader knows. Thread-safe."""
         reader = self.reader
         return None if reader is None else reader.progress()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import FLUSHED, IDLE
+from rxdag.contract import FLUSHED, IDLE, Kernel, OnError
+from rxdag.engine._context import RunContext
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._node import Exit
 
@@ -17,8 +19,10 @@ class StatelessNode(KernelNode):
     A subclass counts what came and what did not go on; the items that passed are the others.
     """
 
-    def bind(self) -> None:
-        super().bind()
+    def __init__(
+        self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
+    ) -> None:
+        super().__init__(name, run, policy, make, clock, inputs)
         self.is_idle = False
         self.is_timed = False
         self.way: Exit = Exit("out", False)

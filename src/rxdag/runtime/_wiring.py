@@ -39,16 +39,28 @@ _DEEPEST: Final = 100
 """After so many nodes that call each other the chain is cut: compiled code has no limit of recursion, but a stack has."""
 
 
-def wire(plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler]) -> Program:
-    """Make what a run consists of; nothing moves yet."""
-    return _Wiring(plan, run, schedulers).program
+def wire(
+    plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler], called: frozenset[str] = frozenset()
+) -> Program:
+    """Make what a run consists of; nothing moves yet.
+
+    Args:
+        plan: What is run.
+        run: The run.
+        schedulers: The serial domains, by name.
+        called: Nodes whose kernels are called even if they have a class of node of their own.
+    """
+    return _Wiring(plan, run, schedulers, called).program
 
 
 class _Wiring:
     """Makes the program of a run."""
 
-    def __init__(self, plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler]) -> None:
+    def __init__(
+        self, plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler], called: frozenset[str]
+    ) -> None:
         self.plan = plan
+        self.called = called
         self.run = run
         self.schedulers = schedulers
         self.topology = plan.topology
@@ -117,7 +129,7 @@ class _Wiring:
         if isinstance(thing, Foreign):
             return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
         kernel = self.topology.kernels[name]
-        kind: type[KernelNode] = kernel.node or KernelNode
+        kind: type[KernelNode] = KernelNode if name in self.called else kernel.node or KernelNode
         if isinstance(kernel, InnerKernel):
             kind = InnerNode
         elif kernel.releases:

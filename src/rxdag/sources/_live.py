@@ -98,9 +98,10 @@ class LiveReader(Reader):
     async def _live(self) -> None:
         try:
             await (self._pull() if self._lifeline.reconnect is None else self._reconnect(self._lifeline.reconnect))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # read gives it to the run
+        except BaseException as error:  # read gives it to the run
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is this task that is cancelled, and not something that the iterator awaits
             self._error = error
         self._is_done = True
         self._context.wake()

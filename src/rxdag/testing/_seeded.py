@@ -85,6 +85,7 @@ class SeededExecution(Execution):
 
     def __init__(self, plan: Plan, *, seed: int, faults: tuple[Fault, ...], max_steps: int) -> None:
         self._draws = Random(seed)
+        self.called = frozenset(fault.node for fault in faults if fault.kind in ("raises", "slows"))
         super().__init__(plan, VirtualClock(), seed=seed)
         self.peak = 0
         """Most items that rested in gates at once."""

@@ -84,11 +84,20 @@ class _ZipKernel(Kernel):
 class _LatestKernel(Kernel):
     """The last item of each input: [item, ts, sequence, True if it was in an output], or nothing."""
 
-    state = ("last",)
+    state = ("last", "is_barren")
     passes = False
 
     def __init__(self, n: int) -> None:
         self.last: list[list[Any]] = [[] for _ in range(n)]
+        self.is_barren = False
+        """True once an input has ended without an item: nothing can come out any more."""
+
+    def is_finished(self) -> bool:
+        return self.is_barren
+
+    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+        if not self.last[input]:
+            self.is_barren = True
 
     def on_item(self, item: Any, ts: int, sequence: int, input: int, emit: Emit[Any]) -> None:
         self._let_go(input, "replaced", emit)
@@ -117,7 +126,7 @@ class _LatestKernel(Kernel):
         return sum(1 for row in self.last if row)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"last": [list(row) for row in self.last]}
+        return {"last": [list(row) for row in self.last], "is_barren": self.is_barren}
 
 
 class _WithLatestKernel(Kernel):

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
-from rxdag.contract import MAX, MIN, Emit, Kernel
-from rxdag.engine import ITEM, KernelNode
+from rxdag.contract import MAX, MIN, Emit, Kernel, OnError
+from rxdag.engine import ITEM, KernelNode, RunContext
 from rxdag.expressions import Reader, why_opaque
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
@@ -20,13 +20,18 @@ _MOST_SPANS: Final = 8
 class _DedupeNode(KernelNode):
     """Passes an item unless its key has passed."""
 
+    def __init__(
+        self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
+    ) -> None:
+        super().__init__(name, run, policy, make, clock, inputs)
+        self.n_repeats: i64 = 0
+
     def bind(self) -> None:
         super().bind()
         kernel = self.kernel
         assert isinstance(kernel, SpansKernel)
         self.spans: SpansKernel = kernel
         self.key_of: Callable[[Any], Any] = kernel._key_of
-        self.n_repeats: i64 = 0
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         if self.in_clock_time or self.marks.some_idle or self.is_ended:

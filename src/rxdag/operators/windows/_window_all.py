@@ -20,6 +20,8 @@ class CountedWindowAllKernel(CountedWindowKernel):
 class OpenWindowAllKernel(OpenWindowKernel):
     """Windows that each come out once, of items whatever their key."""
 
+    node = None
+
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         super().on_item(item, ts, sequence, None, emit)
 

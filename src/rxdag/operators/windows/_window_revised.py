@@ -291,6 +291,8 @@ class RevisedWindowKernel(Kernel):
     def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
         emit(made, ts=at, sequence=0, key=part.key)
+        n, part.n = part.n, 0  # what has come out is not held any more, though it may come out again
+        emit.absorbed(n)
 
     def _made(self, part: _Part, closed_by: Any, when: int) -> tuple[Any, int]:
         """Return what comes out of a pane now, and its event time."""
