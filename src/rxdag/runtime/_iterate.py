@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,12 +18,13 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.contract import Chunk, Sink, SinkContext, Writer
-from rxdag.errors import RxDagError
+from rxdag.errors import GraphWarning, RxDagError
 from rxdag.graph import Dag, KeyedStream, Node, SinkNode, Stream
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
 from rxdag.runtime._handles import in_loop, run_here, run_on_loop
+from rxdag.runtime._result import RunResult, losses_of
 from rxdag.schedulers import LoopDriver
 
 T = TypeVar("T")
@@ -75,7 +78,9 @@ class StreamRunner:
 
     def collect(self, stream: Stream[Any]) -> list[Any]:
         plan = _plan_into(stream, sinks.collect())
-        kept: list[Any] = run(plan)[plan.dag.sinks[0]]
+        result = run(plan)
+        _warn_of_losses(result)
+        kept: list[Any] = result[plan.dag.sinks[0]]
         return kept
 
     def iterate(self, stream: Stream[Any]) -> Iterator[Any]:
@@ -92,6 +97,8 @@ class StreamRunner:
             steps.close()
         if execution.error is not None:
             raise execution.error
+        if execution.result is not None:
+            _warn_of_losses(execution.result)
 
     async def aiterate(self, stream: Stream[Any]) -> AsyncIterator[Any]:
         queue: asyncio.Queue[list[Any]] = asyncio.Queue(1)
@@ -116,6 +123,28 @@ class StreamRunner:
                 await task
         if execution.error is not None:
             raise execution.error
+        if execution.result is not None:
+            _warn_of_losses(execution.result)
+
+
+def _warn_of_losses(result: RunResult) -> None:
+    """Warn of items that were late, dead or unrouted, of which nobody hears who has only the items that came out."""
+    read = {f"{edge.producer}.{edge.port}" for edge in result.dag.edges}
+    lost = [
+        line
+        for name, what, line in losses_of(result)
+        if what in ("late", "dead", "unrouted") and f"{name}.{what}" not in read
+    ]
+    if lost:
+        warnings.warn("; ".join(lost), GraphWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """Return how many frames up the code stands that called rxdag."""
+    frame, n = sys._getframe(1), 1  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):
+        frame, n = frame.f_back, n + 1
+    return n - 1
 
 
 def _steps_here(execution: Execution) -> Any:

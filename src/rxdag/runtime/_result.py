@@ -160,6 +160,16 @@ class RunResult:
         return render(self)
 
 
+def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
+    """Return what was lost: node, how, and a line that says how many and the likely fix."""
+    return [
+        (name, what, f"{n:,} {what} at {name}: {_FIXES[what]}")
+        for name, ledger in result.stats.nodes.items()
+        for what, n in [*ledger.lost.items(), ("held", ledger.held)]
+        if n and what in _FIXES
+    ]
+
+
 def render(result: RunResult) -> str:
     """The books as text: a line a node, what was lost and the likely fix, and the speed."""
     stats = result.stats
@@ -167,7 +177,6 @@ def render(result: RunResult) -> str:
     drained = ", drained" if result.was_drained else ""
     lines = [f"{result.dag.name}: {result.state}{drained} in {stats.elapsed_s:.2f} s, {speed:,.0f} items/s"]
     rows: list[tuple[str, str, str, str]] = [("node", "in", "out", "")]
-    losses: list[str] = []
     for name, ledger in stats.nodes.items():
         node = result.dag.nodes[name]
         is_source, is_sink = isinstance(node.thing, Source), isinstance(node.thing, Sink)
@@ -179,10 +188,9 @@ def render(result: RunResult) -> str:
         note = ", ".join(f"{n:,} {what}" for what, n in lost.items())
         out = ledger.passed if is_sink else sum(n for port, n in ledger.out.items() if port not in ("late", "dead"))
         rows.append((name, "" if is_source else f"{ledger.arrived:,}", f"{out:,}", note))
-        losses += [f"  {n:,} {what} at {name}: {_FIXES[what]}" for what, n in lost.items() if what in _FIXES]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines += [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]
-    lines += losses
+    lines += [f"  {line}" for _, _, line in losses_of(result)]
     for edge in stats.edges:
         if edge.dropped:
             lines.append(f"  {edge.dropped:,} items were dropped by the full gate {edge.name}")

@@ -165,6 +165,7 @@ class _Check:
     # ---- the laws
 
     def ends(self) -> None:
+        self.books()
         if self.baseline.result.state != "completed":
             raise LawBroken(f"ends: must complete, got {self.baseline.result.state}: {self.baseline.result.error}")
 

@@ -31,6 +31,8 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NAT: Final = -(1 << 63)
+"""What numpy has for a time that is none."""
 
 
 class _EventTimeNode(KernelNode):
@@ -241,7 +243,7 @@ def _to_ns(value: Any, scale: int) -> int:
     kind = type(value).__name__
     if kind == "datetime64":
         ns = value.astype("datetime64[ns]").astype("int64")
-        if int(ns) == MIN:
+        if int(ns) == _NAT:
             raise BadItem("event_time: a time must not be NaT")
         return int(ns)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
