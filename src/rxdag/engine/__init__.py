@@ -13,6 +13,7 @@ from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
 from rxdag.engine._node import ITEM, NOWHERE, Exit, Node, Point
 from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
+from rxdag.engine._shortcut import Shortcut
 from rxdag.engine._sink_node import SinkNode
 from rxdag.engine._source_node import SourceNode
 from rxdag.engine._stateless_node import StatelessNode
@@ -48,6 +49,7 @@ __all__ = [
     "ReleaseNode",
     "Room",
     "RunContext",
+    "Shortcut",
     "SinkNode",
     "SourceNode",
     "StatelessNode",

@@ -63,6 +63,7 @@ class Node:
         place: Its own place among all nodes of the run, those before others first.
         blocked: How much stands in the way of its outputs; 0 if it may give.
         absorbs: True if what stands in the way behind it is no obstacle to those above.
+        takes_rows: True if it takes several items at once, by `push_rows`.
         up: The nearest points above; they are blocked while this node is.
         feeders: The nodes that call this one.
     """
@@ -78,6 +79,7 @@ class Node:
         self.is_ended = False
         self.is_shut = False
         self.absorbs = False
+        self.takes_rows = False
         self.up: list[Node] = []
         self.feeders: list[Node] = []
         self.exits: list[Exit] = []
@@ -102,6 +104,10 @@ class Node:
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Take an item."""
+        raise NotImplementedError
+
+    def push_rows(self, items: list[Any]) -> None:
+        """Take several items that have neither time nor key; of a node that `takes_rows`."""
         raise NotImplementedError
 
     def push_columns(self, columns: Any) -> None:

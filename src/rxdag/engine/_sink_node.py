@@ -73,6 +73,7 @@ class SinkNode(Guarded):
         """Open the sink, before anything flows."""
         self.letters = self.ports["dead"]
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
+        self.takes_rows = self.is_plain and self.most > 1
         self.renew()
         try:
             self.writer = self.sink.open(self)
@@ -174,6 +175,18 @@ class SinkNode(Guarded):
         if len(self.gathered) >= self.most or (self.paces and self.wants() == 0):
             if not self.is_async:
                 self.write_out()
+        if not self.is_gathering:
+            self.is_gathering = True
+            self.domain.unwritten.append(self)
+
+    def push_rows(self, items: list[Any]) -> None:
+        self.came += len(items)
+        if self.is_ended:
+            self.unread += len(items)
+            return
+        self.gathered += items
+        if self.came >= self.full_at:
+            self.write_out()
         if not self.is_gathering:
             self.is_gathering = True
             self.domain.unwritten.append(self)

@@ -29,6 +29,7 @@ from rxdag.engine._faults import end_error, node_error, said
 from rxdag.engine._node import Exit, Node
 from rxdag.engine._pump import Pump
 from rxdag.engine._room import Room
+from rxdag.engine._shortcut import Shortcut, shortcut_behind
 from rxdag.errors import BufferOverflow, NodeError
 
 
@@ -67,6 +68,7 @@ class SourceNode(Pump):
         self.behind = Room()
         self.main: Exit
         self.letters: Exit
+        self.shortcut: Shortcut | None = None
         self.chunk: Chunk | None = None
         """What was read and is not handed on yet, from `at` on; its next mark is number `next_mark`."""
         self.at: i64 = 0
@@ -89,6 +91,12 @@ class SourceNode(Pump):
             except BaseException as error:  # the first turn gives it to the run
                 self.open_error = error
         self.wake()
+
+    def find_shortcut(self) -> None:
+        """Look for expressions behind it that are worked on a chunk at a time; once all nodes are open."""
+        shape = self.source.shape
+        if not shape.timed and not shape.keyed and not self.wants_columns:
+            self.shortcut = shortcut_behind(self.main, shape.item_type)
 
     # ---- what the source sees
 
@@ -259,6 +267,14 @@ class SourceNode(Pump):
         n: i64 = len(items)
         is_timed = domain.is_timed
         first = i
+        shortcut = self.shortcut
+        if shortcut is not None and i == 0 and n and times is None and keys is None and not marks and shortcut.takes(items):
+            values = shortcut.run(items)
+            if values is not None:
+                self.count(n)
+                self.chunk = None
+                shortcut.give(values)
+                return
         if times is None and keys is None and not marks and not is_timed:  # by far the most
             while i < n and not self.blocked and not domain.stop:
                 item = items[i]

@@ -33,6 +33,10 @@ class StatelessNode(KernelNode):
         if self.main is not None:
             self.way = self.main
 
+    def step(self) -> Any:
+        """Return ("map" or "filter", the function) if that is all it does; else None."""
+        return None
+
     def mark(self, watermark: i64) -> None:
         if watermark >= FLUSHED or self.is_ended:
             super().mark(watermark)

@@ -1,6 +1,7 @@
 """Expressions of the fields of an item: `col.price * col.qty > 0`."""
 
 from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, element, lit, plain_fields, positional
+from rxdag.expressions._comprehend import Stage, Step, comprehend
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._names import attribute_names, field_names
@@ -42,12 +43,15 @@ __all__ = [
     "Reader",
     "Record",
     "Several",
+    "Stage",
+    "Step",
     "Unary",
     "as_expr",
     "as_tuple",
     "bound",
     "check_field",
     "col",
+    "comprehend",
     "element",
     "field_name",
     "field_types",

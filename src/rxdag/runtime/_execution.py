@@ -168,6 +168,8 @@ class Execution:
         for node in program.nodes.values():
             if isinstance(node, KernelNode | ForeignNode):
                 node.open()
+        for source in program.sources:
+            source.find_shortcut()
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.domain.settle()
         self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)

@@ -36,6 +36,9 @@ class _CallNode(StatelessNode):
 
 
 class _MapNode(_CallNode):
+    def step(self) -> Any:
+        return "map", self.fn
+
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         if self.is_idle:
@@ -52,6 +55,9 @@ class _MapNode(_CallNode):
 
 
 class _FilterNode(_CallNode):
+    def step(self) -> Any:
+        return "filter", self.fn
+
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         if self.is_idle:

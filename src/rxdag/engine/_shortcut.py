@@ -1,0 +1,94 @@
+"""Shortcut: the first maps and filters behind a source, worked on as one comprehension a chunk where they are expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from rxdag.engine._node import Exit
+from rxdag.engine._stateless_node import StatelessNode
+from rxdag.expressions import comprehend
+
+_SCALARS: Final = (int, float, str, bool, bytes)
+
+
+class Shortcut:
+    """A run of nodes that are expressions.
+
+    Args:
+        nodes: The nodes, in order.
+        stages: For each part of the run a function of a list, and the index of the node whose filter it has, or -1.
+        item_type: Of the items; others than these and plain scalars might have properties that take long.
+    """
+
+    def __init__(
+        self, nodes: list[StatelessNode], stages: list[tuple[Callable[[list[Any]], list[Any]], int]], item_type: Any
+    ) -> None:
+        self.nodes = nodes
+        self.stages = stages
+        self.item_type = item_type
+
+    def takes(self, items: list[Any]) -> bool:
+        """Return True if the chunk may be worked on at once: no user code runs for its items."""
+        kind = type(items[0])
+        return kind in _SCALARS or kind is self.item_type
+
+    def run(self, items: list[Any]) -> list[Any] | None:
+        """Work on a chunk and count it; None if that raises, and nothing is done."""
+        left: list[tuple[int, int]] = []
+        values = items
+        try:
+            for fn, filters in self.stages:
+                made = fn(values)
+                if filters >= 0:
+                    left.append((filters, len(values) - len(made)))
+                values = made
+        except Exception:
+            return None
+        n = len(items)
+        for i, node in enumerate(self.nodes):
+            node.came += n
+            for filters, gone in left:
+                if filters == i:
+                    node.filtered += gone
+                    n -= gone
+        return values
+
+    @property
+    def way(self) -> Exit:
+        """The exit of its last node."""
+        return self.nodes[-1].way
+
+    def give(self, values: list[Any]) -> None:
+        """Hand on what came out, as long as nothing is in the way; the rest stays in the last node."""
+        last = self.nodes[-1]
+        out = last.way.out
+        if out.takes_rows and not last.blocked:
+            out.push_rows(values)
+            return
+        for value in values:
+            last.pass_on(value, 0, 0, None)
+
+
+def shortcut_behind(main: Exit, item_type: Any) -> Shortcut | None:
+    """Return the shortcut through the nodes behind an exit; None if the first of them is no expression.
+
+    Args:
+        main: Of a source of items that have neither time nor key.
+        item_type: Of its items.
+    """
+    nodes: list[StatelessNode] = []
+    steps: list[Any] = []
+    exit_ = main
+    while exit_.out is exit_.reader:  # nobody watches there
+        node = exit_.reader
+        step = node.step() if isinstance(node, StatelessNode) else None
+        if step is None or not isinstance(node, StatelessNode):
+            break
+        nodes.append(node)
+        steps.append(step)
+        exit_ = node.way
+    n, stages = comprehend(steps)
+    if not n:
+        return None
+    return Shortcut(nodes[:n], [(s.fn, -1 if s.filters is None else s.filters) for s in stages], item_type)
