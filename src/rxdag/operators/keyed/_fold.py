@@ -7,51 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
-from rxdag.contract import MIN, Emit, Kernel, Operator, Shape
+from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.operators._arguments import function
 from rxdag.operators._order import in_order
-from rxdag.operators.keyed._expiring import ABSENT
+from rxdag.operators.keyed._fold_kernel import FoldKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class FoldKernel(Kernel):
-    """Spends all items in one value, which comes out at the end."""
-
-    state = ("value", "n", "ts", "sequence")
-    passes = False
-    is_quiet = True
-
-    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
-        self.value = initial
-        self._fn = fn
-        self.n = 0
-        self.ts = MIN + 1
-        self.sequence = 0
-
-    def on_item(self, item: Any, ts: int, sequence: int, emit: Emit[Any]) -> None:
-        self.value = self._fn(self.value, item)
-        self.n += 1
-        if ts >= self.ts:
-            self.ts = ts
-            self.sequence = sequence
-
-    def held(self) -> int:
-        return self.n
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        emit.absorbed(self.n)
-        self.n = 0
-        if self.value is not ABSENT:
-            emit(self.value, ts=self.ts, sequence=self.sequence, key=None)
-
-    def snapshot(self) -> dict[str, Any]:
-        return {**super().snapshot(), "value": [] if self.value is ABSENT else [self.value]}
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        super().restore(saved)
-        self.value = saved["value"][0] if saved["value"] else ABSENT
 
 
 class _KeyedFoldKernel(Kernel):

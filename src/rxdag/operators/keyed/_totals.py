@@ -12,7 +12,7 @@ from rxdag.operators._arguments import field_or_none
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT, Kept
-from rxdag.operators.keyed._fold import FoldKernel
+from rxdag.operators.keyed._fold_kernel import FoldKernel, added
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -85,10 +85,6 @@ def _counted(n: int, _: Any) -> int:
     return n + 1
 
 
-def _added(total: Any, value: Any) -> Any:
-    return total + value
-
-
 def _lesser(least: Any, value: Any) -> Any:
     ranked(value, "min: value")
     return value if least is ABSENT or value < least else least
@@ -142,7 +138,7 @@ class _Total(ByKey[A, B], Generic[A, B]):
 
 _STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {
     "count": (0, _counted),
-    "sum": (0, _added),
+    "sum": (0, added),
     "min": (ABSENT, _lesser),
     "max": (ABSENT, _greater),
 }
