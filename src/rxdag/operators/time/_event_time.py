@@ -25,6 +25,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none
+from rxdag.operators._sequence import check_sequence, sequence_number
 from rxdag.operators.time._feed_times import FeedTimeKernel
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ A = TypeVar("A")
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SEQUENCE: Final = "event_time: sequence"
 
 
 class _EventTimeKernel(Kernel):
@@ -66,6 +68,8 @@ class _EventTimeKernel(Kernel):
         else:
             ts = _to_ns(ts, self._scale)
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
+        if sequence.__class__ is not int:
+            sequence = self._number(sequence, ts)
         if ts > self.max_ts:
             if ts >= MAX:
                 raise _out_of_range(ts)
@@ -77,6 +81,11 @@ class _EventTimeKernel(Kernel):
             raise _out_of_range(ts)
         emit(item, ts=ts, sequence=sequence)
 
+    def _number(self, sequence: Any, ts: int) -> int:
+        if not MIN < ts < MAX:  # of two faults the time is told, as over columns
+            raise _out_of_range(ts)
+        return sequence_number(sequence, _SEQUENCE)
+
     def in_columns(self) -> Kernel | str:
         return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
 
@@ -84,7 +93,7 @@ class _EventTimeKernel(Kernel):
         from rxdag.columns import times_of  # it loads numpy
 
         ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
-        sequence = None if self._sequence_of is None else columns.ordinals(self._sequence_of)
+        sequence = None if self._sequence_of is None else _numbers(columns.ordinals(self._sequence_of))
         timed = columns.timed(ts, sequence)
         if self.gives_before:
             timed = timed.marked(self._before(ts))
@@ -169,7 +178,26 @@ class _StampKernel(Kernel):
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ts = self._time_of(item)
-        emit(item, ts=ts, sequence=0 if self._sequence_of is None else self._sequence_of(item))
+        sequence = 0 if self._sequence_of is None else sequence_number(self._sequence_of(item), _SEQUENCE)
+        emit(item, ts=ts, sequence=sequence)
+
+
+def _numbers(column: Any) -> Any:
+    """Return a column of sequences, if each is a whole number.
+
+    Raises:
+        RowFailed: If one is not.
+    """
+    if column.dtype.kind == "i":
+        return column
+    numbers = column.copy() if column.dtype.kind == "O" else column.astype(object)
+    for index, value in enumerate(column.tolist()):
+        if value.__class__ is not int:
+            try:
+                numbers[index] = sequence_number(value, _SEQUENCE)
+            except BadItem as bad:
+                raise RowFailed(index, bad) from bad
+    return numbers
 
 
 def _checked_ns(value: Any, scale: int) -> int:
@@ -220,7 +248,7 @@ class _EventTime(Operator[A, A]):
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.ts, shape.item_type, f"{where}: ts")
         if self.sequence is not None:
-            check_field(self.sequence, shape.item_type, f"{where}: sequence")
+            check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.by is not None:
             check_field(self.by, shape.item_type, f"{where}: by")
         if self.watermarks == "source" and not shape.timed:
@@ -275,7 +303,8 @@ def event_time(
     least of them counts: a feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing; a time that is NaT, outside 1677 to 2262 or past `max_future` goes to port "dead".
+    Drops: nothing; a time that is NaT, outside 1677 to 2262 or past `max_future`, and a sequence that is no whole number,
+        go to port "dead".
     Holds: two numbers; with `by` or `idle_timeout` up to three for each feed that was ever seen.
     Ends: when the source ends. Fails: when a function raises or returns no time, by the node's `on_error`.
     Clock: event time; it makes it. `idle_timeout`, `max_future` and `advance="clock"` look at processing time.
@@ -284,7 +313,7 @@ def event_time(
         ts: Time of an item: a field's name, `col.<name>` or a function. An int in `unit`, a datetime with a time
             zone, or a numpy datetime64.
         unit: Of int times.
-        sequence: Tie-break among equal times, an int; arrival decides where it is equal too.
+        sequence: Tie-break among equal times, a whole number; arrival decides where it is equal too.
         out_of_order: How far behind the largest time an item may be and still be on time.
         by: Which feed an item is of: a venue, a connection, a partition. A feed counts from its first item on.
         idle_timeout: A feed that brings nothing for so long holds nobody up; the whole stream does so if all are
@@ -295,7 +324,8 @@ def event_time(
         watermarks: "source" to keep those that the stream brings; `out_of_order` and what follows do not apply then.
 
     Raises:
-        GraphError: If an argument is not as above, a name is no field of the items, or there are no watermarks to keep.
+        GraphError: If an argument is not as above, a name is no field of the items, the field of `sequence` is known to have no
+            whole numbers, or there are no watermarks to keep.
 
     Example:
         >>> late = []
