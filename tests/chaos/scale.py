@@ -42,23 +42,23 @@ def thousand_way_fan_out_and_fan_in(scale: Scale) -> str:
 @experiment
 def a_million_keys(scale: Scale) -> str:
     n = scale.of(1_000_000)
-    few = 1000
+    few, rounds = 1000, 4  # several rounds, so that a node which is a chunk behind has seen each of the few keys
     memory: list[int] = []
     seen = 0
 
     def ticks() -> Any:
-        """(time, key): a few keys, then very many of which each is seen once, then, much later, a few again."""
-        for x in range(few):
-            yield x, x
+        """(time, key): a few keys, then very many of which each is seen once, then, much later, the few again."""
+        for x in range(rounds * few):
+            yield x, x % few
         for x in range(n):
-            yield few + x, few + x
-        for x in range(few):
-            yield 10 * n + x, x
+            yield rounds * few + x, few + x
+        for x in range(rounds * few):
+            yield 10 * n + x, x % few
 
     def look(item: Any) -> None:
         nonlocal seen
         seen += 1
-        if seen in (few, few + n, 2 * few + n):
+        if seen in (rounds * few, rounds * few + n, 2 * rounds * few + n):
             gc.collect()
             memory.append(tracemalloc.get_traced_memory()[0])
 

@@ -17,7 +17,7 @@ from rxdag.errors import GraphError
 from rxdag.graph import Node, Routes, stream_of
 from rxdag.testing import strategies
 from tests.reference.marbles import draw
-from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER
+from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER, STATE
 from tests.unit.samples import SAMPLES
 
 PICTURE: Final = Path(__file__).parent.parent.parent / "docs" / "bars.svg"
@@ -211,18 +211,26 @@ def works_on_columns(name: str) -> bool:
     return any(type(plan.dag.nodes[node].thing) is type(built.node.thing) for node in plan.lanes.columns)
 
 
+def state_of(name: str) -> str:
+    """What an operator keeps its state of."""
+    if name in STATE:
+        return STATE[name]
+    return "by key, `ttl`" if "ttl" in inspect.signature(getattr(ops, name)).parameters else "-"
+
+
 def table() -> str:
     """What all operators keep, in one table."""
     rows = [
         "# Operators",
-        "What each keeps of the stream it is piped behind. **Key**, **event time**: whether items have them still. **Order**: whether items "
-        "leave in the order in which they came, or in which. **Lanes**: whether it works on columns too, where it is given expressions "
+        "What each keeps of the stream it is piped behind. **Key**, **event time**: whether items still have them. **State**: whether what it "
+        "remembers belongs to each [key](../explanation/keys.md) or to the whole stream, and whether `ttl=` says for how long. **Order**: whether "
+        "items leave in the order in which they came, or in which. **Lanes**: whether it works on columns too, where it is given expressions "
         "and columns come in; the result is the same.",
         "What does not go on is a stream too, and costs nothing where nobody reads it: every operator has `stream.dead` (items that it could "
         "not work on, with the error) and `stream.dropped` (repeats, what was throttled, what `on_error.skip` left out); those that know "
         "lateness `stream.late`; windows `stream.unassigned`; routes `routes.unrouted`; some have ports of their own: "
         '`stream.side("gaps")`.',
-        "| operator | key | event time | order | lanes |\n|---|---|---|---|---|",
+        "| operator | key | event time | state | order | lanes |\n|---|---|---|---|---|---|",
     ]
     lines: list[str] = []
     for family, (_, _, names) in FAMILIES.items():
@@ -231,7 +239,8 @@ def table() -> str:
                 continue
             key, time = _keeps(name)
             lanes = "rows, columns" if works_on_columns(name) else "rows"
-            lines.append(f"| [{name}]({family}.md#{name}) | {key} | {time} | {ORDER.get(name, 'yes')} | {lanes} |")
+            order, state = ORDER.get(name, "yes"), state_of(name)
+            lines.append(f"| [{name}]({family}.md#{name}) | {key} | {time} | {state} | {order} | {lanes} |")
     rows[-1] += "\n" + "\n".join(lines)
     return "\n\n".join(rows) + "\n"
 

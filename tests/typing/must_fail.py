@@ -116,6 +116,8 @@ def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts
     trades.pipe(ops.rolling(3, agg.count(), closed="up"))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     trades.pipe(ops.window_all(second, agg.mean(lambda t: t.prize)))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     trades.pipe(ops.arbitrate(sequence=lambda t: t.symbol))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.take(3, clock="wall"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    keyed.pipe(ops.unkey()).pipe(ops.process(Counts()))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     trades.pipe(ops.top_n("5", "price"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.pipe(ops.map_async(positive))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
     trades.pipe(ops.flat_map(lambda t: t.price))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]

@@ -81,7 +81,7 @@ assert_type(keyed.pipe(ops.audit("1s")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.sample("1s")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.throttle_first("1s")), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.throttle(5, key=lambda t: t.symbol)), Stream[Trade])
-assert_type(keyed.pipe(ops.batch(5, skip=2)), Stream[list[Trade]])
+assert_type(keyed.pipe(ops.batch(5, skip=2)), KeyedStream[str, list[Trade]])
 
 # ---- keys and windows
 assert_type(keyed.pipe(ops.conflate()), KeyedStream[str, Trade])
@@ -198,3 +198,34 @@ assert_type(
     ),
     KeyedStream[str, market.BookTop],
 )
+
+# ---- operators that carry state go by key, keep the key, and take a ttl
+assert_type(keyed.pipe(ops.unkey()), Stream[Trade])
+assert_type(trades.pipe(ops.unkey()), Stream[Trade])
+assert_type(keyed.pipe(ops.unkey()).pipe(ops.map(lambda t: t.price)), Stream[float])
+assert_type(keyed.pipe(ops.count(ttl="1m")), KeyedStream[str, int])
+assert_type(trades.pipe(ops.count(ttl="1m", clock="processing")), Stream[int])
+assert_type(keyed.pipe(ops.sum(lambda t: t.qty, ttl="1m")), KeyedStream[str, Any])
+assert_type(keyed.pipe(ops.min(lambda t: t.qty, ttl="1m")), KeyedStream[str, Any])
+assert_type(keyed.pipe(ops.max(lambda t: t.qty, ttl="1m")), KeyedStream[str, Any])
+assert_type(keyed.pipe(ops.first(lambda t: t.qty > 0, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.last(lambda t: t.qty > 0, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.take(3, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.skip(3, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.take_while(lambda t: t.qty > 0, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.skip_while(lambda t: t.qty > 0, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.pairwise(ttl="1m")), KeyedStream[str, tuple[Trade, Trade]])
+assert_type(keyed.pipe(ops.distinct_until_changed(lambda t: t.price, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.batch(5, ttl="1m")), KeyedStream[str, list[Trade]])
+assert_type(keyed.pipe(ops.debounce("1s", ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.audit("1s", ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.sample("1s", ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.throttle_first("1s", ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.throttle(5, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.rolling(20, agg.count(), ttl="1m")), KeyedStream[str, int])
+assert_type(
+    keyed.pipe(ops.rolling(20, agg.count(), ttl="1m", clock="event", into=lambda t, n: (t.symbol, n))),
+    KeyedStream[str, tuple[str, int]],
+)
+assert_type(keyed.pipe(ops.reduce(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.window_all(second, agg.count())), Stream[Pane[None, int]])

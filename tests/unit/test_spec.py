@@ -92,6 +92,28 @@ class TestLoading:
         policy = dag.nodes["some"].on_error
         assert (policy.attempts, policy.backoff.base_ns, policy.last.kind) == (3, 10_000_000, "skip")
 
+    def test_keys_that_end_and_keys_that_are_dropped(self):
+        text = """
+        nodes:
+          rows: {source: iterable, items: [{t: 0, k: a}, {t: 1, k: b}, {t: 2, k: a}, {t: 9, k: a}]}
+          timed: {op: event_time, input: rows, ts: t, unit: s}
+          keyed: {op: key_by, input: timed, key: k}
+          counts: {op: count, input: keyed, ttl: 5s}
+          first: {op: take, input: keyed, max_items: 1, ttl: 5s, clock: event}
+          whole: {op: unkey, input: keyed}
+          all: {op: count, input: whole}
+          counts_out: {sink: collect, input: counts}
+          first_out: {sink: collect, input: first}
+          all_out: {sink: collect, input: all}
+        """
+        dag = load(text)
+        result = rxdag.run(dag)
+        assert result["counts_out"] == [1, 2, 1]
+        assert [row["t"] for row in result["first_out"]] == [0, 1, 9]
+        assert result["all_out"] == [4]
+        again = load(rxdag.dump_spec(dag))
+        assert rxdag.run(again)["counts_out"] == [1, 2, 1]
+
     def test_json_is_yaml(self):
         text = json.dumps(
             {"nodes": {"a": {"source": "range", "bounds": [2, 5]}, "b": {"sink": "collect", "input": "a"}}}

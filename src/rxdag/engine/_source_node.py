@@ -268,7 +268,15 @@ class SourceNode(Pump):
         is_timed = domain.is_timed
         first = i
         shortcut = self.shortcut
-        if shortcut is not None and i == 0 and n and times is None and keys is None and not marks and shortcut.takes(items):
+        if (
+            shortcut is not None
+            and i == 0
+            and n
+            and times is None
+            and keys is None
+            and not marks
+            and shortcut.takes(items)
+        ):
             values = shortcut.run(items)
             if values is not None:
                 self.count(n)

@@ -19,7 +19,7 @@ from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.contract import Chunk, Sink, SinkContext, Writer
 from rxdag.errors import GraphWarning, RxDagError
-from rxdag.graph import Dag, KeyedStream, Node, SinkNode, Stream
+from rxdag.graph import Dag, Node, SinkNode, Stream
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
@@ -73,7 +73,8 @@ class StreamRunner:
     """Gives streams their `head`, `collect` and loops."""
 
     def head(self, stream: Stream[Any], max_items: int) -> list[Any]:
-        of_all = stream.pipe(ops.unkey()) if isinstance(stream, KeyedStream) else stream
+        is_keyed = stream.node.port_shape(stream.port).keyed
+        of_all = stream.pipe(ops.unkey()) if is_keyed else stream
         return self.collect(of_all.pipe(ops.take(max_items)))
 
     def collect(self, stream: Stream[Any]) -> list[Any]:

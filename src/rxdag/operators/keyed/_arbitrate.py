@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import heapq
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, BadItem, Duration, Emit, Kernel, Operator, Shape, duration_ns
+from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, duration_ns
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._least import LeastTime
+from rxdag.operators._sequence import check_sequence, sequence_number
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.keyed._keyed import one_reader
 
@@ -85,7 +85,7 @@ class _ArbitrateKernel(Kernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         group = key if self._key_of is None else self._key_of(item)
-        n = self._number(item)
+        n = sequence_number(self._sequence_of(item), "arbitrate: sequence")
         feed = self.feeds.get(group)
         if feed is None:
             feed = self.feeds[group] = _Feed(n)
@@ -113,13 +113,6 @@ class _ArbitrateKernel(Kernel):
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("arbitrate", self._key_of, item, error)
-
-    def _number(self, item: Any) -> int:
-        value = self._sequence_of(item)
-        try:
-            return operator.index(value)
-        except TypeError:
-            raise BadItem(f"arbitrate: sequence must be a whole number, got {value!r}") from None
 
     def _release(self, feed: _Feed, emit: Emit[Any]) -> None:
         """Give out what waited, as far as it is without a hole."""
@@ -218,7 +211,7 @@ class _Arbitrate(Operator[A, A]):
     def check(self, shape: Shape, where: str) -> None:
         for field in self.key:
             check_field(field, shape.item_type, f"{where}: key")
-        check_field(self.sequence, shape.item_type, f"{where}: sequence")
+        check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.chosen_clock == "event" and not shape.timed:
             raise GraphError(
                 f'{where}: clock="event" needs event time, and the stream has none; put ops.event_time(...) before it'

@@ -41,6 +41,11 @@ class _List:
             self.ts, self.sequence = ts, sequence
         self.items.append(item)
 
+    def not_before(self, ts: int) -> None:
+        """Have a later time if that is earlier: an empty list has no time of its own, and must not be late."""
+        if self.ts < ts:
+            self.ts, self.sequence = ts, 0
+
 
 class _BatchKernel(KeyedKernel):
     """A list of each key; with `max_wait` a time of the clock at which it comes out.
@@ -99,6 +104,8 @@ class _BatchKernel(KeyedKernel):
         else:
             self.keys.drop(key)
             self._waits.drop(key)
+        if not items and self.watermark < MAX:
+            filled.not_before(self.watermark + 1)
         self._send(key, filled, items, emit)
 
     def _emptied(self, filled: _List) -> list[Any]:
@@ -109,8 +116,6 @@ class _BatchKernel(KeyedKernel):
         return items
 
     def _send(self, key: Any, filled: _List, items: list[Any], emit: Emit[Any]) -> None:
-        if not items and filled.ts <= self.watermark < MAX:
-            filled.ts = self.watermark + 1  # an empty list has no time of its own, and must not be late
         emit.absorbed(len(items))
         emit(items, ts=filled.ts, sequence=filled.sequence, key=key)
 
@@ -124,6 +129,10 @@ class _BatchKernel(KeyedKernel):
         self._waits.drop(key)
         filled: _List = kept.value
         items = self._emptied(filled)
+        if not items and self.ttl is not None and not self.by_clock:
+            filled.not_before(kept.until - 1)
+        elif not items and self.watermark < MAX:
+            filled.not_before(self.watermark + 1)
         if items or self._repeats:
             self._send(key, filled, items, emit)
 

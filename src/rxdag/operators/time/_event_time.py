@@ -18,6 +18,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none
+from rxdag.operators._sequence import check_sequence
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
 from rxdag.operators.time._feed_times import FeedTimeKernel
 
@@ -44,7 +45,7 @@ class _EventTime(Operator[A, A]):
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.ts, shape.item_type, f"{where}: ts")
         if self.sequence is not None:
-            check_field(self.sequence, shape.item_type, f"{where}: sequence")
+            check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.by is not None:
             check_field(self.by, shape.item_type, f"{where}: by")
         if self.watermarks == "source" and not shape.timed:
@@ -99,7 +100,8 @@ def event_time(
     least of them counts: a feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing; a time that is NaT, outside 1677 to 2262 or past `max_future` goes to port "dead".
+    Drops: nothing; a time that is NaT, outside 1677 to 2262 or past `max_future`, and a sequence that is no whole number,
+        go to port "dead".
     Holds: two numbers; with `by` or `idle_timeout` up to three for each feed that was ever seen.
     Ends: when the source ends. Fails: when a function raises or returns no time, by the node's `on_error`.
     Clock: event time; it makes it. `idle_timeout`, `max_future` and `advance="clock"` look at processing time.
@@ -108,7 +110,7 @@ def event_time(
         ts: Time of an item: a field's name, `col.<name>` or a function. An int in `unit`, a datetime with a time
             zone, or a numpy datetime64.
         unit: Of int times.
-        sequence: Tie-break among equal times, an int; arrival decides where it is equal too.
+        sequence: Tie-break among equal times, a whole number; arrival decides where it is equal too.
         out_of_order: How far behind the largest time an item may be and still be on time.
         by: Which feed an item is of: a venue, a connection, a partition. A feed counts from its first item on.
         idle_timeout: A feed that brings nothing for so long holds nobody up; the whole stream does so if all are
@@ -119,7 +121,8 @@ def event_time(
         watermarks: "source" to keep those that the stream brings; `out_of_order` and what follows do not apply then.
 
     Raises:
-        GraphError: If an argument is not as above, a name is no field of the items, or there are no watermarks to keep.
+        GraphError: If an argument is not as above, a name is no field of the items, the field of `sequence` is known to have no
+            whole numbers, or there are no watermarks to keep.
 
     Example:
         >>> late = []

@@ -19,6 +19,7 @@ from rxdag.contract import (
 )
 from rxdag.engine import ITEM, KernelNode
 from rxdag.expressions import why_opaque
+from rxdag.operators._sequence import sequence_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,7 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SEQUENCE: Final = "event_time: sequence"
 _NAT: Final = -(1 << 63)
 """What numpy has for a time that is none."""
 
@@ -65,6 +67,8 @@ class _EventTimeNode(KernelNode):
             else:
                 at = checked_ns(value, self.scale)
             sequence = 0 if self.sequence_of is None else self.sequence_of(item)
+            if type(sequence) is not int:
+                sequence = sequence_number(sequence, _SEQUENCE)
         except BaseException as error:
             self.bury(item, error, 1)
             return
@@ -119,6 +123,8 @@ class EventTimeKernel(Kernel):
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
         if not MIN < ts < MAX:
             raise _out_of_range(ts)
+        if type(sequence) is not int:
+            sequence = sequence_number(sequence, _SEQUENCE)
         emit(item, ts=ts, sequence=sequence)
         if ts > self.max_ts:
             self.max_ts = ts
@@ -133,7 +139,7 @@ class EventTimeKernel(Kernel):
         from rxdag.columns import times_of  # it loads numpy
 
         ts = times_of(columns.values(self._time_of), self._scale, self.checked_ns)
-        sequence = None if self._sequence_of is None else columns.ordinals(self._sequence_of)
+        sequence = None if self._sequence_of is None else _numbers(columns.ordinals(self._sequence_of))
         timed = columns.timed(ts, sequence)
         if self.gives_before:
             timed = timed.marked(self._before(ts))
@@ -218,7 +224,8 @@ class StampKernel(Kernel):
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ts = self._time_of(item)
-        emit(item, ts=ts, sequence=0 if self._sequence_of is None else self._sequence_of(item))
+        sequence = 0 if self._sequence_of is None else sequence_number(self._sequence_of(item), _SEQUENCE)
+        emit(item, ts=ts, sequence=sequence)
 
 
 def checked_ns(value: Any, scale: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
+from rxdag.operators._sequence import sequence_number
 
 _TICK_NS: Final = 10_000_000
 """With `advance="clock"`: watermarks that no window waits for are no closer than this."""
@@ -69,7 +70,7 @@ class FeedTimeKernel(Kernel):
 
     def on_item(self, item: Any, now: int, emit: Emit[Any]) -> None:
         ts = self._time_of(item)
-        sequence = 0 if self._sequence_of is None else self._sequence_of(item)
+        sequence = 0 if self._sequence_of is None else sequence_number(self._sequence_of(item), "event_time: sequence")
         feed = None if self._feed_of is None else self._feed_of(item)
         if self._max_future is not None and ts > now + self._max_future:
             raise BadItem(
