@@ -228,6 +228,24 @@ class StampKernel(Kernel):
         emit(item, ts=ts, sequence=sequence)
 
 
+def _numbers(column: Any) -> Any:
+    """Return a column of sequences, if each is a whole number.
+
+    Raises:
+        RowFailed: If one is not.
+    """
+    if column.dtype.kind == "i":
+        return column
+    numbers = column.copy() if column.dtype.kind == "O" else column.astype(object)
+    for index, value in enumerate(column.tolist()):
+        if value.__class__ is not int:
+            try:
+                numbers[index] = sequence_number(value, _SEQUENCE)
+            except BadItem as bad:
+                raise RowFailed(index, bad) from bad
+    return numbers
+
+
 def checked_ns(value: Any, scale: int) -> int:
     ts = value * scale if value.__class__ is int else _to_ns(value, scale)
     if not MIN < ts < MAX:
