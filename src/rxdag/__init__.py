@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         SourceError,
         SpecError,
         Stalled,
+        Terminated,
     )
     from rxdag.expressions import Expr, col, element, lit
     from rxdag.graph import (
@@ -141,6 +142,7 @@ __all__ = [
     "SpecError",
     "Stalled",
     "Stream",
+    "Terminated",
     "Unkeyed",
     "WindowOp",
     "WindowedStream",

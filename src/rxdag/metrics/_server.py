@@ -33,7 +33,7 @@ _REASONS: Final = {
 
 class _Answer(Exception):  # no error: what is answered
     def __init__(self, code: int, body: bytes | str, kind: str = "text/plain; charset=utf-8") -> None:
-        super().__init__(code)
+        super().__init__(code, body, kind)
         self.code = code
         self.body = body.encode() if isinstance(body, str) else body
         self.kind = kind
