@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="A SPEC is a YAML file, - for stdin, or package.module:dag for one in Python. Exit: 0 done, 1 failed, 2 wrong usage "
-    "or spec, 130 interrupted.",
+    "or spec, 130 interrupted, 143 terminated.",
 )
 
 
@@ -116,7 +116,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no books.")] = False,
     traceback: Traceback = False,
 ) -> None:
-    """Run a graph to its end. Ctrl-C drains it, a second one cancels."""
+    """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one cancels."""
     raise typer.Exit(
         run_loaded(
             _load(spec, sets, allow, outside).part(partition),
@@ -337,4 +337,4 @@ def demo(
     traceback: Traceback = False,
 ) -> None:
     """Make 1 s bars of trades: deduped, right in event time, by venue and symbol."""
-    run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad)
+    raise typer.Exit(run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad))

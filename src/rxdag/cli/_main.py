@@ -10,7 +10,10 @@ from rxdag.errors import CompileError, RxDagError, SpecError
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; exits with 0, 1 for a failed run, or 2 for wrong usage."""
+    """Run the command line.
+
+    Exits with 0, 1 for a failed run, 2 for wrong usage, 130 after Ctrl-C, or 143 after SIGTERM.
+    """
     try:
         from rxdag.cli._app import app
     except ModuleNotFoundError as error:
