@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _ITEM_CHARS: Final = 300
-_ERROR_CHARS: Final = 4_000
+_ERROR_CHARS: Final = 10_000
 _CAUSES: Final = 20
 """Most causes of causes that pickle takes along."""
 _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -130,6 +130,11 @@ def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def named_text(error: BaseException) -> str:
+    """Return the class of an error and its text; never raises."""
+    return f"{type(error).__name__}: {text_of(error)}"
+
+
 def trace_of(error: BaseException) -> str:
     """Return the traceback of an error as Python prints it; never raises."""
     try:
@@ -137,7 +142,7 @@ def trace_of(error: BaseException) -> str:
     except _GOES_ON:
         raise
     except BaseException:  # its causes and notes are foreign too
-        return f"{type(error).__name__}: {text_of(error)}\n"
+        return f"{named_text(error)}\n"
 
 
 # ---- pickle
@@ -181,7 +186,7 @@ def _unpacked(parcel: _Parcel) -> Any:
 
 
 def _packed_error(error: BaseException) -> _Parcel:
-    text = f"{type(error).__name__}: {text_of(error)}"
+    text = named_text(error)
     if not isinstance(error, RxDagError | Terminated):
         return _packed(error)[0], text
     args = tuple(map(_packed, error.args))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rxdag.contract import Accumulator, Aggregate
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr
 
 A = TypeVar("A")
@@ -66,7 +66,7 @@ def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] |
     """
     for name, given in (("fn", fn), ("merge", merge)):
         if (given is not None or name == "fn") and (not callable(given) or isinstance(given, Expr)):
-            raise GraphError(f"fold: {name} must be a function, got {given!r}")
+            raise GraphError(f"fold: {name} must be a function, got {shown(given)}")
     return _FoldOf(initial, fn, merge)
 
 
@@ -111,5 +111,5 @@ def reduce(fn: Callable[[A, A], A], /) -> Aggregate[A, A]:
         'abc'
     """
     if not callable(fn) or isinstance(fn, Expr):
-        raise GraphError(f"reduce: fn must be a function, got {fn!r}")
+        raise GraphError(f"reduce: fn must be a function, got {shown(fn)}")
     return _ReduceOf(fn)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape, finite
+from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
@@ -150,7 +151,7 @@ def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
     finite(price, f"{where}: price")
     finite(qty, f"{where}: qty")
     if qty < 0:
-        raise BadItem(f"{where}: qty must be 0 or more, got {qty!r}")
+        raise BadItem(f"{where}: qty must be 0 or more, got {shown(qty)}")
     return price, qty
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Self, TypeVar
 
 from rxdag.aggregates._numeric import priced
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
+from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
@@ -69,12 +70,12 @@ class _Bar(Accumulator[Any, Ohlcv]):
         price = self._price(item)
         qty = self._qty(item)
         if not 0.0 <= qty < _INF:
-            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
+            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")
         # 0.0 above, for Python compares two floats twice as fast as an int and a float. Inside the range of the prices so
         # far, which are finite, a price is finite: no test of its own.
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
-                raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
+                raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
             if self.count == 0:
                 self.open = self.close = price
                 self.first_ts = self.last_ts = ts
@@ -137,10 +138,10 @@ class _BarByArrival(_Bar):
         price = self._price(item)
         qty = self._qty(item)
         if not 0.0 <= qty < _INF:
-            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
+            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
-                raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
+                raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
             if self.count == 0:
                 self.open = price
                 self.first_ts = ts

@@ -17,7 +17,7 @@ from rxdag.cli._load import Loaded, load
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
-from rxdag.errors import RxDagError, SpecError
+from rxdag.errors import RxDagError, SpecError, text_of
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
@@ -152,7 +152,7 @@ def check(
             {"file": p.mark.file, "line": p.mark.line, "column": p.mark.column, "path": p.path, "message": p.message}
             for p in found
         ]
-        print(json.dumps({"ok": False, "problems": listed or [{"message": str(error)}]}))
+        print(json.dumps({"ok": False, "problems": listed or [{"message": text_of(error)}]}))
         raise typer.Exit(2) from None
     dag = loaded.dag
     if as_json:

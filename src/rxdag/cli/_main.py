@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from rxdag.errors import CompileError, RxDagError, SpecError
+from rxdag.errors import CompileError, RxDagError, SpecError, text_of
 
 
 def main(args: list[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(args: list[str] | None = None) -> None:
             raise
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_quietly()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {text_of(error, most=sys.maxsize)}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             print(f"  {note}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ValueError | SpecError | CompileError) else 1) from None

@@ -15,7 +15,7 @@ from rxdag import metrics
 from rxdag.cli._exit import with_exit_code
 from rxdag.cli._load import Loaded
 from rxdag.cli._progress import Progressing
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, text_of
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
 
 
@@ -41,7 +41,7 @@ def run_loaded(
             result = results[loaded.dag.name]
     except RxDagError as error:
         if as_json:
-            print(json.dumps({"state": "failed", "error": str(error)}))
+            print(json.dumps({"state": "failed", "error": text_of(error)}))
         raise
     if as_json:
         print(json.dumps(as_data(result), default=str))

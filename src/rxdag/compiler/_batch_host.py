@@ -10,7 +10,7 @@ from typing import Any
 from rxdag.compiler._sink_host import SinkHost
 from rxdag.compiler._source_host import said
 from rxdag.contract import Batching, Chunk, WriteFailed
-from rxdag.errors import NodeError
+from rxdag.errors import NodeError, shown
 from rxdag.schedulers import Timer
 
 
@@ -21,7 +21,7 @@ class BatchHost(SinkHost):
         super().__init__(*args)
         batching = self.sink.batching
         if batching is None:
-            raise TypeError(f"BatchHost: takes a sink that is written in batches, got {self.sink!r}")
+            raise TypeError(f"BatchHost: takes a sink that is written in batches, got {shown(self.sink)}")
         self._batching: Batching = batching
         self._batch: Chunk | None = None
         self._is_due = False

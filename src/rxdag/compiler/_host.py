@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import traceback
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import repeat
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rxdag.compiler._ledger import SIDES, Ledger
 from rxdag.contract import DEAD, IDLE, SKIP, BadItem, Chunk, Clock, DeadLetter, Kernel, OnError
-from rxdag.errors import NodeError
+from rxdag.errors import NodeError, named_text, shown, trace_of
 from rxdag.schedulers import Inlet, Port, Segment
 
 if TYPE_CHECKING:
@@ -212,8 +211,7 @@ class Host:
             ledger.dead += 1
             outlet = outlets.get("dead")
             if outlet is not None:
-                text = "".join(traceback.format_exception(error))
-                outlet.put(DeadLetter(name, item, error, attempts, text), 0, 0, None)
+                outlet.put(DeadLetter(name, item, error, attempts, trace_of(error)), 0, 0, None)
             return True
         if policy is SKIP:
             ledger.drop("skipped")
@@ -302,21 +300,11 @@ def restarted(kernel: Kernel, make: Callable[[], Kernel]) -> Kernel:
 def node_error(name: str, error: Exception, item: Any = _NO_ITEM) -> NodeError:
     """The error of a node whose user code failed on an item, or at a watermark, a timer or the end."""
     if item is _NO_ITEM:
-        made = NodeError(f'node "{name}" failed: {type(error).__name__}: {error}', node=name)
+        made = NodeError(f'node "{name}" failed: {named_text(error)}', node=name)
     else:
-        made = NodeError(
-            f'node "{name}" failed on {_shown(item)}: {type(error).__name__}: {error}', node=name, item=item
-        )
+        made = NodeError(f'node "{name}" failed on {shown(item)}: {named_text(error)}', node=name, item=item)
     made.__cause__ = error
     return made
-
-
-def _shown(item: Any) -> str:
-    try:
-        text = repr(item)
-    except Exception as error:  # it is the item that is broken, and the user must hear of that
-        return f"a {type(item).__name__} whose repr raises {type(error).__name__}"
-    return text if len(text) <= 300 else text[:297] + "..."
 
 
 class Wire:

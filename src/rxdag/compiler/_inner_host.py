@@ -24,6 +24,7 @@ from rxdag.contract import (
     Saw,
     Source,
 )
+from rxdag.errors import text_of
 
 
 class _Reading:
@@ -166,7 +167,7 @@ class InnerHost(KernelHost):
         elif policy is DEAD:
             self.ledger.arrived += 1
             self.ledger.dead += 1
-            self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, str(error)), 0, 0, None)
+            self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
         else:
             raise error
 

@@ -17,7 +17,7 @@ from rxdag.compiler._regions import find_regions
 from rxdag.compiler._topology import Topology, normalise
 from rxdag.compiler._weave import Woven, weave
 from rxdag.contract import Duration, Overflow, Publisher, Sink, Source
-from rxdag.errors import CompileError, GraphError
+from rxdag.errors import CompileError, GraphError, shown
 from rxdag.graph import Dag, Edge, did_you_mean
 from rxdag.schedulers import QUANTUM
 
@@ -201,7 +201,7 @@ def compile(dag: Dag, /, *, fuse: bool = True, columns: bool = True) -> Plan:
         CompileError: If a node cannot be lowered.
     """
     if not isinstance(dag, Dag):
-        raise CompileError(f"compile: takes a Dag, got {dag!r}; rxdag.Dag(sink, ...) makes one")
+        raise CompileError(f"compile: takes a Dag, got {shown(dag)}; rxdag.Dag(sink, ...) makes one")
     topology = normalise(dag)
     check_queues(topology)
     domains = colour(topology)

@@ -23,7 +23,7 @@ from rxdag.contract import (
     Saw,
     Source,
 )
-from rxdag.errors import BufferOverflow, NodeError
+from rxdag.errors import BufferOverflow, NodeError, text_of
 from rxdag.schedulers import Pump, Segment
 
 
@@ -109,7 +109,7 @@ class SourceHost(Host):
             self.ledger.drop("skipped")
         elif policy is DEAD:
             self.ledger.dead += 1
-            self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, str(error)), 0, 0, None)
+            self.outlets["dead"].put(DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
         else:
             self.ledger.failed += 1
             raise error
@@ -270,4 +270,4 @@ class SourceHost(Host):
 
 
 def said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return text_of(error) or type(error).__name__

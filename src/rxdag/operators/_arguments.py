@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, check_field
 
 TAKEN: Final = ("out", "dead", "late", "dropped", "unassigned", "unrouted")
@@ -18,7 +18,7 @@ def function(fn: Any, where: str) -> Any:
         GraphError: If it is none.
     """
     if not callable(fn) or isinstance(fn, Expr):
-        raise GraphError(f"{where} must be a function, got {fn!r}")
+        raise GraphError(f"{where} must be a function, got {shown(fn)}")
     return fn
 
 
@@ -44,5 +44,5 @@ def whole(n: Any, where: str, *, least: int = 0) -> int:
         GraphError: If it is none, or less than that.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < least:
-        raise GraphError(f"{where} must be {least} or more, got {n!r}")
+        raise GraphError(f"{where} must be {least} or more, got {shown(n)}")
     return n

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from rxdag.compiler import MAIN, EdgeBook, ForeignHost, Host, InnerHost, KernelHost, Plan, SinkHost, lower
 from rxdag.contract import FLUSHED, Chunk, Clock, FanIn, is_forked
-from rxdag.errors import RxDagError, Stalled
+from rxdag.errors import RxDagError, Stalled, shown, text_of
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
 from rxdag.runtime._stats import stats_of
 from rxdag.schedulers import QUANTUM, FlowScheduler, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
@@ -114,7 +114,7 @@ class Execution:
             if error is self.error:
                 return
             if self.error is not None:
-                self.error.add_note(f"then: {error}")
+                self.error.add_note(f"then: {text_of(error)}")
                 return
             self.error = error
             if self.state in ("running", "draining"):
@@ -291,7 +291,7 @@ class Execution:
     def _crashed(self, scheduler: FlowScheduler, reason: BaseException) -> None:
         """Something that is no Exception has ended a domain's driver; on its thread."""
         if not isinstance(reason, GeneratorExit | asyncio.CancelledError):
-            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {reason!r}")
+            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {shown(reason)}")
             if error is not reason:
                 error.__cause__ = reason
             self.fail(error)

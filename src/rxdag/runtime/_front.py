@@ -7,7 +7,7 @@ from typing import Any
 
 from rxdag.compiler import Plan, compile
 from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import AsyncRun, Run, execute, run_on_loop
@@ -26,7 +26,7 @@ def planned(what: tuple[Any, ...], where: str) -> Plan:
     wrong = [each for each in what if not isinstance(each, SinkNode)]
     if wrong:
         hint = "; end the stream with .to(sink), or use .collect()" if hasattr(wrong[0], "pipe") else ""
-        raise GraphError(f"{where}: takes sinks, a Dag or a Plan, got {wrong[0]!r}{hint}")
+        raise GraphError(f"{where}: takes sinks, a Dag or a Plan, got {shown(wrong[0])}{hint}")
     return compile(Dag(*what))
 
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 from rxdag.adapters import is_linear, linear_dag, market_data
 from rxdag.compiler import Plan, compile
 from rxdag.contract import SKIP, Duration, OnError, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import (
     Feedback,
@@ -106,7 +106,7 @@ class PipelineRuntime(Supervisor):
         ]
         if missing:
             raise GraphError(
-                f"from_existing: takes a PipelineRuntime of market-data-pipeline, got {existing!r}, which lacks "
+                f"from_existing: takes a PipelineRuntime of market-data-pipeline, got {shown(existing)}, which lacks "
                 f"{', '.join(missing)}"
             )
         runtime = cls(settings)
@@ -194,7 +194,7 @@ class PipelineRuntime(Supervisor):
         else:
             raise GraphError(
                 f"add_pipeline: takes an object with source, operator, batcher and sink, or one with a coroutine run(), "
-                f"got {pipeline!r}"
+                f"got {shown(pipeline)}"
             )
         self._register(name, job, restart, backoff)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rxdag.compiler import Plan, compile
 from rxdag.contract import Sink, Subscriber
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.graph import Dag, Input, Node, SinkNode, did_you_mean
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import run_here
@@ -56,7 +56,7 @@ def _run_for(execution: Execution, subscribed: Subscribed) -> None:
     try:
         run_here(execution)
     except BaseException as reason:  # nobody is above this frame
-        error = execution.error or RxDagError(f"run: ended by {reason!r}")
+        error = execution.error or RxDagError(f"run: ended by {shown(reason)}")
         subscribed.end(error)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.compiler import Plan, compile
 from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError, RxDagError, Terminated
+from rxdag.errors import GraphError, RxDagError, Terminated, text_of
 from rxdag.graph import Dag, did_you_mean
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
@@ -208,7 +208,7 @@ class Supervisor:
         }
         if failed:
             first = next(iter(failed.values()))
-            told = "; ".join(f"{name}: {error}" for name, error in failed.items())
+            told = "; ".join(f"{name}: {text_of(error)}" for name, error in failed.items())
             raise RxDagError(f"runtime: {len(failed)} of {len(self._jobs)} failed: {told}") from first
         return self._ended()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import END, Chunk, Overflow, Read, joined
-from rxdag.errors import BufferOverflow, RxDagError
+from rxdag.errors import BufferOverflow, RxDagError, shown
 from rxdag.schedulers._gate import Gate
 
 
@@ -77,7 +77,7 @@ class SizedGate(Gate):
             self.discarded += len(one)
             self._ended = True
             self.failure = self._error = RxDagError(
-                f"gate {self.name}: size_of must give the size of each item as a number, raised {error!r} on {one.items[0]!r:.200}"
+                f"gate {self.name}: size_of must give the size of each item as a number, raised {shown(error)} on {shown(one.items[0], most=200)}"
             )
             self._error.__cause__ = error
             return

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from typing import Any, Final
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sinks._files import WholeFile
 from rxdag.sinks._flat import flatten
 
@@ -61,7 +61,7 @@ class _BatchWriter(Writer):
             return fn(given)
         except (self._pa.ArrowInvalid, self._pa.ArrowTypeError, KeyError) as error:
             raise SourceError(
-                f"{self._where}: items must have the columns and types of the first ones, got {error}; say schema="
+                f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; say schema="
             ) from error
 
     def put(self, table: Any) -> None:
@@ -182,5 +182,5 @@ def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object,
 
 def _checked(schema: Any, where: str) -> Any:
     if schema is not None and not hasattr(schema, "empty_table"):
-        raise GraphError(f"{where}: schema must be a pyarrow.Schema, got {schema!r}")
+        raise GraphError(f"{where}: schema must be a pyarrow.Schema, got {shown(schema)}")
     return schema

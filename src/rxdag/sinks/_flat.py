@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from rxdag.contract import DeadLetter, Pane
+from rxdag.errors import named_text
 from rxdag.expressions import field_names
 
 _PANE: Final = ("start", "end", "revision", "closed_by")
@@ -34,7 +35,7 @@ def _flatten_dead(letter: DeadLetter[Any]) -> dict[str, Any]:
     return {
         "node": letter.node,
         "item": _plain(letter.item),
-        "error": f"{type(letter.error).__name__}: {letter.error}",
+        "error": named_text(letter.error),
         "attempts": letter.attempts,
     }
 
@@ -85,7 +86,7 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
 
 def _enc_hook(value: Any) -> Any:
     if isinstance(value, BaseException):
-        return f"{type(value).__name__}: {value}"
+        return named_text(value)
     item = getattr(value, "item", None)  # numpy's scalars
     if callable(item):
         return item()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
 
@@ -95,9 +95,9 @@ def call(fn: Callable[[T], object], /) -> Sink[T, int]:
         (3, [0, 1, 2])
     """
     if not callable(fn):
-        raise GraphError(f"call: fn must be a function, got {fn!r}")
+        raise GraphError(f"call: fn must be a function, got {shown(fn)}")
     if is_coroutine_function(fn):
-        raise GraphError(f"call: fn must be a plain function, got the coroutine function {fn!r}; use sinks.acall")
+        raise GraphError(f"call: fn must be a plain function, got the coroutine function {shown(fn)}; use sinks.acall")
     return _Call(fn)
 
 
@@ -150,7 +150,7 @@ def acall(fn: Callable[[T], Awaitable[object]], /) -> Sink[T, int]:
         3
     """
     if not callable(fn):
-        raise GraphError(f"acall: fn must be a coroutine function, got {fn!r}")
+        raise GraphError(f"acall: fn must be a coroutine function, got {shown(fn)}")
     return _Acall(fn)
 
 

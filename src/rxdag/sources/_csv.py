@@ -9,8 +9,8 @@ from os import PathLike, fspath
 from typing import Any, TypeVar
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
-from rxdag.errors import SourceError
-from rxdag.sources._files import LineFile, text_of
+from rxdag.errors import SourceError, shown, text_of
+from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._records import build, check_columns, converter, record_fields, required_fields
 
@@ -92,7 +92,7 @@ class _CsvReader(IteratorReader):
         try:
             return next(rows, None)
         except csv_module.Error as error:
-            raise _BadRow(str(self._file.problem(f"must be CSV, got {error}")), None) from None
+            raise _BadRow(str(self._file.problem(f"must be CSV, got {text_of(error)}")), None) from None
 
     def _found(self, header: list[str]) -> list[Column]:
         at = {name.strip(): i for i, name in enumerate(header)}
@@ -103,14 +103,16 @@ class _CsvReader(IteratorReader):
     def _fields(self, row: list[str]) -> dict[str, Any]:
         width = self._width
         if len(row) != width:
-            raise _BadRow(str(self._file.problem(f"must have {width} values, got {len(row)}: {text_of(row)}")), row)
+            raise _BadRow(
+                str(self._file.problem(f"must have {width} values, got {len(row)}: {shown(row, most=80)}")), row
+            )
         fields: dict[str, Any] = {}
         for name, at, convert in self._columns:
             try:
                 fields[name] = convert(row[at])
             except ValueError as error:
                 raise _BadRow(
-                    str(self._file.problem(f'column "{name}": {error}, got {text_of(row[at])}')), row
+                    str(self._file.problem(f'column "{name}": {text_of(error)}, got {shown(row[at], most=80)}')), row
                 ) from None
         return fields
 

@@ -8,8 +8,8 @@ from os import PathLike, fspath
 from typing import Any, TypeVar
 
 from rxdag.contract import Reader, Shape, Source, SourceContext, Where
-from rxdag.errors import GraphError, SourceError
-from rxdag.sources._files import LineFile, text_of
+from rxdag.errors import GraphError, SourceError, shown, text_of
+from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
 
 T = TypeVar("T")
@@ -32,7 +32,9 @@ class _JsonlReader(IteratorReader):
             try:
                 item = self._decode(line)
             except self._bad as error:
-                problem = self._file.problem(f"must be JSON of the items' type: {error}, got {text_of(line.rstrip())}")
+                problem = self._file.problem(
+                    f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
+                )
                 self._context.bad(line, SourceError(str(problem)))
                 continue
             yield item
@@ -82,6 +84,8 @@ def jsonl(path: str | PathLike[str], of: type[T], /) -> Source[T]:
     try:
         msgspec.json.Decoder(of)
     except TypeError as error:
-        raise GraphError(f"jsonl: items must be of a type that msgspec decodes, got {of!r} ({error})") from error
+        raise GraphError(
+            f"jsonl: items must be of a type that msgspec decodes, got {shown(of)} ({text_of(error)})"
+        ) from error
     text = fspath(path)
     return _Jsonl(text, of, Shape(of), "blocking" if text == "-" else "inline")

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown
 from rxdag.expressions import field_names
 
 
@@ -22,7 +22,9 @@ def record_fields(of: Any, where: str) -> dict[str, Any]:
     """
     names = field_names(of)
     if names is None:
-        raise GraphError(f"{where}: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {of!r}")
+        raise GraphError(
+            f"{where}: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {shown(of)}"
+        )
     hints = typing.get_type_hints(of)
     return {name: hints.get(name, Any) for name in names}
 

@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rxdag.contract import Assigner, Duration, positive_ns, signed_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.windows._calendar import Calendar
 
 _CALENDAR: Final = re.compile(r"1(d|w|mo)")
@@ -66,9 +66,9 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | None = None) 
     if calendar is not None and (tz is not None or calendar[1] != "d"):
         return _calendar(calendar, offset, tz or "UTC")
     if tz is not None:
-        raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {size!r}')
+        raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {shown(size)}')
     size_ns = positive_ns(size, "tumbling: size")
-    return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {size!r}"))
+    return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {shown(size)}"))
 
 
 def _calendar(size: re.Match[str], offset: Duration, tz: str) -> Calendar:
@@ -76,13 +76,13 @@ def _calendar(size: re.Match[str], offset: Duration, tz: str) -> Calendar:
         ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise GraphError(
-            f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {tz!r}; '
+            f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {shown(tz)}; '
             f"where the system has none of them: pip install tzdata"
         ) from None
     day = 86_400 * _SECOND
     ns = offset_ns(offset, day, "tumbling: offset must be less than a day")
     if ns % _SECOND:
-        raise GraphError(f"tumbling: offset must be whole seconds with tz=, got {offset!r}")
+        raise GraphError(f"tumbling: offset must be whole seconds with tz=, got {shown(offset)}")
     unit = size[1]
     return Calendar("d" if unit == "d" else "w" if unit == "w" else "mo", tz, ns // _SECOND)
 
@@ -95,5 +95,5 @@ def offset_ns(offset: Duration, most: int, must: str) -> int:
     """
     ns = signed_ns(offset, must.partition(" must")[0])
     if abs(ns) >= most:
-        raise GraphError(f"{must}, got {offset!r}")
+        raise GraphError(f"{must}, got {shown(offset)}")
     return ns

@@ -26,6 +26,7 @@ from rxdag.contract import (
     format_ns,
     positive_ns,
 )
+from rxdag.errors import shown
 from rxdag.operators._arguments import function, whole
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 
@@ -70,7 +71,7 @@ class Call(Source[Any]):
         work = self.fn(*self.args)
         if not inspect.isawaitable(work):
             raise TypeError(
-                f"{self.where_from} must return an awaitable, got {work!r}; a plain function goes into ops.map"
+                f"{self.where_from} must return an awaitable, got {shown(work)}; a plain function goes into ops.map"
             )
         return _CallReader(work if self.timeout_ns is None else _within(work, self.timeout_ns), context)
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag import sources
 from rxdag.contract import MAX, Emit, Inner, InnerKernel, Operator, Shape, Source
+from rxdag.errors import shown
 from rxdag.operators._arguments import function, whole
 
 A = TypeVar("A")
@@ -32,7 +33,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
         items: Iterable[Any] = stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
         return sources.iterable(items)
     hint = "; a coroutine goes into ops.map_async" if hasattr(stream, "__await__") else ""
-    raise TypeError(f"{where} must return an iterable, an async iterable or a source, got {stream!r}{hint}")
+    raise TypeError(f"{where} must return an iterable, an async iterable or a source, got {shown(stream)}{hint}")
 
 
 class _FlatKernel(InnerKernel):

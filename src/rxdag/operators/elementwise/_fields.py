@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import (
     ITEM,
     Expr,
@@ -65,7 +65,7 @@ class _Records(Operator[Any, Any]):
     item_type: Any = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        return f"{self.label}({', '.join(f'{name}={value!r}' for name, value in self.fields)})"
+        return f"{self.label}({', '.join(f'{name}={shown(value)}' for name, value in self.fields)})"
 
     @property
     def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, two operators
@@ -154,7 +154,9 @@ def select(*fields: str | Expr, into: Any = None, **named: Any) -> Any:
     for each in fields:
         name = field_name(each)
         if name is None:
-            raise GraphError(f"select: a field without a name must be a plain field, got {each!r}; say name={each!r}")
+            raise GraphError(
+                f"select: a field without a name must be a plain field, got {shown(each)}; say name={shown(each)}"
+            )
         if name in chosen or name in named:
             raise GraphError(f'select: fields must be named once, got "{name}" twice')
         chosen[name] = each
@@ -195,5 +197,5 @@ def _records(where: str, fields: Mapping[str, Any], into: Any, *, keep: bool) ->
     for name, value in fields.items():
         check_field(value, None, f"{where}: {name}")
     if into is not None and not callable(into):
-        raise GraphError(f"{where}: into must be a type, got {into!r}")
+        raise GraphError(f"{where}: into must be a type, got {shown(into)}")
     return _Records(tuple(fields.items()), into, keep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rxdag.contract import MAX, Duration, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.operators._compact import compact
 
 ABSENT: Final = object()
@@ -99,7 +99,7 @@ def ttl_ns(ttl: Duration | None, clock: str | None, name: str) -> int | None:
         GraphError: If `ttl` is 0 or no duration, or `clock` is none or comes alone.
     """
     if clock not in (None, "event", "processing"):
-        raise GraphError(f'{name}: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'{name}: clock must be "event" or "processing", got {shown(clock)}')
     if ttl is None and clock is not None:
-        raise GraphError(f"{name}: clock goes with ttl=, got {clock!r} alone")
+        raise GraphError(f"{name}: clock goes with ttl=, got {shown(clock)} alone")
     return None if ttl is None else positive_ns(ttl, f"{name}: ttl")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, KeyBy, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown, text_of
 from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of, why_opaque
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class _KeyByKernel(Kernel):
 
 def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error: Exception) -> Exception:
     """What to say of an item on which an operator failed: where its key has no hash, that."""
-    if key_of is not None and isinstance(error, TypeError) and "unhashable" in str(error):
-        return TypeError(f"{name}: a key must be hashable, got {key_of(item)!r}; use a tuple")
+    if key_of is not None and isinstance(error, TypeError) and "unhashable" in text_of(error):
+        return TypeError(f"{name}: a key must be hashable, got {shown(key_of(item))}; use a tuple")
     return error
 
 
@@ -120,5 +120,5 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
     else:
         given = tuple(names)
         if len(key) > 1 and len(given) != len(key):
-            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {given!r}")
+            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {shown(given)}")
     return _KeyBy[Any, Any](key, given)

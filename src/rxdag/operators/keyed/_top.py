@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
 from rxdag.contract import BadItem, Duration, Emit, Kernel, Operator, Shape
+from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, field_or_none, whole
 from rxdag.operators.keyed._expiring import ABSENT, Expiring, ttl_ns
@@ -56,7 +57,7 @@ class _TopKernel(Kernel):
         """The rows with one more, ranked anew; as many as may ever come out."""
         rank = self._by(item)
         if rank != rank:
-            raise BadItem(f"top_n: by must have an order, got {rank!r}")
+            raise BadItem(f"top_n: by must have an order, got {shown(rank)}")
         if self._unique is None:
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]
         of = self._unique(item)

@@ -22,7 +22,7 @@ from rxdag.contract import (
     duration_ns,
     positive_ns,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators.time._feed_times import FeedTimeKernel
@@ -188,7 +188,7 @@ def _to_ns(value: Any, scale: int) -> int:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise TypeError(
-                f"event_time: a datetime must have a time zone, got the naive {value!r}; use .replace(tzinfo=...)"
+                f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...)"
             )
         return (value - _EPOCH) // _MICROSECOND * 1_000
     kind = type(value).__name__
@@ -199,7 +199,7 @@ def _to_ns(value: Any, scale: int) -> int:
         return int(ns)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(
-            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {value!r}"
+            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
         )
     return int(value.__index__()) * scale
 
@@ -304,14 +304,14 @@ def event_time(
         [1, 5, 3]
     """
     if unit not in ("ns", "us", "ms", "s"):
-        raise GraphError(f'event_time: unit must be "ns", "us", "ms" or "s", got {unit!r}')
+        raise GraphError(f'event_time: unit must be "ns", "us", "ms" or "s", got {shown(unit)}')
     check_field(ts, None, "event_time: ts")
     if sequence is not None:
         check_field(sequence, None, "event_time: sequence")
     if advance not in ("data", "clock"):
-        raise GraphError(f'event_time: advance must be "data" or "clock", got {advance!r}')
+        raise GraphError(f'event_time: advance must be "data" or "clock", got {shown(advance)}')
     if watermarks not in ("own", "source"):
-        raise GraphError(f'event_time: watermarks must be "own" or "source", got {watermarks!r}')
+        raise GraphError(f'event_time: watermarks must be "own" or "source", got {shown(watermarks)}')
     lag = duration_ns(out_of_order, "event_time: out_of_order")
     if watermarks == "source" and (lag, by, idle_timeout, max_future, advance) != (0, None, None, None, "data"):
         raise GraphError(

@@ -19,7 +19,7 @@ from rxdag.contract import (
     Shape,
     positive_ns,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import whole
 from rxdag.operators.keyed._expiring import ABSENT, Expiring
 from rxdag.operators.windows._panes import blamed, checked_aggregate
@@ -330,11 +330,13 @@ def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: A
     """
     aggregate = checked_aggregate(aggregate, "rolling")
     if closed not in _CLOSED:
-        raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {closed!r}')
+        raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {shown(closed)}')
     if into is not None and not callable(into):
-        raise GraphError(f"rolling: into must be a function of the item and the result, got {into!r}")
+        raise GraphError(f"rolling: into must be a function of the item and the result, got {shown(into)}")
     if isinstance(period, int):
         if closed != "right":
-            raise GraphError(f"rolling: closed goes with a period of time, got {closed!r} with {period!r} items")
+            raise GraphError(
+                f"rolling: closed goes with a period of time, got {shown(closed)} with {shown(period)} items"
+            )
         return _Rolling[Any, Any](aggregate, None, whole(period, "rolling: period", least=1), closed, into)
     return _Rolling[Any, Any](aggregate, positive_ns(period, "rolling: period"), 0, closed, into)
