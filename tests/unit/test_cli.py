@@ -140,7 +140,8 @@ class TestRun:
         process = start("run", "s.yaml", "--restart", restart, cwd=tmp_path)
         assert process.stdout.readline() == "0\n"
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out = process.stdout.read()  # communicate() would miss what readline() has read ahead
+        _, err = process.communicate(timeout=30)
         assert process.returncode == code
         assert "s: completed, drained" in err
         assert [int(line) for line in out.splitlines()] == list(range(1, len(out.splitlines()) + 1))

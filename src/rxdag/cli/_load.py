@@ -59,7 +59,7 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     for each in sets:
         key, equals, value = each.partition("=")
         if not equals:
-            raise SpecError(f"--set: must be node.param=value, got {each!r}")
+            raise SpecError(f"--set: must be node.param=value, got {shown(each)}")
         overrides[key] = value
     text = sys.stdin.buffer.read() if spec == "-" else None
     sys.path.insert(0, str(Path.cwd()))  # modules of the user's own stand beside the spec

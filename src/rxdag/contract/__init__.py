@@ -55,6 +55,7 @@ from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
+from rxdag.contract._zone import aware, zone_of
 
 __all__ = [
     "DEAD",
@@ -121,6 +122,7 @@ __all__ = [
     "WindowOp",
     "WriteFailed",
     "Writer",
+    "aware",
     "checked_backoff",
     "checked_errors",
     "checked_overflow",
@@ -140,4 +142,5 @@ __all__ = [
     "settled",
     "size_of",
     "unseen",
+    "zone_of",
 ]

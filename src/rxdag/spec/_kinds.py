@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from rxdag.contract import UNITS, duration_ns, signed_ns
+from rxdag.contract import UNITS, duration_ns, signed_ns, zone_of
 from rxdag.errors import RxDagError, shown, text_of
 from rxdag.expressions import Expr, parse, unparse
 from rxdag.graph import did_you_mean
@@ -319,6 +319,28 @@ class Either(Kind):
 
     def write(self, value: Any) -> Any:
         return (self.first if self.is_first(value) else self.second).write(value)
+
+
+class ZoneKind(Kind):
+    """A time zone: "America/New_York"."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not isinstance(tree.value, str):
+            raise context.refuse(tree, f"must be the name of a time zone, got {tree_text(tree)}")
+        try:
+            zone_of(tree.value, "it")
+        except RxDagError as error:
+            raise context.refuse(tree, text_of(error).removeprefix("it ")) from None
+        return tree.value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def write(self, value: Any) -> Any:
+        name = value if isinstance(value, str) else getattr(value, "key", None)
+        if not isinstance(name, str):
+            raise Unwritable(f"must be the name of a time zone, got {shown(value)}")
+        return name
 
 
 class BackoffKind(Kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import (
@@ -19,8 +19,10 @@ from rxdag.contract import (
     Operator,
     RowFailed,
     Shape,
+    aware,
     duration_ns,
     positive_ns,
+    zone_of,
 )
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
@@ -45,10 +47,16 @@ class _EventTimeKernel(Kernel):
     can_give_before = True
 
     def __init__(
-        self, time_of: Callable[[Any], Any], scale: int, sequence_of: Callable[[Any], int] | None, lag: int
+        self,
+        time_of: Callable[[Any], Any],
+        scale: int,
+        sequence_of: Callable[[Any], int] | None,
+        lag: int,
+        zone: tzinfo | None = None,
     ) -> None:
         self._time_of = time_of
         self._scale = scale
+        self._zone = zone
         self._sequence_of = sequence_of
         self._lag = lag
         self.max_ts = MIN
@@ -64,7 +72,7 @@ class _EventTimeKernel(Kernel):
             if self._scale != 1:
                 ts *= self._scale
         else:
-            ts = _to_ns(ts, self._scale)
+            ts = _to_ns(ts, self._scale, self._zone)
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
         if ts > self.max_ts:
             if ts >= MAX:
@@ -81,9 +89,7 @@ class _EventTimeKernel(Kernel):
         return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        from rxdag.columns import times_of  # it loads numpy
-
-        ts = times_of(columns.values(self._time_of), self._scale, self._checked_ns)
+        ts = self._times(columns.values(self._time_of))
         sequence = None if self._sequence_of is None else columns.ordinals(self._sequence_of)
         timed = columns.timed(ts, sequence)
         if self.gives_before:
@@ -121,22 +127,25 @@ class _EventTimeKernel(Kernel):
             try:
                 time_of: Any = self._time_of  # an expression: else there are no columns
                 latest: Any = max(time_of.each(run))
-                return _to_ns(latest, self._scale) >= self._least()
+                return _to_ns(latest, self._scale, self._zone) >= self._least()
             except Exception:  # whatever it is, the run itself tells
                 return True
-        from rxdag.columns import is_array, times_of  # it loads numpy
+        from rxdag.columns import is_array  # it loads numpy
 
         try:
             column = run.values(self._time_of)
             if is_array(column, "i"):
                 return int(column.max()) * self._scale >= self._least()
-            ts = times_of(column, self._scale, self._checked_ns)
+            ts = self._times(column)
         except RowFailed:
             return True
         return self._due(run.timed(ts, None)) is not None
 
-    def _checked_ns(self, value: Any) -> int:
-        return _checked_ns(value, self._scale)
+    def _times(self, column: Any) -> NDArray[np.int64]:
+        from rxdag.columns import times_of  # it loads numpy
+
+        scale, zone = self._scale, self._zone
+        return times_of(column, scale, lambda value: _checked_ns(value, scale, zone), takes_datetime64=zone is None)
 
     def _least(self) -> int:
         """The least time that brings a watermark."""
@@ -172,8 +181,8 @@ class _StampKernel(Kernel):
         emit(item, ts=ts, sequence=0 if self._sequence_of is None else self._sequence_of(item))
 
 
-def _checked_ns(value: Any, scale: int) -> int:
-    ts = value * scale if value.__class__ is int else _to_ns(value, scale)
+def _checked_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
+    ts = value * scale if value.__class__ is int else _to_ns(value, scale, zone)
     if not MIN < ts < MAX:
         raise _out_of_range(ts)
     return int(ts)
@@ -183,16 +192,18 @@ def _out_of_range(ts: int) -> BadItem:
     return BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
 
 
-def _to_ns(value: Any, scale: int) -> int:
+def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
     """Nanoseconds since the epoch of what a user's function returned, other than a plain int."""
     if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise TypeError(
-                f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...)"
-            )
-        return (value - _EPOCH) // _MICROSECOND * 1_000
+        when = _aware(value, zone) if value.tzinfo is None else value
+        return (when - _EPOCH) // _MICROSECOND * 1_000
     kind = type(value).__name__
     if kind == "datetime64":
+        if zone is not None:
+            raise TypeError(
+                f"event_time: with tz= a time must be a datetime or an int, got {shown(value)}, which is UTC; "
+                f"leave out tz="
+            )
         ns = value.astype("datetime64[ns]").astype("int64")
         if int(ns) == MIN:
             raise BadItem("event_time: a time must not be NaT")
@@ -202,6 +213,18 @@ def _to_ns(value: Any, scale: int) -> int:
             f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
         )
     return int(value.__index__()) * scale
+
+
+def _aware(value: datetime, zone: tzinfo | None) -> datetime:
+    if zone is None:
+        raise TypeError(
+            f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
+            f"or say with tz= what such times are"
+        )
+    try:
+        return aware(value, zone)
+    except ValueError as error:
+        raise BadItem(f"event_time: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -215,6 +238,7 @@ class _EventTime(Operator[A, A]):
     max_future_ns: int | None = None
     advance: str = "data"
     watermarks: str = "own"
+    zone: tzinfo | None = None
     label = "event_time"
 
     def check(self, shape: Shape, where: str) -> None:
@@ -238,14 +262,14 @@ class _EventTime(Operator[A, A]):
 
     def kernel(self) -> _EventTimeKernel | _StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
-        time_of, scale = getter(self.ts), UNITS[self.unit]
+        time_of, scale, zone = getter(self.ts), UNITS[self.unit], self.zone
         if self.watermarks == "source":
-            return _StampKernel(lambda item: _checked_ns(time_of(item), scale), sequence)
+            return _StampKernel(lambda item: _checked_ns(time_of(item), scale, zone), sequence)
         by_clock = self.advance == "clock"
         if self.by is None and self.idle_ns is None and self.max_future_ns is None and not by_clock:
-            return _EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns)
+            return _EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns, zone)
         return FeedTimeKernel(
-            lambda item: _checked_ns(time_of(item), scale),
+            lambda item: _checked_ns(time_of(item), scale, zone),
             sequence,
             self.out_of_order_ns,
             None if self.by is None else getter(self.by),
@@ -267,6 +291,7 @@ def event_time(
     max_future: Duration | None = None,
     advance: Literal["data", "clock"] = "data",
     watermarks: Literal["own", "source"] = "own",
+    tz: str | tzinfo | None = None,
 ) -> Operator[A, A]:
     """Say when each item happened; the stream then has event time and watermarks.
 
@@ -275,14 +300,14 @@ def event_time(
     least of them counts: a feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing; a time that is NaT, outside 1677 to 2262 or past `max_future` goes to port "dead".
+    Drops: nothing; a time that is NaT, outside 1677 to 2262, past `max_future` or not in `tz` goes to port "dead".
     Holds: two numbers; with `by` or `idle_timeout` up to three for each feed that was ever seen.
     Ends: when the source ends. Fails: when a function raises or returns no time, by the node's `on_error`.
     Clock: event time; it makes it. `idle_timeout`, `max_future` and `advance="clock"` look at processing time.
 
     Args:
         ts: Time of an item: a field's name, `col.<name>` or a function. An int in `unit`, a datetime with a time
-            zone, or a numpy datetime64.
+            zone, or a numpy datetime64, which is UTC. A datetime without a zone fails the node, unless there is `tz`.
         unit: Of int times.
         sequence: Tie-break among equal times, an int; arrival decides where it is equal too.
         out_of_order: How far behind the largest time an item may be and still be on time.
@@ -292,7 +317,10 @@ def event_time(
         max_future: Most that a time may be ahead of the clock; by default any.
         advance: "clock" to have the watermark go on with the clock while nothing comes, so that a quiet market closes
             its last bar. Results then depend on when items come.
-        watermarks: "source" to keep those that the stream brings; `out_of_order` and what follows do not apply then.
+        watermarks: "source" to keep those that the stream brings; `out_of_order` to `advance` do not apply then.
+        tz: What datetimes without a zone are: the IANA name of a zone, as "America/New_York", or a tzinfo. Of a local
+            time that occurs twice, when clocks are set back, the first instant is taken; one that does not occur, when
+            they are set forward, goes to port "dead". Datetimes with a zone keep theirs.
 
     Raises:
         GraphError: If an argument is not as above, a name is no field of the items, or there are no watermarks to keep.
@@ -328,4 +356,5 @@ def event_time(
         None if max_future is None else duration_ns(max_future, "event_time: max_future"),
         advance,
         watermarks,
+        zone_of(tz, "event_time: tz"),
     )
