@@ -114,7 +114,7 @@ def specs_page() -> str:
 _WHEN: Final = {
     "GraphError": (
         "a graph is defined",
-        "wrong field, wrong argument, a stream that does not fit",
+        "wrong field, wrong argument, a function that cannot be called as it will be, a stream that does not fit",
         "what the message says: it names the place, what must hold and what came",
     ),
     "CompileError": (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape
+from rxdag.contract import Accumulator, Aggregate, BadItem, ColumnsAggregate, Shape, check_plain
 from rxdag.errors import GraphError, shown, text_of
 
 A = TypeVar("A")
@@ -189,6 +189,7 @@ def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
         return parts
     if not callable(into):
         raise GraphError(f"named: takes a class first, and aggregates by name, got {shown(into)}")
+    check_plain(into, "named: into", instead="")
     try:
         inspect.signature(into).bind(**aggregates)
     except TypeError as error:

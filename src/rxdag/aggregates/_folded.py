@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rxdag.contract import Accumulator, Aggregate
+from rxdag.contract import Accumulator, Aggregate, check_function
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr
 
@@ -67,6 +67,9 @@ def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] |
     for name, given in (("fn", fn), ("merge", merge)):
         if (given is not None or name == "fn") and (not callable(given) or isinstance(given, Expr)):
             raise GraphError(f"fold: {name} must be a function, got {shown(given)}")
+    check_function(fn, "fold: fn", "the value", "the item")
+    if merge is not None:
+        check_function(merge, "fold: merge", "the older value", "the newer one")
     return _FoldOf(initial, fn, merge)
 
 
@@ -112,4 +115,5 @@ def reduce(fn: Callable[[A, A], A], /) -> Aggregate[A, A]:
     """
     if not callable(fn) or isinstance(fn, Expr):
         raise GraphError(f"reduce: fn must be a function, got {shown(fn)}")
+    check_function(fn, "reduce: fn", "what it returned before", "the item")
     return _ReduceOf(fn)

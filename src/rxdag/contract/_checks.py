@@ -23,10 +23,14 @@ def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, ji
 
 def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
     """A tuple of exceptions; raises GraphError if it is none."""
-    kinds: tuple[Any, ...] = on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]
+    kinds = _members(on)
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         raise GraphError(f"{where}: on must be a tuple of exceptions, got {shown(on)}")
     return kinds
+
+
+def _members(on: Any) -> tuple[Any, ...]:
+    return on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]  # of whatever
 
 
 def finite(value: Any, what: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rxdag.contract._functions import check_function
 from rxdag.errors import GraphError, shown
 
 
@@ -52,8 +53,17 @@ class Boundary:
 _POLICIES: Final = tuple(policy.value for policy in Overflow)
 
 
-def checked_overflow(where: str, max_items: int, overflow: Overflow | str, *, delay_error: bool = True) -> Overflow:
+def checked_overflow(
+    where: str,
+    max_items: int,
+    overflow: Overflow | str,
+    *,
+    delay_error: bool = True,
+    size_of: Callable[[Any], int] | None = None,
+) -> Overflow:
     """Return the policy, else raise GraphError: for a bound that is none, a name that is not known, what does not go together."""
+    if size_of is not None:
+        check_function(size_of, f"{where}: size_of", "the item", instead="")
     if overflow not in (*Overflow, *_POLICIES):
         raise GraphError(f"{where}: overflow must be one of {', '.join(_POLICIES)}, got {shown(overflow)}")
     policy = Overflow(overflow)

@@ -195,7 +195,7 @@ class Stream(Generic[T_co]):
             raise GraphError("buffered: size_of goes with max_bytes")
         if max_bytes is not None and max_items == 0:
             raise GraphError("buffered: max_bytes goes with max_items of 1 or more")
-        policy = checked_overflow("buffered", max_items, overflow, delay_error=delay_error)
+        policy = checked_overflow("buffered", max_items, overflow, delay_error=delay_error, size_of=size_of)
         boundary = replace(
             self.boundary or Boundary(),
             max_items=max_items,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape
+from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape, check_function
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, Field, as_expr, bound, check_field, col, getter
 
@@ -166,4 +166,6 @@ def tick_rule(price: Any, /, *, into: Any = None) -> Any:
     check_field(price, None, "tick_rule: price")
     if into is not None and not callable(into):
         raise GraphError(f"tick_rule: into must be a function of the item and the sign, got {shown(into)}")
+    if into is not None:
+        check_function(into, "tick_rule: into", "the item", "the sign")
     return _TickRule[Any, Any](price, into)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.compiler import Plan, compile
-from rxdag.contract import Duration, positive_ns
+from rxdag.contract import Duration, check_function, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.runtime._execution import Execution
@@ -74,6 +74,8 @@ def run(
         KeyboardInterrupt: If Ctrl-C was pressed.
     """
     plan = planned(what, "run")
+    if on_progress is not None:
+        check_function(on_progress, "run: on_progress", "the books", instead="")
     with draining_on_signals() as drain:
 
         def on_start(execution: Execution) -> None:

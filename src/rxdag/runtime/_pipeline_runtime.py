@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
 from rxdag.compiler import Plan, compile
-from rxdag.contract import SKIP, Duration, OnError, positive_ns
+from rxdag.contract import SKIP, Duration, OnError, check_function, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import (
@@ -231,6 +231,10 @@ class PipelineRuntime(Supervisor):
         self.rates.state(provider)
         if pressure is not None and max_latency is not None:
             raise GraphError("add_feedback: max_latency goes with the gates, got pressure= beside it")
+        if pressure is not None:
+            check_function(pressure, "add_feedback: pressure", instead="")
+        if on_decision is not None:
+            check_function(on_decision, "add_feedback: on_decision", "the decision", instead="")
         limit_ns = None if max_latency is None else positive_ns(max_latency, "add_feedback: max_latency")
         measured = pressure or Pressure(partial(self._stats_of, name), limit_ns)
         every_s = positive_ns(every, "add_feedback: every") / 1e9

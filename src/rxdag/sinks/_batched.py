@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from rxdag import on_error as policies
-from rxdag.contract import Batching, Chunk, Duration, OnError, Sink, SinkContext, Writer, positive_ns
+from rxdag.contract import (
+    CONTEXT,
+    Batching,
+    Chunk,
+    Duration,
+    OnError,
+    Sink,
+    SinkContext,
+    Writer,
+    check_function,
+    positive_ns,
+)
 from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
@@ -104,6 +115,7 @@ def batched(
         raise GraphError(
             f"batched: factory must be a function that makes an async context manager, got {shown(factory)}"
         )
+    check_function(factory, "batched: factory", instead=CONTEXT)
     if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 1:
         raise GraphError(f"batched: max_items must be 1 or more, got {shown(max_items)}")
     policy = policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error

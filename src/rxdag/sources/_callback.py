@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
-from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow
+from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, check_function, checked_overflow
 from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.graph import Stream, from_source
 from rxdag.sources._queue import ItemQueue, QueueReader
@@ -130,6 +130,7 @@ def callback(
     """
     if not callable(register):
         raise GraphError(f"callback: register must be a function that takes the callback, got {shown(register)}")
+    check_function(register, "callback: register", "the callback", instead="")
     policy = checked_overflow("callback", max_items, overflow, delay_error=delay_error)
     return _Callback(max_items, policy, delay_error, Shape(of), register)
 

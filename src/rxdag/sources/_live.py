@@ -20,6 +20,8 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    check_arguments,
+    check_function,
     checked_overflow,
     format_ns,
     positive_ns,
@@ -268,6 +270,8 @@ def live(
         raise GraphError(
             f"{where}: on_reconnect must be a function of the connection's number, got {shown(on_reconnect)}"
         )
+    if on_reconnect is not None:
+        check_function(on_reconnect, f"{where}: on_reconnect", "the connection's number", instead="")
     if on_reconnect is not None and reconnect is None:
         raise GraphError(f"{where}: on_reconnect goes with reconnect=sources.Backoff(...)")
     silent_ns = None if silent_after is None else positive_ns(silent_after, f"{where}: silent_after")
@@ -345,4 +349,5 @@ def async_iterable(
         return _AsyncIterable(first_time, lifeline, boundary, Shape(of))
     if not callable(factory):
         raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {shown(factory)}")
+    check_arguments(factory, "async_iterable: factory")
     return _AsyncIterable(factory, lifeline, boundary, Shape(of))

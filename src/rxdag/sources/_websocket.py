@@ -18,6 +18,7 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    check_function,
     import_extra,
     positive_ns,
 )
@@ -186,6 +187,8 @@ def websocket(
         raise GraphError(f'websocket: url must begin with "ws://" or "wss://", got {shown(url)}')
     if decode is not None and not callable(decode):
         raise GraphError(f"websocket: decode must be a function of a frame, got {shown(decode)}")
+    if decode is not None:
+        check_function(decode, "websocket: decode", "the frame")
     if isinstance(max_frame_bytes, bool) or not isinstance(max_frame_bytes, int) or max_frame_bytes < 1:
         raise GraphError(f"websocket: max_frame_bytes must be 1 or more, got {shown(max_frame_bytes)}")
     lifeline = live("websocket", reconnect, silent_after, on_reconnect)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from rxdag.adapters._leaving import awaited, called
 from rxdag.adapters.market_data._items import symbol_of, utc
-from rxdag.contract import Duration, OnError, Pane, Sink
+from rxdag.contract import Duration, OnError, Pane, Sink, check_function
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks import batched, fields_of
 
@@ -172,6 +172,8 @@ def store_sink(
         raise GraphError(
             f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {shown(max_items)}"
         )
+    if row is not None:
+        check_function(row, "store_sink: row", "the item", instead="")
     make_row = row or _row
 
     @asynccontextmanager

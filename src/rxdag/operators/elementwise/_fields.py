@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from rxdag.contract import ColumnsEmit, Kernel, Operator, Shape
+from rxdag.contract import ColumnsEmit, Kernel, Operator, Shape, check_named_arguments, check_plain
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import (
     ITEM,
@@ -82,6 +82,8 @@ class _Records(Operator[Any, Any]):
                 raise GraphError(
                     f"{where}: into must have the fields that are made, {self.into.__name__} lacks {', '.join(unknown)}"
                 )
+        if self.into is not None and (not self.keep or field_names(shape.item_type) is not None):
+            check_named_arguments(self.into, f"{where}: into", self._names(shape))
 
     def _names(self, shape: Shape) -> tuple[str, ...]:
         """Fields of the result, as far as they are known."""
@@ -198,4 +200,6 @@ def _records(where: str, fields: Mapping[str, Any], into: Any, *, keep: bool) ->
         check_field(value, None, f"{where}: {name}")
     if into is not None and not callable(into):
         raise GraphError(f"{where}: into must be a type, got {shown(into)}")
+    if into is not None:
+        check_plain(into, f"{where}: into", instead="")
     return _Records(tuple(fields.items()), into, keep)

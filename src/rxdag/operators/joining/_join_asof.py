@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, overload
 from rxdag.contract import FLUSHED, MAX, MIN, Duration, Emit, FanIn, Kernel, Shape, duration_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, Stream, fan_in
-from rxdag.operators._arguments import function
+from rxdag.operators._arguments import function_or_none
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -392,7 +392,7 @@ def join_asof(
         strategy,
         None if tolerance is None else duration_ns(tolerance, "join_asof: tolerance"),
         allow_exact_matches,
-        None if into is None else function(into, "join_asof: into"),
+        function_or_none(into, "join_asof: into", "the left item", "the right one"),
         clock,
     )
     return fan_in(made, (left, right))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 from rxdag.contract import MAX, Assigner, Duration, Emit, FanIn, Kernel, Shape, signed_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
-from rxdag.operators._arguments import function
+from rxdag.operators._arguments import function_or_none
 from rxdag.operators.joining._combine import common_shape
 from rxdag.operators.windows._panes import in_order
 
@@ -306,7 +306,10 @@ def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = Non
     given: object = assigner
     if not isinstance(given, Assigner) or given.counts is not None:
         raise GraphError(f"join_window: takes windows of time, as windows.tumbling(...), got {shown(assigner)}")
-    return fan_in(_WindowJoin(None if into is None else function(into, "join_window: into"), assigner), (left, right))
+    return fan_in(
+        _WindowJoin(function_or_none(into, "join_window: into", "the left item", "the right one"), assigner),
+        (left, right),
+    )
 
 
 @overload
@@ -358,5 +361,5 @@ def join_interval(left: Any, right: Any, /, *, lower: Duration, upper: Duration,
     high = signed_ns(upper, "join_interval: upper")
     if low > high:
         raise GraphError(f"join_interval: upper must not be below lower, got {shown(upper)} and {shown(lower)}")
-    checked = None if into is None else function(into, "join_interval: into")
+    checked = function_or_none(into, "join_interval: into", "the left item", "the right one")
     return fan_in(_IntervalJoin(checked, low, high), (left, right))

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp
+from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
@@ -280,6 +280,8 @@ def process(
     given: object = process
     if not isinstance(given, KeyedProcess):
         raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {shown(given)}")
+    for name in ("initial", "on_item", "on_timer", "on_end"):
+        check_plain(getattr(given, name), f"process: {name}")
     for port in process.ports:
         if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
             raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {shown(port)}")

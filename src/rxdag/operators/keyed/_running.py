@@ -169,7 +169,7 @@ def scan(
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
         [1, 3, 6]
     """
-    return _Scan(initial, function(fn, "scan: fn"), ttl_ns(ttl, clock, "scan"), clock)
+    return _Scan(initial, function(fn, "scan: fn", "the state", "the item"), ttl_ns(ttl, clock, "scan"), clock)
 
 
 def reduce(
@@ -202,7 +202,13 @@ def reduce(
         >>> feed(ops.reduce(lambda a, b: a * 10 + b), [1, 2, 3])
         [1, 12, 123]
     """
-    return _Scan(ABSENT, function(fn, "reduce: fn"), ttl_ns(ttl, clock, "reduce"), clock, "reduce")
+    return _Scan(
+        ABSENT,
+        function(fn, "reduce: fn", "what it returned before", "the item"),
+        ttl_ns(ttl, clock, "reduce"),
+        clock,
+        "reduce",
+    )
 
 
 class _KeyedFoldKernel(Kernel):
@@ -281,4 +287,4 @@ def fold(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
         >>> feed(ops.fold(0, lambda total, x: total + x), [1, 2, 3])
         [6]
     """
-    return _Fold(initial, function(fn, "fold: fn"))
+    return _Fold(initial, function(fn, "fold: fn", "the state", "the item"))

@@ -17,6 +17,7 @@ from rxdag.contract import (
     Kernel,
     Operator,
     Shape,
+    check_function,
     positive_ns,
 )
 from rxdag.errors import GraphError, shown
@@ -333,6 +334,8 @@ def rolling(period: Any, aggregate: Any, /, *, closed: Closed = "right", into: A
         raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {shown(closed)}')
     if into is not None and not callable(into):
         raise GraphError(f"rolling: into must be a function of the item and the result, got {shown(into)}")
+    if into is not None:
+        check_function(into, "rolling: into", "the item", "the result")
     if isinstance(period, int):
         if closed != "right":
             raise GraphError(

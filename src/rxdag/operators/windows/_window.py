@@ -17,6 +17,7 @@ from rxdag.contract import (
     Shape,
     Unkeyed,
     WindowOp,
+    check_function,
     duration_ns,
     positive_ns,
 )
@@ -243,6 +244,8 @@ def _panes(
     aggregate = checked_aggregate(given, name)
     if into is not None and not callable(into):
         raise GraphError(f"{name}: into must be a function of the pane, got {shown(into)}")
+    if into is not None:
+        check_function(into, f"{name}: into", "the pane")
     if assigner.merges and not aggregate.accumulator().can_merge():
         raise GraphError(
             f"{name}: these windows merge, and the accumulator of {aggregate.name} cannot; give it a method merge, "
