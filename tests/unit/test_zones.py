@@ -113,10 +113,9 @@ def test_lines_with_such_times_go_to_dead(form, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("maker", FORMS)
-def test_there_is_a_zone_of_that_name(form, maker, tmp_path):
+def test_there_is_a_zone_of_that_name(form, tmp_path):
     make = written(form, tmp_path, "2024-01-05T09:30:00")
-    with pytest.raises(GraphError, match=f'{form}: tz must be the IANA name of a time zone.*got "?.?Mars/North'):
+    with pytest.raises(GraphError, match=f"{form}: tz must be the IANA name of a time zone.*got 'Mars/North'"):
         make(tz="Mars/North")
 
 
