@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mypy_extensions import i64
 
 from rxdag.contract import IDLE, Overflow, Saw
-from rxdag.engine._faults import shown
 from rxdag.engine._node import Node, block_all, unblock_all
-from rxdag.errors import BufferOverflow, RxDagError
+from rxdag.errors import BufferOverflow, RxDagError, shown
 
 if TYPE_CHECKING:
     from rxdag.engine._pump import GatePump
@@ -292,7 +291,8 @@ class Gate(Node):
             self.lost += 1
             self.fail(
                 RxDagError(
-                    f"gate {self.name}: size_of must give the size of each item as a number, raised {error!r} on {shown(item)}"
+                    f"gate {self.name}: size_of must give the size of each item as a number, raised "
+                    f"{shown(error)} on {shown(item)}"
                 ),
                 error,
             )

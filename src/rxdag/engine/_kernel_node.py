@@ -25,10 +25,11 @@ from rxdag.contract import (
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
 from rxdag.engine._emit import KernelEmit
-from rxdag.engine._faults import node_error, traced
+from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._input_marks import InputMarks
 from rxdag.engine._node import Exit, Node, Point
+from rxdag.errors import trace_of
 
 
 class Guarded(Point):
@@ -58,7 +59,7 @@ class Guarded(Point):
             self.dead += 1
             letters = self.ports.get("dead")
             if letters is not None:
-                self.give(letters, DeadLetter(self.name, item, error, attempts, traced(error)), 0, 0, None)
+                self.give(letters, DeadLetter(self.name, item, error, attempts, trace_of(error)), 0, 0, None)
             return True
         if policy is SKIP and isinstance(error, Exception):
             self.note_drop("skipped", 1)

@@ -111,7 +111,7 @@ def check_functions(make: Callable[..., Driven], lanes: tuple[Lane, ...]) -> Non
     """
     for name, path in _places(make):
         calls = _calls(make, name, path)
-        for on in {each: None for each in (*calls[:1], *calls[len(calls) // 2 :][:1], *calls[-1:])}:
+        for on in dict.fromkeys((*calls[:1], *calls[len(calls) // 2 :][:1], *calls[-1:])):
             for lane in lanes:
                 _fail_on(functools.partial(make, lane=lane), name, path, on)
 

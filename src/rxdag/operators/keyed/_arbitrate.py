@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, BadItem, Duration, Emit, Kernel, Operator, Shape, duration_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
 from rxdag.operators._heaps import LEAST, swept
@@ -119,7 +119,7 @@ class _ArbitrateKernel(Kernel):
         try:
             return operator.index(value)
         except TypeError:
-            raise BadItem(f"arbitrate: sequence must be a whole number, got {value!r}") from None
+            raise BadItem(f"arbitrate: sequence must be a whole number, got {shown(value)}") from None
 
     def _release(self, feed: _Feed, emit: Emit[Any]) -> None:
         """Give out what waited, as far as it is without a hole."""
@@ -282,7 +282,7 @@ def arbitrate(
         [4, 5, 6, 7]
     """
     if clock not in (None, "event", "processing"):
-        raise GraphError(f'arbitrate: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'arbitrate: clock must be "event" or "processing", got {shown(clock)}')
     return _Arbitrate(
         tuple(field_of(field, "arbitrate: key") for field in key),
         field_of(sequence, "arbitrate: sequence"),
