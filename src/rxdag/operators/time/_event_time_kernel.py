@@ -33,6 +33,8 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NAT: Final = -(1 << 63)
+"""What numpy has for a time that is none."""
 
 
 class _EventTimeNode(KernelNode):
@@ -40,8 +42,7 @@ class _EventTimeNode(KernelNode):
 
     def bind(self) -> None:
         super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, EventTimeKernel)
+        kernel: Any = self.kernel  # it and this node are one operator
         self.stamp: EventTimeKernel = kernel
         self.time_of: Callable[[Any], Any] = kernel._time_of
         self.sequence_of: Callable[[Any], int] | None = kernel._sequence_of
@@ -252,7 +253,7 @@ def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
                 f"leave out tz="
             )
         ns = value.astype("datetime64[ns]").astype("int64")
-        if int(ns) == MIN:
+        if int(ns) == _NAT:
             raise BadItem("event_time: a time must not be NaT")
         return int(ns)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
