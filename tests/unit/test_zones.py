@@ -387,6 +387,16 @@ def test_numpys_times_are_written_as_text_with_their_zone(form, tmp_path):
     assert got == [Tick(dt.datetime(2024, 1, 5, 9, 30, 0, 1, tzinfo=dt.UTC))]
 
 
+def test_times_of_numpy_have_one_type_as_rows_and_as_columns():
+    times = np.array(["2024-01-05T09:30:00", "NaT"], "M8[us]")
+    rows = [{"ts": times[0], "n": 1}, {"ts": None, "n": 2}]
+    columns = {"ts": times, "n": [1, 2]}
+    for source in (sources.iterable(rows), sources.iterable(rows, of=dict), sources.arrays(columns)):
+        kept = rxdag.from_source(source).to(sinks.arrow())
+        schema = rxdag.run(kept)[kept].schema
+        assert (schema.field("ts").type, schema.field("n").type) == (pa.timestamp("us", "UTC"), pa.int64())
+
+
 def test_days_of_numpy_are_written_as_days(tmp_path):
     kept = rxdag.from_source(sources.arrays({"day": np.array(["2024-01-05"], "M8[D]")})).to(sinks.arrow())
     assert rxdag.run(kept)[kept].schema.field("day").type == pa.date32()

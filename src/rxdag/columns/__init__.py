@@ -1,12 +1,12 @@
 """Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used."""
 
 from rxdag.columns._arrow import (
+    arrow_of_values,
     batch_of_columns,
     columns_of_batch,
     columns_of_frame,
     frame_of_columns,
     has_naive_times,
-    in_utc,
 )
 from rxdag.columns._blocks import Block
 from rxdag.columns._column import (
@@ -45,6 +45,7 @@ __all__ = [
     "Places",
     "SCALAR",
     "as_column",
+    "arrow_of_values",
     "batch_of_columns",
     "code_values",
     "column_of",
@@ -55,7 +56,6 @@ __all__ = [
     "first_rows",
     "frame_of_columns",
     "has_naive_times",
-    "in_utc",
     "ints_of",
     "is_array",
     "joined",

@@ -85,7 +85,15 @@ def arrow_of_column(pa: Any, column: Column) -> Any:
         return in_utc(pa, pa.array(column.values, mask=~column.valid))
     if column.dtype.kind == "M":
         return in_utc(pa, pa.array(column))
-    return pa.array(column.tolist() if column.dtype.kind == "O" else column)
+    return arrow_of_values(pa, column.tolist()) if column.dtype.kind == "O" else pa.array(column)
+
+
+def arrow_of_values(pa: Any, values: list[Any]) -> Any:
+    """Python objects as arrow's values; times of numpy, which are UTC, get that zone, and days stay days."""
+    kinds = {type(value) for value in values}
+    if np.datetime64 not in kinds:
+        return pa.array(values)
+    return in_utc(pa, pa.array(np.array(values, "M8") if kinds <= {np.datetime64, type(None)} else values))
 
 
 def in_utc(pa: Any, array: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sinks._files import WholeFile
-from rxdag.sinks._flat import flatten, is_numpy_time
+from rxdag.sinks._flat import flatten
 
 _GROUP_ROWS: Final = 1 << 16
 
@@ -39,14 +39,14 @@ class _BatchWriter(Writer):
 
             return batch_of_columns(self._pa, columns)
         rows = [flatten(item, self._key_names) for item in chunk.items]
-        table = self._pa.Table.from_pylist(rows)
-        for name, kind in zip(table.schema.names, table.schema.types, strict=True):
-            if self._pa.types.is_timestamp(kind) and any(is_numpy_time(row.get(name)) for row in rows):
-                from rxdag.columns import in_utc  # it loads numpy
+        return self._pa.table({name: self._array([row.get(name) for row in rows]) for name in rows[0]})
 
-                at = table.schema.get_field_index(name)
-                table = table.set_column(at, name, in_utc(self._pa, table.column(at)))
-        return table
+    def _array(self, values: list[Any]) -> Any:
+        if not any(kind.__name__ == "datetime64" for kind in {type(value) for value in values}):
+            return self._pa.array(values)
+        from rxdag.columns import arrow_of_values  # it loads numpy
+
+        return arrow_of_values(self._pa, values)
 
     def _table(self) -> Any:
         """What waits, as one table of the schema."""
