@@ -141,7 +141,11 @@ class KernelNode(Guarded):
         self.has_now = "now" in parameters or self.in_clock_time
         names = tuple("now" if name == "ts" else name for name in parameters) if self.in_clock_time else parameters
         self.names = names
-        forms = {("item", "emit"): 0, ("item", "ts", "emit"): 1, ("item", "ts", "sequence", "key", "emit"): 2}
+        forms: dict[tuple[str, ...], int] = {
+            ("item", "emit"): 0,
+            ("item", "ts", "emit"): 1,
+            ("item", "ts", "sequence", "key", "emit"): 2,
+        }
         self.form: i64 = forms.get(names, 3)
         self.watches = (
             self.has_timer or self.has_want or self.holds_back or self.can_finish or kernel.open_inputs is not None

@@ -70,7 +70,7 @@ class StreamRunner:
     """Gives streams their `head`, `collect` and loops."""
 
     def head(self, stream: Stream[Any], max_items: int) -> list[Any]:
-        of_all = stream.pipe(ops.unkey()) if isinstance(stream, KeyedStream) else stream
+        of_all = stream.pipe(ops.unkey()) if isinstance(stream, KeyedStream) else stream  # pyright: ignore[reportUnknownMemberType]  # of whatever keys
         return self.collect(of_all.pipe(ops.take(max_items)))
 
     def collect(self, stream: Stream[Any]) -> list[Any]:

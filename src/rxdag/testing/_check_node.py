@@ -190,7 +190,7 @@ class DrivenNode:
     def _call(self) -> None:
         kernel: Any = self.kernel
         exits = self.exits
-        if type(kernel).expand is not Kernel.expand:
+        if type(self.kernel).expand is not Kernel.expand:
             for output in kernel.expand(exits.item) or ():
                 exits(output)
             exits.absorbed(1)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 class _KeyByNode(StatelessNode):
     def bind(self) -> None:
         super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, KeyByKernel)
+        kernel: Any = self.kernel  # it and this node are one operator
         self.key_of: Callable[[Any], Any] = kernel._key_of
         self.is_plain = kernel._is_plain
 
