@@ -81,7 +81,7 @@ assert_type(keyed.pipe(ops.audit("1s")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.sample("1s")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.throttle_first("1s")), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.throttle(5, key=lambda t: t.symbol)), Stream[Trade])
-assert_type(keyed.pipe(ops.batch(5, skip=2)), Stream[list[Trade]])
+assert_type(keyed.pipe(ops.batch(5, skip=2)), KeyedStream[str, list[Trade]])
 
 # ---- keys and windows
 assert_type(keyed.pipe(ops.conflate()), KeyedStream[str, Trade])
