@@ -268,7 +268,7 @@ def test_without_its_extra_the_command_line_says_what_to_install():
     assert "Traceback" not in done.stderr
 
 
-def test_a_demo_that_is_terminated_drains_exits_with_0_and_writes_no_open_bar(tmp_path):
+def test_a_demo_that_is_terminated_drains_exits_with_143_and_writes_no_open_bar(tmp_path):
     import signal
 
     args = [sys.executable, "-m", "rxdag.cli", "demo", "--speed", "4", "--out", str(tmp_path)]
@@ -277,7 +277,7 @@ def test_a_demo_that_is_terminated_drains_exits_with_0_and_writes_no_open_bar(tm
         assert "trades/s" in process.stdout.readline()  # the first line of progress
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == 143, err
     assert "SIGTERM: draining" in err
     assert "trades of open bars are not written" in out
     seed = rxdag.from_source(sources.simulated_trades(seed=0))

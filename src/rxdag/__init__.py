@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         SpecError,
         Stalled,
         StateError,
+        Terminated,
     )
     from rxdag.expressions import Expr, col, element, lit
     from rxdag.graph import (
@@ -148,6 +149,7 @@ __all__ = [
     "Stalled",
     "StateError",
     "Stream",
+    "Terminated",
     "Unkeyed",
     "WindowOp",
     "WindowedStream",

@@ -1,8 +1,11 @@
-"""The exceptions and warnings a user can see."""
+"""The exceptions and warnings a user can see, and how the text of foreign objects is made."""
 
 from __future__ import annotations
 
-from typing import Any
+import pickle
+import traceback
+from itertools import pairwise
+from typing import Any, Final, TypeAlias, cast
 
 __all__ = [
     "BufferOverflow",
@@ -16,11 +19,24 @@ __all__ = [
     "SpecError",
     "Stalled",
     "StateError",
+    "Terminated",
 ]
+
+_ITEM_CHARS: Final = 300
+_ERROR_CHARS: Final = 10_000
+_CAUSES: Final = 20
+"""Most causes of causes that pickle takes along."""
+_GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class RxDagError(Exception):
-    """Root of every error of this library."""
+    """Root of every error of this library.
+
+    Every error survives pickle, with its causes and notes. A part that cannot be pickled arrives as its text.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickled(self)
 
 
 class GraphError(RxDagError, ValueError):
@@ -77,3 +93,122 @@ class GraphWarning(UserWarning):
 
 class MissingExtra(RxDagError, ImportError):
     """An optional package is needed, and not installed."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM has ended a run after a drain; not caught, it ends the process with exit code 143.
+
+    Attributes:
+        result: The `RunResult` that `run` would have returned; for `PipelineRuntime`, a dict of them by name.
+    """
+
+    def __init__(self, result: Any) -> None:  # Any: a RunResult, or a dict of them
+        super().__init__(143)
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickled(self)
+
+
+# ---- texts of foreign objects: an error must never be lost because its text, or that of its item, cannot be made
+
+
+def shown(item: object, *, most: int = _ITEM_CHARS) -> str:
+    """Return the repr of a foreign object, at most `most` characters; never raises."""
+    try:
+        text = repr(item)
+    except _GOES_ON:
+        raise
+    except BaseException as broken:  # some libraries raise what is no Exception
+        return f"a {type(item).__name__} whose repr raises {type(broken).__name__}"
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:
+    """Return the text of an error, at most `most` characters; never raises."""
+    try:
+        text = str(error)
+    except _GOES_ON:
+        raise
+    except BaseException as broken:  # some libraries raise what is no Exception
+        return f"an error whose text raises {type(broken).__name__}"
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def named_text(error: BaseException) -> str:
+    """Return the class of an error and its text; never raises."""
+    return f"{type(error).__name__}: {text_of(error)}"
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the traceback of an error as Python prints it; never raises."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except _GOES_ON:
+        raise
+    except BaseException:  # its causes and notes are foreign too
+        return f"{named_text(error)}\n"
+
+
+# ---- pickle
+
+_Parcel: TypeAlias = tuple[bytes | None, str]
+"""A part in bytes of its own, None if it cannot be pickled, and its text, for a process that cannot unpickle it."""
+
+
+def _pickled(error: BaseException) -> tuple[Any, ...]:
+    """Return what `__reduce__` gives: the error and its causes, each by itself."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
+        chain.append(cause)
+    return _unpickled, (tuple(_packed_error(each) for each in chain),)
+
+
+def _unpickled(parcels: tuple[_Parcel, ...]) -> BaseException:
+    chain = [_unpacked_error(parcel) for parcel in parcels]
+    for error, cause in pairwise(chain):
+        error.__cause__ = cause
+    return chain[0]
+
+
+def _is_in(error: BaseException, chain: list[BaseException]) -> bool:
+    return any(error is each for each in chain)
+
+
+def _packed(value: object) -> _Parcel:
+    try:
+        return pickle.dumps(value), shown(value)
+    except Exception:
+        return None, shown(value)
+
+
+def _unpacked(parcel: _Parcel) -> Any:
+    blob, text = parcel
+    try:
+        return text if blob is None else pickle.loads(blob)
+    except Exception:
+        return text
+
+
+def _packed_error(error: BaseException) -> _Parcel:
+    text = named_text(error)
+    if not isinstance(error, RxDagError | Terminated):
+        return _packed(error)[0], text
+    args = tuple(map(_packed, error.args))
+    attributes = {name: _packed(value) for name, value in vars(error).items()}
+    return _packed((type(error), args, attributes))[0], text
+
+
+def _unpacked_error(parcel: _Parcel) -> BaseException:
+    blob, text = parcel
+    made = _unpacked((blob, text))
+    if isinstance(made, tuple):
+        kind, args, attributes = cast("tuple[type[BaseException], tuple[_Parcel, ...], dict[str, _Parcel]]", made)
+        given = tuple(map(_unpacked, args))
+        error = kind.__new__(kind, *given)
+        # The constructor may want more than the arguments; that of the nearest builtin sets what lies in C.
+        builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
+        builtin.__init__(error, *given)
+        vars(error).update({name: _unpacked(value) for name, value in attributes.items()})
+        return error
+    return made if isinstance(made, BaseException) else RxDagError(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rxdag.contract import DEAD, RAISE, SKIP, Duration, OnError, checked_backoff, checked_errors
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 __all__ = ["OnError", "dead", "raise_", "retry", "skip"]
 
@@ -48,9 +48,9 @@ def retry(
         3
     """
     if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        raise GraphError(f"retry: attempts must be 1 or more, got {attempts!r}")
+        raise GraphError(f"retry: attempts must be 1 or more, got {shown(attempts)}")
     given: object = then
     if not isinstance(given, OnError) or given.kind == "retry":
-        raise GraphError(f"retry: then must be on_error.raise_, skip or dead, got {then!r}")
+        raise GraphError(f"retry: then must be on_error.raise_, skip or dead, got {shown(then)}")
     backoff = checked_backoff("retry", base, factor, cap, jitter)
     return OnError("retry", attempts, backoff, checked_errors("retry", on), then)

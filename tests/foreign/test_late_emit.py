@@ -16,7 +16,6 @@ from rxdag.sources import END, Chunk, Reader, Source
 from tests.foreign import engine
 from tests.foreign.entries import EachMark, Own
 
-
 EXITS = {
     "call": lambda emit: emit(2),
     "call with time": lambda emit: emit(2, ts=0, sequence=0, key=None),

@@ -114,7 +114,7 @@ def specs_page() -> str:
 _WHEN: Final = {
     "GraphError": (
         "a graph is defined",
-        "wrong field, wrong argument, a stream that does not fit",
+        "wrong field, wrong argument, a function that cannot be called as it will be, a stream that does not fit",
         "what the message says: it names the place, what must hold and what came",
     ),
     "CompileError": (
@@ -157,6 +157,11 @@ _WHEN: Final = {
         "legal, and probably not meant: a sink that no dag was given",
         "pass it, or leave it out",
     ),
+    "Terminated": (
+        "SIGTERM came during `run` or `PipelineRuntime.run`",
+        "`.result` is what the call would have returned",
+        "nothing: the process ends with exit code 143; catch it to use `.result` first",
+    ),
     "RxDagError": ("any time", "the root of all of them", "catch it to catch all"),
 }
 
@@ -178,6 +183,10 @@ def errors_page() -> str:
                 "| error | is | when | what it tells | what to do |\n|---|---|---|---|---|\n" + "\n".join(rows),
                 "A run that fails raises the first error; what failed after it is in its notes (`error.__notes__`). The traceback is that of your function. "
                 "What is wrong with a graph is found before it runs: fields and types when it is defined, the rest by `rxdag.compile(dag)`.",
+                "`Terminated` is a `SystemExit`, so `except Exception` lets it through. Ctrl-C raises a plain `KeyboardInterrupt`, with the same attribute `result`. A plain "
+                "function that raises `SystemExit` or `KeyboardInterrupt` itself ends the run with exactly that, without the node's name.",
+                "Every error survives pickle, with its node, item, causes and notes, so a worker of a process pool can send it home. A part that cannot be "
+                "pickled arrives as its text. An error whose text cannot be made, or an item whose repr raises, is reported as such: neither hides the failure.",
                 "```python\n>>> import rxdag\n>>> from rxdag import operators as ops, sinks, sources\n"
                 '>>> stream = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 1 // x), name="inverse")\n'
                 ">>> try:\n...     rxdag.run(stream.to(sinks.null()))\n... except rxdag.NodeError as error:\n...     print(error)\n"

@@ -149,7 +149,7 @@ def test_columns_go_from_parquet_to_parquet_without_becoming_rows(tmp_path):
 
 @pytest.mark.parametrize("kind", ["table", "batch", "reader", "polars"])
 def test_arrow_is_read_from_whatever_speaks_it(kind):
-    table = pa.table({"a": [1, 2], "s": ["x", None], "l": [[1], [2]], "t": pa.array([1, 2], pa.timestamp("ns"))})
+    table = pa.table({"a": [1, 2], "s": ["x", None], "l": [[1], [2]], "t": pa.array([1, 2], pa.timestamp("ns", "UTC"))})
     data = {
         "table": table,
         "batch": table.to_batches()[0],

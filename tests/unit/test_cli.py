@@ -133,15 +133,17 @@ class TestRun:
         said = json.loads(out)
         assert (code, said["state"], said["was_drained"]) == (0, "completed", True)
 
-    def test_an_interrupt_drains_and_is_told(self, tmp_path):
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.parametrize("restart", ["never", "on_failure"])
+    def test_a_signal_drains_and_is_told(self, tmp_path, number, code, restart):
         (tmp_path / "s.yaml").write_text("nodes:\n  n: {source: interval, every: 1ms}\n  o: {sink: stdout, input: n}\n")
-        process = start("run", "s.yaml", cwd=tmp_path)
+        process = start("run", "s.yaml", "--restart", restart, cwd=tmp_path)
         assert process.stdout.readline() == "0\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         with process:  # from the file: it has read ahead, what communicate would not see
             out, err = process.stdout.read(), process.stderr.read()
-        assert process.returncode == 130
-        assert "s: completed" in err
+        assert process.returncode == code
+        assert "s: completed, drained" in err
         assert [int(line) for line in out.splitlines()] == list(range(1, len(out.splitlines()) + 1))
 
     def test_a_reader_that_leaves_ends_it_quietly(self, tmp_path):

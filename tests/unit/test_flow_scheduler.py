@@ -18,7 +18,6 @@ from rxdag.schedulers import (
     ThreadDriver,
     VirtualClock,
     VirtualLoop,
-
     drive,
     drive_virtual,
 )

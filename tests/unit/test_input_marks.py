@@ -7,8 +7,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, windows
-from rxdag.engine._input_marks import InputMarks
 from rxdag.contract import ENDED, IDLE, MIN
+from rxdag.engine._input_marks import InputMarks
 from rxdag.testing import settle_virtual, virtual
 
 

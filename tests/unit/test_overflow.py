@@ -11,7 +11,6 @@ from rxdag import sinks, sources, testing
 from rxdag.contract import END, Chunk, Overflow, duration_ns, size_of
 from rxdag.errors import BufferOverflow
 
-
 DROPPING = ["drop_oldest", "drop_newest", "drop_tail", "drop_buffer"]
 
 

@@ -31,6 +31,22 @@ def ticking():
     return rxdag.from_source(sources.interval("1ms")).to(sinks.collect(), name="out")
 
 
+def striking(number, at=3):
+    """Ticks without end; a signal comes with one of them."""
+
+    def strike(tick):
+        if tick == at:
+            os.kill(os.getpid(), number)
+        return tick
+
+    ticks = rxdag.from_source(sources.interval("1ms")).pipe(ops.map(strike))
+    return ticks.to(sinks.collect(), name="out")
+
+
+def handlers():
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
 def failing(times, then="ok"):
     calls = []
 
@@ -275,20 +291,40 @@ class TestLife:
         assert results["a"]["out"] == [0, 1, 2]
         assert results["b"].was_drained
 
-    def test_blocking_is_drained_by_a_signal(self):
+    @pytest.mark.parametrize(("number", "kind"), [("SIGTERM", rxdag.Terminated), ("SIGINT", KeyboardInterrupt)])
+    def test_blocking_is_drained_by_a_signal(self, number, kind):
         runtime = rxdag.PipelineRuntime()
-        runtime.create_dag("ticks", ticking())
+        runtime.create_dag("ticks", striking(getattr(signal, number)))
+        before = handlers()
+        with pytest.raises(kind) as ended:
+            runtime.run()
+        result = ended.value.result["ticks"]
+        assert (result.state, result.was_drained, result.signal) == ("completed", True, number)
+        assert result["out"][:4] == [0, 1, 2, 3]
+        assert handlers() == before
 
-        def interrupt():
-            while runtime.status().jobs["ticks"].state != "running":
-                time.sleep(0.001)
+    def test_a_second_signal_cancels(self):
+        async def stuck(tick):
             os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.05)  # for the signals not to be taken as one
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(3600)
 
-        threading.Thread(target=interrupt).start()
-        result = runtime.run()["ticks"]
-        assert result.was_drained
-        assert result.signal == "SIGTERM"
-        assert result.state == "completed"
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("stuck", rxdag.from_source(sources.range(3)).to(sinks.acall(stuck)))
+        with pytest.raises(rxdag.Terminated) as ended:
+            runtime.run()
+        assert ended.value.result["stuck"].state == "cancelled"
+
+    def test_a_failure_goes_before_a_signal(self):
+        def fail(tick):
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise ValueError("disk full")
+
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("failing", rxdag.from_source(sources.range(3)).pipe(ops.map(fail)).to(sinks.null()))
+        with pytest.raises(RxDagError, match="disk full"):
+            runtime.run()
 
     async def test_who_listens_too_slowly_misses_the_oldest(self):
         async with rxdag.PipelineRuntime() as runtime:
@@ -300,6 +336,171 @@ class TestLife:
                 runtime._tell(rxdag.RuntimeEvent("created", f"d{i}", 0))
             assert (await first).name == f"d{1500 - 1024}"
             await events.aclose()
+
+
+class TestTermination:
+    """SIGTERM inside `async with`: in a test, since a handler may raise in the test's own loop only."""
+
+    def test_the_block_is_drained_cancelled_and_raises(self):
+        seen = []
+
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("ticks", striking(signal.SIGTERM))
+                try:
+                    async for event in runtime.events():
+                        seen.append(event.kind)
+                except asyncio.CancelledError as error:
+                    seen.append(str(error))
+                    raise
+            seen.append("goes on")
+
+        before = handlers()
+        with pytest.raises(rxdag.Terminated) as ended:
+            asyncio.run(main())
+        assert seen == ["running", "stopped", "SIGTERM"]
+        result = ended.value.result["ticks"]
+        assert (result.state, result.was_drained, result.signal) == ("completed", True, "SIGTERM")
+        assert result["out"][:4] == [0, 1, 2, 3]
+        assert handlers() == before
+
+    def test_a_block_that_ends_by_itself_has_the_results_and_raises(self):
+        results = {}
+
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("ticks", striking(signal.SIGTERM))
+                results.update(await runtime.run_until_complete())
+            results.clear()
+
+        with pytest.raises(rxdag.Terminated):
+            asyncio.run(main())
+        assert results["ticks"].was_drained
+
+    def test_the_task_is_not_left_cancelled(self):
+        async def main():
+            try:
+                async with rxdag.PipelineRuntime() as runtime:
+                    runtime.create_dag("ticks", striking(signal.SIGTERM))
+                    await asyncio.Event().wait()
+            except rxdag.Terminated:
+                return asyncio.current_task().cancelling()
+
+        assert asyncio.run(main()) == 0
+
+    def test_all_blocks_are_drained_before_one_raises(self):
+        states = {}
+
+        async def slowly(tick):
+            await asyncio.sleep(0.05)
+
+        async def block(name, dag):
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag(name, dag)
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    states[name] = runtime.status().jobs[name].state, runtime._ended()[name].state
+
+        async def main():
+            slow = rxdag.from_source(sources.interval("1ms")).to(sinks.acall(slowly), name="slow")
+            async with rxdag.PipelineRuntime() as outer:
+                outer.create_dag("outer", slow)
+                await block("inner", striking(signal.SIGTERM))
+
+        with pytest.raises(rxdag.Terminated) as ended:
+            asyncio.run(main())
+        assert states == {"inner": ("stopped", "completed")}
+        assert ended.value.result["outer"].state == "completed"
+
+    def test_a_second_one_cancels(self):
+        async def stuck(tick):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.05)  # for the signals not to be taken as one
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(3600)
+
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("stuck", rxdag.from_source(sources.range(3)).to(sinks.acall(stuck)))
+                await asyncio.Event().wait()
+
+        with pytest.raises(rxdag.Terminated) as ended:
+            asyncio.run(main())
+        assert ended.value.result["stuck"].state == "cancelled"
+
+    def test_an_error_of_the_block_goes_before_it(self):
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("ticks", striking(signal.SIGTERM))
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    raise ValueError("of the block")
+
+        with pytest.raises(ValueError, match="of the block"):
+            asyncio.run(main())
+
+    def test_a_handler_of_the_program_stays(self):
+        came = []
+
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("ticks", striking(signal.SIGTERM))
+                await until(lambda: came)
+                return runtime.status().jobs["ticks"].state
+
+        before = signal.signal(signal.SIGTERM, lambda *_: came.append(1))
+        try:
+            assert asyncio.run(main()) == "running"
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def test_a_runtime_on_another_thread_handles_none(self):
+        async def main():
+            async with rxdag.PipelineRuntime() as runtime:
+                runtime.create_dag("done", numbers())
+                await runtime.run_until_complete()
+                return handlers()
+
+        before, inside = handlers(), []
+        thread = threading.Thread(target=lambda: inside.extend(asyncio.run(main())))
+        thread.start()
+        thread.join(30)
+        assert inside == before
+
+    def test_a_runtime_that_does_not_start_leaves_the_handlers(self):
+        class Broken(rxdag.PipelineRuntime):
+            async def start(self):
+                raise RxDagError("no")
+
+        async def main():
+            async with Broken():
+                pass
+
+        before = handlers()
+        with pytest.raises(RxDagError, match="no"):
+            asyncio.run(main())
+        assert handlers() == before
+
+    def test_an_adopted_runtime_is_shut_down_once(self):
+        calls = []
+
+        class Theirs:
+            service = registry = run_pipeline = None
+
+            async def initialize(self):
+                calls.append("initialize")
+
+            async def shutdown(self):
+                await asyncio.sleep(0.01)
+                calls.append("shutdown")
+
+        runtime = rxdag.PipelineRuntime.from_existing(Theirs())
+        runtime.create_dag("ticks", striking(signal.SIGTERM))
+        with pytest.raises(rxdag.Terminated):
+            runtime.run()
+        assert calls == ["initialize", "shutdown"]
 
 
 class TestStream:

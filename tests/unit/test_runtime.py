@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import rxdag
 from rxdag import NodeError, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
+from rxdag.runtime import draining_on_signals
+from rxdag.runtime._handles import execute
 from rxdag.testing import run_virtual, settle_virtual, virtual
 
 
@@ -630,7 +633,7 @@ def test_explain_marks_reactivex_operators():
     assert "unbounded?: pairs is a reactivex operator" in plan.explain()
 
 
-# ---- explain, source, result
+# ---- explain, result
 
 
 def test_explain_says_segments_gates_and_the_cap():
@@ -722,41 +725,133 @@ def items():
 timed = rxdag.from_source(sources.iterable(items())).pipe(ops.event_time(lambda x: x, unit="ms")).pipe(ops.key_by(lambda x: 0))
 panes = timed.pipe(ops.window(windows.tumbling("1s"), agg.count()))
 out = panes.to(sinks.csv({path!r}), name="out")
-result = rxdag.run(out)
-assert signal.getsignal(signal.SIGTERM) is before
-print(result.state, result.was_drained, result.stats.nodes["window"].held > 0)
+try:
+    rxdag.run(out)
+except BaseException as end:
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    result = end.result
+    print(type(end).__mro__[:2], result.state, result.was_drained, result.signal, result.stats.nodes["window"].held > 0)
+    raise
 """
 
 
-@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-def test_a_signal_drains_and_no_open_pane_is_written(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "kinds", "code"),
+    [
+        ("SIGTERM", "(<class 'rxdag.errors.Terminated'>, <class 'SystemExit'>)", 143),
+        ("SIGINT", "(<class 'KeyboardInterrupt'>, <class 'BaseException'>)", -signal.SIGINT),
+    ],
+)
+def test_a_signal_drains_ends_the_program_and_no_open_pane_is_written(tmp_path, number, kinds, code):
     path = tmp_path / "panes.csv"
-    code = SIGNALLED.format(number=number, path=str(path))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.split() == ["completed", "True", "True"], done.stderr
+    program = SIGNALLED.format(number=number, path=str(path))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{kinds} completed True {number} True\n", done.stderr
+    assert done.returncode == code
     rows = path.read_text().splitlines()[1:]
     assert [row.split(",")[3] for row in rows] == ["999"] + ["1000"] * (len(rows) - 1)
     assert all(row.endswith("watermark") for row in rows)
 
 
-def test_a_second_interrupt_cancels_and_leaves_no_file(tmp_path):
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        ("SIGINT", "SIGINT", "KeyboardInterrupt"),
+        ("SIGTERM", "SIGTERM", "Terminated"),
+        ("SIGINT", "SIGTERM", "Terminated"),
+        ("SIGTERM", "SIGINT", "Terminated"),
+    ],
+)
+def test_a_second_signal_cancels_and_leaves_no_file(tmp_path, first, second, kind):
     path = tmp_path / "x.csv"
     code = f"""
 import asyncio, os, signal, rxdag
 from rxdag import sources, sinks
 async def stuck(x):
     if x == 0:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.{first})
     await asyncio.sleep(0.3)
     if x == 0:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.{second})
     await asyncio.sleep(3600)
 numbers = rxdag.from_source(sources.range(10**9))
-print(rxdag.run(numbers.to(sinks.acall(stuck)), numbers.to(sinks.csv({str(path)!r}))).state)
+try:
+    rxdag.run(numbers.to(sinks.acall(stuck)), numbers.to(sinks.csv({str(path)!r})))
+except BaseException as end:
+    print(type(end).__name__, end.result.state)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "cancelled", done.stderr
+    assert done.stdout.strip() == f"{kind} cancelled", done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_comes_before_the_run_is_made_drains_it():
+    plan = rxdag.compile(rxdag.Dag(rxdag.from_source(sources.iterable(endless())).to(sinks.null())))
+    with draining_on_signals() as drain:
+        os.kill(os.getpid(), signal.SIGTERM)
+        result = execute(plan, drain.attach)
+    with pytest.raises(rxdag.Terminated) as ended:
+        drain.outcome(result)
+    assert ended.value.result.was_drained
+
+
+def test_signals_wait_for_no_run_that_could_not_be_made():
+    with pytest.raises(ZeroDivisionError), draining_on_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ZeroDivisionError
+    for thread in threading.enumerate():
+        if thread.name == "rxdag-signal":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_a_run_that_fails_while_a_signal_drains_it_raises_its_error():
+    def failing(x):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError("disk full")
+
+    with pytest.raises(rxdag.NodeError, match="disk full"):
+        rxdag.run(numbers().pipe(ops.map(failing)).to(sinks.null()))
+
+
+def test_an_interrupt_inside_a_running_loop_drains_too():
+    def struck(x):
+        if x == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return x
+
+    async def main():
+        out = rxdag.from_source(sources.iterable(endless())).pipe(ops.map(struck)).to(sinks.null())
+        with pytest.raises(KeyboardInterrupt) as ended:
+            rxdag.run(out)
+        return ended.value.result
+
+    assert asyncio.run(main()).was_drained
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_start_and_run_async_leave_the_handlers_alone(number):
+    seen = []
+
+    def handlers(x):
+        seen.append(signal.getsignal(number))
+        return x
+
+    stream = numbers().pipe(ops.map(handlers))
+    before = signal.getsignal(number)
+    rxdag.start(stream.to(sinks.null())).wait(10)
+    outside = set(seen)
+    seen.clear()
+
+    async def main():
+        inside = signal.getsignal(number)
+        await rxdag.run_async(stream.to(sinks.null()))
+        return inside
+
+    inside = asyncio.run(main())
+    assert outside == {before}
+    assert set(seen) == {inside}
 
 
 def test_an_interrupt_inside_user_code_leaves_nothing_open(tmp_path):

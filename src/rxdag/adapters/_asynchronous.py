@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from rxdag.adapters._leaving import Leaving, Never, called
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 def asynchronous(thing: Any) -> Callable[[], AsyncIterable[Any]] | None:
@@ -37,7 +37,7 @@ class _Once:
     def use(self, thing: object) -> None:
         if self._is_used:
             raise GraphError(
-                f"wrap: {thing!r} can be read by one run only, got a second; pass a function that makes one"
+                f"wrap: {shown(thing)} can be read by one run only, got a second; pass a function that makes one"
             )
         self._is_used = True
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from rxdag.adapters._leaving import Leaving, called
 from rxdag.contract import SKIP, Chunk, OnError, Read, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, from_source
 from rxdag.sinks import batched
 from rxdag.sources import Lifeline, LiveReader
@@ -175,9 +175,9 @@ def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any
     """
     missing = _missing(made)
     if missing:
-        raise GraphError(f"pipeline: takes an object with {', '.join(missing)}; got {made!r}")
+        raise GraphError(f"pipeline: takes an object with {', '.join(missing)}; got {shown(made)}")
     if gives not in ("batches", "items"):
-        raise GraphError(f'pipeline: gives must be "batches" or "items", got {gives!r}')
+        raise GraphError(f'pipeline: gives must be "batches" or "items", got {shown(gives)}')
     return _LinearSource(made, gives)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rxdag.adapters._leaving import Leaving, awaited, called
 from rxdag.contract import Duration, OnError, Sink
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream
 from rxdag.sinks import batched
 
@@ -36,7 +36,9 @@ def writer(
         GraphError: If it has no `write`.
     """
     if not hasattr(sink, "write") and not callable(sink):
-        raise GraphError(f"writer: takes an object with async write(batch), or a function that makes one, got {sink!r}")
+        raise GraphError(
+            f"writer: takes an object with async write(batch), or a function that makes one, got {shown(sink)}"
+        )
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Any]:
@@ -104,5 +106,5 @@ def tick_source(stream: Stream[Any], /) -> TickSource:
         GraphError: If it is no stream.
     """
     if not isinstance(stream, Stream):
-        raise GraphError(f"tick_source: takes a stream, got {stream!r}")
+        raise GraphError(f"tick_source: takes a stream, got {shown(stream)}")
     return TickSource(stream)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.sources import ItemQueue, QueueReader
 
 
@@ -177,5 +177,7 @@ def service(made: Any, /, *, max_items: int = 64) -> Source[Any]:
         GraphError: If it is no such service.
     """
     if not is_service(made):
-        raise GraphError(f"service: takes a service of pipelines, with create_pipeline() and pipelines, got {made!r}")
+        raise GraphError(
+            f"service: takes a service of pipelines, with create_pipeline() and pipelines, got {shown(made)}"
+        )
     return _Service(made, max_items)

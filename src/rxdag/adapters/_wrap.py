@@ -16,7 +16,7 @@ from rxdag.adapters._linear import Gives, is_linear, pipeline
 from rxdag.adapters._service import is_service, service
 from rxdag.adapters._threads import Futures, Threaded, ThreadQueue
 from rxdag.contract import RAISE, OnError, Overflow, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, from_source
 from rxdag.sources import OverflowName, async_iterable, callback, iterable, observable
 
@@ -134,7 +134,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
         return iterable(_any(thing), blocking=is_blocking, of=how.of)
     if callable(thing):
         return _of_function(thing, how)
-    raise GraphError(f"wrap: nothing is known of {thing!r}; takes {_TAKES}")
+    raise GraphError(f"wrap: nothing is known of {shown(thing)}; takes {_TAKES}")
 
 
 def _any(thing: Any) -> Any:
@@ -154,7 +154,7 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
     if needed == 1:
         return callback(fn, **how.queue())
     if needed > 1:
-        raise GraphError(f"wrap: a function must take no argument, or one, a callback; {fn!r} takes {needed}")
+        raise GraphError(f"wrap: a function must take no argument, or one, a callback; {shown(fn)} takes {needed}")
     if inspect.isasyncgenfunction(fn) or inspect.iscoroutinefunction(fn):
         return async_iterable(partial(_made, fn), overflow=how.overflow, max_items=how.max_items, of=how.of)
     return _Made(fn, how, Shape(how.of))
@@ -163,7 +163,7 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
 def _made(fn: Callable[[], Any]) -> AsyncIterable[Any]:
     inner = asynchronous(fn())
     if inner is None:
-        raise GraphError(f"wrap: {fn!r} must make an async iterable")
+        raise GraphError(f"wrap: {shown(fn)} must make an async iterable")
     return inner()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rxdag.aggregates._cells import Highest, Lowest, Total
 from rxdag.columns import Array, Columns, Groups, Places, objects_of
 from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed
+from rxdag.errors import text_of
 
 _INF: Final = float("inf")
 
@@ -276,7 +277,7 @@ class ArrayNamed(ColumnsAggregate):
                 values.append(part.read(columns))
             except RowFailed as failed:
                 if isinstance(failed.cause, BadItem):
-                    raise RowFailed(failed.index, BadItem(f"named: {name}: {failed.cause}")) from failed.cause
+                    raise RowFailed(failed.index, BadItem(f"named: {name}: {text_of(failed.cause)}")) from failed.cause
                 raise
         return values
 

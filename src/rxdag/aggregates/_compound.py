@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates.accumulators import Collected, Made, Named
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape
-from rxdag.errors import GraphError
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, check_plain
+from rxdag.errors import GraphError, shown, text_of
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -98,17 +98,18 @@ def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
         raise GraphError("named: takes one aggregate or more, got none")
     for name, aggregate in aggregates.items():
         if not isinstance(aggregate, Aggregate):
-            raise GraphError(f"named: {name} must be an aggregate, got {aggregate!r}")
+            raise GraphError(f"named: {name} must be an aggregate, got {shown(aggregate)}")
     parts = _NamedOf[Any](tuple(aggregates.items()))
     if into is None:
         return parts
     if not callable(into):
-        raise GraphError(f"named: takes a class first, and aggregates by name, got {into!r}")
+        raise GraphError(f"named: takes a class first, and aggregates by name, got {shown(into)}")
+    check_plain(into, "named: into", instead="")
     try:
         inspect.signature(into).bind(**aggregates)
     except TypeError as error:
         raise GraphError(
-            f"named: {getattr(into, '__name__', into)} must take {', '.join(aggregates)}: {error}"
+            f"named: {getattr(into, '__name__', None) or shown(into)} must take {', '.join(aggregates)}: {text_of(error)}"
         ) from None
     except ValueError:  # it has no signature to look at
         pass

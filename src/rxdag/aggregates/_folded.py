@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rxdag.aggregates.accumulators import Folded, Reduced
-from rxdag.contract import Aggregate
-from rxdag.errors import GraphError
+from rxdag.contract import Aggregate, check_function
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr
 
 A = TypeVar("A")
@@ -42,7 +42,10 @@ def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] |
     """
     for name, given in (("fn", fn), ("merge", merge)):
         if (given is not None or name == "fn") and (not callable(given) or isinstance(given, Expr)):
-            raise GraphError(f"fold: {name} must be a function, got {given!r}")
+            raise GraphError(f"fold: {name} must be a function, got {shown(given)}")
+    check_function(fn, "fold: fn", "the value", "the item")
+    if merge is not None:
+        check_function(merge, "fold: merge", "the older value", "the newer one")
     return _FoldOf(initial, fn, merge)
 
 
@@ -68,5 +71,6 @@ def reduce(fn: Callable[[A, A], A], /) -> Aggregate[A, A]:
         'abc'
     """
     if not callable(fn) or isinstance(fn, Expr):
-        raise GraphError(f"reduce: fn must be a function, got {fn!r}")
+        raise GraphError(f"reduce: fn must be a function, got {shown(fn)}")
+    check_function(fn, "reduce: fn", "what it returned before", "the item")
     return _ReduceOf(fn)

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from rxdag.aggregates.accumulators import Mean, Spread
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 
 A = TypeVar("A")
@@ -112,5 +112,5 @@ def std(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | Non
 def _checked(value: Any, ddof: Any, where: str) -> int:
     check_field(value, None, f"{where}: value")
     if isinstance(ddof, bool) or not isinstance(ddof, int) or ddof < 0:
-        raise GraphError(f"{where}: ddof must be 0 or more, got {ddof!r}")
+        raise GraphError(f"{where}: ddof must be 0 or more, got {shown(ddof)}")
     return ddof

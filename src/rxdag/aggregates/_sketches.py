@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
@@ -100,9 +100,11 @@ def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 
     check_field(value, None, "quantile: value")
     for name, given in (("q", q), ("relative_accuracy", relative_accuracy)):
         if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
-            raise GraphError(f"quantile: {name} must be 0 to 1, got {given!r}")
+            raise GraphError(f"quantile: {name} must be 0 to 1, got {shown(given)}")
     if relative_accuracy in (0, 1):
-        raise GraphError(f"quantile: relative_accuracy must be more than 0 and less than 1, got {relative_accuracy!r}")
+        raise GraphError(
+            f"quantile: relative_accuracy must be more than 0 and less than 1, got {shown(relative_accuracy)}"
+        )
     import_extra("ddsketch", _EXTRA, "quantile")
     return _QuantileOf(value, q, relative_accuracy)
 
@@ -195,6 +197,6 @@ def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, i
     """
     check_field(value, None, "count_distinct: value")
     if isinstance(lg_k, bool) or not isinstance(lg_k, int) or not 4 <= lg_k <= 21:
-        raise GraphError(f"count_distinct: lg_k must be 4 to 21, got {lg_k!r}")
+        raise GraphError(f"count_distinct: lg_k must be 4 to 21, got {shown(lg_k)}")
     import_extra("datasketches", _EXTRA, "count_distinct")
     return _DistinctOf(value, lg_k)

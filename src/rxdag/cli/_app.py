@@ -17,7 +17,7 @@ from rxdag.cli._load import Loaded, load
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
-from rxdag.errors import RxDagError, SpecError
+from rxdag.errors import RxDagError, SpecError, text_of
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="A SPEC is a YAML file, - for stdin, or package.module:dag for one in Python. Exit: 0 done, 1 failed, 2 wrong usage "
-    "or spec, 130 interrupted.",
+    "or spec, 130 interrupted, 143 terminated.",
 )
 
 
@@ -118,7 +118,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no books.")] = False,
     traceback: Traceback = False,
 ) -> None:
-    """Run a graph to its end. Ctrl-C drains it, a second one cancels."""
+    """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one cancels."""
     raise typer.Exit(
         run_loaded(
             _load(spec, sets, allow, outside).part(partition),
@@ -154,7 +154,7 @@ def check(
             {"file": p.mark.file, "line": p.mark.line, "column": p.mark.column, "path": p.path, "message": p.message}
             for p in found
         ]
-        print(json.dumps({"ok": False, "problems": listed or [{"message": str(error)}]}))
+        print(json.dumps({"ok": False, "problems": listed or [{"message": text_of(error)}]}))
         raise typer.Exit(2) from None
     dag = loaded.dag
     if as_json:
@@ -339,4 +339,4 @@ def demo(
     traceback: Traceback = False,
 ) -> None:
     """Make 1 s bars of trades: deduped, right in event time, by venue and symbol."""
-    run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad)
+    raise typer.Exit(run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad))

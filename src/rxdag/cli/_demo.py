@@ -12,6 +12,7 @@ from rich.table import Table
 
 import rxdag
 from rxdag import market, on_error, render, sinks, sources
+from rxdag.cli._exit import with_exit_code
 from rxdag.cli._progress import Progressing
 from rxdag.errors import MissingExtra
 from rxdag.market import BAR_COLUMNS, Bar, Trade
@@ -52,8 +53,8 @@ def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Ba
     )
 
 
-def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: float | None, skip_bad: bool) -> None:
-    """Run it and print the table; raises what the run fails with."""
+def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: float | None, skip_bad: bool) -> int:
+    """Run it, print the table, and return the exit code; raises what the run fails with."""
     source: rxdag.Source[Trade]
     if data is None:
         source = sources.simulated_trades(seed, trades=trades, speed=speed)
@@ -73,16 +74,22 @@ def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: floa
         console = Console(width=_WIDTH)
     if console.is_terminal:
         with Progressing(console, _progress) as progress:
-            result = rxdag.run(dag, on_progress=progress.update, progress_every="200ms")
+            update = progress.update
+            result, code = with_exit_code(lambda: rxdag.run(dag, on_progress=update, progress_every="200ms"))
     else:
-        result = rxdag.run(dag, on_progress=lambda stats: print(_progress(stats), flush=True), progress_every="2s")
+        result, code = with_exit_code(lambda: rxdag.run(dag, on_progress=_print_progress, progress_every="2s"))
     _report(console, result, last, out)
+    return code
 
 
 def _progress(stats: RunStats) -> str:
     came, bars = stats.nodes["trades"].made, stats.nodes["bars_csv"].passed
     speed = came / stats.elapsed_s if stats.elapsed_s > 0 else 0
     return f"{came:,} trades, {bars:,} bars, {speed:,.0f} trades/s"
+
+
+def _print_progress(stats: RunStats) -> None:
+    print(_progress(stats), flush=True)
 
 
 def _report(console: Console, result: RunResult, last: Bars, out: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rxdag.errors import SpecError
+from rxdag.errors import SpecError, shown, text_of
 from rxdag.graph import Dag, did_you_mean
 from rxdag.plan import Plan
 from rxdag.spec import build_dag, read_spec
@@ -59,7 +59,7 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     for each in sets:
         key, equals, value = each.partition("=")
         if not equals:
-            raise SpecError(f"--set: must be node.param=value, got {each!r}")
+            raise SpecError(f"--set: must be node.param=value, got {shown(each)}")
         overrides[key] = value
     text = sys.stdin.buffer.read() if spec == "-" else None
     sys.path.insert(0, str(Path.cwd()))  # modules of the user's own stand beside the spec
@@ -75,7 +75,9 @@ def _imported(module: str, name: str) -> Dag:
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise
-        raise SpecError(f"{module}: must be a module that can be imported from here, and is not: {error}") from None
+        raise SpecError(
+            f"{module}: must be a module that can be imported from here, and is not: {text_of(error)}"
+        ) from None
     if not hasattr(found, name):
         raise SpecError(f'{module}: has no "{name}"{did_you_mean(name, dir(found))}')
     thing = getattr(found, name)
@@ -84,5 +86,5 @@ def _imported(module: str, name: str) -> Dag:
     if isinstance(thing, Plan):
         thing = thing.dag
     if not isinstance(thing, Dag):
-        raise SpecError(f"{module}:{name}: must be a Dag, a Plan, or a function that returns one, got {thing!r}")
+        raise SpecError(f"{module}:{name}: must be a Dag, a Plan, or a function that returns one, got {shown(thing)}")
     return thing

@@ -6,11 +6,14 @@ import os
 import sys
 from typing import NoReturn
 
-from rxdag.errors import CompileError, RxDagError, SpecError
+from rxdag.errors import CompileError, RxDagError, SpecError, text_of
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; exits with 0, 1 for a failed run, or 2 for wrong usage."""
+    """Run the command line.
+
+    Exits with 0, 1 for a failed run, 2 for wrong usage, 130 after Ctrl-C, or 143 after SIGTERM.
+    """
     try:
         from rxdag.cli._app import app
     except ModuleNotFoundError as error:
@@ -26,7 +29,7 @@ def main(args: list[str] | None = None) -> None:
             raise
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_quietly()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {text_of(error, most=sys.maxsize)}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             print(f"  {note}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ValueError | SpecError | CompileError) else 1) from None

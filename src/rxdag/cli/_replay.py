@@ -8,14 +8,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, cast
 
 import rxdag
 from rxdag import sinks, sources
+from rxdag.cli._exit import with_exit_code
 from rxdag.errors import SourceError
 from rxdag.graph import did_you_mean
-
-_INTERRUPTED: Final = 130
 
 
 def run_replay(file: str, time: str | None, unit: Any, speed: float, until: str | None) -> int:
@@ -23,10 +22,9 @@ def run_replay(file: str, time: str | None, unit: Any, speed: float, until: str 
     recorded: rxdag.Source[dict[str, Any]] = sources.iterable(_records(file))
     if time is not None:
         recorded = sources.paced(recorded, lambda record: _time_of(record, time), unit=unit, speed=speed)
-    result = rxdag.run(
-        rxdag.from_source(recorded, name="file").to(sinks.stdout(form="jsonl"), name="stdout"), until=until
-    )
-    return _INTERRUPTED if result.signal == "SIGINT" else 0
+    out = rxdag.from_source(recorded, name="file").to(sinks.stdout(form="jsonl"), name="stdout")
+    _, code = with_exit_code(lambda: rxdag.run(out, until=until))
+    return code
 
 
 def _time_of(record: dict[str, Any], field: str) -> Any:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from typing import Any, Final
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 import rxdag
 from rxdag import metrics
+from rxdag.cli._exit import with_exit_code
 from rxdag.cli._load import Loaded
 from rxdag.cli._progress import Progressing
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, text_of
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
-
-_INTERRUPTED: Final = 130
 
 
 def run_loaded(
@@ -35,18 +34,20 @@ def run_loaded(
     console = Console(stderr=True)
     try:
         if policy == "never" and "drain_timeout" not in loaded.settings and serves is None:
-            result = _once(loaded, until, console, shows=console.is_terminal and not quiet)
+            shows = console.is_terminal and not quiet
+            result, code = with_exit_code(lambda: _once(loaded, until, console, shows=shows))
         else:
-            result = _supervised(loaded, until, policy, serves)
+            results, code = with_exit_code(lambda: _supervised(loaded, until, policy, serves))
+            result = results[loaded.dag.name]
     except RxDagError as error:
         if as_json:
-            print(json.dumps({"state": "failed", "error": str(error)}))
+            print(json.dumps({"state": "failed", "error": text_of(error)}))
         raise
     if as_json:
         print(json.dumps(as_data(result), default=str))
     elif not quiet:
         print(result, file=sys.stderr)
-    return _INTERRUPTED if result.signal == "SIGINT" else 0
+    return code
 
 
 def _once(loaded: Loaded, until: str | None, console: Console, *, shows: bool) -> RunResult:
@@ -56,17 +57,17 @@ def _once(loaded: Loaded, until: str | None, console: Console, *, shows: bool) -
         return rxdag.run(loaded.dag, until=until, on_progress=progress.update, progress_every="200ms")
 
 
-def _supervised(loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None) -> RunResult:
+def _supervised(loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None) -> dict[str, RunResult]:
     runtime = PipelineRuntime({"drain_timeout": loaded.settings.get("drain_timeout", "10s")})
     runtime.add(loaded.dag, restart=policy)
     if serves is None:
-        return runtime.run(until=until)[loaded.dag.name]
+        return runtime.run(until=until)
     registry = CollectorRegistry()
     metrics.watch(runtime, registry=registry)
     host, port = serves
     with metrics.serve(port, host=host, registry=registry) as server:
         print(f"metrics at http://{host}:{server.port}/metrics", file=sys.stderr, flush=True)
-        return runtime.run(until=until)[loaded.dag.name]
+        return runtime.run(until=until)
 
 
 def _progress(loaded: Loaded, stats: RunStats) -> str:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from rxdag.codec._records import Record, record_of
-from rxdag.errors import StateError
+from rxdag.errors import StateError, shown
 
 Named: TypeAlias = "Record | type[enum.Enum]"
 """What a name stands for: a way to make records, or an enum."""
@@ -31,7 +31,7 @@ class Names:
         self._records: dict[type, Record | None] = {}
         for cls in types:
             if not isinstance(cls, type) or not (is_enum(cls) or record_of(cls) is not None):
-                raise StateError(f"types: must be enums, Structs, dataclasses or NamedTuples, got {cls!r}")
+                raise StateError(f"types: must be enums, Structs, dataclasses or NamedTuples, got {shown(cls)}")
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
     def record(self, cls: type) -> Record | None:
@@ -66,7 +66,7 @@ class Names:
             made: Any = None if cls is None else cls if is_enum(cls) else self.record(cls)
             if made is None:
                 raise StateError(
-                    f"must name enums and records that are known, got {name!r}; import its module first, or give the "
+                    f"must name enums and records that are known, got {shown(name)}; import its module first, or give the "
                     f"class by types="
                 )
             known = self._named[name] = made

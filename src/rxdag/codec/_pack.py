@@ -18,7 +18,7 @@ from msgspec.msgpack import Encoder, Ext
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record
 from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
-from rxdag.errors import StateError
+from rxdag.errors import StateError, shown
 
 # Tags of values with parts.
 TUPLE: Final = 32
@@ -153,7 +153,7 @@ class Packer:
         factory = value.default_factory
         name = None if factory is None else getattr(factory, "__name__", "")
         if name is not None and FACTORIES.get(name) is not factory:
-            raise StateError(f"a defaultdict must have a builtin type as its factory, got {factory!r}")
+            raise StateError(f"a defaultdict must have a builtin type as its factory, got {shown(factory)}")
         return self._ext(DEFAULT, [name, *self._pairs(value)])
 
     def _record(self, record: Record, name: str, value: Any) -> Ext:

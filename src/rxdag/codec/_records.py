@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rxdag.errors import StateError
+from rxdag.errors import StateError, shown
 
 _HEAP_TYPE: Final = 1 << 9
 """Flag of classes that are written in Python, or behave so."""
@@ -66,7 +66,7 @@ class Record(ABC):
 
     def _lacks(self, name: str) -> StateError:
         return StateError(
-            f"must have the field {name!r} of {self.cls.__qualname__}, got none; give the field a default"
+            f"must have the field {shown(name)} of {self.cls.__qualname__}, got none; give the field a default"
         )
 
 

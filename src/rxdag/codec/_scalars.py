@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from rxdag.errors import StateError
+from rxdag.errors import StateError, shown
 
 PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
 """Types that msgpack has itself."""
@@ -57,7 +57,7 @@ def _zone_of(zone: dt.tzinfo | None) -> Zone:
         return [*_span_of(offset), name if is_named else None]
     if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
         return zone.key
-    raise StateError(f"its time zone must be a fixed offset or a zoneinfo.ZoneInfo with a key, got {zone!r}")
+    raise StateError(f"its time zone must be a fixed offset or a zoneinfo.ZoneInfo with a key, got {shown(zone)}")
 
 
 def _zone(saved: Zone) -> dt.tzinfo | None:

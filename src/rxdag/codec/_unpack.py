@@ -14,7 +14,7 @@ from rxdag.codec import _pack as tags
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record, attributes_of
 from rxdag.codec._scalars import BY_CODE, array, scalar
-from rxdag.errors import StateError
+from rxdag.errors import StateError, shown
 
 
 class Unpacker:
@@ -59,7 +59,7 @@ class Unpacker:
     def _record_of(self, name: str) -> Record:
         found = self._names.find(name)
         if not isinstance(found, Record):
-            raise StateError(f"must name a record, got the enum {name!r}")
+            raise StateError(f"must name a record, got the enum {shown(name)}")
         return found
 
     def _record(self, saved: list[Any]) -> Any:
@@ -78,7 +78,7 @@ class Unpacker:
         name, given = saved
         found: Any = self._names.find(name)
         if isinstance(found, Record):
-            raise StateError(f"must name an enum, got the record {name!r}")
+            raise StateError(f"must name an enum, got the record {shown(name)}")
         return [_member(found, each) for each in given]
 
 
@@ -86,10 +86,10 @@ def _member(kind: type[enum.Enum], saved: Any) -> Any:
     if isinstance(saved, str):
         member = kind._member_map_.get(saved)
         if member is None:
-            raise StateError(f"must be a member of {kind.__qualname__}, got {saved!r}")
+            raise StateError(f"must be a member of {kind.__qualname__}, got {shown(saved)}")
         return member
     if not issubclass(kind, enum.Flag):
-        raise StateError(f"must be a member of {kind.__qualname__}, got the value {saved!r}")
+        raise StateError(f"must be a member of {kind.__qualname__}, got the value {shown(saved)}")
     return kind(saved[0])
 
 

@@ -1,6 +1,13 @@
 """Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used."""
 
-from rxdag.columns._arrow import batch_of_columns, columns_of_batch, columns_of_frame, frame_of_columns
+from rxdag.columns._arrow import (
+    arrow_of_values,
+    batch_of_columns,
+    columns_of_batch,
+    columns_of_frame,
+    frame_of_columns,
+    has_naive_times,
+)
 from rxdag.columns._blocks import Block
 from rxdag.columns._column import (
     Array,
@@ -22,7 +29,7 @@ from rxdag.columns._joins import joined, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
 from rxdag.columns._row_fields import Known
 from rxdag.columns._rows import SCALAR
-from rxdag.columns._times import times_of
+from rxdag.columns._times import times_of, utc_of
 
 __all__ = [
     "Array",
@@ -38,6 +45,7 @@ __all__ = [
     "Places",
     "SCALAR",
     "as_column",
+    "arrow_of_values",
     "batch_of_columns",
     "code_values",
     "column_of",
@@ -47,11 +55,13 @@ __all__ = [
     "distinct",
     "first_rows",
     "frame_of_columns",
+    "has_naive_times",
     "ints_of",
     "is_array",
     "joined",
     "objects_of",
     "rejoined",
     "times_of",
+    "utc_of",
     "values_of",
 ]

@@ -33,6 +33,8 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
         if isinstance(array, pa.ChunkedArray):  # of no chunks
             return column_of([])
     types, kind = pa.types, array.type
+    if has_naive_times(types, kind):
+        raise TypeError(f"a column of times must have a zone, got {kind}; give it one, as UTC")
     if types.is_dictionary(kind) and not _is_text(types, kind.value_type):
         array = array.dictionary_decode()
         kind = array.type
@@ -47,10 +49,19 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
         filled = array if valid is None else array.fill_null(False if types.is_boolean(kind) else 0)
         values: Array = filled.cast(wide).to_numpy(zero_copy_only=False)
         return values if valid is None else Nullable(values, valid)
-    if types.is_timestamp(kind) and array.null_count == 0:
+    if types.is_timestamp(kind):
         times: Array = array.to_numpy(zero_copy_only=False)
-        return times
+        return times if array.null_count == 0 else Nullable(times, array.is_valid().to_numpy(zero_copy_only=False))
     return column_of(array.to_pylist())
+
+
+def has_naive_times(types: Any, kind: Any) -> bool:
+    """Return whether a type of arrow's holds times without a zone, in lists and structs too."""
+    if types.is_timestamp(kind):
+        return kind.tz is None
+    if types.is_dictionary(kind):
+        return has_naive_times(types, kind.value_type)
+    return any(has_naive_times(types, kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _is_text(types: Any, kind: Any) -> bool:
@@ -71,8 +82,24 @@ def arrow_of_column(pa: Any, column: Column) -> Any:
         codes = pa.array(column.codes, mask=mask) if mask.any() else pa.array(column.codes)
         return pa.DictionaryArray.from_arrays(codes, pa.array(list(column.names))).dictionary_decode()
     if isinstance(column, Nullable):
-        return pa.array(column.values, mask=~column.valid)
-    return pa.array(column.tolist() if column.dtype.kind == "O" else column)
+        return in_utc(pa, pa.array(column.values, mask=~column.valid))
+    if column.dtype.kind == "M":
+        return in_utc(pa, pa.array(column))
+    return arrow_of_values(pa, column.tolist()) if column.dtype.kind == "O" else pa.array(column)
+
+
+def arrow_of_values(pa: Any, values: list[Any]) -> Any:
+    """Python objects as arrow's values; times of numpy, which are UTC, get that zone, and days stay days."""
+    kinds = {type(value) for value in values}
+    if np.datetime64 not in kinds:
+        return pa.array(values)
+    return in_utc(pa, pa.array(np.array(values, "M8") if kinds <= {np.datetime64, type(None)} else values))
+
+
+def in_utc(pa: Any, array: Any) -> Any:
+    """Numpy's times, which are UTC, as arrow's with that zone; days stay days."""
+    is_naive = pa.types.is_timestamp(array.type) and array.type.tz is None
+    return array.cast(pa.timestamp(array.type.unit, "UTC")) if is_naive else array
 
 
 def frame_of_columns(columns: Columns) -> Any:

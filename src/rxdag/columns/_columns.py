@@ -17,6 +17,7 @@ from rxdag.columns._truth import truths_of
 from rxdag.columns._value import Value
 from rxdag.columns._vector import Vector
 from rxdag.contract import RowFailed
+from rxdag.errors import shown
 from rxdag.expressions import ITEM, Reader
 
 
@@ -194,7 +195,7 @@ class Columns:
 
     def _value(self, fn: Any) -> Value:
         if not isinstance(fn, Reader):
-            raise TypeError(f"columns: takes an expression of fields, got {fn!r}")
+            raise TypeError(f"columns: takes an expression of fields, got {shown(fn)}")
         if fn.vector is None:
             fn.vector = Vector(fn.expr, fn)
         value: Value = fn.vector.value(self)

@@ -26,6 +26,16 @@ from rxdag.contract._ends import (
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import import_extra
 from rxdag.contract._fork import is_forked, refuse_fork
+from rxdag.contract._functions import (
+    CONTEXT,
+    MAP_ASYNC,
+    async_kind,
+    check_arguments,
+    check_awaited,
+    check_function,
+    check_named_arguments,
+    check_plain,
+)
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._made import Made, Room, made_by, remember
@@ -47,13 +57,16 @@ from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
+from rxdag.contract._zone import aware, zone_of
 
 __all__ = [
+    "CONTEXT",
     "DEAD",
     "END",
     "ENDED",
     "FLUSHED",
     "IDLE",
+    "MAP_ASYNC",
     "MAX",
     "MIN",
     "RAISE",
@@ -113,6 +126,13 @@ __all__ = [
     "WindowOp",
     "WriteFailed",
     "Writer",
+    "async_kind",
+    "aware",
+    "check_arguments",
+    "check_awaited",
+    "check_function",
+    "check_named_arguments",
+    "check_plain",
     "checked_backoff",
     "checked_errors",
     "checked_overflow",
@@ -132,4 +152,5 @@ __all__ = [
     "settled",
     "size_of",
     "unseen",
+    "zone_of",
 ]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rxdag.contract._duration import Duration, duration_ns
 from rxdag.contract._kernel import BadItem
 from rxdag.contract._on_error import Waits
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 _INF: Final = float("inf")
 
@@ -15,18 +15,22 @@ _INF: Final = float("inf")
 def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
     """How long to wait before each further try; raises GraphError if an argument is wrong."""
     if not isinstance(factor, int | float) or factor < 1:
-        raise GraphError(f"{where}: factor must be 1 or more, got {factor!r}")
+        raise GraphError(f"{where}: factor must be 1 or more, got {shown(factor)}")
     if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
-        raise GraphError(f"{where}: jitter must be 0 to 1, got {jitter!r}")
+        raise GraphError(f"{where}: jitter must be 0 to 1, got {shown(jitter)}")
     return Waits(duration_ns(base, f"{where}: base"), factor, duration_ns(cap, f"{where}: cap"), jitter)
 
 
 def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
     """A tuple of exceptions; raises GraphError if it is none."""
-    kinds: tuple[Any, ...] = on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]
+    kinds = _members(on)
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        raise GraphError(f"{where}: on must be a tuple of exceptions, got {on!r}")
+        raise GraphError(f"{where}: on must be a tuple of exceptions, got {shown(on)}")
     return kinds
+
+
+def _members(on: Any) -> tuple[Any, ...]:
+    return on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]  # of whatever
 
 
 def finite(value: Any, what: str) -> Any:
@@ -36,4 +40,4 @@ def finite(value: Any, what: str) -> Any:
             return value
     except TypeError:
         pass
-    raise BadItem(f"{what} must be a finite number, got {value!r}")
+    raise BadItem(f"{what} must be a finite number, got {shown(value)}")

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Final, TypeAlias
 
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 Duration: TypeAlias = str | timedelta
 
@@ -39,20 +39,20 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
     elif isinstance(value, str):
         match = _TEXT.fullmatch(value.strip())
         if match is None:
-            raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {value!r}')
+            raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {shown(value)}')
         number, unit = match.groups()
         whole, _, part = number.partition(".")
         scale = UNITS[unit]
         scaled = int(part or "0") * scale
         if scaled % 10 ** len(part):
-            raise GraphError(f"{where} must be a whole number of nanoseconds, got {value!r}")
+            raise GraphError(f"{where} must be a whole number of nanoseconds, got {shown(value)}")
         ns = int(whole) * scale + scaled // 10 ** len(part)
     else:
-        raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {value!r}')
+        raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {shown(value)}')
     if ns < least:
-        raise GraphError(f"{where} must be {'more than 0' if least == 1 else '0 or more'}, got {value!r}")
+        raise GraphError(f"{where} must be {'more than 0' if least == 1 else '0 or more'}, got {shown(value)}")
     if ns > _LONGEST:
-        raise GraphError(f"{where} must be under 146 years, got {value!r}")
+        raise GraphError(f"{where} must be under 146 years, got {shown(value)}")
     return ns
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rxdag.errors import GraphError
+from rxdag.contract._functions import check_function
+from rxdag.errors import GraphError, shown
 
 
 class Overflow(enum.Enum):
@@ -52,15 +53,24 @@ class Boundary:
 _POLICIES: Final = tuple(policy.value for policy in Overflow)
 
 
-def checked_overflow(where: str, max_items: int, overflow: Overflow | str, *, delay_error: bool = True) -> Overflow:
+def checked_overflow(
+    where: str,
+    max_items: int,
+    overflow: Overflow | str,
+    *,
+    delay_error: bool = True,
+    size_of: Callable[[Any], int] | None = None,
+) -> Overflow:
     """Return the policy, else raise GraphError: for a bound that is none, a name that is not known, what does not go together."""
+    if size_of is not None:
+        check_function(size_of, f"{where}: size_of", "the item", instead="")
     if overflow not in (*Overflow, *_POLICIES):
-        raise GraphError(f"{where}: overflow must be one of {', '.join(_POLICIES)}, got {overflow!r}")
+        raise GraphError(f"{where}: overflow must be one of {', '.join(_POLICIES)}, got {shown(overflow)}")
     policy = Overflow(overflow)
     least = 0 if policy is Overflow.DROP_NEWEST else 1
     if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < least:
         hint = "" if least == 0 else ', or 0 with overflow="drop_newest"'
-        raise GraphError(f"{where}: max_items must be {least} or more{hint}, got {max_items!r}")
+        raise GraphError(f"{where}: max_items must be {least} or more{hint}, got {shown(max_items)}")
     if not delay_error and policy is not Overflow.ERROR:
         raise GraphError(f'{where}: delay_error goes with overflow="error", got "{policy.value}"')
     return policy

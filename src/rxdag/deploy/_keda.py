@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from rxdag.contract import Source
 from rxdag.deploy._text import yaml_text
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag
 from rxdag.plan import compile
 
@@ -67,9 +67,9 @@ def scaling(
     if chosen == "queued" and not gates:
         raise GraphError('keda: by="queued" needs a gate, and the graph has none; use "busy", or put .buffered(...) in')
     if chosen not in ("backlog", "queued", "busy"):
-        raise GraphError(f'keda: by must be "backlog", "queued" or "busy", got {chosen!r}')
+        raise GraphError(f'keda: by must be "backlog", "queued" or "busy", got {shown(chosen)}')
     if threshold is not None and not threshold > 0:
-        raise GraphError(f"keda: threshold must be more than 0, got {threshold!r}")
+        raise GraphError(f"keda: threshold must be more than 0, got {shown(threshold)}")
     if chosen == "busy":
         query = f"sum(rate(rxdag_node_busy_seconds_total{{{which}}}[{_OVER}]))"
         return Scaling("busy", query, threshold or _BUSY_SHARE)
@@ -133,7 +133,7 @@ def keda(
     for what, name in (("deployment", deployment), ("namespace", namespace)):
         if not _NAME.fullmatch(name):
             raise GraphError(
-                f"keda: {what} must be 1 to 63 of a to z, 0 to 9 and -, not at an end, as Kubernetes wants it, got {name!r}"
+                f"keda: {what} must be 1 to 63 of a to z, 0 to 9 and -, not at an end, as Kubernetes wants it, got {shown(name)}"
             )
     if not 0 <= min_replicas <= max_replicas or max_replicas < 1:
         raise GraphError(

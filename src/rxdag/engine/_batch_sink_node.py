@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import Future
 from collections import deque
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
@@ -15,6 +13,9 @@ from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
 from rxdag.engine._faults import end_error
 from rxdag.engine._sink_node import SinkNode
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class BatchSinkNode(SinkNode):
@@ -66,7 +67,7 @@ class BatchSinkNode(SinkNode):
         if resource is not None:
             error: BaseException | None = self.error
             if error is None and not self.run.may_succeed:
-                error = asyncio.CancelledError()
+                error = self.run.cancelled("the run was cancelled")
             await resource.__aexit__(None if error is None else type(error), error, None)
         return result
 

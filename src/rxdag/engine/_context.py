@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rxdag.contract import Clock
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class RunContext(Protocol):
@@ -29,6 +31,10 @@ class RunContext(Protocol):
 
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
         """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's."""
+        ...
+
+    def cancelled(self, why: str) -> BaseException:
+        """Return the error of a task that was cancelled."""
         ...
 
     def fail(self, error: Exception) -> None:

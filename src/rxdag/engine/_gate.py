@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mypy_extensions import i64
 
 from rxdag.contract import IDLE, Overflow, Saw
-from rxdag.engine._faults import shown
 from rxdag.engine._node import Node, block_all, unblock_all
-from rxdag.errors import BufferOverflow, RxDagError
+from rxdag.errors import BufferOverflow, RxDagError, shown
 
 if TYPE_CHECKING:
+    from rxdag.columns import Columns
     from rxdag.engine._pump import GatePump
 
 _HYSTERESIS_FROM: Final = 64
@@ -27,11 +27,14 @@ class Ended:
         self.error = error
 
 
+Rested: TypeAlias = "tuple[Any, ...] | int | Ended | Columns"
+"""What rests in a gate: an item as (item, time, sequence, key), with its size if sizes count; a watermark; the end; columns."""
+
+
 class Gate(Node):
     """A bounded buffer with a policy.
 
-    Items rest as (item, time, sequence, key), runs of columns as they are, watermarks as numbers: they take no room. The
-    counts are written by one side each, so no lock is needed: `came`, `lost` and `n_dropped` by the domain that fills
+    Watermarks take no room. The counts are written by one side each, so no lock is needed: `came`, `lost` and `n_dropped` by the domain that fills
     it, `taken` by the one that empties it.
 
     Args:
@@ -66,7 +69,7 @@ class Gate(Node):
         self.max_bytes: i64 = max_bytes
         self.size_of = size_of
         self.demand = demand
-        self.queue: deque[Any] = deque()
+        self.queue: deque[Rested] = deque()
         self.taken: i64 = 0
         self.lost: i64 = 0
         self.n_dropped: i64 = 0
@@ -250,7 +253,7 @@ class Gate(Node):
             self.count_dropped(item)
             self.overflowed()
             return False
-        marks: list[Any] = []
+        marks: list[Rested] = []
         queue = self.queue
         is_tail = overflow is Overflow.DROP_TAIL
         while True:
@@ -292,7 +295,8 @@ class Gate(Node):
             self.lost += 1
             self.fail(
                 RxDagError(
-                    f"gate {self.name}: size_of must give the size of each item as a number, raised {error!r} on {shown(item)}"
+                    f"gate {self.name}: size_of must give the size of each item as a number, raised "
+                    f"{shown(error)} on {shown(item)}"
                 ),
                 error,
             )

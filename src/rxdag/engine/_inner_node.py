@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
@@ -25,9 +24,13 @@ from rxdag.contract import (
     Saw,
     Source,
 )
-from rxdag.engine._faults import node_error, said
+from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._room import Room
+from rxdag.errors import text_of
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class Reading:
@@ -179,7 +182,7 @@ class InnerNode(KernelNode):
             self.dead += 1
             letters = self.ports.get("dead")
             if letters is not None:
-                self.give(letters, DeadLetter(self.name, item, error, 1, said(error)), 0, 0, None)
+                self.give(letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
         else:
             raise error
 

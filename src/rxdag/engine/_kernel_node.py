@@ -25,10 +25,11 @@ from rxdag.contract import (
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
 from rxdag.engine._emit import KernelEmit
-from rxdag.engine._faults import node_error, traced
+from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._input_marks import InputMarks
 from rxdag.engine._node import Exit, Node, Point
+from rxdag.errors import trace_of
 
 
 class Guarded(Point):
@@ -58,7 +59,7 @@ class Guarded(Point):
             self.dead += 1
             letters = self.ports.get("dead")
             if letters is not None:
-                self.give(letters, DeadLetter(self.name, item, error, attempts, traced(error)), 0, 0, None)
+                self.give(letters, DeadLetter(self.name, item, error, attempts, trace_of(error)), 0, 0, None)
             return True
         if policy is SKIP and isinstance(error, Exception):
             self.note_drop("skipped", 1)
@@ -140,7 +141,11 @@ class KernelNode(Guarded):
         self.has_now = "now" in parameters or self.in_clock_time
         names = tuple("now" if name == "ts" else name for name in parameters) if self.in_clock_time else parameters
         self.names = names
-        forms = {("item", "emit"): 0, ("item", "ts", "emit"): 1, ("item", "ts", "sequence", "key", "emit"): 2}
+        forms: dict[tuple[str, ...], int] = {
+            ("item", "emit"): 0,
+            ("item", "ts", "emit"): 1,
+            ("item", "ts", "sequence", "key", "emit"): 2,
+        }
         self.form: i64 = forms.get(names, 3)
         self.watches = (
             self.has_timer or self.has_want or self.holds_back or self.can_finish or kernel.open_inputs is not None

@@ -112,7 +112,7 @@ class GatePump(Pump):
             if isinstance(entry, tuple):
                 n += 1
                 gate.taken += 1
-                if len(entry) > 4:
+                if gate.max_bytes:
                     gate.bytes_out += entry[4]
                 if gate.is_full:
                     self.ask_to_reopen()

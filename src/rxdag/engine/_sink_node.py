@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from asyncio import Future
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
@@ -18,6 +17,9 @@ from rxdag.engine._kernel_node import Guarded
 from rxdag.engine._ledger import Ledger
 from rxdag.engine._node import Exit
 from rxdag.engine._writes import Writes
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class SinkNode(Guarded):
@@ -172,9 +174,8 @@ class SinkNode(Guarded):
             self.unread += 1
             return
         self.gather(item, ts, sequence, key)
-        if len(self.gathered) >= self.most or (self.paces and self.wants() == 0):
-            if not self.is_async:
-                self.write_out()
+        if (len(self.gathered) >= self.most or (self.paces and self.wants() == 0)) and not self.is_async:
+            self.write_out()
         if not self.is_gathering:
             self.is_gathering = True
             self.domain.unwritten.append(self)
@@ -326,9 +327,7 @@ class SinkNode(Guarded):
 
     def cancelled_by_itself(self) -> BaseException:
         """Return the error of a write that was cancelled though nobody has cancelled the run."""
-        import asyncio
-
-        return asyncio.CancelledError("a task of the sink was cancelled, and not by the run")
+        return self.run.cancelled("a task of the sink was cancelled, and not by the run")
 
     def settle(self) -> None:
         """End if the end has come; have the next items brought."""

@@ -25,12 +25,12 @@ from rxdag.contract import (
     Source,
 )
 from rxdag.engine._context import RunContext
-from rxdag.engine._faults import end_error, node_error, said
+from rxdag.engine._faults import end_error, node_error
 from rxdag.engine._node import Exit, Node
 from rxdag.engine._pump import Pump
 from rxdag.engine._room import Room
 from rxdag.engine._shortcut import Shortcut, shortcut_behind
-from rxdag.errors import BufferOverflow, NodeError
+from rxdag.errors import BufferOverflow, NodeError, text_of
 
 
 class SourceNode(Pump):
@@ -128,7 +128,7 @@ class SourceNode(Pump):
             self.note_drop("skipped", 1)
         elif policy is DEAD:
             self.dead += 1
-            self.give(self.letters, DeadLetter(self.name, item, error, 1, said(error)), 0, 0, None)
+            self.give(self.letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
         else:
             self.failed += 1
             raise error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
+from rxdag.errors import shown
+
 Write = Callable[[str], str]
 """Gives the text that reads a field of the item at hand."""
 Bind = Callable[[Any], str]
@@ -114,10 +116,12 @@ class Expr:
         return hash((type(self).__name__, self.fields, repr(self)))
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(f"{self!r} has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not")
+        raise TypeError(
+            f"{shown(self)} has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not"
+        )
 
     def __iter__(self) -> NoReturn:
-        raise TypeError(f"{self!r} stands for a value of an item and cannot be iterated")
+        raise TypeError(f"{shown(self)} stands for a value of an item and cannot be iterated")
 
     def abs(self) -> Expr:
         """Its absolute value."""
@@ -150,7 +154,7 @@ class Expr:
     def cast(self, to: type[Any], /) -> Expr:
         """It as an int, a float, a str or a bool."""
         if to not in (int, float, str, bool):
-            raise TypeError(f"cast: must be to int, float, str or bool, got {to!r}")
+            raise TypeError(f"cast: must be to int, float, str or bool, got {shown(to)}")
         return Call(to.__name__, (self,))
 
 

@@ -7,7 +7,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
-from rxdag.errors import GraphError
+from rxdag.contract import check_function
+from rxdag.errors import GraphError, shown
 from rxdag.expressions._expr import Bind, Expr, Write
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._names import field_names
@@ -39,8 +40,9 @@ def check_field(field: object, item_type: Any, where: str) -> None:
     if not isinstance(expr, Expr):
         if not callable(field):
             raise GraphError(
-                f"{where} must be a field's name, an expression of col.<name> or a function of the item, got {field!r}"
+                f"{where} must be a field's name, an expression of col.<name> or a function of the item, got {shown(field)}"
             )
+        check_function(field, where, "the item")
         return
     names = field_names(item_type)
     if names is None:

@@ -6,7 +6,7 @@ import types
 import typing
 from typing import Any, Final
 
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
 
 _ARITHMETIC: Final = ("+", "-", "*", "/", "//", "%")
@@ -57,12 +57,12 @@ def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:
     if isinstance(expr, Unary):
         kind = _kind(expr.of, hints, where)
         if expr.op == "-" and kind == "text":
-            raise GraphError(f"{where}: {expr!r}: must negate a number, got the text {expr.of!r}")
+            raise GraphError(f"{where}: {shown(expr)}: must negate a number, got the text {shown(expr.of)}")
         return "number"
     if isinstance(expr, Call):
         kinds = [_kind(a, hints, where) for a in expr.arguments]
         if expr.fn == "abs" and kinds[0] == "text":
-            raise GraphError(f"{where}: {expr!r}: must be of a number, got the text {expr.arguments[0]!r}")
+            raise GraphError(f"{where}: {shown(expr)}: must be of a number, got the text {shown(expr.arguments[0])}")
         return {"str": "text", "int": "number", "float": "number", "bool": "number"}.get(expr.fn, kinds[0])
     if isinstance(expr, FillNull):
         return _kind(expr.of, hints, where)
@@ -79,7 +79,7 @@ def _binary(expr: Binary, hints: dict[str, Any], where: str) -> str:
     if expr.op in _ARITHMETIC:
         if "text" in (left, right) and not (expr.op == "+" and "number" not in (left, right)):
             text = expr.left if left == "text" else expr.right
-            raise GraphError(f"{where}: {expr!r}: must be arithmetic of numbers, got the text {text!r}")
+            raise GraphError(f"{where}: {shown(expr)}: must be arithmetic of numbers, got the text {shown(text)}")
         return left if left == right else "any"
     if expr.op in _ORDER:
         _compare(expr, expr.left, expr.right, hints, where)
@@ -89,7 +89,7 @@ def _binary(expr: Binary, hints: dict[str, Any], where: str) -> str:
 def _compare(expr: Expr, left: Expr, right: Expr, hints: dict[str, Any], where: str) -> None:
     kinds = {_kind(left, hints, where), _kind(right, hints, where)}
     if kinds == {"text", "number"}:
-        raise GraphError(f"{where}: {expr!r}: must compare alike, got a text and a number")
+        raise GraphError(f"{where}: {shown(expr)}: must compare alike, got a text and a number")
 
 
 def _kind_of(hint: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
 
 _WORDS: Final = {"&": "and", "|": "or"}
@@ -36,7 +36,7 @@ def unparse(expr: Expr) -> str:
         case FillNull():
             return f"fill_null({unparse(expr.of)}, {unparse(expr.instead)})"
         case _:
-            raise GraphError(f"unparse: {expr!r} must be made of fields, values and operators")
+            raise GraphError(f"unparse: {shown(expr)} must be made of fields, values and operators")
 
 
 def _inside(expr: Expr) -> str:
@@ -51,4 +51,4 @@ def _value(value: object) -> str:
         return repr(value)
     if type(value) is float and value - value == 0:
         return repr(value)
-    raise GraphError(f"unparse: a value must be a number, a text, True, False or None, got {value!r}")
+    raise GraphError(f"unparse: a value must be a number, a text, True, False or None, got {shown(value)}")

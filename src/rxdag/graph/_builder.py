@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rxdag.contract import RAISE, AnyOperator, FanIn, OnError, Sink, Source
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown, text_of
 from rxdag.graph._dag import Dag
 from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Input, Node, Thing
@@ -44,7 +44,7 @@ class DagBuilder:
         if name in self._things:
             self._problems.append(f'node "{name}" is there twice')
         elif not isinstance(thing, Source | Sink | AnyOperator):
-            self._problems.append(f'node "{name}" must be a source, an operator or a sink, got {thing!r}')
+            self._problems.append(f'node "{name}" must be a source, an operator or a sink, got {shown(thing)}')
         else:
             self._things[name] = (thing, on_error)
         return self
@@ -82,7 +82,7 @@ class DagBuilder:
             try:
                 nodes[name] = Node(thing, tuple(self._inputs(name, nodes)), name, on_error)
             except GraphError as error:
-                problems.append(str(error))
+                problems.append(text_of(error))
                 break
         if problems:
             raise GraphError(f'dag "{self.name}": ' + "; ".join(problems))

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from rxdag.contract import AnyOperator, Boundary, Foreign, Sink, Source
-from rxdag.errors import GraphError, GraphWarning
+from rxdag.errors import GraphError, GraphWarning, shown
 from rxdag.graph._draw import describe, mermaid
 from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Node, Thing, checked_name
@@ -61,7 +61,7 @@ class Dag:
         for sink in sinks:
             if not isinstance(sink, SinkNode):
                 hint = "; end the stream with .to(sink)" if hasattr(sink, "pipe") else ""
-                raise GraphError(f'dag "{name}": takes sinks, got {sink!r}{hint}')
+                raise GraphError(f'dag "{name}": takes sinks, got {shown(sink)}{hint}')
         if not sinks:
             raise GraphError(f'dag "{name}": must have one sink or more, got none; end a stream with .to(sink)')
         self._assemble(ancestors(sink.node for sink in sinks))
@@ -128,7 +128,7 @@ class Dag:
             elif not isinstance(thing, Source if isinstance(node.thing, Source) else Sink) or not isinstance(
                 node.thing, Source | Sink
             ):
-                problems.append(f'node "{name}" is {_kind(node)} and can only be replaced by one, got {thing!r}')
+                problems.append(f'node "{name}" is {_kind(node)} and can only be replaced by one, got {shown(thing)}')
         if problems:
             raise GraphError(f'dag "{self.name}": replace: ' + "; ".join(problems))
         return self._with(nodes)
@@ -144,7 +144,9 @@ class Dag:
             GraphError: If there is no such worker, or nothing in the dag divides the items.
         """
         if type(worker) is not int or type(workers) is not int or not 0 <= worker < workers:
-            raise GraphError(f'dag "{self.name}": part: must be worker 0 to n - 1 of n, got {worker!r} of {workers!r}')
+            raise GraphError(
+                f'dag "{self.name}": part: must be worker 0 to n - 1 of n, got {shown(worker)} of {shown(workers)}'
+            )
         things = {
             name: node.thing.part(worker, workers)
             for name, node in self.nodes.items()

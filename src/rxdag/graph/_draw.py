@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from rxdag.contract import Sink, Source
+from rxdag.errors import shown
 from rxdag.graph._node import Node
 
 if TYPE_CHECKING:
@@ -34,9 +35,8 @@ def parameters(node: Node) -> str:
         value = getattr(thing, each.name)
         if not each.repr or value is None or value is each.default:
             continue
-        text = getattr(value, "__name__", None) if callable(value) else repr(value)
-        text = text or type(value).__name__
-        parts.append(f"{each.name}={text if len(text) <= 60 else text[:57] + '...'}")
+        name = getattr(value, "__name__", None) or type(value).__name__
+        parts.append(f"{each.name}={name[:60] if callable(value) else shown(value, most=60)}")
     return f"{node.label}({', '.join(parts)})"
 
 

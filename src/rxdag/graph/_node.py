@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from rxdag.contract import RAISE, AnyOperator, Boundary, FanIn, Foreign, OnError, Shape, Sink, Source, label_of
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph._nearest import did_you_mean
 
 Thing: TypeAlias = Source[Any] | AnyOperator | Sink[Any, Any]
@@ -17,7 +17,9 @@ _NAME: Final = re.compile(r"[A-Za-z_][\w.\-]*")
 def checked_name(name: str, where: str) -> str:
     """Return the name if nodes can be called so, else raise GraphError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise GraphError(f"{where}: a name must be letters, digits, _, - or . and start with a letter, got {name!r}")
+        raise GraphError(
+            f"{where}: a name must be letters, digits, _, - or . and start with a letter, got {shown(name)}"
+        )
     return name
 
 
@@ -69,7 +71,7 @@ class Node:
         if isinstance(self.thing, AnyOperator | Sink):
             self.thing.check(self.in_shape, where)
         if not isinstance(self.on_error, OnError):
-            raise GraphError(f"{where}: on_error must be one of rxdag.on_error, got {self.on_error!r}")
+            raise GraphError(f"{where}: on_error must be one of rxdag.on_error, got {shown(self.on_error)}")
         if isinstance(self.thing, Foreign) and self.on_error is not RAISE:
             raise GraphError(f"{where}: a reactivex operator has no on_error policy; handle errors inside it")
 

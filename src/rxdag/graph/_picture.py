@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from rxdag.errors import MissingExtra
+from rxdag.errors import MissingExtra, text_of
 
 
 def bundle(thing: object, text: str) -> dict[str, str]:
@@ -12,4 +12,4 @@ def bundle(thing: object, text: str) -> dict[str, str]:
     try:
         return {"image/svg+xml": sys.modules["rxdag"].picture_of(thing), "text/plain": text}
     except MissingExtra as error:
-        return {"text/plain": f"{text}\n({error})"}
+        return {"text/plain": f"{text}\n({text_of(error)})"}

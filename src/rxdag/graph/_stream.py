@@ -25,7 +25,7 @@ from rxdag.contract import (
     WindowOp,
     checked_overflow,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph._node import Input, Node
 from rxdag.graph._runner import runner
 
@@ -134,7 +134,9 @@ class Stream(Generic[T_co]):
         (observe_on, delay, zip, flat_map, replay) are not bounded by rxdag.
         """
         if isinstance(op, AnyOperator) or not callable(op):
-            raise GraphError(f"rx: takes an operator of reactivex, got {op!r}; operators of rxdag go into pipe(...)")
+            raise GraphError(
+                f"rx: takes an operator of reactivex, got {shown(op)}; operators of rxdag go into pipe(...)"
+            )
         return Stream(Node(ForeignOperator(op), (self._input(),), name))
 
     def through(self, fn: Callable[[Self], R], /) -> R:
@@ -153,7 +155,7 @@ class Stream(Generic[T_co]):
                 the run fails.
         """
         if not isinstance(sink, Sink):
-            raise GraphError(f"to: takes a sink, got {sink!r}; see rxdag.sinks")
+            raise GraphError(f"to: takes a sink, got {shown(sink)}; see rxdag.sinks")
         node = Node(sink, (self._input(),), name, sink.on_error if on_error is None else on_error)
         self.node.sinks.append(node)
         return SinkNode(node)
@@ -188,12 +190,12 @@ class Stream(Generic[T_co]):
             GraphError: If an argument is not as above.
         """
         if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1):
-            raise GraphError(f"buffered: max_bytes must be 1 or more, or None, got {max_bytes!r}")
+            raise GraphError(f"buffered: max_bytes must be 1 or more, or None, got {shown(max_bytes)}")
         if size_of is not None and max_bytes is None:
             raise GraphError("buffered: size_of goes with max_bytes")
         if max_bytes is not None and max_items == 0:
             raise GraphError("buffered: max_bytes goes with max_items of 1 or more")
-        policy = checked_overflow("buffered", max_items, overflow, delay_error=delay_error)
+        policy = checked_overflow("buffered", max_items, overflow, delay_error=delay_error, size_of=size_of)
         boundary = replace(
             self.boundary or Boundary(),
             max_items=max_items,
@@ -369,7 +371,9 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
         on_error: What becomes of malformed input: ends the run (default), is skipped, or goes to port "dead".
     """
     if not isinstance(source, Source):
-        raise GraphError(f"from_source: takes a source, got {source!r}; sources.iterable(...) makes one of an iterable")
+        raise GraphError(
+            f"from_source: takes a source, got {shown(source)}; sources.iterable(...) makes one of an iterable"
+        )
     return Stream(Node(source, (), name, on_error), boundary=source.boundary)
 
 
@@ -377,7 +381,7 @@ def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
     """Put an operator with several inputs behind streams."""
     for stream in streams:
         if not isinstance(stream, Stream):
-            raise GraphError(f"{op.label}: takes streams, got {stream!r}")
+            raise GraphError(f"{op.label}: takes streams, got {shown(stream)}")
     return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]
 
 
@@ -387,9 +391,9 @@ def _not_an_operator(op: Any) -> str:
     if isinstance(op, Sink):
         return "pipe: takes an operator, got a sink; sinks go into .to(...)"
     if callable(op):
-        name = getattr(op, "__name__", repr(op))
+        name = getattr(op, "__name__", None) or shown(op)
         return (
             f"pipe: takes an operator, got the function {name}; a reactivex operator goes into .rx(...), "
             f"a function of streams into .through(...), a function of items into ops.map(...)"
         )
-    return f"pipe: takes an operator, got {op!r}; see rxdag.operators"
+    return f"pipe: takes an operator, got {shown(op)}; see rxdag.operators"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, TypeVar
 
 from rxdag.contract import MAX, BadItem, Emit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators import Gap
 
@@ -207,7 +207,7 @@ class _Reader:
         for price, size in levels:
             if not (0 < price < float("inf") and 0 <= size < float("inf")):
                 raise BadItem(
-                    f"book_top: a level must be a price above 0 and a size of 0 or more, got {price!r}, {size!r}"
+                    f"book_top: a level must be a price above 0 and a size of 0 or more, got {shown(price)}, {shown(size)}"
                 )
             out.append((price, size))
         return out
@@ -298,5 +298,5 @@ def book_top(
         if field is not None or name != "previous":
             check_field(field, None, f"book_top: {name}")
     if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
-        raise GraphError(f"book_top: max_pending must be 1 or more, got {max_pending!r}")
+        raise GraphError(f"book_top: max_pending must be 1 or more, got {shown(max_pending)}")
     return _BookTop(is_snapshot, sequence, previous, bids, asks, max_pending)

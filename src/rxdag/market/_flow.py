@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from rxdag.aggregates import Accumulator, Aggregate
 from rxdag.contract import MAX, BadItem, Shape, finite
+from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, getter
 
 A = TypeVar("A")
@@ -109,9 +110,9 @@ class _Imbalance(Accumulator[Any, "float | None"]):
     def _of(self, item: Any) -> tuple[float, float]:
         qty, sign = finite(self._qty(item), "imbalance: qty"), self._sign(item)
         if qty < 0:
-            raise BadItem(f"imbalance: qty must be 0 or more, got {qty!r}")
+            raise BadItem(f"imbalance: qty must be 0 or more, got {shown(qty)}")
         if sign not in (1, 0, -1):
-            raise BadItem(f"imbalance: sign must be 1, 0 or -1, got {sign!r}")
+            raise BadItem(f"imbalance: sign must be 1, 0 or -1, got {shown(sign)}")
         return qty, sign
 
     def check(self, item: Any, /) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
+from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape, check_function
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, Field, as_expr, bound, check_field, col, getter
 
 A = TypeVar("A")
@@ -19,7 +19,7 @@ def _field(value: str | Expr, where: str) -> Expr:
         return col[value]
     given: object = value
     if not isinstance(given, Expr):
-        raise GraphError(f"{where} must be a field's name or an expression, got {given!r}")
+        raise GraphError(f"{where} must be a field's name or an expression, got {shown(given)}")
     return as_expr(given)
 
 
@@ -108,9 +108,9 @@ class _TickKernel(Kernel):
             elif price < before:
                 sign = -1
             elif price != before:
-                raise BadItem(f"tick_rule: price must be a number, got {price!r}")
+                raise BadItem(f"tick_rule: price must be a number, got {shown(price)}")
         elif price != price:
-            raise BadItem(f"tick_rule: price must be a number, got {price!r}")
+            raise BadItem(f"tick_rule: price must be a number, got {shown(price)}")
         made = (item, sign) if self._into is None else self._into(item, sign)
         self.last[key] = price, sign
         emit(made)
@@ -165,5 +165,7 @@ def tick_rule(price: Any, /, *, into: Any = None) -> Any:
     """
     check_field(price, None, "tick_rule: price")
     if into is not None and not callable(into):
-        raise GraphError(f"tick_rule: into must be a function of the item and the sign, got {into!r}")
+        raise GraphError(f"tick_rule: into must be a function of the item and the sign, got {shown(into)}")
+    if into is not None:
+        check_function(into, "tick_rule: into", "the item", "the sign")
     return _TickRule[Any, Any](price, into)

@@ -10,7 +10,7 @@ from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Pane, Shape, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field
 from rxdag.graph import KeyedStream, Stream
 
@@ -116,7 +116,7 @@ def resample_ohlc(
         [(0, 11.0, 2), (10, 11.0, 0), (20, 11.0, 0), (30, 20.0, 1)]
     """
     if gap not in ("skip", "previous", "nan"):
-        raise GraphError(f'resample_ohlc: gap must be "skip", "previous" or "nan", got {gap!r}')
+        raise GraphError(f'resample_ohlc: gap must be "skip", "previous" or "nan", got {shown(gap)}')
     size_ns = positive_ns(size, "resample_ohlc: size")
     bars = ticks.pipe(ops.window(windows.tumbling(size, offset=offset), agg.ohlcv(price, qty)))
     if gap == "skip":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from rxdag import operators as ops
 from rxdag import windows
@@ -68,7 +69,7 @@ def rollup(
     /,
     *,
     offset: Duration = "0s",
-    tz: str | None = None,
+    tz: str | ZoneInfo | None = None,
     allowed_lateness: Duration = "0s",
 ) -> Stream[Pane[K, Ohlcv]]:
     """Make longer bars of shorter ones: the same bars that the ticks would give.

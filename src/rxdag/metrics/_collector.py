@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 import rxdag
 from rxdag.engine import BOUNDS_NS, Ledger, Writes
+from rxdag.errors import shown
 from rxdag.metrics._names import BY_NAME, METRICS
 from rxdag.metrics._subjects import Subject, subjects_of, watermarks_s
 from rxdag.orchestration import FeedbackDecision
@@ -51,7 +52,7 @@ class RunCollector(Collector):
             TypeError: If it is neither.
         """
         if not isinstance(thing, Run | AsyncRun | PipelineRuntime):
-            raise TypeError(f"watch: takes a Run, an AsyncRun or a PipelineRuntime, got {thing!r}")
+            raise TypeError(f"watch: takes a Run, an AsyncRun or a PipelineRuntime, got {shown(thing)}")
         if all(ref() is not thing for ref in self._watched):
             self._watched.append(weakref.ref(thing))
 

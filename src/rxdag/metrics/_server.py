@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, named_text
 from rxdag.metrics._collector import RunCollector, collector_of
 from rxdag.metrics._status import as_data
 
@@ -33,7 +33,7 @@ _REASONS: Final = {
 
 class _Answer(Exception):  # no error: what is answered
     def __init__(self, code: int, body: bytes | str, kind: str = "text/plain; charset=utf-8") -> None:
-        super().__init__(code)
+        super().__init__(code, body, kind)
         self.code = code
         self.body = body.encode() if isinstance(body, str) else body
         self.kind = kind
@@ -137,7 +137,7 @@ class Server:
         try:
             answer = self._of_path(target.partition("?")[0], accept)
         except Exception as error:  # one answer that fails must not end the server
-            answer = _Answer(500, f"{type(error).__name__}: {error}\n")
+            answer = _Answer(500, f"{named_text(error)}\n")
         return answer, method == "HEAD"
 
     def _of_path(self, path: str, accept: str) -> _Answer:

@@ -4,21 +4,70 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rxdag.errors import GraphError
+from rxdag.contract import CONTEXT, MAP_ASYNC, async_kind, check_arguments, check_awaited, check_function
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, check_field
 
 TAKEN: Final = ("out", "dead", "late", "dropped", "unassigned", "unrouted")
 """Ports that nodes have of their own."""
 
 
-def function(fn: Any, where: str) -> Any:
-    """A function, and no expression.
+def function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> Any:
+    """A plain function, and no expression.
+
+    Args:
+        fn: What was given.
+        where: Operator and argument, for the message.
+        takes: What each argument of a call is, in order.
+        instead: What to do with a coroutine function.
 
     Raises:
-        GraphError: If it is none.
+        GraphError: If it is none, a coroutine function, or cannot take what it will be given.
     """
+    check_function(_callable(fn, where), where, *takes, instead=instead)
+    return fn
+
+
+def function_or_none(fn: Any, where: str, *takes: str) -> Any:
+    """As `function`, or None."""
+    return None if fn is None else function(fn, where, *takes)
+
+
+def awaited_function(fn: Any, where: str, *takes: str) -> Any:
+    """A function that may return an awaitable.
+
+    Raises:
+        GraphError: If it is none, certainly returns none, or cannot take what it will be given.
+    """
+    check_awaited(_callable(fn, where), where, *takes, instead="ops.map")
+    return fn
+
+
+def stream_function(fn: Any, where: str) -> Any:
+    """A function of the item that makes a stream; async generator functions do.
+
+    Raises:
+        GraphError: If it is none, a coroutine function, or cannot take an item.
+    """
+    if async_kind(_callable(fn, where)) == "async generator function":
+        check_arguments(fn, where, "the item")
+    else:
+        check_function(fn, where, "the item")
+    return fn
+
+
+def resource_or_none(fn: Any, where: str) -> Any:
+    """A function that makes an async context manager, or None.
+
+    Raises:
+        GraphError: If it is none, or a coroutine function.
+    """
+    return None if fn is None else function(fn, where, instead=CONTEXT)
+
+
+def _callable(fn: Any, where: str) -> Any:
     if not callable(fn) or isinstance(fn, Expr):
-        raise GraphError(f"{where} must be a function, got {fn!r}")
+        raise GraphError(f"{where} must be a function, got {shown(fn)}")
     return fn
 
 
@@ -44,5 +93,5 @@ def whole(n: Any, where: str, *, least: int = 0) -> int:
         GraphError: If it is none, or less than that.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < least:
-        raise GraphError(f"{where} must be {least} or more, got {n!r}")
+        raise GraphError(f"{where} must be {least} or more, got {shown(n)}")
     return n

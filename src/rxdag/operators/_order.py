@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rxdag.contract import BadItem
+from rxdag.errors import shown
 
 
 def in_order(keys: Iterable[Any]) -> list[Any]:
@@ -25,5 +26,5 @@ def ranked(value: Any, where: str) -> Any:
         BadItem: If it has none.
     """
     if value is None or value != value:
-        raise BadItem(f"{where} must have an order, got {value!r}")
+        raise BadItem(f"{where} must have an order, got {shown(value)}")
     return value

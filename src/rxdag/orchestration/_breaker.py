@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from rxdag.contract import Clock, Duration, positive_ns
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.schedulers import MonotonicClock
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
@@ -36,7 +36,7 @@ class CircuitBreaker:
     ) -> None:
         for what, n in (("threshold", threshold), ("trials", trials)):
             if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-                raise GraphError(f"CircuitBreaker: {what} must be 1 or more, got {n!r}")
+                raise GraphError(f"CircuitBreaker: {what} must be 1 or more, got {shown(n)}")
         self.threshold = threshold
         self.trials = trials
         self._timeout_ns = positive_ns(timeout, "CircuitBreaker: timeout")

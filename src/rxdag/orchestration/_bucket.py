@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 class TokenBucket:
@@ -19,9 +19,9 @@ class TokenBucket:
 
     def __init__(self, capacity: float, rate: float, now: int) -> None:
         if not capacity > 0:
-            raise GraphError(f"TokenBucket: capacity must be more than 0, got {capacity!r}")
+            raise GraphError(f"TokenBucket: capacity must be more than 0, got {shown(capacity)}")
         if not rate > 0:
-            raise GraphError(f"TokenBucket: rate must be more than 0 tokens a second, got {rate!r}")
+            raise GraphError(f"TokenBucket: rate must be more than 0 tokens a second, got {shown(rate)}")
         self.capacity = capacity
         self.rate = rate
         self.scale = 1.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 PressureLevel: TypeAlias = Literal["ok", "soft", "hard"]
 
@@ -42,16 +42,20 @@ class FeedbackPolicy:
 
     def __post_init__(self) -> None:
         if not 0 < self.soft < self.hard <= 1:
-            raise GraphError(f"FeedbackPolicy: 0 < soft < hard <= 1 must hold, got {self.soft!r} and {self.hard!r}")
+            raise GraphError(
+                f"FeedbackPolicy: 0 < soft < hard <= 1 must hold, got {shown(self.soft)} and {shown(self.hard)}"
+            )
         if not 0 < self.release <= 1:
-            raise GraphError(f"FeedbackPolicy: release must be more than 0 and at most 1, got {self.release!r}")
+            raise GraphError(f"FeedbackPolicy: release must be more than 0 and at most 1, got {shown(self.release)}")
         if not 0 <= self.floor <= 1 or not 0 <= self.hard_scale <= self.soft_scale <= 1:
             raise GraphError(
-                f"FeedbackPolicy: 0 <= hard_scale <= soft_scale <= 1 must hold, and 0 <= floor <= 1, got {self.hard_scale!r}, "
-                f"{self.soft_scale!r} and {self.floor!r}"
+                f"FeedbackPolicy: 0 <= hard_scale <= soft_scale <= 1 must hold, and 0 <= floor <= 1, got {shown(self.hard_scale)}, "
+                f"{shown(self.soft_scale)} and {shown(self.floor)}"
             )
         if self.ramp_ns <= self.hold_ns:
-            raise GraphError(f"FeedbackPolicy: ramp must be longer than hold, got {self.ramp!r} and {self.hold!r}")
+            raise GraphError(
+                f"FeedbackPolicy: ramp must be longer than hold, got {shown(self.ramp)} and {shown(self.hold)}"
+            )
 
     @property
     def hold_ns(self) -> int:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -53,9 +53,9 @@ class SimulatedQuotes:
 
     def __init__(self, symbols: Sequence[str], ticks_per_sec: float = 10, seed: int = 0) -> None:
         if isinstance(symbols, str) or not symbols:
-            raise GraphError(f"SimulatedQuotes: symbols must be a list with one symbol or more, got {symbols!r}")
+            raise GraphError(f"SimulatedQuotes: symbols must be a list with one symbol or more, got {shown(symbols)}")
         if not ticks_per_sec > 0:
-            raise GraphError(f"SimulatedQuotes: ticks_per_sec must be more than 0, got {ticks_per_sec!r}")
+            raise GraphError(f"SimulatedQuotes: ticks_per_sec must be more than 0, got {shown(ticks_per_sec)}")
         self.symbols = list(symbols)
         self.ticks_per_sec = ticks_per_sec
         self._random = random.Random(seed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rxdag.contract import Clock, Duration, duration_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import did_you_mean
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker
 from rxdag.orchestration._bucket import TokenBucket
@@ -121,7 +121,7 @@ class RateCoordinator:
         found = self._found(provider, "acquire")
         if not 0 < n <= found.bucket.capacity:
             raise GraphError(
-                f'acquire: n must be more than 0 and within the capacity of "{provider}", {found.bucket.capacity:g}, got {n!r}'
+                f'acquire: n must be more than 0 and within the capacity of "{provider}", {found.bucket.capacity:g}, got {shown(n)}'
             )
         found.waiting += 1
         try:
@@ -168,7 +168,7 @@ class RateCoordinator:
         """
         found = self._found(provider, "set_scale")
         if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale <= 1:
-            raise GraphError(f"set_scale: scale must be 0 to 1, got {scale!r}")
+            raise GraphError(f"set_scale: scale must be 0 to 1, got {shown(scale)}")
         found.bucket.set_scale(float(scale), self._clock.now())
         found.changed.set()
         if self.on_scale is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.graph import did_you_mean
 from rxdag.orchestration._quotes import SimulatedQuotes
 
@@ -31,7 +31,7 @@ class SourceRegistry:
             GraphError: If it cannot be called.
         """
         if not callable(maker):
-            raise GraphError(f'register: the maker of "{name}" must be a class or a function, got {maker!r}')
+            raise GraphError(f'register: the maker of "{name}" must be a class or a function, got {shown(maker)}')
         self._makers[name] = maker
 
     @property

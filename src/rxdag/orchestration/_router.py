@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rxdag.contract import Clock, Duration, format_ns, positive_ns
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.orchestration._breaker import CircuitBreaker
 from rxdag.schedulers import MonotonicClock
 
@@ -67,10 +67,10 @@ class SourceRouter:
         wrong = [name for name, make in sources.items() if not callable(make)]
         if wrong:
             raise GraphError(
-                f'SourceRouter: source "{wrong[0]}" must be a function that makes it, got {sources[wrong[0]]!r}'
+                f'SourceRouter: source "{wrong[0]}" must be a function that makes it, got {shown(sources[wrong[0]])}'
             )
         if rounds is not None and (isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1):
-            raise GraphError(f"SourceRouter: rounds must be 1 or more, or None, got {rounds!r}")
+            raise GraphError(f"SourceRouter: rounds must be 1 or more, or None, got {shown(rounds)}")
         self._sources = dict(sources)
         self._silent_s = None if silent_after is None else positive_ns(silent_after, "SourceRouter: silent_after") / 1e9
         self._rounds = rounds
@@ -112,7 +112,7 @@ class SourceRouter:
                 self._tell("failed", name, error)
                 if self._rounds is not None and row >= self._rounds:
                     self._tell("given up", name, error)
-                    told = "; ".join(f"{each}: {failure}" for each, failure in failures.items())
+                    told = "; ".join(f"{each}: {text_of(failure)}" for each, failure in failures.items())
                     raise SourceError(f"all sources failed, {row} times in a row: {told}") from error
             else:
                 if not is_settled:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rxdag.contract import Duration, Overflow, Publisher, Sink, Source
 from rxdag.engine import QUANTUM
-from rxdag.errors import CompileError, GraphError
+from rxdag.errors import CompileError, GraphError, shown
 from rxdag.graph import Dag, Edge, did_you_mean
 from rxdag.plan._catching import caught_nodes
 from rxdag.plan._domains import assign_domains, needs_loop
@@ -144,7 +144,7 @@ def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
         CompileError: If a node cannot be run.
     """
     if not isinstance(dag, Dag):
-        raise CompileError(f"compile: takes a Dag, got {dag!r}; rxdag.Dag(sink, ...) makes one")
+        raise CompileError(f"compile: takes a Dag, got {shown(dag)}; rxdag.Dag(sink, ...) makes one")
     topology = normalise(dag)
     check_queues(topology)
     domains = assign_domains(topology)

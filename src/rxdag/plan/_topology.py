@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rxdag.contract import AnyOperator, Foreign, Kernel, label_of, on_item_parameters
-from rxdag.errors import CompileError
+from rxdag.errors import CompileError, shown
 from rxdag.graph import Dag, Edge, Node
 
 
@@ -74,5 +74,5 @@ def make_kernel(name: str, operator: Any) -> Kernel:
     """
     kernel = operator.kernel()
     if not isinstance(kernel, Kernel):
-        raise CompileError(f'node "{name}": {label_of(operator)}.kernel() must return a Kernel, got {kernel!r}')
+        raise CompileError(f'node "{name}": {label_of(operator)}.kernel() must return a Kernel, got {shown(kernel)}')
     return kernel

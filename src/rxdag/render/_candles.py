@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from rxdag.contract import import_extra
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, text_of
 
 _FIELDS: Final = ("open", "high", "low", "close", "volume")
 _MOST_SERIES: Final = 24
@@ -61,7 +61,7 @@ def candlesticks(
             columns = {field: [_value(bar, field) for bar in series[name]] for field in _FIELDS}
         except (AttributeError, KeyError) as error:
             raise GraphError(
-                f"candlesticks: each bar must have {', '.join((time, *_FIELDS))}, got one without: {error}"
+                f"candlesticks: each bar must have {', '.join((time, *_FIELDS))}, got one without: {text_of(error)}"
             ) from None
         volume = columns.pop("volume")
         figure.add_trace(go.Candlestick(x=times, name=name, visible=i == 0, **columns), row=1, col=1)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rxdag.contract import Sink, Source, import_extra
 from rxdag.engine import SIDES
+from rxdag.errors import text_of
 from rxdag.graph import Dag, Node
 from rxdag.runtime import RunResult, RunStats
 
@@ -119,7 +120,7 @@ def _title(result: RunResult) -> str:
     took = (
         f" in {seconds:.2f} s, {result.items_in / seconds:,.0f} items/s" if seconds > 0 else ""
     )  # none in virtual time
-    error = "" if result.error is None else f": {str(result.error).splitlines()[0][:120]}"
+    error = "" if result.error is None else ": " + text_of(result.error).partition("\n")[0][:120]
     return f"{result.dag.name}: {result.state}{drained}{took}{error}"
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
 from rxdag.engine import QUANTUM, InnerNode, KernelNode, Node, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
-from rxdag.errors import RxDagError, Stalled
+from rxdag.errors import RxDagError, Stalled, shown, text_of
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
@@ -99,6 +99,9 @@ class Execution:
     def may_succeed(self) -> bool:
         return self.error is None and not self._is_cancelled
 
+    def cancelled(self, why: str) -> BaseException:
+        return asyncio.CancelledError(why)
+
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
         if self.loop is None:
             raise RxDagError(f'node "{node}" needs an event loop, and this run has none')
@@ -120,7 +123,7 @@ class Execution:
             if error is self.error:
                 return
             if self.error is not None:
-                self.error.add_note(f"then: {error}")
+                self.error.add_note(f"then: {text_of(error)}")
                 return
             self.error = error
             if self.state in ("running", "draining"):
@@ -292,7 +295,7 @@ class Execution:
     def _crashed(self, scheduler: FlowScheduler, reason: BaseException) -> None:
         """Something that is no Exception has ended a domain's driver; on its thread."""
         if not isinstance(reason, GeneratorExit | asyncio.CancelledError):
-            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {reason!r}")
+            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {shown(reason)}")
             if error is not reason:
                 error.__cause__ = reason
             self.fail(error)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError
+from rxdag.contract import Duration, check_function, positive_ns
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
@@ -26,7 +26,7 @@ def planned(what: tuple[Any, ...], where: str) -> Plan:
     wrong = [each for each in what if not isinstance(each, SinkNode)]
     if wrong:
         hint = "; end the stream with .to(sink), or use .collect()" if hasattr(wrong[0], "pipe") else ""
-        raise GraphError(f"{where}: takes sinks, a Dag or a Plan, got {wrong[0]!r}{hint}")
+        raise GraphError(f"{where}: takes sinks, a Dag or a Plan, got {shown(wrong[0])}{hint}")
     return compile(Dag(*what))
 
 
@@ -55,8 +55,11 @@ def run(
 ) -> RunResult:
     """Run to the end, on this thread.
 
-    In the main thread Ctrl-C and SIGTERM drain the run, at most 10 s; a second Ctrl-C cancels it. Inside a running
-    event loop (Jupyter) it runs on a thread of its own, and this call waits.
+    In the main thread, Ctrl-C and SIGTERM drain the run for at most 10 s, and a second signal cancels it. Then the program
+    ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute `result`. A run
+    that fails while it drains raises its error. In other threads no signal is handled.
+
+    Inside a running event loop (Jupyter) it runs on a thread of its own, and this call waits.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
@@ -67,22 +70,28 @@ def run(
     Raises:
         GraphError: If there is nothing to run.
         NodeError: If a node failed; the error's cause is what was raised in it.
+        Terminated: If SIGTERM came; a SystemExit with code 143.
+        KeyboardInterrupt: If Ctrl-C was pressed.
     """
     plan = planned(what, "run")
-    executions: list[Execution] = []
+    if on_progress is not None:
+        check_function(on_progress, "run: on_progress", "the books", instead="")
+    with draining_on_signals() as drain:
 
-    def on_start(execution: Execution) -> None:
-        executions.append(execution)
-        stop_after(execution, until)
-        if on_progress is not None:
-            report_progress(execution, on_progress, positive_ns(progress_every, "run: progress_every"))
+        def on_start(execution: Execution) -> None:
+            drain.attach(execution)
+            stop_after(execution, until)
+            if on_progress is not None:
+                report_progress(execution, on_progress, positive_ns(progress_every, "run: progress_every"))
 
-    with draining_on_signals(executions):
-        return execute(plan, on_start)
+        result = execute(plan, on_start)
+    return drain.outcome(result)
 
 
 async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -> RunResult:
     """Run to the end, on this event loop; cancelling the task cancels the run.
+
+    Handles no signal: that is up to the program whose loop it is.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
@@ -103,6 +112,8 @@ async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | No
 def start(*what: Dag | Plan | SinkNode[Any, Any]) -> Run:
     """Start a run on threads of its own; hold on to what it returns.
 
+    Handles no signal; `begin_drain` may be called in a handler of yours.
+
     Args:
         what: Sinks, or one Dag, or one Plan.
     """
@@ -111,6 +122,8 @@ def start(*what: Dag | Plan | SinkNode[Any, Any]) -> Run:
 
 def start_async(*what: Dag | Plan | SinkNode[Any, Any]) -> AsyncRun:
     """Start a run on this event loop; hold on to what it returns.
+
+    Handles no signal; `begin_drain` may be called in a handler of yours.
 
     Args:
         what: Sinks, or one Dag, or one Plan.

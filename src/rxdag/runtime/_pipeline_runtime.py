@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
-from rxdag.contract import SKIP, Duration, OnError, positive_ns
-from rxdag.errors import GraphError
+from rxdag.contract import SKIP, Duration, OnError, check_function, positive_ns
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import (
     Feedback,
@@ -47,6 +47,9 @@ class PipelineRuntime(Supervisor):
     An async context manager, which starts what is registered and stops it in the end; `run()` is the blocking form. What is
     registered later, on its event loop, starts at once. A dag that needs no event loop runs on threads of its own.
 
+    SIGTERM inside the `async with` block drains everything, a second one cancels; then the block is cancelled and raises
+    `Terminated`. Ctrl-C cancels, as asyncio does. A program with a SIGTERM handler of its own keeps it.
+
     Args:
         settings: `RuntimeSettings`, or a dict of them; by default what `RuntimeSettings.load()` finds in the environment.
 
@@ -69,6 +72,7 @@ class PipelineRuntime(Supervisor):
         self.registry = SourceRegistry()
         self.rates = RateCoordinator()
         self._adopted: Any = None
+        self._is_adopted_up = False
         self.decisions: dict[tuple[str, str], FeedbackDecision] = {}
         """What each feedback has decided last, by dag and provider."""
         for name, provider in self.settings.providers.items():
@@ -102,7 +106,7 @@ class PipelineRuntime(Supervisor):
         ]
         if missing:
             raise GraphError(
-                f"from_existing: takes a PipelineRuntime of market-data-pipeline, got {existing!r}, which lacks "
+                f"from_existing: takes a PipelineRuntime of market-data-pipeline, got {shown(existing)}, which lacks "
                 f"{', '.join(missing)}"
             )
         runtime = cls(settings)
@@ -190,7 +194,7 @@ class PipelineRuntime(Supervisor):
         else:
             raise GraphError(
                 f"add_pipeline: takes an object with source, operator, batcher and sink, or one with a coroutine run(), "
-                f"got {pipeline!r}"
+                f"got {shown(pipeline)}"
             )
         self._register(name, job, restart, backoff)
 
@@ -227,6 +231,10 @@ class PipelineRuntime(Supervisor):
         self.rates.state(provider)
         if pressure is not None and max_latency is not None:
             raise GraphError("add_feedback: max_latency goes with the gates, got pressure= beside it")
+        if pressure is not None:
+            check_function(pressure, "add_feedback: pressure", instead="")
+        if on_decision is not None:
+            check_function(on_decision, "add_feedback: on_decision", "the decision", instead="")
         limit_ns = None if max_latency is None else positive_ns(max_latency, "add_feedback: max_latency")
         measured = pressure or Pressure(partial(self._stats_of, name), limit_ns)
         every_s = positive_ns(every, "add_feedback: every") / 1e9
@@ -254,8 +262,9 @@ class PipelineRuntime(Supervisor):
 
     async def start(self) -> None:
         """Start what is registered, and what is adopted. A second call does nothing."""
-        if self._adopted is not None and self._loop is None:
+        if self._adopted is not None and not self._is_adopted_up:
             await self._adopted.initialize()
+            self._is_adopted_up = True
         await super().start()
 
     async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
@@ -266,9 +275,9 @@ class PipelineRuntime(Supervisor):
             flush: True to close open panes; see `Run.drain`.
             timeout: How long to drain before what is left is cancelled; by default what the settings say.
         """
-        was_started = self._loop is not None
         await super().stop(drain=drain, flush=flush, timeout=timeout)
-        if was_started and self._adopted is not None:
+        if self._is_adopted_up:
+            self._is_adopted_up = False
             await self._adopted.shutdown()
 
     async def initialize(self) -> None:

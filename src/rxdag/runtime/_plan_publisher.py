@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from rxdag.contract import Sink, Subscriber
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.graph import Dag, Input, Node, SinkNode, did_you_mean
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
@@ -56,7 +56,7 @@ def _run_for(execution: Execution, subscribed: Subscribed) -> None:
     try:
         run_here(execution)
     except BaseException as reason:  # nobody is above this frame
-        error = execution.error or RxDagError(f"run: ended by {reason!r}")
+        error = execution.error or RxDagError(f"run: ended by {shown(reason)}")
         subscribed.end(error)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rxdag.contract import Subscriber
 from rxdag.engine import SinkNode
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.runtime._execution import Execution
 from rxdag.sinks import Hub, PublisherSink, Subscribed
 
@@ -84,7 +84,7 @@ def checked_subscriber(subscriber: Any) -> Subscriber[Any]:
     missing = [n for n in ("on_subscribe", "on_next", "on_error", "on_complete") if not hasattr(subscriber, n)]
     if missing:
         raise GraphError(
-            f"subscribe: takes a subscriber with on_subscribe, on_next, on_error and on_complete, got {subscriber!r}, "
+            f"subscribe: takes a subscriber with on_subscribe, on_next, on_error and on_complete, got {shown(subscriber)}, "
             f"which lacks {', '.join(missing)}"
         )
     return subscriber  # type: ignore[no-any-return]  # just looked

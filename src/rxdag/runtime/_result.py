@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.contract import MAX, MIN, Sink, Source
 from rxdag.engine import EdgeBook, Ledger, Writes
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, text_of
 from rxdag.graph import Dag, SinkNode, bundle, did_you_mean
 
 R = TypeVar("R")
@@ -197,7 +197,7 @@ def render(result: RunResult) -> str:
         if edge.discarded or edge.held:
             lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
     if result.error is not None:
-        lines.append(f"error: {result.error}")
+        lines.append(f"error: {text_of(result.error)}")
     lines += [f"books: {problem}" for problem in result.problems]
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from rxdag.errors import text_of
 from rxdag.graph import Dag
 from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._supervised import DagJob, Job, JobState, Supervised
@@ -69,7 +70,7 @@ class RuntimeStatus:
         width = max((len(name) for name in self.jobs), default=0)
         for job in self.jobs.values():
             more = f", restarted {job.restarts} times" if job.restarts else ""
-            error = f": {job.error}" if job.error is not None and job.state in ("failed", "restarting") else ""
+            error = f": {text_of(job.error)}" if job.error is not None and job.state in ("failed", "restarting") else ""
             lines.append(f"  {job.name:<{width}}  {job.kind}  {job.state}{more}{error}")
         return "\n".join(lines)
 
@@ -95,7 +96,7 @@ def health_of(status: RuntimeStatus) -> Health:
     """The health behind a status."""
     components: dict[str, tuple[HealthState, str]] = {}
     for name, job in status.jobs.items():
-        said = "" if job.error is None else str(job.error)
+        said = "" if job.error is None else text_of(job.error)
         if job.state == "failed":
             components[name] = ("down", said)
         elif job.state == "restarting":

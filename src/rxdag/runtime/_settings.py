@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import msgspec
 
 from rxdag.contract import import_extra, positive_ns
-from rxdag.errors import SpecError
+from rxdag.errors import SpecError, shown
 from rxdag.graph import did_you_mean
 from rxdag.sources import Backoff
 
@@ -155,7 +155,7 @@ def checked_settings(settings: RuntimeSettings | Mapping[str, Any] | None) -> Ru
         return settings
     if isinstance(settings, Mapping):
         return RuntimeSettings.load(**{str(key): value for key, value in settings.items()})
-    raise SpecError(f"PipelineRuntime: settings must be RuntimeSettings, a dict of them or None, got {settings!r}")
+    raise SpecError(f"PipelineRuntime: settings must be RuntimeSettings, a dict of them or None, got {shown(settings)}")
 
 
 def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: RestartSettings) -> tuple[str, Backoff]:
@@ -165,7 +165,7 @@ def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: 
         SpecError: If there is no such policy.
     """
     if policy not in (None, "never", "on_failure", "always"):
-        raise SpecError(f'restart must be "never", "on_failure" or "always", got {policy!r}')
+        raise SpecError(f'restart must be "never", "on_failure" or "always", got {shown(policy)}')
     return policy or settings.policy, backoff or settings.backoff()
 
 

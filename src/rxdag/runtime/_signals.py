@@ -1,61 +1,143 @@
-"""Ctrl-C and SIGTERM: drain within a deadline; a second Ctrl-C cancels."""
+"""Ctrl-C and SIGTERM: drain within a deadline, cancel on the second signal, then end the program."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from rxdag.errors import Terminated
 from rxdag.runtime._execution import Execution
+from rxdag.runtime._result import RunResult
+
+R = TypeVar("R")
 
 _log = logging.getLogger("rxdag")
 
 DEADLINE_S: Final = 10.0
 
 
-@contextlib.contextmanager
-def draining_on_signals(executions: list[Execution]) -> Generator[None]:
-    """Drain on the first signal, cancel on the second or past the deadline; the handlers are restored behind.
+class Caught:
+    """The signals that have come while their handlers were installed."""
 
-    Does nothing outside the main thread, where Python takes no signals.
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, number: int) -> None:
+        """Record a signal."""
+        self._numbers.append(number)
+
+    @property
+    def name(self) -> str:
+        """The signal that ends the program: SIGTERM if it is among them, else SIGINT."""
+        return "SIGTERM" if signal.SIGTERM in self._numbers else "SIGINT"
+
+    def outcome(self, result: R) -> R:
+        """Return the result of a call during which no signal has come.
+
+        Raises:
+            Terminated: If SIGTERM has come.
+            KeyboardInterrupt: If Ctrl-C has been pressed.
+        """
+        if not self._numbers:
+            return result
+        if self.name == "SIGTERM":
+            raise Terminated(result)
+        # Of exactly this class: Python ends by SIGINT for no other, and a shell stops its loops only then.
+        interrupt = KeyboardInterrupt()
+        vars(interrupt)["result"] = result
+        raise interrupt
+
+
+@contextlib.contextmanager
+def handled(numbers: tuple[int, ...], react: Callable[[Caught], object]) -> Generator[Caught]:
+    """Catch signals, and restore the handlers behind; outside the main thread, where Python takes none, do nothing.
+
+    Args:
+        numbers: Which signals.
+        react: Called in the main thread, between two bytecodes, after each.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    count = 0
+    caught = Caught()
+    before: dict[int, Any] = {}
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        act = _drain if count == 1 else _cancel
-        # On a thread of its own: this one may hold the very locks that draining needs.
-        threading.Thread(target=act, args=(executions, number), daemon=True, name="rxdag-signal").start()
+        caught.add(number)
+        react(caught)
 
-    before: dict[int, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, handle)
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            before[number] = signal.signal(number, handle)
     try:
-        yield
+        yield caught
     finally:
-        for restored, handler in before.items():
-            signal.signal(restored, handler)
+        for number, handler in before.items():
+            # None stands for a handler that Python did not install, and cannot install again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _drain(executions: list[Execution], number: int) -> None:
-    _log.warning("%s: draining, at most %g s; again to cancel", signal.Signals(number).name, DEADLINE_S)
-    for execution in executions:
-        execution.signal = signal.Signals(number).name
-        execution.drain()
-    for execution in executions:
-        if not execution.done.wait(DEADLINE_S):
-            execution.cancel()
+class SignalDrain:
+    """Drains one run on the first signal, and cancels it on the second or past the deadline."""
+
+    def __init__(self) -> None:
+        self.caught = Caught()
+        self._execution: Execution | None = None
+        self._is_known = threading.Event()
+
+    def attach(self, execution: Execution) -> None:
+        """Take over a run; a signal that came before it was made counts."""
+        self._execution = execution
+        self._is_known.set()
+
+    def close(self) -> None:
+        """Release the threads that wait for a run."""
+        self._is_known.set()
+
+    def react(self, caught: Caught) -> None:
+        """Drain or cancel, on a thread of its own: the main thread may hold the very locks that draining needs."""
+        act = _drain if len(caught) == 1 else _cancel
+        threading.Thread(target=self._act, args=(act, caught.name), daemon=True, name="rxdag-signal").start()
+
+    def outcome(self, result: RunResult) -> RunResult:
+        """Return the result of a run during which no signal has come.
+
+        Raises:
+            Terminated: If SIGTERM has come.
+            KeyboardInterrupt: If Ctrl-C has been pressed.
+        """
+        return self.caught.outcome(dataclasses.replace(result, signal=self.caught.name) if self.caught else result)
+
+    def _act(self, act: Callable[[Execution, str], None], name: str) -> None:
+        self._is_known.wait()
+        if self._execution is not None:
+            act(self._execution, name)
 
 
-def _cancel(executions: list[Execution], number: int) -> None:
-    _log.warning("%s again: cancelling", signal.Signals(number).name)
-    for execution in executions:
+@contextlib.contextmanager
+def draining_on_signals() -> Generator[SignalDrain]:
+    """Let Ctrl-C and SIGTERM drain the run that is attached; the handlers are restored behind."""
+    drain = SignalDrain()
+    with handled((signal.SIGINT, signal.SIGTERM), drain.react) as drain.caught:
+        try:
+            yield drain
+        finally:
+            drain.close()
+
+
+def _drain(execution: Execution, name: str) -> None:
+    _log.warning("%s: draining, at most %g s; again to cancel", name, DEADLINE_S)
+    execution.drain()
+    if not execution.done.wait(DEADLINE_S):
         execution.cancel()
+
+
+def _cancel(execution: Execution, name: str) -> None:
+    _log.warning("%s again: cancelling", name)
+    execution.cancel()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from rxdag.contract import Clock
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, text_of
 from rxdag.orchestration import FeedbackDecision
 from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
@@ -263,7 +263,7 @@ class Supervised:
             self._become("restarting")
             wait = waits.wait_ns(max(1, failures), self._random)
             if error is not None:
-                _log.warning("%s: failed, starts again in %.3g s: %s", self.name, wait / 1e9, error)
+                _log.warning("%s: failed, starts again in %.3g s: %s", self.name, wait / 1e9, text_of(error))
             await asyncio.sleep(wait / 1e9)
             self.restarts += 1
             self.tell("restarted")

@@ -6,20 +6,21 @@ import asyncio
 import contextlib
 import logging
 import signal
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, Terminated, text_of
 from rxdag.graph import Dag, did_you_mean
 from rxdag.plan import Plan, compile
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, restart_of
+from rxdag.runtime._signals import Caught, handled
 from rxdag.runtime._streamed import streamed
 from rxdag.runtime._supervised import DagJob, DagRun, Job, RuntimeEvent, Supervised
+from rxdag.runtime._termination import TERMINATION
 from rxdag.schedulers import MonotonicClock
 from rxdag.sources import Backoff
 
@@ -118,29 +119,54 @@ class Supervisor:
         self._loop = None
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        TERMINATION.enter(self._stop_by)
+        try:
+            await self.start()
+        except BaseException:
+            TERMINATION.forget(self._stop_by)
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        await self.stop(drain=error is None)
+        TERMINATION.leave(self._stop_by)
+        try:
+            await self.stop(drain=error is None)
+            await TERMINATION.drained(self._stop_by)
+        finally:
+            is_terminated = TERMINATION.forget(self._stop_by)
+        if is_terminated and (error is None or isinstance(error, asyncio.CancelledError | Terminated)):
+            raise Terminated(self._ended()) from None
 
     def run(self, *, until: Duration | None = None) -> dict[str, RunResult]:
         """Start everything, block until all has ended, and return the results by name: the blocking form.
 
-        In the main thread Ctrl-C and SIGTERM drain; a second one cancels.
+        In the main thread, Ctrl-C and SIGTERM drain, and a second signal cancels. Then the program ends: SIGTERM raises
+        `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the results as attribute `result`.
 
         Args:
             until: Stop everything after that long.
 
         Raises:
             RxDagError: If something has failed and is not started again.
+            Terminated: If SIGTERM came; a SystemExit with code 143.
+            KeyboardInterrupt: If Ctrl-C was pressed.
         """
-        return asyncio.run(self._run(until))
+        caught, results = asyncio.run(self._run(until))
+        return caught.outcome(results)
 
-    async def _run(self, until: Duration | None) -> dict[str, RunResult]:
+    async def _run(self, until: Duration | None) -> tuple[Caught, dict[str, RunResult]]:
         limit_s = None if until is None else positive_ns(until, "run: until") / 1e9
         await self.start()
-        with self._stopping_on_signals():
+        stops: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+
+        def stop(name: str) -> None:
+            stops.append(loop.create_task(self._stop_by(name, drain=not stops)))
+
+        def react(caught: Caught) -> None:
+            loop.call_soon_threadsafe(stop, caught.name)
+
+        with handled((signal.SIGINT, signal.SIGTERM), react) as caught:
             try:
                 async with asyncio.timeout(limit_s):
                     await self._all_over()
@@ -148,29 +174,16 @@ class Supervisor:
                 pass
             finally:
                 await self.stop()
-        return self._results()
+                if stops:
+                    await asyncio.wait(stops)
+        return caught, self._results()
 
-    @contextlib.contextmanager
-    def _stopping_on_signals(self) -> Generator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        stopping: list[asyncio.Task[None]] = []
-
-        def stop(number: signal.Signals) -> None:
-            for job in self._jobs.values():
-                if isinstance(job.run, DagRun):
-                    job.run.execution.signal = number.name
-            stopping.append(loop.create_task(self.stop(drain=not stopping)))
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+    async def _stop_by(self, name: str, /, *, drain: bool) -> None:
+        """Stop everything, and note in each run which signal asked for it."""
+        for job in self._jobs.values():
+            if isinstance(job.run, DagRun):
+                job.run.execution.signal = name
+        await self.stop(drain=drain)
 
     async def run_until_complete(self) -> dict[str, RunResult]:
         """Wait until everything has ended and will not start again; returns the last result of each dag by name.
@@ -195,8 +208,11 @@ class Supervisor:
         }
         if failed:
             first = next(iter(failed.values()))
-            told = "; ".join(f"{name}: {error}" for name, error in failed.items())
+            told = "; ".join(f"{name}: {text_of(error)}" for name, error in failed.items())
             raise RxDagError(f"runtime: {len(failed)} of {len(self._jobs)} failed: {told}") from first
+        return self._ended()
+
+    def _ended(self) -> dict[str, RunResult]:
         return {name: job.result for name, job in self._jobs.items() if job.result is not None}
 
     async def restart(self, name: str, /, *, drain: bool = True) -> None:

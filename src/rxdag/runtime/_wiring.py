@@ -292,7 +292,7 @@ class _Wiring:
         names = {name: i for i, name in enumerate(self.topology.nodes)}
         for place, node in enumerate(self.order):
             # Timers that are due at one instant go by the order of the graph.
-            node.rank = names[node.name] if node.name in names else place
+            node.rank = names.get(node.name, place)
         for place, node in enumerate(self.order):
             node.place = place
 

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from typing import Any, Final
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sinks._files import WholeFile
 from rxdag.sinks._flat import flatten
 
@@ -39,7 +39,14 @@ class _BatchWriter(Writer):
 
             return batch_of_columns(self._pa, columns)
         rows = [flatten(item, self._key_names) for item in chunk.items]
-        return self._pa.Table.from_pylist(rows)
+        return self._pa.table({name: self._array([row.get(name) for row in rows]) for name in rows[0]})
+
+    def _array(self, values: list[Any]) -> Any:
+        if not any(kind.__name__ == "datetime64" for kind in {type(value) for value in values}):
+            return self._pa.array(values)
+        from rxdag.columns import arrow_of_values  # it loads numpy
+
+        return arrow_of_values(self._pa, values)
 
     def _table(self) -> Any:
         """What waits, as one table of the schema."""
@@ -61,7 +68,7 @@ class _BatchWriter(Writer):
             return fn(given)
         except (self._pa.ArrowInvalid, self._pa.ArrowTypeError, KeyError) as error:
             raise SourceError(
-                f"{self._where}: items must have the columns and types of the first ones, got {error}; say schema="
+                f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; say schema="
             ) from error
 
     def put(self, table: Any) -> None:
@@ -190,5 +197,5 @@ def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object,
 
 def _checked(schema: Any, where: str) -> Any:
     if schema is not None and not hasattr(schema, "empty_table"):
-        raise GraphError(f"{where}: schema must be a pyarrow.Schema, got {schema!r}")
+        raise GraphError(f"{where}: schema must be a pyarrow.Schema, got {shown(schema)}")
     return schema

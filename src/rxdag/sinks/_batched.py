@@ -9,8 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from rxdag import on_error as policies
-from rxdag.contract import Batching, Chunk, Duration, OnError, Sink, SinkContext, Writer, positive_ns
-from rxdag.errors import GraphError
+from rxdag.contract import (
+    CONTEXT,
+    Batching,
+    Chunk,
+    Duration,
+    OnError,
+    Sink,
+    SinkContext,
+    Writer,
+    check_function,
+    positive_ns,
+)
+from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
 
@@ -101,12 +112,15 @@ def batched(
         (5, [[0, 1], [2, 3], [4]])
     """
     if not callable(factory):
-        raise GraphError(f"batched: factory must be a function that makes an async context manager, got {factory!r}")
+        raise GraphError(
+            f"batched: factory must be a function that makes an async context manager, got {shown(factory)}"
+        )
+    check_function(factory, "batched: factory", instead=CONTEXT)
     if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 1:
-        raise GraphError(f"batched: max_items must be 1 or more, got {max_items!r}")
+        raise GraphError(f"batched: max_items must be 1 or more, got {shown(max_items)}")
     policy = policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error
     if not isinstance(policy, OnError):
-        raise GraphError(f"batched: on_error must be one of rxdag.on_error, got {on_error!r}")
+        raise GraphError(f"batched: on_error must be one of rxdag.on_error, got {shown(on_error)}")
     wait_ns = None if max_wait is None else positive_ns(max_wait, "batched: max_wait")
     timeout_s = None if timeout is None else positive_ns(timeout, "batched: timeout") / 1e9
     return _Batched(Batching(factory, max_items, wait_ns), timeout_s, policy)

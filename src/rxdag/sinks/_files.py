@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer
 from rxdag.errors import SourceError
-from rxdag.sinks._flat import flatten, json_line
+from rxdag.sinks._flat import flatten, is_numpy_time, json_line, time_text
 
 
 class WholeFile:
@@ -178,7 +178,9 @@ class _CsvWriter(_FileWriter):
 
 
 def _text(value: Any) -> Any:
-    return ("true" if value else "false") if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return time_text(value) if is_numpy_time(value) else value
 
 
 class _JsonlWriter(_FileWriter):

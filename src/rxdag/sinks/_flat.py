@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from rxdag.contract import DeadLetter, Pane
+from rxdag.errors import named_text
 from rxdag.expressions import field_names
 
 _PANE: Final = ("start", "end", "revision", "closed_by")
@@ -34,7 +35,7 @@ def _flatten_dead(letter: DeadLetter[Any]) -> dict[str, Any]:
     return {
         "node": letter.node,
         "item": _plain(letter.item),
-        "error": f"{type(letter.error).__name__}: {letter.error}",
+        "error": named_text(letter.error),
         "attempts": letter.attempts,
     }
 
@@ -63,6 +64,17 @@ def fields_of(item: Any) -> dict[str, Any] | None:
     return None if names is None else {name: getattr(item, name) for name in names}
 
 
+def is_numpy_time(value: object) -> bool:
+    """Return whether a value is a datetime64, without loading numpy."""
+    return type(value).__name__ == "datetime64"
+
+
+def time_text(value: Any) -> str:
+    """Return a datetime64 as ISO text, with the zone that such times have: UTC. Days stay days."""
+    text = str(value)
+    return f"{text}Z" if ":" in text else text
+
+
 def _plain(value: Any) -> Any:
     """Items inside a record, as JSON can hold them."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -85,7 +97,9 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
 
 def _enc_hook(value: Any) -> Any:
     if isinstance(value, BaseException):
-        return f"{type(value).__name__}: {value}"
+        return named_text(value)
+    if is_numpy_time(value):
+        return time_text(value)
     item = getattr(value, "item", None)  # numpy's scalars
     if callable(item):
         return item()

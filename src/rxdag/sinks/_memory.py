@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer
-from rxdag.errors import GraphError
+from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, check_awaited, check_function
+from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ def call(fn: Callable[[T], object], /) -> Sink[T, int]:
         fn: What to call, on the thread of the graph. A coroutine function goes into `sinks.acall`.
 
     Raises:
-        GraphError: If it cannot be called, or is a coroutine function.
+        GraphError: If it cannot be called with one item, or is a coroutine function.
 
     Example:
         >>> seen = []
@@ -96,17 +97,9 @@ def call(fn: Callable[[T], object], /) -> Sink[T, int]:
         (3, [0, 1, 2])
     """
     if not callable(fn):
-        raise GraphError(f"call: fn must be a function, got {fn!r}")
-    if is_coroutine_function(fn):
-        raise GraphError(f"call: fn must be a plain function, got the coroutine function {fn!r}; use sinks.acall")
+        raise GraphError(f"call: fn must be a function, got {shown(fn)}")
+    check_function(fn, "call: fn", "the item", instead="use sinks.acall")
     return _Call(fn)
-
-
-def is_coroutine_function(fn: Any) -> bool:
-    """True for `async def` functions, methods and objects with an async `__call__`."""
-    import inspect
-
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
 
 
 class _AcallWriter(_Counted):
@@ -117,7 +110,12 @@ class _AcallWriter(_Counted):
     async def write(self, chunk: Chunk) -> None:
         for index, item in enumerate(chunk.items):
             try:
-                await self._fn(item)
+                work = self._fn(item)
+                if not inspect.isawaitable(work):
+                    raise TypeError(
+                        f"acall: fn must return an awaitable, got {shown(work)}; a plain function goes into sinks.call"
+                    )
+                await work
             except Exception as error:
                 raise WriteFailed(index, error) from error
             self.n += 1
@@ -139,10 +137,10 @@ def acall(fn: Callable[[T], Awaitable[object]], /) -> Sink[T, int]:
     What comes faster than it returns waits in the gate before it, up to 1,024 items, then in the source.
 
     Args:
-        fn: What to await, on the run's event loop.
+        fn: What to await, on the run's event loop: a coroutine function, or a function that returns an awaitable.
 
     Raises:
-        GraphError: If it is no coroutine function.
+        GraphError: If it certainly returns no awaitable, as a builtin, or cannot take one item.
 
     Example:
         >>> async def save(item): ...
@@ -151,7 +149,8 @@ def acall(fn: Callable[[T], Awaitable[object]], /) -> Sink[T, int]:
         3
     """
     if not callable(fn):
-        raise GraphError(f"acall: fn must be a coroutine function, got {fn!r}")
+        raise GraphError(f"acall: fn must be a coroutine function, got {shown(fn)}")
+    check_awaited(fn, "acall: fn", "the item", instead="sinks.call")
     return _Acall(fn)
 
 

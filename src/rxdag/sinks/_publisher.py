@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from rxdag.contract import Chunk, Enough, Saw, Sink, SinkContext, Subscriber, Writer, unseen
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, shown
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Subscribed:
         if self.is_over:
             return
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            self._error = GraphError(f"request: n must be 1 or more, got {n!r}")
+            self._error = GraphError(f"request: n must be 1 or more, got {shown(n)}")
         else:
             with self._lock:
                 self.demand = min(self.demand + n, _MOST)

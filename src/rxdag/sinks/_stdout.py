@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.sinks._flat import json_line
 
 
@@ -54,5 +54,5 @@ def stdout(*, form: Literal["text", "jsonl"] = "text") -> Sink[object, int]:
         1
     """
     if form not in ("text", "jsonl"):
-        raise GraphError(f'stdout: form must be "text" or "jsonl", got {form!r}')
+        raise GraphError(f'stdout: form must be "text" or "jsonl", got {shown(form)}')
     return _Stdout(form)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import ITEM
 from rxdag.sources._records import record_fields, required_fields
 
@@ -104,8 +104,8 @@ def _one_dimension(what: str, values: Any) -> Any:
     is_text = isinstance(values, str | bytes)
     if is_text or not hasattr(values, "__len__") or getattr(values, "ndim", 1) != 1:
         size: Any = getattr(values, "shape", None)
-        shown = repr(values) if size is None else f"one of shape {size}"
-        raise GraphError(f"arrays: {what} must be an array or a list of values, got {shown}")
+        given = shown(values) if size is None else f"one of shape {size}"
+        raise GraphError(f"arrays: {what} must be an array or a list of values, got {given}")
     return values
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, import_extra
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, import_extra, zone_of
 from rxdag.errors import GraphError, SourceError
 from rxdag.sources._files import nearby
 from rxdag.sources._iterable import Once
@@ -22,9 +23,10 @@ _BATCH_ROWS: Final = 1 << 16
 class _BatchesReader(Reader):
     """Reads record batches, run by run."""
 
-    def __init__(self, batches: Iterator[Any], of: Any, where: str) -> None:
+    def __init__(self, batches: Iterator[Any], of: Any, zone: tzinfo | None, where: str) -> None:
         self._batches = batches
         self._of = of
+        self._zone = zone
         self._where = where
         self._pa = import_extra("pyarrow", "arrow", where)
         self._columns: Any = None
@@ -48,7 +50,41 @@ class _BatchesReader(Reader):
 
         if self._of is not None:
             batch = _fitted(self._pa, batch, self._of, self._where)
-        return columns_of_batch(self._pa, batch, self._of)[:]
+        return columns_of_batch(self._pa, _zoned(self._pa, batch, self._zone, self._where), self._of)[:]
+
+
+def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
+    """The columns, those with times without a zone as instants of it.
+
+    Raises:
+        SourceError: If there are such times and no zone, or one of them is no local time.
+    """
+    from rxdag.columns import has_naive_times, utc_of  # they load numpy
+
+    for at, (name, kind) in enumerate(zip(batch.schema.names, batch.schema.types, strict=True)):
+        if not has_naive_times(pa.types, kind):
+            continue
+        if zone is None:
+            raise SourceError(
+                f'{where}: column "{name}" must have times with a zone, got {kind}; say tz= of the source, as tz="UTC"'
+            )
+        array = batch.column(at)
+        if isinstance(array, pa.ChunkedArray):
+            array = array.combine_chunks()
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        if not pa.types.is_timestamp(array.type):
+            raise SourceError(
+                f'{where}: column "{name}" must have times with a zone inside of {kind}; tz= is for plain columns'
+            )
+        local = array.to_numpy(zero_copy_only=False)
+        try:
+            instants = utc_of(local, zone)
+        except ValueError as error:
+            raise SourceError(f'{where}: column "{name}": {error}') from None
+        made = pa.array(instants, pa.timestamp(array.type.unit, "UTC"), mask=instants != instants)
+        batch = batch.set_column(at, name, made)
+    return batch
 
 
 def _fitted(pa: Any, batch: Any, of: Any, where: str) -> Any:
@@ -93,6 +129,7 @@ class _Arrow(Source[T]):
     of: Any
     shape: Shape = field(repr=False)
     once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
+    zone: tzinfo | None = None
     label = "arrow"
     gives_columns = True
 
@@ -107,14 +144,14 @@ class _Arrow(Source[T]):
         else:
             table = data if isinstance(data, pa.Table) else pa.table(data)
             batches = iter(table.to_batches())
-        return _BatchesReader(batches, self.of, "arrow")
+        return _BatchesReader(batches, self.of, self.zone, "arrow")
 
 
 @overload
-def arrow(data: Any, of: type[T], /) -> Source[T]: ...
+def arrow(data: Any, of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]: ...
 @overload
-def arrow(data: Any, /) -> Source[dict[str, Any]]: ...
-def arrow(data: Any, of: Any = None, /) -> Any:
+def arrow(data: Any, /, *, tz: str | tzinfo | None = None) -> Source[dict[str, Any]]: ...
+def arrow(data: Any, of: Any = None, /, *, tz: str | tzinfo | None = None) -> Any:
     """Read an Arrow table as columns: one item for each row. Needs the extra "arrow".
 
     Args:
@@ -122,9 +159,10 @@ def arrow(data: Any, of: Any = None, /) -> Any:
             polars DataFrame does. A RecordBatchReader can be read by one run only.
         of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
             items are dicts.
+        tz: What times without a zone are; see `sources.parquet`.
 
     Raises:
-        GraphError: If `data` is none of these.
+        GraphError: If `data` is none of these, or there is no such zone.
 
     Example:
         >>> import pyarrow
@@ -136,11 +174,11 @@ def arrow(data: Any, of: Any = None, /) -> Any:
         raise GraphError(f"arrow: takes an Arrow table, batch or stream, got {type(data).__name__}")
     if of is not None:
         record_fields(of, "arrow")
-    return _Arrow[Any](data, of, Shape(of))
+    return _Arrow[Any](data, of, Shape(of), zone=zone_of(tz, "arrow: tz"))
 
 
 class _ParquetReader(_BatchesReader):
-    def __init__(self, path: str, of: Any) -> None:
+    def __init__(self, path: str, of: Any, zone: tzinfo | None) -> None:
         parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
         self._file: Any = None
         where = f"parquet: {path}"
@@ -151,7 +189,7 @@ class _ParquetReader(_BatchesReader):
             self._file = parquet.ParquetFile(path)
         except Exception as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
-        super().__init__(self._read(where, of), of, where)
+        super().__init__(self._read(where, of), of, zone, where)
 
     def _read(self, where: str, of: Any) -> Iterator[Any]:
         names = None
@@ -176,18 +214,19 @@ class _Parquet(Source[T]):
     path: str
     of: Any
     shape: Shape = field(repr=False)
+    zone: tzinfo | None = None
     label = "parquet"
     gives_columns = True
 
     def open(self, context: SourceContext) -> Reader:
-        return _ParquetReader(self.path, self.of)
+        return _ParquetReader(self.path, self.of, self.zone)
 
 
 @overload
-def parquet(path: str | PathLike[str], of: type[T], /) -> Source[T]: ...
+def parquet(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]: ...
 @overload
-def parquet(path: str | PathLike[str], /) -> Source[dict[str, Any]]: ...
-def parquet(path: str | PathLike[str], of: Any = None, /) -> Any:
+def parquet(path: str | PathLike[str], /, *, tz: str | tzinfo | None = None) -> Source[dict[str, Any]]: ...
+def parquet(path: str | PathLike[str], of: Any = None, /, *, tz: str | tzinfo | None = None) -> Any:
     """Read a Parquet file as columns: one item for each row. Needs the extra "arrow".
 
     It is read in batches of 65,536 rows, and only the columns that the items have.
@@ -196,13 +235,17 @@ def parquet(path: str | PathLike[str], of: Any = None, /) -> Any:
         path: Of the file.
         of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
             items are dicts. Ints are read into a field that is a float; any other difference ends the run.
+        tz: What times without a zone are, as pandas and polars write them by default: the IANA name of a zone, as
+            "America/New_York", or a tzinfo. Without it they end the run. Of a local time that occurs twice, when clocks
+            are set back, the first instant is taken; one that does not occur, when they are set forward, ends the run.
+            Times with a zone keep theirs.
 
     Raises:
-        GraphError: If `of` is no msgspec.Struct, dataclass, NamedTuple or TypedDict.
+        GraphError: If `of` is no msgspec.Struct, dataclass, NamedTuple or TypedDict, or there is no such zone.
 
     Example:
         >>> trades = rxdag.from_source(sources.parquet("trades.parquet", Trade))
     """
     if of is not None:
         record_fields(of, "parquet")
-    return _Parquet[Any](fspath(path), of, Shape(of))
+    return _Parquet[Any](fspath(path), of, Shape(of), zone_of(tz, "parquet: tz"))

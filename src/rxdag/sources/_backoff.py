@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rxdag.contract import Duration, Waits, checked_backoff, duration_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Backoff:
         self.reset_after_ns()
         attempts = self.attempts
         if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
-            raise GraphError(f"Backoff: attempts must be 1 or more, or None, got {attempts!r}")
+            raise GraphError(f"Backoff: attempts must be 1 or more, or None, got {shown(attempts)}")
 
     def waits(self) -> Waits:
         """The waits alone."""

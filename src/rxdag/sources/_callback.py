@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
-from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow
-from rxdag.errors import GraphError, RxDagError
+from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, check_function, checked_overflow
+from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.graph import Stream, from_source
 from rxdag.sources._queue import ItemQueue, QueueReader
 
@@ -129,7 +129,8 @@ def callback(
         ([7, 8], [])
     """
     if not callable(register):
-        raise GraphError(f"callback: register must be a function that takes the callback, got {register!r}")
+        raise GraphError(f"callback: register must be a function that takes the callback, got {shown(register)}")
+    check_function(register, "callback: register", "the callback", instead="")
     policy = checked_overflow("callback", max_items, overflow, delay_error=delay_error)
     return _Callback(max_items, policy, delay_error, Shape(of), register)
 
@@ -228,7 +229,7 @@ def observable(
         [0, 1, 2, 3, 4]
     """
     if not hasattr(obs, "subscribe"):
-        raise GraphError(f"observable: takes a reactivex observable, got {obs!r}")
+        raise GraphError(f"observable: takes a reactivex observable, got {shown(obs)}")
     policy = checked_overflow("observable", max_items, overflow, delay_error=delay_error)
     return _Observed(max_items, policy, delay_error, Shape(of), obs, hot)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, format_ns, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 class _ClockReader(Reader):
@@ -67,7 +67,7 @@ def interval(every: Duration, /, *, count: int | None = None) -> Source[int]:
         [0, 1, 2]
     """
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise GraphError(f"interval: count must be 1 or more, or None, got {count!r}")
+        raise GraphError(f"interval: count must be 1 or more, or None, got {shown(count)}")
     return _Clocked("interval", positive_ns(every, "interval: every"), count)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv as csv_module
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
-from rxdag.errors import SourceError
-from rxdag.sources._files import LineFile, text_of
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, zone_of
+from rxdag.errors import SourceError, shown, text_of
+from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._records import build, check_columns, converter, record_fields, required_fields
 
@@ -20,8 +21,9 @@ Column = tuple[str, int, Callable[[str], Any]]
 
 
 class _CsvReader(IteratorReader):
-    def __init__(self, path: str, of: Any, context: SourceContext) -> None:
+    def __init__(self, path: str, of: Any, zone: tzinfo | None, context: SourceContext) -> None:
         self._of = of
+        self._zone = zone
         self._context = context
         self._file = LineFile(path, "csv")
         self._opened: Iterator[list[str]] | None = None
@@ -92,25 +94,27 @@ class _CsvReader(IteratorReader):
         try:
             return next(rows, None)
         except csv_module.Error as error:
-            raise _BadRow(str(self._file.problem(f"must be CSV, got {error}")), None) from None
+            raise _BadRow(str(self._file.problem(f"must be CSV, got {text_of(error)}")), None) from None
 
     def _found(self, header: list[str]) -> list[Column]:
         at = {name.strip(): i for i, name in enumerate(header)}
         check_columns(self._of, at, self._file.problem)
         types = record_fields(self._of, "csv")
-        return [(name, at[name], converter(kind)) for name, kind in types.items() if name in at]
+        return [(name, at[name], converter(kind, self._zone)) for name, kind in types.items() if name in at]
 
     def _fields(self, row: list[str]) -> dict[str, Any]:
         width = self._width
         if len(row) != width:
-            raise _BadRow(str(self._file.problem(f"must have {width} values, got {len(row)}: {text_of(row)}")), row)
+            raise _BadRow(
+                str(self._file.problem(f"must have {width} values, got {len(row)}: {shown(row, most=80)}")), row
+            )
         fields: dict[str, Any] = {}
         for name, at, convert in self._columns:
             try:
                 fields[name] = convert(row[at])
             except ValueError as error:
                 raise _BadRow(
-                    str(self._file.problem(f'column "{name}": {error}, got {text_of(row[at])}')), row
+                    str(self._file.problem(f'column "{name}": {text_of(error)}, got {shown(row[at], most=80)}')), row
                 ) from None
         return fields
 
@@ -189,6 +193,7 @@ class _Csv(Source[T]):
     of: Any
     shape: Shape = field(repr=False)
     where: Where = field(repr=False)
+    zone: tzinfo | None = None
     label = "csv"
 
     @property
@@ -196,11 +201,11 @@ class _Csv(Source[T]):
         return self.where == "inline"
 
     def open(self, context: SourceContext) -> Reader:
-        reader = _CsvReader(self.path, self.of, context)
+        reader = _CsvReader(self.path, self.of, self.zone, context)
         return _CsvColumnsReader(reader) if context.wants_columns else reader
 
 
-def csv(path: str | PathLike[str], of: type[T], /) -> Source[T]:
+def csv(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a CSV file with a header, row by row, as typed items.
 
     Columns are found by name; those that the type does not have are left out. An empty value of an optional field is
@@ -211,9 +216,12 @@ def csv(path: str | PathLike[str], of: type[T], /) -> Source[T]:
     Args:
         path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.
         of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict.
+        tz: What times without a zone are: the IANA name of a zone, as "America/New_York", or a tzinfo. Without it they
+            are malformed. Of a local time that occurs twice, when clocks are set back, the first instant is taken; one
+            that does not occur, when they are set forward, is malformed. Times with a zone keep theirs.
 
     Raises:
-        GraphError: If `of` is none of these.
+        GraphError: If `of` is none of these, or there is no such zone.
 
     Example:
         >>> trades = rxdag.from_source(sources.csv("trades.csv.gz", Trade))
@@ -221,4 +229,4 @@ def csv(path: str | PathLike[str], of: type[T], /) -> Source[T]:
     record_fields(of, "csv")
     required_fields(of)
     text = fspath(path)
-    return _Csv(text, of, Shape(of), "blocking" if text == "-" else "inline")
+    return _Csv(text, of, Shape(of), "blocking" if text == "-" else "inline", zone_of(tz, "csv: tz"))

@@ -8,7 +8,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from rxdag.errors import SourceError
 
@@ -69,8 +69,8 @@ class LineFile:
             try:
                 yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                shown = line[max(0, error.start - 10) : error.start + 10]
-                raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {shown!r}") from None
+                near = line[max(0, error.start - 10) : error.start + 10]
+                raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {near!r}") from None
 
     def progress(self) -> float | None:
         """How much of the file has been read, from 0 to 1; None of stdin, or of what is closed. From any thread."""
@@ -99,9 +99,3 @@ def nearby(path: Path) -> str:
         return f'; its directory "{parent}" does not exist either'
     same = sorted(p.name for p in parent.iterdir() if p.name.split(".")[0] == path.name.split(".")[0])
     return f"; did you mean {same[0]}?" if same else ""
-
-
-def text_of(value: Any) -> str:
-    """What came in, short enough for a message."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."

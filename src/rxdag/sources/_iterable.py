@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
     """
     if not isinstance(items, Iterable):
         hint = "; an async iterable goes into sources.async_iterable" if hasattr(items, "__aiter__") else ""
-        raise GraphError(f"iterable: items must be iterable, got {items!r}{hint}")
+        raise GraphError(f"iterable: items must be iterable, got {shown(items)}{hint}")
     return _Iterable(items, Shape(of), "blocking" if blocking else "inline")
 
 
@@ -137,4 +137,4 @@ def range(*bounds: int) -> Source[int]:
     try:
         return _Iterable(builtins.range(*bounds), Shape(int))
     except (TypeError, ValueError) as error:
-        raise GraphError(f"range: takes (stop), (start, stop) or (start, stop, step), got {bounds!r}") from error
+        raise GraphError(f"range: takes (stop), (start, stop) or (start, stop, step), got {shown(bounds)}") from error

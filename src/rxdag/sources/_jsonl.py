@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from datetime import tzinfo
+from functools import partial
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
-from rxdag.contract import Reader, Shape, Source, SourceContext, Where
-from rxdag.errors import GraphError, SourceError
-from rxdag.sources._files import LineFile, text_of
+from rxdag.contract import Reader, Shape, Source, SourceContext, Where, zone_of
+from rxdag.errors import GraphError, SourceError, shown, text_of
+from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
 
 T = TypeVar("T")
 
 
 class _JsonlReader(IteratorReader):
-    def __init__(self, path: str, of: Any, context: SourceContext) -> None:
+    def __init__(self, path: str, of: Any, zone: tzinfo | None, context: SourceContext) -> None:
         import msgspec
+
+        from rxdag.sources._zones import may_hold_times, zoned_item
 
         self._context = context
         self._file = LineFile(path, "jsonl")
         self._decode = msgspec.json.Decoder(of).decode
-        self._bad = (msgspec.ValidationError, msgspec.DecodeError)
+        self._zoned: Callable[[Any], Any] | None = partial(zoned_item, zone=zone) if may_hold_times(of) else None
         super().__init__(self._parse(), blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
@@ -31,8 +35,12 @@ class _JsonlReader(IteratorReader):
                 continue
             try:
                 item = self._decode(line)
-            except self._bad as error:
-                problem = self._file.problem(f"must be JSON of the items' type: {error}, got {text_of(line.rstrip())}")
+                if self._zoned is not None:
+                    item = self._zoned(item)
+            except ValueError as error:  # msgspec's are some
+                problem = self._file.problem(
+                    f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
+                )
                 self._context.bad(line, SourceError(str(problem)))
                 continue
             yield item
@@ -51,6 +59,7 @@ class _Jsonl(Source[T]):
     of: Any
     shape: Shape = field(repr=False)
     where: Where = field(repr=False)
+    zone: tzinfo | None = None
     label = "jsonl"
 
     @property
@@ -58,10 +67,10 @@ class _Jsonl(Source[T]):
         return self.where == "inline"
 
     def open(self, context: SourceContext) -> Reader:
-        return _JsonlReader(self.path, self.of, context)
+        return _JsonlReader(self.path, self.of, self.zone, context)
 
 
-def jsonl(path: str | PathLike[str], of: type[T], /) -> Source[T]:
+def jsonl(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a file of JSON lines as typed items.
 
     A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error=on_error.dead)` it
@@ -70,9 +79,10 @@ def jsonl(path: str | PathLike[str], of: type[T], /) -> Source[T]:
     Args:
         path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.
         of: Type of the items: anything that msgspec decodes; `dict` for untyped objects.
+        tz: What times without a zone are, in fields of fields too; see `sources.csv`. Without it they are malformed.
 
     Raises:
-        GraphError: If msgspec cannot decode such a type.
+        GraphError: If msgspec cannot decode such a type, or there is no such zone.
 
     Example:
         >>> rows = rxdag.from_source(sources.jsonl("rows.jsonl", dict))
@@ -82,6 +92,8 @@ def jsonl(path: str | PathLike[str], of: type[T], /) -> Source[T]:
     try:
         msgspec.json.Decoder(of)
     except TypeError as error:
-        raise GraphError(f"jsonl: items must be of a type that msgspec decodes, got {of!r} ({error})") from error
+        raise GraphError(
+            f"jsonl: items must be of a type that msgspec decodes, got {shown(of)} ({text_of(error)})"
+        ) from error
     text = fspath(path)
-    return _Jsonl(text, of, Shape(of), "blocking" if text == "-" else "inline")
+    return _Jsonl(text, of, Shape(of), "blocking" if text == "-" else "inline", zone_of(tz, "jsonl: tz"))

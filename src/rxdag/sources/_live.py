@@ -20,11 +20,13 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    check_arguments,
+    check_function,
     checked_overflow,
     format_ns,
     positive_ns,
 )
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName
 from rxdag.sources._iterable import Once
@@ -117,7 +119,7 @@ class LiveReader(Reader):
                 self._tell("given up", error)
                 raise SourceError(
                     f"given up after {failures} connections in a row that brought nothing, of {self._connection} in all"
-                    f"{f': {error}' if error else ''}; see reconnect=Backoff(attempts=...)"
+                    f"{f': {text_of(error)}' if error else ''}; see reconnect=Backoff(attempts=...)"
                 ) from error
             wait = waits.wait_ns(failures, self._context.random)
             self._tell("retrying", error, wait)
@@ -264,9 +266,13 @@ def live(
         GraphError: If an argument is wrong.
     """
     if reconnect is not None and not isinstance(reconnect, Backoff):
-        raise GraphError(f"{where}: reconnect must be a sources.Backoff(...) or None, got {reconnect!r}")
+        raise GraphError(f"{where}: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
     if on_reconnect is not None and not callable(on_reconnect):
-        raise GraphError(f"{where}: on_reconnect must be a function of the connection's number, got {on_reconnect!r}")
+        raise GraphError(
+            f"{where}: on_reconnect must be a function of the connection's number, got {shown(on_reconnect)}"
+        )
+    if on_reconnect is not None:
+        check_function(on_reconnect, f"{where}: on_reconnect", "the connection's number", instead="")
     if on_reconnect is not None and reconnect is None:
         raise GraphError(f"{where}: on_reconnect goes with reconnect=sources.Backoff(...)")
     silent_ns = None if silent_after is None else positive_ns(silent_after, f"{where}: silent_after")
@@ -343,5 +349,6 @@ def async_iterable(
 
         return _AsyncIterable(first_time, lifeline, boundary, Shape(of))
     if not callable(factory):
-        raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {factory!r}")
+        raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {shown(factory)}")
+    check_arguments(factory, "async_iterable: factory")
     return _AsyncIterable(factory, lifeline, boundary, Shape(of))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from rxdag.contract import END, UNITS, Chunk, Read, Reader, ReaderAround, Source, SourceAround, SourceContext
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown
 from rxdag.expressions import Field, check_field, getter
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class _PacedReader(ReaderAround):
     def _due(self, item: Any, now: int) -> int:
         ts = self._ts(item)
         if isinstance(ts, bool) or not isinstance(ts, int | float) or not math.isfinite(ts):
-            raise SourceError(f"paced: ts must be a number, got {ts!r} of {item!r}")
+            raise SourceError(f"paced: ts must be a number, got {shown(ts)} of {shown(item)}")
         if self._first is None:
             self._first = (ts, now)
         first, began = self._first
@@ -114,10 +114,10 @@ def paced(
         [(0, 0.0), (30, 0.5), (90, 1.5)]
     """
     if not isinstance(source, Source):
-        raise GraphError(f"paced: takes a source, got {source!r}")
+        raise GraphError(f"paced: takes a source, got {shown(source)}")
     check_field(ts, source.shape.item_type, "paced: ts")
     if unit not in ("ns", "us", "ms", "s"):
-        raise GraphError(f'paced: unit must be "ns", "us", "ms" or "s", got {unit!r}')
+        raise GraphError(f'paced: unit must be "ns", "us", "ms" or "s", got {shown(unit)}')
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed < math.inf:
-        raise GraphError(f"paced: speed must be more than 0, got {speed!r}")
+        raise GraphError(f"paced: speed must be more than 0, got {shown(speed)}")
     return _Paced(source, ts, UNITS[unit] / speed)

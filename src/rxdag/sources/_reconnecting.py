@@ -17,7 +17,7 @@ from rxdag.contract import (
     checked_backoff,
     checked_errors,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
 
@@ -130,10 +130,10 @@ def reconnecting(
     """
     given: object = source
     if not isinstance(given, Source):
-        raise GraphError(f"reconnecting: takes a source, got {source!r}")
+        raise GraphError(f"reconnecting: takes a source, got {shown(source)}")
     if source.where == "async":
         raise GraphError(f"reconnecting: takes no source that runs on the loop, got {source.label}")
     if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
-        raise GraphError(f"reconnecting: attempts must be 1 or more, or None, got {attempts!r}")
+        raise GraphError(f"reconnecting: attempts must be 1 or more, or None, got {shown(attempts)}")
     backoff = checked_backoff("reconnecting", base, factor, cap, jitter)
     return _Reconnecting(source, attempts, backoff, checked_errors("reconnecting", on))

@@ -6,12 +6,14 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
 
-from rxdag.errors import GraphError, SourceError
+from rxdag.errors import GraphError, SourceError, shown
 from rxdag.expressions import field_names
+from rxdag.sources._zones import zoned
 
 
 def record_fields(of: Any, where: str) -> dict[str, Any]:
@@ -22,7 +24,9 @@ def record_fields(of: Any, where: str) -> dict[str, Any]:
     """
     names = field_names(of)
     if names is None:
-        raise GraphError(f"{where}: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {of!r}")
+        raise GraphError(
+            f"{where}: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {shown(of)}"
+        )
     hints = typing.get_type_hints(of)
     return {name: hints.get(name, Any) for name in names}
 
@@ -78,20 +82,26 @@ def inner_type(kind: Any) -> Any:
     return kind
 
 
-def converter(kind: Any) -> Callable[[str], Any]:
-    """The function that reads a column of text as a type; it raises ValueError with what must hold."""
+def converter(kind: Any, zone: tzinfo | None) -> Callable[[str], Any]:
+    """The function that reads a column of text as a type; it raises ValueError with what must hold.
+
+    Args:
+        kind: Type of the field.
+        zone: What times without a zone are; None to refuse them.
+    """
     plain: dict[Any, Callable[[str], Any]] = {str: str, int: _to_int, float: _to_float, bool: _to_bool, Any: str}
     if kind in plain:
         return plain[kind]
     if inner_type(kind) is not kind:
-        inner = converter(inner_type(kind))
+        inner = converter(inner_type(kind), zone)
         return lambda text: None if text == "" else inner(text)
 
     def convert(text: str) -> Any:
         try:
-            return msgspec.convert(text, kind, strict=False)
+            made = msgspec.convert(text, kind, strict=False)
         except msgspec.ValidationError as error:
             raise ValueError(f"must be {getattr(kind, '__name__', kind)} ({error})") from None
+        return zoned(made, zone) if isinstance(made, datetime) else made
 
     return convert
 

@@ -18,10 +18,11 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    check_function,
     import_extra,
     positive_ns,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName
 from rxdag.sources._live import CONNECTED, Lifeline, LiveReader, gate, live
@@ -183,11 +184,13 @@ def websocket(
         _Websocket(url='wss://stream.binance.com/ws/btcusdt@trade', subscribe=())
     """
     if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
-        raise GraphError(f'websocket: url must begin with "ws://" or "wss://", got {url!r}')
+        raise GraphError(f'websocket: url must begin with "ws://" or "wss://", got {shown(url)}')
     if decode is not None and not callable(decode):
-        raise GraphError(f"websocket: decode must be a function of a frame, got {decode!r}")
+        raise GraphError(f"websocket: decode must be a function of a frame, got {shown(decode)}")
+    if decode is not None:
+        check_function(decode, "websocket: decode", "the frame")
     if isinstance(max_frame_bytes, bool) or not isinstance(max_frame_bytes, int) or max_frame_bytes < 1:
-        raise GraphError(f"websocket: max_frame_bytes must be 1 or more, got {max_frame_bytes!r}")
+        raise GraphError(f"websocket: max_frame_bytes must be 1 or more, got {shown(max_frame_bytes)}")
     lifeline = live("websocket", reconnect, silent_after, on_reconnect)
     if on_reconnect is not None:
         lifeline = replace(lifeline, marker=_Marker(on_reconnect))
@@ -210,6 +213,8 @@ def _messages(subscribe: Any) -> tuple[str | bytes, ...]:
     made: list[str | bytes] = []
     for each in several:
         if not isinstance(each, str | bytes | Mapping):
-            raise GraphError(f"websocket: subscribe must be text, bytes, a mapping, or several of these, got {each!r}")
+            raise GraphError(
+                f"websocket: subscribe must be text, bytes, a mapping, or several of these, got {shown(each)}"
+            )
         made.append(each if isinstance(each, str | bytes) else msgspec.json.encode(each).decode())
     return tuple(made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxdag.contract import AnyOperator, Overflow, Sink, Source
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, shown, text_of
 from rxdag.graph import Dag, Routes, SinkNode, Stream, from_source
 from rxdag.spec._document import Document
 from rxdag.spec._feeds import Feed
@@ -31,7 +31,7 @@ def build_dag(document: Document) -> Dag:
     try:
         return Dag(*sinks, name=document.name)
     except RxDagError as error:
-        document.context.tell(document.tree, str(error))
+        document.context.tell(document.tree, text_of(error))
         problems.check()
         raise
 
@@ -72,9 +72,9 @@ class _Build:
         try:
             return self._connected(node, streams)
         except RxDagError as error:
-            context.tell(node.tree, str(error))
+            context.tell(node.tree, text_of(error))
         except TypeError as error:  # of the user's own function
-            context.tell(node.tree, f"{node.found.name}: {error}")
+            context.tell(node.tree, f"{node.found.name}: {text_of(error)}")
         return None
 
     def _connected(self, node: SpecNode, streams: dict[str, Stream[Any]]) -> Any:
@@ -83,7 +83,7 @@ class _Build:
         if found.takes_streams:
             made: Any = found.fn(*streams.values(), *node.args, **node.named)
             if not hasattr(made, "named"):
-                raise RxDagError(f"{found.name}: must return a stream, got {made!r}")
+                raise RxDagError(f"{found.name}: must return a stream, got {shown(made)}")
             named: Stream[Any] = made.named(node.name)
             return named
         if "other" in found.inputs:
@@ -116,7 +116,7 @@ class _Build:
                 stream = stream.buffered(**gate)
             return stream if feed.on is None else stream.on(feed.on)
         except RxDagError as error:
-            self._document.context.problems.add(feed.tree.mark, feed.path, str(error))
+            self._document.context.problems.add(feed.tree.mark, feed.path, text_of(error))
             return None
 
     def check_ends(self) -> None:
@@ -153,4 +153,4 @@ def _port(made: Any, feed: Feed) -> Stream[Any]:
 def _check_kind(thing: Any, kind: type[Any], name: str) -> None:
     if not isinstance(thing, kind):
         words = {Source: "a source", Sink: "a sink"}.get(kind, "an operator")
-        raise RxDagError(f"{name}: must make {words}, got {thing!r}")
+        raise RxDagError(f"{name}: must make {words}, got {shown(thing)}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from rxdag.errors import named_text, shown
 from rxdag.graph import did_you_mean
 from rxdag.spec._problems import Mark, Problems
 from rxdag.spec._tree import Tree
@@ -56,7 +57,7 @@ class Context:
         """What `package.module:attribute` refers to, if its module is allowed."""
         match = REFERENCE.fullmatch(tree.value) if isinstance(tree.value, str) else None
         if match is None:
-            raise self.refuse(tree, f'must be a reference as "package.module:name", got {shown(tree)}')
+            raise self.refuse(tree, f'must be a reference as "package.module:name", got {tree_text(tree)}')
         module, names = match.groups()
         if not is_within(module, self.allow):
             allowed = ", ".join(self.allow) or "none"
@@ -67,7 +68,7 @@ class Context:
         try:
             found: Any = importlib.import_module(module)
         except Exception as error:  # of whatever the module does when it is imported
-            raise self.refuse(tree, f'module "{module}" must be importable: {type(error).__name__}: {error}') from None
+            raise self.refuse(tree, f'module "{module}" must be importable: {named_text(error)}') from None
         for name in names.split("."):
             if not hasattr(found, name):
                 raise self.refuse(tree, f'"{module}" has no "{name}"{did_you_mean(name, dir(found))}')
@@ -83,9 +84,8 @@ def is_within(module: str, allow: tuple[str, ...]) -> bool:
     return any(module == each or module.startswith(f"{each}.") for each in allow)
 
 
-def shown(tree: Tree) -> str:
+def tree_text(tree: Tree) -> str:
     """A value in a message, cut short."""
     if isinstance(tree.value, dict | list):
         return tree.kind
-    text = repr(tree.value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shown(tree.value, most=60)

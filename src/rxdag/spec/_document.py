@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rxdag.errors import GraphError, SpecError
+from rxdag.errors import GraphError, SpecError, text_of
 from rxdag.graph import checked_name, did_you_mean
-from rxdag.spec._context import Context, Refused, shown
+from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, check_feeds
 from rxdag.spec._kinds import DurationKind, Kind, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
@@ -67,7 +67,7 @@ def read_document(
     tree = read_tree(_bytes(path) if text is None and path is not None else text or "", file, dict(os.environ))
     tree = _overridden(tree, overrides)
     if not tree.is_mapping:
-        raise spec_error([Problem(tree.mark, "", f"must be a mapping with {', '.join(TOP)}, got {shown(tree)}")])
+        raise spec_error([Problem(tree.mark, "", f"must be a mapping with {', '.join(TOP)}, got {tree_text(tree)}")])
     for key in tree.mapping():
         if key not in TOP:
             context.at(key).tell(tree.key_mark(key), f"is not known{did_you_mean(key, TOP)}; known is {', '.join(TOP)}")
@@ -92,7 +92,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SpecError(f"{path}: must be a file that can be read: {error}") from error
+        raise SpecError(f"{path}: must be a file that can be read: {text_of(error)}") from error
 
 
 def _overridden(tree: Tree, overrides: Mapping[str, str]) -> Tree:
@@ -151,14 +151,14 @@ def _name(tree: Tree, context: Context, path: Path | None) -> str:
     try:
         return checked_name(given.value, "name")
     except GraphError as error:
-        context.at("name").tell(given, str(error).removeprefix("name: "))
+        context.at("name").tell(given, text_of(error).removeprefix("name: "))
         return "dag"
 
 
 def _version(tree: Tree, context: Context) -> None:
     given = tree.mapping().get("version")
     if given is not None and (given.value != 1 or isinstance(given.value, bool)):
-        context.at("version").tell(given, f"must be 1, got {shown(given)}")
+        context.at("version").tell(given, f"must be 1, got {tree_text(given)}")
 
 
 def _settings(tree: Tree | None, context: Context) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _node_trees(
     nodes = tree.mapping().get("nodes")
     inside = context.at("nodes")
     if nodes is not None and not nodes.is_mapping and nodes.value is not None:
-        inside.tell(nodes, f"must be a mapping of nodes by id, got {shown(nodes)}")
+        inside.tell(nodes, f"must be a mapping of nodes by id, got {tree_text(nodes)}")
     if nodes is None:
         return out
     for key, each in nodes.items():
@@ -206,11 +206,11 @@ def _included(
     try:
         tree = read_tree(_bytes(target), str(target), dict(os.environ))
     except SpecError as error:
-        for problem in error.problems or (Problem(each.mark, context.path, str(error)),):
+        for problem in error.problems or (Problem(each.mark, context.path, text_of(error)),):
             context.problems.add(problem.mark, problem.path, problem.message)
         return {}
     if not tree.is_mapping:
-        context.tell(tree, f"must be a mapping with nodes, got {shown(tree)}")
+        context.tell(tree, f"must be a mapping with nodes, got {tree_text(tree)}")
         return {}
     for key in tree.mapping():
         if key not in ("version", "nodes", "include"):

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from rxdag.contract import Boundary, FanIn, OnError, Overflow, Sink, Source, Waits, format_ns, import_extra, made_by
+from rxdag.errors import shown, text_of
 from rxdag.graph import Dag, Edge, Node
 from rxdag.spec._kinds import Unwritable, reference_to
 from rxdag.spec._nodes import NodeType, Role, registry
@@ -27,7 +28,7 @@ def dump_dag(dag: Dag) -> str:
         try:
             nodes[name] = _node(dag, name, node)
         except Unwritable as error:
-            problems.add(Mark(dag.name, 1, 1), f"nodes.{name}", f"cannot be written in a spec: {error}")
+            problems.add(Mark(dag.name, 1, 1), f"nodes.{name}", f"cannot be written in a spec: {text_of(error)}")
     problems.check()
     yaml = import_extra("ruamel.yaml", "yaml", "dump_spec").YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
@@ -63,7 +64,7 @@ def _own(node: Node) -> str:
         raise Unwritable("it is a reactivex operator")
     kind = type(thing)
     if getattr(kind, "__module__", "").startswith("rxdag."):
-        raise Unwritable(f"{thing!r} was made by no public function")
+        raise Unwritable(f"{shown(thing)} was made by no public function")
     if getattr(thing, "__dict__", None):
         raise Unwritable(
             f"{kind.__qualname__} has parameters that only its own module knows; name the function that makes it"

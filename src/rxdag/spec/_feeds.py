@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, cast
 
 from rxdag.graph import did_you_mean
-from rxdag.spec._context import Context, shown
+from rxdag.spec._context import Context, tree_text
 from rxdag.spec._kinds import Kind, OrNone, Plain
 from rxdag.spec._nodes import NodeType, Role
 from rxdag.spec._params import by_kinds
@@ -99,7 +99,7 @@ def _named_feeds(
         feeds = {key: _feed(each, context.at(key), gate) for key, each in given.items() if key in names}
         return {key: feed for key, feed in feeds.items() if feed is not None}
     if len(names) > 1:
-        context.tell(given, f"must be a mapping of {', '.join(names)}, got {shown(given)}")
+        context.tell(given, f"must be a mapping of {', '.join(names)}, got {tree_text(given)}")
         return {}
     feed = _feed(given, context, gate)
     return {} if feed is None else {"0" if names == ("*",) else "".join(names): feed}
@@ -121,7 +121,7 @@ def _gate(tree: Tree, context: Context) -> tuple[dict[str, Any] | None, str | No
         else:
             gate = by_kinds(buffered, context.at("buffered"), GATE)
     if on is not None and not isinstance(on.value, str):
-        context.at("on").tell(on, f"must be the name of a thread, got {shown(on)}")
+        context.at("on").tell(on, f"must be the name of a thread, got {tree_text(on)}")
         on = None
     return gate, None if on is None else on.value
 
@@ -136,7 +136,7 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
         own = _gate(tree, context)
         gate = (own[0] if own[0] is not None else gate[0], own[1] or gate[1])
     if not isinstance(source.value, str) or not source.value:
-        context.tell(source, f'must be the id of a node, as "trades" or "bars.late", got {shown(source)}')
+        context.tell(source, f'must be the id of a node, as "trades" or "bars.late", got {tree_text(source)}')
         return None
     return Feed(source.value, "out", source, context.path, *gate)
 

@@ -10,12 +10,12 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from rxdag.contract import UNITS, duration_ns, signed_ns
-from rxdag.errors import RxDagError
+from rxdag.contract import UNITS, duration_ns, signed_ns, zone_of
+from rxdag.errors import RxDagError, shown, text_of
 from rxdag.expressions import Expr, parse, unparse
 from rxdag.graph import did_you_mean
 from rxdag.sources import Backoff
-from rxdag.spec._context import REFERENCE, Context, Refused, shown
+from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._tree import Tree
 
 DURATION: Final = rf"^[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$"
@@ -51,7 +51,7 @@ class Plain(Kind):
         try:
             return msgspec.convert(tree.plain(), self.of)
         except msgspec.ValidationError as error:
-            raise context.refuse(tree, f"{_lower(str(error))}; got {shown(tree)}") from None
+            raise context.refuse(tree, f"{_lower(text_of(error))}; got {tree_text(tree)}") from None
 
     def schema(self) -> dict[str, Any]:
         made, parts = msgspec.json.schema_components([self.of])
@@ -64,7 +64,7 @@ class Plain(Kind):
         try:
             msgspec.convert(value, self.of)
         except msgspec.ValidationError as error:
-            raise Unwritable(str(error)) from None
+            raise Unwritable(text_of(error)) from None
         return value
 
 
@@ -78,7 +78,7 @@ class AnyPlain(Plain):
         try:
             made: Any = msgspec.to_builtins(value, builtin_types=())
         except (TypeError, ValueError) as error:
-            raise Unwritable(str(error)) from None
+            raise Unwritable(text_of(error)) from None
         return made
 
 
@@ -92,7 +92,7 @@ class DurationKind(Kind):
         try:
             (signed_ns if self.signed else duration_ns)(tree.value, "it")
         except RxDagError as error:
-            raise context.refuse(tree, str(error).removeprefix("it ")) from None
+            raise context.refuse(tree, text_of(error).removeprefix("it ")) from None
         return tree.value
 
     def schema(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def reference_to(value: Any) -> str:
     """Where something of a module is found; raises Unwritable for lambdas, closures and objects."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name or module == "__main__":
-        raise Unwritable(f"{value!r} has no name in a module that can be imported")
+        raise Unwritable(f"{shown(value)} has no name in a module that can be imported")
     return f"{module}:{name}"
 
 
@@ -142,12 +142,12 @@ class FieldKind(Kind):
             text = repr(text)
         if not isinstance(text, str):
             raise context.refuse(
-                tree, f'must be a field, an expression as "price * qty", or "module:function", got {shown(tree)}'
+                tree, f'must be a field, an expression as "price * qty", or "module:function", got {tree_text(tree)}'
             )
         try:
             return parse(text)
         except RxDagError as error:
-            raise context.refuse(tree, str(error)) from None
+            raise context.refuse(tree, text_of(error)) from None
 
     def schema(self) -> dict[str, Any]:
         return {"type": ["string", "number", "boolean"], "description": "a field, an expression, or module:function"}
@@ -159,7 +159,7 @@ class FieldKind(Kind):
             try:
                 return unparse(value)
             except RxDagError as error:
-                raise Unwritable(str(error)) from None
+                raise Unwritable(text_of(error)) from None
         return reference_to(value)
 
 
@@ -169,14 +169,14 @@ class PathKind(Kind):
 
     def read(self, tree: Tree, context: Context) -> Any:
         if not isinstance(tree.value, str) or not tree.value or "\0" in tree.value:
-            raise context.refuse(tree, f"must be a path, got {shown(tree)}")
+            raise context.refuse(tree, f"must be a path, got {tree_text(tree)}")
         if tree.value == "-":
             return tree.value
         path = Path(tree.value) if Path(tree.value).is_absolute() else context.base / tree.value
         if not context.outside and not path.resolve().is_relative_to(context.base.resolve()):
             raise context.refuse(
                 tree,
-                f"must be inside {context.base}, unless who loads the spec allows others (outside=True), got {shown(tree)}",
+                f"must be inside {context.base}, unless who loads the spec allows others (outside=True), got {tree_text(tree)}",
             )
         return str(path)
 
@@ -203,7 +203,7 @@ class TypeKind(Kind):
             try:
                 return msgspec.defstruct("Item", fields, frozen=True, namespace={"__rxdag_spec__": True})
             except (TypeError, ValueError, NameError, SyntaxError) as error:
-                raise context.refuse(tree, f"must be names of fields and their types: {error}") from None
+                raise context.refuse(tree, f"must be names of fields and their types: {text_of(error)}") from None
         if isinstance(tree.value, str) and tree.value in named:
             return named[tree.value]
         if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
@@ -211,7 +211,7 @@ class TypeKind(Kind):
         near = did_you_mean(tree.value, named) if isinstance(tree.value, str) else ""
         raise context.refuse(
             tree,
-            f'must be fields and their types, one of {", ".join(named)}, or "module:type", got {shown(tree)}{near}',
+            f'must be fields and their types, one of {", ".join(named)}, or "module:type", got {tree_text(tree)}{near}',
         )
 
     @staticmethod
@@ -220,7 +220,7 @@ class TypeKind(Kind):
         name, is_nullable = text.removesuffix("|None").removesuffix("?"), text.endswith(("|None", "?"))
         if name not in _FIELD_TYPES:
             raise context.refuse(
-                tree, f'must be int, float, str or bool, with "| None" if it may be empty, got {shown(tree)}'
+                tree, f'must be int, float, str or bool, with "| None" if it may be empty, got {tree_text(tree)}'
             )
         return _FIELD_TYPES[name] | None if is_nullable else _FIELD_TYPES[name]
 
@@ -275,7 +275,7 @@ class MappingOf(Kind):
 
     def read(self, tree: Tree, context: Context) -> Any:
         if not tree.is_mapping:
-            raise context.refuse(tree, f"must be a mapping, got {shown(tree)}")
+            raise context.refuse(tree, f"must be a mapping, got {tree_text(tree)}")
         keys = list(tree.mapping())
         values = read_all((self.kind, each, context.at(key)) for key, each in tree.items())
         return dict(zip(keys, values, strict=True))
@@ -321,13 +321,35 @@ class Either(Kind):
         return (self.first if self.is_first(value) else self.second).write(value)
 
 
+class ZoneKind(Kind):
+    """A time zone: "America/New_York"."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not isinstance(tree.value, str):
+            raise context.refuse(tree, f"must be the name of a time zone, got {tree_text(tree)}")
+        try:
+            zone_of(tree.value, "it")
+        except RxDagError as error:
+            raise context.refuse(tree, text_of(error).removeprefix("it ")) from None
+        return tree.value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def write(self, value: Any) -> Any:
+        name = value if isinstance(value, str) else getattr(value, "key", None)
+        if not isinstance(name, str):
+            raise Unwritable(f"must be the name of a time zone, got {shown(value)}")
+        return name
+
+
 class BackoffKind(Kind):
     """When a lost connection is tried again."""
 
     def read(self, tree: Tree, context: Context) -> Any:
         known = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
         if not tree.is_mapping:
-            raise context.refuse(tree, f"must be a mapping of {', '.join(known)}, got {shown(tree)}")
+            raise context.refuse(tree, f"must be a mapping of {', '.join(known)}, got {tree_text(tree)}")
         for key in tree.mapping():
             if key not in known:
                 context.at(key).tell(
@@ -336,7 +358,7 @@ class BackoffKind(Kind):
         try:
             return Backoff(**{key: value for key, value in tree.plain().items() if key in known})
         except RxDagError as error:
-            raise context.refuse(tree, str(error)) from None
+            raise context.refuse(tree, text_of(error)) from None
 
     def schema(self) -> dict[str, Any]:
         known = {"base": "string", "factor": "number", "cap": "string", "jitter": "number", "reset_after": "string"}

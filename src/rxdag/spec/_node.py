@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 
 from rxdag import on_error as policies
 from rxdag.contract import OnError
-from rxdag.errors import GraphError, RxDagError
+from rxdag.errors import GraphError, RxDagError, text_of
 from rxdag.graph import checked_name, did_you_mean
-from rxdag.spec._context import REFERENCE, Context, Refused, shown
+from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, read_feeds
 from rxdag.spec._kinds import DurationKind, Kind, Plain
 from rxdag.spec._nodes import NodeType, Role, registry, user_type
@@ -49,9 +49,9 @@ def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[
     try:
         checked_name(name, "id")
     except GraphError as error:
-        context.tell(tree, str(error).removeprefix("id: "))
+        context.tell(tree, text_of(error).removeprefix("id: "))
     if not tree.is_mapping:
-        context.tell(tree, f"must be a mapping with source, op or sink, got {shown(tree)}")
+        context.tell(tree, f"must be a mapping with source, op or sink, got {tree_text(tree)}")
         return None
     roles: list[Role] = [role for role in ROLES if role in tree.mapping()]
     if len(roles) != 1:
@@ -71,10 +71,10 @@ def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[
     except Refused:
         return None
     except RxDagError as error:
-        context.tell(tree, str(error))
+        context.tell(tree, text_of(error))
         return None
     except TypeError as error:  # of the user's own function
-        context.tell(tree, f"{found.name}: {error}")
+        context.tell(tree, f"{found.name}: {text_of(error)}")
         return None
     return made if len(context.problems.found) == before else None
 
@@ -92,7 +92,7 @@ def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
         except Refused:
             return None
         if not callable(fn):
-            context.tell(tree, f"must be a function that makes a {role}, got {shown(tree)}, which is none")
+            context.tell(tree, f"must be a function that makes a {role}, got {tree_text(tree)}, which is none")
             return None
         return user_type(tree.value, role, fn)
     known = registry()
@@ -120,7 +120,7 @@ def _policy(tree: Tree | None, context: Context) -> OnError | None:
         return named[tree.value]
     retry = tree.mapping().get("retry")
     if retry is None or len(tree.mapping()) != 1:
-        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {shown(tree)}")
+        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {tree_text(tree)}")
         return None
     kinds: dict[str, Kind] = {
         "attempts": Plain(int), "base": DurationKind(), "factor": Plain(float), "cap": DurationKind(),
@@ -133,5 +133,5 @@ def _policy(tree: Tree | None, context: Context) -> OnError | None:
     try:
         return policies.retry(attempts, then=then, **values)
     except RxDagError as error:
-        inside.tell(retry, str(error))
+        inside.tell(retry, text_of(error))
         return None

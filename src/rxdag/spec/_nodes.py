@@ -24,6 +24,7 @@ from rxdag.spec._kinds import (
     Plain,
     Reference,
     TypeKind,
+    ZoneKind,
 )
 
 Role: TypeAlias = Literal["source", "op", "sink"]
@@ -149,7 +150,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("websocket", "headers"): OrNone(MappingOf(Plain(str))),
         ("csv", "columns"): ListOf(Plain(str)),
         ("tick_rule", "price"): FieldKind(),
-        ("rollup", "tz"): OrNone(Plain(str)),
+        ("rollup", "tz"): OrNone(ZoneKind()),
     }
 
 
@@ -188,6 +189,8 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
         ("Overflow", Plain(Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"])),
         ("Duration", DurationKind(signed=label in ("lower", "upper"))),
         ("PathLike", PathKind()),
+        ("tzinfo", ZoneKind()),
+        ("ZoneInfo", ZoneKind()),
         ("Callable", Reference()),
     ):
         if word in text:

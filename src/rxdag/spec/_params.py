@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rxdag.errors import text_of
 from rxdag.graph import did_you_mean
-from rxdag.spec._context import Context, Refused, shown
+from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._kinds import Kind, ListOf, Unwritable
 from rxdag.spec._nodes import NodeType
 from rxdag.spec._tree import Tree
@@ -116,7 +117,7 @@ def write_params(found: NodeType, arguments: Mapping[str, Any]) -> dict[str, Any
         try:
             written = param.kind.write(value)
         except Unwritable as error:
-            raise Unwritable(f"{given}: {error}") from None
+            raise Unwritable(f"{given}: {text_of(error)}") from None
         if param.spread == "*" and isinstance(param.kind, ListOf) and not value:
             continue
         out[name] = written
@@ -127,7 +128,7 @@ def by_kinds(tree: Tree, context: Context, kinds: Mapping[str, Kind]) -> dict[st
     """A mapping of known keys; what is wrong is told and left out."""
     out: dict[str, Any] = {}
     if not tree.is_mapping:
-        context.tell(tree, f"must be a mapping of {', '.join(kinds)}, got {shown(tree)}")
+        context.tell(tree, f"must be a mapping of {', '.join(kinds)}, got {tree_text(tree)}")
         return out
     for key, each in tree.items():
         if key not in kinds:

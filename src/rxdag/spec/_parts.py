@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxdag.contract import made_by
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, text_of
 from rxdag.graph import did_you_mean
-from rxdag.spec._context import REFERENCE, Context, shown
+from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._kinds import Kind, reference_to
 from rxdag.spec._nodes import NodeType, node_type
 from rxdag.spec._params import read_params, schema_of, write_params
@@ -39,19 +39,19 @@ class PartKind(Kind):
         known = ", ".join(types)
         if name_tree is None or not isinstance(name_tree.value, str):
             raise context.refuse(
-                tree, f"must name {self.what}: one of {known}, or {{type: name, ...}}; got {shown(tree)}"
+                tree, f"must name {self.what}: one of {known}, or {{type: name, ...}}; got {tree_text(tree)}"
             )
         found = types.get(name_tree.value)
         if found is None:
             raise context.refuse(
                 name_tree,
-                f"{self.what} {shown(name_tree)} is not known{did_you_mean(name_tree.value, types)}; known is {known}",
+                f"{self.what} {tree_text(name_tree)} is not known{did_you_mean(name_tree.value, types)}; known is {known}",
             )
         args, named = read_params(found, tree, context, ("type",))
         try:
             return found.fn(*args, **named)
         except RxDagError as error:
-            raise context.refuse(tree, str(error)) from None
+            raise context.refuse(tree, text_of(error)) from None
 
     def schema(self) -> dict[str, Any]:
         return {"$ref": f"#/$defs/{self.what.split()[-1]}"}  # it may hold others of its kind

@@ -11,7 +11,7 @@ from typing import Any, Final
 from rxdag import sinks
 from rxdag.contract import AnyOperator
 from rxdag.engine import KernelNode
-from rxdag.errors import GraphError, NodeError
+from rxdag.errors import GraphError, NodeError, shown
 from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
 from rxdag.operators import take, unkey
 from rxdag.plan import Plan, compile
@@ -167,7 +167,9 @@ class _Check:
     def ends(self) -> None:
         self.books()
         if self.baseline.result.state != "completed":
-            raise LawBroken(f"ends: must complete, got {self.baseline.result.state}: {self.baseline.result.error}")
+            raise LawBroken(
+                f"ends: must complete, got {self.baseline.result.state}: {shown(self.baseline.result.error)}"
+            )
 
     def books(self) -> None:
         if self.baseline.result.problems:
@@ -228,13 +230,15 @@ class _Check:
                 return
             raise LawBroken("fails: must fail when its source does, got completed")
         if not isinstance(got.result.error, NodeError) or not isinstance(got.result.error.__cause__, SourceFailed):
-            raise LawBroken(f"fails: must end with the source's error, got {got.result.error!r}")
+            raise LawBroken(f"fails: must end with the source's error, got {shown(got.result.error)}")
         if got.result.problems:
             raise LawBroken(f"books: must balance after a failure, got {'; '.join(got.result.problems)}")
         for port, outputs in got.outputs.items():
             whole = self.run([half]).outputs[port]
             if not _equal(outputs, whole[: len(outputs)]):
-                raise LawBroken(f"fails: what comes before the failure must be what comes without, got {outputs!r}")
+                raise LawBroken(
+                    f"fails: what comes before the failure must be what comes without, got {shown(outputs)}"
+                )
 
     def disposes(self) -> None:
         source = Chunked(tuple((item,) for item in self.items))
@@ -264,13 +268,13 @@ def _difference(got: list[Any], expected: list[Any]) -> str:
     at = next((i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if not _equal([a], [b])), None)
     if at is None:
         return f"got {len(got)} items, not {len(expected)}"
-    return f"got {got[at]!r} at position {at}, not {expected[at]!r}"
+    return f"got {shown(got[at])} at position {at}, not {shown(expected[at])}"
 
 
 def _comparable(item: Any) -> Any:
     """Dead letters hold exceptions, which are equal to themselves only."""
     error = getattr(item, "error", None)
-    return (item.node, item.item, repr(error)) if isinstance(error, BaseException) else item
+    return (item.node, item.item, shown(error)) if isinstance(error, BaseException) else item
 
 
 def _equal(a: list[Any], b: list[Any]) -> bool:

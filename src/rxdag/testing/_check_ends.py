@@ -21,7 +21,7 @@ from rxdag.contract import (
     Where,
     Writer,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown, text_of
 from rxdag.graph import from_source
 from rxdag.operators import take
 from rxdag.sinks import call, collect
@@ -133,7 +133,7 @@ def _read(
     if len(seen.closed) != 1 and simulation.result.stats.nodes["source"].made:
         raise LawBroken(f"{law}: a source must be closed once, was {len(seen.closed)} times, seed {seed}")
     if fails_at is None and simulation.error is not None:
-        raise LawBroken(f"{law}: its run must not fail, seed {seed}: {simulation.error}") from simulation.error
+        raise LawBroken(f"{law}: its run must not fail, seed {seed}: {text_of(simulation.error)}") from simulation.error
     return simulation
 
 
@@ -250,7 +250,7 @@ def _write(
             f"{law}: a sink must be closed once, ok={expected[0]}, was closed with {seen.closed}, seed {seed}"
         )
     if not fails and simulation.error is not None:
-        raise LawBroken(f"{law}: its run must not fail, seed {seed}: {simulation.error}") from simulation.error
+        raise LawBroken(f"{law}: its run must not fail, seed {seed}: {text_of(simulation.error)}") from simulation.error
     return simulation
 
 
@@ -275,11 +275,11 @@ def _same(got: list[Any], expected: list[Any], law: str, seed: int) -> None:
             (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
         )
         raise LawBroken(
-            f"{law}: gave {len(got)} items, not {len(expected)}; they differ at {at}: {got[at : at + 2]!r} and "
-            f"{expected[at : at + 2]!r}, seed {seed}"
+            f"{law}: gave {len(got)} items, not {len(expected)}; they differ at {at}: {shown(got[at : at + 2])} and "
+            f"{shown(expected[at : at + 2])}, seed {seed}"
         )
 
 
 def _same_left(got: Any, expected: Any, law: str, seed: int) -> None:
     if got != expected:
-        raise LawBroken(f"{law}: left {got!r}, not {expected!r}, seed {seed}")
+        raise LawBroken(f"{law}: left {shown(got)}, not {shown(expected)}, seed {seed}")

@@ -111,7 +111,7 @@ def check_functions(make: Callable[..., Driven], lanes: tuple[Lane, ...]) -> Non
     """
     for name, path in _places(make):
         calls = _calls(make, name, path)
-        for on in {each: None for each in (*calls[:1], *calls[len(calls) // 2 :][:1], *calls[-1:])}:
+        for on in dict.fromkeys((*calls[:1], *calls[len(calls) // 2 :][:1], *calls[-1:])):
             for lane in lanes:
                 _fail_on(functools.partial(make, lane=lane), name, path, on)
 
@@ -128,19 +128,26 @@ def _places(make: Callable[..., Driven]) -> list[tuple[str, Path]]:
     return found
 
 
+def _is_process(fn: object) -> bool:
+    return isinstance(fn, KeyedProcess)
+
+
 def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Callable[[str, Any], Any]:
     """Changes the operator of one node, so that one of its functions fails."""
 
     def failing(fn: Any) -> Any:
-        if not isinstance(fn, KeyedProcess):
+        if not _is_process(fn):
             made.append(_Failing(fn, on))
             return made[-1]
-        kind: Any = type(fn)  # pyright: ignore[reportUnknownVariableType]
+        kind: Any = fn.__class__
         on_item = _Failing(kind.on_item, on)
         made.append(on_item)
-        process: Any = object.__new__(
-            type(kind.__name__, (kind,), {"on_item": lambda self, ctx, state, item: on_item(self, ctx, state, item)})
-        )
+
+        def failing_item(self: Any, ctx: Any, state: Any, item: Any) -> Any:
+            return on_item(self, ctx, state, item)
+
+        changed: Any = type(kind.__name__, (kind,), {"on_item": failing_item})
+        process: Any = object.__new__(changed)
         vars(process).update(vars(fn))
         return process
 

@@ -175,7 +175,8 @@ class Driven:
             holder.ways.setdefault(edge.port, []).append(self._way(edge))
 
     def _driven(self, name: str, node: Node) -> DrivenNode:
-        operator = self.operator(name, node.thing.bound(node.in_shape))  # type: ignore[union-attr]
+        thing: Any = node.thing
+        operator = self.operator(name, thing.bound(node.in_shape))
         kernel: Kernel = operator.kernel()
         policy = SKIP if self.skips else node.on_error
         n = len(node.inputs)

@@ -23,16 +23,16 @@ def imprint(value: object, seen: tuple[int, ...] = ()) -> Any:
     if id(value) in seen:
         return "again"
     inside = (*seen, id(value))
+    held: Any = value
     if isinstance(value, dict):
-        return kind.__name__, [(imprint(key, inside), imprint(each, inside)) for key, each in value.items()]  # pyright: ignore[reportUnknownVariableType]
+        return kind.__name__, [(imprint(key, inside), imprint(each, inside)) for key, each in held.items()]
     if isinstance(value, list | tuple | deque):
-        return kind.__name__, [imprint(each, inside) for each in value]  # pyright: ignore[reportUnknownVariableType]
+        return kind.__name__, [imprint(each, inside) for each in held]
     if isinstance(value, set | frozenset):
-        return kind.__name__, sorted(repr(imprint(each, inside)) for each in value)  # pyright: ignore[reportUnknownVariableType]
+        return kind.__name__, sorted(repr(imprint(each, inside)) for each in held)
     if _is_fixed(value, kind):
         return kind.__name__, id(value)
     if hasattr(value, "tobytes"):
-        held: Any = value
         return kind.__name__, held.tobytes()
     attributes = attributes_of(value)
     if not attributes:

@@ -22,7 +22,7 @@ from rxdag.contract import (
     OnError,
     on_item_parameters,
 )
-from rxdag.errors import NodeError
+from rxdag.errors import NodeError, shown, text_of
 from rxdag.testing._check_exits import Exits
 from rxdag.testing._check_marks import Marks
 
@@ -190,7 +190,7 @@ class DrivenNode:
     def _call(self) -> None:
         kernel: Any = self.kernel
         exits = self.exits
-        if type(kernel).expand is not Kernel.expand:
+        if type(self.kernel).expand is not Kernel.expand:
             for output in kernel.expand(exits.item) or ():
                 exits(output)
             exits.absorbed(1)
@@ -204,7 +204,7 @@ class DrivenNode:
         last = self.policy.last
         if isinstance(error, BadItem) or last is DEAD:
             self.exits.counts["dead"] += 1
-            self._send("dead", DeadLetter(self.name, item, error, attempts, str(error)), 0, 0, None)
+            self._send("dead", DeadLetter(self.name, item, error, attempts, text_of(error)), 0, 0, None)
         elif last is SKIP:
             self.exits.counts["dropped"] += 1
             self._send("dropped", item, 0, 0, None)
@@ -322,7 +322,7 @@ class DrivenNode:
         """End with an error."""
         if self.is_ended:
             return
-        made = NodeError(f'node "{self.name}" failed: {error!r}', node=self.name)
+        made = NodeError(f'node "{self.name}" failed: {shown(error)}', node=self.name)
         made.__cause__ = error
         self._end_with(made)
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from rxdag.codec import Codec
-from rxdag.errors import StateError
+from rxdag.errors import StateError, shown
 from rxdag.testing._check_graph import Driven, Lane
 from rxdag.testing._check_imprint import Undeclared
 from rxdag.testing._check_node import DrivenNode
@@ -94,7 +94,7 @@ class Drives:
             second.load({name: self._codec.decode(part, where=name) for name, part in data.items()})
             second.run()
         except Exception as error:
-            raise Broken(f"{how}: restore must take what snapshot gave, and failed: {error!r}") from error
+            raise Broken(f"{how}: restore must take what snapshot gave, and failed: {shown(error)}") from error
         finally:
             second.close()
         both = {port: items + second.outputs[port] for port, items in first.outputs.items()}
@@ -121,7 +121,7 @@ class Drives:
     def compare(self, got: Outputs, error: Exception | None, how: str, *, lanes: set[Lane]) -> None:
         """Raise Broken if a run did not give what the whole one gave."""
         if repr(error.__cause__ if error else None) != repr(self.whole.error.__cause__ if self.whole.error else None):
-            raise Broken(f"{how} must end alike, got {error!r}, not {self.whole.error!r}")
+            raise Broken(f"{how} must end alike, got {shown(error)}, not {shown(self.whole.error)}")
         for port, expected in self.whole.outputs.items():
             if "columns" in lanes and port.removeprefix("port.") in _LEAVINGS:
                 continue
@@ -129,7 +129,9 @@ class Drives:
             at = next((i for i, pair in enumerate(zip(found, wanted, strict=False)) if not _equal(*pair)), None)
             if at is not None:
                 port = port.removeprefix("port.")
-                raise Broken(f"{how} must give the same on port {port}, got {found[at]!r} at {at}, not {wanted[at]!r}")
+                raise Broken(
+                    f"{how} must give the same on port {port}, got {shown(found[at])} at {at}, not {shown(wanted[at])}"
+                )
             if len(found) != len(wanted):
                 port = port.removeprefix("port.")
                 raise Broken(f"{how} must give the same on port {port}, got {len(found)} items, not {len(wanted)}")
@@ -166,7 +168,7 @@ def _comparable(rows: list[Any]) -> list[Any]:
     for item, *beside in rows:
         error = getattr(item, "error", None)
         is_letter = isinstance(error, BaseException)
-        out.append(((item.node, item.item, repr(error)) if is_letter else item, *beside))
+        out.append(((item.node, item.item, shown(error)) if is_letter else item, *beside))
     return out
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from random import Random
 
-from rxdag.contract import END, Clock, Inner, InnerKernel, Kernel, OnError, Reader
+from rxdag.contract import END, Boundary, Clock, Inner, InnerKernel, Kernel, OnError, Reader, Saw
 from rxdag.schedulers import VirtualClock, VirtualLoop
 from rxdag.testing._check_node import DrivenNode
 
@@ -19,15 +19,15 @@ class ReadContext:
         bad: Called with an item that is malformed, and why.
     """
 
-    boundary = None
-    saw = None
+    boundary: Boundary | None = None
+    saw: Saw | None = None
     wants_columns = False
 
     def __init__(self, clock: Clock, bad: Callable[[object, Exception], None]) -> None:
         self.clock = clock
         self.random = Random(0)
         self.due: int | None = None
-        self.bad = bad
+        self._bad = bad
 
     def wake(self) -> None:
         """Every reader is read at every turn."""
@@ -40,6 +40,9 @@ class ReadContext:
 
     def drop(self, reason: str, n: int = 1) -> None:
         """Nobody counts."""
+
+    def bad(self, item: object, error: Exception) -> None:
+        self._bad(item, error)
 
 
 class StreamsNode(DrivenNode):
@@ -105,8 +108,7 @@ class StreamsNode(DrivenNode):
         for inner in wanted:
             reader = readers.get(inner)
             try:
-                source = None if reader else kernel.source_of(inner)
-                self._readers[inner] = reader or source.open(ReadContext(self.clock, self.bury))  # type: ignore[union-attr]
+                self._readers[inner] = reader or kernel.source_of(inner).open(ReadContext(self.clock, self.bury))
             except Exception as error:
                 self._failed(inner, error)
 

@@ -17,7 +17,7 @@ from rxdag.contract import (
     Source,
     on_item_parameters,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, Topology, compile
 from rxdag.runtime import planned
@@ -89,7 +89,7 @@ def explore(
         50
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise GraphError(f"explore: seeds must be 1 or more, got {seeds!r}")
+        raise GraphError(f"explore: seeds must be 1 or more, got {shown(seeds)}")
     make = _maker(what)
     how: dict[str, Any] = {"inputs": inputs, "service": service, "until": until, "max_steps": max_steps}
     plain = compile(make(), columns=False)
@@ -122,7 +122,7 @@ def _maker(what: Any) -> Callable[[], Dag]:
         dag = planned((what,), "explore").dag
         return lambda: dag
     if not callable(what):
-        raise GraphError(f"explore: takes a sink, a Dag, a Plan, or a function that makes a Dag, got {what!r}")
+        raise GraphError(f"explore: takes a sink, a Dag, a Plan, or a function that makes a Dag, got {shown(what)}")
     return cast("Callable[[], Dag]", what)  # what it makes shows when it is called
 
 
@@ -181,7 +181,7 @@ def _compare(simulation: Simulation, expected: Simulation, orders: Mapping[str, 
             )
             raise LawBroken(
                 f'seed {simulation.seed}: sink "{name}" got {len(got):,} items where a plain run gives {len(whole):,}; they '
-                f"differ at {at}: {got[at : at + 3]!r} and {whole[at : at + 3]!r} {_again(simulation)}"
+                f"differ at {at}: {shown(got[at : at + 3])} and {shown(whole[at : at + 3])} {_again(simulation)}"
             )
 
 

@@ -23,7 +23,7 @@ from rxdag.contract import (
     WriteFailed,
     Writer,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.testing.faults import InjectedFault
 
 
@@ -100,7 +100,7 @@ class SlowSink(Sink[Any, Any]):
     def __post_init__(self) -> None:
         if self.sink.paces or self.sink.batching is not None:
             raise GraphError(
-                f"service and faults: take no sink that paces itself or is written in batches, got {self.sink!r}"
+                f"service and faults: take no sink that paces itself or is written in batches, got {shown(self.sink)}"
             )
 
     @property

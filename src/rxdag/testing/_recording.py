@@ -21,7 +21,7 @@ from rxdag.contract import (
     SourceContext,
 )
 from rxdag.engine import SinkNode, SourceNode
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.testing._stepping import VirtualRun
 
 _MS = 1_000_000
@@ -77,7 +77,7 @@ def recording(moments: Iterable[Sequence[Any]], /, *, hot: bool = True) -> Sourc
         kind, at, *value = moment
         if kind not in ("n", "c", "e") or len(value) != (kind != "c") or (kind == "e" and not _is_error(value[0])):
             raise GraphError(
-                f'recording: a moment must be ("n", ms, item), ("c", ms) or ("e", ms, error), got {moment!r}'
+                f'recording: a moment must be ("n", ms, item), ("c", ms) or ("e", ms, error), got {shown(moment)}'
             )
         if made and at * _MS < made[-1][1]:
             raise GraphError(f"recording: times must not fall, got {at} ms after {made[-1][1] // _MS} ms")

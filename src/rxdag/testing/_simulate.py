@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final, TypeVar, overload
 
 from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode, did_you_mean
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, planned, stop_after
@@ -76,7 +76,7 @@ class Simulation:
         for name, node in self.result.dag.nodes.items():
             if node.identity is sink.node.identity:
                 return self.outputs[name]
-        raise GraphError(f"simulation: has no such sink, got {sink!r}")
+        raise GraphError(f"simulation: has no such sink, got {shown(sink)}")
 
 
 def run(

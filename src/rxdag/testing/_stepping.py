@@ -22,7 +22,7 @@ from rxdag.contract import (
     SourceContext,
     duration_ns,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
@@ -204,7 +204,7 @@ class VirtualRun:
         """What came to a sink so far."""
         names = [name for name, node in self.execution.plan.dag.nodes.items() if node.identity is sink.node.identity]
         if not names:
-            raise GraphError(f"run: has no such sink, got {sink!r}")
+            raise GraphError(f"run: has no such sink, got {shown(sink)}")
         return list(self._seen[names[0]])
 
     def seen(self, sink: str) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rxdag.contract import Duration, duration_ns, positive_ns, signed_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 __all__ = ["Fault", "InjectedFault", "cancels", "drains", "jumps", "loses", "raises", "slows"]
 
@@ -66,5 +66,5 @@ def jumps(*, at: Duration, by: Duration) -> Fault:
 
 def _counted(what: str, n: int, least: int = 1) -> int:
     if isinstance(n, bool) or not isinstance(n, int) or n < least:
-        raise GraphError(f"{what} must be {least} or more, got {n!r}")
+        raise GraphError(f"{what} must be {least} or more, got {shown(n)}")
     return n

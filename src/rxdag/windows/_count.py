@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rxdag.contract import Assigner
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def count(size: int, *, slide: int | None = None) -> Assigner:
         [[0, 1], [2, 3]]
     """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise GraphError(f"count: size must be 1 or more, got {size!r}")
+        raise GraphError(f"count: size must be 1 or more, got {shown(size)}")
     step = size if slide is None else slide
     if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= size:
-        raise GraphError(f"count: slide must be 1 to size {size}, got {slide!r}")
+        raise GraphError(f"count: slide must be 1 to size {size}, got {shown(slide)}")
     return _Count(size, step)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from rxdag.contract import Assigner, Duration, positive_ns
+from rxdag.errors import shown
 from rxdag.windows._tumbling import offset_ns
 
 
@@ -58,5 +59,5 @@ def sliding(size: Duration, slide: Duration, *, offset: Duration = "0s") -> Assi
     return _Sliding(
         positive_ns(size, "sliding: size"),
         slide_ns,
-        offset_ns(offset, slide_ns, f"sliding: offset must be less than slide {slide!r}"),
+        offset_ns(offset, slide_ns, f"sliding: offset must be less than slide {shown(slide)}"),
     )

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from math import gcd
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from rxdag.contract import Assigner, Duration, positive_ns, signed_ns
-from rxdag.errors import GraphError
+from rxdag.contract import Assigner, Duration, positive_ns, signed_ns, zone_of
+from rxdag.errors import GraphError, shown
 from rxdag.windows._calendar import Calendar
 
 _CALENDAR: Final = re.compile(r"1(d|w|mo)")
@@ -39,7 +39,7 @@ class _Tumbling(Assigner):
         return ((start, start + self.size_ns),)
 
 
-def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | None = None) -> Assigner:
+def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | None = None) -> Assigner:
     """Windows [start, start + size), one behind the other, aligned to the epoch plus an offset.
 
     With a time zone they are days, weeks or months of its calendar, from one midnight of the clock on the wall to another:
@@ -50,7 +50,7 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | None = None) 
         size: Length of a window, more than 0; or "1d", "1w", "1mo".
         offset: By how much windows start later, or earlier as "-1s"; less than `size`. With a time zone on the wall clock:
             "18h" for days that begin at 18:00, whole seconds, less than a day.
-        tz: Time zone of calendar windows, by its IANA name as "America/New_York".
+        tz: Time zone of calendar windows: its IANA name, as "America/New_York", or a ZoneInfo.
 
     Raises:
         GraphError: If `size` is 0, `offset` is not less than `size`, or the zone is not known.
@@ -66,25 +66,21 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | None = None) 
     if calendar is not None and (tz is not None or calendar[1] != "d"):
         return _calendar(calendar, offset, tz or "UTC")
     if tz is not None:
-        raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {size!r}')
+        raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {shown(size)}')
     size_ns = positive_ns(size, "tumbling: size")
-    return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {size!r}"))
+    return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {shown(size)}"))
 
 
-def _calendar(size: re.Match[str], offset: Duration, tz: str) -> Calendar:
-    try:
-        ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise GraphError(
-            f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {tz!r}; '
-            f"where the system has none of them: pip install tzdata"
-        ) from None
+def _calendar(size: re.Match[str], offset: Duration, tz: str | ZoneInfo) -> Calendar:
+    zone = getattr(zone_of(tz, "tumbling: tz"), "key", None)
+    if zone is None:
+        raise GraphError(f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {shown(tz)}')
     day = 86_400 * _SECOND
     ns = offset_ns(offset, day, "tumbling: offset must be less than a day")
     if ns % _SECOND:
-        raise GraphError(f"tumbling: offset must be whole seconds with tz=, got {offset!r}")
+        raise GraphError(f"tumbling: offset must be whole seconds with tz=, got {shown(offset)}")
     unit = size[1]
-    return Calendar("d" if unit == "d" else "w" if unit == "w" else "mo", tz, ns // _SECOND)
+    return Calendar("d" if unit == "d" else "w" if unit == "w" else "mo", zone, ns // _SECOND)
 
 
 def offset_ns(offset: Duration, most: int, must: str) -> int:
@@ -95,5 +91,5 @@ def offset_ns(offset: Duration, most: int, must: str) -> int:
     """
     ns = signed_ns(offset, must.partition(" must")[0])
     if abs(ns) >= most:
-        raise GraphError(f"{must}, got {offset!r}")
+        raise GraphError(f"{must}, got {shown(offset)}")
     return ns

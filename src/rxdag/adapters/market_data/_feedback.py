@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.contract import import_extra
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.orchestration import RateCoordinator
 
 Level: TypeAlias = Literal["ok", "soft", "hard"]
@@ -23,7 +23,7 @@ def level_of(event: Any, /) -> Level:
     value = getattr(level, "value", level)
     if value == "ok" or value == "soft" or value == "hard":
         return value  # type: ignore[no-any-return]  # one of the three
-    raise GraphError(f"level_of: takes a FeedbackEvent or a RateAdjustment of market-data-core, got {event!r}")
+    raise GraphError(f"level_of: takes a FeedbackEvent or a RateAdjustment of market-data-core, got {shown(event)}")
 
 
 def feedback_event(name: str, queued: int, capacity: int, level: Level, /) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.contract import Pane, import_extra
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.market import Bar, Trade
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def event_ns(item: Any, /) -> int:
         when = getattr(item, name, None)
         if isinstance(when, datetime):
             return _ns(when if when.tzinfo is not None else when.replace(tzinfo=UTC))
-    raise TypeError(f"event_ns: takes an item of market-data-core, with ts or timestamp, got {item!r}")
+    raise TypeError(f"event_ns: takes an item of market-data-core, with ts or timestamp, got {shown(item)}")
 
 
 def _ns(when: datetime) -> int:
@@ -90,7 +90,7 @@ def core_trade(trade: Trade, /) -> Any:
     """
     made = import_extra("market_data_core", EXTRA, "core_trade").Trade
     if trade.qty != int(trade.qty):
-        raise ValueError(f"core_trade: qty must be a whole number, as core's size, got {trade.qty!r}")
+        raise ValueError(f"core_trade: qty must be a whole number, as core's size, got {shown(trade.qty)}")
     return made(
         symbol=trade.symbol,
         ts=utc(trade.trade_ms * 1_000_000),
@@ -122,4 +122,4 @@ def from_core(item: Any, /) -> Trade | Bar:
         start = end - duration_ns(item.resolution, "from_core: resolution")
         prices = (float(item.open), float(item.high), float(item.low), float(item.close), float(item.volume))
         return Bar("", item.symbol, iso_utc(start), iso_utc(end), *prices, None, 0)
-    raise GraphError(f"from_core: takes a Trade or a Bar of market-data-core, got {item!r}")
+    raise GraphError(f"from_core: takes a Trade or a Bar of market-data-core, got {shown(item)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.contract import import_extra
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 async def build_pipeline(spec: Any, /) -> tuple[str, Any, str | None]:
@@ -22,7 +22,7 @@ async def build_pipeline(spec: Any, /) -> tuple[str, Any, str | None]:
     """
     import_extra("market_data_pipeline", EXTRA, "run_pipeline")
     if not hasattr(spec, "tenant_id") or not hasattr(spec, "pipeline_id"):
-        raise GraphError(f"run_pipeline: takes a PipelineSpec of market-data-pipeline, got {spec!r}")
+        raise GraphError(f"run_pipeline: takes a PipelineSpec of market-data-pipeline, got {shown(spec)}")
     if hasattr(spec, "source_type"):
         services = import_extra("market_data_pipeline.runners.service", EXTRA, "run_pipeline")
         made = services.PipelineService()._build_pipeline(spec)  # its create_pipeline would start it too

@@ -10,7 +10,7 @@ from rxdag.adapters._leaving import Leaving, awaited, called
 from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.adapters.market_data._items import aware
 from rxdag.contract import Duration, Reader, Shape, Source, SourceContext, import_extra
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.sources import Backoff, Lifeline, LiveReader, live
 
 Kind: TypeAlias = Literal["quotes", "bars", "trades"]
@@ -107,12 +107,12 @@ def provider_source(
         MissingExtra: If market-data-core is needed, for symbols, and is not installed.
     """
     if kind not in _KINDS:
-        raise GraphError(f'provider_source: kind must be "quotes", "bars" or "trades", got {kind!r}')
+        raise GraphError(f'provider_source: kind must be "quotes", "bars" or "trades", got {shown(kind)}')
     lifeline = live("provider_source", reconnect, silent_after, None)
     is_entered = callable(provider) and not hasattr(provider, f"stream_{kind}")
     if not is_entered and not hasattr(provider, f"stream_{kind}"):
         raise GraphError(
-            f"provider_source: takes a provider with stream_{kind}(), or a function that makes one, got {provider!r}"
+            f"provider_source: takes a provider with stream_{kind}(), or a function that makes one, got {shown(provider)}"
         )
     made = tuple(_instrument(each) for each in _listed(instruments))
     return _Provided(provider, made, kind, resolution, changes_only, lifeline, is_entered)
@@ -120,7 +120,7 @@ def provider_source(
 
 def _listed(instruments: Iterable[Any]) -> list[Any]:
     if isinstance(instruments, str) or not isinstance(instruments, Iterable) or not (listed := list(instruments)):
-        raise GraphError(f"provider_source: instruments must be a list with one or more, got {instruments!r}")
+        raise GraphError(f"provider_source: instruments must be a list with one or more, got {shown(instruments)}")
     return listed
 
 
@@ -157,7 +157,7 @@ def ibkr_source(
     """
     if kind != "quotes":
         raise GraphError(
-            f'ibkr_source: kind must be "quotes", got {kind!r}: stream_{kind} of market-data-ibkr 1.1.7 does not work; '
+            f'ibkr_source: kind must be "quotes", got {shown(kind)}: stream_{kind} of market-data-ibkr 1.1.7 does not work; '
             f'make bars of quotes with ops.window(..., agg.ohlcv("last"))'
         )
     provider = settings

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 from rxdag.adapters._leaving import awaited, called
 from rxdag.adapters.market_data._items import symbol_of, utc
-from rxdag.contract import Duration, OnError, Pane, Sink
-from rxdag.errors import GraphError, SourceError
+from rxdag.contract import Duration, OnError, Pane, Sink, check_function
+from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks import batched, fields_of
 
 _WATCH_S: Final = 0.01
@@ -63,7 +63,7 @@ def store_ddl(table: Literal["bars", "bars_ohlcv"], /) -> str:
         GraphError: If it is neither.
     """
     if table not in _DDL:
-        raise GraphError(f'store_ddl: table must be "bars" or "bars_ohlcv", got {table!r}')
+        raise GraphError(f'store_ddl: table must be "bars" or "bars_ohlcv", got {shown(table)}')
     return _DDL[table]
 
 
@@ -127,7 +127,7 @@ def _row(item: Any) -> Mapping[str, Any]:
         return made
     fields = fields_of(item)
     if fields is None:
-        raise TypeError(f"store_sink: an item must have fields, or row= must make them, got {item!r}")
+        raise TypeError(f"store_sink: an item must have fields, or row= must make them, got {shown(item)}")
     return fields
 
 
@@ -166,10 +166,14 @@ def store_sink(
     if not callable(target) and not any(hasattr(target, kind) for kind in kinds):
         raise GraphError(
             f"store_sink: takes a WriteCoordinator, a BarsSink or an AsyncStoreClient of market-data-store, or a function that "
-            f"makes one, got {target!r}"
+            f"makes one, got {shown(target)}"
         )
     if not 1 <= max_items <= _MOST:
-        raise GraphError(f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {max_items!r}")
+        raise GraphError(
+            f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {shown(max_items)}"
+        )
+    if row is not None:
+        check_function(row, "store_sink: row", "the item", instead="")
     make_row = row or _row
 
     @asynccontextmanager
@@ -245,7 +249,7 @@ class _Watch:
         """Raise what a worker has died of."""
         died = _death(self._coordinator)
         if died is not None:
-            raise SourceError(f"store: a worker of the coordinator died of a write: {died!r}") from died
+            raise SourceError(f"store: a worker of the coordinator died of a write: {shown(died)}") from died
 
     async def submit(self, row: Any) -> None:
         health = self._coordinator.health()

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates.accumulators._totals import priced
 from rxdag.contract import MAX, MIN, Accumulator, BadItem
+from rxdag.errors import shown
 
 _INF: Final = float("inf")
 
@@ -49,12 +50,12 @@ class Bar(Accumulator[Any, Ohlcv]):
         price = self._price(item)
         qty = self._qty(item)
         if not 0.0 <= qty < _INF:
-            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
+            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")
         # 0.0 above, for Python compares two floats twice as fast as an int and a float. Inside the range of the prices so
         # far, which are finite, a price is finite: no test of its own.
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
-                raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
+                raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
             if self.count == 0:
                 self.open = self.close = price
                 self.first_ts = self.last_ts = ts
@@ -117,10 +118,10 @@ class BarByArrival(Bar):
         price = self._price(item)
         qty = self._qty(item)
         if not 0.0 <= qty < _INF:
-            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {qty!r}")
+            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
-                raise BadItem(f"ohlcv: price must be a finite number, got {price!r}")
+                raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
             if self.count == 0:
                 self.open = price
                 self.first_ts = ts

@@ -8,6 +8,7 @@ from typing import Any
 from mypy_extensions import i64
 
 from rxdag.contract import Accumulator, BadItem
+from rxdag.errors import text_of
 
 
 class Collected(Accumulator[Any, "list[Any]"]):
@@ -51,7 +52,7 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
             try:
                 part.check(item)
             except BadItem as error:
-                raise BadItem(f"named: {name}: {error}") from error
+                raise BadItem(f"named: {name}: {text_of(error)}") from error
 
     def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         self.check(item)  # an item is in all parts or in none

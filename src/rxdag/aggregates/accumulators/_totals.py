@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import Accumulator, BadItem, finite
+from rxdag.errors import shown
 
 
 class Count(Accumulator[object, int]):
@@ -87,5 +88,5 @@ def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
     finite(price, f"{where}: price")
     finite(qty, f"{where}: qty")
     if qty < 0:
-        raise BadItem(f"{where}: qty must be 0 or more, got {qty!r}")
+        raise BadItem(f"{where}: qty must be 0 or more, got {shown(qty)}")
     return price, qty

@@ -26,7 +26,8 @@ from rxdag.contract import (
     format_ns,
     positive_ns,
 )
-from rxdag.operators._arguments import function, whole
+from rxdag.errors import shown
+from rxdag.operators._arguments import awaited_function, resource_or_none, whole
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 
 A = TypeVar("A")
@@ -70,7 +71,7 @@ class Call(Source[Any]):
         work = self.fn(*self.args)
         if not inspect.isawaitable(work):
             raise TypeError(
-                f"{self.where_from} must return an awaitable, got {work!r}; a plain function goes into ops.map"
+                f"{self.where_from} must return an awaitable, got {shown(work)}; a plain function goes into ops.map"
             )
         return _CallReader(work if self.timeout_ns is None else _within(work, self.timeout_ns), context)
 
@@ -216,9 +217,8 @@ def map_async(
         >>> feed(ops.map_async(double), [1, 2, 3])
         [2, 4, 6]
     """
-    function(fn, "map_async: fn")
-    if resource is not None:
-        function(resource, "map_async: resource")
     most = whole(concurrency, "map_async: concurrency", least=1)
     wait = None if timeout is None else positive_ns(timeout, "map_async: timeout")
+    resource_or_none(resource, "map_async: resource")
+    awaited_function(fn, "map_async: fn", *(() if resource is None else ("what `resource` gives",)), "the item")
     return _MapAsync[Any, Any](fn, most, bool(ordered), wait, resource)

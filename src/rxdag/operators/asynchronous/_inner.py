@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag import sources
 from rxdag.contract import MAX, Emit, Inner, InnerKernel, Operator, Shape, Source
-from rxdag.operators._arguments import function, whole
+from rxdag.errors import shown
+from rxdag.operators._arguments import stream_function, whole
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -32,7 +33,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
         items: Iterable[Any] = stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
         return sources.iterable(items)
     hint = "; a coroutine goes into ops.map_async" if hasattr(stream, "__await__") else ""
-    raise TypeError(f"{where} must return an iterable, an async iterable or a source, got {stream!r}{hint}")
+    raise TypeError(f"{where} must return an iterable, an async iterable or a source, got {shown(stream)}{hint}")
 
 
 class _FlatKernel(InnerKernel):
@@ -130,7 +131,7 @@ def flat_map(fn: Callable[[A], InnerOf[B]], /, *, concurrency: int = CONCURRENCY
         >>> feed(ops.flat_map(lambda x: [x] * x), [1, 2, 3])
         [1, 2, 2, 3, 3, 3]
     """
-    return _Flat("flat_map", function(fn, "flat_map: fn"), whole(concurrency, "flat_map: concurrency", least=1))
+    return _Flat("flat_map", stream_function(fn, "flat_map: fn"), whole(concurrency, "flat_map: concurrency", least=1))
 
 
 def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
@@ -156,7 +157,7 @@ def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
         >>> feed(ops.concat_map(range), [1, 2, 3])
         [0, 0, 1, 0, 1, 2]
     """
-    return _Flat("concat_map", function(fn, "concat_map: fn"), 1)
+    return _Flat("concat_map", stream_function(fn, "concat_map: fn"), 1)
 
 
 def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
@@ -180,4 +181,4 @@ def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
         >>> play(ops.switch_map(twice), "a---b-|")
         '--0-1-0-(1|)'
     """
-    return _Flat("switch_map", function(fn, "switch_map: fn"), None)
+    return _Flat("switch_map", stream_function(fn, "switch_map: fn"), None)

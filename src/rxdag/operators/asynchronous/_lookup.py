@@ -20,7 +20,7 @@ from rxdag.contract import (
     positive_ns,
 )
 from rxdag.expressions import Expr, Field, bound, check_field, getter
-from rxdag.operators._arguments import field_of, function, whole
+from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none, whole
 from rxdag.operators._compact import pop_first
 from rxdag.operators.asynchronous._calls import Call
 from rxdag.operators.asynchronous._inner import CONCURRENCY
@@ -250,16 +250,14 @@ def lookup(
         >>> feed(ops.lookup(name_of, key=lambda x: x, into=lambda x, name: name), [1, 2, 1])
         ['one', 'two', 'one']
     """
-    function(fn, "lookup: fn")
-    function(into, "lookup: into")
-    if resource is not None:
-        function(resource, "lookup: resource")
-    return _Lookup[Any, Any](
+    made = _Lookup[Any, Any](
         fn,
         field_of(key, "lookup: key"),
-        into,
-        resource,
+        function(into, "lookup: into", "the item", "the value"),
+        resource_or_none(resource, "lookup: resource"),
         whole(concurrency, "lookup: concurrency", least=1),
         None if ttl is None else positive_ns(ttl, "lookup: ttl"),
         whole(max_keys, "lookup: max_keys", least=1),
     )
+    awaited_function(fn, "lookup: fn", *(() if resource is None else ("what `resource` gives",)), "the key")
+    return made

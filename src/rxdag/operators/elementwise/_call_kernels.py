@@ -63,11 +63,11 @@ class _FilterNode(_CallNode):
         if self.is_idle:
             self.wake_up()
         try:
-            is_kept = True if self.fn(item) else False
+            is_left_out = not self.fn(item)
         except BaseException as error:
             self.bury(item, error, 1)
             return
-        if not is_kept:
+        if is_left_out:
             self.filtered += 1
         elif self.blocked > self.free:
             self.pass_on(item, ts, sequence, key)

@@ -138,7 +138,7 @@ def tap(fn: Callable[[A], object], /) -> Operator[A, A]:
         >>> feed(ops.tap(seen.append), "ab"), seen
         (['a', 'b'], ['a', 'b'])
     """
-    return _Tap(function(fn, "tap: fn"))
+    return _Tap(function(fn, "tap: fn", "the item"))
 
 
 class _ExplodeKernel(Kernel):

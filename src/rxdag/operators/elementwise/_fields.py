@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from rxdag.contract import ColumnsEmit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
+from rxdag.contract import ColumnsEmit, Kernel, Operator, Shape, check_named_arguments, check_plain
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import (
     ITEM,
     Expr,
@@ -65,7 +65,7 @@ class _Records(Operator[Any, Any]):
     item_type: Any = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        return f"{self.label}({', '.join(f'{name}={value!r}' for name, value in self.fields)})"
+        return f"{self.label}({', '.join(f'{name}={shown(value)}' for name, value in self.fields)})"
 
     @property
     def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, two operators
@@ -82,6 +82,8 @@ class _Records(Operator[Any, Any]):
                 raise GraphError(
                     f"{where}: into must have the fields that are made, {self.into.__name__} lacks {', '.join(unknown)}"
                 )
+        if self.into is not None and (not self.keep or field_names(shape.item_type) is not None):
+            check_named_arguments(self.into, f"{where}: into", self._names(shape))
 
     def _names(self, shape: Shape) -> tuple[str, ...]:
         """Fields of the result, as far as they are known."""
@@ -154,7 +156,9 @@ def select(*fields: str | Expr, into: Any = None, **named: Any) -> Any:
     for each in fields:
         name = field_name(each)
         if name is None:
-            raise GraphError(f"select: a field without a name must be a plain field, got {each!r}; say name={each!r}")
+            raise GraphError(
+                f"select: a field without a name must be a plain field, got {shown(each)}; say name={shown(each)}"
+            )
         if name in chosen or name in named:
             raise GraphError(f'select: fields must be named once, got "{name}" twice')
         chosen[name] = each
@@ -195,5 +199,7 @@ def _records(where: str, fields: Mapping[str, Any], into: Any, *, keep: bool) ->
     for name, value in fields.items():
         check_field(value, None, f"{where}: {name}")
     if into is not None and not callable(into):
-        raise GraphError(f"{where}: into must be a type, got {into!r}")
+        raise GraphError(f"{where}: into must be a type, got {shown(into)}")
+    if into is not None:
+        check_plain(into, f"{where}: into", instead="")
     return _Records(tuple(fields.items()), into, keep)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
-from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed, Shape, Unkeyed, import_extra
-from rxdag.errors import GraphError
+from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed, Shape, Unkeyed, check_function, import_extra
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, field_names
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of
         [{'twice': 2}, {'twice': 4}]
     """
     if not callable(fn) or isinstance(fn, Expr):
-        raise GraphError(f"map_batch: fn must be a function of a batch, got {fn!r}")
+        raise GraphError(f"map_batch: fn must be a function of a batch, got {shown(fn)}")
+    check_function(fn, "map_batch: fn", "the batch", instead="")
     if batch_format not in FORMATS:
-        raise GraphError(f"map_batch: batch_format must be {', '.join(FORMATS)}, got {batch_format!r}")
+        raise GraphError(f"map_batch: batch_format must be {', '.join(FORMATS)}, got {shown(batch_format)}")
     return _MapBatch(fn, batch_format, of)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, overload
 
 from rxdag.contract import FLUSHED, MAX, MIN, Duration, Emit, FanIn, Kernel, Shape, duration_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, Stream, fan_in
-from rxdag.operators._arguments import function
+from rxdag.operators._arguments import function_or_none
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -387,9 +387,9 @@ def join_asof(
         [(3, 1), (7, 6)]
     """
     if strategy not in ("backward", "forward", "nearest"):
-        raise GraphError(f'join_asof: strategy must be "backward", "forward" or "nearest", got {strategy!r}')
+        raise GraphError(f'join_asof: strategy must be "backward", "forward" or "nearest", got {shown(strategy)}')
     if clock not in ("event", "processing"):
-        raise GraphError(f'join_asof: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'join_asof: clock must be "event" or "processing", got {shown(clock)}')
     if clock == "processing" and (strategy != "backward" or tolerance is not None or not allow_exact_matches):
         raise GraphError(
             'join_asof: with clock="processing" there are no times to compare; '
@@ -399,7 +399,7 @@ def join_asof(
         strategy,
         None if tolerance is None else duration_ns(tolerance, "join_asof: tolerance"),
         allow_exact_matches,
-        None if into is None else function(into, "join_asof: into"),
+        function_or_none(into, "join_asof: into", "the left item", "the right one"),
         clock,
     )
     return fan_in(made, (left, right))

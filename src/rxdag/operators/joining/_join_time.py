@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import MAX, Assigner, Duration, Emit, FanIn, Kernel, Shape, signed_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
-from rxdag.operators._arguments import function
+from rxdag.operators._arguments import function_or_none
 from rxdag.operators._order import in_order
 from rxdag.operators.joining._combine import common_shape
 
@@ -307,8 +307,11 @@ def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = Non
     """
     given: object = assigner
     if not isinstance(given, Assigner) or given.counts is not None:
-        raise GraphError(f"join_window: takes windows of time, as windows.tumbling(...), got {assigner!r}")
-    return fan_in(_WindowJoin(None if into is None else function(into, "join_window: into"), assigner), (left, right))
+        raise GraphError(f"join_window: takes windows of time, as windows.tumbling(...), got {shown(assigner)}")
+    return fan_in(
+        _WindowJoin(function_or_none(into, "join_window: into", "the left item", "the right one"), assigner),
+        (left, right),
+    )
 
 
 @overload
@@ -359,6 +362,6 @@ def join_interval(left: Any, right: Any, /, *, lower: Duration, upper: Duration,
     low = signed_ns(lower, "join_interval: lower")
     high = signed_ns(upper, "join_interval: upper")
     if low > high:
-        raise GraphError(f"join_interval: upper must not be below lower, got {upper!r} and {lower!r}")
-    checked = None if into is None else function(into, "join_interval: into")
+        raise GraphError(f"join_interval: upper must not be below lower, got {shown(upper)} and {shown(lower)}")
+    checked = function_or_none(into, "join_interval: into", "the left item", "the right one")
     return fan_in(_IntervalJoin(checked, low, high), (left, right))

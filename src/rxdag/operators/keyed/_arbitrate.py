@@ -275,7 +275,7 @@ def arbitrate(
         [4, 5, 6, 7]
     """
     if clock not in (None, "event", "processing"):
-        raise GraphError(f'arbitrate: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'arbitrate: clock must be "event" or "processing", got {shown(clock)}')
     return _Arbitrate(
         tuple(field_of(field, "arbitrate: key") for field in key),
         field_of(sequence, "arbitrate: sequence"),

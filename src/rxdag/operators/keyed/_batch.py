@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import whole
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
@@ -334,7 +334,7 @@ def batch(
     if max_items is not None:
         whole(max_items, "batch: max_items", least=1)
     if skip is not None and (max_items is None or max_wait is not None):
-        raise GraphError(f"batch: skip goes with max_items and without max_wait, got skip={skip!r}")
+        raise GraphError(f"batch: skip goes with max_items and without max_wait, got skip={shown(skip)}")
     if skip is not None:
         whole(skip, "batch: skip", least=1)
     wait = None if max_wait is None else positive_ns(max_wait, "batch: max_wait")

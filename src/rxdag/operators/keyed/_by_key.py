@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.operators._order import in_order
 from rxdag.operators.keyed._expiring import Expiring, Kept
 
@@ -160,7 +160,7 @@ def ttl_ns(ttl: Duration | None, clock: str | None, name: str) -> int | None:
         GraphError: If `ttl` is 0 or no duration, or `clock` is none or comes alone.
     """
     if clock not in (None, "event", "processing"):
-        raise GraphError(f'{name}: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'{name}: clock must be "event" or "processing", got {shown(clock)}')
     if ttl is None and clock is not None:
-        raise GraphError(f"{name}: clock goes with ttl=, got {clock!r} alone")
+        raise GraphError(f"{name}: clock goes with ttl=, got {shown(clock)} alone")
     return None if ttl is None else positive_ns(ttl, f"{name}: ttl")

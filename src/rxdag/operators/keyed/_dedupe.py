@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeVar
 
 from rxdag.contract import Duration, Operator, Shape, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, check_field
 from rxdag.operators.keyed._dedupe_kernel import CappedKernel, SpansKernel
 from rxdag.operators.keyed._keyed import one_reader
@@ -89,5 +89,5 @@ def dedupe(
     if max_keys is not None and max_keys < 1:
         raise GraphError(f"dedupe: max_keys must be 1 or more, got {max_keys}")
     if clock not in (None, "event", "processing"):
-        raise GraphError(f'dedupe: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'dedupe: clock must be "event" or "processing", got {shown(clock)}')
     return _Dedupe(key, None if within is None else positive_ns(within, "dedupe: within"), max_keys, clock)

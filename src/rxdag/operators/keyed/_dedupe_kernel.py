@@ -28,8 +28,7 @@ class _DedupeNode(KernelNode):
 
     def bind(self) -> None:
         super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, SpansKernel)
+        kernel: Any = self.kernel  # it and this node are one operator
         self.spans: SpansKernel = kernel
         self.key_of: Callable[[Any], Any] = kernel._key_of
 

@@ -92,4 +92,4 @@ def fold(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
         >>> feed(ops.fold(0, lambda total, x: total + x), [1, 2, 3])
         [6]
     """
-    return _Fold(initial, function(fn, "fold: fn"))
+    return _Fold(initial, function(fn, "fold: fn", "the state", "the item"))

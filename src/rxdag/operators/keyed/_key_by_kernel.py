@@ -9,6 +9,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel
 from rxdag.engine import StatelessNode
+from rxdag.errors import shown, text_of
 from rxdag.expressions import why_opaque
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 class _KeyByNode(StatelessNode):
     def bind(self) -> None:
         super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, KeyByKernel)
+        kernel: Any = self.kernel  # it and this node are one operator
         self.key_of: Callable[[Any], Any] = kernel._key_of
         self.is_plain = kernel._is_plain
 
@@ -67,6 +67,6 @@ class KeyByKernel(Kernel):
 
 def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error: Exception) -> Exception:
     """What to say of an item on which an operator failed: where its key has no hash, that."""
-    if key_of is not None and isinstance(error, TypeError) and "unhashable" in str(error):
-        return TypeError(f"{name}: a key must be hashable, got {key_of(item)!r}; use a tuple")
+    if key_of is not None and isinstance(error, TypeError) and "unhashable" in text_of(error):
+        return TypeError(f"{name}: a key must be hashable, got {shown(key_of(item))}; use a tuple")
     return error

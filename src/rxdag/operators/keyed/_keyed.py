@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import KeyBy, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of
 from rxdag.operators.keyed._key_by_kernel import KeyByKernel
 
@@ -91,5 +91,5 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
     else:
         given = tuple(names)
         if len(key) > 1 and len(given) != len(key):
-            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {given!r}")
+            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {shown(given)}")
     return _KeyBy[Any, Any](key, given)

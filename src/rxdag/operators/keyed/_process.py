@@ -6,8 +6,8 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp
-from rxdag.errors import GraphError
+from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
+from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._order import in_order
@@ -43,7 +43,7 @@ class _Context:
 
     def _send(self, port: str, item: Any, ts: int | None) -> None:
         if ts is not None and type(ts) is not int:
-            raise TypeError(f"ctx.emit: ts must be nanoseconds since the epoch, got {ts!r}")
+            raise TypeError(f"ctx.emit: ts must be nanoseconds since the epoch, got {shown(ts)}")
         self.out.append((port, item, ts))
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
@@ -53,7 +53,7 @@ class _Context:
 
     def set_timer(self, when: int, name: str = "", /) -> None:
         if isinstance(when, bool) or not isinstance(when, int):
-            raise TypeError(f"ctx.set_timer: when must be nanoseconds since the epoch, got {when!r}")
+            raise TypeError(f"ctx.set_timer: when must be nanoseconds since the epoch, got {shown(when)}")
         if when <= self.earliest:
             raise ValueError(
                 f"ctx.set_timer: a timer that a timer sets must be later than {self.earliest}, got {when}: "
@@ -304,15 +304,17 @@ def process(
     """
     given: object = process
     if not isinstance(given, KeyedProcess):
-        raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {given!r}")
+        raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {shown(given)}")
+    for name in ("initial", "on_item", "on_timer", "on_end"):
+        check_plain(getattr(given, name), f"process: {name}")
     for port in process.ports:
         if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
-            raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {port!r}")
+            raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {shown(port)}")
     by_clock = clock == "processing"
     return _Process(process, ttl_ns(ttl, clock if ttl is not None else None, "process"), _checked(clock), by_clock)
 
 
 def _checked(clock: Any) -> Literal["event", "processing"] | None:
     if clock not in (None, "event", "processing"):
-        raise GraphError(f'process: clock must be "event" or "processing", got {clock!r}')
+        raise GraphError(f'process: clock must be "event" or "processing", got {shown(clock)}')
     return clock  # type: ignore[no-any-return]  # one of the three

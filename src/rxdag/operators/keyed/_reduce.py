@@ -44,4 +44,10 @@ def reduce(
         >>> feed(ops.reduce(lambda a, b: a * 10 + b), [1, 2, 3])
         [1, 12, 123]
     """
-    return Scan(ABSENT, function(fn, "reduce: fn"), "reduce", ttl_ns=ttl_ns(ttl, clock, "reduce"), chosen_clock=clock)
+    return Scan(
+        ABSENT,
+        function(fn, "reduce: fn", "what it returned before", "the item"),
+        "reduce",
+        ttl_ns=ttl_ns(ttl, clock, "reduce"),
+        chosen_clock=clock,
+    )

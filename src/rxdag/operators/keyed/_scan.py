@@ -137,4 +137,9 @@ def scan(
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
         [1, 3, 6]
     """
-    return Scan(initial, function(fn, "scan: fn"), ttl_ns=ttl_ns(ttl, clock, "scan"), chosen_clock=clock)
+    return Scan(
+        initial,
+        function(fn, "scan: fn", "the state", "the item"),
+        ttl_ns=ttl_ns(ttl, clock, "scan"),
+        chosen_clock=clock,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Emit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
@@ -237,9 +237,9 @@ def conflate(*key: Any, per: str | None = None, keep: str = "last") -> Any:
         [(1, 'b'), (2, 'c')]
     """
     if per not in (None, "instant"):
-        raise GraphError(f'conflate: per must be "instant" or None, got {per!r}')
+        raise GraphError(f'conflate: per must be "instant" or None, got {shown(per)}')
     if keep not in ("last", "all", "list"):
-        raise GraphError(f'conflate: keep must be "last", "all" or "list", got {keep!r}')
+        raise GraphError(f'conflate: keep must be "last", "all" or "list", got {shown(keep)}')
     if per is None and keep != "last":
-        raise GraphError(f'conflate: keep goes with per="instant", got {keep!r} alone')
+        raise GraphError(f'conflate: keep goes with per="instant", got {shown(keep)} alone')
     return _Conflate[Any](tuple(field_of(field, "conflate: key") for field in key), keep, per is not None)

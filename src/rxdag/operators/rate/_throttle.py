@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none, whole
 from rxdag.operators._least import LeastTime
@@ -263,10 +263,10 @@ def throttle(
     for name, value in (("rate", rate), ("burst", burst), ("max_items", max_items)):
         whole(value, f"throttle: {name}", least=1)
     if mode not in ("drop", "shape"):
-        raise GraphError(f'throttle: mode must be "drop" or "shape", got {mode!r}')
+        raise GraphError(f'throttle: mode must be "drop" or "shape", got {shown(mode)}')
     every = positive_ns(per, "throttle: per") // rate
     if not every:
-        raise GraphError(f"throttle: an item must have 1 ns or more, got {rate} in {per!r}")
+        raise GraphError(f"throttle: an item must have 1 ns or more, got {rate} in {shown(per)}")
     if ttl is not None and mode == "shape":
         raise GraphError(
             'throttle: ttl= goes with mode="drop", got "shape", where a bucket lasts until its last item has left'

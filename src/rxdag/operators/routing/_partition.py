@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import Emit, Kernel, RouteOp, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import TAKEN, field_of, whole
 from rxdag.operators.routing._route_nodes import RouteByKernel
@@ -93,7 +93,7 @@ def partition(n: int, key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") ->
         ['AAPL']
     """
     if hash_fn not in HASHES:
-        raise GraphError(f"partition: hash_fn must be one of {', '.join(HASHES)}, got {hash_fn!r}")
+        raise GraphError(f"partition: hash_fn must be one of {', '.join(HASHES)}, got {shown(hash_fn)}")
     return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"), hash_fn)
 
 
@@ -154,6 +154,6 @@ def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str 
     wrong = [name for name in names if not name or name in (*TAKEN, default) or names.count(name) > 1]
     if wrong:
         raise GraphError(
-            f"route_by: each value must have a name of its own, other than {', '.join(TAKEN)} and the default, got {wrong[0]!r}"
+            f"route_by: each value must have a name of its own, other than {', '.join(TAKEN)} and the default, got {shown(wrong[0])}"
         )
     return _RouteBy(field_of(key, "route_by: key"), tuple(values), default)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from rxdag.contract import Emit, Kernel, Operator, Shape
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of
 from rxdag.operators.routing._partition import HASHES, Hash
@@ -80,5 +80,5 @@ def partitioned(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Opera
         (['AAPL', 'MSFT'], [['MSFT'], ['AAPL']])
     """
     if hash_fn not in HASHES:
-        raise GraphError(f"partitioned: hash_fn must be one of {', '.join(HASHES)}, got {hash_fn!r}")
+        raise GraphError(f"partitioned: hash_fn must be one of {', '.join(HASHES)}, got {shown(hash_fn)}")
     return _Partitioned(field_of(key, "partitioned: key"), hash_fn)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import TAKEN, field_of
 from rxdag.operators.routing._route_nodes import ConditionsNode
@@ -106,12 +106,12 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
     if not routes:
         raise GraphError("route: must have one route or more, got none")
     if default in TAKEN:
-        raise GraphError(f"route: default must have a name other than {', '.join(TAKEN)}, got {default!r}")
+        raise GraphError(f"route: default must have a name other than {', '.join(TAKEN)}, got {shown(default)}")
     if default in routes:
         raise GraphError(f'route: default must be a port of its own, got "{default}"')
     for name, predicate in routes.items():
         if not isinstance(name, str) or not name or name in TAKEN:
-            raise GraphError(f"route: a port must have a name other than {', '.join(TAKEN)}, got {name!r}")
+            raise GraphError(f"route: a port must have a name other than {', '.join(TAKEN)}, got {shown(name)}")
         check_field(predicate, None, f'route: predicate of "{name}"')
     return _Route(tuple(routes.items()), default, multi)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from rxdag.contract import (
@@ -14,8 +14,9 @@ from rxdag.contract import (
     Shape,
     duration_ns,
     positive_ns,
+    zone_of,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._sequence import check_sequence
@@ -40,6 +41,7 @@ class _EventTime(Operator[A, A]):
     max_future_ns: int | None = None
     advance: str = "data"
     watermarks: str = "own"
+    zone: tzinfo | None = None
     label = "event_time"
 
     def check(self, shape: Shape, where: str) -> None:
@@ -63,14 +65,14 @@ class _EventTime(Operator[A, A]):
 
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
-        time_of, scale = getter(self.ts), UNITS[self.unit]
+        time_of, scale, zone = getter(self.ts), UNITS[self.unit], self.zone
         if self.watermarks == "source":
-            return StampKernel(lambda item: checked_ns(time_of(item), scale), sequence)
+            return StampKernel(lambda item: checked_ns(time_of(item), scale, zone), sequence)
         by_clock = self.advance == "clock"
         if self.by is None and self.idle_ns is None and self.max_future_ns is None and not by_clock:
-            return EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns)
+            return EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns, zone)
         return FeedTimeKernel(
-            lambda item: checked_ns(time_of(item), scale),
+            lambda item: checked_ns(time_of(item), scale, zone),
             sequence,
             self.out_of_order_ns,
             None if self.by is None else getter(self.by),
@@ -92,6 +94,7 @@ def event_time(
     max_future: Duration | None = None,
     advance: Literal["data", "clock"] = "data",
     watermarks: Literal["own", "source"] = "own",
+    tz: str | tzinfo | None = None,
 ) -> Operator[A, A]:
     """Say when each item happened; the stream then has event time and watermarks.
 
@@ -100,15 +103,15 @@ def event_time(
     least of them counts: a feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing; a time that is NaT, outside 1677 to 2262 or past `max_future`, and a sequence that is no whole number,
-        go to port "dead".
+    Drops: nothing; a time that is NaT, outside 1677 to 2262, past `max_future` or not in `tz`, and a sequence that is no
+        whole number, go to port "dead".
     Holds: two numbers; with `by` or `idle_timeout` up to three for each feed that was ever seen.
     Ends: when the source ends. Fails: when a function raises or returns no time, by the node's `on_error`.
     Clock: event time; it makes it. `idle_timeout`, `max_future` and `advance="clock"` look at processing time.
 
     Args:
         ts: Time of an item: a field's name, `col.<name>` or a function. An int in `unit`, a datetime with a time
-            zone, or a numpy datetime64.
+            zone, or a numpy datetime64, which is UTC. A datetime without a zone fails the node, unless there is `tz`.
         unit: Of int times.
         sequence: Tie-break among equal times, a whole number; arrival decides where it is equal too.
         out_of_order: How far behind the largest time an item may be and still be on time.
@@ -118,7 +121,10 @@ def event_time(
         max_future: Most that a time may be ahead of the clock; by default any.
         advance: "clock" to have the watermark go on with the clock while nothing comes, so that a quiet market closes
             its last bar. Results then depend on when items come.
-        watermarks: "source" to keep those that the stream brings; `out_of_order` and what follows do not apply then.
+        watermarks: "source" to keep those that the stream brings; `out_of_order` to `advance` do not apply then.
+        tz: What datetimes without a zone are: the IANA name of a zone, as "America/New_York", or a tzinfo. Of a local
+            time that occurs twice, when clocks are set back, the first instant is taken; one that does not occur, when
+            they are set forward, goes to port "dead". Datetimes with a zone keep theirs.
 
     Raises:
         GraphError: If an argument is not as above, a name is no field of the items, the field of `sequence` is known to have no
@@ -131,14 +137,14 @@ def event_time(
         [1, 5, 3]
     """
     if unit not in ("ns", "us", "ms", "s"):
-        raise GraphError(f'event_time: unit must be "ns", "us", "ms" or "s", got {unit!r}')
+        raise GraphError(f'event_time: unit must be "ns", "us", "ms" or "s", got {shown(unit)}')
     check_field(ts, None, "event_time: ts")
     if sequence is not None:
         check_field(sequence, None, "event_time: sequence")
     if advance not in ("data", "clock"):
-        raise GraphError(f'event_time: advance must be "data" or "clock", got {advance!r}')
+        raise GraphError(f'event_time: advance must be "data" or "clock", got {shown(advance)}')
     if watermarks not in ("own", "source"):
-        raise GraphError(f'event_time: watermarks must be "own" or "source", got {watermarks!r}')
+        raise GraphError(f'event_time: watermarks must be "own" or "source", got {shown(watermarks)}')
     lag = duration_ns(out_of_order, "event_time: out_of_order")
     if watermarks == "source" and (lag, by, idle_timeout, max_future, advance) != (0, None, None, None, "data"):
         raise GraphError(
@@ -155,4 +161,5 @@ def event_time(
         None if max_future is None else duration_ns(max_future, "event_time: max_future"),
         advance,
         watermarks,
+        zone_of(tz, "event_time: tz"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import i64
@@ -16,8 +16,10 @@ from rxdag.contract import (
     Emit,
     Kernel,
     RowFailed,
+    aware,
 )
 from rxdag.engine import ITEM, KernelNode
+from rxdag.errors import shown
 from rxdag.expressions import why_opaque
 from rxdag.operators._sequence import sequence_number
 
@@ -42,14 +44,14 @@ class _EventTimeNode(KernelNode):
 
     def bind(self) -> None:
         super().bind()
-        kernel = self.kernel
-        assert isinstance(kernel, EventTimeKernel)
+        kernel: Any = self.kernel  # it and this node are one operator
         self.stamp: EventTimeKernel = kernel
         self.time_of: Callable[[Any], Any] = kernel._time_of
         self.sequence_of: Callable[[Any], int] | None = kernel._sequence_of
         self.scale: i64 = kernel._scale
         self.least: i64 = (MIN + 1) // self.scale + 1
         self.largest: i64 = (MAX - 1) // self.scale - 1
+        self.zone: tzinfo | None = kernel._zone
         self.most: i64 = kernel.max_ts
         self.lag: i64 = kernel._lag + 1
 
@@ -65,7 +67,7 @@ class _EventTimeNode(KernelNode):
                 at = value
                 at *= self.scale
             else:
-                at = checked_ns(value, self.scale)
+                at = checked_ns(value, self.scale, self.zone)
             sequence = 0 if self.sequence_of is None else self.sequence_of(item)
             if type(sequence) is not int:
                 sequence = sequence_number(sequence, _SEQUENCE)
@@ -100,10 +102,16 @@ class EventTimeKernel(Kernel):
     can_give_before = True
 
     def __init__(
-        self, time_of: Callable[[Any], Any], scale: int, sequence_of: Callable[[Any], int] | None, lag: int
+        self,
+        time_of: Callable[[Any], Any],
+        scale: int,
+        sequence_of: Callable[[Any], int] | None,
+        lag: int,
+        zone: tzinfo | None = None,
     ) -> None:
         self._time_of = time_of
         self._scale = scale
+        self._zone = zone
         self._sequence_of = sequence_of
         self._lag = lag
         self.max_ts = MIN
@@ -119,7 +127,7 @@ class EventTimeKernel(Kernel):
             if self._scale != 1:
                 ts *= self._scale
         else:
-            ts = _to_ns(ts, self._scale)
+            ts = _to_ns(ts, self._scale, self._zone)
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
         if not MIN < ts < MAX:
             raise _out_of_range(ts)
@@ -136,9 +144,7 @@ class EventTimeKernel(Kernel):
         return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        from rxdag.columns import times_of  # it loads numpy
-
-        ts = times_of(columns.values(self._time_of), self._scale, self.checked_ns)
+        ts = self._times(columns.values(self._time_of))
         sequence = None if self._sequence_of is None else _numbers(columns.ordinals(self._sequence_of))
         timed = columns.timed(ts, sequence)
         if self.gives_before:
@@ -176,22 +182,25 @@ class EventTimeKernel(Kernel):
             try:
                 time_of: Any = self._time_of  # an expression: else there are no columns
                 latest: Any = max(time_of.each(run))
-                return _to_ns(latest, self._scale) >= self._least()
+                return _to_ns(latest, self._scale, self._zone) >= self._least()
             except Exception:  # whatever it is, the run itself tells
                 return True
-        from rxdag.columns import is_array, times_of  # it loads numpy
+        from rxdag.columns import is_array  # it loads numpy
 
         try:
             column = run.values(self._time_of)
             if is_array(column, "i"):
                 return int(column.max()) * self._scale >= self._least()
-            ts = times_of(column, self._scale, self.checked_ns)
+            ts = self._times(column)
         except RowFailed:
             return True
         return self._due(run.timed(ts, None)) is not None
 
-    def checked_ns(self, value: Any) -> int:
-        return checked_ns(value, self._scale)
+    def _times(self, column: Any) -> NDArray[np.int64]:
+        from rxdag.columns import times_of  # it loads numpy
+
+        scale, zone = self._scale, self._zone
+        return times_of(column, scale, lambda value: checked_ns(value, scale, zone), takes_datetime64=zone is None)
 
     def _least(self) -> int:
         """The least time that brings a watermark."""
@@ -246,8 +255,8 @@ def _numbers(column: Any) -> Any:
     return numbers
 
 
-def checked_ns(value: Any, scale: int) -> int:
-    ts = value * scale if value.__class__ is int else _to_ns(value, scale)
+def checked_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
+    ts = value * scale if value.__class__ is int else _to_ns(value, scale, zone)
     if not MIN < ts < MAX:
         raise _out_of_range(ts)
     return int(ts)
@@ -257,22 +266,36 @@ def _out_of_range(ts: int) -> BadItem:
     return BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
 
 
-def _to_ns(value: Any, scale: int) -> int:
+def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
     """Nanoseconds since the epoch of what a user's function returned, other than a plain int."""
     if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise TypeError(
-                f"event_time: a datetime must have a time zone, got the naive {value!r}; use .replace(tzinfo=...)"
-            )
-        return (value - _EPOCH) // _MICROSECOND * 1_000
+        when = _aware(value, zone) if value.tzinfo is None else value
+        return (when - _EPOCH) // _MICROSECOND * 1_000
     kind = type(value).__name__
     if kind == "datetime64":
+        if zone is not None:
+            raise TypeError(
+                f"event_time: with tz= a time must be a datetime or an int, got {shown(value)}, which is UTC; "
+                f"leave out tz="
+            )
         ns = value.astype("datetime64[ns]").astype("int64")
         if int(ns) == _NAT:
             raise BadItem("event_time: a time must not be NaT")
         return int(ns)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(
-            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {value!r}"
+            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
         )
     return int(value.__index__()) * scale
+
+
+def _aware(value: datetime, zone: tzinfo | None) -> datetime:
+    if zone is None:
+        raise TypeError(
+            f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
+            f"or say with tz= what such times are"
+        )
+    try:
+        return aware(value, zone)
+    except ValueError as error:
+        raise BadItem(f"event_time: {error}") from None

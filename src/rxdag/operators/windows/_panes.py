@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxdag.contract import Accumulator, Aggregate, BadItem
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 
 
 def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[Any, Any]:
@@ -16,10 +16,12 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
     """
     given: object = aggregate
     if not isinstance(given, Aggregate):
-        raise GraphError(f"{name}: takes an aggregate second, as agg.count(), got {given!r}")
+        raise GraphError(f"{name}: takes an aggregate second, as agg.count(), got {shown(given)}")
     made: object = aggregate.accumulator()
     if not isinstance(made, Accumulator):
-        raise GraphError(f"{name}: {type(aggregate).__name__}.accumulator() must return an Accumulator, got {made!r}")
+        raise GraphError(
+            f"{name}: {type(aggregate).__name__}.accumulator() must return an Accumulator, got {shown(made)}"
+        )
     return aggregate
 
 

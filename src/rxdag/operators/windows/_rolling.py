@@ -17,9 +17,10 @@ from rxdag.contract import (
     Kernel,
     Operator,
     Shape,
+    check_function,
     positive_ns,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import whole
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring
@@ -354,17 +355,23 @@ def rolling(
     """
     aggregate = checked_aggregate(aggregate, "rolling")
     if closed not in _CLOSED:
-        raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {closed!r}')
+        raise GraphError(f'rolling: closed must be "right", "left", "both" or "none", got {shown(closed)}')
     if into is not None and not callable(into):
-        raise GraphError(f"rolling: into must be a function of the item and the result, got {into!r}")
+        raise GraphError(f"rolling: into must be a function of the item and the result, got {shown(into)}")
+    if into is not None:
+        check_function(into, "rolling: into", "the item", "the result")
     if isinstance(period, int):
         if closed != "right":
-            raise GraphError(f"rolling: closed goes with a period of time, got {closed!r} with {period!r} items")
+            raise GraphError(
+                f"rolling: closed goes with a period of time, got {shown(closed)} with {shown(period)} items"
+            )
         return _Rolling[Any, Any](
             *(aggregate, None, whole(period, "rolling: period", least=1), closed, into),
             ttl_ns=ttl_ns(ttl, clock, "rolling"),
             chosen_clock=clock,
         )
     if ttl is not None or clock is not None:
-        raise GraphError(f"rolling: ttl= goes with a number of items, got a period; a key lasts for {period!r} then")
+        raise GraphError(
+            f"rolling: ttl= goes with a number of items, got a period; a key lasts for {shown(period)} then"
+        )
     return _Rolling[Any, Any](aggregate, positive_ns(period, "rolling: period"), 0, closed, into)

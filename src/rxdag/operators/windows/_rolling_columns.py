@@ -194,8 +194,8 @@ class RollingTimeColumnsKernel(_RollingColumns):
             if len(made) < ready.n:
                 del made[ts.index(ts[len(made)]) :]
                 self.runs.add(ready[len(made) :])
-            for out, *beside in zip(made, ts, ready.sequences() or [], keys, strict=False):
-                emit(out, ts=beside[0], sequence=beside[1], key=beside[2])
+            for out, at, sequence, key in zip(made, ts, ready.sequences() or [], keys, strict=False):
+                emit(out, ts=at, sequence=sequence, key=key)
 
     def _rolled(self, whole: Columns, before: int) -> list[Any]:
         """The results of the rows behind those that came before."""

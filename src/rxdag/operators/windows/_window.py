@@ -17,10 +17,11 @@ from rxdag.contract import (
     Shape,
     Unkeyed,
     WindowOp,
+    check_function,
     duration_ns,
     positive_ns,
 )
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import whole
 from rxdag.operators.windows._panes import checked_aggregate
 from rxdag.operators.windows._window_all import CountedWindowAllKernel, OpenWindowAllKernel, RevisedWindowAllKernel
@@ -243,10 +244,12 @@ def _panes(
     name: str, assigner: Any, given: Any, into: Any, allowed_lateness: Duration, early: Duration | int | None
 ) -> _Panes:
     if not isinstance(assigner, Assigner):
-        raise GraphError(f"{name}: takes windows first, as windows.tumbling(...), got {assigner!r}")
+        raise GraphError(f"{name}: takes windows first, as windows.tumbling(...), got {shown(assigner)}")
     aggregate = checked_aggregate(given, name)
     if into is not None and not callable(into):
-        raise GraphError(f"{name}: into must be a function of the pane, got {into!r}")
+        raise GraphError(f"{name}: into must be a function of the pane, got {shown(into)}")
+    if into is not None:
+        check_function(into, f"{name}: into", "the pane")
     if assigner.merges and not aggregate.accumulator().can_merge():
         raise GraphError(
             f"{name}: these windows merge, and the accumulator of {aggregate.name} cannot; give it a method merge, "

@@ -1,0 +1,132 @@
+"""Functions as arguments: what can be seen of one before its first call."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rxdag.errors import GraphError, shown
+
+_NUMBERS: Final = ("no argument", "one argument", "two arguments", "three arguments")
+MAP_ASYNC: Final = "ops.map_async awaits one"
+CONTEXT: Final = "put @contextlib.asynccontextmanager before it, or leave out async"
+
+
+def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> None:
+    """Raise GraphError for a coroutine function, or one that cannot take what it will be given.
+
+    Only what is certain is refused: what has no signature, or one that a decorator made up, passes.
+
+    Args:
+        fn: What can be called.
+        where: Operator and argument, for the message: "map: fn".
+        takes: What each argument of a call is, in order: "the item".
+        instead: What to do with a coroutine function.
+    """
+    check_plain(fn, where, instead=instead)
+    check_arguments(fn, where, *takes)
+
+
+def check_plain(fn: Any, where: str, *, instead: str = MAP_ASYNC) -> None:
+    """Raise GraphError for a coroutine function or an async generator function."""
+    kind = async_kind(fn)
+    if kind is not None:
+        hint = f"; {instead}" if instead else ""
+        raise GraphError(f"{where} must be a plain function, got the {kind} {shown(fn)}{hint}")
+
+
+def check_awaited(fn: Any, where: str, *takes: str, instead: str) -> None:
+    """Raise GraphError for a function that certainly returns no awaitable, or cannot take what it will be given.
+
+    A plain function may return one, as many clients' methods do, so it passes.
+
+    Args:
+        fn: What can be called.
+        where: Operator and argument, for the message: "acall: fn".
+        takes: What each argument of a call is, in order.
+        instead: Where a plain function goes.
+    """
+    if not _may_return_awaitable(fn):
+        raise GraphError(f"{where} must be a coroutine function, got {shown(fn)}; a plain function goes into {instead}")
+    check_arguments(fn, where, *takes)
+
+
+def check_arguments(fn: Any, where: str, *takes: str) -> None:
+    """Raise GraphError for a function that cannot be called with so many arguments."""
+    signature = _signature(fn)
+    if signature is None:
+        return
+    try:
+        signature.bind(*takes)
+    except TypeError:
+        words = f"{_NUMBERS[len(takes)]}{', ' if takes else ''}{' and '.join(takes)}"
+        raise GraphError(f"{where} must take {words}; got {_name(fn)}{_shown_signature(signature)}") from None
+
+
+def check_named_arguments(fn: Any, where: str, names: Iterable[str]) -> None:
+    """Raise GraphError for a function that cannot be called with arguments of these names."""
+    signature = _signature(fn)
+    if signature is None:
+        return
+    given = dict.fromkeys(names)
+    try:
+        signature.bind(**given)
+    except TypeError:
+        raise GraphError(
+            f"{where} must take arguments named {', '.join(given)}; got {_name(fn)}{_shown_signature(signature)}"
+        ) from None
+
+
+def async_kind(fn: Any) -> str | None:
+    """What kind of function it is that must be awaited or iterated asynchronously; None if it is plain."""
+    for each in (fn, None if isinstance(fn, type) else type(fn).__call__):
+        if inspect.iscoroutinefunction(each):
+            return "coroutine function"
+        if inspect.isasyncgenfunction(each):
+            return "async generator function"
+    return None
+
+
+def _may_return_awaitable(fn: Any) -> bool:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    kind = async_kind(fn)
+    if kind is not None:
+        return kind == "coroutine function"
+    if isinstance(fn, type):
+        return hasattr(fn, "__await__")
+    if isinstance(fn, types.BuiltinFunctionType):
+        owner: Any = fn.__self__
+        of_builtins = fn.__module__ if isinstance(owner, types.ModuleType) or owner is None else type(owner).__module__
+        return of_builtins != "builtins"  # compiled libraries may return some
+    code = getattr(fn, "__code__", None)
+    is_generator = inspect.isgeneratorfunction(fn)
+    return not is_generator or bool(getattr(code, "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE)
+
+
+def _signature(fn: Any) -> inspect.Signature | None:
+    """The signature that calls go by; None if there is none, or none that is certain."""
+    kinds: list[Any] = type.mro(fn) if isinstance(fn, type) else [fn]
+    if any("__signature__" in getattr(each, "__dict__", ()) for each in kinds):
+        return None
+    try:
+        # Not that of what a decorator wraps: the decorator may add arguments of its own.
+        return inspect.signature(fn, follow_wrapped=False)
+    except (ValueError, TypeError):
+        return None
+
+
+def _shown_signature(signature: inspect.Signature) -> str:
+    plain = [
+        each.replace(annotation=inspect.Parameter.empty, default=each.default if each.default is each.empty else ...)
+        for each in signature.parameters.values()
+    ]
+    return str(inspect.Signature(plain)).replace("Ellipsis", "...")
+
+
+def _name(fn: Any) -> str:
+    name = getattr(fn, "__name__", None)
+    return name if isinstance(name, str) else shown(fn)

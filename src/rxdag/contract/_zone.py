@@ -1,0 +1,54 @@
+"""Times without a zone: refused, unless `tz=` says what they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+from rxdag.errors import GraphError, shown
+
+
+def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
+    """Return the time zone of an argument `tz`.
+
+    Args:
+        tz: The IANA name of a zone, or a tzinfo; None for none.
+        where: Operator and argument, for the message: "csv: tz".
+
+    Raises:
+        GraphError: If there is no such zone.
+    """
+    if isinstance(tz, str):
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # most graphs need none
+
+        try:
+            return ZoneInfo(tz)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise GraphError(
+                f'{where} must be the IANA name of a time zone, as "America/New_York", got {shown(tz)}; '
+                f"where the system has none of them: pip install tzdata"
+            ) from None
+    if tz is not None and not isinstance(tz, tzinfo):
+        raise GraphError(f'{where} must be the IANA name of a time zone, as "UTC", a tzinfo or None, got {shown(tz)}')
+    if hasattr(tz, "localize"):
+        # The offset of pytz's zones is wrong unless each time goes through their own method.
+        raise GraphError(f"{where} must not be a zone of pytz, got {shown(tz)}; use its name, or zoneinfo.ZoneInfo")
+    return tz
+
+
+def aware(value: datetime, zone: tzinfo) -> datetime:
+    """Return a time without a zone as one of the zone.
+
+    Of two instants with that local time, when clocks are set back, it is the first (`fold=0`), unless the value itself
+    says `fold=1`.
+
+    Raises:
+        ValueError: If there is no such local time, since clocks are set forward then.
+    """
+    made = value.replace(tzinfo=zone)
+    try:
+        back = made.astimezone(UTC).astimezone(zone)
+    except OverflowError:  # within a day of the year 1 or 10000, where no clock is set
+        return made
+    if back.replace(tzinfo=None) != value:
+        raise ValueError(f"there is no {value.isoformat()} in {zone}: clocks are set forward then")
+    return made
