@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, duration_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_of, whole
 from rxdag.operators._heaps import LEAST, swept
