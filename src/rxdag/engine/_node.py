@@ -309,7 +309,11 @@ class Point(Node):
         if watermark > self.watermark:
             self.watermark = watermark
         if self.blocked > self.free:
-            self.hold((MARK, 0, None, watermark, 0, None))
+            if watermark < FLUSHED or not self.lets_end_pass():
+                self.hold((MARK, 0, None, watermark, 0, None))
+                return
+            for exit_ in self.exits:
+                exit_.out.mark(watermark)
             return
         only = self.only_timed
         if only is not None and watermark < FLUSHED:
@@ -323,10 +327,20 @@ class Point(Node):
             self.clear()
             for exit_ in self.exits:
                 exit_.out.end(error)
-        elif self.blocked > self.free:
-            self.hold((END, 0, None, 0, 0, None))
-        else:
+        elif self.blocked <= self.free:
             self.spread_end(0)
+        elif self.lets_end_pass():
+            for exit_ in self.exits:
+                exit_.out.end(None)
+        else:
+            self.hold((END, 0, None, 0, 0, None))
+
+    def lets_end_pass(self) -> bool:
+        """Return True if the end may go out though something is in the way: it takes no room, and nothing rests here.
+
+        Where several nodes read, an end on one branch could overtake what rests on another.
+        """
+        return not self.is_resting and self.live <= 1
 
     def spread_mark(self, watermark: i64, at: int) -> None:
         """Send a watermark by the exits from index `at` on, as far as nothing comes in the way."""

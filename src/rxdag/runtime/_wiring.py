@@ -208,7 +208,7 @@ class _Wiring:
             consumer.gates.append(gate)
         pump = GatePump(str(edge), edge.consumer, gate)
         pump.out = entry
-        pump.ends_without_room = isinstance(consumer, SinkNode)
+        pump.marks_without_room = isinstance(consumer, SinkNode)
         pump.is_caught = edge.consumer in self.plan.caught
         gate.reader = pump
         self._add_pump(pump, edge.consumer)

@@ -249,7 +249,7 @@ def _to_ns(value: Any, scale: int) -> int:
     kind = type(value).__name__
     if kind == "datetime64":
         ns = value.astype("datetime64[ns]").astype("int64")
-        if int(ns) == MIN:
+        if value != value:  # as NaN
             raise BadItem("event_time: a time must not be NaT")
         return int(ns)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
