@@ -384,11 +384,9 @@ class Point(Node):
             self.front.append(entry)
             return
         pending = self.pending
-        if entry[0] == MARK and pending:
-            last = pending[-1]
-            if last[0] == MARK and last[1] == 0 and entry[3] != IDLE:
-                pending[-1] = entry  # the later mark says all that the one before it said
-                return
+        if entry[0] == MARK:
+            while pending and pending[-1][0] == MARK and (entry[3] != IDLE or pending[-1][3] == IDLE):
+                pending.pop()  # the later mark says all that the one before it said
         pending.append(entry)
         if not self.is_resting:
             self.rest()

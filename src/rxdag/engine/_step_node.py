@@ -210,6 +210,9 @@ class ReleaseNode(KernelNode):
         if not self.is_ended:
             self.look()
 
+    def gives_alone(self) -> bool:
+        return True
+
     def give_mark(self, watermark: i64) -> None:
         # Watermarks take no room, and the kernel keeps them below what it holds.
         if self.is_resting:
