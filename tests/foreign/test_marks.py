@@ -26,7 +26,6 @@ class TellsInOrder(EachMark):
             emit(("mark", watermark), ts=watermark, sequence=0, key=None)
 
 
-@pytest.mark.xfail(strict=True, reason="a watermark comes before the item that raises it yet")
 @pytest.mark.parametrize("way", engine.WAYS)
 def test_a_watermark_follows_the_item_that_raises_it(way):
     stream = engine.WAYS[way]((4, 9, 7, 12)).pipe(ops.event_time(lambda item: item, out_of_order="2ns"))
