@@ -121,6 +121,8 @@ class KernelNode(Guarded):
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer
         self.has_watermark = kind.on_watermark is not Kernel.on_watermark
+        self.fires_before = self.in_clock_time
+        """True if the time of an item says that everything before it has come."""
         self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
         """True if a watermark goes through as it is, behind what it sets free."""
         self.ended_inputs: set[int] = set()
@@ -186,7 +188,22 @@ class KernelNode(Guarded):
             return
         if self.marks.some_idle:
             self.give_out(self.marks.wake(input))
+        if self.fires_before:
+            self.fire_before(ts)
+            if self.is_ended:
+                self.unread += 1
+                return
         self.work(input, item, ts, sequence, key)
+
+    def fire_before(self, ts: i64) -> None:
+        """Have the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
+        if self.in_clock_time:
+            ts = self.run.clock.now()
+        kernel = self.kernel
+        if ts - 1 > kernel.watermark:
+            kernel.watermark = ts - 1
+            if self.has_watermark and ts - 1 >= kernel.wake:
+                self.guard(self.call_watermark, ts - 1)
 
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Call the kernel with an item."""
@@ -334,11 +351,12 @@ class KernelNode(Guarded):
             self.take_mark(0, watermark)
             return
         kernel = self.kernel
-        kernel.watermark = watermark
-        if self.has_watermark and watermark >= kernel.wake:
-            self.guard(self.call_watermark, watermark)
-            if self.is_ended:
-                return
+        if watermark > kernel.watermark:
+            kernel.watermark = watermark
+            if self.has_watermark and watermark >= kernel.wake:
+                self.guard(self.call_watermark, watermark)
+                if self.is_ended:
+                    return
         self.give_mark(watermark)
         if self.watches:
             self.look()

@@ -89,6 +89,8 @@ class _Wiring:
                 elif port == "dead":
                     made.letters = exit_
         inputs = len(self.topology.into[name])
+        if isinstance(made, KernelNode) and inputs == 1 and made.kernel.fires_before and node.in_shape.ordered:
+            made.fires_before = True
         if isinstance(made, KernelNode) and inputs > 1:
             for i in range(inputs):
                 inlet = Inlet(made, i)
