@@ -281,6 +281,54 @@ def test_demand_reaches_through_a_thread():
     assert watcher.items == list(range(7))
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda stream: stream,
+        lambda stream: stream.pipe(ops.map(abs)),
+        lambda stream: stream.pipe(ops.scan(0, lambda total, item: total + item)),
+        lambda stream: stream.buffered(max_items=4).pipe(ops.map(abs)),
+        lambda stream: stream.pipe(ops.map(abs)).buffered(max_items=4).pipe(ops.batch(1)).pipe(ops.map(sum)),
+    ],
+    ids=["nothing", "map", "scan", "a gate and map", "map, a gate, batch and map"],
+)
+@pytest.mark.parametrize("asked", [0, 2])
+def test_the_end_needs_no_demand_and_no_room(between, asked):
+    feed = sources.ingress()
+    out = between(rxdag.from_source(feed, name="feed")).to(sinks.publisher(), name="out")
+    run = testing.start(rxdag.Dag(out))
+    watcher = Watcher(first=asked)
+    run.publisher("out").subscribe(watcher)
+    run.settle()
+    for item in (1, 0)[:asked]:
+        feed.offer(item)
+        run.settle()
+    assert len(watcher.items) == asked
+    assert not watcher.over.is_set()
+    feed.complete()
+    run.settle()
+    assert watcher.signals[-1] == ("complete", None)
+    assert run.finish().problems == ()
+
+
+def test_the_end_waits_for_the_items_before_it():
+    feed = sources.ingress()
+    stream = rxdag.from_source(feed, name="feed").pipe(ops.map(abs)).buffered(max_items=4).pipe(ops.map(abs))
+    run = testing.start(rxdag.Dag(stream.to(sinks.publisher(), name="out")))
+    watcher = Watcher()
+    run.publisher("out").subscribe(watcher)
+    for item in (1, 2):
+        feed.offer(item)
+        run.settle()
+    feed.complete()
+    run.settle()
+    assert watcher.signals == [("subscribed", None)]
+    watcher.subscription.request(2)
+    run.settle()
+    assert watcher.signals == [("subscribed", None), ("next", 1), ("next", 2), ("complete", None)]
+    assert run.finish().problems == ()
+
+
 def test_a_buffer_before_a_publisher_reads_ahead():
     stream = rxdag.from_source(sources.range(100), name="in").buffered(max_items=10)
     run = testing.start(stream.to(sinks.publisher(), name="out"))

@@ -48,6 +48,25 @@ def test_an_input_that_has_ended_counts_no_more():
     assert given_out(2, (0, 5), (1, 3), (0, ENDED), (1, 7), (1, IDLE), (1, 8), (1, ENDED)) == [3, 7, IDLE, 7, 8, ENDED]
 
 
+def test_an_input_that_has_ended_counts_with_its_last_mark_once_all_others_are_idle():
+    assert given_out(2, (1, 3), (1, 24), (1, ENDED), (0, IDLE)) == [24, IDLE]
+    assert given_out(3, (1, 24), (1, ENDED), (2, 7), (2, IDLE), (0, IDLE)) == [24, IDLE]
+
+
+def test_an_input_that_ends_while_all_others_are_idle_leaves_the_output_idle():
+    assert given_out(2, (0, IDLE), (1, 24), (1, ENDED)) == [24, IDLE]
+    assert given_out(3, (0, IDLE), (2, ENDED), (1, 24), (1, ENDED)) == [24, IDLE]
+
+
+def test_an_idle_input_that_ends_wakes_nobody():
+    assert given_out(2, (0, 5), (0, IDLE), (1, 9), (1, IDLE), (1, ENDED), (0, ENDED)) == [9, IDLE, ENDED]
+
+
+def test_what_comes_after_the_jump_to_an_ended_input_is_aligned_once_it_gets_there():
+    steps = [(1, 24), (1, ENDED), (0, IDLE), (0, None), (0, 6), (0, 24), (0, 25)]
+    assert given_out(2, *steps) == [24, IDLE, 24, 25]
+
+
 def test_an_output_that_was_idle_before_anything_came_tells_so_with_min():
     assert given_out(1, (0, IDLE), (0, None)) == [IDLE, MIN]
 

@@ -60,6 +60,9 @@ class Kernel:
     `self.<name>(owner, ...)` as a statement, and the compiler may write the method's own statements there."""
     shared: tuple[str, ...] = ()
     """Attributes that all owners of spliced methods have in common; the kernel has them as `shared_<name>`."""
+    fires_before: ClassVar[bool] = False
+    """True: where the one input is in order of event time, an item at `ts` says that everything before `ts` has come, so
+    `on_watermark(ts - 1)` is called before it."""
     makes_time: ClassVar[bool] = False
     """True: the kernel gives out watermarks of its own, and those that come in end here."""
     can_give_before: ClassVar[bool] = False

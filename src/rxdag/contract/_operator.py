@@ -23,6 +23,8 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     label: ClassVar[str] = ""
     """Name of its nodes where the user gives none; the class name in lower case by default."""
     needs_event_time: ClassVar[bool] = False
+    keeps_order: ClassVar[bool] = True
+    """False if items can leave in another order than they came, or with event times that are not in order."""
 
     leavings: ClassVar[tuple[str, ...]] = ("dropped",)
     """Ports of items that leave by another exit: "dropped", "unassigned", "unrouted"; they need not be read."""
@@ -64,7 +66,10 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
             return Shape()
         if port == "dropped":
             return Shape(shape.item_type)  # an item may be dropped long after it came
-        return self.shape(shape) if port == self.ports[0] else shape
+        if port != self.ports[0]:
+            return replace(shape, ordered=False)  # late items are not in order
+        main = self.shape(shape)
+        return main if self.keeps_order else replace(main, ordered=False)
 
 
 class Operator(AnyOperator, Generic[A_contra, B_co]):
@@ -110,6 +115,9 @@ class RouteOp(AnyOperator, Generic[A_contra]):
     @abstractmethod
     def kernel(self) -> Kernel:
         """Make the state machine of one run."""
+
+    def port_shape(self, port: str, shape: Shape) -> Shape:
+        return shape if port in self.ports and port != "dead" else super().port_shape(port, shape)
 
 
 class FanIn(AnyOperator):

@@ -16,6 +16,7 @@ class Shape:
         keyed: True if the items have keys.
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
         sequenced: True if a sequence breaks ties among equal event times; else arrival does.
+        ordered: True if items come in the order of their event times: an item at t says that all before t have come.
     """
 
     item_type: Any = None
@@ -23,3 +24,4 @@ class Shape:
     keyed: bool = False
     key_names: tuple[str, ...] = ()
     sequenced: bool = False
+    ordered: bool = False

@@ -196,12 +196,11 @@ class Gate(Node):
             return
         queue = self.queue
         try:
-            if watermark != IDLE and isinstance(queue[-1], int):
-                queue[-1] = watermark  # it says all that the one before it said
-            else:
-                queue.append(watermark)
+            while isinstance(queue[-1], int) and (watermark != IDLE or queue[-1] == IDLE):
+                queue.pop()  # the later one says all that it said
         except IndexError:  # empty, perhaps since this moment
-            queue.append(watermark)
+            pass
+        queue.append(watermark)
         reader = self.reader
         if not reader.queued and not reader.blocked:
             reader.wake()

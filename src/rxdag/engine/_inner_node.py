@@ -356,6 +356,9 @@ class InnerNode(KernelNode):
             if exit_.timed or watermark > MAX:
                 exit_.out.mark(watermark)
 
+    def gives_alone(self) -> bool:
+        return True
+
     def combined(self, watermark: i64) -> None:
         if watermark == FLUSHED and not self.inner_kernel.ends_alone:
             self.stop_all()

@@ -10,9 +10,10 @@ from rxdag.contract import FLUSHED, IDLE, MIN
 class InputMarks:
     """Combines the watermarks of a node's inputs, as Flink does.
 
-    The watermark is the least of the inputs that are active and aligned. One that comes back from idle is aligned
-    once it reaches the combined watermark; one that has not spoken counts as MIN; one that has ended counts no more.
-    With all inputs idle it moves to the largest, and the output is idle. It never goes back.
+    The watermark is the minimum over the inputs that are active and aligned. An input that comes back from idle is
+    aligned once it reaches the combined watermark; one that has not spoken counts as MIN. One that has ended counts only
+    while all others are idle: the watermark is then the maximum over all inputs, of an ended one the last before its end,
+    and the output is idle. It never goes back.
 
     Args:
         n: How many inputs there are.
@@ -20,8 +21,10 @@ class InputMarks:
 
     def __init__(self, n: int) -> None:
         self.of = [MIN] * n
-        """Watermark of each input."""
+        """Watermark of each input; FLUSHED or ENDED once it has ended."""
         self.some_idle = False
+        self._last = [MIN] * n
+        """The last watermark of each input before its end."""
         self._idle = [False] * n
         self._aligned = [True] * n
         self._given: i64 = MIN
@@ -35,36 +38,50 @@ class InputMarks:
         return True
 
     def advance(self, input: int, mark: int) -> tuple[int, ...]:
-        """What an input's mark does: the marks to give out, each above the last, and then IDLE, as far as they apply."""
+        """Take a mark of an input; returns the marks to give out: each above the last, then IDLE, as far as they apply."""
         if mark == IDLE:
             return self._fall_idle(input)
+        if mark >= FLUSHED:
+            return self._end(input, mark)
         out = self.wake(input)
         if mark > self.of[input]:
-            self.of[input] = mark
+            self.of[input] = self._last[input] = mark
             if not self._aligned[input] and mark >= self._given:
                 self._aligned[input] = True
             out = (*out, *self._risen())
         return out
 
     def is_idle(self, input: int) -> bool:
-        """True if nothing will come from it for a while."""
+        """Return True if nothing will come from an input for a while."""
         return self._idle[input]
 
     def wake(self, input: int) -> tuple[int, ...]:
-        """An input is active again; if the output was idle, the watermark so far tells of it."""
+        """Have an input active again; if the output was idle, the watermark so far tells of it."""
         if not self._idle[input]:
             return ()
         was_idle = self._all_idle()
+        self._rouse(input)
+        return (self._given,) if was_idle else ()
+
+    def _rouse(self, input: int) -> None:
         self._idle[input] = False
         self._aligned[input] = self.of[input] >= self._given
         self.some_idle = any(self._idle)
-        return (self._given,) if was_idle else ()
 
     def _fall_idle(self, input: int) -> tuple[int, ...]:
         if self._idle[input] or self.of[input] >= FLUSHED:
             return ()
         self._idle[input] = self.some_idle = True
         return (*self._risen(), IDLE) if self._all_idle() else self._risen()
+
+    def _end(self, input: int, mark: int) -> tuple[int, ...]:
+        if mark <= self.of[input]:
+            return ()
+        was_idle = self._all_idle()
+        self.of[input] = mark
+        self._rouse(input)
+        is_idle = self._all_idle() and not was_idle
+        return (*self._risen(), IDLE) if is_idle else self._risen()
 
     def _open(self) -> list[int]:
         return [i for i, mark in enumerate(self.of) if mark < FLUSHED]
@@ -78,7 +95,7 @@ class InputMarks:
         if not open_inputs:
             mark = min(self.of)
         elif self._all_idle():
-            mark = max(self.of[i] for i in open_inputs)
+            mark = max(self._last)
         else:
             mark = min((self.of[i] for i in open_inputs if self._aligned[i] and not self._idle[i]), default=MIN)
         if mark <= self._given:

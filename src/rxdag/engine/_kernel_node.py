@@ -13,6 +13,7 @@ from rxdag.contract import (
     DEAD,
     ENDED,
     FLUSHED,
+    IDLE,
     MAX,
     MIN,
     SKIP,
@@ -121,10 +122,16 @@ class KernelNode(Guarded):
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer
         self.has_watermark = kind.on_watermark is not Kernel.on_watermark
+        self.fires_before = self.in_clock_time
+        """True if the time of an item says that everything before it has come."""
         self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
         """True if a watermark goes through as it is, behind what it sets free."""
         self.ended_inputs: set[int] = set()
         self.held_mark: i64 = MIN
+        self.is_quiet = False
+        """True if all inputs are idle."""
+        self.said_idle = False
+        """True if those behind know that nothing comes for a while."""
         self.lingering: i64 = MIN
         self.input_error: Exception | None = None
         self.is_end_called = False
@@ -186,7 +193,22 @@ class KernelNode(Guarded):
             return
         if self.marks.some_idle:
             self.give_out(self.marks.wake(input))
+        if self.fires_before:
+            self.fire_before(ts)
+            if self.is_ended:
+                self.unread += 1
+                return
         self.work(input, item, ts, sequence, key)
+
+    def fire_before(self, ts: i64) -> None:
+        """Have the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
+        if self.in_clock_time:
+            ts = self.run.clock.now()
+        kernel = self.kernel
+        if ts - 1 > kernel.watermark:
+            kernel.watermark = ts - 1
+            if self.has_watermark and ts - 1 >= kernel.wake:
+                self.guard(self.call_watermark, ts - 1)
 
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Call the kernel with an item."""
@@ -236,7 +258,7 @@ class KernelNode(Guarded):
         """Do what the kernel asks for by its attributes: timers, demand, the watermark it holds back, an early end."""
         if self.is_ended:
             return
-        if self.held_mark > self.watermark:
+        if self.held_mark > self.watermark or self.is_quiet != self.said_idle:
             self.mark_below()
         self.arm()
         if self.has_want or self.inlets:
@@ -293,6 +315,7 @@ class KernelNode(Guarded):
             self.arm()
             return
         self.guard(self.call_timer, now)
+        self.said_idle = False  # what came out has said that more may come
         self.look()
         self.stop_lingering()
 
@@ -333,11 +356,12 @@ class KernelNode(Guarded):
             self.take_mark(0, watermark)
             return
         kernel = self.kernel
-        kernel.watermark = watermark
-        if self.has_watermark and watermark >= kernel.wake:
-            self.guard(self.call_watermark, watermark)
-            if self.is_ended:
-                return
+        if watermark > kernel.watermark:
+            kernel.watermark = watermark
+            if self.has_watermark and watermark >= kernel.wake:
+                self.guard(self.call_watermark, watermark)
+                if self.is_ended:
+                    return
         self.give_mark(watermark)
         if self.watches:
             self.look()
@@ -384,18 +408,33 @@ class KernelNode(Guarded):
         if watermark >= FLUSHED and kernel.lingers:
             self.lingering = watermark  # the end goes on behind what comes out yet
             return
-        if self.holds_back and MIN < watermark < FLUSHED:
-            self.held_mark = watermark
+        self.is_quiet = watermark == IDLE
+        if self.holds_back and watermark < FLUSHED:
+            if watermark > self.held_mark:
+                self.held_mark = watermark
             self.mark_below()
             return
+        self.said_idle = self.is_quiet
         self.give_mark(watermark)
 
     def mark_below(self) -> None:
-        """Give the watermark out as far as what rests in the kernel lets it go."""
-        low = self.kernel.low() - 1
-        mark = self.held_mark if self.held_mark < low else low
+        """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
+        low: i64 = self.kernel.low()
+        mark = self.held_mark if self.held_mark < low - 1 else low - 1
         if mark > self.watermark:
+            self.said_idle = False
             self.give_mark(mark)
+        if not self.is_quiet:
+            if self.said_idle:
+                self.said_idle = False
+                self.give_mark(self.watermark)
+        elif not self.said_idle and (low == MAX or not self.gives_alone()):
+            self.said_idle = True
+            self.give_mark(IDLE)
+
+    def gives_alone(self) -> bool:
+        """Return True if what rests in the kernel comes out though nothing comes in."""
+        return self.kernel.timer is not None
 
     def end_kernel(self) -> None:
         """Tell the kernel of the end; once."""

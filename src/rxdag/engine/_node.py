@@ -320,7 +320,11 @@ class Point(Node):
         if watermark > self.watermark:
             self.watermark = watermark
         if self.blocked > self.free:
-            self.hold((MARK, 0, None, watermark, 0, None))
+            if watermark < FLUSHED or not self.lets_end_pass():
+                self.hold((MARK, 0, None, watermark, 0, None))
+                return
+            for exit_ in self.exits:
+                exit_.out.mark(watermark)
             return
         only = self.only_timed
         if only is not None and watermark < FLUSHED:
@@ -334,10 +338,20 @@ class Point(Node):
             self.clear()
             for exit_ in self.exits:
                 exit_.out.end(error)
-        elif self.blocked > self.free:
-            self.hold((END, 0, None, 0, 0, None))
-        else:
+        elif self.blocked <= self.free:
             self.spread_end(0)
+        elif self.lets_end_pass():
+            for exit_ in self.exits:
+                exit_.out.end(None)
+        else:
+            self.hold((END, 0, None, 0, 0, None))
+
+    def lets_end_pass(self) -> bool:
+        """Return True if the end may go out though something is in the way: it takes no room, and nothing rests here.
+
+        Where several nodes read, an end on one branch could overtake what rests on another.
+        """
+        return not self.is_resting and self.live <= 1
 
     def spread_mark(self, watermark: i64, at: int) -> None:
         """Send a watermark by the exits from index `at` on, as far as nothing comes in the way."""
@@ -382,11 +396,9 @@ class Point(Node):
             self.front.append(entry)
             return
         pending = self.pending
-        if entry[0] == MARK and pending:
-            last = pending[-1]
-            if last[0] == MARK and last[1] == 0 and entry[3] != IDLE:
-                pending[-1] = entry  # the later mark says all that the one before it said
-                return
+        if entry[0] == MARK:
+            while pending and pending[-1][0] == MARK and (entry[3] != IDLE or pending[-1][3] == IDLE):
+                pending.pop()  # the later mark says all that the one before it said
         pending.append(entry)
         if not self.is_resting:
             self.rest()

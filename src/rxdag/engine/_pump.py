@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
+from rxdag.contract import FLUSHED
 from rxdag.engine._gate import Ended, Gate
 from rxdag.engine._node import Node, Point
 
@@ -65,8 +66,8 @@ class GatePump(Pump):
         self.gate = gate
         self.out: Node
         """The node behind the gate, or its inlet."""
-        self.ends_without_room = False
-        """True if watermarks and the end are delivered even while something is in the way."""
+        self.marks_without_room = False
+        """True if watermarks are delivered even while something is in the way; the end always is."""
         self.is_caught = False
         """True if a node behind goes on when the gate fails."""
 
@@ -77,19 +78,17 @@ class GatePump(Pump):
         driver = domain.driver
         self.is_starved = False
         self.is_parked = False
-        if self.blocked:
-            if not self.ends_without_room or not self.pass_what_needs_no_room():
-                self.park()
-            return
-        began = driver.ticks()
-        self.feed(domain.quantum)
-        self.busy_ns += driver.ticks() - began
-        if self.is_finished or self.is_starved:
-            return
-        if self.blocked:
+        if not self.blocked:
+            began = driver.ticks()
+            self.feed(domain.quantum)
+            self.busy_ns += driver.ticks() - began
+            if self.is_finished or self.is_starved:
+                return
+            if not self.blocked:
+                driver.again(self)
+                return
+        if not self.pass_what_needs_no_room():
             self.park()
-        else:
-            driver.again(self)
 
     def feed(self, quantum: i64) -> None:
         """Move up to `quantum` items; what stands in the way and what the domain wants is looked at before each."""
@@ -138,11 +137,11 @@ class GatePump(Pump):
             gate.domain.driver.call(gate.reopen)
 
     def pass_what_needs_no_room(self) -> bool:
-        """Deliver watermarks and the end though something is in the way; False if items come first."""
+        """Deliver the end, and watermarks where they set nothing free, though something is in the way; False if items come first."""
         queue = self.gate.queue
         while queue:
             entry = queue[0]
-            if isinstance(entry, int):
+            if isinstance(entry, int) and (self.marks_without_room or entry >= FLUSHED):
                 queue.popleft()
                 self.out.mark(entry)
             elif isinstance(entry, Ended):

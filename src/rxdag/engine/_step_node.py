@@ -77,6 +77,14 @@ class StepNode(KernelNode):
         if self.marks.some_idle:
             self.give_out(self.marks.wake(input))
         free = self.obstacles()
+        if self.fires_before:
+            self.fire_before(ts)
+            if self.is_ended:
+                self.unread += 1
+                return
+            if self.blocked > free:  # behind what rests for want of room now
+                self.hold((INPUT, input, item, ts, sequence, key))
+                return
         n = 0
         while True:
             if self.blocked > free or n >= _TURN or (n and self.domain.stop):
@@ -209,6 +217,9 @@ class ReleaseNode(KernelNode):
                 break
         if not self.is_ended:
             self.look()
+
+    def gives_alone(self) -> bool:
+        return True
 
     def give_mark(self, watermark: i64) -> None:
         # Watermarks take no room, and the kernel keeps them below what it holds.

@@ -104,6 +104,8 @@ class _Wiring:
                 elif port == "dead":
                     made.letters = exit_
         inputs = len(self.topology.into[name])
+        if isinstance(made, KernelNode) and inputs == 1 and made.kernel.fires_before and node.in_shape.ordered:
+            made.fires_before = True
         if isinstance(made, KernelNode) and inputs > 1:
             for i in range(inputs):
                 inlet = Inlet(made, i)
@@ -221,7 +223,7 @@ class _Wiring:
             consumer.gates.append(gate)
         pump = GatePump(str(edge), edge.consumer, gate)
         pump.out = entry
-        pump.ends_without_room = isinstance(consumer, SinkNode)
+        pump.marks_without_room = isinstance(consumer, SinkNode)
         pump.is_caught = edge.consumer in self.plan.caught
         gate.reader = pump
         self._add_pump(pump, edge.consumer)

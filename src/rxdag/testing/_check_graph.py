@@ -185,7 +185,9 @@ class Driven:
         by_clock = operator.clock_for(node.in_shape) == "processing"
         in_columns = kernel.in_columns() if self.lane == "columns" and not by_clock else ""
         if isinstance(in_columns, str):
-            return DrivenNode(name, kernel, policy, n, self.clock, by_clock=by_clock)
+            driven = DrivenNode(name, kernel, policy, n, self.clock, by_clock=by_clock)
+            driven.fires_before = kernel.fires_before and node.in_shape.ordered and n == 1
+            return driven
         self.columns.append(name)
         shape = node.in_shape
         return ColumnsNode(

@@ -8,10 +8,11 @@ from rxdag.contract import FLUSHED, IDLE, MIN
 
 
 class Marks:
-    """The watermark of a node: the least of those of its inputs that are active and aligned.
+    """The watermark of a node: the minimum over its inputs that are active and aligned.
 
-    An input that returns from idle is aligned once it reaches the watermark so far. One that has not spoken counts as MIN, one that
-    has ended no more. With all inputs idle the watermark moves to the largest, and then the node is idle.
+    An input that returns from idle is aligned once it reaches the watermark so far. One that has not spoken counts as MIN. One that
+    has ended counts, with the last watermark before its end, only while all others are idle: the watermark is then the maximum over
+    all inputs, and the node is idle.
 
     Args:
         n: How many inputs there are.
@@ -20,6 +21,7 @@ class Marks:
     def __init__(self, n: int) -> None:
         self.of = [MIN] * n
         """Watermark of each input."""
+        self._last = [MIN] * n
         self._idle = [False] * n
         self._aligned = [True] * n
         self.given = MIN
@@ -35,12 +37,22 @@ class Marks:
                 return []
             self._idle[input] = True
             return [*self._rise(), *([IDLE] if self._all_idle() else [])]
+        if mark >= FLUSHED:
+            return self._end(input, mark)
         out = self.wake(input)
         if mark > self.of[input]:
-            self.of[input] = mark
+            self.of[input] = self._last[input] = mark
             self._aligned[input] = self._aligned[input] or mark >= self.given
             out += self._rise()
         return out
+
+    def _end(self, input: int, mark: int) -> list[int]:
+        if mark <= self.of[input]:
+            return []
+        were_idle = self._all_idle()
+        self.of[input] = mark
+        self._idle[input] = False
+        return [*self._rise(), *([IDLE] if self._all_idle() and not were_idle else [])]
 
     def wake(self, input: int) -> list[int]:
         """Have an input active again; returns the watermark so far if all were idle."""
@@ -61,7 +73,7 @@ class Marks:
         if not self._open():
             mark = min(self.of)
         elif self._all_idle():
-            mark = max(self.of[i] for i in self._open())
+            mark = max(self._last)
         else:
             mark = min((self.of[i] for i in self._open() if self._aligned[i] and not self._idle[i]), default=MIN)
         if mark <= self.given:
@@ -71,8 +83,8 @@ class Marks:
 
     def save(self) -> list[Any]:
         """State as plain data."""
-        return [self.of, self._idle, self._aligned, self.given]
+        return [self.of, self._last, self._idle, self._aligned, self.given]
 
     def load(self, saved: list[Any]) -> None:
         """Take up what `save` gave."""
-        self.of, self._idle, self._aligned, self.given = saved
+        self.of, self._last, self._idle, self._aligned, self.given = saved

@@ -76,6 +76,8 @@ class DrivenNode:
         """Draws further watermarks below each that comes; None to give each alone."""
         self.room: Callable[[], int] = lambda: 1
         """How many items there is room for, of a kernel that releases what it holds."""
+        self.fires_before = False
+        """True if the kernel does what is due before an item as the item comes."""
         self.marks = Marks(n)
         self.exits = Exits(self._send, self._mark_out, passes=kernel.passes)
         self.out: Any = self.exits
@@ -172,6 +174,11 @@ class DrivenNode:
             self._clock_mark = self.kernel.watermark = now - 1
             if now - 1 >= self.kernel.wake:
                 self.guard(lambda: self.kernel.on_watermark(now - 1, self.out))
+        if self.fires_before and ts - 1 > self.kernel.watermark:
+            self._advance(ts - 1)
+            if self.is_ended:
+                self.exits.counts["unread"] += 1
+                return None
         exits.input, exits.item, exits.ts, exits.sequence, exits.key = input, item, ts, sequence, key
         for attempt in range(1, self.policy.attempts + 1):
             try:

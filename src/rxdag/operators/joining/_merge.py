@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rxdag.contract import FLUSHED, MAX, MIN, ColumnsEmit, Duration, Emit, FanIn, Kernel, Shape, positive_ns
@@ -62,9 +62,13 @@ class _DriftKernel(Kernel):
 
 
 class _SortedKernel(Kernel):
-    """Items above the watermark, in a heap of (ts, sequence, input, order of arrival)."""
+    """Items above the watermark, in a heap of (ts, sequence, input, order of arrival).
 
-    state = ("rows", "arrived", "wake")
+    What leaves is in order, so each item raises a watermark of its own, ts - 1, behind it: the item that has raised the
+    watermark of the inputs may rest here yet, and no watermark may come before the item that raises it.
+    """
+
+    state = ("rows", "arrived", "wake", "last")
     cache = ("counts",)
     grid = 1
     may_park = True
@@ -74,6 +78,8 @@ class _SortedKernel(Kernel):
         self.rows: list[tuple[int, int, int, int, Any]] = []
         self.counts = [0] * n
         self.arrived = 0
+        self.last = MIN
+        """Largest event time that has left."""
 
     def want_from(self, input: int, now: int) -> int | None:
         marks = self.inputs.of
@@ -92,13 +98,33 @@ class _SortedKernel(Kernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         while self.rows and self.rows[0][0] <= watermark:
-            ts, sequence, input, _, item = heapq.heappop(self.rows)
-            self.counts[input] -= 1
-            emit(item, ts=ts, sequence=sequence)
+            ts = self._give_first(emit)
+            if ts > self.last:
+                self.last = ts
+                emit.watermark(ts - 1)
         self.wake = self.rows[0][0] if self.rows else MAX
 
+    def _give_first(self, emit: Emit[Any]) -> int:
+        """Give out the first item; returns its event time."""
+        ts, sequence, input, _, item = heapq.heappop(self.rows)
+        self.counts[input] -= 1
+        emit(item, ts=ts, sequence=sequence)
+        return ts
+
     def on_end(self, emit: Emit[Any]) -> None:
-        self.on_watermark(MAX, emit)
+        while self.rows:  # a flush moves no event time
+            self._give_first(emit)
+        self.wake = MAX
+
+    def low(self) -> int:
+        if self.rows and self.rows[0][0] == self.watermark + 1 and not self._is_idle():
+            return self.last
+        return self.watermark
+
+    def _is_idle(self) -> bool:
+        """Return True if no input brings anything for a while."""
+        inputs = self.inputs
+        return all(inputs.is_idle(input) for input, mark in enumerate(inputs.of) if mark < FLUSHED)
 
     def held(self) -> int:
         return len(self.rows)
@@ -163,6 +189,9 @@ class _MergeSorted(_Fused):
     @property
     def ports(self) -> tuple[str, ...]:
         return ("out", "late")
+
+    def shape(self, shape: Shape) -> Shape:
+        return replace(shape, ordered=True)
 
     def kernel(self) -> _SortedKernel:
         return _SortedKernel(self.n, self.max_items)

@@ -61,6 +61,7 @@ class _ArbitrateKernel(Kernel):
     state = ("feeds", "due", "wake", "timer")
     cache = ("_arrived", "_n", "_sweep_at")
     grid = 1
+    fires_before = True
 
     def __init__(
         self,
@@ -203,6 +204,7 @@ class _Arbitrate(Operator[A, A]):
     chosen_clock: Literal["event", "processing"] | None
     by_clock: bool = True
     label = "arbitrate"
+    keeps_order = False
 
     @property
     def ports(self) -> tuple[str, ...]:

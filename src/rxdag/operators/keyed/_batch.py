@@ -275,6 +275,7 @@ class _Batch(ByKey[A, "list[A]"], Generic[A]):
     emit_empty: bool
     skip: int | None
     label = "batch"
+    keeps_order = False
 
     def check(self, shape: Shape, where: str) -> None:
         super().check(shape, where)

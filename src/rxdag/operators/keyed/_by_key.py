@@ -36,6 +36,7 @@ class KeyedKernel(Kernel):
     """
 
     state = ("keys",)
+    fires_before = True
     gives_at_end: ClassVar[bool] = False
     """True if something leaves when a key ends, so that a ttl of the clock needs a timer. Of other kernels the clock's
     keys are freed as items come."""

@@ -61,6 +61,7 @@ class _Fold(Operator[A, B], Generic[A, B]):
     fn: Callable[[B, A], B]
     by_key: bool = False
     label = "fold"
+    keeps_order = False
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, by_key=shape.keyed)

@@ -68,6 +68,7 @@ class _LastKernel(KeyedKernel):
 @dataclass(frozen=True)
 class _Last(Predicated[A]):
     label = "last"
+    keeps_order = False
 
     def kernel(self) -> _LastKernel:
         return _LastKernel(self.fn_or_none(), self.lasting)

@@ -112,6 +112,7 @@ class _Total(ByKey[A, B], Generic[A, B]):
 
     value: Field[A, B] | None
     name: str
+    keeps_order = False
 
     def __repr__(self) -> str:
         return f"{self.name}({'' if self.value is None else repr(self.value)})"

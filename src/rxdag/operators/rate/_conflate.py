@@ -191,7 +191,8 @@ class _Conflate(Operator[A, Any], Generic[A]):
         return replace(self, fields=(one_reader(self.fields, shape.item_type),) if self.fields else ())
 
     def shape(self, shape: Shape) -> Shape:
-        return replace(shape, item_type=None) if self.keep == "list" else shape
+        ordered = shape.ordered and self.per_instant
+        return replace(shape, item_type=None if self.keep == "list" else shape.item_type, ordered=ordered)
 
     def kernel(self) -> _NewestKernel | _InstantKernel:
         key_of = one_reader(self.fields, None) if self.fields else None

@@ -205,7 +205,7 @@ class _Throttle(ByKey[A, A], Generic[A]):
         return replace(super().bound(shape), key=bound(self.key, shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
-        return shape
+        return replace(shape, ordered=shape.ordered and self.mode == "drop")
 
     def kernel(self) -> _ThrottleDropKernel | _ThrottleShapeKernel | _KeyedDropKernel | _KeyedShapeKernel:
         bucket = _Bucket(self.every_ns, self.burst)

@@ -53,6 +53,7 @@ class _KeyedThrottleFirstKernel(KeyedKernel):
 @dataclass(frozen=True, repr=False)
 class _ThrottleFirst(Waits[A]):
     label = "throttle_first"
+    keeps_order = True
 
     def kernel(self) -> _ThrottleFirstKernel | _KeyedThrottleFirstKernel:
         if self.by_key or self.ttl_ns is not None:

@@ -91,6 +91,7 @@ class Waits(ByKey[A, A]):
     """
 
     wait_ns: int
+    keeps_order = False
 
     def __repr__(self) -> str:
         return f"{self.label}({format_ns(self.wait_ns)})"

@@ -87,8 +87,8 @@ class FeedTimeKernel(Kernel):
         if feed in self.unaligned and self._mark_of(place, now) >= self.given:
             self.unaligned.discard(feed)
             self._count(feed)
-        self._advance(now, emit)
         emit(item, ts=ts, sequence=sequence)
+        self._advance(now, emit)
 
     def _wake(self, feed: Any, now: int, emit: Emit[Any]) -> None:
         """A feed has something."""
