@@ -1,84 +1,85 @@
-import pytest
+from tests.unit.gates import Line
 
-from rxdag.contract import END, Chunk
-from rxdag.schedulers import Gate
-
-
-class Waiter:
-    def __init__(self):
-        self.woken = 0
-
-    def wake(self):
-        self.woken += 1
-
-
-def chunk(*items, marks=()):
-    return Chunk(list(items), marks=marks)
+from rxdag.engine import Gate
 
 
 def test_a_gate_gives_out_what_came_in_in_order():
-    gate = Gate("a -> b", 8)
-    gate.on_next(chunk(1, 2))
-    gate.on_next(chunk(3))
-    assert gate.take(2).items == [1, 2]
-    assert gate.take(9).items == [3]
-    assert gate.take(9) is None
-    gate.end(None)
-    assert gate.take(9) is END
+    line = Line(Gate("a -> b", 8))
+    line.put(1, 2, 3)
+    assert line.take(2) == ([1, 2], [])
+    assert line.take(9) == ([3], [])
+    assert line.take(9) == ([], [])
+    assert line.ends == []
+    line.gate.end(None)
+    assert line.take(9) == ([], [])
+    assert line.ends == [None]
 
 
-def test_what_bursts_past_the_room_rests_apart_and_goes_in_order():
-    gate = Gate("a -> b", 4)
-    gate.on_next(chunk(1, 2, 3, 4, 5, 6))
-    assert (gate.n, gate.spilled, gate.high_water, gate.room()) == (4, 2, 4, 0)
-    gate.on_next(chunk(7))
-    assert [gate.take(2).items for _ in range(4)] == [[1, 2], [3, 4], [5, 6], [7]]
-    assert (gate.n, gate.spilled, gate.high_water) == (0, 0, 4)
+def test_a_full_gate_blocks_those_above_and_loses_nothing_that_comes_yet():
+    line = Line(Gate("a -> b", 4))
+    line.put(1, 2, 3)
+    assert (line.is_blocked, line.gate.room()) == (False, 1)
+    line.put(4)
+    assert (line.is_blocked, line.gate.room()) == (True, 0)
+    line.put(5)  # from a point that could not wait
+    assert (line.gate.n, line.gate.high_water) == (5, 5)
+    assert line.take(9) == ([1, 2, 3, 4, 5], [])
+    assert (line.is_blocked, line.gate.room()) == (False, 4)
 
 
-def test_a_waiter_is_woken_at_the_low_mark_and_not_before():
-    gate, waiter = Gate("a -> b", 64), Waiter()
-    gate.on_next(chunk(*range(64)))
-    assert gate.park(waiter)
-    gate.take(31)
-    assert waiter.woken == 0
-    gate.take(1)
-    assert waiter.woken == 1
+def test_a_large_gate_opens_when_it_is_half_empty_and_not_before():
+    line = Line(Gate("a -> b", 64))
+    line.put(*range(64))
+    line.take(31)
+    assert line.is_blocked
+    line.take(1)
+    assert not line.is_blocked
 
 
-def test_a_small_gate_wakes_at_the_first_free_place():
-    gate, waiter = Gate("a -> b", 3), Waiter()
-    gate.on_next(chunk(1, 2, 3))
-    assert gate.park(waiter)
-    gate.take(1)
-    assert waiter.woken == 1
+def test_a_small_gate_opens_with_the_first_free_place():
+    line = Line(Gate("a -> b", 3))
+    line.put(1, 2, 3)
+    assert line.is_blocked
+    line.take(1)
+    assert not line.is_blocked
 
 
-def test_a_gate_with_room_parks_nobody():
-    assert not Gate("a -> b", 3).park(Waiter())
+def test_an_item_wakes_the_reader():
+    line = Line(Gate("a -> b", 3))
+    line.put(1)
+    assert line.driver.woken == 1
 
 
 def test_an_error_comes_behind_what_rests():
-    gate = Gate("a -> b", 3)
-    gate.on_next(chunk(1))
-    gate.end(ValueError("boom"))
-    assert gate.take(9).items == [1]
-    with pytest.raises(ValueError, match="boom"):
-        gate.take(9)
+    line, error = Line(Gate("a -> b", 3)), ValueError("boom")
+    line.put(1)
+    line.gate.end(error)
+    assert line.take(9) == ([1], [])
+    assert line.ends == [error]
 
 
 def test_an_abandoned_gate_discards_and_never_blocks():
-    gate, waiter = Gate("a -> b", 2), Waiter()
-    gate.on_next(chunk(1, 2, 3))
-    gate.park(waiter)
-    gate.abandon()
-    gate.on_next(chunk(4))
-    assert (gate.discarded, gate.held, gate.room(), waiter.woken) == (4, 0, None, 1)
+    line = Line(Gate("a -> b", 2))
+    line.put(1, 2)
+    assert line.is_blocked
+    line.gate.abandon()
+    assert not line.is_blocked
+    line.put(3)
+    assert (line.gate.lost, line.gate.n, line.gate.room(), line.is_blocked) == (3, 0, 1 << 30, False)
 
 
 def test_marks_without_items_do_not_pile_up():
-    gate = Gate("a -> b", 2)
-    for w in range(1000):
-        gate.on_next(chunk(marks=((0, w),)))
-    assert gate.take(9).marks == ((0, 999),)
-    assert gate.take(9) is None
+    line = Line(Gate("a -> b", 2))
+    for watermark in range(1000):
+        line.gate.mark(watermark)
+    assert line.take(9) == ([], [999])
+    assert line.take(9) == ([], [])
+
+
+def test_marks_keep_their_place_among_items():
+    line = Line(Gate("a -> b", 4))
+    line.put(1)
+    line.gate.mark(5)
+    line.put(2)
+    assert line.take(1) == ([1], [])
+    assert line.take(1) == ([2], [5])

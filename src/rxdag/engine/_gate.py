@@ -81,6 +81,7 @@ class Gate(Node):
         self.is_wanted = False
         """True if the reader waits: with `high` 0 one item may then go in."""
         self.high_water: i64 = 0
+        self.high_water_bytes: i64 = 0
         self.waits = 0
         self.blocked_since: i64 = 0
         self.waited_ns: i64 = 0
@@ -303,6 +304,9 @@ class Gate(Node):
         if not self.blocks and not self.fits(size) and not self.make_room(item, size):
             return
         self.bytes_in += size
+        n_bytes = self.bytes_in - self.bytes_out - self.bytes_dropped
+        if n_bytes > self.high_water_bytes:
+            self.high_water_bytes = n_bytes
         self.queue.append((item, ts, sequence, key, size))
         self.entered()
 
