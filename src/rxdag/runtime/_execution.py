@@ -166,7 +166,7 @@ class Execution:
             scheduler.thread = scheduler.thread or threading.get_ident()
         for sink in program.sinks:
             sink.open()
-        for node in program.nodes.values():
+        for node in reversed(program.nodes.values()):  # what gives something out at the start finds the rest open
             if isinstance(node, KernelNode | ForeignNode):
                 node.open()
         for scheduler in dict.fromkeys(self.schedulers.values()):
@@ -240,9 +240,7 @@ class Execution:
         for source in self.program.sources:
             source.stop("flush" if flush else "drain")
         when = self.clock.now() + _GRACE_NS
-        self.main.at(
-            when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True
-        )
+        self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
 
     def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
         """End the gates behind sources that hang in a read; what their threads still bring is discarded."""

@@ -1,0 +1,33 @@
+"""The rules of nodes, one small graph for each case."""
+
+import asyncio
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import sinks, sources, testing, windows
+from tests.engine.parts import Own, Replayed, Ticking
+from tests.engine.running import Stepped
+
+
+def outcome(*outs):
+    result = testing.run_virtual(*outs)
+    assert result.problems == ()
+    return result
+
+
+class TestStart:
+    def test_what_is_given_out_at_the_start_finds_the_nodes_behind_open(self):
+        stream = rxdag.from_source(sources.range(2)).pipe(ops.start_with(10)).pipe(ops.map(lambda x: x + 1))
+        sampled = stream.pipe(ops.sample("5ns"))
+        out, newest = stream.to(sinks.collect()), sampled.to(sinks.collect())
+        result = outcome(out, newest)
+        assert result[out] == [11, 1, 2]
+        assert result[newest] == [2]
+
+    def test_a_gate_that_is_full_from_the_start_holds_up_nobody_before_a_node_that_takes_everything(self):
+        stream = rxdag.from_source(sources.range(4)).pipe(ops.switch_map(lambda x: [x]))
+        out = stream.pipe(ops.start_with(7, 8, 9)).buffered(max_items=3).to(sinks.collect())
+        assert outcome(out)[out] == [7, 8, 9, 0, 1, 2, 3]
