@@ -31,3 +31,12 @@ class TestStart:
         stream = rxdag.from_source(sources.range(4)).pipe(ops.switch_map(lambda x: [x]))
         out = stream.pipe(ops.start_with(7, 8, 9)).buffered(max_items=3).to(sinks.collect())
         assert outcome(out)[out] == [7, 8, 9, 0, 1, 2, 3]
+
+
+class TestKeys:
+    def test_an_output_without_keys_gives_none(self):
+        keyed = rxdag.from_source(sources.range(6)).pipe(ops.event_time(lambda x: x)).pipe(ops.key_by(lambda x: x % 2))
+        merged = rxdag.merge(keyed, keyed.pipe(ops.filter(lambda x: x > 3)))
+        for stream in (merged, rxdag.merge_sorted(keyed), keyed.pipe(ops.batch(1))):
+            out = stream.pipe(ops.window_all(windows.tumbling("10ns"), agg.count())).to(sinks.collect())
+            assert {pane.key for pane in outcome(out)[out]} == {None}
