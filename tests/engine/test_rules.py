@@ -40,3 +40,25 @@ class TestKeys:
         for stream in (merged, rxdag.merge_sorted(keyed), keyed.pipe(ops.batch(1))):
             out = stream.pipe(ops.window_all(windows.tumbling("10ns"), agg.count())).to(sinks.collect())
             assert {pane.key for pane in outcome(out)[out]} == {None}
+
+
+class TestTimers:
+    @pytest.mark.parametrize("quantum", [1, 1000])
+    def test_in_virtual_time_all_that_can_be_done_at_an_instant_is_done_before_the_next_timer(self, quantum):
+        source = rxdag.from_source(Replayed(((0, 1), (10, 2), (10, 3))))
+        late = source.pipe(ops.map(lambda x: -x)).pipe(Own(lambda: Ticking(10, lingers=True)))
+        out = rxdag.merge(source, late).to(sinks.collect(), name="out")
+        run = Stepped(rxdag.compile(rxdag.Dag(out)), quantum)
+        assert run.settle() is None
+        assert run.result["out"] == [1, 2, 3, -1, -2, -3]
+
+    def test_a_task_is_part_of_its_instant_too(self):
+        async def soon(item):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return item
+
+        source = rxdag.from_source(Replayed(((0, 1), (10, 2))))
+        late = source.pipe(ops.map(lambda x: -x)).pipe(Own(lambda: Ticking(10, lingers=True)))
+        out = rxdag.merge(source.pipe(ops.map_async(soon)), late).to(sinks.collect())
+        assert outcome(out)[out] == [1, 2, -1, -2]

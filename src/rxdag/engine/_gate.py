@@ -357,4 +357,3 @@ class Gate(Node):
         """How long a producer has waited for room, ns, the wait that goes on included. Thread-safe."""
         since = self.blocked_since
         return int(self.waited_ns + (self.domain.driver.ticks() - since if since else 0))
-

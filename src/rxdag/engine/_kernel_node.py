@@ -524,4 +524,3 @@ class Inlet(Node):
             self.is_ended = True
             self.set_shut(False)
             self.owner.input_ended(self.input, error)
-
