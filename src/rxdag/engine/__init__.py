@@ -1,7 +1,7 @@
 """What runs: nodes that call each other, gates and pumps, and the domains in which they do. Not public."""
 
 from rxdag.engine._batch_sink_node import BatchSinkNode
-from rxdag.engine._branches import Cut, Fork, Lane, Watch, Watcher
+from rxdag.engine._branches import Cut, Fork, KeyEnd, Lane, Watch, Watcher
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import QUANTUM, Domain
 from rxdag.engine._emit import KernelEmit
@@ -36,10 +36,11 @@ __all__ = [
     "Gate",
     "GatePump",
     "Guarded",
+    "Inlet",
     "InnerNode",
     "KernelEmit",
     "KernelNode",
-    "Inlet",
+    "KeyEnd",
     "Lane",
     "Ledger",
     "Limiter",

@@ -147,6 +147,29 @@ class Cut(Point):
         super().unused()
 
 
+class KeyEnd(Node):
+    """Stands behind an output that has no keys though what came in had some: items go on without one."""
+
+    def __init__(self, name: str, out: Node) -> None:
+        super().__init__(name)
+        self.out = out
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.out.push(item, ts, sequence, None)
+
+    def push_columns(self, columns: Any) -> None:
+        if columns.key is not None:
+            columns = columns[:]  # a copy, for others may hold these
+            columns.key = None
+        self.out.push_columns(columns)
+
+    def mark(self, watermark: i64) -> None:
+        self.out.mark(watermark)
+
+    def end(self, error: Exception | None) -> None:
+        self.out.end(error)
+
+
 class Watcher(Protocol):
     """Sees what passes a place in the graph."""
 

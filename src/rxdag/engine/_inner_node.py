@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ from rxdag.contract import (
     DeadLetter,
     Inner,
     InnerKernel,
+    Kernel,
+    OnError,
     Reader,
     Saw,
     Source,
 )
+from rxdag.engine._context import RunContext
 from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._room import Room
@@ -97,17 +101,22 @@ class InnerNode(KernelNode):
 
     room: Room
 
-    def received(self) -> int:
-        return int(self.came) - self.came_inside
-
-    def open(self) -> None:
-        self.absorbs = True
+    def __init__(
+        self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
+    ) -> None:
+        super().__init__(name, run, policy, make, clock, inputs)
         self.came_inside = 0
         """Items that inner streams brought and that count as lost here."""
         self.readings: dict[Inner, Reading] = {}
         self.is_scheduled = False
         self.drains = False
+        self.is_open = False
         self.resource: Any = None
+
+    def received(self) -> int:
+        return int(self.came) - self.came_inside
+
+    def open(self) -> None:
         make = self.inner_kernel.resource
         self.is_open = make is None
         super().open()
@@ -189,6 +198,7 @@ class InnerNode(KernelNode):
     # ---- reading
 
     def bind(self) -> None:
+        self.absorbs = True  # from the first: what is behind may be shut before this node is open
         super().bind()
         self.watches = True
 

@@ -191,9 +191,9 @@ class ReleaseNode(KernelNode):
     An item goes out as it comes while there is room, so it does not matter how items were put into chunks.
     """
 
-    def open(self) -> None:
-        self.absorbs = True
-        super().open()
+    def bind(self) -> None:
+        self.absorbs = True  # from the first: what is behind may be shut before this node is open
+        super().bind()
 
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         super().work(input, item, ts, sequence, key)

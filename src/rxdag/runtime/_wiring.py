@@ -18,6 +18,7 @@ from rxdag.engine import (
     Inlet,
     InnerNode,
     KernelNode,
+    KeyEnd,
     Lane,
     Limiter,
     Node,
@@ -159,14 +160,22 @@ class _Wiring:
             edges = [edge for edge in self.topology.out_of[name] if edge.port == exit_.port]
             if not edges:
                 continue
-            exits, owners = [exit_], [made]
             if len(edges) == 1:
-                self._link(edges[0], exits, owners, depth, is_lane=has_lanes)
-                continue
-            fork = self._helper(Fork(name), made, exit_.timed, len(edges))
-            self._attach(exit_, made, fork)
-            for edge, branch in zip(edges, fork.exits, strict=True):
-                self._link(edge, [exit_, branch], [made, fork], depth, is_lane=has_lanes)
+                self._link(edges[0], [exit_], [made], depth, is_lane=has_lanes)
+            else:
+                fork = self._helper(Fork(name), made, exit_.timed, len(edges))
+                self._attach(exit_, made, fork)
+                for edge, branch in zip(edges, fork.exits, strict=True):
+                    self._link(edge, [exit_, branch], [made, fork], depth, is_lane=has_lanes)
+            if self._ends_keys(name, exit_.port):
+                exit_.out = KeyEnd(name, exit_.out)
+
+    def _ends_keys(self, name: str, port: str) -> bool:
+        """Return True for an output without keys of a node to which some came."""
+        nodes = self.topology.nodes
+        if nodes[name].port_shape(port).keyed:
+            return False
+        return any(nodes[edge.producer].port_shape(edge.port).keyed for edge in self.topology.into[name])
 
     def _helper(self, helper: Any, beside: Node, timed: bool, n: int) -> Any:
         helper.domain = beside.domain

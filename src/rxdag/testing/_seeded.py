@@ -34,7 +34,7 @@ class SeededScheduler(FlowScheduler):
         super()._set_limit()
         self.domain.quantum = self._random.choice(QUANTA)
 
-    def step(self) -> int | None:
+    def step(self, *, fires: bool = True) -> int | None:
         done = super().step()
         if done == 0:
             self.steps += 1
@@ -42,20 +42,20 @@ class SeededScheduler(FlowScheduler):
                 self.on_step(self.steps)
         return done
 
-    def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
+    def _pop(self, *, fires: bool) -> tuple[Callable[[], None] | None, int | None]:
         timers = self._timers
         self._draw_among_equals()
         if timers and timers[0][0] <= self.clock.now():
-            return super()._pop()
+            return self._due_job()
         if self._calls and self._random.random() < 0.5:
-            return super()._pop()
+            return super()._pop(fires=fires)
         if self._ready:
             self._ready.rotate(self._random.randrange(len(self._ready)))
             pump = self._ready.popleft()
             pump.queued = False
             self._set_limit()
             return pump.step, 0
-        return super()._pop()
+        return super()._pop(fires=fires)
 
     def _draw_among_equals(self) -> None:
         """Have one of the timers of the next instant come first."""

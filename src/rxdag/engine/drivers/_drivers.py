@@ -8,6 +8,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from rxdag.engine.drivers._clock import VirtualClock
@@ -121,6 +122,7 @@ class LoopDriver:
         self._is_done = is_done
         self._on_idle = on_idle
         self._armed = False
+        self._is_virtual = isinstance(loop, VirtualLoop)
         self._timer: asyncio.TimerHandle | None = None
         self._thread = threading.get_ident()
         self.done: asyncio.Future[None] = loop.create_future()
@@ -153,7 +155,7 @@ class LoopDriver:
             scheduler.slice_end = scheduler.ticks() + round(self._slice_s * 1e9)
         wait: int | None = 0
         while not scheduler.is_stopped and not self._is_done():
-            wait = scheduler.step()
+            wait = scheduler.step(fires=not self._is_virtual)
             if wait != 0:
                 self._on_idle()
                 break
@@ -169,8 +171,18 @@ class LoopDriver:
                 self.done.set_result(None)
         elif wait == 0 or not scheduler.is_idle():
             scheduler.kick()
-        elif wait is not None:
+        elif wait is None:
+            return
+        elif wait < 0 and isinstance(self._loop, VirtualLoop):
+            self._loop.when_quiet(self._fire)
+        else:
             self._timer = self._loop.call_later(wait / 1e9, self._slice)
+
+    def _fire(self) -> None:
+        """Let one timer fire: in virtual time, once tasks have nothing left to do at its instant either."""
+        if not self._scheduler.is_stopped and not self._is_done():
+            self._scheduler.step()
+        self._slice()
 
 
 class _InstantSelector(selectors.SelectSelector):
@@ -182,10 +194,16 @@ class _InstantSelector(selectors.SelectSelector):
         self.limit: float = math.inf
         """No sleep goes past it; one that would is given up at once."""
         self.on_limit: Callable[[], None] | None = None
+        self.on_quiet: Callable[[], object] | None = None
+        """Called once, when nothing is left to do at this instant."""
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
         if ready or timeout == 0:
+            return ready
+        if self.on_quiet is not None:
+            on_quiet, self.on_quiet = self.on_quiet, None
+            on_quiet()
             return ready
         if self.on_limit is not None and (timeout is None or self._clock.now() + round(timeout * 1e9) > self.limit):
             self.on_limit()
@@ -208,6 +226,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._instant = _InstantSelector(clock)
         super().__init__(self._instant)
         self._clock_resolution = 1e-9
+
+    def when_quiet(self, fn: Callable[[], None]) -> None:
+        """Call a function once nothing else is left to do at this instant; it takes the place of one that waits for that."""
+        self._instant.on_quiet = partial(self.call_soon, fn)
 
     def run_up_to(self, when: int | None) -> None:
         """Do all that is due up to a time, ns; None for all there is. The clock stands at the last thing done."""

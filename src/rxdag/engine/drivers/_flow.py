@@ -219,11 +219,15 @@ class FlowScheduler(PeriodicScheduler):
             return self._bell.ring
         return None if self.on_kick is None else self.on_kick()
 
-    def step(self) -> int | None:
-        """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none."""
+    def step(self, *, fires: bool = True) -> int | None:
+        """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none.
+
+        Args:
+            fires: False to leave timers alone, in virtual time; returns -1 if one is due.
+        """
         with self.lock:
             self.running = True
-            job, wait = self._pop()
+            job, wait = self._pop(fires=fires)
             if job is None:
                 self.running = False
                 return wait
@@ -242,33 +246,52 @@ class FlowScheduler(PeriodicScheduler):
             raise raised
         return 0
 
-    def _pop(self) -> tuple[Callable[[], None] | None, int | None]:
+    def _pop(self, *, fires: bool) -> tuple[Callable[[], None] | None, int | None]:
+        if self._is_virtual:  # a timer fires once all is quiet, and all gets quiet before the next one
+            job = self._ready_job()
+            if job is not None:
+                return job, 0
+            job, wait = self._due_job(fires=fires)
+            return job, -1 if job is None and wait is not None and wait <= 0 else wait
+        job, wait = self._due_job()
+        if job is None:
+            job = self._ready_job()
+        return job, 0 if job is not None else wait
+
+    def _due_job(self, *, fires: bool = True) -> tuple[Callable[[], None] | None, int | None]:
+        """Return the call of a timer that is due, or how long the first one that is set has to wait, ns."""
         wait: int | None = None
         for timers in (self._timers, self._patient):
-            fn, due = self._due(timers)
+            fn, due = self._due(timers, fires=fires)
             if fn is not None:
                 return fn, 0
             if due is not None and (wait is None or due < wait):
                 wait = due
+        return None, wait
+
+    def _ready_job(self) -> Callable[[], None] | None:
+        """Return what is to be done now, timers apart."""
         if self._calls:
             fn = self._calls.popleft()
             self.domain.is_called = bool(self._calls)
-            return fn, 0
+            return fn
         if self.domain.is_unsettled:
             self._set_limit()
-            return self.domain.settle, 0
+            return self.domain.settle
         if self._rounds:
             number, index, pump = heapq.heappop(self._rounds)
             self._turn = (number, index)
         elif self._ready:
             pump = self._ready.popleft()
         else:
-            return None, wait
+            return None
         pump.queued = False
         self._set_limit()
-        return pump.step, 0
+        return pump.step
 
-    def _due(self, timers: list[tuple[int, int, int, Timer]]) -> tuple[Callable[[], None] | None, int | None]:
+    def _due(
+        self, timers: list[tuple[int, int, int, Timer]], *, fires: bool
+    ) -> tuple[Callable[[], None] | None, int | None]:
         """Return the call of a timer that is due, and how long the first one that is set has to wait, ns."""
         while timers and timers[0][3].fn is None:
             first = heapq.heappop(timers)
@@ -277,7 +300,7 @@ class FlowScheduler(PeriodicScheduler):
         if not timers:
             return None, None
         wait = timers[0][0] - self.clock.now()
-        return (heapq.heappop(timers)[3].fn if wait <= 0 else None), wait
+        return (heapq.heappop(timers)[3].fn if fires and wait <= 0 else None), wait
 
     def _set_limit(self) -> None:
         """Say until when the pump whose turn it is may go on."""

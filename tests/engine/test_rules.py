@@ -1,0 +1,119 @@
+"""The rules of nodes, one small graph for each case."""
+
+import asyncio
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import sinks, sources, testing, windows
+from tests.engine.parts import Own, Replayed, Ticking
+from tests.engine.running import Stepped
+
+
+def outcome(*outs):
+    result = testing.run_virtual(*outs)
+    assert result.problems == ()
+    return result
+
+
+class TestStart:
+    def test_what_is_given_out_at_the_start_finds_the_nodes_behind_open(self):
+        stream = rxdag.from_source(sources.range(2)).pipe(ops.start_with(10)).pipe(ops.map(lambda x: x + 1))
+        sampled = stream.pipe(ops.sample("5ns"))
+        out, newest = stream.to(sinks.collect()), sampled.to(sinks.collect())
+        result = outcome(out, newest)
+        assert result[out] == [11, 1, 2]
+        assert result[newest] == [2]
+
+    def test_a_gate_that_is_full_from_the_start_holds_up_nobody_before_a_node_that_takes_everything(self):
+        stream = rxdag.from_source(sources.range(4)).pipe(ops.switch_map(lambda x: [x]))
+        out = stream.pipe(ops.start_with(7, 8, 9)).buffered(max_items=3).to(sinks.collect())
+        assert outcome(out)[out] == [7, 8, 9, 0, 1, 2, 3]
+
+
+class TestKeys:
+    def test_an_output_without_keys_gives_none(self):
+        keyed = rxdag.from_source(sources.range(6)).pipe(ops.event_time(lambda x: x)).pipe(ops.key_by(lambda x: x % 2))
+        merged = rxdag.merge(keyed, keyed.pipe(ops.filter(lambda x: x > 3)))
+        for stream in (merged, rxdag.merge_sorted(keyed), keyed.pipe(ops.batch(1))):
+            out = stream.pipe(ops.window_all(windows.tumbling("10ns"), agg.count())).to(sinks.collect())
+            assert {pane.key for pane in outcome(out)[out]} == {None}
+
+
+class TestTimers:
+    @pytest.mark.parametrize("quantum", [1, 1000])
+    def test_in_virtual_time_all_that_can_be_done_at_an_instant_is_done_before_the_next_timer(self, quantum):
+        source = rxdag.from_source(Replayed(((0, 1), (10, 2), (10, 3))))
+        late = source.pipe(ops.map(lambda x: -x)).pipe(Own(lambda: Ticking(10, lingers=True)))
+        out = rxdag.merge(source, late).to(sinks.collect(), name="out")
+        run = Stepped(rxdag.compile(rxdag.Dag(out)), quantum)
+        assert run.settle() is None
+        assert run.result["out"] == [1, 2, 3, -1, -2, -3]
+
+    def test_a_task_is_part_of_its_instant_too(self):
+        async def soon(item):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return item
+
+        source = rxdag.from_source(Replayed(((0, 1), (10, 2))))
+        late = source.pipe(ops.map(lambda x: -x)).pipe(Own(lambda: Ticking(10, lingers=True)))
+        out = rxdag.merge(source.pipe(ops.map_async(soon)), late).to(sinks.collect())
+        assert outcome(out)[out] == [1, 2, -1, -2]
+
+
+class TestEnds:
+    def test_a_drain_ends_what_waits_for_the_turn_of_its_other_input(self):
+        first, second = (rxdag.from_source(testing.manual(), name=name) for name in ("first", "second"))
+        out = rxdag.concat(first, second).to(sinks.collect(), name="out")
+        beside = second.pipe(ops.map(lambda x: -x)).to(sinks.collect(), name="beside")
+        run = testing.start(rxdag.Dag(out, beside))
+        run.settle()
+        run.inputs["first"].push(1, 2)
+        run.inputs["second"].push(7, 8)
+        run.settle()
+        run.drain()
+        run.settle()
+        assert run.is_done
+        result = run.finish()
+        assert (result.state, result.problems, result["out"]) == ("completed", (), [1, 2])
+
+    def test_a_drain_goes_through_all_that_a_flush_opens(self):
+        first, second = (rxdag.from_source(testing.manual(), name=name) for name in ("first", "second"))
+        out = rxdag.concat(first, second).to(sinks.collect(), name="out")
+        run = testing.start(out)
+        run.settle()
+        run.inputs["first"].push(1, 2)
+        run.settle()
+        run.drain(flush=True)
+        run.settle()
+        assert run.is_done
+        result = run.finish()
+        assert (result.state, result.problems, result["out"]) == ("completed", (), [1, 2])
+
+    def test_a_drain_ends_a_zip_that_has_all_it_may_keep_of_one_input(self):
+        left, right = (rxdag.from_source(testing.manual(), name=name) for name in ("left", "right"))
+        out = rxdag.zip(left, right, max_items=2).to(sinks.collect(), name="out")
+        run = testing.start(out)
+        run.settle()
+        run.inputs["left"].push(1)
+        run.inputs["right"].push(1, 2, 3, 4, 5)
+        run.settle()
+        run.drain()
+        run.settle()
+        assert run.is_done
+        result = run.finish()
+        assert (result.state, result.problems, result["out"]) == ("completed", (), [(1, 1)])
+        assert result.stats.nodes["zip"].held == 2
+
+    def test_a_failed_run_in_which_nothing_can_move_ends(self):
+        source = rxdag.from_source(sources.range(5))
+        bad = rxdag.from_source(sources.range(5), name="bad").pipe(ops.map(lambda x: 1 // (x - 1)), name="broken")
+        out = rxdag.concat(source, source.pipe(ops.map(lambda x: x))).to(sinks.collect(), name="out")
+        other = bad.to(sinks.collect(), name="other")
+        run = Stepped(rxdag.compile(rxdag.Dag(out, other)), 1)
+        assert run.settle() is None
+        assert (run.result.state, run.result.problems) == ("failed", ())
+        assert str(run.result.error).startswith('node "broken" failed on 1: ZeroDivisionError')
