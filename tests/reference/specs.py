@@ -28,7 +28,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "keyed": (
         "Keys",
         "Operators that keep something of each key.",
-        ("key_by", "dedupe", "conflate", "reduce", "rolling", "top_n", "process"),
+        ("key_by", "unkey", "dedupe", "conflate", "reduce", "rolling", "top_n", "process"),
     ),
     "windows": ("Windows", "Aggregates over stretches of event time.", ("window", "window_all")),
     "fan-out": (
