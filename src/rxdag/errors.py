@@ -54,7 +54,7 @@ class SpecError(RxDagError):
 
 
 class CompileError(RxDagError):
-    """A dag cannot be lowered."""
+    """A dag cannot be compiled."""
 
 
 class SourceError(RxDagError):

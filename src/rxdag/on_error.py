@@ -28,7 +28,7 @@ def retry(
 ) -> OnError:
     """Try an item again, with growing waits; what comes behind it waits too, so that order is kept.
 
-    An item that is wrong in itself (`BadItem`) is not tried again. A node that retries is called, not fused.
+    An item that is wrong in itself (`BadItem`) is not tried again.
 
     Args:
         attempts: How often it is tried in all, the first time included, 1 or more.

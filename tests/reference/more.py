@@ -147,6 +147,11 @@ _WHEN: Final = {
         "nothing can move any more: the message names the full gates",
         "a larger `.buffered(max_items=...)` before what waits for two streams, or one that drops",
     ),
+    "StateError": (
+        "state is saved or read",
+        "what cannot be saved, with its place in the state; or bytes that are damaged, or name a class that is not known",
+        "keep plain data in the state; import the module of the class, or give it by `types=`",
+    ),
     "MissingExtra": (
         "it is used",
         "a package is not installed",
@@ -162,7 +167,11 @@ _WHEN: Final = {
         "`.result` is what the call would have returned",
         "nothing: the process ends with exit code 143; catch it to use `.result` first",
     ),
-    "RxDagError": ("any time", "the root of all of them", "catch it to catch all"),
+    "RxDagError": (
+        "any time",
+        "the root of all of them; also raised itself, if the books of a run do not balance",
+        "catch it to catch all; books that do not balance are a bug in rxdag: please report them",
+    ),
 }
 
 
@@ -191,6 +200,8 @@ def errors_page() -> str:
                 '>>> stream = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 1 // x), name="inverse")\n'
                 ">>> try:\n...     rxdag.run(stream.to(sinks.null()))\n... except rxdag.NodeError as error:\n...     print(error)\n"
                 'node "inverse" failed on 0: ZeroDivisionError: integer division or modulo by zero\n\n```',
+                "If you write nodes of your own, you may meet two of Python's own errors. `emit` raises `RuntimeError` when it is called after the kernel's method has "
+                "returned. The [compiled form](../how-to/compile-it.md) raises `TypeError` for an argument of the wrong type.",
             ]
         )
         + "\n"

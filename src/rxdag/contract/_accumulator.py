@@ -20,8 +20,6 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
 
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that a snapshot holds."""
-    shared: ClassVar[tuple[str, ...]] = ()
-    """Attributes that all accumulators of one aggregate have in common: its parameters."""
 
     def check(self, item: A_contra, /) -> None:  # most take anything
         """Raise what `add` would raise for the item; `agg.named` asks all its parts before any takes it in."""

@@ -140,7 +140,10 @@ class Source(ABC, Generic[T_co]):
     gives_columns: bool = False
     """True if it can read its items as columns."""
     is_stored: bool = False
-    """True if its items are there already, as in a list or a file: a read gives as many as are asked for."""
+    """True if its items are there already, as in a list or a file: a read gives as many as are asked for.
+
+    Items that were read and not handed on when the run stops early are counted as `unread`, since the source still has them.
+    """
     side_ports: tuple[str, ...] = ()
     """Names of ports of its own, beside "out" and "dead"; `SourceContext.emit` gives items out there."""
     boundary: Boundary | None = None
@@ -169,9 +172,9 @@ class Writer(ABC):
         return None
 
     def prepare(self) -> None:  # noqa: B027  # most have nothing to do
-        """Make what was written durable, short of being complete; called once before `close(ok=True)`.
+        """Make everything written durable, without making it visible as complete; called once, before `close(ok=True)`.
 
-        All sinks of a run are prepared before one of them is closed: what fails here leaves no sink that looks complete.
+        All sinks of a run are prepared before any of them is closed, so a failure here leaves no sink that looks complete.
         """
 
     @abstractmethod
@@ -182,7 +185,7 @@ class Writer(ABC):
         """
 
 
-class WriteFailed(Exception):  # says what happened, to the host only
+class WriteFailed(Exception):  # says what happened, to the node only
     """Raised by `Writer.write`: the item at `index` failed for `cause`; those before it are written, none after it.
 
     Args:
@@ -196,7 +199,7 @@ class WriteFailed(Exception):  # says what happened, to the host only
         self.cause = cause
 
 
-class Enough(Exception):  # no error: it says something, to the host only
+class Enough(Exception):  # no error: it says something, to the node only
     """Raised by `Writer.write`: those before `index` are written, and the sink takes nothing more.
 
     Args:
@@ -259,7 +262,7 @@ class Sink(ABC, Generic[A_contra, R_co]):
     batching: Batching | None = None
     """How it is written in batches; such a sink runs on the loop."""
     one_by_one: bool = False
-    """True if it is written one item at a time, since each is a call of user code: a stop takes effect between two."""
+    """True to write one item at a time, so that a stop takes effect between two items; for sinks that call user code for each."""
     paces: bool = False
     """True if its writer's `want` says how many items it takes: no more are brought, nor read for it."""
 

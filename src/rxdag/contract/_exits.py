@@ -14,7 +14,10 @@ B_contra = TypeVar("B_contra", contravariant=True)
 
 
 class Emit(Protocol[B_contra]):
-    """The exits of a kernel. An item that came in leaves by exactly one of them, or is held."""
+    """The exits of a kernel. An item that came in leaves by exactly one of them, or is held.
+
+    They are open only while a method of the kernel runs; a later call raises RuntimeError.
+    """
 
     def __call__(self, item: B_contra, /, *, ts: int = ..., sequence: int = ..., key: Hashable = ...) -> None:
         """Send an item out; time, sequence and key are those of the item at hand unless given."""
@@ -29,7 +32,7 @@ class Emit(Protocol[B_contra]):
         ...
 
     def made(self, item: Any, /, *, ts: int, sequence: int, key: Hashable, port: str = ...) -> None:
-        """Send out an item that is none of those that came in, from a kernel that passes items on; or on another port."""
+        """Send out an item that did not come in, from a kernel that passes items on; or send it to another port."""
         ...
 
     def watermark(self, watermark: int, /) -> None:
@@ -37,14 +40,28 @@ class Emit(Protocol[B_contra]):
         ...
 
     def absorbed(self, n: int, /) -> None:
-        """`n` items that were held are spent in outputs that are not they."""
+        """Count `n` items that were held as absorbed: they went into outputs made of them."""
         ...
 
-    def filtered(self, item: object, /) -> None: ...
-    def dropped(self, item: object, reason: str, /) -> None: ...
-    def late(self, item: object, /) -> None: ...
-    def unassigned(self, item: object, /) -> None: ...
-    def unrouted(self, item: object, /) -> None: ...
+    def filtered(self, item: object, /) -> None:
+        """Leave the item out, counted as filtered."""
+        ...
+
+    def dropped(self, item: object, reason: str, /) -> None:
+        """Leave the item out for a reason, counted by it; it goes to port "dropped" if that is read."""
+        ...
+
+    def late(self, item: object, /) -> None:
+        """Send the item to port "late", counted as late."""
+        ...
+
+    def unassigned(self, item: object, /) -> None:
+        """Leave the item out because it belongs to no window; it goes to port "unassigned" if that is read."""
+        ...
+
+    def unrouted(self, item: object, /) -> None:
+        """Leave the item out because it belongs to no route; it goes to port "unrouted" if that is read."""
+        ...
 
 
 class ColumnsEmit(Protocol):
@@ -79,13 +96,13 @@ class ColumnsEmit(Protocol):
 
 
 class Inputs(Protocol):
-    """How far each of several inputs is."""
+    """Progress of each of several inputs."""
 
     of: list[int]
     """Watermark of each; at or above FLUSHED for one that has ended."""
 
     def is_idle(self, input: int) -> bool:
-        """True if nothing will come for a while."""
+        """Return True if nothing will come for a while."""
         ...
 
 

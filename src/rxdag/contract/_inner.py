@@ -1,4 +1,4 @@
-"""Inner streams: items that become streams of their own, which the host opens and reads."""
+"""Inner streams: items that become streams of their own, which the node opens and reads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Inner:
 
 
 class InnerKernel(Kernel, ABC):
-    """A kernel whose items become streams; the host opens those in `inner`, reads them and closes those that left it."""
+    """A kernel whose items become streams: the node opens those in `inner`, reads them, and closes those that have left it."""
 
     may_park = True
     passes = False
@@ -54,7 +54,7 @@ class InnerKernel(Kernel, ABC):
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     """Makes what its streams work with; entered once per run on the run's loop, left at its end."""
     opened: Any = None
-    """What entering `resource` gave; the host sets it before any stream is opened."""
+    """What entering `resource` gave; set by the node before any stream is opened."""
 
     def __init__(self) -> None:
         self.inner: list[Inner] = []
@@ -75,9 +75,9 @@ class InnerKernel(Kernel, ABC):
         inner.error = (error, attempts)
 
     def ready(self) -> Inner | None:
-        """The next item that is worked on or has failed, and is not held any more then.
+        """Return the next item that is done or has failed, and stop holding it.
 
-        The host has it given out, or sends it the way of the node's `on_error`.
+        The node emits its results, or handles its failure by `on_error`.
         """
         failed = next((inner for inner in self.inner if inner.error is not None), None)
         if failed is not None:

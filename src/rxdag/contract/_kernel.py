@@ -23,7 +23,7 @@ class BadItem(ValueError):  # it is the item that is wrong, not the program
     """
 
 
-class RowFailed(Exception):  # says what happened, to the host only
+class RowFailed(Exception):  # says what happened, to the node only
     """Raised by `on_columns`, before it changes any state: the item at `index` failed for `cause`.
 
     Args:
@@ -42,8 +42,9 @@ class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
     `on_item` takes any of `item, ts, sequence, key, now, input, emit`, by these names and in this order; `now` is the
-    time of the run's clock. Rules: user functions are called before any state changes, so that an error leaves the state as it was; `emit(...)` is the
-    last thing that happens; every other way out is `return emit.<exit>(item)`.
+    time of the run's clock. Call user functions first, then change state, then emit: an error of a user function then
+    leaves the state as it was. Each item leaves by `emit(...)` or one other exit, such as `emit.filtered(item)`, or is
+    counted in `held()`. `emit` is open only while a method of the kernel runs; a later call raises RuntimeError.
     """
 
     state: ClassVar[tuple[str, ...]] = ()
@@ -54,14 +55,9 @@ class Kernel:
     node: ClassVar[Any] = None
     """The class of node that runs it; None for the one that calls `on_item`. A node of its own must give the same."""
     passes: ClassVar[bool] = True
-    """True: an item leaves as itself, one for one. False: items are spent in outputs that are not they."""
-    splices: ClassVar[tuple[str, ...]] = ()
-    """Attributes that hold a method of what a kernel keeps, as `add_at` of an accumulator; `on_item` calls
-    `self.<name>(owner, ...)` as a statement, and the compiler may write the method's own statements there."""
-    shared: tuple[str, ...] = ()
-    """Attributes that all owners of spliced methods have in common; the kernel has them as `shared_<name>`."""
+    """True: each item leaves as itself, one for one. False: items are absorbed into other outputs, as in a window."""
     fires_before: ClassVar[bool] = False
-    """True: where the one input is in order of event time, an item at `ts` says that everything before `ts` has come, so
+    """True: where the only input is in order of event time, an item at `ts` says that everything before `ts` has come, so
     `on_watermark(ts - 1)` is called before it."""
     makes_time: ClassVar[bool] = False
     """True: the kernel gives out watermarks of its own, and those that come in end here."""
@@ -82,37 +78,43 @@ class Kernel:
     is_quiet: ClassVar[bool] = False
     """True: items set nothing free, only watermarks and the end do; so small runs of columns may wait for more."""
     releases: ClassVar[bool] = False
-    """True: what it holds goes out by `release` as there is room behind; room behind is not asked for before it."""
+    """True: what it holds goes out by `release` as room appears behind it; it takes items even while there is none."""
     may_park: ClassVar[bool] = False
-    """True: `want` can be 0 while the node is alive, so there must be a gate before it."""
+    """True: `want` can be 0 while the node is alive, so its input needs a gate."""
     wake: int = MAX
-    """Least watermark at which `on_watermark` has something to do."""
+    """Least watermark at which `on_watermark` has something to do; it is not called below."""
     grid: int = 0
     """Watermarks between two multiples of it (less 1) make no difference; 0: watermarks are not asked for."""
     watermark: int = MIN
-    """The watermark at the input; the host keeps it up to date, whether `wake` is reached or not."""
+    """Watermark at the input. The node keeps it up to date, whether or not `wake` is reached."""
     timer: int | None = None
     """When `on_timer` is due, ns since the epoch; None for never."""
     lingers: bool = False
-    """True after `on_end` if something is to come out by timer yet: the end waits until it is False."""
+    """Set in `on_end` if a timer will still emit; end-of-stream is delayed until it is False."""
 
     open_inputs: int | None = None
-    """Of a kernel with several inputs: so many of them, from the first, may flow yet; None for all."""
+    """Number of inputs, counted from the first, that may currently deliver; None for all."""
     may_catch: int = 0
-    """Of a kernel with several inputs: so many of them, from the first, may fail and `catches` be asked."""
+    """Number of inputs, counted from the first, whose failure is offered to `catches`."""
     inputs: Inputs
-    """Of a kernel with several inputs: how far each of them is; the host sets it."""
+    """Progress of each input. Set by the node; for kernels with several inputs."""
 
     def want(self, now: int) -> int | None:
-        """Most items it takes now; None for any number, 0 to be parked until its timer or a wake."""
+        """Return the most items it takes now: None for any number, 0 to close the input.
+
+        The node asks again after each call of the kernel, so a kernel that says 0 needs a timer or another input.
+        """
         return None
 
     def want_from(self, input: int, now: int) -> int | None:
-        """Most items it takes from that input now; a kernel with several inputs may want of one and not of another."""
+        """Return the most items it takes from one input now; for kernels with several inputs."""
         return self.want(now)
 
     def low(self) -> int:
-        """Least event time of the items that rest here and will come out yet; the watermark at the output stays below."""
+        """Return the least event time of the items held here that will still come out; MAX for none.
+
+        The watermark at the output stays below it.
+        """
         return MAX
 
     def is_finished(self) -> bool:
@@ -120,30 +122,33 @@ class Kernel:
         return False
 
     def held(self) -> int:
-        """How many items that came in rest in the state."""
+        """Return how many items that came in are held in the state."""
         return 0
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
-        """Called once, before anything comes in; not after a restart."""
+        """Begin: called once, before any input, and not after a restart."""
 
     def release(self, room: int, emit: Emit[Any]) -> None:
-        """Give out up to that many of the items that are held; called if `releases`."""
+        """Emit up to `room` of the held items; called if `releases` is True."""
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        """Called when the watermark is at or past `wake`, with the same result as any steps that end there."""
+        """Emit what a watermark at or past `wake` sets free.
+
+        The result must not depend on the steps by which the watermark got there: 5 and then 9 is the same as 9.
+        """
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
-        """Called when `timer` is due; sets the next one."""
+        """Emit what is due, and set the next `timer`."""
 
     def on_input_end(self, input: int, emit: Emit[Any]) -> None:
-        """Called once for each of several inputs, when it ended by itself or is flushed; before `on_end`."""
+        """Note that one of several inputs has ended or is flushed; called once for each, before `on_end`."""
 
     def catches(self, input: int, error: Exception) -> bool:
-        """True to go on when that input has failed; it then counts as one that has ended."""
+        """Return True to continue after an input has failed; it then counts as ended."""
         return False
 
     def on_end(self, emit: Emit[Any]) -> None:
-        """Called once, when the input ended or is flushed: give out what is open."""
+        """Emit what is open; called once, when the input has ended or is flushed."""
 
     def in_columns(self) -> Kernel | str:
         """The kernel that works on columns, this one or another with the same meaning; or why there is none."""
@@ -162,11 +167,11 @@ class Kernel:
         return True
 
     def expand(self, item: Any) -> Iterable[Any] | None:
-        """Outputs of one item, made one by one as there is room; None (the default) to use `on_item`."""
+        """Return the outputs of one item, to be read one by one as there is room. Override it instead of `on_item`."""
         return None
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        """What to say of an item on which `on_item` raised; returns the error, or a BadItem if the item is wrong."""
+        """Return the error to report for an item on which `on_item` raised: `error` itself, or a BadItem."""
         return error
 
     def snapshot(self) -> dict[str, Any]:
@@ -177,7 +182,7 @@ class Kernel:
         return {name: getattr(self, name) for name in self.state}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave, in a kernel that is new; nobody else holds `saved`, so it may be kept.
+        """Take up what `snapshot` gave, in a new kernel; nobody else holds `saved`, so it may be kept.
 
         `watermark` is set afterwards.
         """
@@ -186,10 +191,7 @@ class Kernel:
 
 
 class Splitter(Kernel):
-    """A kernel that sends each item to the port of the first condition that holds, else to `default`.
-
-    The compiler writes the conditions out one after the other.
-    """
+    """A kernel that sends each item to the port of the first condition that holds, else to `default`."""
 
     conditions: tuple[tuple[str, Callable[[Any], Any]], ...]
     """Port and condition, in order."""
@@ -220,7 +222,7 @@ PARAMETERS: Final = ("item", "ts", "sequence", "key", "now", "input", "emit")
 
 
 def on_item_parameters(kernel: type[Any]) -> tuple[str, ...]:
-    """Names of what a kernel's `on_item` takes, in order.
+    """Return the names of what a kernel's `on_item` takes, in order.
 
     Raises:
         GraphError: If there is no `on_item`, or it takes something else or in another order.

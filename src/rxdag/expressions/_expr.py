@@ -1,4 +1,4 @@
-"""Expressions: `col.price * col.qty > 0`, one small tree that is written into loops as Python."""
+"""Expressions: `col.price * col.qty > 0`, one small tree that can be written as Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain functions: those of users that are one expression of their parameters, which a loop may have as text.
+"""Plain functions: functions of users that are one expression of their parameters, read as a tree.
 
 They are read from their bytecode, so that it does not matter where they were written, and what was read is compiled again:
 only a text that gives the same instructions is used. So it does what the function does, under any version of Python.
@@ -16,7 +16,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 _MOST: Final = 48
-"""Longest function that is taken into a loop, in instructions."""
+"""Longest function that is read, in instructions."""
 _OTHER: Final = (
     inspect.CO_VARARGS
     | inspect.CO_VARKEYWORDS

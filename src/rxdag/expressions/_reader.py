@@ -1,4 +1,4 @@
-"""Readers: fields and expressions as functions of an item, which a loop may also have as text."""
+"""Readers: fields and expressions as functions of an item."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_field(field: object, item_type: Any, where: str) -> None:
 
 
 class Reader:
-    """An expression as a function of an item, which a loop may also have as a tree."""
+    """An expression as a function of an item."""
 
     __slots__ = ("_constants", "_each", "_fn", "_text", "expr", "vector")
 
@@ -93,7 +93,7 @@ class Reader:
     def __call__(self, item: Any) -> Any:
         try:
             fn = self._fn
-        except AttributeError:  # made when it is first called: loops and columns have the expression in other forms
+        except AttributeError:  # made when it is first called: columns have the expression in another form
             # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
             fn = self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
         return fn(item)
@@ -119,7 +119,7 @@ class Reader:
 class PlainReader(Reader):
     """A function of a user's that stands for an expression.
 
-    It is what is called, and what a loop has in it; the expression is what columns have.
+    Rows call the function; columns evaluate the expression.
 
     Args:
         fn: The function.

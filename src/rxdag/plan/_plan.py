@@ -1,4 +1,4 @@
-"""Plan: the compiled dag. Frozen and printable; each run lowers it anew."""
+"""Plan: the compiled dag. Frozen and printable; each run makes its own nodes from it."""
 
 from __future__ import annotations
 

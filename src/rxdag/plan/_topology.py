@@ -38,10 +38,10 @@ class Topology:
 
 
 def normalise(dag: Dag) -> Topology:
-    """Index a dag, and check that every operator's kernel can be hosted.
+    """Index a dag, and check that every operator's kernel can be called.
 
     Raises:
-        CompileError: If a kernel has no `on_item` that a host can call.
+        CompileError: If a kernel has neither an `on_item` that can be called nor an `expand`.
     """
     into: dict[str, list[Edge]] = {name: [] for name in dag.nodes}
     out_of: dict[str, list[Edge]] = {name: [] for name in dag.nodes}

@@ -35,7 +35,7 @@ class GateStats:
         depth: Items that rest in it.
         capacity: Most that may.
         high_water: Most that did.
-        waits: How often a pump parked on it.
+        waits: How often something had to wait for room in it.
         dropped: Items that found it full and were dropped, or others in their place.
         blocked_s: How long a producer has waited for room, s.
     """
@@ -75,12 +75,12 @@ class RunStats:
         state: Of the run.
         elapsed_s: Since it started, s.
         nodes: Ledger of each node.
-        edges: Book of each edge between nodes that are not fused.
+        edges: Book of each edge.
         gates: By edge.
         watermarks: At the output of each operator, ns since the epoch; only where there is one.
-        busy_s: How long items were read and worked on, s, by the node where their way begins: a source, or a node behind
-            a gate. What is fused behind it is in it; what an event loop waits for, and what a timer or the room in a gate sets
-            off later, is not.
+        busy_s: How long items were read and worked on, s, by the node where a segment begins: a source, or a node behind
+            a gate. The time of the nodes that it calls is included. Waiting on an event loop is not, nor is work that a timer
+            or new room in a gate starts later.
         sources: How sources stand.
         writes: Of each sink, by how long they took; 100 us to 5 s.
     """

@@ -277,7 +277,7 @@ class Supervised:
         self.began = self._clock.now()
         try:
             self.run = run = self.job.start()
-        except Exception as error:  # a dag that cannot be lowered is a failed run
+        except Exception as error:  # a dag that cannot be run is a failed run
             return error
         self._become("running")
         self.tell("running")

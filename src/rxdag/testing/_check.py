@@ -51,8 +51,8 @@ def check_operator(
 ) -> None:
     """Check that an operator holds the laws, over the items given.
 
-    The laws: it *ends* when its source does; the *books* balance at every end; *fused* it gives what it gives unfused,
-    and so it does over *columns*, if it can work on them; any split into *chunks* gives the same; two *runs* do not meet; a *restart* from a snapshot at any point changes
+    The laws: it *ends* when its source does; the *books* balance at every end; over *columns*, if it can work on them, it
+    gives what it gives over rows; any split into *chunks* gives the same; two *runs* do not meet; a *restart* from a snapshot at any point changes
     nothing; when its source *fails*, so does it, after what it had given out; it *disposes* what is before it when
     nobody reads it; and it is *frozen*.
 

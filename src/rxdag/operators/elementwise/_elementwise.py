@@ -182,7 +182,7 @@ def explode(fn: Any, /) -> Any:
 
     Emits: each element of `fn(item)`, with the event time and the key of the item.
     Drops: nothing; an item with no elements is counted as `absorbed`, like every other.
-    Holds: the items of the chunk at hand, at most 1,024, and one open iterator.
+    Holds: the item at hand and its open iterator.
     Ends: when the source ends. Fails: when `fn` or its iterable raises, by the node's `on_error`.
     Clock: none.
 

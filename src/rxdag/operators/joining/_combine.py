@@ -248,7 +248,8 @@ def combine_latest(*streams: Any) -> Any:
     Drops: an item that is replaced before every stream has given one, reason "replaced" ("unmatched" at the end); all
         others are counted as `absorbed`.
     Holds: one item of each stream.
-    Ends: when all streams have ended. Fails: when one fails.
+    Ends: when all streams have ended, or as soon as one ends without an item, since no tuple can follow. Fails: when
+        one fails.
     Clock: order of arrival.
 
     Args:

@@ -34,7 +34,7 @@ class _MergeKernel(Kernel):
 
 
 class _DriftKernel(Kernel):
-    """Takes nothing from an input that is too far ahead of the slowest; that one is never parked."""
+    """Takes nothing from an input that is too far ahead of the slowest; the slowest is never held back."""
 
     state = ("newest",)
     may_park = True
