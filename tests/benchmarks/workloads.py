@@ -58,7 +58,6 @@ class _SumWriter(Writer):
 @dataclass(frozen=True)
 class Sum(rxdag.Sink[int, int]):
     takes_columns = True
-    is_quiet = True
 
     def open(self, context: Any) -> Writer:
         return _SumWriter()
@@ -93,7 +92,6 @@ class _CountWriter(Writer):
 @dataclass(frozen=True)
 class CountAndSum(rxdag.Sink[Any, Any]):
     takes_columns = True
-    is_quiet = True
 
     def open(self, context: Any) -> Writer:
         return _CountWriter()

@@ -16,11 +16,11 @@ from rxdag.columns._column import (
     values_of,
 )
 from rxdag.columns._columns import Columns
+from rxdag.columns._gathered import gathered
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
-from rxdag.columns._joins import joined, rejoined
+from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
-from rxdag.columns._row_fields import Known
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._times import times_of
 
@@ -33,7 +33,6 @@ __all__ = [
     "Groups",
     "IntTable",
     "KeyPacker",
-    "Known",
     "Nullable",
     "Places",
     "SCALAR",
@@ -47,10 +46,12 @@ __all__ = [
     "distinct",
     "first_rows",
     "frame_of_columns",
+    "gathered",
     "ints_of",
     "is_array",
     "joined",
     "objects_of",
+    "parted",
     "rejoined",
     "times_of",
     "values_of",

@@ -117,6 +117,9 @@ class Gate(Node):
             return 1
         return max(0, int(free))
 
+    def space(self) -> int:
+        return self.room()
+
     # ---- the side that fills it
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
@@ -357,4 +360,3 @@ class Gate(Node):
         """How long a producer has waited for room, ns, the wait that goes on included. Thread-safe."""
         since = self.blocked_since
         return int(self.waited_ns + (self.domain.driver.ticks() - since if since else 0))
-

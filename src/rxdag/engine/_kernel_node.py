@@ -182,6 +182,10 @@ class KernelNode(Guarded):
             self.give_out(self.marks.wake(input))
         self.work(input, item, ts, sequence, key)
 
+    def take_columns(self, input: int, columns: Any) -> None:
+        """Take a run of columns of an input; of nodes that work on columns."""
+        raise NotImplementedError
+
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Call the kernel with an item."""
         emit = self.emit
@@ -516,6 +520,10 @@ class Inlet(Node):
         self.came += 1
         self.owner.take(self.input, item, ts, sequence, key)
 
+    def push_columns(self, columns: Any) -> None:
+        self.came += len(columns)
+        self.owner.take_columns(self.input, columns)
+
     def mark(self, watermark: i64) -> None:
         self.owner.take_mark(self.input, watermark)
 
@@ -524,4 +532,3 @@ class Inlet(Node):
             self.is_ended = True
             self.set_shut(False)
             self.owner.input_ended(self.input, error)
-

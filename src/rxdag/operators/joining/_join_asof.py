@@ -53,7 +53,6 @@ class _AsofKernel(Kernel):
     """
 
     state = ("lefts", "rights", "arrived", "wake")
-    grid = 1
 
     def __init__(
         self, strategy: Strategy, tolerance: int | None, exact: bool, into: Callable[[Any, Any], Any] | None

@@ -65,7 +65,6 @@ class _SortedKernel(Kernel):
     """Items above the watermark, in a heap of (ts, sequence, input, order of arrival)."""
 
     state = ("rows", "arrived", "wake")
-    grid = 1
     may_park = True
 
     def __init__(self, n: int, max_items: int) -> None:

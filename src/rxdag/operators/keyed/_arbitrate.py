@@ -57,7 +57,6 @@ class _ArbitrateKernel(Kernel):
     """Feeds by key; what waits is in a heap by when it is waited for no longer, in order of arrival."""
 
     state = ("feeds", "wake", "timer")
-    grid = 1
 
     def __init__(
         self,

@@ -20,7 +20,6 @@ class FoldKernel(Kernel):
 
     state = ("value", "n", "ts", "sequence")
     passes = False
-    is_quiet = True
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
         self.value = initial

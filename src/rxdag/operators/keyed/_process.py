@@ -73,7 +73,6 @@ class _ProcessKernel(Kernel):
 
     state = ("states", "timers", "wake", "timer")
     passes = False
-    grid = 1
 
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any], ttl: int | None, *, by_clock: bool) -> None:
         self._process = process

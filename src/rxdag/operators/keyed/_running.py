@@ -75,7 +75,6 @@ class _ExpiringScanKernel(Kernel):
         self._initial = initial
         self._fn = fn
         self._totals = Expiring(ttl)
-        self.grid = ttl
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         total = self._totals.get(key, ts, self.watermark)
@@ -210,7 +209,6 @@ class _KeyedFoldKernel(Kernel):
 
     state = ("totals",)
     passes = False
-    is_quiet = True
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
         self._initial = initial

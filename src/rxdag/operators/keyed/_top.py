@@ -28,7 +28,6 @@ class _TopKernel(Kernel):
         self._by = by
         self._unique = unique
         self._ranks = Expiring(ttl)
-        self.grid = ttl or 0
         self._held = 0
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:

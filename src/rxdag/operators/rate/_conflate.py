@@ -21,8 +21,6 @@ class _InstantKernel(Kernel):
     """Items by (ts, key), until the watermark passes them: rows of [item, sequence, stream's key]."""
 
     state = ("instants", "wake")
-    prefers_columns = True
-    grid = 1
 
     def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
         self._key_of = key_of

@@ -22,10 +22,6 @@ class InstantColumnsKernel(Kernel):
         keep: "last" or "all".
     """
 
-    grid = 1
-    reads_before = True
-    is_quiet = True
-
     def __init__(self, key_of: Reader | None, keep: str) -> None:
         self._key_of = key_of
         self._keep = keep

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
 
 _TICK_NS: Final = 10_000_000
-"""With `advance="clock"`: watermarks that no window waits for are no closer than this."""
+"""With `advance="clock"`: watermarks that the clock brings are no closer than this."""
 
 
 class FeedTimeKernel(Kernel):
@@ -28,7 +28,7 @@ class FeedTimeKernel(Kernel):
         by_clock: True to have watermarks go on with the clock.
     """
 
-    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer", "next_mark")
+    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
     makes_time = True
 
     def __init__(
@@ -49,14 +49,11 @@ class FeedTimeKernel(Kernel):
         self._idle_after = idle_after
         self._max_future = max_future
         self._by_clock = by_clock
-        self.mark_grid = 1
-        """Watermarks between two multiples of it, less 1, make no difference to anybody; 0: nobody asks."""
         self.places: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
         self.idle: set[Any] = set()
         self.unaligned: set[Any] = set()
         self.given = MIN
-        self.next_mark = MIN
         self.is_idle = False
         self._least: list[tuple[int, int, Any]] = []
         """A heap of (place, order, feed) of the feeds that count; a place may be out of date, and is then too low."""
@@ -85,8 +82,8 @@ class FeedTimeKernel(Kernel):
         if feed in self.unaligned and self._mark_of(place, now) >= self.given:
             self.unaligned.discard(feed)
             self._count(feed)
-        self._advance(now, emit)
         emit(item, ts=ts, sequence=sequence)
+        self._advance(now, emit)
 
     def _wake(self, feed: Any, now: int, emit: Emit[Any]) -> None:
         """A feed has something."""
@@ -133,10 +130,7 @@ class FeedTimeKernel(Kernel):
         if mark <= self.given or mark <= MIN:
             return
         self.given = mark
-        grid = self.mark_grid
-        if grid and mark >= self.next_mark:
-            self.next_mark = ((mark + 1) // grid + 1) * grid - 1
-            emit.watermark(mark)
+        emit.watermark(mark)
 
     # ---- the clock
 
@@ -163,10 +157,9 @@ class FeedTimeKernel(Kernel):
         due: list[int] = []
         if self._idle_after is not None and self.seen:
             due.append(min(self.seen.values()) + self._idle_after)
-        place = self._least_place() if self._by_clock and self.mark_grid else None
+        place = self._least_place() if self._by_clock else None
         if place is not None:
-            step = self.mark_grid * max(1, _TICK_NS // self.mark_grid)
-            following = ((self.given + 1) // step + 1) * step - 1
+            following = ((self.given + 1) // _TICK_NS + 1) * _TICK_NS - 1
             if following < MAX:
                 due.append(following + self._lag + 1 - place)
         self.timer = min(due, default=None)

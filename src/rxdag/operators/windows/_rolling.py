@@ -65,8 +65,6 @@ class _Rows:
 class _RollingKernel(Kernel):
     """What both kinds have in common."""
 
-    prefers_columns = True
-
     def __init__(self, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None) -> None:
         self._aggregate = aggregate
         self._into = into
@@ -135,7 +133,6 @@ class _RollingTimeKernel(_RollingKernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
     state = ("waiting", "windows", "wake")
-    grid = 1
 
     def __init__(
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None

@@ -134,10 +134,6 @@ class RollingTimeColumnsKernel(_RollingColumns):
         into: What becomes of an item and its result.
     """
 
-    grid = 1
-    reads_before = True
-    is_quiet = True
-
     def __init__(
         self,
         period: int,

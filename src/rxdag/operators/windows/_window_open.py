@@ -22,9 +22,7 @@ class OpenWindowKernel(Kernel):
 
     state = ("open", "wake")
     passes = False
-    prefers_columns = True
     splices = ("_add_at",)
-    is_quiet = True
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assigner = assigner
@@ -37,7 +35,6 @@ class OpenWindowKernel(Kernel):
         for name in self.shared:
             setattr(self, f"shared_{name}", getattr(sample, name))
         self._into = into
-        self.grid = assigner.grid
         self.open: dict[tuple[int, int], _Open] = {}
         self.wake = MAX
         self.counts: dict[tuple[int, int], int] = {}
@@ -81,7 +78,7 @@ class OpenWindowKernel(Kernel):
             return arrays
         from rxdag.operators.windows._window_columns import WindowColumnsKernel  # it loads numpy
 
-        return WindowColumnsKernel(evenly, self.grid, self._aggregate, arrays, self._into)
+        return WindowColumnsKernel(evenly, self._aggregate, arrays, self._into)
 
     def _new(self) -> Accumulator[Any, Any]:
         return self._aggregate.accumulator()
