@@ -48,7 +48,11 @@ class ColumnsExits:
             node.passed += n
         else:
             node.made += n
-        node.give_columns(exit_, node.as_port(port, columns))
+        if columns.key is not None and not exit_.keyed:
+            columns = columns.keyed(None)
+        if columns.ts is not None and not exit_.timed:
+            columns = columns.untimed()
+        node.give_columns(exit_, columns)
 
     def rows(self, values: list[Any], columns: Any, /) -> None:
         """Send out Python values, one for each of these items, with its time and key."""

@@ -28,7 +28,6 @@ class ColumnsNode(KernelNode):
         policy: What becomes of an item on which user code fails.
         make: Makes the kernel.
         inputs: How many inputs it has.
-        shapes: Of each port, whether its items have event time and keys.
     """
 
     def __init__(
@@ -38,9 +37,7 @@ class ColumnsNode(KernelNode):
         policy: OnError,
         make: Callable[[], Kernel],
         inputs: int,
-        shapes: dict[str, tuple[bool, bool]],
     ) -> None:
-        self.shapes = shapes
         self.meeting: Meeting | None = None
         """That of the route whose way the node is on."""
         self.meetings: dict[int, Meeting] = {}
@@ -58,15 +55,6 @@ class ColumnsNode(KernelNode):
 
     def parameters(self) -> tuple[str, ...]:
         return ()
-
-    def as_port(self, port: str, columns: Any) -> Any:
-        """Return columns with the times and keys that items of a port have."""
-        is_timed, is_keyed = self.shapes[port]
-        if not is_keyed and columns.key is not None:
-            columns = columns.keyed(None)
-        if not is_timed and columns.ts is not None:
-            columns = columns.untimed()
-        return columns
 
     # ---- items
 
@@ -137,9 +125,9 @@ class ColumnsNode(KernelNode):
             self.place = int(columns.index[index])
 
     def raise_to(self, input: int, columns: Any, index: int) -> None:
-        """Take the watermark that holds before an item."""
+        """Take the watermark that holds before an item; not on a way of a route, where it would overtake other ways."""
         before = columns.before
-        if before is not None and not self.makes_time:
+        if before is not None and not self.makes_time and self.meeting is None:
             self.take_mark(input, int(before[index]))
 
     def call_columns(self, input: int, columns: Any) -> RowFailed | None:

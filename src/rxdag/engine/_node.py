@@ -43,14 +43,16 @@ class Exit:
         out: What takes its items: the reader, or something that watches before it.
         reader: The node that reads it.
         timed: True if its items have event times, so that watermarks go out here.
+        keyed: True if its items have keys; if not, they lose those that they had.
         n: Items that have left by it.
         lost: Of these, items that rested in the node and were discarded.
         is_read: True if a node takes them.
     """
 
-    def __init__(self, port: str, timed: bool) -> None:
+    def __init__(self, port: str, timed: bool, keyed: bool = True) -> None:
         self.port = port
         self.timed = timed
+        self.keyed = keyed
         self.out: Node = NOWHERE
         self.reader: Node = NOWHERE
         self.n: i64 = 0
@@ -295,6 +297,8 @@ class Point(Node):
     def give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Send an item out by an exit, or keep it until there is room."""
         exit_.n += 1
+        if not exit_.keyed:
+            key = None
         if self.blocked > self.free:
             self.hold((ITEM, exit_, item, ts, sequence, key))
         else:

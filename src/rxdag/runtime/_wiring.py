@@ -87,7 +87,8 @@ class _Wiring:
         for port in node.ports:
             if port in LEAVINGS and port not in read:
                 continue
-            exit_ = Exit(port, node.port_shape(port).timed)
+            shape = node.port_shape(port)
+            exit_ = Exit(port, shape.timed, shape.keyed)
             made.exits.append(exit_)
             if isinstance(made, Guarded):
                 made.ports[port] = exit_
@@ -124,11 +125,9 @@ class _Wiring:
             return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
         inputs = len(self.topology.into[name])
         if name in plan.lanes.columns:
-            shapes = {port: node.port_shape(port) for port in node.ports}
-            kinds = {port: (shape.timed, shape.keyed) for port, shape in shapes.items()}
             make = partial(make_columns_kernel, name, self.topology.operators[name])
             node_type = SplitNode if name in plan.lanes.met else ColumnsNode
-            return node_type(name, run, node.on_error, make, inputs, kinds)
+            return node_type(name, run, node.on_error, make, inputs)
         kernel = self.topology.kernels[name]
         kind: type[KernelNode] = KernelNode
         if isinstance(kernel, InnerKernel):
