@@ -200,7 +200,7 @@ class SourceNode(Pump):
                 self.park()
             return False
         quantum = self.domain.quantum
-        if self.wants_columns and quantum == QUANTUM:
+        if self.wants_columns and QUANTUM <= quantum < COLUMNS_QUANTUM:
             quantum = COLUMNS_QUANTUM
         read = self.read(int(self.behind.measure(quantum)))
         if read is None:
@@ -299,15 +299,17 @@ class SourceNode(Pump):
         marks = chunk.marks
         n: i64 = len(columns)
         while True:
-            if self.blocked or domain.stop:
-                return
             if self.next_mark < len(marks) and marks[self.next_mark][0] <= self.at:
+                if self.blocked:
+                    return
                 watermark = marks[self.next_mark][1]
                 self.next_mark += 1
                 self.give_mark(watermark)
                 continue
             if self.at >= n:
                 self.chunk = None
+                return
+            if self.blocked or domain.stop:
                 return
             end: i64 = n
             if self.next_mark < len(marks) and marks[self.next_mark][0] < n:
