@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.stress.lanes import check_lanes
+from tests.stress.lanes import check_columns_on_threads, check_lanes
 from tests.stress.laws import check_lowerings, check_threads
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     sys.setswitchinterval(1e-5)
     began, passed, failed, seed = time.monotonic(), 0, 0, args.start
     while time.monotonic() - began < args.seconds and failed < 10:
-        for check in (check_lowerings, check_threads, check_lanes):
+        for check in (check_lowerings, check_threads, check_lanes, check_columns_on_threads):
             problem = check(seed)
             passed += problem is None
             if problem is not None:

@@ -230,7 +230,6 @@ class _PerChunk(ops.Kernel):
     """Gives out what depends on the watermarks it happens to see."""
 
     wake = rxdag.contract.MIN
-    grid = 1
 
     def on_item(self, item, ts, emit):
         emit(item)

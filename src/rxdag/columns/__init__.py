@@ -23,11 +23,11 @@ from rxdag.columns._column import (
     values_of,
 )
 from rxdag.columns._columns import Columns
+from rxdag.columns._gathered import gathered
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
-from rxdag.columns._joins import joined, rejoined
+from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
-from rxdag.columns._row_fields import Known
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._times import times_of, utc_of
 
@@ -40,7 +40,6 @@ __all__ = [
     "Groups",
     "IntTable",
     "KeyPacker",
-    "Known",
     "Nullable",
     "Places",
     "SCALAR",
@@ -56,10 +55,12 @@ __all__ = [
     "first_rows",
     "frame_of_columns",
     "has_naive_times",
+    "gathered",
     "ints_of",
     "is_array",
     "joined",
     "objects_of",
+    "parted",
     "rejoined",
     "times_of",
     "utc_of",

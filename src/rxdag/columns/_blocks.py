@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns._column import At, Column
-from rxdag.columns._row_fields import RowFields
 
 Bounds = tuple[int, int]
 
@@ -42,18 +40,6 @@ class Block:
         else:
             composed = mine[at]
         return Block(self.columns, composed, self.bounds)
-
-    def rows(self) -> list[Any] | None:
-        """The items as they came, if these are all of their fields."""
-        fields = self.columns
-        if not isinstance(fields, RowFields):
-            return None
-        if self.at is None:
-            return fields.rows
-        if isinstance(self.at, slice):
-            return fields.rows[self.at]
-        rows = fields.rows
-        return [rows[at] for at in self.at.tolist()]
 
 
 def without(block: Block, names: Collection[str]) -> Block:

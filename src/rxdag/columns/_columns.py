@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rxdag.columns._blocks import Block, Bounds, without
 from rxdag.columns._column import Array, At, Coded, Column, bounds_of, objects_of, taken, values_of
 from rxdag.columns._keys import coded_key
-from rxdag.columns._row_fields import Known, RowFields
 from rxdag.columns._rows import SCALAR, columns_of_items, row_maker
 from rxdag.columns._truth import truths_of
 from rxdag.columns._value import Value
@@ -57,19 +56,9 @@ class Columns:
         return cls((Block(columns),), n, tuple(columns), of)
 
     @classmethod
-    def from_items(cls, items: list[Any], of: Any = None, known: Known | None = None) -> Columns:
-        """The columns of one item or more.
-
-        Args:
-            items: Which.
-            of: Their type; None for that of the first.
-            known: What the runs of their stream share, if they have fields: a column is then made once it is asked for.
-        """
-        if known is None:
-            return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
-        if set(map(type, items)) == {known.of}:
-            return cls((Block(RowFields([items], known)),), len(items), known.names, known.of)
-        return cls.of_objects(items)
+    def from_items(cls, items: list[Any], of: Any = None) -> Columns:
+        """The columns of one item or more; `of` is their type, None for that of the first."""
+        return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
 
     @classmethod
     def of_objects(cls, items: list[Any]) -> Columns:
@@ -158,6 +147,13 @@ class Columns:
         same.before = before
         return same
 
+    def bounded(self, least: int, most: int) -> Columns:
+        """Return the same items where the watermark before each cannot be below `least` or above `most`."""
+        before = self.before
+        if before is None or (int(before[0]) >= least and int(before[-1]) <= most):
+            return self
+        return self.marked(np.clip(before, least, max(least, most)))
+
     def keyed(self, key: Coded | None) -> Columns:
         """The same items with keys."""
         same = self._again()
@@ -187,11 +183,6 @@ class Columns:
         if len(self._blocks) != 1 or not isinstance(self._blocks[0].at, slice):
             return None
         return self._blocks[0].columns, self._blocks[0].at
-
-    def row_fields(self) -> RowFields | None:
-        """What has the items at hand, if they are just what came."""
-        fields = self._blocks[0].columns
-        return fields if len(self._blocks) == 1 and isinstance(fields, RowFields) else None
 
     def _value(self, fn: Any) -> Value:
         if not isinstance(fn, Reader):
@@ -262,8 +253,6 @@ class Columns:
 
     def rows(self) -> list[Any]:
         """The items."""
-        if self._rows is None and len(self._blocks) == 1:
-            self._rows = self._blocks[0].rows()
         if self._rows is None:
             self._rows = row_maker(self.of, self.names)([values_of(self[name]) for name in self.names])
         return self._rows
@@ -285,3 +274,12 @@ class Columns:
     def keys(self) -> list[Any] | None:
         """Keys of the items."""
         return None if self.key is None else values_of(self.key)
+
+    def beside_rows(self) -> tuple[list[int], list[Any], list[Any]]:
+        """Return times, tie-breaks and keys of the items as rows have them: 0 and None where there are none."""
+        n = self.n
+        return self.times() or [0] * n, self.sequences() or [0] * n, self.keys() or [None] * n
+
+    def marks_before(self) -> list[int] | None:
+        """Return the watermark that holds before each item; None if it is the one that came last."""
+        return None if self.before is None else self.before.tolist()

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rxdag.columns._blocks import Block, positions
 from rxdag.columns._column import Array, Coded, concatenate
 from rxdag.columns._columns import Columns
-from rxdag.columns._row_fields import RowFields
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
@@ -22,7 +21,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
     parts = _in_one_form(parts)
     first = parts[0]
     n = sum(part.n for part in parts)
-    block = _one_slice(parts) or _one_list(parts)
+    block = _one_slice(parts)
     if block is None:
         block = Block({name: concatenate([part[name] for part in parts]) for name in first.names})
     whole = Columns((block,), n, first.names, first.of)
@@ -55,20 +54,6 @@ def _one_slice(parts: Sequence[Columns]) -> Block | None:
     return Block(columns, slice(at.start, stop), parts[0].bounds_known())
 
 
-def _one_list(parts: Sequence[Columns]) -> Block | None:
-    """The parts as items, if all of them have theirs at hand: columns that nobody has asked for are not made."""
-    found: list[RowFields] = []
-    runs: list[list[Any]] = []
-    for part in parts:
-        fields = part.row_fields()
-        if fields is None:
-            return None
-        found.append(fields)
-        runs.append(part.rows())
-    made = [name for name in found[0].known_columns() if all(name in fields.known_columns() for fields in found)]
-    return Block(found[0].of_runs(runs, {name: concatenate([part[name] for part in parts]) for name in made}))
-
-
 def _sequences(parts: Sequence[Columns]) -> Array | None:
     """The tie-breaks of several runs; 0 where one has none."""
     if all(part.sequence is None for part in parts):
@@ -98,6 +83,12 @@ def rejoined(parts: Sequence[Columns]) -> Columns:
     if len(before) == len(parts):
         joined.before = np.concatenate(before)[order]
     return joined
+
+
+def parted(columns: Columns, place: int) -> tuple[Columns, Columns]:
+    """Return the items of a run that was split that stood before a place of it, and the others."""
+    index: Any = columns.index
+    return columns.where(index < place), columns.where(index >= place)
 
 
 def _shared(parts: Sequence[Columns], order: NDArray[np.intp]) -> tuple[Block, ...]:

@@ -83,11 +83,6 @@ class Assigner(ABC):
     """Which windows an item belongs to."""
 
     @property
-    @abstractmethod
-    def grid(self) -> int:
-        """All ends of windows are multiples of it, ns."""
-
-    @property
     def evenly(self) -> tuple[int, int, int] | None:
         """Size, slide and offset, ns, of windows of one size that begin a slide apart; None for all others."""
         return None

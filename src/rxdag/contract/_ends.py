@@ -255,8 +255,6 @@ class Sink(ABC, Generic[A_contra, R_co]):
     where: Where = "inline"
     takes_columns: bool = False
     """True if its writer takes chunks of columns, beside those of rows."""
-    is_quiet: bool = False
-    """True if nothing can be seen of what it took until it is closed."""
     on_error: OnError = RAISE
     """What becomes of an item that it fails on, unless `.to(...)` says so."""
     batching: Batching | None = None

@@ -61,30 +61,16 @@ class Kernel:
     `on_watermark(ts - 1)` is called before it."""
     makes_time: ClassVar[bool] = False
     """True: the kernel gives out watermarks of its own, and those that come in end here."""
-    can_give_before: ClassVar[bool] = False
-    """True: a kernel that makes time can give columns the watermark before each item, `columns.before`, if it has
-    `gives_before`; it then gives out one at the end of each run, whatever the grid."""
-    reads_before: ClassVar[bool] = False
-    """True: `on_columns` looks at `columns.before`, where it is there: columns need not be cut at watermarks for it."""
-    takes_inputs: ClassVar[bool] = False
-    """True: it works on columns of several inputs, `on_columns_from(input, columns, emit)`, in a host of its own."""
     gives_columns: ClassVar[bool] = True
     """True: what `on_columns` gives out on its main ports are columns too."""
-    prefers_columns: ClassVar[bool] = False
-    """True: its kernel of columns gains so much that rows are made columns for it, where they are there already and the
-    nodes before it can take columns too."""
     needs_columns: ClassVar[bool] = False
-    """True: rows that come in are made columns, except where every node is lowered from its kernel alone."""
-    is_quiet: ClassVar[bool] = False
-    """True: items set nothing free, only watermarks and the end do; so small runs of columns may wait for more."""
+    """True: rows that come in are made columns for it."""
     releases: ClassVar[bool] = False
     """True: what it holds goes out by `release` as room appears behind it; it takes items even while there is none."""
     may_park: ClassVar[bool] = False
     """True: `want` can be 0 while the node is alive, so its input needs a gate."""
     wake: int = MAX
     """Least watermark at which `on_watermark` has something to do; it is not called below."""
-    grid: int = 0
-    """Watermarks between two multiples of it (less 1) make no difference; 0: watermarks are not asked for."""
     watermark: int = MIN
     """Watermark at the input. The node keeps it up to date, whether or not `wake` is reached."""
     timer: int | None = None
@@ -157,14 +143,21 @@ class Kernel:
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         """Take in a run of items as columns, with the result of `on_item` for each.
 
+        `columns.before` is the watermark that holds before each item, at or above `self.watermark`; None if that holds
+        before all of them. `on_watermark` is called behind the run.
+
         Raises:
             RowFailed: If an item fails, before any state has changed and anything went out.
         """
         raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
 
-    def brings_watermark(self, run: Columns | list[Any]) -> bool:
-        """Of a kernel that makes time: True if these items, or these few rows, may bring a watermark that somebody asks for."""
-        return True
+    def on_columns_from(self, input: int, columns: Columns, emit: ColumnsEmit) -> None:
+        """Take in a run of one of several inputs; `columns.before` is that of all inputs together.
+
+        Raises:
+            RowFailed: As `on_columns`.
+        """
+        self.on_columns(columns, emit)
 
     def expand(self, item: Any) -> Iterable[Any] | None:
         """Return the outputs of one item, to be read one by one as there is room. Override it instead of `on_item`."""

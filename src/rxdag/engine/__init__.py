@@ -2,17 +2,21 @@
 
 from rxdag.engine._batch_sink_node import BatchSinkNode
 from rxdag.engine._branches import Cut, Fork, KeyEnd, Lane, Watch, Watcher
+from rxdag.engine._columns_node import ColumnsNode, SplitNode
 from rxdag.engine._context import RunContext
-from rxdag.engine._domain import QUANTUM, Domain
+from rxdag.engine._domain import COLUMNS_QUANTUM, QUANTUM, Domain
 from rxdag.engine._emit import KernelEmit
 from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
+from rxdag.engine._gather_node import GatherNode
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
 from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
+from rxdag.engine._meeting import Meeting
 from rxdag.engine._node import ITEM, NOWHERE, Exit, Node, Point
 from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
+from rxdag.engine._rows_node import RowsNode
 from rxdag.engine._shortcut import Shortcut
 from rxdag.engine._sink_node import SinkNode
 from rxdag.engine._source_node import SourceNode
@@ -23,11 +27,13 @@ from rxdag.engine._writes import BOUNDS_NS, Writes
 __all__ = [
     "BOUNDS_NS",
     "ITEM",
+    "COLUMNS_QUANTUM",
     "LEAVINGS",
     "NOWHERE",
     "QUANTUM",
     "SIDES",
     "BatchSinkNode",
+    "ColumnsNode",
     "Cut",
     "Domain",
     "EdgeBook",
@@ -35,6 +41,7 @@ __all__ = [
     "Fork",
     "Gate",
     "GatePump",
+    "GatherNode",
     "Guarded",
     "Inlet",
     "InnerNode",
@@ -44,16 +51,19 @@ __all__ = [
     "Lane",
     "Ledger",
     "Limiter",
+    "Meeting",
     "Node",
     "Point",
     "Pump",
     "ReleaseNode",
     "Room",
+    "RowsNode",
     "RunContext",
     "Shortcut",
     "SinkNode",
     "SourceNode",
     "StatelessNode",
+    "SplitNode",
     "StepNode",
     "Watch",
     "Watcher",

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from mypy_extensions import i64
 
 from rxdag.contract import Chunk
-from rxdag.engine._node import END, INPUT, ITEM, MARK, Entry, Exit, Node, Point
+from rxdag.engine._node import ANY_NUMBER, COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, Entry, Exit, Node, Point
 
 
 class Fork(Point):
@@ -43,12 +43,47 @@ class Fork(Point):
                 exit_.lost += 1
 
     def push_columns(self, columns: Any) -> None:
+        if self.blocked:
+            self.hold((INPUT_COLUMNS, 0, columns, 0, 0, None))
+        else:
+            self.spread_columns(0, columns)
+
+    def spread_columns(self, at: int, columns: Any) -> None:
+        """Send columns to the branches from index `at` on, as many items as there is room for in each of them."""
+        exits = self.exits
+        n = len(exits)
+        free = self.obstacles()
+        while True:
+            rest: Any = None
+            room = self.space_behind() if at == 0 else len(columns)
+            if room < len(columns):
+                rest = columns[room:]
+                columns = columns[:room]
+            while at < n:
+                if self.blocked > free:
+                    if rest is not None:
+                        self.hold_first((INPUT_COLUMNS, 0, rest, 0, 0, None))
+                    self.hold_first((INPUT_COLUMNS, at, columns, 0, 0, None))
+                    return
+                exit_ = exits[at]
+                at += 1
+                exit_.n += len(columns)
+                if exit_.is_read:
+                    exit_.out.push_columns(columns)
+                else:
+                    exit_.lost += len(columns)
+            if rest is None:
+                return
+            columns = rest
+            at = 0
+
+    def space_behind(self) -> int:
+        """Return how many items each branch takes at once, at least 1."""
+        room = ANY_NUMBER
         for exit_ in self.exits:
-            exit_.n += len(columns)
             if exit_.is_read:
-                exit_.out.push_columns(columns)
-            else:
-                exit_.lost += len(columns)
+                room = min(room, exit_.reader.space())
+        return max(room, 1)
 
     def mark(self, watermark: i64) -> None:
         self.give_mark(watermark)
@@ -58,14 +93,18 @@ class Fork(Point):
         self.seal()
 
     def take_up(self, entry: Entry) -> None:
-        self.spread(entry[1], entry[2], entry[3], entry[4], entry[5])
+        if entry[0] == INPUT_COLUMNS:
+            self.spread_columns(entry[1], entry[2])
+        else:
+            self.spread(entry[1], entry[2], entry[3], entry[4], entry[5])
 
     def throw(self, entry: Entry) -> None:
-        if entry[0] == INPUT:  # the branches that have not had it
+        if entry[0] == INPUT or entry[0] == INPUT_COLUMNS:  # the branches that have not had it
             at: int = entry[1]
+            count = 1 if entry[0] == INPUT else len(entry[2])
             for exit_ in self.exits[at:]:
-                exit_.n += 1
-                exit_.lost += 1
+                exit_.n += count
+                exit_.lost += count
         else:
             super().throw(entry)
 
@@ -75,6 +114,8 @@ class Fork(Point):
         for entry in self.pending:
             if entry[0] == INPUT and entry[1] <= place:
                 n += 1
+            elif entry[0] == INPUT_COLUMNS and entry[1] <= place:
+                n += len(entry[2])
         return n
 
     def held(self) -> int:
@@ -101,9 +142,7 @@ class Lane(Point):
             exit_.out.push(item, ts, sequence, key)
 
     def push_columns(self, columns: Any) -> None:
-        exit_ = self.exits[0]
-        exit_.n += len(columns)
-        exit_.out.push_columns(columns)
+        self.give_columns(self.exits[0], columns)
 
     def mark(self, watermark: i64) -> None:
         if self.is_resting:
@@ -129,8 +168,9 @@ class Cut(Point):
         self.hold((ITEM, exit_, item, ts, sequence, key))
 
     def push_columns(self, columns: Any) -> None:
-        self.exits[0].n += len(columns)
-        self.exits[0].out.push_columns(columns)
+        exit_ = self.exits[0]
+        exit_.n += len(columns)
+        self.hold((COLUMNS, exit_, columns, 0, 0, None))
 
     def mark(self, watermark: i64) -> None:
         self.hold((MARK, 0, None, watermark, 0, None))

@@ -12,6 +12,7 @@ from rxdag.contract import Clock
 
 if TYPE_CHECKING:
     from rxdag.engine._context import RunContext
+    from rxdag.engine._gather_node import GatherNode
     from rxdag.engine._kernel_node import KernelNode
     from rxdag.engine._node import Node, Point
     from rxdag.engine._sink_node import SinkNode
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 QUANTUM: Final = 1024
 """Most items that a pump moves in one turn, unless a run wants fewer."""
+COLUMNS_QUANTUM: Final = 16384
+"""The same of columns: what is done with them costs little more for many items than for few."""
 
 
 class Timer(Protocol):
@@ -68,7 +71,7 @@ class Domain:
         deadline: When pumps must give back, by `driver.ticks`; looked at between items if `is_timed`.
         resting: Nodes that rest.
         retired: Nodes that have ended and hold something yet.
-        unwritten: Sinks that have gathered items.
+        unwritten: Sinks that have gathered items, and nodes that make columns of some.
         deferred: Nodes whose timer was due while they rested.
         opened: Nodes that wait for a turn of their own, as there is room behind them.
         raised: What must end the run bare, as SystemExit raised by user code.
@@ -87,7 +90,7 @@ class Domain:
         self.deadline: i64 = 0
         self.resting: list[Point] = []
         self.retired: deque[Node] = deque()
-        self.unwritten: list[SinkNode] = []
+        self.unwritten: list[SinkNode | GatherNode] = []
         self.deferred: list[KernelNode] = []
         self.opened: deque[KernelNode] = deque()
         self.raised: BaseException | None = None

@@ -121,6 +121,9 @@ class Gate(Node):
             return 1
         return max(0, int(free))
 
+    def space(self) -> int:
+        return self.room()
+
     # ---- the side that fills it
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:

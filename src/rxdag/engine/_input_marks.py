@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from rxdag.contract import FLUSHED, IDLE, MIN
+from rxdag.contract import FLUSHED, IDLE, MAX, MIN
 
 
 class InputMarks:
@@ -50,6 +50,11 @@ class InputMarks:
                 self._aligned[input] = True
             out = (*out, *self._risen())
         return out
+
+    def bounds(self, inputs: frozenset[int]) -> tuple[int, int]:
+        """Return the combined watermark so far, and up to where the inputs other than some let it rise."""
+        others = [i for i in self._open() if i not in inputs and self._aligned[i] and not self._idle[i]]
+        return self._given, min((self.of[i] for i in others), default=MAX)
 
     def is_idle(self, input: int) -> bool:
         """Return True if nothing will come from an input for a while."""

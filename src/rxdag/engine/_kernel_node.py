@@ -212,6 +212,10 @@ class KernelNode(Guarded):
             if self.has_watermark and ts - 1 >= kernel.wake:
                 self.guard(self.call_watermark, ts - 1)
 
+    def take_columns(self, input: int, columns: Any) -> None:
+        """Take a run of columns of an input; of nodes that work on columns."""
+        raise NotImplementedError
+
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Call the kernel with an item."""
         emit = self.emit
@@ -584,6 +588,10 @@ class Inlet(Node):
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         self.owner.take(self.input, item, ts, sequence, key)
+
+    def push_columns(self, columns: Any) -> None:
+        self.came += len(columns)
+        self.owner.take_columns(self.input, columns)
 
     def mark(self, watermark: i64) -> None:
         self.owner.take_mark(self.input, watermark)

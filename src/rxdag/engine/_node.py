@@ -26,6 +26,10 @@ INPUT: Final = 3
 INPUT_MARK: Final = 4
 INPUT_END: Final = 5
 COLUMNS: Final = 6
+INPUT_COLUMNS: Final = 7
+
+ANY_NUMBER: Final = 1 << 30
+"""As many items as there are."""
 
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 """What rests in a node: kind, exit (or index of the next one), item (or error), time (or watermark), sequence, key."""
@@ -39,14 +43,16 @@ class Exit:
         out: What takes its items: the reader, or something that watches before it.
         reader: The node that reads it.
         timed: True if its items have event times, so that watermarks go out here.
+        keyed: True if its items have keys; if not, they lose those that they had.
         n: Items that have left by it.
         lost: Of these, items that rested in the node and were discarded.
         is_read: True if a node takes them.
     """
 
-    def __init__(self, port: str, timed: bool) -> None:
+    def __init__(self, port: str, timed: bool, keyed: bool = True) -> None:
         self.port = port
         self.timed = timed
+        self.keyed = keyed
         self.out: Node = NOWHERE
         self.reader: Node = NOWHERE
         self.n: i64 = 0
@@ -121,6 +127,10 @@ class Node:
     def end(self, error: Exception | None) -> None:
         """Take the end of the input; `error` is None if it completed."""
         raise NotImplementedError
+
+    def space(self) -> int:
+        """Return how many items may come at once."""
+        return ANY_NUMBER
 
     # ---- what stands in the way
 
@@ -315,6 +325,16 @@ class Point(Node):
         else:
             exit_.out.push(item, ts, sequence, key)
 
+    def give_columns(self, exit_: Exit, columns: Any) -> None:
+        """Send a run of columns out by an exit, and keep that part of it for which there is no room."""
+        n = len(columns)
+        if n:
+            exit_.n += n
+            if self.blocked > self.free:
+                self.hold((COLUMNS, exit_, columns, 0, 0, None))
+            else:
+                self.send_columns(exit_, columns)
+
     def give_mark(self, watermark: i64) -> None:
         """Send a watermark out by all exits that have event time; the end's marks by all."""
         if watermark > self.watermark:
@@ -467,8 +487,20 @@ class Point(Node):
         raise NotImplementedError
 
     def send_columns(self, exit_: Exit, columns: Any) -> None:
-        """Send a run of columns out, split where a gate behind has no room for all of it."""
-        raise NotImplementedError
+        """Send a run of columns out, as many items at once as there is room for; the rest rests."""
+        free = self.obstacles()
+        while True:
+            n = len(columns)
+            room = exit_.reader.space()
+            if room >= n:
+                exit_.out.push_columns(columns)
+                return
+            room = max(room, 1)
+            exit_.out.push_columns(columns[:room])
+            columns = columns[room:]
+            if self.blocked > free:
+                self.hold_first((COLUMNS, exit_, columns, 0, 0, None))
+                return
 
     def seal(self) -> None:
         if self.is_ended:
@@ -500,6 +532,8 @@ class Point(Node):
             exit_.lost += len(entry[2])
         elif kind == INPUT:
             self.discarded += 1
+        elif kind == INPUT_COLUMNS:
+            self.discarded += len(entry[2])
 
     def discard(self) -> None:
         self.clear()
@@ -509,6 +543,8 @@ class Point(Node):
         for entry in self.pending:
             if entry[0] == INPUT:
                 n += 1
+            elif entry[0] == INPUT_COLUMNS:
+                n += len(entry[2])
         return n
 
     def resting_at(self, exit_: Exit) -> int:

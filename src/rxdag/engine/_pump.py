@@ -5,6 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rxdag.contract import FLUSHED
+from rxdag.engine._domain import QUANTUM
 from rxdag.engine._gate import Ended, Gate
 from rxdag.engine._node import Node, Point
 
@@ -122,6 +123,9 @@ class GatePump(Pump):
                 self.finish(entry.error)
                 return
             else:
+                if quantum < QUANTUM and len(entry) > quantum - n:  # inputs have their turns, item by item
+                    queue.appendleft(entry[quantum - n :])
+                    entry = entry[: quantum - n]
                 n += len(entry)
                 gate.taken += len(entry)
                 if gate.is_full:

@@ -199,7 +199,17 @@ class SinkNode(Guarded):
             return
         if self.gathered:
             self.write_out()
-        self.write(Chunk(columns))
+        chunk = Chunk(columns)
+        if not self.sink.takes_columns:
+            try:
+                chunk = chunk.rows()
+            except BaseException as error:  # the type of the items cannot be made of their fields
+                self.interrupted(error)
+                self.failed += 1
+                self.discarded += len(columns) - 1
+                self.fail(end_error("sink", self.name, error))
+                return
+        self.write(chunk)
 
     def mark(self, watermark: i64) -> None:
         pass

@@ -25,6 +25,7 @@ from rxdag.contract import (
     Source,
 )
 from rxdag.engine._context import RunContext
+from rxdag.engine._domain import COLUMNS_QUANTUM, QUANTUM
 from rxdag.engine._faults import end_error, node_error
 from rxdag.engine._node import Exit, Node
 from rxdag.engine._pump import Pump
@@ -206,7 +207,10 @@ class SourceNode(Pump):
             else:
                 self.park()
             return False
-        read = self.read(int(self.behind.measure(self.domain.quantum)))
+        quantum = self.domain.quantum
+        if self.wants_columns and QUANTUM <= quantum < COLUMNS_QUANTUM:
+            quantum = COLUMNS_QUANTUM
+        read = self.read(int(self.behind.measure(quantum)))
         if read is None:
             self.is_starved = True
             return False
@@ -250,10 +254,10 @@ class SourceNode(Pump):
         """Hand items on; what stands in the way and what the domain wants is looked at before each."""
         chunk = self.chunk
         assert chunk is not None
+        if self.wants_columns:
+            self.feed_columns(chunk)
+            return
         if chunk.items.__class__ is not list:
-            if self.wants_columns:
-                self.feed_columns(chunk)
-                return
             chunk = self.chunk = chunk.rows()
         domain = self.domain
         items: list[Any] = chunk.items
@@ -325,15 +329,20 @@ class SourceNode(Pump):
 
     def feed_columns(self, chunk: Chunk) -> None:
         """Hand a run of columns on, cut at its watermarks."""
+        if chunk.items.__class__ is list and chunk.items:
+            from rxdag.columns import gathered  # it loads numpy, which columns have done
+
+            times, sequences, keys = chunk.ts, chunk.sequence, chunk.key
+            items = gathered(chunk.items, self.source.shape.item_type, times=times, sequences=sequences, keys=keys)
+            chunk = self.chunk = Chunk(items, marks=chunk.marks)
         domain = self.domain
         columns = chunk.items
         marks = chunk.marks
-        main = self.main
         n: i64 = len(columns)
         while True:
-            if self.blocked or domain.stop:
-                return
             if self.next_mark < len(marks) and marks[self.next_mark][0] <= self.at:
+                if self.blocked:
+                    return
                 watermark = marks[self.next_mark][1]
                 self.next_mark += 1
                 self.give_mark(watermark)
@@ -341,14 +350,15 @@ class SourceNode(Pump):
             if self.at >= n:
                 self.chunk = None
                 return
+            if self.blocked or domain.stop:
+                return
             end: i64 = n
             if self.next_mark < len(marks) and marks[self.next_mark][0] < n:
                 end = marks[self.next_mark][0]
             part = columns if self.at == 0 and end == n else columns[self.at : end]
             self.made += end - self.at
-            main.n += end - self.at
             self.at = end
-            main.out.push_columns(part)
+            self.give_columns(self.main, part)
             if self.is_finished:
                 return
 

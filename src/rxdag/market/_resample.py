@@ -29,7 +29,6 @@ class _FillKernel(Kernel):
     def __init__(self, size: int, gap: Gap) -> None:
         self._size = size
         self._gap = gap
-        self.grid = size
         self.last: dict[Any, tuple[int, float]] = {}
         self.wake = MAX
 

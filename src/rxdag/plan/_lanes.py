@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rxdag.contract import AnyOperator, Foreign, Kernel, Sink, Source, Splitter
-from rxdag.engine._ledger import LEAVINGS
-from rxdag.expressions import attribute_names
+from rxdag.contract import AnyOperator, Foreign, Kernel, Overflow, Sink, Source, Splitter
+from rxdag.engine import LEAVINGS
 from rxdag.graph import Edge
+from rxdag.plan._gates import GatePlan
+from rxdag.plan._meetings import Meetings
 from rxdag.plan._topology import Topology
 
-_SIDE_PORTS = ("late", "dead")
+SIDE_PORTS = ("late", "dead")
 
 
 @dataclass(frozen=True)
@@ -21,36 +23,71 @@ class Lanes:
         columns: Nodes that take columns, or make them.
         why_rows: Of each node that gets columns and works on rows, the reason.
         kernels: Kernels that work on columns.
+        given: Edges along which columns come.
         made: Edges along which rows come that are made columns.
+        met: Routes whose ways meet again on columns, and the node where they do.
     """
 
     columns: frozenset[str] = frozenset()
     why_rows: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     kernels: dict[str, Kernel] = field(default_factory=lambda: dict[str, Kernel]())
+    given: frozenset[Edge] = frozenset()
     made: frozenset[Edge] = frozenset()
+    met: dict[str, str] = field(default_factory=lambda: dict[str, str]())
 
     def in_lanes(self, topology: Topology) -> Topology:
         """The topology with the kernels that will run."""
         return replace(topology, kernels={**topology.kernels, **self.kernels})
 
 
-class _Finder:
-    """Finds the lanes, given the edges whose rows are made columns."""
+def find_lanes(topology: Topology, gates: Mapping[Edge, GatePlan]) -> Lanes:
+    """Choose the lane of each node.
 
-    def __init__(self, topology: Topology, itemwise: set[str], made: set[Edge]) -> None:
+    Where branches meet again without a gate, the order between them is that of single items. A route whose ways meet
+    again on columns puts them in order there; any other node whose branches meet gives rows, or works on rows if the
+    branches begin at several of its ports. Either changes the lanes behind it.
+    """
+    meetings = Meetings(topology, gates)
+    parted: dict[str, bool] = {}
+    while True:
+        finder = _Finder(topology, gates, meetings, parted)
+        for name in topology.nodes:
+            finder.place(name)
+        lanes = finder.found()
+        fresh = {name: by_ports for name, by_ports in meetings.parted(lanes.columns, lanes.given).items()}
+        fresh = {name: by_ports for name, by_ports in fresh.items() if name not in parted and not finder.met(name)}
+        if not fresh:
+            return lanes
+        parted |= fresh
+
+
+class _Finder:
+    """Finds the lanes, given the nodes whose branches meet again.
+
+    Args:
+        parted: Those nodes, and whether the branches begin at several ports.
+    """
+
+    def __init__(
+        self, topology: Topology, gates: Mapping[Edge, GatePlan], meetings: Meetings, parted: dict[str, bool]
+    ) -> None:
         self.topology = topology
-        self.itemwise = itemwise
-        self.made = made
+        self.gates = gates
+        self.meetings = meetings
+        self.parted = parted
         self.columns: set[str] = set()
         self.why_rows: dict[str, str] = {}
         self.kernels: dict[str, Kernel] = {}
+        self.made: set[Edge] = set()
+        self.given: set[Edge] = set()
 
-    def gives(self, edge: Edge) -> bool:
-        """True if columns come along the edge."""
-        if edge in self.made:
-            return True
+    def offers(self, edge: Edge) -> bool:
+        """Return True if columns can come along the edge: its producer gives some, and a gate on it keeps them whole."""
         producer = edge.producer
-        if producer not in self.columns or producer in self.itemwise or edge.port in _SIDE_PORTS:
+        if producer not in self.columns or producer in self.parted or edge.port in (*SIDE_PORTS, *LEAVINGS):
+            return False
+        gate = self.gates.get(edge)
+        if gate is not None and (gate.overflow is not Overflow.BLOCK or gate.max_bytes is not None):
             return False
         kernel = self.kernels.get(producer)
         return kernel is None or kernel.gives_columns
@@ -59,88 +96,107 @@ class _Finder:
         """Choose the lane of a node, those before it having theirs."""
         thing = self.topology.nodes[name].thing
         edges = self.topology.into[name]
-        given = [self.gives(edge) for edge in edges]
+        offered = [self.offers(edge) for edge in edges]
         if isinstance(thing, Source):
             if thing.gives_columns:
                 self.columns.add(name)
-        elif isinstance(thing, Sink):
-            if any(given) and thing.takes_columns:
+            return
+        if isinstance(thing, Sink):
+            if any(offered) and thing.takes_columns:
                 self.columns.add(name)
-            elif any(given):
+            elif any(offered):
                 self.why_rows[name] = "the sink takes items"
         elif isinstance(thing, AnyOperator):
-            self._place_operator(name, thing, given)
+            self.place_operator(name, thing, offered)
+        self.given |= {
+            edge for edge, is_offered in zip(edges, offered, strict=True) if is_offered and self.takes(name, edge)
+        }
 
-    def _place_operator(self, name: str, thing: AnyOperator, given: list[bool]) -> None:
+    def takes(self, name: str, edge: Edge) -> bool:
+        """Return True if a node takes the columns that an edge offers; a plain sink makes items of them itself."""
+        if name in self.columns:
+            return True
+        thing = self.topology.nodes[name].thing
+        return (
+            isinstance(thing, Sink)
+            and thing.where != "async"
+            and not (thing.paces or thing.one_by_one or thing.batching is not None or edge in self.gates)
+        )
+
+    def place_operator(self, name: str, thing: AnyOperator, offered: list[bool]) -> None:
+        """Choose the lane of an operator."""
         kernel = self.topology.kernels.get(name)
-        if not any(given) and not (kernel is not None and kernel.needs_columns):
+        if not any(offered) and not (kernel is not None and kernel.needs_columns):
             return
-        found = self._in_columns(name, thing, kernel, given)
+        found = self.in_columns(name, thing, kernel, offered)
         left = [e.port for e in self.topology.out_of[name] if e.port in LEAVINGS]
         if left and isinstance(found, Kernel) and not found.needs_columns:
             found = f"its port {left[0]} is read, item by item"
         if isinstance(found, Kernel):
             self.columns.add(name)
             self.kernels[name] = found
+            self.made |= {e for e, is_offered in zip(self.topology.into[name], offered, strict=True) if not is_offered}
         else:
             self.why_rows[name] = found
 
-    def _in_columns(self, name: str, thing: AnyOperator, kernel: Kernel | None, given: list[bool]) -> Kernel | str:
+    def in_columns(self, name: str, thing: AnyOperator, kernel: Kernel | None, offered: list[bool]) -> Kernel | str:
+        """Return the kernel of columns of an operator, or why it works on rows."""
         if isinstance(thing, Foreign) or kernel is None:
             return "a reactivex operator takes items"
         if self.topology.nodes[name].on_error.kind == "retry":
             return "it tries items again, one by one"
         if kernel.needs_columns:
+            if self.meetings.is_between(name):
+                return "branches meet again behind it, in the order of items"
             return kernel.in_columns()
-        if not all(given):
+        if not all(offered):
             return "not all its inputs are columns"
-        if name in self.itemwise and isinstance(kernel, Splitter):
-            return "its branches meet again outside of one region"
+        if self.parted.get(name):
+            return "its branches meet again, in the order of items"
         if thing.clock_for(self.topology.nodes[name].in_shape) != "event":
             return "it works in processing time"
         return kernel.in_columns()
 
-    def pays(self, edge: Edge) -> bool:
-        """True if columns that come along the edge reach a node that gains much by them."""
-        ahead = [edge]
-        while ahead:
-            name = ahead.pop().consumer
-            if name not in self.columns or name not in self.kernels:
-                continue
-            if self.topology.kernels[name].prefers_columns:
-                return True
-            ahead += [each for each in self.topology.out_of[name] if self.gives(each)]
-        return False
+    def met(self, name: str) -> str | None:
+        """Return where the ways of a route meet again on columns; None if they do not, or not all of them."""
+        kernel = self.kernels.get(name)
+        if not isinstance(kernel, Splitter):
+            return None
+        edges = self.topology.out_of[name]
+        ends = {self.end_of_way(edge) for edge in edges}
+        if len(ends) != 1 or len({edge.port for edge in edges}) < len(edges):
+            return None
+        return ends.pop()
+
+    def end_of_way(self, edge: Edge) -> str | None:
+        """Return the node with several inputs to which a way leads, over nothing but nodes that give at once what they give."""
+        while edge in self.given and edge not in self.gates:
+            name = edge.consumer
+            kernel = self.kernels.get(name)
+            if kernel is None or not _is_immediate(kernel):
+                return None
+            if len(self.topology.into[name]) > 1:
+                return name if kernel.gives_columns else None
+            edges = self.topology.out_of[name]
+            if len(edges) != 1 or isinstance(kernel, Splitter):
+                return None
+            edge = edges[0]
+        return None
+
+    def found(self) -> Lanes:
+        """Return what was found; a source that nobody takes columns of reads rows."""
+        taken = {edge.producer for edge in self.given if edge.consumer in self.columns}
+        given = {
+            edge
+            for edge in self.given
+            if edge.producer in taken or not isinstance(self.topology.nodes[edge.producer].thing, Source)
+        }
+        met = {name: end for name in self.columns if (end := self.met(name)) is not None}
+        return Lanes(frozenset(self.columns), self.why_rows, self.kernels, frozenset(given), frozenset(self.made), met)
 
 
-def find_lanes(topology: Topology, itemwise: set[str], kept: set[Edge]) -> Lanes:
-    """Choose the lane of each node.
-
-    Rows that a source has at hand are made columns where that pays. An edge for which it does not is left out, and the
-    rest looked at again, for a node with several inputs takes columns from all of them or from none.
-
-    Args:
-        topology: The dag.
-        itemwise: Nodes that hand over item by item: what they give are rows.
-        kept: Edges whose rows stay rows.
-    """
-    gain = any(kernel.prefers_columns for kernel in topology.kernels.values())  # or else nothing of numpy is loaded
-    made = {
-        e for e in topology.edges if gain and e.producer not in itemwise and e not in kept and _has_rows(topology, e)
-    }
-    while True:
-        finder = _Finder(topology, itemwise, made)
-        for name in topology.nodes:
-            finder.place(name)
-        paying = {edge for edge in made if finder.pays(edge)}
-        if paying == made:
-            return Lanes(frozenset(finder.columns), finder.why_rows, finder.kernels, frozenset(made))
-        made = paying
-
-
-def _has_rows(topology: Topology, edge: Edge) -> bool:
-    """True if items with fields come along the edge that are there already, as rows."""
-    source = topology.nodes[edge.producer].thing
-    if not isinstance(source, Source) or not source.is_stored or source.gives_columns or edge.port in _SIDE_PORTS:
-        return False
-    return bool(attribute_names(source.shape.item_type))
+def _is_immediate(kernel: Kernel) -> bool:
+    """Return True if nothing comes out but what an item gives."""
+    kind = type(kernel)
+    methods = ("on_start", "on_watermark", "on_timer", "on_input_end", "on_end")
+    return not kernel.makes_time and all(getattr(kind, name) is getattr(Kernel, name) for name in methods)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rxdag.contract import Duration, Overflow, Publisher, Sink, Source
-from rxdag.engine import QUANTUM
+from rxdag.engine import COLUMNS_QUANTUM, QUANTUM
 from rxdag.errors import CompileError, GraphError, shown
 from rxdag.graph import Dag, Edge, did_you_mean
 from rxdag.plan._catching import caught_nodes
 from rxdag.plan._domains import assign_domains, needs_loop
 from rxdag.plan._explain import explanation
 from rxdag.plan._gates import GatePlan, check_queues, cut_segments, place_gates, queue_of
-from rxdag.plan._lanes import Lanes
+from rxdag.plan._lanes import Lanes, find_lanes
 from rxdag.plan._topology import Topology, normalise
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ class Plan:
         has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in members)
         things = [self.dag.nodes[n].thing for n in members]
         batched = sum(2 * t.batching.max_items for t in things if isinstance(t, Sink) and t.batching is not None)
-        return batched or (QUANTUM if has_source or not inputs else min(QUANTUM, max(inputs)))
+        if batched:
+            return batched
+        if has_source or not inputs:
+            return COLUMNS_QUANTUM if any(edge.producer in members for edge in self.lanes.given) else QUANTUM
+        return min(QUANTUM, max(inputs))
 
     @property
     def max_bytes(self) -> int | None:
@@ -149,7 +153,7 @@ def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
     check_queues(topology)
     domains = assign_domains(topology)
     gates = place_gates(topology, domains)
-    lanes = Lanes()
+    lanes = find_lanes(topology, gates) if columns else Lanes()
     topology = lanes.in_lanes(topology)
     return Plan(
         dag=dag,

@@ -76,3 +76,15 @@ def make_kernel(name: str, operator: Any) -> Kernel:
     if not isinstance(kernel, Kernel):
         raise CompileError(f'node "{name}": {label_of(operator)}.kernel() must return a Kernel, got {shown(kernel)}')
     return kernel
+
+
+def make_columns_kernel(name: str, operator: Any) -> Kernel:
+    """Make the kernel of columns of an operator that is bound.
+
+    Raises:
+        CompileError: If there is none.
+    """
+    kernel = make_kernel(name, operator).in_columns()
+    if isinstance(kernel, str):
+        raise CompileError(f'node "{name}": in_columns() must give a kernel again, got "{kernel}"')
+    return kernel

@@ -32,13 +32,15 @@ class Link:
     Attributes:
         exits: Those that an item leaves by: of the producer, then of a fork and a lane if they stand between.
         owners: The nodes that they belong to.
-        entry: Where the edge ends: the consumer, or its inlet.
+        entry: Where the edge ends: the consumer, its inlet, or what makes columns for it.
+        behind: What stands between the gate and the consumer, and where items leave it.
         gate: The gate on the edge, if there is one.
     """
 
     exits: list[Exit]
     owners: list[Point]
     entry: Node
+    behind: list[tuple[Point, Exit]] = field(default_factory=lambda: list[tuple[Point, Exit]]())
     gate: Gate | None = None
 
 
@@ -102,7 +104,11 @@ class Program:
             received = int(gate.taken) if gate is not None else link.entry.received()
             dropped = 0
             if gate is not None:
-                held += gate.n
+                rests = sum(owner.resting_at(exit_) for owner, exit_ in link.behind)
+                gone = sum(int(exit_.lost) for _, exit_ in link.behind)
+                received -= rests + gone
+                held += gate.n + rests
+                lost += gone
                 lost += int(gate.lost)
                 dropped = int(gate.n_dropped)
             books.append(EdgeBook(str(edge), int(link.exits[0].n), received, dropped, lost, held))

@@ -9,11 +9,13 @@ from rxdag.contract import Foreign, InnerKernel, Kernel, Sink, Source, size_of
 from rxdag.engine import (
     LEAVINGS,
     BatchSinkNode,
+    ColumnsNode,
     Cut,
     Exit,
     Fork,
     Gate,
     GatePump,
+    GatherNode,
     Guarded,
     Inlet,
     InnerNode,
@@ -21,19 +23,22 @@ from rxdag.engine import (
     KeyEnd,
     Lane,
     Limiter,
+    Meeting,
     Node,
     Point,
     Pump,
     ReleaseNode,
     Room,
+    RowsNode,
     RunContext,
     SinkNode,
     SourceNode,
+    SplitNode,
     StepNode,
 )
 from rxdag.engine.drivers import FlowScheduler, ForeignNode
 from rxdag.graph import Edge
-from rxdag.plan import GatePlan, Plan, make_kernel, queue_of
+from rxdag.plan import SIDE_PORTS, GatePlan, Plan, make_columns_kernel, make_kernel, queue_of
 from rxdag.runtime._program import Link, Program
 
 _DEEPEST: Final = 100
@@ -74,6 +79,8 @@ class _Wiring:
             scheduler.domain.run = run
         for name in self.topology.nodes:
             self._make(name)
+        for name, end in plan.lanes.met.items():
+            self._let_meet(name, end)
         for name in self.topology.nodes:
             self._connect(name)
         for node in [*self.program.nodes.values(), *self.program.helpers]:
@@ -96,7 +103,8 @@ class _Wiring:
         for port in node.ports:
             if port in LEAVINGS and port not in read:
                 continue
-            exit_ = Exit(port, node.port_shape(port).timed)
+            shape = node.port_shape(port)
+            exit_ = Exit(port, shape.timed, shape.keyed)
             assert isinstance(made, Point)
             made.add_exit(exit_)
             if isinstance(made, SourceNode):
@@ -123,7 +131,8 @@ class _Wiring:
         thing = node.thing
         if isinstance(thing, Source):
             boundary = queue_of(self.topology, name)
-            made = SourceNode(name, run, node.on_error, thing, wants_columns=False, boundary=boundary)
+            wants = any(edge in plan.lanes.given for edge in self.topology.out_of[name])
+            made = SourceNode(name, run, node.on_error, thing, wants_columns=wants, boundary=boundary)
             self._add_pump(made, name)
             return made
         if isinstance(thing, Sink):
@@ -131,6 +140,11 @@ class _Wiring:
             return kind_of_sink(name, run, node.on_error, thing, node.in_shape)
         if isinstance(thing, Foreign):
             return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
+        inputs = len(self.topology.into[name])
+        if name in plan.lanes.columns:
+            make = partial(make_columns_kernel, name, self.topology.operators[name])
+            node_type = SplitNode if name in plan.lanes.met else ColumnsNode
+            return node_type(name, run, node.on_error, make, inputs)
         kernel = self.topology.kernels[name]
         kind: type[KernelNode] = KernelNode if name in self.called else kernel.node or KernelNode
         if isinstance(kernel, InnerKernel):
@@ -140,7 +154,7 @@ class _Wiring:
         elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
             kind = StepNode
         make = partial(make_kernel, name, self.topology.operators[name])
-        return kind(name, run, node.on_error, make, thing.clock_for(node.in_shape), len(self.topology.into[name]))
+        return kind(name, run, node.on_error, make, thing.clock_for(node.in_shape), inputs)
 
     def _add_pump(self, pump: Pump, name: str) -> None:
         scheduler = self.schedulers[self.plan.domains[name]]
@@ -160,15 +174,51 @@ class _Wiring:
             edges = [edge for edge in self.topology.out_of[name] if edge.port == exit_.port]
             if not edges:
                 continue
+            exits, owners = [exit_], [made]
+            in_rows = not self._gives_columns(name, exit_.port)
+            if not in_rows and not any(edge in self.plan.lanes.given for edge in edges):
+                exits, owners = self._extend(RowsNode(name), exits, owners)
+                in_rows = True
             if len(edges) == 1:
-                self._link(edges[0], [exit_], [made], depth, is_lane=has_lanes)
+                self._link(edges[0], exits, owners, depth, is_lane=has_lanes, in_rows=in_rows)
             else:
                 fork = self._helper(Fork(name), made, exit_.timed, len(edges))
-                self._attach(exit_, made, fork)
+                self._attach(exits[-1], owners[-1], fork)
                 for edge, branch in zip(edges, fork.exits, strict=True):
-                    self._link(edge, [exit_, branch], [made, fork], depth, is_lane=has_lanes)
-            if self._ends_keys(name, exit_.port):
+                    self._link(edge, [*exits, branch], [*owners, fork], depth, is_lane=has_lanes, in_rows=in_rows)
+            if in_rows and not isinstance(made, ColumnsNode) and self._ends_keys(name, exit_.port):
                 exit_.out = KeyEnd(name, exit_.out)
+
+    def _gives_columns(self, name: str, port: str) -> bool:
+        """Return True if a node gives columns out on a port."""
+        made = self.program.nodes[name]
+        if port in SIDE_PORTS or port in LEAVINGS:
+            return False
+        return (
+            made.wants_columns
+            if isinstance(made, SourceNode)
+            else isinstance(made, ColumnsNode) and made.kernel.gives_columns
+        )
+
+    def _let_meet(self, name: str, end: str) -> None:
+        """Have a route and the nodes on its ways know of the node where these meet again."""
+        nodes = self.program.nodes
+        inputs: set[int] = set()
+        on_ways: list[str] = []
+        for edge in self.topology.out_of[name]:
+            way = edge
+            while way.consumer != end:
+                on_ways.append(way.consumer)
+                way = self.topology.out_of[way.consumer][0]
+            inputs.add(way.input)
+        route, meets = nodes[name], nodes[end]
+        assert isinstance(route, SplitNode) and isinstance(meets, ColumnsNode)
+        meeting = route.met_at = Meeting(meets, frozenset(inputs))
+        meets.meetings |= dict.fromkeys(inputs, meeting)
+        for each in on_ways:
+            on_way = nodes[each]
+            assert isinstance(on_way, ColumnsNode)
+            on_way.meeting = meeting
 
     def _ends_keys(self, name: str, port: str) -> bool:
         """Return True for an output without keys of a node to which some came."""
@@ -190,8 +240,10 @@ class _Wiring:
         owner.live += 1
         reader.feeders.append(owner)
 
-    def _link(self, edge: Edge, exits: list[Exit], owners: list[Point], depth: int, *, is_lane: bool) -> None:
-        """Link an edge; a lane, a gate or a cut may stand on it."""
+    def _link(
+        self, edge: Edge, exits: list[Exit], owners: list[Point], depth: int, *, is_lane: bool, in_rows: bool
+    ) -> None:
+        """Link an edge; a lane, a gate or a cut may stand on it, and what makes rows of columns or columns of rows."""
         entry = self.entries[edge.consumer, edge.input]
         gate_plan = self.plan.gates.get(edge)
         if is_lane:
@@ -199,7 +251,20 @@ class _Wiring:
         if gate_plan is None and depth >= _DEEPEST:
             exits, owners = self._extend(Cut(edge.consumer), exits, owners)
             depth = 0
-        link = self.program.links[edge] = Link(exits, owners, entry)
+        if not in_rows and edge not in self.plan.lanes.given:
+            exits, owners = self._extend(RowsNode(edge.consumer), exits, owners)
+        behind: list[tuple[Point, Exit]] = []
+        if edge in self.plan.lanes.made:
+            shape = self.topology.nodes[edge.consumer].in_shape
+            gather = GatherNode(edge.consumer, shape.item_type, timed=shape.timed, keyed=shape.keyed)
+            if gate_plan is None:
+                exits, owners = self._extend(gather, exits, owners)
+            else:
+                self._helper(gather, entry, shape.timed, 1)
+                self._attach(gather.exits[0], gather, entry)
+                entry = gather
+                behind.append((gather, gather.exits[0]))
+        link = self.program.links[edge] = Link(exits, owners, entry, behind)
         if gate_plan is None:
             self.depth[edge.consumer] = max(self.depth.get(edge.consumer, 0), depth)
             self._attach(exits[-1], owners[-1], entry)

@@ -135,7 +135,6 @@ class _Arrow(Sink[object, Any]):
     schema: Any = field(default=None, repr=False)
     label = "arrow"
     takes_columns = True
-    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _ArrowWriter(context, self.schema)
@@ -147,7 +146,6 @@ class _Parquet(Sink[object, int]):
     schema: Any = field(default=None, repr=False)
     label = "parquet"
     takes_columns = True
-    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _ParquetWriter(self.path, context, self.schema)

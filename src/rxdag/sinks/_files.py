@@ -197,7 +197,6 @@ class _Csv(Sink[object, int]):
     path: str
     columns: tuple[str, ...]
     label = "csv"
-    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _CsvWriter(self.path, context, self.columns)
@@ -207,7 +206,6 @@ class _Csv(Sink[object, int]):
 class _Jsonl(Sink[object, int]):
     path: str
     label = "jsonl"
-    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _JsonlWriter(self.path, context)

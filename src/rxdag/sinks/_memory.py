@@ -37,7 +37,6 @@ class _CollectWriter(Writer):
 @dataclass(frozen=True)
 class _Collect(Sink[T, "list[T]"]):
     label = "collect"
-    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _CollectWriter()
@@ -163,7 +162,6 @@ class _NullWriter(_Counted):
 class _Null(Sink[object, int]):
     label = "null"
     takes_columns = True
-    is_quiet = True
 
     def open(self, context: SinkContext) -> Writer:
         return _NullWriter()

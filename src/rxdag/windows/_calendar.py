@@ -26,10 +26,6 @@ class Calendar(Assigner):
     offset_s: int
 
     @property
-    def grid(self) -> int:
-        return _SECOND
-
-    @property
     def overlaps(self) -> bool:
         return False
 

@@ -14,10 +14,6 @@ class _Count(Assigner):
     slide: int
 
     @property
-    def grid(self) -> int:
-        return 0
-
-    @property
     def counts(self) -> tuple[int, int]:
         return self.size, self.slide
 

@@ -13,10 +13,6 @@ _ALWAYS: Final = ((MIN, MAX),)
 @dataclass(frozen=True)
 class _Global(Assigner):
     @property
-    def grid(self) -> int:
-        return 0
-
-    @property
     def is_endless(self) -> bool:
         return True
 

@@ -12,10 +12,6 @@ class _Session(Assigner):
     gap_ns: int
 
     @property
-    def grid(self) -> int:
-        return 1
-
-    @property
     def merges(self) -> bool:
         return True
 

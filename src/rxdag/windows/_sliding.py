@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
 
 from rxdag.contract import Assigner, Duration, positive_ns
 from rxdag.errors import shown
@@ -15,10 +14,6 @@ class _Sliding(Assigner):
     size_ns: int
     slide_ns: int
     offset_ns: int
-
-    @property
-    def grid(self) -> int:
-        return gcd(self.size_ns, self.slide_ns, self.offset_ns)
 
     @property
     def overlaps(self) -> bool:

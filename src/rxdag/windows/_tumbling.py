@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import gcd
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -20,10 +19,6 @@ _SECOND: Final = 1_000_000_000
 class _Tumbling(Assigner):
     size_ns: int
     offset_ns: int
-
-    @property
-    def grid(self) -> int:
-        return gcd(self.size_ns, self.offset_ns)
 
     @property
     def overlaps(self) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Columns, joined
-from rxdag.contract import FLUSHED, MAX, Emit, Kernel
-from rxdag.operators.rate._runs import Runs, columns_of, in_time, rows_of, saved_rows, split_late, times
+from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, Kernel
+from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, rows_of, saved_rows, split_late, times
 
 _SWEEP_FROM: Final = 4096
 _LAST: Final = (1 << 63) - 1
@@ -64,10 +64,7 @@ class AsofColumnsKernel(Kernel):
 
     state = ("lefts", "rights")
     cache = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted")
-    grid = 1
-    reads_before = True
     gives_columns = False
-    takes_inputs = True
 
     def __init__(
         self,
@@ -95,19 +92,9 @@ class AsofColumnsKernel(Kernel):
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         raise TypeError("join_asof: must get columns here")
 
-    def on_columns_from(self, input: int, columns: Columns, emit: Any) -> None:
-        """Take in a run of one of the two inputs."""
-        counts = [m for i, m in enumerate(self.inputs.of) if i != input and not self.inputs.is_idle(i)]
-        others = [mark for mark in counts if self.watermark <= mark < FLUSHED]
-        if columns.before is not None and others:
-            columns = columns.marked(np.minimum(columns.before, min(others)))
+    def on_columns_from(self, input: int, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)
-        if at is not None:
-            is_late = np.ones(columns.n, np.bool_)
-            is_late[at] = False
-            for item, ts, sequence, key in rows_of(columns.where(is_late)):
-                emit.item, emit.ts, emit.sequence, emit.key = item, ts, sequence, key
-                emit.late(item)
+        emit_late(columns, at, emit)
         if input:
             if live.n:
                 self.rights.append(live.marked(None))

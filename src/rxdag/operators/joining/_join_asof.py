@@ -54,7 +54,6 @@ class _AsofKernel(Kernel):
 
     state = ("lefts", "rights")
     cache = ("arrived", "wake", "_n_rights", "_sweep_at")
-    grid = 1
 
     def __init__(
         self, strategy: Strategy, tolerance: int | None, exact: bool, into: Callable[[Any, Any], Any] | None

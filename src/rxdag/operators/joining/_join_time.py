@@ -62,7 +62,6 @@ class _WindowJoinKernel(Kernel):
     def __init__(self, assigner: Assigner, into: Callable[[Any, Any], Any] | None) -> None:
         self._assigner = assigner
         self._into = into
-        self.grid = 1 if assigner.merges else assigner.grid
         self.panes: dict[Any, list[_Pane]] = {}
         self._n = 0
 
@@ -154,7 +153,6 @@ class _IntervalJoinKernel(Kernel):
     state = ("rows", "wake")
     cache = ("_leave", "_order")
     passes = False
-    grid = 1
 
     def __init__(self, lower: int, upper: int, into: Callable[[Any, Any], Any] | None) -> None:
         self._lower = lower

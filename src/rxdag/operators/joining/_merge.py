@@ -70,7 +70,6 @@ class _SortedKernel(Kernel):
 
     state = ("rows", "arrived", "wake", "last")
     cache = ("counts",)
-    grid = 1
     may_park = True
 
     def __init__(self, n: int, max_items: int) -> None:

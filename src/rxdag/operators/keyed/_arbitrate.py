@@ -60,7 +60,6 @@ class _ArbitrateKernel(Kernel):
 
     state = ("feeds", "due", "wake", "timer")
     cache = ("_arrived", "_n", "_sweep_at")
-    grid = 1
     fires_before = True
 
     def __init__(

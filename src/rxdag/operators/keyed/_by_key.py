@@ -45,7 +45,6 @@ class KeyedKernel(Kernel):
         self.keys = Expiring()
         self.ttl = lasting.ttl
         self.by_clock = lasting.by_clock
-        self.grid = 1 if lasting.ttl is not None and not lasting.by_clock else 0
 
     def found(self, key: Any, at: int) -> Kept | None:
         """Return what is known of a key at a time; None for a key that is new, or has ended."""

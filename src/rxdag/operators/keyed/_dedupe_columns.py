@@ -29,7 +29,6 @@ class DedupeColumnsKernel(Kernel):
     def __init__(self, key_of: Reader, within: int) -> None:
         self._key_of = key_of
         self._within = within
-        self.grid = within
         self.wake = MAX
         self._packer = KeyPacker(key_of)
         self._first = IntTable()
@@ -42,21 +41,22 @@ class DedupeColumnsKernel(Kernel):
         if ts is None:
             raise TypeError("dedupe: must have event times to work on columns")
         keys, within, first = self._packer.pack(columns), self._within, self._first
+        since = self._least() if columns.before is None else self._least_of(columns.before)
         place = first.find(keys)
-        known = np.flatnonzero(place >= 0)
-        is_near = ts[known] - first.at(place[known]) < within
+        known, fresh = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
+        came = first.at(place[known])
+        is_known = (ts[known] - came < within) & (came >= _of(since, known))
         keep = np.ones(columns.n, np.bool_)
-        keep[known[is_near]] = False
-        fresh = np.flatnonzero(place < 0)
-        is_old = ts[fresh] < self._least()
+        keep[known[is_known]] = False
+        is_old = ts[fresh] < _of(since, fresh)
         if is_old.any():
             old, fresh = fresh[is_old], fresh[~is_old]
         else:
             old = fresh[:0]
         again = fresh[first.insert(keys[fresh], ts[fresh])]
-        if len(old):
-            keep[self._behind(old, fresh, keys)] = False
-        self._settle(np.sort(np.concatenate((again, known[~is_near]))), keys, ts, keep)
+        open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
+        if len(open_):
+            self._settle(np.sort(open_), keys, ts, since, keep)
         passed = columns.where(keep)
         if len(fresh):
             self.wake = min(self.wake, self._forgotten_at(int(ts[fresh].min())))
@@ -64,29 +64,59 @@ class DedupeColumnsKernel(Kernel):
         emit(passed)
 
     def _least(self) -> int:
-        """The first instant whose keys are not forgotten yet."""
-        return max(((self.watermark + 1) // self._within - 1) * self._within, -(1 << 63))
+        """Return the first instant whose keys are not forgotten yet."""
+        return self._least_at(self.watermark)
+
+    def _least_at(self, watermark: int) -> int:
+        """Return the first instant whose keys are not forgotten at a watermark."""
+        return max(((watermark + 1) // self._within - 1) * self._within, -(1 << 63))
+
+    def _least_of(self, before: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the same for several watermarks."""
+        within = self._within
+        least = 2 * within - (1 << 63)
+        since = (np.maximum(before, least) + 1) // within * within - within
+        odd = before < least
+        if odd.any():
+            since[odd] = [self._least_at(watermark) for watermark in before[odd].tolist()]
+        return since
 
     @staticmethod
-    def _behind(old: NDArray[np.intp], fresh: NDArray[np.intp], keys: NDArray[np.int64]) -> list[int]:
+    def _behind(old: NDArray[np.intp], fresh: NDArray[np.intp], keys: NDArray[np.int64]) -> NDArray[np.intp]:
         """Of items too late to be remembered, those that come behind one of the same run whose key is."""
         came: dict[int, int] = {}
-        for row, key in zip(fresh.tolist(), keys[fresh].tolist(), strict=True):
-            came.setdefault(key, row)
+        if len(old):
+            for row, key in zip(fresh.tolist(), keys[fresh].tolist(), strict=True):
+                came.setdefault(key, row)
         pairs = zip(old.tolist(), keys[old].tolist(), strict=True)
-        return [row for row, key in pairs if came.get(key, row) < row]
+        return np.array([row for row, key in pairs if came.get(key, row) < row], np.intp)
 
     def _settle(
-        self, rows: NDArray[np.intp], keys: NDArray[np.int64], ts: NDArray[np.int64], keep: NDArray[np.bool_]
+        self,
+        rows: NDArray[np.intp],
+        keys: NDArray[np.int64],
+        ts: NDArray[np.int64],
+        since: Any,
+        keep: NDArray[np.bool_],
     ) -> None:
-        """Decide, one after the other, on what depends on an earlier item of the same run, or comes after its span."""
-        first = self._first
-        places = first.find(keys[rows]).tolist()
-        for row, place, when in zip(rows.tolist(), places, ts[rows].tolist(), strict=True):
-            if when - first.one(place) < self._within:
-                keep[row] = False
-            else:
-                first.put(place, when)
+        """Decide on what depends on an earlier item of the same run, or comes after its key's span."""
+        first, within = self._first, self._within
+        places = first.find(keys[rows])
+        came = first.at(places)
+        is_near = (ts[rows] - came < within) & (came >= _of(since, rows))
+        keep[rows[is_near]] = False
+        if is_near.all():
+            return
+        # The first time of these keys changes on the way, so their items are looked at one after the other.
+        moving = np.isin(places, places[~is_near])
+        rows, places = rows[moving], places[moving]
+        when = ts[rows].tolist()
+        least = np.broadcast_to(_of(since, rows), rows.shape).tolist()
+        for row, place, at, floor in zip(rows.tolist(), places.tolist(), when, least, strict=True):
+            came_at = first.one(place)
+            keep[row] = not (at - came_at < within and came_at >= floor)
+            if keep[row] and at >= floor:
+                first.put(place, at)
 
     def _forgotten_at(self, ts: int) -> int:
         """The watermark at which a key of that first time is forgotten."""
@@ -115,3 +145,8 @@ class DedupeColumnsKernel(Kernel):
         keys, times = zip(*saved["first"], strict=True)
         self._first.insert(np.array([*map(self._packer.code, keys)], np.int64), np.array(times, np.int64))
         self.wake = self._forgotten_at(min(times))
+
+
+def _of(since: Any, rows: NDArray[np.intp]) -> Any:
+    """Return what is not forgotten before some rows: of each, or for all of them."""
+    return since[rows] if isinstance(since, np.ndarray) else since

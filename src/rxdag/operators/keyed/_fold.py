@@ -21,7 +21,6 @@ class _KeyedFoldKernel(Kernel):
 
     state = ("totals",)
     passes = False
-    is_quiet = True
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
         self._initial = initial

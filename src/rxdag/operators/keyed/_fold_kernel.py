@@ -72,7 +72,6 @@ class FoldKernel(Kernel):
     node = _FoldNode
     state = ("value", "n", "ts", "sequence")
     passes = False
-    is_quiet = True
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any]) -> None:
         self.value: Any = initial

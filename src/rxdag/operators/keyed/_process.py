@@ -79,7 +79,6 @@ class _ProcessKernel(Kernel):
 
     state = ("states", "timers", "now", "seen")
     passes = False
-    grid = 1
     fires_before = True
 
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any], ttl: int | None, *, by_clock: bool) -> None:

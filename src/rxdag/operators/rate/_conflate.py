@@ -24,8 +24,6 @@ class _InstantKernel(Kernel):
 
     state = ("rows",)
     cache = ("instants", "wake", "_n", "_surplus")
-    prefers_columns = True
-    grid = 1
 
     def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
         self._key_of = key_of

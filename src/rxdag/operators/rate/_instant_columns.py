@@ -24,9 +24,6 @@ class InstantColumnsKernel(Kernel):
 
     state = ("rows",)
     cache = ("runs", "wake")
-    grid = 1
-    reads_before = True
-    is_quiet = True
 
     def __init__(self, key_of: Reader | None, keep: str) -> None:
         self._key_of = key_of

@@ -97,9 +97,7 @@ class _EventTimeNode(KernelNode):
 class EventTimeKernel(Kernel):
     node = _EventTimeNode
     state = ("max_ts",)
-    cache = ("next_mark", "_given")
     makes_time = True
-    can_give_before = True
 
     def __init__(
         self,
@@ -115,30 +113,17 @@ class EventTimeKernel(Kernel):
         self._sequence_of = sequence_of
         self._lag = lag
         self.max_ts = MIN
-        self.next_mark = MIN
-        self.mark_grid = 1
-        """Watermarks between two multiples of it, less 1, make no difference to anybody; 0: nobody asks."""
-        self.gives_before = False
-        self._given = MIN
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        ts = self._time_of(item)
-        if ts.__class__ is int:
-            if self._scale != 1:
-                ts *= self._scale
-        else:
-            ts = _to_ns(ts, self._scale, self._zone)
+        ts = checked_ns(self._time_of(item), self._scale, self._zone)
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
-        if not MIN < ts < MAX:
-            raise _out_of_range(ts)
         if type(sequence) is not int:
             sequence = sequence_number(sequence, _SEQUENCE)
         emit(item, ts=ts, sequence=sequence)
         if ts > self.max_ts:
             self.max_ts = ts
-            mark = ts - self._lag - 1
-            if mark >= self.next_mark:
-                self._raise(mark, emit)
+            if ts - self._lag - 1 > MIN:
+                emit.watermark(ts - self._lag - 1)
 
     def in_columns(self) -> Kernel | str:
         return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
@@ -146,55 +131,11 @@ class EventTimeKernel(Kernel):
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         ts = self._times(columns.values(self._time_of))
         sequence = None if self._sequence_of is None else _numbers(columns.ordinals(self._sequence_of))
-        timed = columns.timed(ts, sequence)
-        if self.gives_before:
-            timed = timed.marked(self._before(ts))
-        self._give_out(timed, emit)
-        mark = self.max_ts - self._lag - 1
-        if self.gives_before and mark > max(self._given, MIN):
-            self._given = mark
-            emit.watermark(mark)
-
-    def _before(self, ts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The watermark that holds before each item: an item raises it before it goes on itself."""
-        import numpy as np
-
-        largest = np.maximum(np.maximum.accumulate(ts), self.max_ts)
-        least = MIN + self._lag + 1
-        return np.where(largest > least, np.maximum(largest, least) - (self._lag + 1), MIN)
-
-    def _give_out(self, timed: Columns, emit: ColumnsEmit) -> None:
-        """Give out a run, cut where it brings a watermark."""
-        while True:
-            due = self._due(timed)
-            head = timed if due is None else timed[:due]
-            if head.n and head.ts is not None:
-                self.max_ts = max(self.max_ts, int(head.ts.max()))
-                emit(head)
-            if due is None or timed.ts is None:
-                return
-            self.max_ts = int(timed.ts[due])
-            self._raise(self.max_ts - self._lag - 1, emit)
-            timed = timed[due:]
-
-    def brings_watermark(self, run: Columns | list[Any]) -> bool:
-        if isinstance(run, list):
-            try:
-                time_of: Any = self._time_of  # an expression: else there are no columns
-                latest: Any = max(time_of.each(run))
-                return _to_ns(latest, self._scale, self._zone) >= self._least()
-            except Exception:  # whatever it is, the run itself tells
-                return True
-        from rxdag.columns import is_array  # it loads numpy
-
-        try:
-            column = run.values(self._time_of)
-            if is_array(column, "i"):
-                return int(column.max()) * self._scale >= self._least()
-            ts = self._times(column)
-        except RowFailed:
-            return True
-        return self._due(run.timed(ts, None)) is not None
+        largest = self._largest_before(ts)
+        before, self.max_ts = self.max_ts, max(int(largest[-1]), int(ts[-1]))
+        emit(columns.timed(ts, sequence).marked(self._watermarks(largest)))
+        if self.max_ts > before and self.max_ts - self._lag - 1 > MIN:
+            emit.watermark(self.max_ts - self._lag - 1)
 
     def _times(self, column: Any) -> NDArray[np.int64]:
         from rxdag.columns import times_of  # it loads numpy
@@ -202,26 +143,21 @@ class EventTimeKernel(Kernel):
         scale, zone = self._scale, self._zone
         return times_of(column, scale, lambda value: checked_ns(value, scale, zone), takes_datetime64=zone is None)
 
-    def _least(self) -> int:
-        """The least time that brings a watermark."""
-        return max(self.next_mark + self._lag + 1, self.max_ts + 1)
+    def _largest_before(self, ts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the largest time before each item."""
+        import numpy as np
 
-    def _due(self, columns: Columns) -> int | None:
-        """Position of the first item that brings a watermark."""
-        ts, least = columns.ts, self._least()
-        if ts is None or not len(ts) or int(ts.max()) < least:
-            return None
-        return int((ts >= least).argmax())
+        largest = np.empty_like(ts)
+        largest[0] = self.max_ts
+        np.maximum.accumulate(ts[:-1], out=largest[1:])
+        return np.maximum(largest, self.max_ts, out=largest)
 
-    def _raise(self, mark: int, emit: Emit[Any] | ColumnsEmit) -> None:
-        grid = self.mark_grid
-        if grid == 0:
-            self.next_mark = MAX
-            return
-        if mark <= MIN:
-            return
-        self.next_mark = ((mark + 1) // grid + 1) * grid - 1
-        emit.watermark(mark)
+    def _watermarks(self, largest: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the watermark that holds before each item; MIN while there is none."""
+        import numpy as np
+
+        least = MIN + self._lag + 1
+        return np.maximum(largest, least) - (self._lag + 1)
 
 
 class StampKernel(Kernel):

@@ -10,7 +10,7 @@ from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
 from rxdag.operators._sequence import sequence_number
 
 _TICK_NS: Final = 10_000_000
-"""With `advance="clock"`: watermarks that no window waits for are no closer than this."""
+"""With `advance="clock"`: watermarks that the clock brings are no closer than this."""
 
 
 class FeedTimeKernel(Kernel):
@@ -30,7 +30,7 @@ class FeedTimeKernel(Kernel):
     """
 
     state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
-    cache = ("next_mark", "_least", "_order")
+    cache = ("_least", "_order")
     makes_time = True
 
     def __init__(
@@ -51,14 +51,11 @@ class FeedTimeKernel(Kernel):
         self._idle_after = idle_after
         self._max_future = max_future
         self._by_clock = by_clock
-        self.mark_grid = 1
-        """Watermarks between two multiples of it, less 1, make no difference to anybody; 0: nobody asks."""
         self.places: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
         self.idle: set[Any] = set()
         self.unaligned: set[Any] = set()
         self.given = MIN
-        self.next_mark = MIN
         self.is_idle = False
         self._least: list[tuple[int, int, Any]] = []
         """A heap of (place, order, feed) of the feeds that count; a place may be out of date, and is then too low."""
@@ -135,10 +132,7 @@ class FeedTimeKernel(Kernel):
         if mark <= self.given or mark <= MIN:
             return
         self.given = mark
-        grid = self.mark_grid
-        if grid and mark >= self.next_mark:
-            self.next_mark = ((mark + 1) // grid + 1) * grid - 1
-            emit.watermark(mark)
+        emit.watermark(mark)
 
     # ---- the clock
 
@@ -165,10 +159,9 @@ class FeedTimeKernel(Kernel):
         due: list[int] = []
         if self._idle_after is not None and self.seen:
             due.append(min(self.seen.values()) + self._idle_after)
-        place = self._least_place() if self._by_clock and self.mark_grid else None
+        place = self._least_place() if self._by_clock else None
         if place is not None:
-            step = self.mark_grid * max(1, _TICK_NS // self.mark_grid)
-            following = ((self.given + 1) // step + 1) * step - 1
+            following = ((self.given + 1) // _TICK_NS + 1) * _TICK_NS - 1
             if following < MAX:
                 due.append(following + self._lag + 1 - place)
         self.timer = min(due, default=None)

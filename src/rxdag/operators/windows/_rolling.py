@@ -82,8 +82,6 @@ def _made(into: Callable[[Any, Any], Any] | None, item: Any, window: _Rows, star
 class _RollingItemsKernel(KeyedKernel):
     """The last items of each key."""
 
-    prefers_columns = True
-
     def __init__(
         self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None, lasting: Lasting
     ) -> None:
@@ -133,8 +131,6 @@ class _RollingTimeKernel(Kernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
     state = ("waiting", "windows", "wake")
-    prefers_columns = True
-    grid = 1
 
     def __init__(
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None

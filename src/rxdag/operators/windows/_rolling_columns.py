@@ -135,9 +135,6 @@ class RollingTimeColumnsKernel(_RollingColumns):
 
     state = ("waiting", "past")
     cache = ("runs", "wake", "_arrays", "_places")
-    grid = 1
-    reads_before = True
-    is_quiet = True
 
     def __init__(
         self,

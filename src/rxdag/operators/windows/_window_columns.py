@@ -14,7 +14,7 @@ from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
 _FIRST_PLACES: Final = 256
-_LONG_AGO: Final = -(1 << 62)
+_LONG: Final = (1 << 63) - 1
 
 _Open = dict[Any, int]
 
@@ -24,7 +24,6 @@ class WindowColumnsKernel(Kernel):
 
     Args:
         evenly: Size, slide and offset of the windows, ns.
-        grid: Of the ends of windows, ns.
         aggregate: The definition, for messages.
         arrays: The same over columns.
         into: What becomes of a pane.
@@ -34,19 +33,16 @@ class WindowColumnsKernel(Kernel):
     cache = ("wake", "counts", "_arrays", "_free", "_places")
     passes = False
     gives_columns = False
-    is_quiet = True
 
     def __init__(
         self,
         evenly: tuple[int, int, int],
-        grid: int,
         aggregate: Aggregate[Any, Any],
         arrays: ColumnsAggregate,
         into: Callable[[Any], Any] | None,
     ) -> None:
         self._size, self._slide, self._offset = evenly
         self._most = -(-self._size // self._slide)  # windows that an item is in
-        self.grid = grid
         self._aggregate = aggregate
         self._arrays = arrays
         self._into = into
@@ -71,8 +67,9 @@ class WindowColumnsKernel(Kernel):
         if self._slide != self._size:
             self._slide_in(columns, ts, emit)
             return
-        is_live = ts >= self._least_live()
-        if is_live.all():
+        gap = self._behind(columns, ts)
+        is_live = None if gap is None else gap < self._size - 1 - (ts - self._offset) % self._size
+        if is_live is None or is_live.all():
             self._add(columns, ts, (ts - self._offset) // self._size, self._arrays.read(columns))
             return
         live = columns.where(is_live)
@@ -84,14 +81,22 @@ class WindowColumnsKernel(Kernel):
         if live.ts is not None and live.n:
             self._add(live, live.ts, (live.ts - self._offset) // self._size, values)
 
+    def _behind(self, columns: Columns, ts: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return how far each item is behind the watermark, -1 if it is not; None if none is."""
+        before: Any = self.watermark if columns.before is None else columns.before
+        is_behind = ts <= before
+        if not is_behind.any():
+            return None
+        gap = np.minimum((before - ts).view(np.uint64), np.uint64(_LONG)).view(np.int64)  # it may not fit into an int64
+        return np.where(is_behind, gap, -1)
+
     def _slide_in(self, columns: Columns, ts: NDArray[np.int64], emit: ColumnsEmit) -> None:
         """Take in a run whose items are each in several windows, or in none: each item stands once for each of them."""
         since = (ts - self._offset) % self._slide  # the start of the latest window that may hold it
         age = since[:, None] + np.arange(self._most - 1, -1, -1) * self._slide
         is_in = age < self._size
-        is_live = (
-            is_in if self.watermark < _LONG_AGO else is_in & (ts[:, None] > age + (self.watermark - self._size + 1))
-        )
+        gap = self._behind(columns, ts)
+        is_live = is_in if gap is None else is_in & (gap[:, None] < self._size - 1 - age)
         row, nth = is_live.nonzero()
         spread = columns.take(row)
         try:
@@ -105,11 +110,6 @@ class WindowColumnsKernel(Kernel):
         if spread.ts is not None and spread.n:
             back = self._most - 1 - nth
             self._add(spread, spread.ts, (spread.ts - self._offset) // self._slide - back, values, back == 0)
-
-    def _least_live(self) -> int:
-        """The first instant whose window is not closed yet."""
-        size, offset = self._size, self._offset
-        return max(((self.watermark - size + 1 - offset) // size + 1) * size + offset, -(1 << 63))
 
     def _add(
         self,

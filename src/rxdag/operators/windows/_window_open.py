@@ -87,8 +87,6 @@ class OpenWindowKernel(Kernel):
     state = ("open",)
     cache = ("wake", "_ends", "_n", "_low", "_high", "_window", "_other")
     passes = False
-    prefers_columns = True
-    is_quiet = True
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assigner = assigner
@@ -96,7 +94,6 @@ class OpenWindowKernel(Kernel):
         self._aggregate = aggregate
         self._new: Callable[[], Accumulator[Any, Any]] = aggregate.accumulator
         self._into = into
-        self.grid = assigner.grid
         self.open: dict[tuple[int, int], _Window] = {}
         self._ends: list[tuple[int, int]] = []
         self.wake = MAX
@@ -195,7 +192,7 @@ class OpenWindowKernel(Kernel):
             return arrays
         from rxdag.operators.windows._window_columns import WindowColumnsKernel  # it loads numpy
 
-        return WindowColumnsKernel(evenly, self.grid, self._aggregate, arrays, self._into)
+        return WindowColumnsKernel(evenly, self._aggregate, arrays, self._into)
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)

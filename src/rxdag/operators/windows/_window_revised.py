@@ -89,7 +89,6 @@ class RevisedWindowKernel(Kernel):
         self._aggregate = aggregate
         self._into = into
         self._lateness = lateness
-        self.grid = 1
         self.parts: dict[Any, list[_Part]] = {}
         self.wake = MAX
         self._order = itertools.count()

@@ -1,0 +1,235 @@
+"""Nodes that hold a kernel of columns: it is called with runs of items, and gives such runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import Kernel, OnError, RowFailed
+from rxdag.engine._columns_emit import ColumnsExits
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import node_error
+from rxdag.engine._kernel_node import KernelNode
+from rxdag.engine._meeting import Meeting
+from rxdag.engine._node import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry
+
+
+class ColumnsNode(KernelNode):
+    """Runs a kernel of columns.
+
+    The watermark that holds before each item is a column beside the others, so a run is not cut at watermarks; the one
+    that its last items raise comes behind it.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of an item on which user code fails.
+        make: Makes the kernel.
+        inputs: How many inputs it has.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: RunContext,
+        policy: OnError,
+        make: Callable[[], Kernel],
+        inputs: int,
+    ) -> None:
+        self.meeting: Meeting | None = None
+        """That of the route whose way the node is on."""
+        self.meetings: dict[int, Meeting] = {}
+        """By input, where ways of a route meet here."""
+        self.is_failing = False
+        """True if it has failed on a way of a route, and ends once the run has met."""
+        self.place = 0
+        """Where in the run that was split the item stands that is at hand."""
+        super().__init__(name, run, policy, make, "event", inputs)
+
+    def bind(self) -> None:
+        self.columns_exits = ColumnsExits(self)
+        super().bind()
+        self.outlet: Any = self.columns_exits if self.kernel.gives_columns else self.emit
+
+    def parameters(self) -> tuple[str, ...]:
+        return ()
+
+    # ---- items
+
+    def push_columns(self, columns: Any) -> None:
+        self.take_columns(0, columns)
+
+    def take_columns(self, input: int, columns: Any) -> None:
+        n = len(columns)
+        meeting = self.meetings.get(input)
+        if meeting is not None and meeting.is_open:
+            self.came += n
+            meeting.parts.append(columns)
+            return
+        self.came += n
+        if self.is_ended:
+            self.unread += n
+        elif self.is_failing:
+            self.discarded += n
+        else:
+            self.accept(input, columns, frozenset((input,)))
+
+    def take_met(self, input: int, columns: Any, inputs: frozenset[int]) -> None:
+        """Take a run that was split; its parts are counted as they come."""
+        if self.is_ended:
+            self.unread += len(columns)
+        else:
+            self.accept(input, columns, inputs)
+
+    def accept(self, input: int, columns: Any, inputs: frozenset[int]) -> None:
+        """Work on a run that came by one input, or by several on which the watermark is the same."""
+        if self.marks.some_idle:
+            for each in sorted(inputs):
+                self.give_out(self.marks.wake(each))
+        if self.n_inputs > 1 and columns.before is not None:
+            columns = columns.bounded(*self.marks.bounds(inputs))
+        self.work_columns(input, columns)
+        if self.watches:
+            self.look()
+
+    def work_columns(self, input: int, columns: Any) -> None:
+        """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it."""
+        while len(columns) and not self.put_off(input, columns):
+            failed = self.call_columns(input, columns)
+            if failed is None:
+                return
+            index = failed.index
+            if index:
+                self.work_columns(input, columns[:index])
+            if self.is_ended:
+                self.discarded += len(columns) - index
+                return
+            self.raise_to(input, columns, index)
+            self.note_place(columns, index)
+            item = columns.row(index)
+            self.bury(item, self.blamed(item, failed.cause), 1)
+            if self.is_ended or self.is_failing:
+                self.discarded += len(columns) - index - 1
+                return
+            columns = columns[index + 1 :]
+
+    def put_off(self, input: int, columns: Any) -> bool:
+        """Keep a run that cannot be worked on now; of nodes that keep inputs."""
+        return False
+
+    def note_place(self, columns: Any, index: int) -> None:
+        """Note which item of a run that was split is at hand."""
+        if columns.index is not None:
+            self.place = int(columns.index[index])
+
+    def raise_to(self, input: int, columns: Any, index: int) -> None:
+        """Take the watermark that holds before an item; not on a way of a route, where it would overtake other ways."""
+        before = columns.before
+        if before is not None and not self.makes_time and self.meeting is None:
+            self.take_mark(input, int(before[index]))
+
+    def call_columns(self, input: int, columns: Any) -> RowFailed | None:
+        """Call the kernel with a run; returns the first item on which it fails, nothing of the run is done then."""
+        exits = self.columns_exits
+        exits.is_open = True
+        try:
+            if self.n_inputs > 1:
+                self.kernel.on_columns_from(input, columns, exits)
+            else:
+                self.kernel.on_columns(columns, exits)
+        except RowFailed as failed:
+            return failed
+        except BaseException as error:  # the kernel itself is wrong
+            exits.is_open = False
+            self.failed += 1
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                self.domain.interrupt(error)
+            self.note_place(columns, 0)
+            self.fail(node_error(self.name, error, columns.row(0)))
+            self.settle_books()
+        finally:
+            exits.is_open = False
+        return None
+
+    def settle_books(self) -> None:
+        """Count as discarded what came in and has left by no exit."""
+        ledger = self.ledger()
+        self.discarded += ledger.arrived - ledger.passed - ledger.spent_otherwise
+
+    def fail(self, error: Exception) -> None:
+        meeting = self.meeting
+        if meeting is not None and meeting.is_open:
+            self.is_failing = True
+            meeting.failed.append((self.place, self, error))
+        else:
+            super().fail(error)
+
+    # ---- calls where no run is at hand
+
+    def guard(self, fn: Callable[[i64], None], value: i64) -> None:
+        self.columns_exits.is_open = True
+        super().guard(fn, value)
+        self.columns_exits.is_open = False
+
+    def call_start(self, value: i64) -> None:
+        self.kernel.on_start(self.run.clock.now(), self.outlet)
+
+    def call_watermark(self, value: i64) -> None:
+        self.kernel.on_watermark(value, self.outlet)
+
+    def call_timer(self, value: i64) -> None:
+        self.kernel.on_timer(value, self.outlet)
+
+    def call_end(self, value: i64) -> None:
+        self.kernel.on_end(self.outlet)
+
+    def call_input_end(self, value: i64) -> None:
+        self.kernel.on_input_end(value, self.outlet)
+
+
+class SplitNode(ColumnsNode):
+    """Runs a route whose ways meet again: it rests with a run that came, never in the middle of one."""
+
+    met_at: Meeting
+
+    def take_columns(self, input: int, columns: Any) -> None:
+        if self.blocked and not self.is_ended:
+            self.came += len(columns)
+            self.hold((INPUT_COLUMNS, input, columns, 0, 0, None))
+        else:
+            super().take_columns(input, columns)
+
+    def take_mark(self, input: int, watermark: i64) -> None:
+        if self.pending:
+            self.hold((INPUT_MARK, input, None, watermark, 0, None))
+        else:
+            super().take_mark(input, watermark)
+
+    def input_ended(self, input: int, error: Exception | None) -> None:
+        if self.pending and error is None:
+            self.hold((INPUT_END, input, None, 0, 0, None))
+        else:
+            super().input_ended(input, error)
+
+    def take_up(self, entry: Entry) -> None:
+        kind = entry[0]
+        if kind == INPUT_COLUMNS:
+            self.accept(entry[1], entry[2], frozenset((entry[1],)))
+        elif kind == INPUT_MARK:
+            super().take_mark(entry[1], entry[3])
+        else:
+            super().input_ended(entry[1], None)
+
+    def put_off(self, input: int, columns: Any) -> bool:
+        if self.blocked <= self.free:
+            return False
+        self.hold((INPUT_COLUMNS, input, columns, 0, 0, None))
+        return True
+
+    def call_columns(self, input: int, columns: Any) -> RowFailed | None:
+        self.met_at.begin()
+        failed = super().call_columns(input, columns.placed())
+        self.met_at.finish()
+        return failed

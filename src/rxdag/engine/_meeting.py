@@ -1,0 +1,60 @@
+"""Meetings: a run of columns that a route has split comes together again in its order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rxdag.engine._columns_node import ColumnsNode
+
+
+class Meeting:
+    """Where the ways of a route meet: it gathers what they bring of one run, and hands it on whole.
+
+    Nothing behind it is touched before the run is complete, so no node in between ever rests.
+
+    Args:
+        node: The node where the ways meet.
+        inputs: Those of its inputs that the ways lead to.
+    """
+
+    def __init__(self, node: ColumnsNode, inputs: frozenset[int]) -> None:
+        self.node = node
+        self.inputs = inputs
+        self.is_open = False
+        self.parts: list[Any] = []
+        self.failed: list[tuple[int, ColumnsNode, Exception]] = []
+        """What failed on the ways: place in the run, node and error."""
+
+    def begin(self) -> None:
+        """Take what comes as parts of one run."""
+        self.is_open = True
+
+    def finish(self) -> None:
+        """Hand the run on, up to the first item on which a node on the way has failed; then that node fails."""
+        from rxdag.columns import parted, rejoined  # they load numpy, which columns have done
+
+        self.is_open = False
+        parts, self.parts = self.parts, []
+        failed, self.failed = self.failed, []
+        whole: Any = rejoined(parts) if parts else None
+        rest: Any = None
+        if failed and whole is not None:
+            whole, rest = parted(whole, min(place for place, _, _ in failed))
+        if whole is not None and len(whole):
+            whole.index = None
+            self.node.take_met(min(self.inputs), whole, self.inputs)
+        if rest is not None:
+            self.node.discarded += len(rest)
+        failed.sort(key=_place)
+        for i, (_, node, error) in enumerate(failed):
+            if i:  # it would not have got so far
+                node.failed -= 1
+                node.discarded += 1
+                node.is_failing = False
+            else:
+                node.fail(error)
+
+
+def _place(failure: tuple[int, ColumnsNode, Exception]) -> int:
+    return failure[0]

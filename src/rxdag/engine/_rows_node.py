@@ -1,0 +1,109 @@
+"""Nodes between columns and rows: where columns come and rows are wanted, and the other way round."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mypy_extensions import i64
+
+from rxdag.contract import MIN
+from rxdag.engine._faults import node_error
+from rxdag.engine._node import COLUMNS, ITEM, Exit, Point
+
+_TURN: Final = 1024
+
+
+class Rows:
+    """Items of a run of columns, from one on.
+
+    Args:
+        columns: The run.
+    """
+
+    def __init__(self, columns: Any) -> None:
+        self.items: list[Any] = columns.rows()
+        times, sequences, keys = columns.beside_rows()
+        self.times: list[int] = times
+        self.sequences: list[Any] = sequences
+        self.keys: list[Any] = keys
+        self.before: list[int] | None = columns.marks_before()
+        self.at = 0
+
+    def __len__(self) -> int:
+        return len(self.items) - self.at
+
+
+class RowsNode(Point):
+    """Hands the items of columns on one by one, each behind the watermark that holds before it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.told: i64 = MIN
+        """The last watermark that went out between items."""
+
+    def push_columns(self, columns: Any) -> None:
+        exit_ = self.exits[0]
+        exit_.n += len(columns)
+        try:
+            rows = Rows(columns)
+        except BaseException as error:  # the type of the items cannot be made of their fields
+            self.could_not(columns, error)
+            return
+        if self.blocked:
+            self.hold((COLUMNS, exit_, rows, 0, 0, None))
+        else:
+            self.send_columns(exit_, rows)
+
+    def send_columns(self, exit_: Exit, columns: Any) -> None:
+        rows: Rows = columns
+        items = rows.items
+        before = rows.before if exit_.timed else None
+        free = self.obstacles()
+        out = exit_.out
+        n = len(items)
+        i = rows.at
+        turn = i + _TURN
+        while i < n:
+            if before is not None and before[i] > self.told:
+                self.told = before[i]
+                out.mark(before[i])
+            if self.blocked > free or i >= turn or (i > rows.at and self.is_called_off()):
+                rows.at = i
+                self.hold_first((COLUMNS, exit_, rows, 0, 0, None))
+                return
+            out.push(items[i], rows.times[i], rows.sequences[i], rows.keys[i])
+            i += 1
+
+    def is_called_off(self) -> bool:
+        """Return True if the domain wants to do something else first."""
+        domain = self.domain
+        return domain.stop or (domain.is_timed and domain.driver.ticks() >= domain.deadline)
+
+    def could_not(self, columns: Any, error: BaseException) -> None:
+        """Fail the run: items cannot be made of columns."""
+        self.exits[0].lost += len(columns)
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            self.domain.interrupt(error)
+        made = node_error(self.name, error)
+        self.give_end(made)
+        self.seal()
+        self.domain.run.fail(made)
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        exit_ = self.exits[0]
+        exit_.n += 1
+        if self.blocked:
+            self.hold((ITEM, exit_, item, ts, sequence, key))
+        else:
+            exit_.out.push(item, ts, sequence, key)
+
+    def mark(self, watermark: i64) -> None:
+        self.give_mark(watermark)
+
+    def end(self, error: Exception | None) -> None:
+        self.give_end(error)
+        self.seal()
+
+    def unused(self) -> None:
+        self.clear()
+        super().unused()
