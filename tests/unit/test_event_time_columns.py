@@ -182,14 +182,6 @@ def test_a_window_behind_keeps_its_grid_and_sees_the_same():
     assert len(panes) > 100
 
 
-def test_what_reads_the_watermark_before_each_item_does_not_cut_columns():
-    data = drawn(5, 100)
-    plan = rxdag.compile(rxdag.Dag(timed(data, "9ns").pipe(ops.rolling("5ns", agg.count())).to(sinks.null())))
-    assert plan.before == {"time.in"}
-    assert plan.grids == {"time.in": 0}
-    assert rxdag.compile(plan.dag, columns=False).before == frozenset()
-
-
 @pytest.mark.parametrize(
     ("op", "why"),
     [

@@ -50,7 +50,7 @@ class ColumnsNode(DrivenNode):
         self._timed = timed
         self._keyed = keyed
         self._columns = ColumnsExits(self.exits, passes=kernel.passes)
-        if kernel.gives_columns and not kernel.takes_inputs:
+        if kernel.gives_columns:
             self.out = self._columns
 
     def step(self) -> bool:
@@ -91,12 +91,7 @@ class ColumnsNode(DrivenNode):
 
     def _is_passed_over(self, mark: int) -> bool:
         """True if a watermark makes no difference to the items behind it in one run."""
-        kernel = self.kernel
-        if not self._is_last or len(self.marks.of) > 1 or mark == IDLE or mark >= FLUSHED:
-            return False
-        if kernel.reads_before or kernel.grid == 0:
-            return True
-        return (mark + 1) // kernel.grid == (max(kernel.watermark, -(1 << 62)) + 1) // kernel.grid
+        return self._is_last and len(self.marks.of) == 1 and mark != IDLE and mark < FLUSHED
 
     def _take(self, input: int, run: list[Entry], marks: list[int]) -> None:
         from rxdag.columns import Columns, code_values, ints_of  # they load numpy
@@ -104,14 +99,11 @@ class ColumnsNode(DrivenNode):
         _, _, items, ts, sequence, key, before = map(list, zip(*run, strict=True))
         columns = Columns.from_items(items, self._item_type)
         if self._timed:
-            columns = columns.timed(ints_of(ts), ints_of(sequence))
+            columns = columns.timed(ints_of(ts), ints_of(sequence)).marked(ints_of(before))
         if self._keyed:
             columns = columns.keyed(code_values(key))
-        if self.kernel.reads_before and marks:
-            columns = columns.marked(ints_of(before))
-        if self.kernel.takes_inputs:
-            kernel: Any = self.kernel
-            self.guard(partial(kernel.on_columns_from, input, columns, self.exits))
+        if len(self.marks.of) > 1:
+            self.guard(partial(self.kernel.on_columns_from, input, columns, self.out))
         else:
             self._feed(columns)
 

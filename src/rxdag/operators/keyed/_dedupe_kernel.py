@@ -99,7 +99,6 @@ class SpansKernel(_Deduped):
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
         self._key_of = key_of
         self._within = within
-        self.grid = within
         self.length = within
         self.spans: dict[int, dict[Hashable, int]] = {}
         self.wake = MIN  # so that it looks at the first watermark
@@ -194,7 +193,6 @@ class CappedKernel(_Deduped):
         self._key_of = key_of
         self._within = within
         self._max_keys = max_keys
-        self.grid = within or 0
         self.first: OrderedDict[Hashable, int] = OrderedDict()
         self.wake = MAX if within is None else MIN
 
