@@ -90,7 +90,7 @@ def arrow_of_column(pa: Any, column: Column) -> Any:
 
 def arrow_of_values(pa: Any, values: list[Any]) -> Any:
     """Python objects as arrow's values; times of numpy, which are UTC, get that zone, and days stay days."""
-    kinds = {type(value) for value in values}
+    kinds: set[type] = {value.__class__ for value in values}
     if np.datetime64 not in kinds:
         return pa.array(values)
     return in_utc(pa, pa.array(np.array(values, "M8") if kinds <= {np.datetime64, type(None)} else values))

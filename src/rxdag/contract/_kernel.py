@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rxdag.columns import Columns
 
 
+@mypyc_attr(native_class=False)  # it has notes, is pickled, and users derive from it
 class BadItem(ValueError):  # it is the item that is wrong, not the program
     """The item itself is wrong: it goes to port "dead" under every error policy.
 
@@ -23,6 +24,7 @@ class BadItem(ValueError):  # it is the item that is wrong, not the program
     """
 
 
+@mypyc_attr(native_class=False)
 class RowFailed(Exception):  # says what happened, to the node only
     """Raised by `on_columns`, before it changes any state: the item at `index` failed for `cause`.
 

@@ -42,7 +42,8 @@ class _BatchWriter(Writer):
         return self._pa.table({name: self._array([row.get(name) for row in rows]) for name in rows[0]})
 
     def _array(self, values: list[Any]) -> Any:
-        if not any(kind.__name__ == "datetime64" for kind in {type(value) for value in values}):
+        kinds: set[type] = {value.__class__ for value in values}
+        if not any(kind.__name__ == "datetime64" for kind in kinds):
             return self._pa.array(values)
         from rxdag.columns import arrow_of_values  # it loads numpy
 

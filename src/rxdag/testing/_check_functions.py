@@ -148,7 +148,7 @@ def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Cal
 
         changed: Any = type(kind.__name__, (kind,), {"on_item": failing_item})
         process: Any = object.__new__(changed)
-        vars(process).update(vars(fn))
+        process.__dict__.update(fn.__dict__)
         return process
 
     return lambda node, operator: _with(operator, path, failing) if node == name else operator
