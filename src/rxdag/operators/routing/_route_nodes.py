@@ -55,13 +55,13 @@ class ConditionsNode(_RouteNode):
         self.ways: list[tuple[Exit, Callable[[Any], Any]]] = [
             (self.ports[port], condition) for port, condition in kernel.conditions
         ]
-        self.rest: Exit | None = None if kernel.default is None else self.ports[kernel.default]
+        self.otherwise: Exit | None = None if kernel.default is None else self.ports[kernel.default]
 
     def way_of(self, item: Any) -> Exit | None:
         for way, condition in self.ways:
             if condition(item):
                 return way
-        return self.rest
+        return self.otherwise
 
 
 class RouteByNode(_RouteNode):
@@ -73,11 +73,11 @@ class RouteByNode(_RouteNode):
         assert isinstance(kernel, RouteByKernel)
         self.key_of: Callable[[Any], Any] = kernel.key_of
         self.ways: dict[Any, Exit] = {value: self.ports[port] for value, port in kernel.port_of.items()}
-        self.rest: Exit | None = None if kernel.default is None else self.ports[kernel.default]
+        self.otherwise: Exit | None = None if kernel.default is None else self.ports[kernel.default]
 
     def way_of(self, item: Any) -> Exit | None:
         way = self.ways.get(self.key_of(item))
-        return self.rest if way is None else way
+        return self.otherwise if way is None else way
 
 
 class RouteByKernel(Kernel):
