@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -142,7 +143,8 @@ def _warn_of_losses(result: RunResult) -> None:
 
 def _outside() -> int:
     """Return how many frames up the code stands that called rxdag."""
-    frame, n = sys._getframe(1), 1  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
+    n = 1
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):
         frame, n = frame.f_back, n + 1
     return n - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from mypy_extensions import i64
 
@@ -83,7 +83,7 @@ class OpenWindowKernel(Kernel):
         into: What becomes of a pane.
     """
 
-    node = _OpenWindowNode
+    node: ClassVar[Any] = _OpenWindowNode
     state = ("open",)
     cache = ("wake", "_ends", "_n", "_low", "_high", "_window", "_other")
     passes = False
