@@ -96,14 +96,6 @@ def test_an_expression_in_a_loop_gives_what_it_gives_alone(item_type, item, colu
         assert run_virtual(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept] == [expected, expected]
 
 
-def test_expressions_are_written_into_the_loop():
-    stream = rxdag.from_source(sources.iterable([Trade(**VALUES)], of=Trade))
-    stream = stream.pipe(ops.filter((col.qty > 0) & col.symbol.is_in(["A"]))).pipe(ops.map(col.price * col.qty))
-    source = rxdag.compile(rxdag.Dag(stream.to(rxdag.sinks.null()))).source(0)
-    assert "if not (x.qty > 0 and x.symbol in g0_v0):" in source
-    assert "x1 = x.price * x.qty" in source
-
-
 numbers = st.one_of(st.integers(-5, 5), st.floats(allow_nan=True, allow_infinity=True), st.just(0))
 
 

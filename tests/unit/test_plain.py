@@ -213,12 +213,6 @@ class TestInAGraph:
             stream = stream.pipe(operator)
         return rxdag.run(stream.to(sinks.collect(), name="out"), **options)["out"]
 
-    def test_it_is_in_the_code_of_the_loop_and_not_called(self):
-        stream = rxdag.wrap([1]).pipe(ops.map(lambda x: x * 21)).pipe(ops.filter(lambda x: x % 2))
-        code = rxdag.compile(rxdag.Dag(stream.pipe(ops.scan(0, lambda n, x: n + x)).to(sinks.collect()))).source("map")
-        assert "x * 21" in code
-        assert "_fn(" not in code
-
     def test_it_reads_a_field_as_often_as_the_function_does(self):
         class Counts:
             read = 0

@@ -89,7 +89,12 @@ class DedupeColumnsKernel(Kernel):
         return np.array([row for row, key in pairs if came.get(key, row) < row], np.intp)
 
     def _settle(
-        self, rows: NDArray[np.intp], keys: NDArray[np.int64], ts: NDArray[np.int64], since: Any, keep: NDArray[np.bool_]
+        self,
+        rows: NDArray[np.intp],
+        keys: NDArray[np.int64],
+        ts: NDArray[np.int64],
+        since: Any,
+        keep: NDArray[np.bool_],
     ) -> None:
         """Decide on what depends on an earlier item of the same run, or comes after its key's span."""
         first, within = self._first, self._within
@@ -143,4 +148,4 @@ class DedupeColumnsKernel(Kernel):
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
     """Return what is not forgotten before some rows: of each, or for all of them."""
-    return since[rows] if isinstance(since, np.ndarray) else since
+    return since if isinstance(since, int) else since[rows]
