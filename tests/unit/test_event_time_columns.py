@@ -1,6 +1,7 @@
 """What looks at every watermark works on columns too: conflate by instant, rolling windows and as-of joins give the same bytes."""
 
 import random
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, sinks, sources
 from rxdag import operators as ops
+from rxdag.contract import MIN
 from rxdag.testing import settle_virtual, virtual
 
 AGGREGATES = [
@@ -180,6 +182,34 @@ def test_a_window_behind_keeps_its_grid_and_sees_the_same():
 
     panes, _ = in_both_lanes(build, "window")
     assert len(panes) > 100
+
+
+def test_columns_are_not_cut_at_watermarks():
+    runs = []
+
+    class Seen(ops.Kernel):
+        def on_item(self, item, emit):
+            emit(item)
+
+        def in_columns(self):
+            return self
+
+        def on_columns(self, columns, emit):
+            runs.append((columns.n, columns.before.tolist()))
+            emit(columns)
+
+    @dataclass(frozen=True)
+    class See(ops.Operator):
+        def shape(self, shape):
+            return shape
+
+        def kernel(self):
+            return Seen()
+
+    data = {"t": np.array([5, 3, 9, 9, 14]), "x": np.arange(5)}
+    kept = timed(data, "2ns", sequence="x").pipe(See()).to(sinks.collect())
+    assert [row["x"] for row in rxdag.run(kept)[kept]] == [0, 1, 2, 3, 4]
+    assert runs == [(5, [MIN, 2, 2, 6, 6])]
 
 
 @pytest.mark.parametrize(

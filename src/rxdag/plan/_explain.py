@@ -9,6 +9,7 @@ from rxdag.contract import Duration, Foreign, Kernel, positive_ns
 from rxdag.errors import GraphError
 from rxdag.graph import Edge, did_you_mean, parameters
 from rxdag.plan._domains import MAIN
+from rxdag.plan._lanes import PARTED
 from rxdag.plan._stalls import stalls
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ def _notes(plan: Plan, name: str) -> list[str]:
         notes.append("rows become columns")
     if name in plan.lanes.columns:
         notes.append("columns")
+    if name in plan.lanes.met:
+        notes.append(f"its ways meet in order at {plan.lanes.met[name]}")
+    if name in plan.lanes.parted:
+        notes.append(f"gives rows: {PARTED}")
     return notes
 
 

@@ -13,6 +13,7 @@ from rxdag.plan._meetings import Meetings
 from rxdag.plan._topology import Topology
 
 SIDE_PORTS = ("late", "dead")
+PARTED = "its branches meet again, in the order of items"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Lanes:
         given: Edges along which columns come.
         made: Edges along which rows come that are made columns.
         met: Routes whose ways meet again on columns, and the node where they do.
+        parted: Nodes that work on columns and give rows, since their branches meet again.
     """
 
     columns: frozenset[str] = frozenset()
@@ -34,6 +36,7 @@ class Lanes:
     given: frozenset[Edge] = frozenset()
     made: frozenset[Edge] = frozenset()
     met: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    parted: frozenset[str] = frozenset()
 
     def in_lanes(self, topology: Topology) -> Topology:
         """The topology with the kernels that will run."""
@@ -54,8 +57,8 @@ def find_lanes(topology: Topology, gates: Mapping[Edge, GatePlan]) -> Lanes:
         for name in topology.nodes:
             finder.place(name)
         lanes = finder.found()
-        fresh = {name: by_ports for name, by_ports in meetings.parted(lanes.columns, lanes.given).items()}
-        fresh = {name: by_ports for name, by_ports in fresh.items() if name not in parted and not finder.met(name)}
+        found = meetings.parted(lanes.columns, lanes.given)
+        fresh = {name: by_ports for name, by_ports in found.items() if name not in parted and not finder.met(name)}
         if not fresh:
             return lanes
         parted |= fresh
@@ -152,7 +155,7 @@ class _Finder:
         if not all(offered):
             return "not all its inputs are columns"
         if self.parted.get(name):
-            return "its branches meet again, in the order of items"
+            return PARTED
         if thing.clock_for(self.topology.nodes[name].in_shape) != "event":
             return "it works in processing time"
         return kernel.in_columns()
@@ -192,7 +195,15 @@ class _Finder:
             if edge.producer in taken or not isinstance(self.topology.nodes[edge.producer].thing, Source)
         }
         met = {name: end for name in self.columns if (end := self.met(name)) is not None}
-        return Lanes(frozenset(self.columns), self.why_rows, self.kernels, frozenset(given), frozenset(self.made), met)
+        return Lanes(
+            columns=frozenset(self.columns),
+            why_rows=self.why_rows,
+            kernels=self.kernels,
+            given=frozenset(given),
+            made=frozenset(self.made),
+            met=met,
+            parted=frozenset(self.parted.keys() & self.columns),
+        )
 
 
 def _is_immediate(kernel: Kernel) -> bool:

@@ -15,7 +15,6 @@ from rxdag.engine import (
     Fork,
     Gate,
     GatePump,
-    GatherNode,
     Guarded,
     Inlet,
     InnerNode,
@@ -23,7 +22,6 @@ from rxdag.engine import (
     KeyEnd,
     Lane,
     Limiter,
-    Meeting,
     Node,
     Point,
     Pump,
@@ -33,12 +31,12 @@ from rxdag.engine import (
     RunContext,
     SinkNode,
     SourceNode,
-    SplitNode,
     StepNode,
 )
 from rxdag.engine.drivers import FlowScheduler, ForeignNode
 from rxdag.graph import Edge
-from rxdag.plan import SIDE_PORTS, GatePlan, Plan, make_columns_kernel, make_kernel, queue_of
+from rxdag.plan import GatePlan, Plan, make_kernel, queue_of
+from rxdag.runtime._columns_wiring import columns_node, gather_node, gives_columns, let_meet
 from rxdag.runtime._program import Link, Program
 
 _DEEPEST: Final = 100
@@ -79,8 +77,8 @@ class _Wiring:
             scheduler.domain.run = run
         for name in self.topology.nodes:
             self._make(name)
-        for name, end in plan.lanes.met.items():
-            self._let_meet(name, end)
+        for name in plan.lanes.met:
+            let_meet(plan, self.program.nodes, name)
         for name in self.topology.nodes:
             self._connect(name)
         for node in [*self.program.nodes.values(), *self.program.helpers]:
@@ -140,11 +138,8 @@ class _Wiring:
             return kind_of_sink(name, run, node.on_error, thing, node.in_shape)
         if isinstance(thing, Foreign):
             return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
-        inputs = len(self.topology.into[name])
         if name in plan.lanes.columns:
-            make = partial(make_columns_kernel, name, self.topology.operators[name])
-            node_type = SplitNode if name in plan.lanes.met else ColumnsNode
-            return node_type(name, run, node.on_error, make, inputs)
+            return columns_node(plan, run, name)
         kernel = self.topology.kernels[name]
         kind: type[KernelNode] = KernelNode if name in self.called else kernel.node or KernelNode
         if isinstance(kernel, InnerKernel):
@@ -154,7 +149,7 @@ class _Wiring:
         elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
             kind = StepNode
         make = partial(make_kernel, name, self.topology.operators[name])
-        return kind(name, run, node.on_error, make, thing.clock_for(node.in_shape), inputs)
+        return kind(name, run, node.on_error, make, thing.clock_for(node.in_shape), len(self.topology.into[name]))
 
     def _add_pump(self, pump: Pump, name: str) -> None:
         scheduler = self.schedulers[self.plan.domains[name]]
@@ -175,7 +170,7 @@ class _Wiring:
             if not edges:
                 continue
             exits, owners = [exit_], [made]
-            in_rows = not self._gives_columns(name, exit_.port)
+            in_rows = not gives_columns(made, exit_.port)
             if not in_rows and not any(edge in self.plan.lanes.given for edge in edges):
                 exits, owners = self._extend(RowsNode(name), exits, owners)
                 in_rows = True
@@ -188,37 +183,6 @@ class _Wiring:
                     self._link(edge, [*exits, branch], [*owners, fork], depth, is_lane=has_lanes, in_rows=in_rows)
             if in_rows and not isinstance(made, ColumnsNode) and self._ends_keys(name, exit_.port):
                 exit_.out = KeyEnd(name, exit_.out)
-
-    def _gives_columns(self, name: str, port: str) -> bool:
-        """Return True if a node gives columns out on a port."""
-        made = self.program.nodes[name]
-        if port in SIDE_PORTS or port in LEAVINGS:
-            return False
-        return (
-            made.wants_columns
-            if isinstance(made, SourceNode)
-            else isinstance(made, ColumnsNode) and made.kernel.gives_columns
-        )
-
-    def _let_meet(self, name: str, end: str) -> None:
-        """Have a route and the nodes on its ways know of the node where these meet again."""
-        nodes = self.program.nodes
-        inputs: set[int] = set()
-        on_ways: list[str] = []
-        for edge in self.topology.out_of[name]:
-            way = edge
-            while way.consumer != end:
-                on_ways.append(way.consumer)
-                way = self.topology.out_of[way.consumer][0]
-            inputs.add(way.input)
-        route, meets = nodes[name], nodes[end]
-        assert isinstance(route, SplitNode) and isinstance(meets, ColumnsNode)
-        meeting = route.met_at = Meeting(meets, frozenset(inputs))
-        meets.meetings |= dict.fromkeys(inputs, meeting)
-        for each in on_ways:
-            on_way = nodes[each]
-            assert isinstance(on_way, ColumnsNode)
-            on_way.meeting = meeting
 
     def _ends_keys(self, name: str, port: str) -> bool:
         """Return True for an output without keys of a node to which some came."""
@@ -255,12 +219,11 @@ class _Wiring:
             exits, owners = self._extend(RowsNode(edge.consumer), exits, owners)
         behind: list[tuple[Point, Exit]] = []
         if edge in self.plan.lanes.made:
-            shape = self.topology.nodes[edge.consumer].in_shape
-            gather = GatherNode(edge.consumer, shape.item_type, timed=shape.timed, keyed=shape.keyed)
+            gather = gather_node(self.plan, edge)
             if gate_plan is None:
                 exits, owners = self._extend(gather, exits, owners)
             else:
-                self._helper(gather, entry, shape.timed, 1)
+                self._helper(gather, entry, gather.is_timed, 1)
                 self._attach(gather.exits[0], gather, entry)
                 entry = gather
                 behind.append((gather, gather.exits[0]))

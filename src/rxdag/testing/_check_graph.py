@@ -157,10 +157,7 @@ class Driven:
         """Nodes that work on columns."""
         self._restored: dict[str, int] = {}
         things = self.dag.nodes
-        meets = any(
-            isinstance(node.thing, AnyOperator) and len(node.inputs) > 1 and not _kernel(node).takes_inputs
-            for node in things.values()
-        )
+        meets = any(isinstance(node.thing, AnyOperator) and len(node.inputs) > 1 for node in things.values())
         self._most = 1 if self.lane == "rows" or meets else 6
         for name, node in things.items():
             if isinstance(node.thing, Source):

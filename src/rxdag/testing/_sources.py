@@ -106,7 +106,7 @@ class Chunked(Source[T]):
         error: What it fails with after the last of them.
         of: Type of the items, so that fields can be checked by name.
         gives_columns: True to have the items come as columns.
-        is_stored: True to have them made columns where that pays, as those of a list are.
+        is_stored: True to say that they are there already, as those of a list are.
     """
 
     chunks: tuple[tuple[T, ...], ...] = field(repr=False)

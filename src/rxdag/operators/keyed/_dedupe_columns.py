@@ -149,4 +149,4 @@ class DedupeColumnsKernel(Kernel):
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
     """Return what is not forgotten before some rows: of each, or for all of them."""
-    return since[rows] if isinstance(since, np.ndarray) else since
+    return since if isinstance(since, int) else since[rows]
