@@ -17,6 +17,7 @@ from tests.benchmarks.watched import Watched
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+PICTURE = "![Time per item over the size of the work, on logarithmic axes](scaling.svg)"
 HEAD = [
     "| work | min | median | max | ns/item | items/s | RSS MB | budget | answer |",
     "|---|---|---|---|---|---|---|---|---|",
@@ -199,7 +200,7 @@ class Report:
 def write_docs(report: Report, drawing: str) -> None:
     """Put the figures where they are shown."""
     _replace(ROOT / "README.md", f"{report.summary()}\n\nMeasured on {report.machine}.")
-    _replace(ROOT / "docs/explanation/speed.md", report.text())
+    _replace(ROOT / "docs/explanation/speed.md", f"{report.text()}\n\n{PICTURE}")
     (ROOT / "docs/explanation/scaling.svg").write_text(drawing)
 
 

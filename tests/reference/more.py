@@ -170,7 +170,7 @@ _WHEN: Final = {
     "RxDagError": (
         "any time",
         "the root of all of them; also raised itself, if the books of a run do not balance",
-        "catch it to catch all; books that do not balance are a bug in rxdag: please report them",
+        "catch it to catch all; look at operators of your own for a lost item, else report the bug in rxdag",
     ),
 }
 
@@ -291,8 +291,8 @@ def expressions_page() -> str:
     """Expressions, their methods, and how they are read from text."""
     out = [
         "# Expressions",
-        "`col.price * col.qty > 0`: a value computed from the fields of an item, which rxdag can read. It is written into the loop that is generated for rows, and evaluated by numpy over columns, "
-        'with one result. `col.name` is a field, `col["odd name"]` one with an odd name, `element` the item itself, `lit(1)` a value; `+ - * / // % **`, comparisons, `& | ~` make '
+        "`col.price * col.qty > 0`: a value computed from the fields of an item, in a form that rxdag can read. In rows it is called as one function of the item; over columns numpy evaluates it, "
+        'with the same result. `col.name` is a field, `col["odd name"]` one with an odd name, `element` the item itself, `lit(1)` a value; `+ - * / // % **`, comparisons, `& | ~` make '
         "expressions of them.",
         WORLD.rstrip(),
         plain_entry("rxdag", "lit", rxdag.lit),

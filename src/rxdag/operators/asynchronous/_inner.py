@@ -178,7 +178,7 @@ def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
 
     Example:
         >>> twice = lambda x: sources.interval("2s", count=2)
-        >>> play(ops.switch_map(twice), "a---b-|")
-        '--0-1-0-(1|)'
+        >>> play(ops.switch_map(twice), "a----b-|")
+        '--0-1--0-(1|)'
     """
     return _Flat("switch_map", stream_function(fn, "switch_map: fn"), None)
