@@ -153,7 +153,9 @@ class _MapAsync(Operator[A, B]):
     label = "map_async"
 
     def shape(self, shape: Shape) -> Shape:
-        return replace(shape, item_type=None, timed=shape.timed and self.ordered, ordered=shape.ordered and self.ordered)
+        return replace(
+            shape, item_type=None, timed=shape.timed and self.ordered, ordered=shape.ordered and self.ordered
+        )
 
     def kernel(self) -> _MapAsyncKernel:
         return _MapAsyncKernel(self)
