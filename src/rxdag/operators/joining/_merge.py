@@ -214,8 +214,8 @@ def merge(*streams: Any, max_drift: Duration | None = None) -> Any:
     """Make one stream of several.
 
     Each input keeps its order; between inputs there is none, but where they come from one stream in one segment items
-    leave in the order of that stream. Keys end here. The watermark is the least of the inputs that have not ended and
-    are not idle.
+    leave in the order of that stream. Keys end here. The watermark is the minimum over the inputs that have not ended and
+    are not idle; once there are none of them, the maximum over all inputs.
 
     Emits: every item of every input; with its event time, if all inputs have it.
     Drops: nothing.
@@ -245,6 +245,8 @@ def merge(*streams: Any, max_drift: Duration | None = None) -> Any:
 
 def merge_sorted(*streams: Stream[A], max_items: int = 65_536) -> Stream[A]:
     """Make one stream of several, sorted by event time.
+
+    What comes out is in order of event time; its watermark follows the items that leave, 1 ns behind the last one.
 
     Emits: every item once the watermark of all inputs has passed it, by event time, sequence, input, arrival.
     Drops: an item that comes after the watermark has passed it goes to port "late".

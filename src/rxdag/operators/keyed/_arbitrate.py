@@ -231,7 +231,7 @@ class _Arbitrate(Operator[A, A]):
 
     def port_shape(self, port: str, shape: Shape) -> Shape:
         if port == "gaps":
-            return replace(shape, item_type=Gap)
+            return replace(shape, item_type=Gap, ordered=False)
         return super().port_shape(port, shape)
 
     def kernel(self) -> _ArbitrateKernel:

@@ -271,7 +271,8 @@ def process(
     """Run a state machine of your own for each key, with timers, as Flink's KeyedProcessFunction.
 
     Emits: what the process gives to `ctx.emit`, with the event time of the item or of the timer; the key ends here. What it
-        gives to `ctx.emit_to` comes out on that port. Timers are called by when they are due, then in order of setting.
+        gives to `ctx.emit_to` comes out on that port. Timers are called by when they are due, then in order of setting. On a stream in order of event
+        time those that are due before an item are called before it; else the watermark calls them, which follows the item.
     Drops: nothing; every item is counted as `absorbed`.
     Holds: a state for each key, until it is cleared; with `ttl` until nothing has come for so long, and its next state is
         `initial()`. Timers, until they are due. A timer sees the state that the key had at the time for which it was set,
