@@ -12,6 +12,10 @@ from rxdag.schedulers import VirtualClock
 from rxdag.testing import settle_virtual
 
 
+class Hung(Exception):
+    """A run does not end."""
+
+
 class Watched:
     """Notes what comes to a sink: how many items before each mark, and how it ends.
 
@@ -75,7 +79,7 @@ class Stepped(Execution):
         self.steps += 1
         self.rests += len(self.main.domain.resting)
         if self.steps > self.MOST:
-            raise RuntimeError(f"hung: {self.standing()}")
+            raise Hung(f"hung: {self.standing()}")
         if self.act is not None:
             self.act(self.steps)
         return super().is_done()

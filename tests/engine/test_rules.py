@@ -62,3 +62,59 @@ class TestTimers:
         late = source.pipe(ops.map(lambda x: -x)).pipe(Own(lambda: Ticking(10, lingers=True)))
         out = rxdag.merge(source.pipe(ops.map_async(soon)), late).to(sinks.collect())
         assert outcome(out)[out] == [1, 2, -1, -2]
+
+
+class TestEnds:
+    def test_a_drain_ends_what_waits_for_the_turn_of_its_other_input(self):
+        first, second = (rxdag.from_source(testing.manual(), name=name) for name in ("first", "second"))
+        out = rxdag.concat(first, second).to(sinks.collect(), name="out")
+        beside = second.pipe(ops.map(lambda x: -x)).to(sinks.collect(), name="beside")
+        run = testing.start(rxdag.Dag(out, beside))
+        run.settle()
+        run.inputs["first"].push(1, 2)
+        run.inputs["second"].push(7, 8)
+        run.settle()
+        run.drain()
+        run.settle()
+        assert run.is_done
+        result = run.finish()
+        assert (result.state, result.problems, result["out"]) == ("completed", (), [1, 2])
+
+    def test_a_drain_goes_through_all_that_a_flush_opens(self):
+        first, second = (rxdag.from_source(testing.manual(), name=name) for name in ("first", "second"))
+        out = rxdag.concat(first, second).to(sinks.collect(), name="out")
+        run = testing.start(out)
+        run.settle()
+        run.inputs["first"].push(1, 2)
+        run.settle()
+        run.drain(flush=True)
+        run.settle()
+        assert run.is_done
+        result = run.finish()
+        assert (result.state, result.problems, result["out"]) == ("completed", (), [1, 2])
+
+    def test_a_drain_ends_a_zip_that_has_all_it_may_keep_of_one_input(self):
+        left, right = (rxdag.from_source(testing.manual(), name=name) for name in ("left", "right"))
+        out = rxdag.zip(left, right, max_items=2).to(sinks.collect(), name="out")
+        run = testing.start(out)
+        run.settle()
+        run.inputs["left"].push(1)
+        run.inputs["right"].push(1, 2, 3, 4, 5)
+        run.settle()
+        run.drain()
+        run.settle()
+        assert run.is_done
+        result = run.finish()
+        assert (result.state, result.problems, result["out"]) == ("completed", (), [(1, 1)])
+        assert result.stats.nodes["zip"].held == 2
+
+    def test_a_failed_run_in_which_nothing_can_move_ends(self):
+        stream = rxdag.from_source(sources.range(5)).buffered(max_items=10).pipe(ops.map(lambda x: x))
+        out = rxdag.concat(stream, stream.pipe(ops.map(lambda x: x))).to(sinks.collect(), name="out")
+        late = rxdag.from_source(Replayed(((10, 1),)))  # the other source has ended by then
+        bad = late.pipe(ops.map(lambda x: 1 // (x - 1)), name="broken")
+        other = bad.to(sinks.collect(), name="other")
+        run = Stepped(rxdag.compile(rxdag.Dag(out, other)), 1)
+        assert run.settle() is None
+        assert (run.result.state, run.result.problems) == ("failed", ())
+        assert str(run.result.error).startswith('node "broken" failed on 1: ZeroDivisionError')

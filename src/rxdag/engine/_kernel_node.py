@@ -125,6 +125,8 @@ class KernelNode(Guarded):
         self.held_mark: i64 = MIN
         self.lingering: i64 = MIN
         self.input_error: Exception | None = None
+        self.is_drained = False
+        """True once one of several inputs has ended for the drain, not by itself."""
         self.is_end_called = False
         self.is_forgotten = False
         self.timer: Timer | None = None
@@ -253,6 +255,14 @@ class KernelNode(Guarded):
         for i, inlet in enumerate(self.inlets):
             inlet.set_entry_shut(opened is not None and i >= opened)
             inlet.set_shut(self.has_want and self.kernel.want_from(i, now) == 0)
+        if self.is_drained:
+            self.end_if_refused()
+
+    def end_if_refused(self) -> None:
+        """End if nothing can come any more: a drain has ended some inputs, and the others have to wait for those."""
+        if self.kernel.timer is None and all(inlet.is_ended or inlet.is_shut for inlet in self.inlets):
+            self.inputs_ended(None)
+            self.leave()
 
     def arm(self) -> None:
         """Set the timer that the kernel wants."""
@@ -406,6 +416,9 @@ class KernelNode(Guarded):
             # The run may go on without this node, and what an input is refused would keep its end.
             self.inputs_ended(error)
             self.domain.retire(self)
+        elif self.inlets and error is None and self.marks.of[input] < FLUSHED:
+            self.is_drained = True
+            self.end_if_refused()
 
     def caught(self, input: int, error: Exception) -> bool:
         """Return True if the kernel goes on although an input has failed."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
-from rxdag.engine import QUANTUM, InnerNode, KernelNode, Node, SinkNode
+from rxdag.engine import QUANTUM, InnerNode, KernelNode, Node, Pump, SinkNode
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 from rxdag.errors import RxDagError, Stalled
 from rxdag.plan import MAIN, Plan
@@ -198,28 +198,24 @@ class Execution:
         return all(self.plan.domains[name] != MAIN for name in open_sources)
 
     def check_stall(self) -> None:
-        """Called by drivers with nothing to do: fail if nothing in the graph can ever move."""
-        for pump in self._pumps:
-            if pump.is_parked:
-                break
-        else:
-            return
+        """Called by drivers with nothing to do: stop the run if nothing in the graph can ever move."""
+        if self.error is None:
+            for pump in self._pumps:
+                if pump.is_parked:
+                    break
+            else:
+                return
         schedulers = list(dict.fromkeys(self.schedulers.values()))
         epochs = [scheduler.epoch for scheduler in schedulers]
         parked = [pump for pump in self.program.pumps if pump.is_parked and not pump.is_finished]
-        if not parked or self._tasks or not self.may_succeed or self.is_done() or self._may_be_woken():
+        if self._tasks or self._is_cancelled or self.is_done() or self._may_be_woken():
+            return
+        if not parked and self.error is None:
             return
         # Nothing may have happened since the first look, tasks that came and went included.
         if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
-            full = sorted({gate.name for pump in parked for gate in pump.gates if gate.is_full})
-            closed = sorted(pump.name for pump in parked if not any(gate.is_full for gate in pump.gates))
-            what = [f"the gates {', '.join(full)} are full"] if full else []
-            what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
-            fix = (
-                "what waits for two streams needs room for what one of them brings before the other: put a larger "
-                ".buffered(max_items=...) before it, or one whose overflow drops"
-            )
-            self.fail(Stalled(f"run: something must be able to move, but {' and '.join(what)}; {fix}"))
+            if self.error is None:
+                self.fail(_stalled(parked))
             self.cancel()  # what is under way can go nowhere
 
     def _may_be_woken(self) -> bool:
@@ -390,3 +386,16 @@ class Execution:
                 f"{came:,}",
                 shown_watermark(stats.watermarks),
             )
+
+
+def _stalled(parked: list[Pump]) -> Stalled:
+    """Return the error of a run in which nothing can move."""
+    full = sorted({gate.name for pump in parked for gate in pump.gates if gate.is_full})
+    closed = sorted(pump.name for pump in parked if not any(gate.is_full for gate in pump.gates))
+    what = [f"the gates {', '.join(full)} are full"] if full else []
+    what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
+    fix = (
+        "what waits for two streams needs room for what one of them brings before the other: put a larger "
+        ".buffered(max_items=...) before it, or one whose overflow drops"
+    )
+    return Stalled(f"run: something must be able to move, but {' and '.join(what)}; {fix}")
