@@ -8,7 +8,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing, windows
-from tests.engine.parts import Own, Replayed, Ticking
+from tests.engine.parts import Busy, Own, Replayed, Ticking
 from tests.engine.running import Stepped
 
 
@@ -109,11 +109,41 @@ class TestEnds:
         assert result.stats.nodes["zip"].held == 2
 
     def test_a_failed_run_in_which_nothing_can_move_ends(self):
-        source = rxdag.from_source(sources.range(5))
-        bad = rxdag.from_source(sources.range(5), name="bad").pipe(ops.map(lambda x: 1 // (x - 1)), name="broken")
-        out = rxdag.concat(source, source.pipe(ops.map(lambda x: x))).to(sinks.collect(), name="out")
+        stream = rxdag.from_source(sources.range(5)).buffered(max_items=10).pipe(ops.map(lambda x: x))
+        out = rxdag.concat(stream, stream.pipe(ops.map(lambda x: x))).to(sinks.collect(), name="out")
+        late = rxdag.from_source(Replayed(((10, 1),)))  # the other source has ended by then
+        bad = late.pipe(ops.map(lambda x: 1 // (x - 1)), name="broken")
         other = bad.to(sinks.collect(), name="other")
         run = Stepped(rxdag.compile(rxdag.Dag(out, other)), 1)
         assert run.settle() is None
         assert (run.result.state, run.result.problems) == ("failed", ())
         assert str(run.result.error).startswith('node "broken" failed on 1: ZeroDivisionError')
+
+
+class TestLanes:
+    @pytest.mark.parametrize("quantum", [1, 7, 1000])
+    @pytest.mark.parametrize("is_merged_before", [False, True])
+    def test_what_rests_behind_a_lane_is_not_overtaken_by_another_branch_above_it(self, quantum, is_merged_before):
+        stream = rxdag.from_source(sources.range(8)).pipe(ops.map(lambda x: x))
+        before = rxdag.merge(stream, stream.pipe(ops.filter(lambda x: False))) if is_merged_before else stream
+        routes = before.pipe(ops.route({"even": lambda x: x % 2 == 0}, default="odd"))
+        even = routes["even"].pipe(ops.map(lambda x: x))
+        small = even.buffered(max_items=1).to(sinks.collect())
+        odd = routes["odd"].to(sinks.collect())
+        out = rxdag.merge(even.pipe(ops.map(lambda x: x + 10)), stream.pipe(ops.map(lambda x: x + 20)))
+        run = Stepped(rxdag.compile(rxdag.Dag(small, odd, out.to(sinks.collect(), name="out"))), quantum)
+        assert run.settle() is None
+        assert run.result.problems == ()
+        assert run.result["out"] == [10, 20, 21, 12, 22, 23, 14, 24, 25, 16, 26, 27]
+
+    @pytest.mark.parametrize("size", [1, 1000])
+    def test_a_full_lane_holds_up_no_other_until_an_item_for_it_comes(self, size):
+        source = rxdag.from_source(sources.iterable([1, 2, 2, 2, 1, 2]))
+        routes = source.pipe(ops.route({"one": lambda x: x == 1}, default="two"))
+        slow = routes["one"].buffered(max_items=size).pipe(Own(lambda: Busy(10)))
+        seen, run = [], None
+        one = slow.pipe(ops.tap(lambda x: seen.append(("one", run.clock.now())))).to(sinks.collect())
+        two = routes["two"].pipe(ops.tap(lambda x: seen.append(("two", run.clock.now())))).to(sinks.collect())
+        run = Stepped(rxdag.compile(rxdag.Dag(one, two)), 1000)
+        assert run.settle() is None
+        assert sorted(seen) == [("one", 0), ("one", 10), *[("two", 0)] * 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -86,6 +87,7 @@ class _Wiring:
             node.note_readers()
         self._rank()
         self._find_points_above()
+        self._find_forks_above_lanes()
         self._find_rooms()
 
     # ---- nodes
@@ -309,6 +311,9 @@ class _Wiring:
             return []
         return [exit_.reader for exit_ in node.exits if exit_.is_read]
 
+    def _parents(self, node: Node) -> list[Node]:
+        return [*node.feeders, *node.inlets] if isinstance(node, KernelNode) else node.feeders
+
     def _rank(self) -> None:
         """Put all nodes of the run in order, those before others first."""
         todo: list[Node] = list(self.program.pumps)
@@ -338,14 +343,52 @@ class _Wiring:
     def _find_points_above(self) -> None:
         above: dict[int, list[Node]] = {}
         for node in self.order:
-            feeders = list(node.feeders)
-            if isinstance(node, KernelNode) and node.inlets:
-                feeders += node.inlets
             found: dict[int, Node] = {}
-            for feeder in feeders:
+            for feeder in self._parents(node):
                 for point in [feeder] if feeder.is_point else above[id(feeder)]:
                     found[id(point)] = point
             above[id(node)] = node.up = list(found.values())
+
+    def _find_forks_above_lanes(self) -> None:
+        """Tell points behind lanes which nodes above those must wait while they rest.
+
+        A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
+        that goes by another way would overtake what rests.
+        """
+        lanes = [helper for helper in self.program.helpers if isinstance(helper, Lane)]
+        behind = self._reached(lanes, self._children)
+        for node in self._reached(lanes, self._parents).values():
+            if node.is_point and len(self._children(node)) > 1:
+                self._hold_back(node, behind)
+
+    def _reached(self, nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[int, Node]:
+        found: dict[int, Node] = {}
+        todo = [each for node in nodes for each in following(node)]
+        while todo:
+            node = todo.pop()
+            if id(node) not in found:
+                found[id(node)] = node
+                todo += following(node)
+        return found
+
+    def _hold_back(self, fork: Node, behind: dict[int, Node]) -> None:
+        """Have points behind lanes hold back a node that reaches what they lead to by several outputs."""
+        after = self.order[fork.place + 1 :]
+        ways: dict[int, int] = {}
+        """Which outputs of the node lead to each one, a bit for each output."""
+        for i, child in enumerate(self._children(fork)):
+            ways[id(child)] = ways.get(id(child), 0) | 1 << i
+        for node in after:
+            for child in self._children(node) if id(node) in ways else ():
+                ways[id(child)] = ways.get(id(child), 0) | ways[id(node)]
+        met: dict[int, int] = {}
+        for node in reversed(after):
+            if id(node) in ways:
+                met[id(node)] = ways[id(node)]
+                for child in self._children(node):
+                    met[id(node)] |= met[id(child)]
+                if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
+                    node.order.append(fork)
 
     def _find_rooms(self) -> None:
         """Tell each pump, and each node that reads streams, which gates and limits are behind it."""
