@@ -30,7 +30,8 @@ class Shortcut:
 
     def takes(self, items: list[Any]) -> bool:
         """Return True if the chunk may be worked on at once: no user code runs for its items."""
-        kind = type(items[0])
+        first: Any = items[0]
+        kind: Any = first.__class__
         return kind in _SCALARS or kind is self.item_type
 
     def run(self, items: list[Any]) -> list[Any] | None:

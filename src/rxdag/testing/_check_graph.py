@@ -321,11 +321,6 @@ class Driven:
                 node.close()
 
 
-def _kernel(node: Node) -> Kernel:
-    operator: Any = node.thing
-    return operator.bound(node.in_shape).kernel()  # type: ignore[no-any-return]
-
-
 def can_drive(dag: Dag) -> bool:
     """True if all nodes of a graph have kernels."""
     return not any(isinstance(node.thing, Foreign) for node in dag.nodes.values())

@@ -38,13 +38,13 @@ class _OpenWindowNode(KernelNode):
             self.give_out(self.marks.wake(0))
         windows = self.windows
         try:
-            window = windows._window
-            if window is not None and windows._low <= ts < windows._high:
+            window = windows.at
+            if window is not None and windows.at_start <= ts < windows.at_end:
                 accumulator = window.keys.get(key)
                 if accumulator is not None:  # by far the most
                     accumulator.add_at(item, ts, sequence)
                     window.n += 1
-                    windows._n += 1
+                    windows.taken += 1
                     return
             how = windows.add(item, ts, sequence, key)
         except BaseException as error:
@@ -85,7 +85,7 @@ class OpenWindowKernel(Kernel):
 
     node: ClassVar[Any] = _OpenWindowNode
     state = ("open",)
-    cache = ("wake", "_ends", "_n", "_low", "_high", "_window", "_other")
+    cache = ("wake", "_ends", "taken", "at_start", "at_end", "at", "_other")
     passes = False
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
@@ -97,10 +97,10 @@ class OpenWindowKernel(Kernel):
         self.open: dict[tuple[int, int], _Window] = {}
         self._ends: list[tuple[int, int]] = []
         self.wake = MAX
-        self._n: i64 = 0
-        self._low: i64 = 1
-        self._high: i64 = 0
-        self._window: _Window | None = None
+        self.taken: i64 = 0
+        self.at_start: i64 = 1
+        self.at_end: i64 = 0
+        self.at: _Window | None = None
         self._other: _Window | None = None
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
@@ -112,8 +112,8 @@ class OpenWindowKernel(Kernel):
 
     def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
         """Add an item to its windows; tells if it is late or unassigned."""
-        window = self._window
-        if not self._low <= ts < self._high or window is None:
+        window = self.at
+        if not self.at_start <= ts < self.at_end or window is None:
             other = self._other
             if other is not None and other.start <= ts < other.end:
                 self._at_hand(other)
@@ -136,15 +136,15 @@ class OpenWindowKernel(Kernel):
         else:
             accumulator.add_at(item, ts, sequence)
         window.n += 1
-        self._n += 1
+        self.taken += 1
         return TAKEN
 
     def _at_hand(self, window: _Window) -> None:
         """Have a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
-        self._other = self._window
-        self._window = window
-        self._low = window.start
-        self._high = window.end
+        self._other = self.at
+        self.at = window
+        self.at_start = window.start
+        self.at_end = window.end
 
     def _live(self, ts: i64) -> list[_Window]:
         """Return the windows of a time that are not closed; those that are new are opened."""
@@ -181,7 +181,7 @@ class OpenWindowKernel(Kernel):
             else:
                 accumulator.add_at(item, ts, sequence)
         last.n += 1
-        self._n += 1
+        self.taken += 1
 
     def in_columns(self) -> Kernel | str:
         evenly = self._assigner.evenly
@@ -198,7 +198,7 @@ class OpenWindowKernel(Kernel):
         return blamed(self._aggregate, item, error)
 
     def held(self) -> int:
-        return int(self._n)
+        return int(self.taken)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         self._put_away()
@@ -216,9 +216,9 @@ class OpenWindowKernel(Kernel):
 
     def _put_away(self) -> None:
         """Have no window at hand."""
-        self._low = 1
-        self._high = 0
-        self._window = None
+        self.at_start = 1
+        self.at_end = 0
+        self.at = None
         self._other = None
 
     def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> None:
@@ -232,7 +232,7 @@ class OpenWindowKernel(Kernel):
                 emit.make(made, end - 1, key)
             else:
                 emit(made, ts=end - 1, sequence=0, key=key)
-        self._n -= window.n
+        self.taken -= window.n
         emit.absorbed(int(window.n))
 
     def snapshot(self) -> dict[str, Any]:
@@ -243,11 +243,11 @@ class OpenWindowKernel(Kernel):
         return {"open": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.open, self._ends, self._n = {}, [], 0
+        self.open, self._ends, self.taken = {}, [], 0
         for end, start, n, rows in saved["open"]:
             window = self.open[end, start] = _Window(start, end)
             window.n = n
-            self._n += n
+            self.taken += n
             heapq.heappush(self._ends, (end, start))
             for key, state in rows:
                 window.keys[key] = self._new()
