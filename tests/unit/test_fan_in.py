@@ -37,6 +37,27 @@ def test_concat_reads_a_stream_only_when_its_turn_has_come():
     assert log.index(2) < log.index(3)
 
 
+@pytest.mark.parametrize("join", [rxdag.concat, rxdag.catch])
+def test_a_stream_that_ends_before_its_turn_ends_nothing(join):
+    feeds = {name: sources.ingress() for name in "abc"}
+    streams = [rxdag.from_source(feed, name=name).pipe(ops.map(abs)) for name, feed in feeds.items()]
+    run = testing.start(rxdag.Dag(out := join(*streams).to(sinks.collect())))
+    run.settle()
+    feeds["b"].complete()
+    feeds["c"].offer(9)
+    feeds["c"].complete()
+    run.settle()
+    feeds["a"].offer(1)
+    run.settle()
+    assert not run.is_done
+    feeds["a"].offer(2)
+    feeds["a"].complete()
+    run.settle()
+    assert run.is_done
+    assert run[out] == ([1, 2, 9] if join is rxdag.concat else [1, 2])
+    assert run.finish().problems == ()
+
+
 def test_zip_waits_for_the_slower_and_ends_with_the_shorter():
     (pairs,) = collected(rxdag.zip(rxdag.from_source(sources.range(10_000)), rxdag.from_source(sources.range(3))))
     assert pairs == [(0, 0), (1, 1), (2, 2)]

@@ -251,6 +251,11 @@ def test_timers_follow_the_watermark_if_the_stream_may_not_be_in_order(name):
     assert told(NOT_IN_ORDER[name]()) == AFTER
 
 
+def test_a_timer_that_is_due_with_an_item_comes_behind_it():
+    # Another item at 4 may follow, so nothing at 4 has passed yet.
+    assert told(feed(1, 4, 4, 5)) == ["item 1", "item 4", "item 4", "timer 4", "item 5", "timer 7", "timer 8"]
+
+
 def test_a_stream_with_disorder_fires_timers_by_its_watermark_alone():
     # The watermarks are -1, 3 and 8: that of the item at 5 is below the timer at 4.
     assert told(feed(1, 5, 10, out_of_order="1ns")) == ["item 1", "item 5", "item 10", "timer 4", "timer 8", "timer 13"]

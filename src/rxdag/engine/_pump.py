@@ -68,7 +68,9 @@ class GatePump(Pump):
         self.out: Node
         """The node behind the gate, or its inlet."""
         self.marks_without_room = False
-        """True if watermarks are delivered even while something is in the way; the end always is."""
+        """True if watermarks are delivered even while something is in the way."""
+        self.ends_without_room = True
+        """True if the end is; not to a node whose other inputs have their turn first."""
         self.is_caught = False
         """True if a node behind goes on when the gate fails."""
 
@@ -145,10 +147,10 @@ class GatePump(Pump):
         queue = self.gate.queue
         while queue:
             entry = queue[0]
-            if isinstance(entry, int) and (self.marks_without_room or entry >= FLUSHED):
+            if isinstance(entry, int) and (self.marks_without_room or (entry >= FLUSHED and self.ends_without_room)):
                 queue.popleft()
                 self.out.mark(entry)
-            elif isinstance(entry, Ended):
+            elif isinstance(entry, Ended) and self.ends_without_room:
                 queue.popleft()
                 self.finish(entry.error)
                 return True

@@ -263,6 +263,7 @@ class _Wiring:
         pump = GatePump(str(edge), edge.consumer, gate)
         pump.out = entry
         pump.marks_without_room = isinstance(consumer, SinkNode)
+        pump.ends_without_room = not (isinstance(entry, Inlet) and entry.owner.kernel.may_park)
         pump.is_caught = edge.consumer in self.plan.caught
         gate.reader = pump
         self._add_pump(pump, edge.consumer)
