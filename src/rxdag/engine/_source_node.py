@@ -176,6 +176,8 @@ class SourceNode(Pump):
         try:
             self.turn()
         except BaseException as error:
+            if self.is_finished:
+                self.run.fail(self.as_error(error))
             self.finish(self.as_error(error))
         self.busy_ns += driver.ticks() - began
 

@@ -6,20 +6,19 @@ import asyncio
 import logging
 import os
 import random
-import sys
 import threading
-import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
 from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
-from rxdag.engine import QUANTUM, InnerNode, KernelNode, Node, Pump, SinkNode, node_error
+from rxdag.engine import QUANTUM, InnerNode, KernelNode, Pump, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 from rxdag.errors import RxDagError, Stalled, shown, text_of
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
+from rxdag.runtime._stacks import stack_of
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._wiring import wire
 
@@ -314,7 +313,8 @@ class Execution:
         problems = [] if stuck else self._problems()
         if problems and self.error is None:
             self.error = RxDagError(
-                f"run: the books must balance, and do not, which is a fault of rxdag's own; please report it: {'; '.join(problems)}"
+                f"run: the books must balance, and do not: {'; '.join(problems)}; an item leaves a kernel by one exit, "
+                "or stays in held(); if no kernel here is your own, please report it as a fault of rxdag"
             )
             self.state = "failed"
         self.result = RunResult(
@@ -341,27 +341,13 @@ class Execution:
             if not driver.join(JOIN_S):
                 scheduler = next(s for s in self.schedulers.values() if s.thread == driver.thread.ident)
                 stuck.append(scheduler)
-                _log.warning("%s did not return within %g s; its thread is left behind:\n%s", *self._stack(scheduler))
+                name, stack = stack_of(scheduler, self.plan)
+                _log.warning("%s did not return within %g s; its thread is left behind:\n%s", name, JOIN_S, stack)
         return stuck
-
-    def _stack(self, scheduler: FlowScheduler) -> tuple[str, float, str]:
-        frame = sys._current_frames().get(scheduler.thread or 0)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
-        node, text = f"scheduler {scheduler.name}", ""
-        if frame is not None:
-            text = "".join(traceback.format_stack(frame))
-            walk: Any = frame
-            while walk is not None:
-                owner = walk.f_locals.get("self")
-                if isinstance(owner, Node):
-                    node = f'node "{owner.name}"'
-                    break
-                walk = walk.f_back
-        return node, JOIN_S, text
 
     def where_stuck(self) -> str:
         """Node and stack of what the main domain is in."""
-        node, _, text = self._stack(self.main)
-        return f"{node}:\n{text}"
+        return "{}:\n{}".format(*stack_of(self.main, self.plan))
 
     def on_done(self, fn: Callable[[], None]) -> None:
         """Call `fn` when the run has ended, on the thread that ended it."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from mypy_extensions import i64
 from reactivex import Observable
 from reactivex.disposable import SerialDisposable
 from reactivex.subject import Subject
@@ -53,7 +54,7 @@ class ForeignNode(Guarded):
         except Exception as error:
             self.fail(node_error(self.name, error))
 
-    def push(self, item: Any, ts: int, sequence: Any, key: Any) -> None:
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         if self.is_ended or self._sent_end:
             self.unread += 1
@@ -69,7 +70,7 @@ class ForeignNode(Guarded):
                 self.domain.interrupt(error)
             self.fail(node_error(self.name, error, item))
 
-    def mark(self, watermark: int) -> None:
+    def mark(self, watermark: i64) -> None:
         if watermark >= FLUSHED:
             self._mark = watermark
 
