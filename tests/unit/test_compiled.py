@@ -17,6 +17,7 @@ from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, windows
 from rxdag.aggregates import accumulators
+from rxdag.contract import MAX, MIN
 from rxdag.testing import aggregate
 
 ROOT = Path(__file__).parents[2]
@@ -192,11 +193,11 @@ class TestState:
 
     def test_of_times_reaches_from_end_to_end(self):
         first = accumulators.First(itself)
-        assert first.snapshot() == [2**63 - 1, 0, None]
+        assert first.snapshot() == [MAX, 0, None]
         first.add_at("a", -(2**63) + 1, 0)
         assert first.snapshot() == [-(2**63) + 1, 0, "a"]
         last = accumulators.Last(itself)
-        assert last.snapshot() == [-(2**63), 0, None]
+        assert last.snapshot() == [MIN, 0, None]
 
 
 def test_a_window_says_what_is_no_number():

@@ -8,7 +8,7 @@ import typing
 from typing import Any
 
 from rxdag.contract import BadItem
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import FieldExpr, check_field, field_types
 
 
@@ -53,4 +53,4 @@ def sequence_number(value: Any, where: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise BadItem(f"{where} must be a whole number, got {value!r}") from None
+        raise BadItem(f"{where} must be a whole number, got {shown(value)}") from None
