@@ -47,7 +47,7 @@ def keyed(events):
     return timed(events).pipe(ops.key_by(lambda e: e[2]))
 
 
-# ---- chunks and restarts
+# ---- chunks and state
 
 IN_LANES = [
     (name, make, items, before)
@@ -60,7 +60,7 @@ IN_LANES = [
 
 @law
 @given(sample=st.sampled_from(IN_LANES), seed=SEEDS, length=st.integers(0, 40))
-def test_any_split_into_chunks_and_any_restart_give_the_same(sample, seed, length):
+def test_any_split_into_chunks_gives_the_same_and_any_state_recovers(sample, seed, length):
     name, make, items, before = sample
     rng = random.Random(seed)
     some = [rng.choice(items) for _ in range(length)] if items else []
@@ -68,9 +68,8 @@ def test_any_split_into_chunks_and_any_restart_give_the_same(sample, seed, lengt
     check = _Check(build, before, some, None, rng)
     check.books()
     check.same("chunks", check.run(check.split()), f"{name}: a split into chunks")
-    point = rng.randrange(len(some) + 1)
-    how = rng.choice(("unfused", "fused"))
-    check.same("restart", check.outcome(check.restarted(point, how)), f"{name}: a restart after {point} items, {how},")
+    check.recover()
+    check.marks()
 
 
 # ---- windows

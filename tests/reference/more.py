@@ -284,6 +284,11 @@ def own_page() -> str:
         *_entries(_OWN),
     ]
     out += [class_entry(room, name, getattr(getattr(rxdag, room), name)) for room, name in _MORE_OF_ENDS]
+    out += ["# State as bytes", "What the state of a kernel may hold, and how it outlives the process."]
+    out += [
+        class_entry("codec", "Codec", rxdag.codec.Codec),
+        plain_entry("codec", "types_in", rxdag.codec.types_in),
+    ]
     return "\n\n".join(out) + "\n"
 
 

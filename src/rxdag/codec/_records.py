@@ -16,6 +16,8 @@ from rxdag.errors import StateError, shown
 _HEAP_TYPE: Final = 1 << 9
 """Flag of classes that are written in Python, or behave so."""
 
+_COMPILED: Final = "__mypyc_attrs__"
+"""Attribute of classes that mypyc has compiled: the names of what their objects hold."""
 _EMPTY: Final = frozenset(msgspec.Struct.__mro__)
 """Classes that have nothing to save of their own."""
 
@@ -138,11 +140,13 @@ class _Dataclasses(Record):
         self._has_slots = bool(slots)
         self.in_dict = sum(name not in slots for name in fields)
         self._known = {field.name: field for field in dataclasses.fields(cls)}
+        # The class's own might want arguments; of a compiled class no other makes an object.
+        self._new: Callable[[Any], Any] = cls.__new__ if hasattr(cls, _COMPILED) else object.__new__
 
     def _made(self, saved: Mapping[str, Iterable[Any]], missing: list[str], n: int) -> list[Any]:
         out: list[Any] = []
         for row in rows_of(saved.values(), n):
-            made: Any = object.__new__(self.cls)
+            made = self._new(self.cls)
             if self._has_slots:
                 for name, value in zip(saved, row, strict=True):
                     object.__setattr__(made, name, value)
@@ -169,7 +173,7 @@ def _slots(cls: type) -> tuple[str, ...]:
     """Names of the attributes that the objects of a class have in slots."""
     found: list[str] = []
     for each in reversed(cls.__mro__):
-        given: Any = vars(each).get("__slots__", ())
+        given: Any = vars(each).get(_COMPILED) or vars(each).get("__slots__", ())
         for name in (given,) if isinstance(given, str) else given:
             if name.startswith("__") and not name.endswith("__"):
                 name = f"_{each.__name__.lstrip('_')}{name}"  # as Python has it for private names

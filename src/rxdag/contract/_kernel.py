@@ -52,7 +52,7 @@ class Kernel:
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that a snapshot holds, by these names; `_x` may be called "x". `wake`, `timer`, `lingers` and `open_inputs` are
     such attributes too where the kernel sets them. All kernels of one operator, of rows or of columns, share one format."""
-    cache: ClassVar[tuple[str, ...]] = ()
+    derived: ClassVar[tuple[str, ...]] = ()
     """Attributes that change and that a snapshot leaves out, for `restore` makes them anew of the state."""
     node: ClassVar[Any] = None
     """The class of node that runs it; None for the one that calls `on_item`. A node of its own must give the same."""
@@ -174,14 +174,14 @@ class Kernel:
 
         What it returns is read before the kernel is called again, so it may share lists and dicts with the kernel.
         """
-        return {name: getattr(self, name) for name in self.state}
+        return {name: getattr(self, name) for name in type(self).state}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up what `snapshot` gave, in a new kernel; nobody else holds `saved`, so it may be kept.
 
         `watermark` is set afterwards.
         """
-        for name in self.state:
+        for name in type(self).state:
             setattr(self, name, saved[name])
 
 

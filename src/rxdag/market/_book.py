@@ -91,7 +91,7 @@ class _BookKernel(Kernel):
     """Books by key."""
 
     state = ("books",)
-    cache = ("_n",)
+    derived = ("_n",)
 
     def __init__(self, read: Callable[[Any], _Message], max_pending: int) -> None:
         self._read = read

@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag import sinks
+from rxdag.codec import Codec, types_in
 from rxdag.contract import AnyOperator
-from rxdag.engine import KernelNode
 from rxdag.errors import GraphError, NodeError, shown
 from rxdag.graph import Dag, Input, Node, Routes, SinkNode, Stream, from_source, stream_of
 from rxdag.operators import take, unkey
-from rxdag.plan import Plan, compile
-from rxdag.runtime import Execution, RunResult
-from rxdag.schedulers import VirtualClock
+from rxdag.plan import compile
+from rxdag.runtime import RunResult
+from rxdag.testing._check_functions import check_functions
+from rxdag.testing._check_graph import Driven, can_drive
+from rxdag.testing._check_recover import Broken, Drives
 from rxdag.testing._sources import Chunked
 from rxdag.testing._virtual import settle_virtual, virtual
 
-LAWS: Final = ("ends", "books", "columns", "chunks", "runs", "restart", "fails", "disposes", "frozen")
+LAWS: Final = (
+    *("ends", "books", "columns", "chunks", "runs", "state", "recover", "marks", "functions", "fails", "disposes"),
+    "frozen",
+)
 
 Build = Callable[[Stream[Any]], "Stream[Any] | Routes[Any]"]
 
@@ -46,23 +51,32 @@ def check_operator(
     *,
     before: Callable[[Stream[Any]], Stream[Any]] | None = None,
     of: Any = None,
+    types: Iterable[type] = (),
     waive: Iterable[str] = (),
     seed: int = 0,
 ) -> None:
     """Check that an operator holds the laws, over the items given.
 
-    The laws: it *ends* when its source does; the *books* balance at every end; over *columns*, if it can work on them, it
-    gives what it gives over rows; any split into *chunks* gives the same; two *runs* do not meet; a *restart* from a snapshot at any point changes
-    nothing; when its source *fails*, so does it, after what it had given out; it *disposes* what is before it when
-    nobody reads it; and it is *frozen*.
+    * It *ends* when its source does, and the *books* balance at every end.
+    * Over *columns*, if it can work on them, it gives what it gives over rows, and so it does for any split into *chunks*.
+      Two *runs* do not meet.
+    * *State*: each attribute of a kernel that changes is in its `state`, or in its `derived`.
+    * *Recover*: at any point its state goes through bytes into a new run, on either lane, which goes on as if nothing had happened.
+    * *Marks*: further watermarks with no item between make no difference.
+    * *Functions*: an item on which a user function fails leaves nothing behind in the state, and is counted.
+    * When its source *fails*, so does it, after what it had given out; it *disposes* what is before it when nobody reads
+      it; and it is *frozen*.
+
+    The laws from "state" to "functions" call the kernels by hand, with a clock that moves between the items.
 
     Args:
         make: Makes the operator; or a function that puts it behind a stream: `lambda s: s.pipe(ops.take(3))`.
-        items: Input; a few dozen that reach every way out.
+        items: Input; a few dozen that reach every way out, falsy ones as 0, "" and None among them.
         before: What must stand before it, as event time and keys.
         of: Type of the items, where fields are given by name.
+        types: Enums and records that its state holds beside those in the items, if they are local classes.
         waive: Laws that it cannot hold.
-        seed: Of the random chunks and restarts.
+        seed: Of the random chunks, points and watermarks.
 
     Raises:
         LawBroken: If it does not hold one.
@@ -72,7 +86,7 @@ def check_operator(
     unknown = waived - set(LAWS)
     if unknown:
         raise GraphError(f"check_operator: waive must be some of {', '.join(LAWS)}, got {', '.join(sorted(unknown))}")
-    check = _Check(_builder(make), before, list(items), of, random.Random(seed))
+    check = _Check(_builder(make), before, list(items), of, random.Random(seed), types)
     for law in LAWS:
         if law not in waived:
             getattr(check, law)()
@@ -88,24 +102,6 @@ def _builder(make: Callable[..., Any]) -> Build:
     return make
 
 
-class _Restarting(Execution):
-    """A run that restarts all its nodes once, after so many items."""
-
-    def __init__(self, plan: Plan, point: int) -> None:
-        super().__init__(plan, VirtualClock())
-        self._point = point
-        self._has_restarted = False
-
-    def is_done(self) -> bool:
-        program = self.program
-        if not self._has_restarted and self.state == "running" and program.sources[0].made >= self._point:
-            self._has_restarted = True
-            for node in program.nodes.values():
-                if isinstance(node, KernelNode) and not node.is_ended:
-                    node.restart()
-        return super().is_done()
-
-
 class _Check:
     """One operator, its items, and a baseline: on rows, in one chunk."""
 
@@ -116,12 +112,15 @@ class _Check:
         items: list[Any],
         of: Any,
         rng: random.Random,
+        types: Iterable[type] = (),
     ) -> None:
         self.build = build
         self.before = before
         self.items = items
         self.of = of
         self.rng = rng
+        self.types = types
+        self._drives: Drives | None = None
         self.baseline = self.run([items])
 
     def ports(self, source: Chunked[Any]) -> dict[str, Stream[Any]]:
@@ -206,18 +205,43 @@ class _Check:
         for which in ("first", "second"):
             self.same("runs", self.outcome(settle_virtual(virtual(plan))), f"the {which} run of one plan")
 
-    def restart(self) -> None:
-        points = [self.rng.randrange(len(self.items) + 1) for _ in range(6)] if self.items else [0]
-        for point in points:
-            for how in ("rows", "columns"):
-                got = self.outcome(self.restarted(point, how))
-                self.same("restart", got, f"a restart after {point} items, {how},")
+    def drives(self) -> Drives | None:
+        """The graph driven by calls of its kernels; None if a node has none."""
+        if self._drives is None and can_drive(self.dag()):
+            self._drives = Drives(self.driven, Codec({*types_in(*self.items), *self.types}), self.rng)
+        return self._drives
 
-    def restarted(self, point: int, how: str) -> RunResult:
-        """A run in which every kernel is replaced by one restored from its snapshot, after some items."""
-        chunks = [[item] for item in self.items]
-        plan = self.plan(chunks, in_columns=how == "columns")
-        return settle_virtual(_Restarting(plan, point))
+    def dag(self) -> Dag:
+        """A graph that is new, each item in a chunk of its own."""
+        source = Chunked(tuple((item,) for item in self.items), None, self.of)
+        return Dag(
+            *(s.to(sinks.collect(), name=f"port.{port}") for port, s in self.ports(source).items()), name="check"
+        )
+
+    def driven(self, **how: Any) -> Driven:
+        """A driver of a graph that is new."""
+        return Driven(self.dag(), **how)
+
+    def _by_hand(self, law: str, check: Callable[[Drives], None]) -> None:
+        drives = self.drives()
+        if drives is None:
+            return
+        try:
+            check(drives)
+        except Broken as broken:
+            raise LawBroken(f"{law}: {broken}") from broken.__cause__
+
+    def state(self) -> None:
+        self._by_hand("state", Drives.check_state)
+
+    def recover(self) -> None:
+        self._by_hand("recover", Drives.check_recover)
+
+    def marks(self) -> None:
+        self._by_hand("marks", Drives.check_marks)
+
+    def functions(self) -> None:
+        self._by_hand("functions", lambda drives: check_functions(drives.make, drives.lanes))
 
     def fails(self) -> None:
         half = self.items[: len(self.items) // 2]

@@ -49,7 +49,7 @@ class ColumnsNode(DrivenNode):
         self._is_last = is_last
         self._timed = timed
         self._keyed = keyed
-        self._columns = ColumnsExits(self.exits, passes=kernel.passes)
+        self._columns = ColumnsExits(self.exits, passes=kernel.passes, makes_time=kernel.makes_time)
         if kernel.gives_columns:
             self.out = self._columns
 
@@ -103,7 +103,7 @@ class ColumnsNode(DrivenNode):
         if self._keyed:
             columns = columns.keyed(code_values(key))
         if len(self.marks.of) > 1:
-            self.guard(partial(self.kernel.on_columns_from, input, columns, self.out))
+            self.guard(partial(self.kernel.on_columns_from, input, columns, self._columns))
         else:
             self._feed(columns)
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from rxdag.contract import MIN
+
 if TYPE_CHECKING:
     from rxdag.columns import Columns
 
@@ -89,11 +91,14 @@ class ColumnsExits:
 
     Args:
         exits: Those of the same node, item by item.
-        main: Its main port.
+        passes: True if items leave as themselves.
+        makes_time: True if the watermark before each item is of the kernel's making, and goes out before it.
     """
 
-    def __init__(self, exits: Exits, *, passes: bool) -> None:
+    def __init__(self, exits: Exits, *, passes: bool, makes_time: bool) -> None:
         self._exits = exits
+        self._makes_time = makes_time
+        self._given = MIN
         self._main = "passed" if passes else "made"
         self.watermark = exits.watermark
 
@@ -108,7 +113,11 @@ class ColumnsExits:
         self._rows(port, columns.rows(), columns)
 
     def _rows(self, port: str, values: list[Any], columns: Columns) -> None:
-        for value, ts, sequence, key in zip(values, *_beside(columns), strict=True):
+        before = columns.marks_before() if self._makes_time else None
+        for i, (value, ts, sequence, key) in enumerate(zip(values, *_beside(columns), strict=True)):
+            if before is not None and before[i] > self._given:
+                self._given = before[i]
+                self._exits.watermark(before[i])
             self._exits.put(port, value, ts, sequence, key)
 
     def rows(self, values: list[Any], columns: Columns, /) -> None:

@@ -46,13 +46,38 @@ class _Failing:
         return self._fn(*args, **named)
 
 
+class _Process(KeyedProcess[Any, Any, Any, Any]):
+    """A process whose `on_item` is another function."""
+
+    def __init__(self, process: KeyedProcess[Any, Any, Any, Any], on_item: Callable[..., Any]) -> None:
+        self._process = process
+        self._on_item = on_item
+        vars(self)["ports"] = process.ports  # as if they were those of the class
+
+    def initial(self) -> Any:
+        return self._process.initial()
+
+    def on_item(self, ctx: Any, state: Any, item: Any, /) -> Any:
+        return self._on_item(ctx, state, item)
+
+    def on_timer(self, ctx: Any, state: Any, name: str, /) -> Any:
+        return self._process.on_timer(ctx, state, name)
+
+    def on_end(self, ctx: Any, state: Any, /) -> None:
+        self._process.on_end(ctx, state)
+
+
 def _is_function(value: object) -> bool:
     return isinstance(value, _FUNCTIONS)
 
 
+def _is_process(value: object) -> bool:
+    return isinstance(value, KeyedProcess)
+
+
 def functions_of(value: Any, path: Path = ()) -> Iterator[Path]:
     """Where the user functions of an operator are."""
-    if _is_function(value) or isinstance(value, KeyedProcess):
+    if _is_function(value) or _is_process(value):
         yield path
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
@@ -128,28 +153,13 @@ def _places(make: Callable[..., Driven]) -> list[tuple[str, Path]]:
     return found
 
 
-def _is_process(fn: object) -> bool:
-    return isinstance(fn, KeyedProcess)
-
-
 def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Callable[[str, Any], Any]:
     """Changes the operator of one node, so that one of its functions fails."""
 
     def failing(fn: Any) -> Any:
-        if not _is_process(fn):
-            made.append(_Failing(fn, on))
-            return made[-1]
-        kind: Any = fn.__class__
-        on_item = _Failing(kind.on_item, on)
-        made.append(on_item)
-
-        def failing_item(self: Any, ctx: Any, state: Any, item: Any) -> Any:
-            return on_item(self, ctx, state, item)
-
-        changed: Any = type(kind.__name__, (kind,), {"on_item": failing_item})
-        process: Any = object.__new__(changed)
-        process.__dict__.update(fn.__dict__)
-        return process
+        is_process = _is_process(fn)
+        made.append(_Failing(fn.on_item if is_process else fn, on))
+        return _Process(fn, made[-1]) if is_process else made[-1]
 
     return lambda node, operator: _with(operator, path, failing) if node == name else operator
 

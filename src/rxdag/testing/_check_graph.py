@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from rxdag.contract import (
     END,
     ENDED,
+    MIN,
     SKIP,
     AnyOperator,
     Foreign,
@@ -27,7 +28,7 @@ from rxdag.testing._check_streams import ReadContext, StreamsNode
 
 Lane = Literal["rows", "columns"]
 
-_STEPS: Final = (0, 0, 10**6, 4 * 10**8, 9 * 10**8)
+_STEPS: Final = (0, 0, 0, 10**6, 10**6, 4 * 10**8, 4 * 10**8, 9 * 10**8, 9 * 10**8, 3 * 10**9)
 """How far the clock may move before a turn, ns."""
 _MOST_TURNS: Final = 100_000
 
@@ -47,16 +48,20 @@ class _Way:
 
 @dataclass
 class _End:
-    """An edge into a sink: what came is kept, with time and key."""
+    """An edge into a sink: what came is kept, with time, sequence and key, the watermark before it and when it came."""
 
-    items: list[Any]
     timed: bool
     keyed: bool
+    clock: VirtualClock
     fail: Callable[[Exception], None]
+    items: list[Any] = field(default_factory=lambda: list[Any]())
+    watermark: int = MIN
 
     def take(self, kind: str, *what: Any) -> None:
         if kind == "item":
-            self.items.append(what)
+            self.items.append((*what, self.watermark, self.clock.now()))
+        elif kind == "mark":
+            self.watermark = max(self.watermark, what[0])
         elif kind == "fail":
             self.fail(what[0])
 
@@ -135,7 +140,7 @@ class Driven:
         skips: True to leave out items that fail, whatever the nodes' policies are.
 
     Attributes:
-        outputs: What came to each sink: items with time, sequence and key.
+        outputs: What came to each sink: items with time, sequence and key, the watermark before each, and when it came.
         error: What it failed with.
         turn: How many turns it has made.
     """
@@ -150,7 +155,7 @@ class Driven:
         self.clock = VirtualClock()
         self.nodes: dict[str, DrivenNode] = {}
         self.feeds: dict[str, _Feed] = {}
-        self.outputs: dict[str, list[Any]] = {}
+        self._ends: dict[str, _End] = {}
         self.error: Exception | None = None
         self.turn = 0
         self.columns: list[str] = []
@@ -162,9 +167,7 @@ class Driven:
         for name, node in things.items():
             if isinstance(node.thing, Source):
                 self.feeds[name] = _Feed(node.thing, self.clock)
-            elif isinstance(node.thing, Sink):
-                self.outputs[name] = []
-            else:
+            elif not isinstance(node.thing, Sink):
                 self.nodes[name] = self._driven(name, node)
                 self.nodes[name].room = self._room
         for edge in self.dag.edges:
@@ -172,8 +175,7 @@ class Driven:
             holder.ways.setdefault(edge.port, []).append(self._way(edge))
 
     def _driven(self, name: str, node: Node) -> DrivenNode:
-        thing: Any = node.thing
-        operator = self.operator(name, thing.bound(node.in_shape))
+        operator = self.operator(name, _operator(node))
         kernel: Kernel = operator.kernel()
         policy = SKIP if self.skips else node.on_error
         n = len(node.inputs)
@@ -207,8 +209,14 @@ class Driven:
         shape = self.dag.nodes[edge.producer].port_shape(edge.port)
         node = self.nodes.get(edge.consumer)
         if node is None:
-            return _End(self.outputs[edge.consumer], shape.timed, shape.keyed, self._fail)
+            end = self._ends[edge.consumer] = _End(shape.timed, shape.keyed, self.clock, self._fail)
+            return end
         return _Way(node, edge.input, shape.timed, shape.keyed)
+
+    @property
+    def outputs(self) -> dict[str, list[Any]]:
+        """What came to each sink."""
+        return {name: end.items for name, end in self._ends.items()}
 
     def _fail(self, error: Exception) -> None:
         self.error = self.error or error
@@ -290,28 +298,34 @@ class Driven:
 
     # ---- books and state
 
+    @property
+    def has_streams(self) -> bool:
+        """True if when an item comes depends on tasks too, which begin anew with a run."""
+        return any(isinstance(node, StreamsNode) for node in self.nodes.values())
+
     def problems(self) -> list[str]:
         """What does not add up."""
         found = [node.problem(self._restored.get(name, 0)) for name, node in self.nodes.items()]
         return [problem for problem in found if problem is not None]
 
     def save(self) -> dict[str, Any]:
-        """All that is going on, as plain data."""
-        return {
-            "now": self.clock.now(),
-            "turn": self.turn,
-            "feeds": {name: [feed.position, feed.is_over] for name, feed in self.feeds.items()},
-            "nodes": {name: node.save() for name, node in self.nodes.items()},
-        }
+        """Return all that is going on, as plain data, by what it is the state of."""
+        feeds = {name: [feed.position, feed.is_over] for name, feed in self.feeds.items()}
+        ends = {name: end.watermark for name, end in self._ends.items()}
+        run = {"now": self.clock.now(), "turn": self.turn, "feeds": feeds, "ends": ends}
+        return {"run": run, **{_where(name): node.save() for name, node in self.nodes.items()}}
 
     def load(self, saved: dict[str, Any]) -> None:
         """Take up what `save` gave, in place of `open`."""
-        self.clock.advance_to(saved["now"])
-        self.turn = saved["turn"]
-        for name, (position, is_over) in saved["feeds"].items():
+        run = saved["run"]
+        self.clock.advance_to(run["now"])
+        self.turn = run["turn"]
+        for name, watermark in run["ends"].items():
+            self._ends[name].watermark = watermark
+        for name, (position, is_over) in run["feeds"].items():
             self.feeds[name].skip_to(position, is_over=is_over)
         for name, node in self.nodes.items():
-            node.load(saved["nodes"][name])
+            node.load(saved[_where(name)])
             self._restored[name] = 0 if node.is_ended else node.kernel.held()
 
     def close(self) -> None:
@@ -319,6 +333,15 @@ class Driven:
         for node in self.nodes.values():
             if isinstance(node, StreamsNode):
                 node.close()
+
+
+def _operator(node: Node) -> Any:
+    thing: Any = node.thing
+    return thing.bound(node.in_shape)
+
+
+def _where(name: str) -> str:
+    return f'node "{name}"'
 
 
 def can_drive(dag: Dag) -> bool:

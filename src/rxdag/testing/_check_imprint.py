@@ -24,11 +24,11 @@ def imprint(value: object, seen: tuple[int, ...] = ()) -> Any:
         return "again"
     inside = (*seen, id(value))
     held: Any = value
-    if isinstance(value, dict):
+    if issubclass(kind, dict):
         return kind.__name__, [(imprint(key, inside), imprint(each, inside)) for key, each in held.items()]
-    if isinstance(value, list | tuple | deque):
+    if issubclass(kind, list | tuple | deque):
         return kind.__name__, [imprint(each, inside) for each in held]
-    if isinstance(value, set | frozenset):
+    if issubclass(kind, set | frozenset):
         return kind.__name__, sorted(repr(imprint(each, inside)) for each in held)
     if _is_fixed(value, kind):
         return kind.__name__, id(value)
@@ -51,7 +51,7 @@ def attributes_of(value: object) -> dict[str, Any]:
     """The attributes that an object has itself."""
     found: dict[str, Any] = {}
     for kind in type(value).__mro__:
-        slots: Any = vars(kind).get("__slots__", ())
+        slots: Any = vars(kind).get("__mypyc_attrs__") or vars(kind).get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:
             name = f"_{kind.__name__.lstrip('_')}{slot}" if slot[:2] == "__" != slot[-2:] else slot
             if name not in _SLOTS_OF_TYPES and hasattr(value, name):
@@ -60,11 +60,11 @@ def attributes_of(value: object) -> dict[str, Any]:
 
 
 class Undeclared:
-    """The attributes of a kernel that are neither in its `state` nor in its `cache`: they must not change."""
+    """The attributes of a kernel that are neither in its `state` nor in its `derived`: they must not change."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._declared = {name.lstrip("_") for name in (*kernel.state, *kernel.cache, *_SET_FOR_IT)}
+        self._declared = {name.lstrip("_") for name in (*type(kernel).state, *type(kernel).derived, *_SET_FOR_IT)}
         self._at_first = self._imprints()
 
     def _imprints(self) -> dict[str, Any]:

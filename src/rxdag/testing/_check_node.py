@@ -179,6 +179,7 @@ class DrivenNode:
             if self.is_ended:
                 self.exits.counts["unread"] += 1
                 return None
+            self._look_before()  # what was due before the item stays done if the item fails
         exits.input, exits.item, exits.ts, exits.sequence, exits.key = input, item, ts, sequence, key
         for attempt in range(1, self.policy.attempts + 1):
             try:
@@ -198,7 +199,7 @@ class DrivenNode:
         kernel: Any = self.kernel
         exits = self.exits
         if type(self.kernel).expand is not Kernel.expand:
-            for output in kernel.expand(exits.item) or ():
+            for output in self.kernel.expand(exits.item) or ():
                 exits(output)
             exits.absorbed(1)
             return
@@ -263,7 +264,7 @@ class DrivenNode:
 
     def _between(self, low: int, high: int) -> list[int]:
         """Some watermarks above one and below another, those around which the kernel does something among them."""
-        if self.split is None:
+        if self.split is None or high == MAX:  # the end of the data is no time that is passed on the way
             return []
         wake, near = self.kernel.wake, high - 10**9
         some = {wake - 1, wake, wake + 1, near, high - 1, self.split.randint(max(low, near), high)}
@@ -379,6 +380,7 @@ class DrivenNode:
         """State of the kernel and of the node, as plain data."""
         return {
             "kernel": self.kernel.snapshot(),
+            "held": self.kernel.held(),
             "watermark": self.kernel.watermark,
             "marks": self.marks.save(),
             "inbox": self.inbox,
@@ -389,6 +391,8 @@ class DrivenNode:
     def load(self, saved: dict[str, Any]) -> None:
         """Take up what `save` gave."""
         self.kernel.restore(saved["kernel"])
+        if self.kernel.held() != saved["held"]:
+            raise ValueError(f"held() must be {saved['held']} after restore(), as before, got {self.kernel.held()}")
         self.kernel.watermark = saved["watermark"]
         self.marks.load(saved["marks"])
         self.inbox = saved["inbox"]

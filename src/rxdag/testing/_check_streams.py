@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
-from rxdag.contract import END, Boundary, Clock, Inner, InnerKernel, Kernel, OnError, Reader, Saw
+from rxdag.contract import END, Boundary, Clock, Inner, InnerKernel, OnError, Reader, Saw
 from rxdag.schedulers import VirtualClock, VirtualLoop
 from rxdag.testing._check_node import DrivenNode
 
@@ -16,18 +16,18 @@ class ReadContext:
 
     Args:
         clock: Of the run.
-        bad: Called with an item that is malformed, and why.
+        give_up: Called with an item that is malformed, and why.
     """
 
     boundary: Boundary | None = None
     saw: Saw | None = None
     wants_columns = False
 
-    def __init__(self, clock: Clock, bad: Callable[[object, Exception], None]) -> None:
+    def __init__(self, clock: Clock, give_up: Callable[[object, Exception], None]) -> None:
         self.clock = clock
         self.random = Random(0)
         self.due: int | None = None
-        self._bad = bad
+        self._give_up = give_up
 
     def wake(self) -> None:
         """Every reader is read at every turn."""
@@ -38,11 +38,11 @@ class ReadContext:
     def emit(self, port: str, item: object) -> None:
         """Nobody reads side ports."""
 
+    def bad(self, item: object, error: Exception) -> None:
+        self._give_up(item, error)
+
     def drop(self, reason: str, n: int = 1) -> None:
         """Nobody counts."""
-
-    def bad(self, item: object, error: Exception) -> None:
-        self._bad(item, error)
 
 
 class StreamsNode(DrivenNode):
@@ -106,9 +106,9 @@ class StreamsNode(DrivenNode):
             self._close(self._readers.pop(inner))
         readers, self._readers = self._readers, {}
         for inner in wanted:
-            reader = readers.get(inner)
             try:
-                self._readers[inner] = reader or kernel.source_of(inner).open(ReadContext(self.clock, self.bury))
+                opened = readers.get(inner) or kernel.source_of(inner).open(ReadContext(self.clock, self.bury))
+                self._readers[inner] = opened
             except Exception as error:
                 self._failed(inner, error)
 
@@ -126,14 +126,14 @@ class StreamsNode(DrivenNode):
         if read is END:
             inner.is_done = True
             self._close(self._readers.pop(inner))
-            self.guard(lambda: kernel.on_inner_end(inner, self.exits))
+            self.guard(partial(kernel.on_inner_end, inner, self.exits))
             return True
         for item in read.rows().items:
-            if inner.skip:
+            if inner.skip:  # it comes again, and was no item of this turn then
                 inner.skip -= 1
-                continue
+                return self._read(inner, reader)
             inner.given += 1
-            self.guard(lambda item=item: kernel.on_inner(inner, item, self.exits))  # type: ignore[misc]
+            self.guard(partial(kernel.on_inner, inner, item, self.exits))
         return True
 
     def _failed(self, inner: Inner, error: Exception) -> None:
@@ -143,23 +143,16 @@ class StreamsNode(DrivenNode):
             self._inner_kernel.on_inner_failed(inner, error, attempts)
 
     def _close(self, reader: Reader) -> None:
-        if type(reader).aclose is Reader.aclose:
-            reader.close()
+        if self._loop.is_running():
+            self._closing = self._loop.create_task(reader.aclose())
         else:
-            self._loop.run_until_complete(reader.aclose()) if not self._loop.is_running() else self._later(reader)
-
-    def _later(self, reader: Reader) -> None:
-        self._closing = self._loop.create_task(reader.aclose())
+            self._loop.run_until_complete(reader.aclose())
 
     def close(self) -> None:
         """Close all streams."""
+        if self._loop.is_closed():
+            return
         for reader in self._readers.values():
             self._close(reader)
         self._readers = {}
-        with contextlib.suppress(RuntimeError):
-            self._loop.close()
-
-
-def node_class(kernel: Kernel) -> type[DrivenNode]:
-    """The kind of node that a kernel needs, item by item."""
-    return StreamsNode if isinstance(kernel, InnerKernel) else DrivenNode
+        self._loop.close()

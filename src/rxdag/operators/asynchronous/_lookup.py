@@ -37,7 +37,7 @@ class _LookupKernel(InnerKernel):
     """Items wait in order for the value of their key; one call for each key, and a memory of what they gave."""
 
     state = ("waiting", "known", "now", "lingers")
-    cache = ("inner",)
+    derived = ("inner",)
     passes = True
     ends_alone = True
 

@@ -63,7 +63,7 @@ class AsofColumnsKernel(Kernel):
     """
 
     state = ("lefts", "rights")
-    cache = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted")
+    derived = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted")
     gives_columns = False
 
     def __init__(

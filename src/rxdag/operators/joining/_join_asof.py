@@ -53,7 +53,7 @@ class _AsofKernel(Kernel):
     """
 
     state = ("lefts", "rights")
-    cache = ("arrived", "wake", "_n_rights", "_sweep_at")
+    derived = ("arrived", "wake", "_n_rights", "_sweep_at")
 
     def __init__(
         self, strategy: Strategy, tolerance: int | None, exact: bool, into: Callable[[Any, Any], Any] | None

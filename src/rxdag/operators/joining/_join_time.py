@@ -56,7 +56,7 @@ class _WindowJoinKernel(Kernel):
     """Open windows by key."""
 
     state = ("panes", "rows", "wake")
-    cache = ("_n",)
+    derived = ("_n",)
     passes = False
 
     def __init__(self, assigner: Assigner, into: Callable[[Any, Any], Any] | None) -> None:
@@ -151,7 +151,7 @@ class _IntervalJoinKernel(Kernel):
     """Items of both inputs by key, in order of time; those that are past leave by a heap of (watermark, order, key)."""
 
     state = ("rows", "wake")
-    cache = ("_leave", "_order")
+    derived = ("_leave", "_order")
     passes = False
 
     def __init__(self, lower: int, upper: int, into: Callable[[Any, Any], Any] | None) -> None:

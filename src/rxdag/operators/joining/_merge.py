@@ -69,7 +69,7 @@ class _SortedKernel(Kernel):
     """
 
     state = ("rows", "arrived", "wake", "last")
-    cache = ("counts",)
+    derived = ("counts",)
     may_park = True
 
     def __init__(self, n: int, max_items: int) -> None:

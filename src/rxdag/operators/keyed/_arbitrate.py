@@ -59,7 +59,7 @@ class _ArbitrateKernel(Kernel):
     """Feeds by key; what waits is in a heap by when it is waited for no longer, in order of arrival."""
 
     state = ("feeds", "due", "wake", "timer")
-    cache = ("_arrived", "_n", "_sweep_at")
+    derived = ("_arrived", "_n", "_sweep_at", "_times")
     fires_before = True
 
     def __init__(

@@ -53,6 +53,8 @@ class _BatchKernel(KeyedKernel):
     The first event time of a list is the least that it can come out with, and the watermark stays below it.
     """
 
+    state = ("keys", "waits")
+    derived = (*KeyedKernel.derived, "_firsts", "n")
     passes = False
     gives_at_end = True
 
@@ -190,6 +192,7 @@ class _Steps:
 class _SteppingKernel(KeyedKernel):
     """Lists of each key that begin so many items apart."""
 
+    derived = (*KeyedKernel.derived, "_firsts", "n")
     passes = False
     gives_at_end = True
 

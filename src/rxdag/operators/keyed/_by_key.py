@@ -35,7 +35,8 @@ class KeyedKernel(Kernel):
     next item comes after it. What an operator would give out of the key at the end of the stream comes out then.
     """
 
-    state = ("keys",)
+    state: ClassVar[tuple[str, ...]] = ("keys",)
+    derived: ClassVar[tuple[str, ...]] = ("wake", "timer")
     fires_before = True
     gives_at_end: ClassVar[bool] = False
     """True if something leaves when a key ends, so that a ttl of the clock needs a timer. Of other kernels the clock's

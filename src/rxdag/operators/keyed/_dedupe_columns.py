@@ -24,7 +24,7 @@ class DedupeColumnsKernel(Kernel):
     """
 
     state = ("first", "since")
-    cache = ("wake", "_first", "_packer")
+    derived = ("wake", "_first", "_packer")
 
     def __init__(self, key_of: Reader, within: int) -> None:
         self._key_of = key_of

@@ -93,7 +93,7 @@ class SpansKernel(_Deduped):
 
     node = _DedupeNode
     state = ("first", "since")
-    cache = ("spans", "length", "wake", "_low", "_high", "_now", "_before", "_later", "_keeps")
+    derived = ("spans", "length", "wake", "_low", "_high", "_now", "_before", "_later", "_keeps")
     prefers_columns = True
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
@@ -187,7 +187,7 @@ class CappedKernel(_Deduped):
     """First times by key, no more of them than `max_keys`: the oldest goes first."""
 
     state = ("first", "since")
-    cache = ("wake",)
+    derived = ("wake",)
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
         self._key_of = key_of

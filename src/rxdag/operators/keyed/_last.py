@@ -20,6 +20,7 @@ A = TypeVar("A")
 class _LastKernel(KeyedKernel):
     """The newest item of each key that meets the condition: [item, ts, sequence]."""
 
+    derived = (*KeyedKernel.derived, "_times")
     gives_at_end = True
 
     def __init__(self, fn: Callable[[Any], Any] | None, lasting: Lasting) -> None:

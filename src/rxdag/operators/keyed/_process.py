@@ -78,6 +78,7 @@ class _ProcessKernel(Kernel):
     """
 
     state = ("states", "timers", "now", "seen")
+    derived = ("wake", "timer", "_due", "_n_set", "_context", "_sweep_at")
     passes = False
     fires_before = True
 
@@ -96,13 +97,13 @@ class _ProcessKernel(Kernel):
         self._sweep_at = LEAST
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        self._now = now
-        self._seen = self.watermark
         at = now if self._by_clock else ts
         state = self._state_of(key, at, MIN if self._by_clock else self.watermark)
         context = self._context
         context.begin(key, ts, self.watermark, now)
         following = self._checked(self._process.on_item(context, state, item), state, "on_item")
+        self._now = now
+        self._seen = self.watermark
         emit.absorbed(1)
         self._forget(now if self._by_clock else self.watermark + 1)
         self._take_effect(key, at, following, sequence, emit)

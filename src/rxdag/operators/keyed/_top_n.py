@@ -22,6 +22,7 @@ _Row = tuple[Any, Any, Any]
 class _TopKernel(KeyedKernel):
     """Ranked rows of each key, the greatest first; of equal ones that which came first."""
 
+    derived = (*KeyedKernel.derived, "_held")
     passes = False
     gives_at_end = True
 

@@ -21,6 +21,7 @@ B = TypeVar("B")
 class _KeyedTotalKernel(KeyedKernel):
     """Spends the items of a key in one value, which comes out when the key ends: [total, items]."""
 
+    state = ("keys", "n", "ts", "sequence", "has_come")
     passes = False
     gives_at_end = True
 

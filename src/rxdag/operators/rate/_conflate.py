@@ -23,7 +23,7 @@ class _InstantKernel(Kernel):
     """Items by (ts, key), until the watermark passes them: rows of [item, sequence, stream's key]."""
 
     state = ("rows",)
-    cache = ("instants", "wake", "_n", "_surplus")
+    derived = ("instants", "wake", "_n", "_surplus")
 
     def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
         self._key_of = key_of
@@ -122,6 +122,7 @@ class _NewestKernel(Kernel):
     """The newest item of each key, until there is room behind: the key that waits longest goes first."""
 
     state = ("newest",)
+    derived = ("_times",)
     releases = True
 
     def __init__(self, key_of: Callable[[Any], Any] | None) -> None:

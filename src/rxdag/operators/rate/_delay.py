@@ -17,6 +17,7 @@ class DelayKernel(Kernel):
     """Items by when they leave, in order of arrival: [leaves, item, ts, sequence, key]."""
 
     state: ClassVar[tuple[str, ...]] = ("queue", "timer", "lingers")
+    derived = ("_times",)
     may_park = True
 
     def __init__(self, wait: int, max_items: int) -> None:

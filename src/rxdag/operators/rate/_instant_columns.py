@@ -23,7 +23,7 @@ class InstantColumnsKernel(Kernel):
     """
 
     state = ("rows",)
-    cache = ("runs", "wake")
+    derived = ("runs", "wake")
 
     def __init__(self, key_of: Reader | None, keep: str) -> None:
         self._key_of = key_of

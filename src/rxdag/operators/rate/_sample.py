@@ -15,6 +15,7 @@ A = TypeVar("A")
 class _SampleKernel(WaitingKernel):
     """The end waits for the next instant if there is something to give out then."""
 
+    state = ("keys", "waits", "tick", "lingers")
     tick: int | None = None
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:

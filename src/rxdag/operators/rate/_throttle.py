@@ -117,6 +117,7 @@ class _KeyedShapeKernel(Kernel):
     """Items by when they leave, of equal times in order of arrival; and when the bucket of each key is full again."""
 
     state = ("queue", "timer", "lingers", "full_at")
+    derived = ("_times", "_n")
     may_park = True
 
     def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, max_items: int) -> None:

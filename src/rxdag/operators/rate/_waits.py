@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rxdag.contract import MAX, Emit, Shape, format_ns
 from rxdag.operators._least import LeastTime
@@ -19,6 +19,8 @@ class WaitingKernel(KeyedKernel):
     The watermark stays below the items that wait, since they come out with their own times.
     """
 
+    state: ClassVar[tuple[str, ...]] = ("keys", "waits")
+    derived = (*KeyedKernel.derived, "_times")
     gives_at_end = True
 
     def __init__(self, wait: int, lasting: Lasting) -> None:

@@ -30,7 +30,7 @@ class FeedTimeKernel(Kernel):
     """
 
     state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
-    cache = ("_least", "_order")
+    derived = ("_least", "_order")
     makes_time = True
 
     def __init__(

@@ -61,8 +61,20 @@ class _Rows:
             is_exact = is_exact and self.accumulator.remove(item)
         if not is_exact:
             self.accumulator = make()
-            for ts, sequence, item in self.rows:
-                self.accumulator.add_at(item, ts, sequence)
+            self._add_anew()
+
+    def _add_anew(self) -> None:
+        for ts, sequence, item in self.rows:
+            self.accumulator.add_at(item, ts, sequence)
+
+    def give_back(self, row: _Row, gone: _Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
+        """Be as before one row came in, and another went."""
+        if self.rows and self.rows[-1] is row:
+            self.rows.pop()
+        if gone is not None and (not self.rows or self.rows[0] is not gone):
+            self.rows.appendleft(gone)
+        self.accumulator = make()
+        self._add_anew()
 
 
 def _restored(aggregate: Aggregate[Any, Any], rows: list[list[Any]]) -> _Rows:
@@ -96,14 +108,20 @@ class _RollingItemsKernel(KeyedKernel):
         at = now if self.by_clock else ts
         kept = self.found(key, at)
         window: _Rows = _Rows(make()) if kept is None else kept.value
-        if len(window.rows) == self._size:
-            window.let_go(1, make)
-        window.add((ts, sequence, item))
+        row, gone = (ts, sequence, item), window.rows[0] if len(window.rows) == self._size else None
+        try:
+            if gone is not None:
+                window.let_go(1, make)
+            window.add(row)
+            made = _made(self._into, item, window, window.rows[0][0], ts)
+        except BaseException:
+            window.give_back(row, gone, make)
+            raise
         if kept is None:
             self.begin(key, window, at, emit)
         else:
             self.keep(key, window, at)
-        emit(_made(self._into, item, window, window.rows[0][0], ts))
+        emit(made)
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
@@ -130,7 +148,8 @@ class _RollingItemsKernel(KeyedKernel):
 class _RollingTimeKernel(Kernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
-    state = ("waiting", "windows", "wake")
+    state = ("waiting", "past")
+    derived = ("windows", "wake", "_n")
 
     def __init__(
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
@@ -172,9 +191,7 @@ class _RollingTimeKernel(Kernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         for ts in sorted(ts for ts in self.waiting if ts <= watermark):
-            rows = sorted(self.waiting.pop(ts), key=lambda row: row[0])
-            self._n -= len(rows)
-            self._give_out(ts, rows, emit)
+            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
         self._windows.take_out(watermark + 1)
         self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
 
@@ -188,11 +205,13 @@ class _RollingTimeKernel(Kernel):
                 window = windows[key] = self._from(key, ts, start)
             if self._has_end:
                 window.add((ts, sequence, item))
-        for sequence, key, item in rows:
-            emit(_made(self._into, item, windows[key], start, ts), ts=ts, sequence=sequence, key=key)
-        for sequence, key, item in rows:
-            if not self._has_end:
-                windows[key].add((ts, sequence, item))
+        made = [_made(self._into, item, windows[key], start, ts) for _, key, item in rows]
+        for sequence, key, item in rows if not self._has_end else ():
+            windows[key].add((ts, sequence, item))
+        del self.waiting[ts]
+        self._n -= len(rows)
+        for out, (sequence, key, _) in zip(made, rows, strict=True):
+            emit(out, ts=ts, sequence=sequence, key=key)
 
     def _from(self, key: Any, ts: int, start: int) -> _Rows:
         """The window of a key, without what lies before its start."""
@@ -205,9 +224,12 @@ class _RollingTimeKernel(Kernel):
             n += 1
         if n:
             window.let_go(n, self._aggregate.accumulator)
-        # A row at the very start of the last window that needs it counts, if that end is closed.
-        self._windows.keep(key, window, min(ts + self._period + 1, MAX))
+        self._windows.keep(key, window, self._until(ts))
         return window
+
+    def _until(self, ts: int) -> int:
+        """First time at which nothing needs an item any more: one at the very start of a window may count."""
+        return min(ts + self._period + 1, MAX)
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.on_watermark(MAX, emit)
@@ -216,16 +238,30 @@ class _RollingTimeKernel(Kernel):
         return self._n
 
     def snapshot(self) -> dict[str, Any]:
-        waiting = [[ts, [list(row) for row in rows]] for ts, rows in self.waiting.items()]
-        windows = [[key, [list(row) for row in window.rows], until] for key, window, until in self._windows.rows()]
-        return {"waiting": waiting, "windows": windows, "wake": self.wake}
+        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, past ones of each key in that of time."""
+        waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows]
+        return {
+            "waiting": waiting,
+            "past": [
+                [item, ts, sequence, key]
+                for key, window, _ in self._windows.rows()
+                for ts, sequence, item in window.rows
+            ],
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting = {ts: [(s, key, item) for s, key, item in rows] for ts, rows in saved["waiting"]}
-        self._n = sum(len(rows) for rows in self.waiting.values())
+        self.waiting = {}
+        for item, ts, sequence, key in saved["waiting"]:
+            self.waiting.setdefault(ts, []).append((sequence, key, item))
+        self._n = len(saved["waiting"])
+        by_key: dict[Any, list[list[Any]]] = {}
+        for item, ts, sequence, key in saved["past"]:
+            by_key.setdefault(key, []).append([ts, sequence, item])
         aggregate = self._aggregate
-        self._windows.load([[key, _restored(aggregate, rows), until] for key, rows, until in saved["windows"]])
-        self.wake = saved["wake"]
+        self._windows.load(
+            [[key, _restored(aggregate, rows), self._until(rows[-1][0])] for key, rows in by_key.items()]
+        )
+        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ class RollingItemsColumnsKernel(_RollingColumns):
         arrays: The same over columns.
     """
 
-    state = ("rows",)
-    cache = ("past", "_arrays", "_places")
+    state = ("keys",)
+    derived = ("past", "_arrays", "_places")
 
     def __init__(self, size: int, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate) -> None:
         super().__init__(aggregate, arrays, None)
@@ -115,10 +115,15 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self.past = whole.take(kept).marked(None) if len(kept) else None
 
     def snapshot(self) -> dict[str, Any]:
-        return {"rows": saved_rows(self.past)}
+        keys: dict[Any, list[list[Any]]] = {}
+        for item, ts, sequence, key in saved_rows(self.past):
+            keys.setdefault(key, []).append([ts, sequence, item])
+        return {"keys": [[key, rows, MAX] for key, rows in keys.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.past = columns_of(saved["rows"])
+        self.past = columns_of(
+            [[item, ts, sequence, key] for key, rows, _ in saved["keys"] for ts, sequence, item in rows]
+        )
 
 
 class RollingTimeColumnsKernel(_RollingColumns):
@@ -134,7 +139,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
     """
 
     state = ("waiting", "past")
-    cache = ("runs", "wake", "_arrays", "_places")
+    derived = ("runs", "wake", "_arrays", "_places")
 
     def __init__(
         self,

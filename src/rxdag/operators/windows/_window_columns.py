@@ -30,7 +30,7 @@ class WindowColumnsKernel(Kernel):
     """
 
     state = ("open",)
-    cache = ("wake", "counts", "_arrays", "_free", "_places")
+    derived = ("wake", "counts", "_arrays", "_free", "_places")
     passes = False
     gives_columns = False
 

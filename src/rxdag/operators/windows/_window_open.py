@@ -85,7 +85,7 @@ class OpenWindowKernel(Kernel):
 
     node: ClassVar[Any] = _OpenWindowNode
     state = ("open",)
-    cache = ("wake", "_ends", "taken", "at_start", "at_end", "at", "_other")
+    derived = ("wake", "_ends", "taken", "at_start", "at_end", "at", "_other")
     passes = False
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
@@ -119,7 +119,7 @@ class OpenWindowKernel(Kernel):
                 self._at_hand(other)
                 window = other
             else:
-                live = self._live(ts)
+                live = self._live(item, ts, sequence, key)
                 if not live:
                     return LATE if self._assigner.assign(ts) else UNASSIGNED
                 if self._overlaps:
@@ -146,12 +146,13 @@ class OpenWindowKernel(Kernel):
         self.at_start = window.start
         self.at_end = window.end
 
-    def _live(self, ts: i64) -> list[_Window]:
-        """Return the windows of a time that are not closed; those that are new are opened."""
+    def _live(self, item: Any, ts: i64, sequence: Any, key: Any) -> list[_Window]:
+        """Return the windows of an item's time that are not closed; those that are new are opened."""
+        ends = [(end, start) for start, end in self._assigner.assign(ts) if end - 1 > self.watermark]
+        if len(ends) > 1 or (ends and ends[0] not in self.open):
+            self._probe(ends, item, ts, sequence, key)
         found: list[_Window] = []
-        for start, end in self._assigner.assign(ts):
-            if end - 1 <= self.watermark:
-                continue
+        for end, start in ends:
             window = self.open.get((end, start))
             if window is None:
                 window = self.open[end, start] = _Window(start, end)
@@ -161,14 +162,17 @@ class OpenWindowKernel(Kernel):
             found.append(window)
         return found
 
+    def _probe(self, ends: list[tuple[int, int]], item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Raise what an item raises in one of its windows, before anything has changed."""
+        self._new().add_at(item, ts, sequence)
+        for end in ends:
+            window = self.open.get(end)
+            accumulator = None if window is None else window.keys.get(key)
+            if accumulator is not None:
+                accumulator.check(item)
+
     def _add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
-        if len(live) > 1:  # what the item raises in one of them it must raise before anything has changed
-            self._new().add_at(item, ts, sequence)
-            for window in live:
-                accumulator = window.keys.get(key)
-                if accumulator is not None:
-                    accumulator.check(item)
         last = live[0]
         for window in live:
             if window.end > last.end:

@@ -71,7 +71,7 @@ class RevisedWindowKernel(Kernel):
     """
 
     state = ("parts",)
-    cache = ("wake", "_order", "_due", "_sweep_at")
+    derived = ("wake", "_order", "_due", "_sweep_at")
     passes = False
 
     def __init__(
