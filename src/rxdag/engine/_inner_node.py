@@ -161,13 +161,6 @@ class InnerNode(KernelNode):
         if resource is not None:
             self.run.spawn(self.name, resource.__aexit__(None, None, None))
 
-    def restart(self) -> None:
-        opened = self.inner_kernel.opened
-        self.close_all()
-        super().restart()
-        self.inner_kernel.opened = opened
-        self.look()
-
     def source_of(self, inner: Inner) -> Source[Any]:
         """Return the stream of an item; raises if it is none that can be read here."""
         source = self.inner_kernel.source_of(inner)

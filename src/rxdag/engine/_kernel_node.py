@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -171,16 +170,6 @@ class KernelNode(Guarded):
         if type(self.kernel).on_start is not Kernel.on_start:
             self.guard(self.call_start, 0)
         self.look()
-
-    def restart(self) -> None:
-        """Go on with a new kernel that has taken up a deep copy of the state of this one."""
-        old = self.kernel
-        fresh = self.make()
-        fresh.restore(copy.deepcopy(old.snapshot()))
-        fresh.watermark = old.watermark
-        self.kernel = fresh
-        self.bind()
-        self.arm()
 
     # ---- items
 

@@ -94,7 +94,6 @@ class SpansKernel(_Deduped):
     node = _DedupeNode
     state = ("first", "since")
     derived = ("spans", "length", "wake", "_low", "_high", "_now", "_before", "_later", "_keeps")
-    prefers_columns = True
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int) -> None:
         self._key_of = key_of
