@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from mypy_extensions import mypyc_attr
 
@@ -37,6 +37,27 @@ class RowFailed(Exception):  # says what happened, to the node only
         super().__init__(index, cause)
         self.index = index
         self.cause = cause
+
+
+_SET_BY_CLASSES: Final = ("wake", "watermark", "timer", "lingers", "open_inputs", "may_catch")
+
+
+def _set_first(cls: Any) -> None:
+    """Move what a class says of these attributes to each of its objects."""
+    first: dict[str, Any] = {name: cls.__dict__[name] for name in _SET_BY_CLASSES if name in cls.__dict__}
+    first = {name: value for name, value in first.items() if not hasattr(value.__class__, "__get__")}
+    if not first:
+        return
+    for name in first:
+        delattr(cls, name)
+
+    def new(kind: Any, *args: Any, **kwargs: Any) -> Any:
+        made: Any = cast("Any", super)(cls, kind).__new__(kind)
+        for name, value in first.items():
+            setattr(made, name, value)
+        return made
+
+    cls.__new__ = new
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -86,6 +107,12 @@ class Kernel:
     """Number of inputs, counted from the first, whose failure is offered to `catches`."""
     inputs: Inputs
     """Progress of each input. Set by the node; for kernels with several inputs."""
+
+    @classmethod
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have attributes that a class sets begin so in its objects, which is where the compiled form looks."""
+        super().__init_subclass__(**kwargs)
+        _set_first(cls)
 
     def want(self, now: int) -> int | None:
         """Return the most items it takes now: None for any number, 0 to close the input.
@@ -185,6 +212,7 @@ class Kernel:
             setattr(self, name, saved[name])
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Splitter(Kernel):
     """A kernel that sends each item to the port of the first condition that holds, else to `default`."""
 

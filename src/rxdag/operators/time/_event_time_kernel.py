@@ -47,10 +47,10 @@ class _EventTimeNode(KernelNode):
         kernel: Any = self.kernel  # it and this node are one operator
         self.stamp: EventTimeKernel = kernel
         self.time_of: Callable[[Any], Any] = kernel._time_of
-        self.sequence_of: Callable[[Any], int] | None = kernel._sequence_of
+        self.sequence_of: Callable[[Any], Any] | None = kernel._sequence_of
         self.scale: i64 = kernel._scale
-        self.least: i64 = (MIN + 1) // self.scale + 1
-        self.largest: i64 = (MAX - 1) // self.scale - 1
+        self.least: int = (MIN + 1) // kernel._scale + 1
+        self.largest: int = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
         self.most: i64 = kernel.max_ts
         self.lag: i64 = kernel._lag + 1
@@ -103,7 +103,7 @@ class EventTimeKernel(Kernel):
         self,
         time_of: Callable[[Any], Any],
         scale: int,
-        sequence_of: Callable[[Any], int] | None,
+        sequence_of: Callable[[Any], Any] | None,
         lag: int,
         zone: tzinfo | None = None,
     ) -> None:
@@ -163,7 +163,7 @@ class EventTimeKernel(Kernel):
 class StampKernel(Kernel):
     """Gives items their times; watermarks are those of the stream."""
 
-    def __init__(self, time_of: Callable[[Any], int], sequence_of: Callable[[Any], int] | None) -> None:
+    def __init__(self, time_of: Callable[[Any], Any], sequence_of: Callable[[Any], Any] | None) -> None:
         self._time_of = time_of
         self._sequence_of = sequence_of
 
