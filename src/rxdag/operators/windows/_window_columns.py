@@ -203,7 +203,7 @@ class WindowColumnsKernel(Kernel):
             places = [opened[key] for key in keys]
             for key, value in zip(keys, self._arrays.results(np.array(places, np.intp)), strict=True):
                 pane: Any = Pane(key, start, end, 0, value, closed_by)
-                emit(pane if self._into is None else self._into(pane), ts=end - 1, sequence=0, key=key)
+                emit(pane if self._into is None else self._into(pane), ts=min(end - 1, MAX - 1), sequence=0, key=key)
             self._free += places
             emit.absorbed(self.counts.pop((end, start)))
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from mypy_extensions import i64
 
-from rxdag.contract import MAX, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
 from rxdag.engine import KernelEmit, KernelNode
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
@@ -67,9 +67,9 @@ class _OpenWindowNode(KernelNode):
 class _Window:
     """A window that is open: its span, its keys, and the items that it holds."""
 
-    def __init__(self, start: i64, end: i64) -> None:
-        self.start: i64 = start
-        self.end: i64 = end
+    def __init__(self, start: int, end: int) -> None:
+        self.start: int = start
+        self.end: int = end
         self.keys: _Open = {}
         self.n: i64 = 0
 
@@ -143,8 +143,8 @@ class OpenWindowKernel(Kernel):
         """Have a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
         self._other = self.at
         self.at = window
-        self.at_start = window.start
-        self.at_end = window.end
+        self.at_start = max(window.start, MIN)
+        self.at_end = min(window.end, MAX)
 
     def _live(self, item: Any, ts: i64, sequence: Any, key: Any) -> list[_Window]:
         """Return the windows of an item's time that are not closed; those that are new are opened."""
@@ -229,13 +229,14 @@ class OpenWindowKernel(Kernel):
         window = self.open.pop(which)
         end, start = which
         keys = window.keys
+        ts = min(end - 1, MAX - 1)
         for key in in_order(keys):
             pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
             made = pane if self._into is None else self._into(pane)
             if isinstance(emit, KernelEmit):
-                emit.make(made, end - 1, key)
+                emit.make(made, ts, key)
             else:
-                emit(made, ts=end - 1, sequence=0, key=key)
+                emit(made, ts=ts, sequence=0, key=key)
         self.taken -= window.n
         emit.absorbed(int(window.n))
 

@@ -303,7 +303,7 @@ class RevisedWindowKernel(Kernel):
         part.early_at = MAX
         part.is_due = closed_by == "early"
         # A window without an end has the time of what is in it.
-        return made, part.end - 1 if part.end < MAX else part.most_ts if when == MAX - 1 else when
+        return made, part.end - 1 if part.end < MAX else part.most_ts if when >= MAX - 1 else when
 
     def _purge(self, part: _Part, emit: Emit[Any]) -> None:
         if part.is_gone:
