@@ -8,6 +8,7 @@ import pathlib
 import pickle
 import pkgutil
 import threading
+import warnings
 
 import pytest
 
@@ -24,7 +25,10 @@ def error_classes():
     for module in pkgutil.walk_packages(rxdag.__path__, "rxdag."):
         if module.name.endswith("__main__"):
             continue
-        for thing in vars(importlib.import_module(module.name)).values():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of old libraries that import what is newer
+            members = vars(importlib.import_module(module.name))
+        for thing in members.values():
             if isinstance(thing, type) and issubclass(thing, BaseException) and thing.__module__.startswith("rxdag"):
                 found[f"{thing.__module__}.{thing.__qualname__}"] = thing
     return found

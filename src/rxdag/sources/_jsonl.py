@@ -26,6 +26,7 @@ class _JsonlReader(IteratorReader):
         self._context = context
         self._file = LineFile(path, "jsonl")
         self._decode = msgspec.json.Decoder(of).decode
+        self._wrong = msgspec.MsgspecError  # a ValueError in newer ones only
         self._zoned: Callable[[Any], Any] | None = partial(zoned_item, zone=zone) if may_hold_times(of) else None
         super().__init__(self._parse(), blocking=path == "-")
 
@@ -37,7 +38,7 @@ class _JsonlReader(IteratorReader):
                 item = self._decode(line)
                 if self._zoned is not None:
                     item = self._zoned(item)
-            except ValueError as error:  # msgspec's are some
+            except (self._wrong, ValueError) as error:
                 problem = self._file.problem(
                     f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
                 )
