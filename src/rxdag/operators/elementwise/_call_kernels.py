@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel
 from rxdag.engine import StatelessNode
@@ -88,6 +88,7 @@ class _TapNode(_CallNode):
         self.pass_on(item, ts, sequence, key)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MapKernel(_Calls):
     """Sends out what a function gives."""
 

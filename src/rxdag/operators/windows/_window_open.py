@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
 from rxdag.engine import KernelEmit, KernelNode
@@ -74,6 +74,7 @@ class _Window:
         self.n: i64 = 0
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OpenWindowKernel(Kernel):
     """Open windows by (end, start), each with its keys; a heap says which one ends next.
 
@@ -119,14 +120,21 @@ class OpenWindowKernel(Kernel):
                 self._at_hand(other)
                 window = other
             else:
-                live = self._live(item, ts, sequence, key)
+                live = self._live(ts)
                 if not live:
                     return LATE if self._assigner.assign(ts) else UNASSIGNED
                 if self._overlaps:
                     self._add_to_all(live, item, ts, sequence, key)
-                    return TAKEN
-                window = live[0]
-                self._at_hand(window)
+                    self._open(live)
+                else:
+                    self._add_to(live[0], item, ts, sequence, key)
+                    self._open(live)
+                    self._at_hand(live[0])
+                return TAKEN
+        self._add_to(window, item, ts, sequence, key)
+        return TAKEN
+
+    def _add_to(self, window: _Window, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         keys = window.keys
         accumulator = keys.get(key)
         if accumulator is None:
@@ -137,7 +145,6 @@ class OpenWindowKernel(Kernel):
             accumulator.add_at(item, ts, sequence)
         window.n += 1
         self.taken += 1
-        return TAKEN
 
     def _at_hand(self, window: _Window) -> None:
         """Have a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
@@ -146,33 +153,33 @@ class OpenWindowKernel(Kernel):
         self.at_start = max(window.start, MIN)
         self.at_end = min(window.end, MAX)
 
-    def _live(self, item: Any, ts: i64, sequence: Any, key: Any) -> list[_Window]:
-        """Return the windows of an item's time that are not closed; those that are new are opened."""
-        ends = [(end, start) for start, end in self._assigner.assign(ts) if end - 1 > self.watermark]
-        if len(ends) > 1 or (ends and ends[0] not in self.open):
-            self._probe(ends, item, ts, sequence, key)
+    def _live(self, ts: i64) -> list[_Window]:
+        """Return the windows of a time that are not closed; those that are new are not open yet."""
         found: list[_Window] = []
-        for end, start in ends:
-            window = self.open.get((end, start))
-            if window is None:
-                window = self.open[end, start] = _Window(start, end)
-                heapq.heappush(self._ends, (end, start))
-                if end - 1 < self.wake:
-                    self.wake = end - 1
-            found.append(window)
+        for start, end in self._assigner.assign(ts):
+            if end - 1 > self.watermark:
+                window = self.open.get((end, start))
+                found.append(_Window(start, end) if window is None else window)
         return found
 
-    def _probe(self, ends: list[tuple[int, int]], item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Raise what an item raises in one of its windows, before anything has changed."""
-        self._new().add_at(item, ts, sequence)
-        for end in ends:
-            window = self.open.get(end)
-            accumulator = None if window is None else window.keys.get(key)
-            if accumulator is not None:
-                accumulator.check(item)
+    def _open(self, live: list[_Window]) -> None:
+        """Open those windows that are new."""
+        for window in live:
+            which = (window.end, window.start)
+            if which not in self.open:
+                self.open[which] = window
+                heapq.heappush(self._ends, which)
+                if window.end - 1 < self.wake:
+                    self.wake = window.end - 1
 
     def _add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
+        if len(live) > 1:  # what the item raises in one of them it must raise before anything has changed
+            self._new().add_at(item, ts, sequence)
+            for window in live:
+                accumulator = window.keys.get(key)
+                if accumulator is not None:
+                    accumulator.check(item)
         last = live[0]
         for window in live:
             if window.end > last.end:
