@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rxdag.columns import Columns
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class _Calls(Kernel):
     """A kernel that is one call of a function."""
 
