@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,8 @@ from rxdag.columns import Columns, IntTable, KeyPacker
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import Reader
 
+_MOST_CUTS: Final = 2
+"""A run is worked on in parts between instants at which keys are forgotten, if there are no more of them."""
 _IDLE_NAMES: Final = 4096
 """Texts of keys that nobody holds any more are let go of once there are so many, and as many as there are keys."""
 
@@ -29,6 +32,8 @@ class DedupeColumnsKernel(Kernel):
         self.wake = MAX
         self._packer = KeyPacker(key_of)
         self._first = IntTable()
+        self._oldest = MAX
+        """The least first time."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         raise TypeError("dedupe: must get columns here")
@@ -37,13 +42,43 @@ class DedupeColumnsKernel(Kernel):
         ts = columns.ts
         if ts is None:
             raise TypeError("dedupe: must have event times to work on columns")
-        keys, within, first = self._packer.pack(columns), self._within, self._first
-        since = self._least() if columns.before is None else self._least_of(columns.before)
+        if self._packer.known > _IDLE_NAMES + self._first.n:
+            held, values = self._first.items()
+            self._first.replace(self._packer.renumber(held), values)
+        keys = self._packer.pack(columns)
+        stretches = self._stretches(columns.before, columns.n)
+        kept = [self._kept(keys[start:stop], ts[start:stop], since) for start, stop, since in stretches]
+        passed = columns.where(kept[0] if len(kept) == 1 else np.concatenate(kept))
+        emit.dropped(columns.n - passed.n, "repeated")
+        emit(passed)
+
+    def _stretches(self, before: NDArray[np.int64] | None, n: int) -> list[tuple[int, int, Any]]:
+        """Return from where to where a run is worked on at once, and what is not forgotten there.
+
+        Where the watermark has much forgotten on the way, that is told of each item instead.
+        """
+        if before is None:
+            return [(0, n, self._least())]
+        least = self._least_at(int(before[0]))
+        if self._least_at(int(before[-1])) == least:
+            return [(0, n, least)]
+        since = self._least_of(before)
+        cuts = np.flatnonzero(since[1:] != since[:-1]) + 1
+        if len(cuts) > _MOST_CUTS:
+            return [(0, n, since)]
+        bounds = [0, *cuts.tolist(), n]
+        return [(start, stop, int(since[start])) for start, stop in pairwise(bounds)]
+
+    def _kept(self, keys: NDArray[np.int64], ts: NDArray[np.int64], since: Any) -> NDArray[np.bool_]:
+        """Take in the keys of some items: which of these pass."""
+        if isinstance(since, int) and self._oldest < since:
+            self._forget(since)
+        first, within = self._first, self._within
         place = first.find(keys)
         known, fresh = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
         came = first.at(place[known])
         is_known = (ts[known] - came < within) & (came >= _of(since, known))
-        keep = np.ones(columns.n, np.bool_)
+        keep = np.ones(len(keys), np.bool_)
         keep[known[is_known]] = False
         is_old = ts[fresh] < _of(since, fresh)
         if is_old.any():
@@ -54,11 +89,9 @@ class DedupeColumnsKernel(Kernel):
         open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
         if len(open_):
             self._settle(np.sort(open_), keys, ts, since, keep)
-        passed = columns.where(keep)
         if len(fresh):
-            self.wake = min(self.wake, self._forgotten_at(int(ts[fresh].min())))
-        emit.dropped(columns.n - passed.n, "repeated")
-        emit(passed)
+            self._note_oldest(min(self._oldest, int(ts[fresh].min())))
+        return keep
 
     def _least(self) -> int:
         """Return the first instant whose keys are not forgotten yet."""
@@ -105,28 +138,31 @@ class DedupeColumnsKernel(Kernel):
         if is_near.all():
             return
         # The first time of these keys changes on the way, so their items are looked at one after the other.
-        moving = np.isin(places, places[~is_near])
-        rows, places = rows[moving], places[moving]
+        moving = set(places[~is_near].tolist())
         when = ts[rows].tolist()
         least = np.broadcast_to(_of(since, rows), rows.shape).tolist()
         for row, place, at, floor in zip(rows.tolist(), places.tolist(), when, least, strict=True):
-            came_at = first.one(place)
-            keep[row] = not (at - came_at < within and came_at >= floor)
-            if keep[row] and at >= floor:
-                first.put(place, at)
+            if place in moving:
+                came_at = first.one(place)
+                keep[row] = not (at - came_at < within and came_at >= floor)
+                if keep[row] and at >= floor:
+                    first.put(place, at)
 
-    def _forgotten_at(self, ts: int) -> int:
-        """The watermark at which a key of that first time is forgotten."""
-        return (ts // self._within + 2) * self._within - 1
+    def _note_oldest(self, oldest: int) -> None:
+        """Note the least first time, and the watermark at which it is forgotten."""
+        self._oldest = oldest
+        self.wake = MAX if oldest == MAX else (oldest // self._within + 2) * self._within - 1
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        self._forget(self._least())
+
+    def _forget(self, since: int) -> None:
+        """Let go of the keys whose first time is before an instant."""
         keys, values = self._first.items()
-        live = values >= self._least()
+        live = values >= since
         keys, values = keys[live], values[live]
-        if self._packer.known > _IDLE_NAMES + len(keys):
-            keys = self._packer.renumber(keys)
         self._first.replace(keys, values)
-        self.wake = self._forgotten_at(int(values.min())) if len(values) else MAX
+        self._note_oldest(int(values.min()) if len(values) else MAX)
 
     def snapshot(self) -> dict[str, Any]:
         packed, times = self._first.items()
@@ -135,15 +171,16 @@ class DedupeColumnsKernel(Kernel):
         spans: dict[int, list[Any]] = {}
         for key, ts in pairs:
             spans.setdefault(ts // self._within, []).append(key)
-        return {"first": [list(pair) for pair in pairs], "spans": [[s, k] for s, k in spans.items()], "wake": self.wake}
+        return {"first": [list(pair) for pair in pairs], "spans": [[s, k] for s, k in spans.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._packer = KeyPacker(self._key_of)
         self._first = IntTable()
         if saved["first"]:
             keys = np.array([self._packer.code(key) for key, _ in saved["first"]], np.int64)
-            self._first.insert(keys, np.array([ts for _, ts in saved["first"]], np.int64))
-        self.wake = saved["wake"]
+            times = np.array([ts for _, ts in saved["first"]], np.int64)
+            self._first.insert(keys, times)
+            self._note_oldest(int(times.min()))
 
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
