@@ -26,6 +26,9 @@ class DedupeColumnsKernel(Kernel):
         within: Span, ns.
     """
 
+    state = ("first", "since")
+    derived = ("wake", "_first", "_packer", "_oldest")
+
     def __init__(self, key_of: Reader, within: int) -> None:
         self._key_of = key_of
         self._within = within
@@ -166,21 +169,18 @@ class DedupeColumnsKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         packed, times = self._first.items()
-        order = np.argsort(times, kind="stable")
-        pairs = list(zip(self._packer.keys(packed[order]), times[order].tolist(), strict=True))
-        spans: dict[int, list[Any]] = {}
-        for key, ts in pairs:
-            spans.setdefault(ts // self._within, []).append(key)
-        return {"first": [list(pair) for pair in pairs], "spans": [[s, k] for s, k in spans.items()]}
+        live = np.flatnonzero(times >= self._least())
+        pairs = zip(self._packer.keys(packed[live]), times[live].tolist(), strict=True)
+        return {"first": [list(pair) for pair in pairs], "since": self._least()}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._packer = KeyPacker(self._key_of)
         self._first = IntTable()
-        if saved["first"]:
-            keys = np.array([self._packer.code(key) for key, _ in saved["first"]], np.int64)
-            times = np.array([ts for _, ts in saved["first"]], np.int64)
-            self._first.insert(keys, times)
-            self._note_oldest(int(times.min()))
+        if not saved["first"]:
+            return
+        keys, times = zip(*saved["first"], strict=True)
+        self._first.insert(np.array([*map(self._packer.code, keys)], np.int64), np.array(times, np.int64))
+        self._note_oldest(min(times))
 
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
