@@ -57,8 +57,8 @@ def find_lanes(topology: Topology, gates: Mapping[Edge, GatePlan]) -> Lanes:
         for name in topology.nodes:
             finder.place(name)
         lanes = finder.found()
-        fresh = {name: by_ports for name, by_ports in meetings.parted(lanes.columns, lanes.given).items()}
-        fresh = {name: by_ports for name, by_ports in fresh.items() if name not in parted and not finder.met(name)}
+        found = meetings.parted(lanes.columns, lanes.given)
+        fresh = {name: by_ports for name, by_ports in found.items() if name not in parted and not finder.met(name)}
         if not fresh:
             return lanes
         parted |= fresh
