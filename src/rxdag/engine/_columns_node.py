@@ -13,7 +13,7 @@ from rxdag.engine._context import RunContext
 from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._meeting import Meeting
-from rxdag.engine._node import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry
+from rxdag.engine._node import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry, Exit
 
 
 class ColumnsNode(KernelNode):
@@ -44,6 +44,10 @@ class ColumnsNode(KernelNode):
         """By input, where ways of a route meet here."""
         self.is_failing = False
         """True if it has failed on a way of a route, and ends once the run has met."""
+        self.has_lanes = False
+        """True for a route whose ways meet nowhere: each rests by itself."""
+        self.is_passing = False
+        """True while such a route hands on what has come: a way that rests keeps nothing from the others."""
         self.place = 0
         """Where in the run that was split the item stands that is at hand."""
         super().__init__(name, run, policy, make, "event", inputs)
@@ -90,9 +94,18 @@ class ColumnsNode(KernelNode):
                 self.give_out(self.marks.wake(each))
         if self.n_inputs > 1 and columns.before is not None:
             columns = columns.bounded(*self.marks.bounds(inputs))
+        self.is_passing = self.has_lanes and self.blocked == self.obstacles()
         self.work_columns(input, columns)
+        self.is_passing = False
         if self.watches:
             self.look()
+
+    def give_columns(self, exit_: Exit, columns: Any) -> None:
+        if self.is_passing and len(columns):
+            exit_.n += len(columns)
+            exit_.out.push_columns(columns)
+        else:
+            super().give_columns(exit_, columns)
 
     def work_columns(self, input: int, columns: Any) -> None:
         """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it."""

@@ -87,13 +87,13 @@ class Plan:
         """Most items that a segment works on at once."""
         members = self.members[number]
         inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
-        has_source = any(isinstance(self.dag.nodes[n].thing, Source) for n in members)
+        sources = {n for n in members if isinstance(self.dag.nodes[n].thing, Source)}
         things = [self.dag.nodes[n].thing for n in members]
         batched = sum(2 * t.batching.max_items for t in things if isinstance(t, Sink) and t.batching is not None)
         if batched:
             return batched
-        if has_source or not inputs:
-            return COLUMNS_QUANTUM if any(edge.producer in members for edge in self.lanes.given) else QUANTUM
+        if sources or not inputs:
+            return COLUMNS_QUANTUM if any(edge.producer in sources for edge in self.lanes.given) else QUANTUM
         return min(QUANTUM, max(inputs))
 
     @property

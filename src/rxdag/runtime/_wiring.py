@@ -167,6 +167,8 @@ class _Wiring:
         assert isinstance(made, Point)
         depth = self.depth.get(name, 0) + 1
         has_lanes = self._has_lanes(name)
+        if isinstance(made, ColumnsNode):
+            made.has_lanes = has_lanes
         for exit_ in made.exits:
             edges = [edge for edge in self.topology.out_of[name] if edge.port == exit_.port]
             if not edges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,8 @@ from rxdag.columns import Columns, IntTable, KeyPacker
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import Reader
 
+_MOST_CUTS: Final = 2
+"""A run is worked on in parts between instants at which keys are forgotten, if there are no more of them."""
 _IDLE_NAMES: Final = 4096
 """Texts of keys that nobody holds any more are let go of once there are so many, and as many as there are keys."""
 
@@ -24,7 +27,7 @@ class DedupeColumnsKernel(Kernel):
     """
 
     state = ("first", "since")
-    derived = ("wake", "_first", "_packer")
+    derived = ("wake", "_first", "_packer", "_oldest")
 
     def __init__(self, key_of: Reader, within: int) -> None:
         self._key_of = key_of
@@ -32,6 +35,8 @@ class DedupeColumnsKernel(Kernel):
         self.wake = MAX
         self._packer = KeyPacker(key_of)
         self._first = IntTable()
+        self._oldest = MAX
+        """The least first time."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         raise TypeError("dedupe: must get columns here")
@@ -40,13 +45,43 @@ class DedupeColumnsKernel(Kernel):
         ts = columns.ts
         if ts is None:
             raise TypeError("dedupe: must have event times to work on columns")
-        keys, within, first = self._packer.pack(columns), self._within, self._first
-        since = self._least() if columns.before is None else self._least_of(columns.before)
+        if self._packer.known > _IDLE_NAMES + self._first.n:
+            held, values = self._first.items()
+            self._first.replace(self._packer.renumber(held), values)
+        keys = self._packer.pack(columns)
+        stretches = self._stretches(columns.before, columns.n)
+        kept = [self._kept(keys[start:stop], ts[start:stop], since) for start, stop, since in stretches]
+        passed = columns.where(kept[0] if len(kept) == 1 else np.concatenate(kept))
+        emit.dropped(columns.n - passed.n, "repeated")
+        emit(passed)
+
+    def _stretches(self, before: NDArray[np.int64] | None, n: int) -> list[tuple[int, int, Any]]:
+        """Return from where to where a run is worked on at once, and what is not forgotten there.
+
+        Where the watermark has much forgotten on the way, that is told of each item instead.
+        """
+        if before is None:
+            return [(0, n, self._least())]
+        least = self._least_at(int(before[0]))
+        if self._least_at(int(before[-1])) == least:
+            return [(0, n, least)]
+        since = self._least_of(before)
+        cuts = np.flatnonzero(since[1:] != since[:-1]) + 1
+        if len(cuts) > _MOST_CUTS:
+            return [(0, n, since)]
+        bounds = [0, *cuts.tolist(), n]
+        return [(start, stop, int(since[start])) for start, stop in pairwise(bounds)]
+
+    def _kept(self, keys: NDArray[np.int64], ts: NDArray[np.int64], since: Any) -> NDArray[np.bool_]:
+        """Take in the keys of some items: which of these pass."""
+        if isinstance(since, int) and self._oldest < since:
+            self._forget(since)
+        first, within = self._first, self._within
         place = first.find(keys)
         known, fresh = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
         came = first.at(place[known])
         is_known = (ts[known] - came < within) & (came >= _of(since, known))
-        keep = np.ones(columns.n, np.bool_)
+        keep = np.ones(len(keys), np.bool_)
         keep[known[is_known]] = False
         is_old = ts[fresh] < _of(since, fresh)
         if is_old.any():
@@ -57,11 +92,9 @@ class DedupeColumnsKernel(Kernel):
         open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
         if len(open_):
             self._settle(np.sort(open_), keys, ts, since, keep)
-        passed = columns.where(keep)
         if len(fresh):
-            self.wake = min(self.wake, self._forgotten_at(int(ts[fresh].min())))
-        emit.dropped(columns.n - passed.n, "repeated")
-        emit(passed)
+            self._note_oldest(min(self._oldest, int(ts[fresh].min())))
+        return keep
 
     def _least(self) -> int:
         """Return the first instant whose keys are not forgotten yet."""
@@ -108,28 +141,31 @@ class DedupeColumnsKernel(Kernel):
         if is_near.all():
             return
         # The first time of these keys changes on the way, so their items are looked at one after the other.
-        moving = np.isin(places, places[~is_near])
-        rows, places = rows[moving], places[moving]
+        moving = set(places[~is_near].tolist())
         when = ts[rows].tolist()
         least = np.broadcast_to(_of(since, rows), rows.shape).tolist()
         for row, place, at, floor in zip(rows.tolist(), places.tolist(), when, least, strict=True):
-            came_at = first.one(place)
-            keep[row] = not (at - came_at < within and came_at >= floor)
-            if keep[row] and at >= floor:
-                first.put(place, at)
+            if place in moving:
+                came_at = first.one(place)
+                keep[row] = not (at - came_at < within and came_at >= floor)
+                if keep[row] and at >= floor:
+                    first.put(place, at)
 
-    def _forgotten_at(self, ts: int) -> int:
-        """The watermark at which a key of that first time is forgotten."""
-        return (ts // self._within + 2) * self._within - 1
+    def _note_oldest(self, oldest: int) -> None:
+        """Note the least first time, and the watermark at which it is forgotten."""
+        self._oldest = oldest
+        self.wake = MAX if oldest == MAX else (oldest // self._within + 2) * self._within - 1
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        self._forget(self._least())
+
+    def _forget(self, since: int) -> None:
+        """Let go of the keys whose first time is before an instant."""
         keys, values = self._first.items()
-        live = values >= self._least()
+        live = values >= since
         keys, values = keys[live], values[live]
-        if self._packer.known > _IDLE_NAMES + len(keys):
-            keys = self._packer.renumber(keys)
         self._first.replace(keys, values)
-        self.wake = self._forgotten_at(int(values.min())) if len(values) else MAX
+        self._note_oldest(int(values.min()) if len(values) else MAX)
 
     def snapshot(self) -> dict[str, Any]:
         packed, times = self._first.items()
@@ -144,7 +180,7 @@ class DedupeColumnsKernel(Kernel):
             return
         keys, times = zip(*saved["first"], strict=True)
         self._first.insert(np.array([*map(self._packer.code, keys)], np.int64), np.array(times, np.int64))
-        self.wake = self._forgotten_at(min(times))
+        self._note_oldest(min(times))
 
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
