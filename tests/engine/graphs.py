@@ -305,7 +305,9 @@ class _Maker:
         rng = self.rng
         way = self.ways.pop(rng.randrange(len(self.ways)))
         if way.weight > 40:
-            self.ways.append(self.taken(way))
+            self.left_overs.append(way)
+            if not self.ways:
+                self.ways.append(self.source())
             return
         several = [self.forked, self.forked, self.routed, self.sent_on]
         if len(self.ways) and rng.random() < 0.4:
@@ -473,7 +475,7 @@ class _Maker:
         return self.both(way, behind, "followed", stream, is_punctual=False, **self.ordered(way, behind))
 
     def started(self, way: Way) -> Way:
-        if way.is_timed:
+        if way.is_timed or way.is_keyed:
             return self.mapped(way)
         return self.piped(way, "start_with", ops.start_with(4, 5, 6))
 

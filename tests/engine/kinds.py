@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import rxdag
 from rxdag.errors import Stalled
+from rxdag.runtime import restore_into, snapshot_of, why_no_snapshot
 from tests.engine.graphs import EXACT, FREE, Graph, Wish, make
 from tests.engine.running import Hung, Stepped
 
@@ -21,6 +23,7 @@ class Tally:
     Attributes:
         graphs: How many graphs.
         rests: How often a node was seen resting between two steps.
+        saved: Entries that rested in nodes, and items in gates, when runs were saved.
         items: Items that came to sinks.
         failed: Runs that failed.
         cancelled: Runs that were cancelled.
@@ -29,6 +32,7 @@ class Tally:
 
     graphs: int = 0
     rests: int = 0
+    saved: int = 0
     items: int = 0
     failed: int = 0
     cancelled: int = 0
@@ -69,7 +73,11 @@ def check_order(seed: int, tally: Tally) -> None:
 
 
 def check_books(seed: int, tally: Tally) -> None:
-    """B: hops, policies, failures and stops in virtual time: the books balance, and everything ends."""
+    """B: hops, policies, failures and stops in virtual time: the books balance, and everything ends.
+
+    A run that is cancelled has given each sink the first of what the run gives that is left alone; one that is drained
+    gives it no other items, as far as they are determined.
+    """
     rng = random.Random(seed)
     wish = Wish(
         sources=3,
@@ -79,7 +87,7 @@ def check_books(seed: int, tally: Tally) -> None:
         has_loop=seed % 4 == 0,
         faults=rng.choice([0, 0.05, 0.15]),
     )
-    graph = make(seed, wish)
+    graph, quantum = make(seed, wish), rng.choice([1, 7, 1024])
     stop = rng.choice(["nothing", "nothing", "cancel", "drain", "flush", "drain, then cancel"])
     at, later = rng.randint(1, rng.choice([5, 60, 400])), rng.randint(0, 30)
 
@@ -91,11 +99,69 @@ def check_books(seed: int, tally: Tally) -> None:
         elif step == at + later and stop == "drain, then cancel":
             execution.cancel()
 
-    execution = Stepped(rxdag.compile(graph.dag), rng.choice([1, 7, 1024]), act=act)
+    execution = Stepped(rxdag.compile(graph.dag), quantum, act=act)
     escaped = execution.settle()
-    assert escaped is None or (isinstance(escaped, BaseException) and may_escape(escaped, graph)), escaped
+    assert escaped is None or may_escape(escaped, graph), repr(escaped)
     balanced(execution)
     ended(graph, execution)
+    if not wish.faults and stop != "nothing" and escaped is None:
+        whole = make(seed, wish)
+        reference = Stepped(rxdag.compile(whole.dag), quantum)
+        assert reference.settle() is None
+        for name, got in graph.items.items():
+            if execution.error is None and reference.error is None:
+                begun(name, graph, got, whole.items[name], stop)
+    tally.add(graph, execution)
+    tally.graphs += 1
+
+
+def begun(name: str, graph: Graph, got: list[Any], expected: list[Any], stop: str) -> None:
+    """A sink has got a part of what it gets in a run that is not stopped."""
+    order = graph.order[name]
+    if stop == "cancel" or (order == EXACT and stop != "flush"):
+        assert got == expected[: len(got)], f"{name}: after a {stop} {parted(got, expected)}"
+    elif order != FREE and stop != "flush":
+        assert Counter(got) <= Counter(expected), f"{name}: after a {stop} {Counter(got) - Counter(expected)} too many"
+
+
+def check_restarts(seed: int, tally: Tally) -> None:
+    """S: a run whose state goes through bytes into another run, at some step, gives what it gives without."""
+    rng = random.Random(seed)
+    wish = Wish(
+        sources=rng.choice([1, 1, 3]), has_gates=rng.random() < 0.5, has_hops=rng.random() < 0.3, has_loop=seed % 4 == 0
+    )
+    expected, quantum = make(seed, wish), rng.choice([1, 7, 1024])
+    reference = Stepped(rxdag.compile(expected.dag), quantum)
+    assert reference.settle() is None
+    balanced(reference)
+    if reference.state != "completed":
+        return
+    at, saved = rng.randint(1, reference.steps), b""
+
+    def act(step: int) -> None:
+        nonlocal saved
+        if step >= at and not saved and why_no_snapshot(first) is None:
+            saved = pickle.dumps(snapshot_of(first))
+            tally.saved += sum(len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers])
+            tally.saved += sum(gate.n for gate in first.program.gates.values())
+            front.update({name: list(items) for name, items in begun_graph.items.items()})
+            first.cancel()
+
+    front: dict[str, list[Any]] = {}
+    begun_graph = make(seed, wish)
+    first = Stepped(rxdag.compile(begun_graph.dag), quantum, act=act)
+    assert first.settle() is None
+    if not saved:  # the rest of its steps is no moment for it
+        return
+    state = pickle.loads(saved)
+    graph = make(seed, wish)
+    execution = Stepped(rxdag.compile(graph.dag), quantum, start=state["now"])
+    restore_into(execution, state)
+    assert execution.settle() is None
+    balanced(execution)
+    assert execution.state == "completed", execution.error
+    for name, items in graph.items.items():
+        compare(name, graph, front[name] + items, expected.items[name])
     tally.add(graph, execution)
     tally.graphs += 1
 
@@ -133,7 +199,7 @@ def is_ours(error: BaseException | None) -> bool:
     while error is not None:
         if error.args and ("boom" in str(error) or "not wanted" in str(error) or "the source broke" in str(error)):
             return True
-        if isinstance(error, Stalled | rxdag.BufferOverflow | TimeoutError):
+        if isinstance(error, Stalled | Hung | rxdag.BufferOverflow | TimeoutError):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -165,4 +231,4 @@ def parted(got: list[Any], expected: list[Any]) -> str:
     return f"{len(got)} and {len(expected)}, from {at} on {got[at : at + 6]} != {expected[at : at + 6]}"
 
 
-KINDS: dict[str, Callable[[int, Tally], None]] = {"A": check_order, "B": check_books}
+KINDS: dict[str, Callable[[int, Tally], None]] = {"A": check_order, "B": check_books, "S": check_restarts}

@@ -12,6 +12,7 @@ from rxdag.engine._node import NOWHERE, Exit, Node, Point
 from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
 from rxdag.engine._sink_node import SinkNode
+from rxdag.engine._snapshot import block, restore, snapshot
 from rxdag.engine._source_node import SourceNode
 from rxdag.engine._step_node import ReleaseNode, StepNode
 from rxdag.engine._writes import BOUNDS_NS, Writes
@@ -50,4 +51,7 @@ __all__ = [
     "Watch",
     "Watcher",
     "Writes",
+    "block",
+    "restore",
+    "snapshot",
 ]

@@ -154,8 +154,10 @@ class KernelNode(Guarded):
     def open(self) -> None:
         """Begin, once all nodes are linked."""
         self.main = self.ports.get("out")
+        if self.is_ended:
+            return
         self.shut_inputs()
-        if type(self.kernel).on_start is not Kernel.on_start:
+        if not self.is_restored and type(self.kernel).on_start is not Kernel.on_start:
             self.guard(self.call_start, 0)
         self.look()
 

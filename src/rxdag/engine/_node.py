@@ -78,6 +78,8 @@ class Node:
         self.is_ended = False
         self.is_shut = False
         self.absorbs = False
+        self.is_restored = False
+        """True if it goes on with the state of another run."""
         self.up: list[Node] = []
         self.feeders: list[Node] = []
         self.exits: list[Exit] = []
@@ -185,6 +187,10 @@ class Node:
         if not self.is_ended:
             self.seal()
             self.discard()
+
+    def why_no_snapshot(self) -> str | None:
+        """Return why its state cannot be saved at this moment, or None."""
+        return None
 
     # ---- books
 

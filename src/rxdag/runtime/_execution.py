@@ -174,6 +174,9 @@ class Execution:
         self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
         for source in program.sources:
             source.start()
+        for pump in program.pumps:
+            if pump.is_restored:
+                pump.wake()
         if not self.is_virtual:
             for name, scheduler in self.schedulers.items():
                 if name != MAIN:

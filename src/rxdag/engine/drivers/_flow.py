@@ -367,6 +367,11 @@ class FlowScheduler(PeriodicScheduler):
         """True if nothing is ready."""
         return not (self._ready or self._calls or self._rounds or self.domain.is_unsettled)
 
+    def stands(self) -> bool:
+        """Return True if nothing is half done: only pumps and timers wait for their turns."""
+        domain = self.domain
+        return not (self._calls or domain.is_unsettled or domain.retired or domain.unwritten or domain.opened)
+
     def is_quiet(self) -> bool:
         """True if nothing is ready or running, and no timer that keeps the run alive is set."""
         if not self.is_idle() or self.running:
