@@ -39,7 +39,9 @@ class Wish:
         has_threads: True for blocking sources and sinks too.
         has_loop: True for coroutines and inner streams.
         faults: Share of the functions that raise at some call.
+        may_stall: True for a few graphs that come to a standstill by their own fault.
         items: Items of a source.
+        tick: What waits are counted in, ns.
         knock: Called by user code now and then.
     """
 
@@ -50,7 +52,9 @@ class Wish:
     has_threads: bool = False
     has_loop: bool = False
     faults: float = 0.0
+    may_stall: bool = False
     items: int = 60
+    tick: int = 1
     knock: Callable[[], None] = nobody
 
 
@@ -172,6 +176,10 @@ class _Maker:
     def span(self, most: int) -> str:
         return f"{self.rng.randint(1, most)}ns"
 
+    def wait(self, most: int) -> int:
+        """A time to wait, ns."""
+        return self.rng.randint(1, most) * self.wish.tick
+
     def fresh(self) -> int:
         self.tags += 1
         return self.tags
@@ -181,7 +189,7 @@ class _Maker:
         rng = self.rng
         draw, kind, at = rng.random(), rng.choice(BOOMS), rng.choice([1, 3, 10, 50, 200])
         policy = rng.choice([on_error.raise_, on_error.skip, on_error.dead])
-        tries = on_error.retry(3, base=rng.choice(["0ns", "3ns"]), then=rng.choice([on_error.skip, on_error.dead]))
+        tries = on_error.retry(3, base=rng.choice(["0ns", f"{3 * self.wish.tick}ns"]), then=rng.choice([on_error.skip, on_error.dead]))
         knock = self.wish.knock
         if draw < self.wish.faults:
             alarm = Alarm(at, lambda: _raise(kind("boom")))
@@ -233,6 +241,8 @@ class _Maker:
         error = ValueError("the source broke") if rng.random() < wish.faults / 3 else None
         where = "blocking" if wish.has_threads and rng.random() < 0.3 else "inline"
         stream: Any = rxdag.from_source(Replayed(tuple(rows), error, where, self.knock()), name=f"in{i}")
+        if where == "blocking":  # it has a gate on each of its edges: have one
+            stream = stream.pipe(ops.map(_itself))
         self.parts.append(f"in{i}: {len(rows)} items, {step} ns")
         way = Way(stream, EXACT, self.fresh(), i)
         self.roots.append(i)
@@ -397,7 +407,7 @@ class _Maker:
         return self.piped(way, "chatty", Own(lambda: Chatty(knock)), is_punctual=False, weight=way.weight * 1.5)
 
     def ticking(self, way: Way) -> Way:
-        wait, lingers, knock = self.rng.randint(1, 30), self.rng.random() < 0.5, self.knock()
+        wait, lingers, knock = self.wait(30), self.rng.random() < 0.5, self.knock()
         return self.piped(way, "ticking", Own(lambda: Ticking(wait, lingers=lingers, knock=knock)))
 
     def at_marks(self, way: Way) -> Way:
@@ -412,7 +422,7 @@ class _Maker:
         within = self.span(30)
         if way.is_timed and self.has_sure_marks(way):
             return self.piped(way, "dedupe", ops.dedupe(_by_five, within=within))
-        return self.piped(way, "dedupe", ops.dedupe(_by_five, within=within, clock="processing"))
+        return self.piped(way, "dedupe", ops.dedupe(_by_five, within=f"{self.wait(30)}ns", clock="processing"))
 
     def taken(self, way: Way) -> Way:
         rng = self.rng
@@ -422,7 +432,7 @@ class _Maker:
 
     def paced(self, way: Way) -> Way:
         """Timers that thin a stream out."""
-        wait = self.span(20)
+        wait = f"{self.wait(20)}ns"
         operator = self.rng.choice([ops.debounce, ops.audit, ops.sample, ops.throttle_first])(wait)
         return self.piped(way, "pace", operator)
 
@@ -431,22 +441,22 @@ class _Maker:
         rng = self.rng
         most = rng.randint(1, 6)
         if self.wish.faults and rng.random() < 0.1:
-            return self.piped(way, "timeout", ops.timeout(self.span(100)))
+            return self.piped(way, "timeout", ops.timeout(f"{self.wait(100)}ns"))
         if rng.random() < 0.5:
-            return self.piped(way, "delay", ops.delay(self.span(30), max_items=most), tag=self.fresh())
-        wait = rng.randint(1, 9)
+            return self.piped(way, "delay", ops.delay(f"{self.wait(30)}ns", max_items=most), tag=self.fresh())
+        wait = self.wait(9)
         return self.piped(way, "busy", Own(lambda: Busy(wait)), tag=self.fresh())
 
     def shaped(self, way: Way) -> Way:
         rng = self.rng
-        burst, most = rng.randint(1, 3), rng.randint(1, 4)
+        burst, most, wait = rng.randint(1, 3), rng.randint(1, 4), f"{self.wait(9)}ns"
         if rng.random() < 0.5:
-            operator = ops.throttle(1, per=self.span(9), burst=burst, mode="shape", max_items=most)
+            operator = ops.throttle(1, per=wait, burst=burst, mode="shape", max_items=most)
             return self.piped(way, "throttle", operator, tag=self.fresh())
-        return self.piped(way, "throttle", ops.throttle(1, per=self.span(9), burst=burst))
+        return self.piped(way, "throttle", ops.throttle(1, per=wait, burst=burst))
 
     def batched(self, way: Way) -> Way:
-        n, wait = self.rng.randint(1, 5), self.rng.choice([None, self.span(20)])
+        n, wait = self.rng.randint(1, 5), self.rng.choice([None, f"{self.wait(20)}ns"])
         way = self.after(way, "batch", way.stream.pipe(ops.batch(n, max_wait=wait)))
         return self.piped(way, "map", ops.map(whole))
 
@@ -566,7 +576,7 @@ class _Maker:
         A stream that waits for its own other half is a graph that stands still: a few of those are made too.
         """
         are_strange = self.root(a.source) != self.root(b.source)
-        if self.wish.faults and self.rng.random() < 0.05:
+        if self.wish.may_stall and self.rng.random() < 0.05:
             are_strange = self.may_stall = True
         self.roots[self.root(a.source)] = self.root(b.source)
         return self.choice_of_join(a, b, are_strange=are_strange)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import faulthandler
 import pickle
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import rxdag
 from rxdag.errors import Stalled
-from rxdag.runtime import restore_into, snapshot_of, why_no_snapshot
+from rxdag.runtime import Run, restore_into, snapshot_of, why_no_snapshot
 from tests.engine.graphs import EXACT, FREE, Graph, Wish, make
-from tests.engine.running import Hung, Stepped
+from tests.engine.parts import Alarm, nobody
+from tests.engine.running import Hung, Stepped, Tortured
 
 
 @dataclass
@@ -85,6 +88,7 @@ def check_books(seed: int, tally: Tally) -> None:
         has_hops=True,
         has_threads=True,
         has_loop=seed % 4 == 0,
+        may_stall=True,
         faults=rng.choice([0, 0.05, 0.15]),
     )
     graph, quantum = make(seed, wish), rng.choice([1, 7, 1024])
@@ -166,6 +170,65 @@ def check_restarts(seed: int, tally: Tally) -> None:
     tally.graphs += 1
 
 
+def check_threads(seed: int, tally: Tally) -> None:
+    """T: as B, on real threads, stopped by user code in the midst of it."""
+    rng = random.Random(seed)
+    stop = rng.choice(["nothing", "nothing", "cancel", "drain", "flush", "cancel from outside"])
+    has_come = threading.Event()
+
+    def act() -> None:
+        if stop == "cancel":
+            execution.cancel()
+        elif stop in ("drain", "flush"):
+            execution.drain(flush=stop == "flush")
+        has_come.set()
+
+    alarm = Alarm(rng.randint(1, rng.choice([10, 100, 1000])), act)
+    wish = Wish(
+        sources=3,
+        has_gates=True,
+        has_hops=True,
+        has_threads=True,
+        has_loop=seed % 4 == 0,
+        faults=rng.choice([0, 0, 0.05]),
+        items=rng.choice([60, 60, 300]),
+        tick=rng.choice([1, 1000, 20_000]),
+        knock=alarm.knock,
+    )
+    graph = make(seed, wish)
+    execution = Tortured(rxdag.compile(graph.dag), None, rng.choice([1, 7, 1024]))
+    execution.on_done(has_come.set)
+    run = Run(execution)
+    if stop == "cancel from outside":
+        has_come.wait(HANG_S)
+        run.cancel()
+    try:
+        run.wait(HANG_S)
+    except TimeoutError:
+        faulthandler.dump_traceback(all_threads=True)
+        where = execution.standing()
+        execution.cancel()
+        raise Hung(where) from None
+    except BaseException as error:
+        assert isinstance(error, rxdag.RxDagError) or may_escape(error, graph), repr(error)
+    balanced(execution)
+    ended(graph, execution)
+    if stop == "nothing" and not wish.faults and execution.state == "completed":
+        whole = make(seed, replace(wish, knock=nobody))
+        reference = Stepped(rxdag.compile(whole.dag), 1024)
+        assert reference.settle() is None
+        for name in graph.items if reference.state == "completed" and not any(part in TIMED for part in graph.parts) else ():
+            compare(name, graph, graph.items[name], whole.items[name])
+    tally.add(graph, execution)
+    tally.graphs += 1
+
+
+HANG_S = 60.0
+"""A run on threads that takes longer hangs."""
+TIMED = ("pace", "throttle", "dedupe", "batch", "timeout", "ticking")
+"""Parts whose outputs depend on the time it takes."""
+
+
 def may_escape(error: BaseException, graph: Graph) -> bool:
     """Return True for what may end a run bare: user code wants the process to end, or the graph stands still by its own fault."""
     if isinstance(error, Stalled | Hung):
@@ -231,4 +294,4 @@ def parted(got: list[Any], expected: list[Any]) -> str:
     return f"{len(got)} and {len(expected)}, from {at} on {got[at : at + 6]} != {expected[at : at + 6]}"
 
 
-KINDS: dict[str, Callable[[int, Tally], None]] = {"A": check_order, "B": check_books, "S": check_restarts}
+KINDS: dict[str, Callable[[int, Tally], None]] = {"A": check_order, "B": check_books, "S": check_restarts, "T": check_threads}

@@ -274,3 +274,21 @@ class Busy(Kernel):
 
     def on_timer(self, now: int, emit: Any) -> None:
         self.timer = None
+
+
+class Burst(Kernel):
+    """Gives out the item so many times, whether there is room or not.
+
+    Args:
+        n: How many times.
+    """
+
+    passes = False
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def on_item(self, item: int, emit: Any) -> None:
+        emit.absorbed(1)
+        for _ in range(self._n):
+            emit(item)

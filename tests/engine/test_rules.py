@@ -8,7 +8,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing, windows
-from tests.engine.parts import Busy, Own, Replayed, Ticking
+from tests.engine.parts import Burst, Busy, Own, Replayed, Ticking
 from tests.engine.running import Stepped
 
 
@@ -147,3 +147,26 @@ class TestLanes:
         run = Stepped(rxdag.compile(rxdag.Dag(one, two)), 1000)
         assert run.settle() is None
         assert sorted(seen) == [("one", 0), ("one", 10), *[("two", 0)] * 4]
+
+
+class TestTurns:
+    def test_a_timer_that_is_always_due_keeps_a_run_from_nothing(self):
+        stream = rxdag.from_source(sources.range(50)).pipe(ops.map(lambda x: x)).buffered(max_items=2)
+        out = stream.pipe(ops.explode(lambda x: [x] * 3)).to(sinks.collect(), name="out")
+        newest = stream.pipe(ops.sample("1ns")).to(sinks.null(), name="newest")
+        run = rxdag.start(out, newest)
+        assert run.wait(60)["out"] == [x for x in range(50) for _ in range(3)]
+
+    def test_a_cancel_takes_effect_between_two_items_that_rested(self):
+        seen = []
+
+        def look(item):
+            seen.append(item)
+            if len(seen) == 3:
+                run.execution.cancel()
+
+        stream = rxdag.from_source(sources.range(1)).pipe(Own(lambda: Burst(100)))
+        small, whole = stream.buffered(max_items=1).pipe(ops.take(1)), stream.pipe(ops.tap(look))
+        run = testing.start(small.to(sinks.null()), whole.to(sinks.null()))
+        result = run.finish()
+        assert (result.state, result.problems, seen) == ("cancelled", (), [0, 0, 0])

@@ -118,11 +118,13 @@ class Domain:
 
         It gives back early if the driver has something to do first, and is then called again before any pump.
         """
+        is_first = True  # something is done in each call, whatever else is always due
         while self.raised is None:
             self.stop = False
-            if self.is_called or (self.is_timed and self.driver.ticks() >= self.deadline):
+            if not is_first and (self.is_called or (self.is_timed and self.driver.ticks() >= self.deadline)):
                 self.is_unsettled = True
                 return
+            is_first = False
             if self.retired:
                 self.retired.popleft().retire()
                 continue

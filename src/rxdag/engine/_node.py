@@ -402,7 +402,7 @@ class Point(Node):
         """Go on with what rests, as far as there is room."""
         pending = self.pending
         n = 0
-        while pending and self.can_resume() and n < 1024:
+        while pending and self.can_resume() and n < 1024 and not (n and self.domain.stop):
             n += 1
             self.replay(pending.popleft())
         if not pending and self.is_resting:
