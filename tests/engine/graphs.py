@@ -12,7 +12,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import on_error, windows
 from rxdag import operators as ops
-from tests.engine.parts import Alarm, AtMarks, Busy, Chatty, Noted, Own, Replayed, Ticking, nobody
+from tests.engine.parts import Alarm, AtMarks, Busy, Chatty, Clockwork, Noted, Own, Replayed, Ticking, nobody
 
 EXACT: Final = 0
 """Order: the same items in the same order, whatever gates hold."""
@@ -41,6 +41,7 @@ class Wish:
         faults: Share of the functions that raise at some call.
         may_stall: True for a few graphs that come to a standstill by their own fault.
         items: Items of a source.
+        has_waits: True for functions that are tried again after a while.
         tick: What waits are counted in, ns.
         knock: Called by user code now and then.
     """
@@ -54,6 +55,7 @@ class Wish:
     faults: float = 0.0
     may_stall: bool = False
     items: int = 60
+    has_waits: bool = False
     tick: int = 1
     knock: Callable[[], None] = nobody
 
@@ -189,7 +191,9 @@ class _Maker:
         rng = self.rng
         draw, kind, at = rng.random(), rng.choice(BOOMS), rng.choice([1, 3, 10, 50, 200])
         policy = rng.choice([on_error.raise_, on_error.skip, on_error.dead])
-        tries = on_error.retry(3, base=rng.choice(["0ns", f"{3 * self.wish.tick}ns"]), then=rng.choice([on_error.skip, on_error.dead]))
+        tries = on_error.retry(
+            3, base=f"{rng.choice([0, 3]) * self.wish.has_waits * self.wish.tick}ns", then=rng.choice([on_error.skip, on_error.dead])
+        )
         knock = self.wish.knock
         if draw < self.wish.faults:
             alarm = Alarm(at, lambda: _raise(kind("boom")))
@@ -268,8 +272,8 @@ class _Maker:
             stream = stream.buffered(max_items=size)
         if rng.random() < 0.5 and wish.has_hops:
             stream = stream.on(thread)
-        if draw < 0.3:  # not one that waits and tries again: how long the gate is full must not matter
-            fn, policy = self.fn(_plus_one, can_retry=wish.faults > 0)
+        if draw < 0.3:
+            fn, policy = self.fn(_plus_one)
             stream = stream.pipe(ops.map(fn), on_error=policy)
         items: list[Any] = []
         look, policy = self.fn(repr, can_retry=False) if rng.random() < 0.3 else (_seen, on_error.raise_)
@@ -319,7 +323,7 @@ class _Maker:
             if not self.ways:
                 self.ways.append(self.source())
             return
-        several = [self.forked, self.forked, self.routed, self.sent_on]
+        several = [self.forked, self.forked, self.routed, self.sent_on, self.bypassed]
         if len(self.ways) and rng.random() < 0.4:
             self.ways.append(self.joined(way, self.ways.pop(rng.randrange(len(self.ways)))))
         elif rng.random() < 0.3:
@@ -334,7 +338,7 @@ class _Maker:
             out += [self.windowed, self.windowed, self.windowed]
         if way.order != LOOSE:
             out += [self.chatty, self.ticking, self.scanned, self.deduped, self.taken, self.paced, self.waited]
-            out += [self.batched, self.paired, self.shaped, self.started, self.followed]
+            out += [self.clockwork, self.batched, self.paired, self.shaped, self.started, self.followed]
         if way.order != LOOSE and way.is_timed and self.has_sure_marks(way):
             out += [self.at_marks, self.rolled, self.instants]
         if wish.has_gates:
@@ -409,6 +413,12 @@ class _Maker:
     def ticking(self, way: Way) -> Way:
         wait, lingers, knock = self.wait(30), self.rng.random() < 0.5, self.knock()
         return self.piped(way, "ticking", Own(lambda: Ticking(wait, lingers=lingers, knock=knock)))
+
+    def clockwork(self, way: Way) -> Way:
+        if way.is_timed:
+            return self.at_marks(way) if self.has_sure_marks(way) else self.mapped(way)
+        wait, n = self.wait(9), self.rng.randint(1, 20)
+        return self.piped(way, "clockwork", Own(lambda: Clockwork(wait, n)))
 
     def at_marks(self, way: Way) -> Way:
         knock = self.knock()
@@ -557,6 +567,17 @@ class _Maker:
         )
         made = [self.after(way, "route", routes[port]) for port in ("zero", "one", "rest")]
         return [self.mapped(each) for each in made]
+
+    def bypassed(self, way: Way) -> list[Way]:
+        """A lane of a route rests behind a small gate, and meets what comes by another way."""
+        routed = self.routed(way)
+        self.exit(routed[0])
+        around = self.rng.choice([self.mapped, self.filtered, self.itself])(way)
+        routed[0] = self.merged(*self.shuffled(self.mapped(routed[0]), around), way.order)
+        return routed
+
+    def shuffled(self, a: Way, b: Way) -> tuple[Way, Way]:
+        return (a, b) if self.rng.random() < 0.5 else (b, a)
 
     def sent_on(self, way: Way) -> list[Way]:
         """One branch ends in a sink with a small gate."""

@@ -87,6 +87,7 @@ def check_books(seed: int, tally: Tally) -> None:
         has_gates=True,
         has_hops=True,
         has_threads=True,
+        has_waits=True,
         has_loop=seed % 4 == 0,
         may_stall=True,
         faults=rng.choice([0, 0.05, 0.15]),
@@ -189,6 +190,7 @@ def check_threads(seed: int, tally: Tally) -> None:
         has_gates=True,
         has_hops=True,
         has_threads=True,
+        has_waits=True,
         has_loop=seed % 4 == 0,
         faults=rng.choice([0, 0, 0.05]),
         items=rng.choice([60, 60, 300]),
@@ -217,7 +219,9 @@ def check_threads(seed: int, tally: Tally) -> None:
         whole = make(seed, replace(wish, knock=nobody))
         reference = Stepped(rxdag.compile(whole.dag), 1024)
         assert reference.settle() is None
-        for name in graph.items if reference.state == "completed" and not any(part in TIMED for part in graph.parts) else ():
+        for name in (
+            graph.items if reference.state == "completed" and not any(part in TIMED for part in graph.parts) else ()
+        ):
             compare(name, graph, graph.items[name], whole.items[name])
     tally.add(graph, execution)
     tally.graphs += 1
@@ -294,4 +298,9 @@ def parted(got: list[Any], expected: list[Any]) -> str:
     return f"{len(got)} and {len(expected)}, from {at} on {got[at : at + 6]} != {expected[at : at + 6]}"
 
 
-KINDS: dict[str, Callable[[int, Tally], None]] = {"A": check_order, "B": check_books, "S": check_restarts, "T": check_threads}
+KINDS: dict[str, Callable[[int, Tally], None]] = {
+    "A": check_order,
+    "B": check_books,
+    "S": check_restarts,
+    "T": check_threads,
+}

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import IDLE, MIN, Clock
+from rxdag.engine import KernelNode
 from rxdag.plan import Plan
 from rxdag.runtime import Execution
 from rxdag.schedulers import VirtualClock
 from rxdag.testing import settle_virtual
+from tests.engine.parts import Clockwork
 
 
 class Hung(Exception):
@@ -72,7 +74,11 @@ class Tortured(Execution):
             self.program.observe(name, self.watched[name])
 
     def is_done(self) -> bool:
-        self.rests += sum(len(domain.resting) for domain in self.domains)
+        for domain in self.domains:
+            self.rests += len(domain.resting)
+            for node in domain.resting:
+                if isinstance(node, KernelNode) and isinstance(node.kernel, Clockwork) and len(node.pending) > 3:
+                    self.faults.append(f"{node.name}: its timer fires while it rests: {len(node.pending)} entries")
         return super().is_done()
 
     def standing(self) -> str:

@@ -119,6 +119,16 @@ class TestEnds:
         assert (run.result.state, run.result.problems) == ("failed", ())
         assert str(run.result.error).startswith('node "broken" failed on 1: ZeroDivisionError')
 
+    @pytest.mark.parametrize("deep", range(1, 8))
+    def test_what_nobody_reads_any_more_is_discarded_though_the_run_ends_first(self, deep):
+        source = rxdag.from_source(sources.range(1)).pipe(ops.map(lambda x: x))
+        nothing = source.pipe(ops.filter(lambda x: False))
+        waiting = rxdag.zip(source, source.pipe(ops.filter(lambda x: False))).named("waiting")
+        for _ in range(deep):
+            waiting = waiting.pipe(ops.map(lambda x: x))
+        others = [source.to(sinks.collect()) for _ in range(4)]
+        outcome(rxdag.zip(nothing, waiting).to(sinks.collect()), *others)
+
 
 class TestLanes:
     @pytest.mark.parametrize("quantum", [1, 7, 1000])

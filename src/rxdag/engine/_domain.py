@@ -97,6 +97,11 @@ class Domain:
         self.retired.append(node)
         self.stop = True
 
+    def retire_all(self) -> None:
+        """Have all nodes that have ended give back what they have, at the end of the run."""
+        while self.retired:
+            self.retired.popleft().retire()
+
     def open_up(self, node: KernelNode) -> None:
         """Give a node a turn of its own, before anything new is fed."""
         self.opened.append(node)

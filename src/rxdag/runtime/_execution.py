@@ -305,6 +305,8 @@ class Execution:
         for node in self.program.nodes.values():
             if all(node.domain is not scheduler.domain for scheduler in stuck):
                 node.cancel()
+        if not stuck:
+            self.program.give_up_unread()
         if self.error is not None or self._is_cancelled:
             self.program.discard_waiting()
         self._ended = self.clock.now()
