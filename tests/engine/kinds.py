@@ -133,7 +133,7 @@ def check_restarts(seed: int, tally: Tally) -> None:
     """S: a run whose state goes through bytes into another run, at some step, gives what it gives without."""
     rng = random.Random(seed)
     wish = Wish(
-        sources=rng.choice([1, 1, 3]), has_gates=rng.random() < 0.5, has_hops=rng.random() < 0.3, has_loop=seed % 4 == 0
+        sources=rng.choice([1, 1, 3]), has_gates=rng.random() < 0.5, has_hops=rng.random() < 0.3, has_waits=rng.random() < 0.5, has_loop=seed % 4 == 0
     )
     expected, quantum = make(seed, wish), rng.choice([1, 7, 1024])
     reference = Stepped(rxdag.compile(expected.dag), quantum)

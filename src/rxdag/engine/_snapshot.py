@@ -68,6 +68,7 @@ def snapshot(node: Node) -> dict[str, Any]:
     if isinstance(node, KernelNode):
         saved["kernel"] = node.kernel.snapshot()
         saved["kernel watermark"] = node.kernel.watermark
+        saved["emit"] = node.emit.snapshot()
         saved["marks"] = node.marks.snapshot()
         saved["inlets"] = [snapshot(inlet) for inlet in node.inlets]
     elif isinstance(node, SourceNode):
@@ -94,6 +95,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
     if isinstance(node, KernelNode):
         node.kernel.restore(saved["kernel"])
         node.kernel.watermark = saved["kernel watermark"]
+        node.emit.restore(saved["emit"])
         node.marks.restore(saved["marks"])
         for inlet, each in zip(node.inlets, saved["inlets"], strict=True):
             restore(inlet, each)
