@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 DATA ?=
 OUT ?= out
 SECONDS ?= 60
+GRAPHS ?= 1000
+KIND ?= all
+SEED ?=
 PYTEST_ARGS ?=
 COMPARE ?=
 CASES ?=
@@ -61,8 +64,8 @@ $(SIBLINGS)/.ready: pyproject.toml siblings.txt
 test-siblings: $(SIBLINGS)/.ready ## run the tests with the real market-data packages, and those of market-data-pipeline
 	@RXDAG_SIBLINGS='$(THEIRS)' $(SIBLINGS)/bin/python -m pytest tests/siblings $(PYTEST_ARGS)
 
-stress: $(READY) ## random graphs over three schedulers for SECONDS=n
-	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
+stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all; SEED=n runs one alone
+	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SEED),--seed $(SEED))
 
 chaos: $(READY) ## experiments that try to break a run, an overload lasts SECONDS=n; one line each
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS)

@@ -192,7 +192,9 @@ class _Maker:
         draw, kind, at = rng.random(), rng.choice(BOOMS), rng.choice([1, 3, 10, 50, 200])
         policy = rng.choice([on_error.raise_, on_error.skip, on_error.dead])
         tries = on_error.retry(
-            3, base=f"{rng.choice([0, 3]) * self.wish.has_waits * self.wish.tick}ns", then=rng.choice([on_error.skip, on_error.dead])
+            3,
+            base=f"{rng.choice([0, 3]) * self.wish.has_waits * self.wish.tick}ns",
+            then=rng.choice([on_error.skip, on_error.dead]),
         )
         knock = self.wish.knock
         if draw < self.wish.faults:

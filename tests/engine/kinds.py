@@ -8,7 +8,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import rxdag
@@ -40,7 +40,11 @@ class Tally:
     failed: int = 0
     cancelled: int = 0
     drained: int = 0
-    parts: Counter[str] = field(default_factory=lambda: Counter[str]())
+
+    def __str__(self) -> str:
+        counts = {"graphs": self.graphs, "rests": self.rests, "entries saved": self.saved, "items": self.items}
+        ends = {"runs failed": self.failed, "cancelled": self.cancelled, "drained": self.drained}
+        return ", ".join(f"{n:,} {name}" for name, n in {**counts, **ends}.items())
 
     def add(self, graph: Graph, execution: Any) -> None:
         """Count a run."""
@@ -56,21 +60,18 @@ def check_order(seed: int, tally: Tally) -> None:
     wish = Wish(is_open=True, has_loop=seed % 4 == 0)
     expected = make(seed, wish)
     reference = Stepped(rxdag.compile(expected.dag), 1024)
-    escaped = reference.settle()
-    assert escaped is None, escaped
+    completed(reference)
     balanced(reference)
     for quantum in (1, 7):
         graph = make(seed, Wish(has_loop=wish.has_loop))
         execution = Stepped(rxdag.compile(graph.dag), quantum)
-        escaped = execution.settle()
-        assert escaped is None, escaped
+        completed(execution)
         balanced(execution)
-        assert (execution.state, repr(execution.error)) == (reference.state, repr(reference.error))
-        if reference.state == "completed":
-            for name, watched in execution.watched.items():
-                compare(name, graph, graph.items[name], expected.items[name])
-                if name in graph.straight:
-                    compare_marks(name, watched.marks, reference.watched[name].marks)
+        assert execution.state == reference.state == "completed", f"{execution.error!r}, {reference.error!r}"
+        for name, watched in execution.watched.items():
+            compare(name, graph, graph.items[name], expected.items[name])
+            if name in graph.straight:
+                compare_marks(name, watched.marks, reference.watched[name].marks)
         tally.add(graph, execution)
     tally.graphs += 1
 
@@ -112,7 +113,7 @@ def check_books(seed: int, tally: Tally) -> None:
     if not wish.faults and stop != "nothing" and escaped is None:
         whole = make(seed, wish)
         reference = Stepped(rxdag.compile(whole.dag), quantum)
-        assert reference.settle() is None
+        completed(reference)
         for name, got in graph.items.items():
             if execution.error is None and reference.error is None:
                 begun(name, graph, got, whole.items[name], stop)
@@ -133,11 +134,15 @@ def check_restarts(seed: int, tally: Tally) -> None:
     """S: a run whose state goes through bytes into another run, at some step, gives what it gives without."""
     rng = random.Random(seed)
     wish = Wish(
-        sources=rng.choice([1, 1, 3]), has_gates=rng.random() < 0.5, has_hops=rng.random() < 0.3, has_waits=rng.random() < 0.5, has_loop=seed % 4 == 0
+        sources=rng.choice([1, 1, 3]),
+        has_gates=rng.random() < 0.5,
+        has_hops=rng.random() < 0.3,
+        has_waits=rng.random() < 0.5,
+        has_loop=seed % 4 == 0,
     )
     expected, quantum = make(seed, wish), rng.choice([1, 7, 1024])
     reference = Stepped(rxdag.compile(expected.dag), quantum)
-    assert reference.settle() is None
+    completed(reference)
     balanced(reference)
     if reference.state != "completed":
         return
@@ -155,14 +160,14 @@ def check_restarts(seed: int, tally: Tally) -> None:
     front: dict[str, list[Any]] = {}
     begun_graph = make(seed, wish)
     first = Stepped(rxdag.compile(begun_graph.dag), quantum, act=act)
-    assert first.settle() is None
+    completed(first)
     if not saved:  # the rest of its steps is no moment for it
         return
     state = pickle.loads(saved)
     graph = make(seed, wish)
     execution = Stepped(rxdag.compile(graph.dag), quantum, start=state["now"])
     restore_into(execution, state)
-    assert execution.settle() is None
+    completed(execution)
     balanced(execution)
     assert execution.state == "completed", execution.error
     for name, items in graph.items.items():
@@ -212,13 +217,16 @@ def check_threads(seed: int, tally: Tally) -> None:
         execution.cancel()
         raise Hung(where) from None
     except BaseException as error:
-        assert isinstance(error, rxdag.RxDagError) or may_escape(error, graph), repr(error)
+        escaped = error
+    else:
+        escaped = None
+    assert escaped is None or isinstance(escaped, rxdag.RxDagError) or may_escape(escaped, graph), repr(escaped)
     balanced(execution)
     ended(graph, execution)
     if stop == "nothing" and not wish.faults and execution.state == "completed":
         whole = make(seed, replace(wish, knock=nobody))
         reference = Stepped(rxdag.compile(whole.dag), 1024)
-        assert reference.settle() is None
+        completed(reference)
         for name in (
             graph.items if reference.state == "completed" and not any(part in TIMED for part in graph.parts) else ()
         ):
@@ -238,6 +246,12 @@ def may_escape(error: BaseException, graph: Graph) -> bool:
     if isinstance(error, Stalled | Hung):
         return graph.may_stall
     return isinstance(error, SystemExit | KeyboardInterrupt) and error.args == ("boom",)
+
+
+def completed(execution: Stepped) -> None:
+    """Run to the end; nothing must get out of that."""
+    escaped = execution.settle()
+    assert escaped is None, repr(escaped)
 
 
 def balanced(execution: Any) -> None:
