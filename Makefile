@@ -15,7 +15,7 @@ CASES ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-siblings check floor stress chaos conformance reference docs bench clean
+.PHONY: help setup demo test test-siblings check floor stress mutants chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ test-siblings: $(SIBLINGS)/.ready ## run the tests with the real market-data pac
 
 stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all; SEED=n runs one alone
 	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SEED),--seed $(SEED))
+
+mutants: $(READY) ## break the rules of the engine one by one, and see that the random graphs find each; takes minutes
+	@$(BIN)/python -m tests.engine.mutants
 
 chaos: $(READY) ## experiments that try to break a run, an overload lasts SECONDS=n; one line each
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS)

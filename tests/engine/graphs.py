@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import rxdag
@@ -325,7 +325,7 @@ class _Maker:
             if not self.ways:
                 self.ways.append(self.source())
             return
-        several = [self.forked, self.forked, self.routed, self.sent_on, self.bypassed]
+        several = [self.forked, self.forked, self.routed, self.sent_on, self.bypassed, self.limited]
         if len(self.ways) and rng.random() < 0.4:
             self.ways.append(self.joined(way, self.ways.pop(rng.randrange(len(self.ways)))))
         elif rng.random() < 0.3:
@@ -339,7 +339,16 @@ class _Maker:
         if way.is_timed and self.has_sure_marks(way):
             out += [self.windowed, self.windowed, self.windowed]
         if way.order != LOOSE:
-            out += [self.chatty, self.ticking, self.scanned, self.deduped, self.taken, self.paced, self.waited]
+            out += [
+                self.chatty,
+                self.ticking,
+                self.scanned,
+                self.deduped,
+                self.taken,
+                self.paced,
+                self.waited,
+                self.waited,
+            ]
             out += [self.clockwork, self.batched, self.paired, self.shaped, self.started, self.followed]
         if way.order != LOOSE and way.is_timed and self.has_sure_marks(way):
             out += [self.at_marks, self.rolled, self.instants]
@@ -419,8 +428,12 @@ class _Maker:
     def clockwork(self, way: Way) -> Way:
         if way.is_timed:
             return self.at_marks(way) if self.has_sure_marks(way) else self.mapped(way)
-        wait, n = self.wait(9), self.rng.randint(1, 20)
-        return self.piped(way, "clockwork", Own(lambda: Clockwork(wait, n)))
+        wait, n, size, busy = self.wait(3), self.rng.randint(1, 20), self.rng.randint(1, 3), self.wait(20)
+        way = self.piped(way, "clockwork", Own(lambda: Clockwork(wait, n)))
+        if not self.wish.has_gates or self.rng.random() < 0.4:
+            return way
+        way = replace(way, stream=way.stream.buffered(max_items=size), tag=self.fresh())
+        return self.piped(way, "busy", Own(lambda: Busy(busy)))
 
     def at_marks(self, way: Way) -> Way:
         knock = self.knock()
@@ -454,6 +467,8 @@ class _Maker:
         most = rng.randint(1, 6)
         if self.wish.faults and rng.random() < 0.1:
             return self.piped(way, "timeout", ops.timeout(f"{self.wait(100)}ns"))
+        if self.wish.has_gates and rng.random() < 0.7:  # what is before it waits as long as it does
+            way = replace(way, stream=way.stream.buffered(max_items=most), tag=self.fresh())
         if rng.random() < 0.5:
             return self.piped(way, "delay", ops.delay(f"{self.wait(30)}ns", max_items=most), tag=self.fresh())
         wait = self.wait(9)
@@ -568,7 +583,7 @@ class _Maker:
             ops.route({"zero": lambda x: fn(x) == 0, "one": lambda x: x % 3 == 1}, default="rest"), on_error=policy
         )
         made = [self.after(way, "route", routes[port]) for port in ("zero", "one", "rest")]
-        return [self.mapped(each) for each in made]
+        return [self.rng.choice([self.mapped, self.itself])(each) for each in made]
 
     def bypassed(self, way: Way) -> list[Way]:
         """A lane of a route rests behind a small gate, and meets what comes by another way."""
@@ -577,6 +592,13 @@ class _Maker:
         around = self.rng.choice([self.mapped, self.filtered, self.itself])(way)
         routed[0] = self.merged(*self.shuffled(self.mapped(routed[0]), around), way.order)
         return routed
+
+    def limited(self, way: Way) -> list[Way]:
+        """One branch ends early."""
+        if way.order == LOOSE:
+            return self.sent_on(way)
+        taken = self.piped(way, "take", ops.take(self.rng.randint(0, 9)), weight=min(1.0, way.weight))
+        return [taken, self.itself(way)]
 
     def shuffled(self, a: Way, b: Way) -> tuple[Way, Way]:
         return (a, b) if self.rng.random() < 0.5 else (b, a)

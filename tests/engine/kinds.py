@@ -237,7 +237,7 @@ def check_threads(seed: int, tally: Tally) -> None:
 
 HANG_S = 60.0
 """A run on threads that takes longer hangs."""
-TIMED = ("pace", "throttle", "dedupe", "batch", "timeout", "ticking")
+TIMED = ("pace", "throttle", "dedupe", "batch", "timeout", "ticking", "clockwork")
 """Parts whose outputs depend on the time it takes."""
 
 

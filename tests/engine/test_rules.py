@@ -8,6 +8,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing, windows
+from rxdag.contract import Kernel
 from tests.engine.parts import Burst, Busy, Own, Replayed, Ticking
 from tests.engine.running import Stepped
 
@@ -31,6 +32,49 @@ class TestStart:
         stream = rxdag.from_source(sources.range(4)).pipe(ops.switch_map(lambda x: [x]))
         out = stream.pipe(ops.start_with(7, 8, 9)).buffered(max_items=3).to(sinks.collect())
         assert outcome(out)[out] == [7, 8, 9, 0, 1, 2, 3]
+
+
+class Later(Kernel):
+    """Keeps `emit`, and has somebody else call it."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def on_item(self, item, emit):
+        self.kept.append(emit)
+        emit(item)
+
+
+class TestUserCode:
+    def test_emit_is_open_only_while_its_method_runs(self):
+        kept, said = [], []
+
+        def call_it(item):
+            kept[-1](item)
+
+        def look(item):
+            try:
+                call_it(item)
+            except RuntimeError as error:
+                said.append(str(error))
+
+        source = rxdag.from_source(sources.range(2))
+        own = source.pipe(Own(lambda: Later(kept)), name="own").to(sinks.collect())
+        late = source.pipe(ops.map(look)).to(sinks.null())
+        result = outcome(own, late)
+        assert result[own] == [0, 1]
+        text = (
+            'node "own": emit is open only while a method of its kernel runs, and was called later; '
+            "emit in the method itself, or keep the item and emit it in on_timer, on_watermark or on_end"
+        )
+        assert said == [text, text]
+
+    def test_a_chain_is_as_long_as_you_like(self):
+        stream = rxdag.from_source(sources.range(3))
+        for _ in range(1500):
+            stream = stream.pipe(ops.map(lambda x: x + 1))
+        out = stream.to(sinks.collect())
+        assert outcome(out)[out] == [1500, 1501, 1502]
 
 
 class TestKeys:
