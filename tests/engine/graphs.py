@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import on_error, windows
+from rxdag import element, on_error, windows
 from rxdag import operators as ops
 from tests.engine.parts import Alarm, AtMarks, Busy, Chatty, Clockwork, Noted, Own, Replayed, Ticking, nobody
 
@@ -250,6 +250,8 @@ class _Maker:
         if where == "blocking":  # it has a gate on each of its edges: have one
             stream = stream.pipe(ops.map(_itself))
         self.parts.append(f"in{i}: {len(rows)} items, {step} ns")
+        for _ in range(rng.choice([0, 0, 0, 1, 2, 3])):  # right behind a source they are worked on many at once
+            stream = stream.pipe(rng.choice([ops.map(element + 1), ops.filter(element % 5 != 3)]))
         way = Way(stream, EXACT, self.fresh(), i)
         self.roots.append(i)
         self.pumps.add(way.tag)
@@ -335,7 +337,7 @@ class _Maker:
 
     def choices(self, way: Way) -> list[Callable[[Way], Way]]:
         wish = self.wish
-        out = [self.mapped, self.mapped, self.filtered, self.exploded, self.exploded, self.cut]
+        out = [self.mapped, self.calculated, self.filtered, self.exploded, self.exploded, self.cut]
         if way.is_timed and self.has_sure_marks(way):
             out += [self.windowed, self.windowed, self.windowed]
         if way.order != LOOSE:
@@ -373,6 +375,12 @@ class _Maker:
     def mapped(self, way: Way) -> Way:
         fn, policy = self.fn(_plus_one)
         return self.piped(way, "map", ops.map(fn), policy)
+
+    def calculated(self, way: Way) -> Way:
+        """Expressions, not functions."""
+        fails = 100 // (element % 5)
+        how = [ops.map((element * 3 + 1) % 1024), ops.filter(element % 3 != 1), ops.filter(fails > 30)]
+        return self.piped(way, "calculate", self.rng.choice(how), self.rng.choice([on_error.skip, on_error.dead]))
 
     def filtered(self, way: Way) -> Way:
         fn, policy = self.fn(_mostly)

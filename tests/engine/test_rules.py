@@ -224,3 +224,16 @@ class TestTurns:
         run = testing.start(small.to(sinks.null()), whole.to(sinks.null()))
         result = run.finish()
         assert (result.state, result.problems, seen) == ("cancelled", (), [0, 0, 0])
+
+
+class TestOrder:
+    @pytest.mark.parametrize("quantum", [1, 1000])
+    def test_what_rests_behind_a_node_that_has_ended_is_not_overtaken(self, quantum):
+        stream = rxdag.from_source(sources.range(5)).pipe(ops.map(lambda x: x))
+        taken = stream.pipe(ops.take(2)).pipe(ops.explode(lambda x: [x + 10, x + 20, x + 30]))
+        small = taken.buffered(max_items=2).to(sinks.collect())
+        out = rxdag.merge(taken, stream).to(sinks.collect(), name="out")
+        run = Stepped(rxdag.compile(rxdag.Dag(small, out)), quantum)
+        assert run.settle() is None
+        assert run.result.problems == ()
+        assert run.result["out"] == [10, 20, 30, 0, 11, 21, 31, 1, 2, 3, 4]
