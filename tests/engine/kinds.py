@@ -110,7 +110,7 @@ def check_books(seed: int, tally: Tally) -> None:
     assert escaped is None or may_escape(escaped, graph), repr(escaped)
     balanced(execution)
     ended(graph, execution)
-    if not wish.faults and stop != "nothing" and escaped is None:
+    if not wish.faults and not graph.may_stall and stop != "nothing" and escaped is None:
         whole = make(seed, wish)
         reference = Stepped(rxdag.compile(whole.dag), quantum)
         completed(reference)

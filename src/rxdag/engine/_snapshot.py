@@ -106,9 +106,12 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
             node.chunk = Chunk(*saved["chunk"])
     elif isinstance(node, Gate):
         node.is_full = saved["is_full"]
-        node.queue.extend(
-            Ended(entry[0]) if isinstance(entry, tuple) and len(entry) == 1 else entry for entry in saved["queue"]
-        )
+        node.queue.extend(_rested(entry) for entry in saved["queue"])
+
+
+def _rested(entry: Any) -> Any:
+    """Return what rested in a gate; the end is saved as a tuple of its error alone."""
+    return Ended(entry[0]) if entry.__class__ is tuple and len(entry) == 1 else entry
 
 
 def block(node: Node) -> None:
