@@ -169,6 +169,50 @@ class TestEnds:
         others = [source.to(sinks.collect()) for _ in range(4)]
         outcome(rxdag.zip(nothing, waiting).to(sinks.collect()), *others)
 
+    @pytest.mark.parametrize("name", ["main", "far"])
+    def test_what_rests_in_gates_is_delivered_before_a_failure(self, name):
+        def fail_at_9(item):
+            if item == 9:
+                raise ValueError("boom")
+            return item
+
+        stream = rxdag.from_source(sources.range(50)).pipe(ops.map(fail_at_9)).buffered(max_items=20).on(name)
+        slow = stream.pipe(Own(lambda: Busy(10))).buffered(max_items=2).pipe(ops.map(lambda x: x))
+        out = slow.to(sinks.collect(), name="out")
+        run = Stepped(rxdag.compile(rxdag.Dag(out)), 1000)
+        assert run.settle() is None
+        assert (run.result.state, run.result.problems) == ("failed", ())
+        assert str(run.result.error) == 'node "map" failed on 9: ValueError: boom'
+        assert run.result["out"] == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+
+    @pytest.mark.parametrize("size", [1, 2, 100])
+    def test_a_failure_on_one_way_of_a_diamond_is_caught_behind_it(self, size):
+        def fail_at_3(item):
+            if item == 3:
+                raise ValueError("boom")
+            return item * 10
+
+        risky = rxdag.from_source(sources.range(9)).pipe(ops.map(lambda x: x))
+        both = rxdag.merge(risky, risky.pipe(ops.map(fail_at_3))).buffered(max_items=size)
+        other = rxdag.from_source(sources.iterable([-1, -2]))
+        out = rxdag.catch(both, other).buffered(max_items=size).to(sinks.collect())
+        assert outcome(out)[out] == [0, 0, 10, 1, 20, 2, -1, -2]
+
+    @pytest.mark.parametrize("after", range(0, 40, 4))
+    def test_a_drain_that_takes_too_long_is_cancelled_with_its_books_in_order(self, after):
+        source = rxdag.from_source(sources.range(200))
+        stream = source.pipe(ops.explode(lambda x: [x] * 3)).buffered(max_items=3)
+        out = stream.pipe(Own(lambda: Busy(10))).to(sinks.collect(), name="out")
+        run = testing.start(out)
+        run.settle()
+        run.drain()
+        run.advance(f"{after}ns")
+        run.cancel()
+        result = run.finish()
+        assert (result.state, result.problems) == ("cancelled", ())
+        items = [x for x in range(200) for _ in range(3)]
+        assert result["out"] == items[: after // 10 + 1]
+
 
 class TestLanes:
     @pytest.mark.parametrize("quantum", [1, 7, 1000])
