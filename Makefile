@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 DATA ?=
 OUT ?= out
 SECONDS ?= 60
+GRAPHS ?= 1000
+KIND ?= all
+SEED ?=
 PYTEST_ARGS ?=
 COMPARE ?=
 CASES ?=
@@ -15,7 +18,7 @@ QUICK := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress mutants chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,8 +88,11 @@ $(SIBLINGS)/.ready: pyproject.toml siblings.txt
 test-siblings: $(SIBLINGS)/.ready ## run the tests with the real market-data packages, and those of market-data-pipeline
 	@RXDAG_SIBLINGS='$(THEIRS)' $(SIBLINGS)/bin/python -m pytest tests/siblings $(PYTEST_ARGS)
 
-stress: $(READY) ## random graphs over three schedulers for SECONDS=n
-	@$(BIN)/python -m tests.stress --seconds $(SECONDS)
+stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all; SEED=n runs one alone
+	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SEED),--seed $(SEED))
+
+mutants: $(READY) ## break the rules of the engine one by one, and see that the random graphs find each; takes minutes
+	@$(BIN)/python -m tests.engine.mutants
 
 chaos: $(READY) ## experiments that try to break a run, an overload lasts SECONDS=n; one line each
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import on_error, windows
+from rxdag import element, on_error, windows
 from rxdag import operators as ops
-from tests.engine.parts import Alarm, AtMarks, Busy, Chatty, Noted, Own, Replayed, Ticking, nobody
+from tests.engine.parts import Alarm, AtMarks, Busy, Chatty, Clockwork, Noted, Own, Replayed, Ticking, nobody
 
 EXACT: Final = 0
 """Order: the same items in the same order, whatever gates hold."""
@@ -39,7 +39,10 @@ class Wish:
         has_threads: True for blocking sources and sinks too.
         has_loop: True for coroutines and inner streams.
         faults: Share of the functions that raise at some call.
+        may_stall: True for a few graphs that come to a standstill by their own fault.
         items: Items of a source.
+        has_waits: True for functions that are tried again after a while.
+        tick: What waits are counted in, ns.
         knock: Called by user code now and then.
     """
 
@@ -50,7 +53,10 @@ class Wish:
     has_threads: bool = False
     has_loop: bool = False
     faults: float = 0.0
+    may_stall: bool = False
     items: int = 60
+    has_waits: bool = False
+    tick: int = 1
     knock: Callable[[], None] = nobody
 
 
@@ -172,6 +178,10 @@ class _Maker:
     def span(self, most: int) -> str:
         return f"{self.rng.randint(1, most)}ns"
 
+    def wait(self, most: int) -> int:
+        """A time to wait, ns."""
+        return self.rng.randint(1, most) * self.wish.tick
+
     def fresh(self) -> int:
         self.tags += 1
         return self.tags
@@ -181,7 +191,11 @@ class _Maker:
         rng = self.rng
         draw, kind, at = rng.random(), rng.choice(BOOMS), rng.choice([1, 3, 10, 50, 200])
         policy = rng.choice([on_error.raise_, on_error.skip, on_error.dead])
-        tries = on_error.retry(3, base=rng.choice(["0ns", "3ns"]), then=rng.choice([on_error.skip, on_error.dead]))
+        tries = on_error.retry(
+            3,
+            base=f"{rng.choice([0, 3]) * self.wish.has_waits * self.wish.tick}ns",
+            then=rng.choice([on_error.skip, on_error.dead]),
+        )
         knock = self.wish.knock
         if draw < self.wish.faults:
             alarm = Alarm(at, lambda: _raise(kind("boom")))
@@ -233,7 +247,11 @@ class _Maker:
         error = ValueError("the source broke") if rng.random() < wish.faults / 3 else None
         where = "blocking" if wish.has_threads and rng.random() < 0.3 else "inline"
         stream: Any = rxdag.from_source(Replayed(tuple(rows), error, where, self.knock()), name=f"in{i}")
+        if where == "blocking":  # it has a gate on each of its edges: have one
+            stream = stream.pipe(ops.map(_itself))
         self.parts.append(f"in{i}: {len(rows)} items, {step} ns")
+        for _ in range(rng.choice([0, 0, 0, 1, 2, 3])):  # right behind a source they are worked on many at once
+            stream = stream.pipe(rng.choice([ops.map(element + 1), ops.filter(element % 5 != 3)]))
         way = Way(stream, EXACT, self.fresh(), i)
         self.roots.append(i)
         self.pumps.add(way.tag)
@@ -258,8 +276,8 @@ class _Maker:
             stream = stream.buffered(max_items=size)
         if rng.random() < 0.5 and wish.has_hops:
             stream = stream.on(thread)
-        if draw < 0.3:  # not one that waits and tries again: how long the gate is full must not matter
-            fn, policy = self.fn(_plus_one, can_retry=wish.faults > 0)
+        if draw < 0.3:
+            fn, policy = self.fn(_plus_one)
             stream = stream.pipe(ops.map(fn), on_error=policy)
         items: list[Any] = []
         look, policy = self.fn(repr, can_retry=False) if rng.random() < 0.3 else (_seen, on_error.raise_)
@@ -305,9 +323,11 @@ class _Maker:
         rng = self.rng
         way = self.ways.pop(rng.randrange(len(self.ways)))
         if way.weight > 40:
-            self.ways.append(self.taken(way))
+            self.left_overs.append(way)
+            if not self.ways:
+                self.ways.append(self.source())
             return
-        several = [self.forked, self.forked, self.routed, self.sent_on]
+        several = [self.forked, self.forked, self.routed, self.sent_on, self.bypassed, self.limited]
         if len(self.ways) and rng.random() < 0.4:
             self.ways.append(self.joined(way, self.ways.pop(rng.randrange(len(self.ways)))))
         elif rng.random() < 0.3:
@@ -317,12 +337,21 @@ class _Maker:
 
     def choices(self, way: Way) -> list[Callable[[Way], Way]]:
         wish = self.wish
-        out = [self.mapped, self.mapped, self.filtered, self.exploded, self.exploded, self.cut]
+        out = [self.mapped, self.calculated, self.filtered, self.exploded, self.exploded, self.cut]
         if way.is_timed and self.has_sure_marks(way):
             out += [self.windowed, self.windowed, self.windowed]
         if way.order != LOOSE:
-            out += [self.chatty, self.ticking, self.scanned, self.deduped, self.taken, self.paced, self.waited]
-            out += [self.batched, self.paired, self.shaped, self.started, self.followed]
+            out += [
+                self.chatty,
+                self.ticking,
+                self.scanned,
+                self.deduped,
+                self.taken,
+                self.paced,
+                self.waited,
+                self.waited,
+            ]
+            out += [self.clockwork, self.batched, self.paired, self.shaped, self.started, self.followed]
         if way.order != LOOSE and way.is_timed and self.has_sure_marks(way):
             out += [self.at_marks, self.rolled, self.instants]
         if wish.has_gates:
@@ -346,6 +375,12 @@ class _Maker:
     def mapped(self, way: Way) -> Way:
         fn, policy = self.fn(_plus_one)
         return self.piped(way, "map", ops.map(fn), policy)
+
+    def calculated(self, way: Way) -> Way:
+        """Expressions, not functions."""
+        fails = 100 // (element % 5)
+        how = [ops.map((element * 3 + 1) % 1024), ops.filter(element % 3 != 1), ops.filter(fails > 30)]
+        return self.piped(way, "calculate", self.rng.choice(how), self.rng.choice([on_error.skip, on_error.dead]))
 
     def filtered(self, way: Way) -> Way:
         fn, policy = self.fn(_mostly)
@@ -395,8 +430,18 @@ class _Maker:
         return self.piped(way, "chatty", Own(lambda: Chatty(knock)), is_punctual=False, weight=way.weight * 1.5)
 
     def ticking(self, way: Way) -> Way:
-        wait, lingers, knock = self.rng.randint(1, 30), self.rng.random() < 0.5, self.knock()
+        wait, lingers, knock = self.wait(30), self.rng.random() < 0.5, self.knock()
         return self.piped(way, "ticking", Own(lambda: Ticking(wait, lingers=lingers, knock=knock)))
+
+    def clockwork(self, way: Way) -> Way:
+        if way.is_timed:
+            return self.at_marks(way) if self.has_sure_marks(way) else self.mapped(way)
+        wait, n, size, busy = self.wait(3), self.rng.randint(1, 20), self.rng.randint(1, 3), self.wait(20)
+        way = self.piped(way, "clockwork", Own(lambda: Clockwork(wait, n)))
+        if not self.wish.has_gates or self.rng.random() < 0.4:
+            return way
+        way = replace(way, stream=way.stream.buffered(max_items=size), tag=self.fresh())
+        return self.piped(way, "busy", Own(lambda: Busy(busy)))
 
     def at_marks(self, way: Way) -> Way:
         knock = self.knock()
@@ -410,7 +455,7 @@ class _Maker:
         within = self.span(30)
         if way.is_timed and self.has_sure_marks(way):
             return self.piped(way, "dedupe", ops.dedupe(_by_five, within=within))
-        return self.piped(way, "dedupe", ops.dedupe(_by_five, within=within, clock="processing"))
+        return self.piped(way, "dedupe", ops.dedupe(_by_five, within=f"{self.wait(30)}ns", clock="processing"))
 
     def taken(self, way: Way) -> Way:
         rng = self.rng
@@ -420,7 +465,7 @@ class _Maker:
 
     def paced(self, way: Way) -> Way:
         """Timers that thin a stream out."""
-        wait = self.span(20)
+        wait = f"{self.wait(20)}ns"
         operator = self.rng.choice([ops.debounce, ops.audit, ops.sample, ops.throttle_first])(wait)
         return self.piped(way, "pace", operator)
 
@@ -429,22 +474,24 @@ class _Maker:
         rng = self.rng
         most = rng.randint(1, 6)
         if self.wish.faults and rng.random() < 0.1:
-            return self.piped(way, "timeout", ops.timeout(self.span(100)))
+            return self.piped(way, "timeout", ops.timeout(f"{self.wait(100)}ns"))
+        if self.wish.has_gates and rng.random() < 0.7:  # what is before it waits as long as it does
+            way = replace(way, stream=way.stream.buffered(max_items=most), tag=self.fresh())
         if rng.random() < 0.5:
-            return self.piped(way, "delay", ops.delay(self.span(30), max_items=most), tag=self.fresh())
-        wait = rng.randint(1, 9)
+            return self.piped(way, "delay", ops.delay(f"{self.wait(30)}ns", max_items=most), tag=self.fresh())
+        wait = self.wait(9)
         return self.piped(way, "busy", Own(lambda: Busy(wait)), tag=self.fresh())
 
     def shaped(self, way: Way) -> Way:
         rng = self.rng
-        burst, most = rng.randint(1, 3), rng.randint(1, 4)
+        burst, most, wait = rng.randint(1, 3), rng.randint(1, 4), f"{self.wait(9)}ns"
         if rng.random() < 0.5:
-            operator = ops.throttle(1, per=self.span(9), burst=burst, mode="shape", max_items=most)
+            operator = ops.throttle(1, per=wait, burst=burst, mode="shape", max_items=most)
             return self.piped(way, "throttle", operator, tag=self.fresh())
-        return self.piped(way, "throttle", ops.throttle(1, per=self.span(9), burst=burst))
+        return self.piped(way, "throttle", ops.throttle(1, per=wait, burst=burst))
 
     def batched(self, way: Way) -> Way:
-        n, wait = self.rng.randint(1, 5), self.rng.choice([None, self.span(20)])
+        n, wait = self.rng.randint(1, 5), self.rng.choice([None, f"{self.wait(20)}ns"])
         way = self.after(way, "batch", way.stream.pipe(ops.batch(n, max_wait=wait)))
         return self.piped(way, "map", ops.map(whole))
 
@@ -473,7 +520,7 @@ class _Maker:
         return self.both(way, behind, "followed", stream, is_punctual=False, **self.ordered(way, behind))
 
     def started(self, way: Way) -> Way:
-        if way.is_timed:
+        if way.is_timed or way.is_keyed:
             return self.mapped(way)
         return self.piped(way, "start_with", ops.start_with(4, 5, 6))
 
@@ -544,7 +591,25 @@ class _Maker:
             ops.route({"zero": lambda x: fn(x) == 0, "one": lambda x: x % 3 == 1}, default="rest"), on_error=policy
         )
         made = [self.after(way, "route", routes[port]) for port in ("zero", "one", "rest")]
-        return [self.mapped(each) for each in made]
+        return [self.rng.choice([self.mapped, self.itself])(each) for each in made]
+
+    def bypassed(self, way: Way) -> list[Way]:
+        """A lane of a route rests behind a small gate, and meets what comes by another way."""
+        routed = self.routed(way)
+        self.exit(routed[0])
+        around = self.rng.choice([self.mapped, self.filtered, self.itself])(way)
+        routed[0] = self.merged(*self.shuffled(self.mapped(routed[0]), around), way.order)
+        return routed
+
+    def limited(self, way: Way) -> list[Way]:
+        """One branch ends early."""
+        if way.order == LOOSE:
+            return self.sent_on(way)
+        taken = self.piped(way, "take", ops.take(self.rng.randint(0, 9)), weight=min(1.0, way.weight))
+        return [taken, self.itself(way)]
+
+    def shuffled(self, a: Way, b: Way) -> tuple[Way, Way]:
+        return (a, b) if self.rng.random() < 0.5 else (b, a)
 
     def sent_on(self, way: Way) -> list[Way]:
         """One branch ends in a sink with a small gate."""
@@ -564,7 +629,7 @@ class _Maker:
         A stream that waits for its own other half is a graph that stands still: a few of those are made too.
         """
         are_strange = self.root(a.source) != self.root(b.source)
-        if self.wish.faults and self.rng.random() < 0.05:
+        if self.wish.may_stall and self.rng.random() < 0.05:
             are_strange = self.may_stall = True
         self.roots[self.root(a.source)] = self.root(b.source)
         return self.choice_of_join(a, b, are_strange=are_strange)

@@ -269,8 +269,57 @@ class Busy(Kernel):
         return 1 if self.timer is None else 0
 
     def on_item(self, item: int, now: int, emit: Any) -> None:
+        if self.timer is not None:
+            raise AssertionError("an item came to a kernel that wants none")
         self.timer = now + self._wait
         emit(item)
 
     def on_timer(self, now: int, emit: Any) -> None:
         self.timer = None
+
+
+class Clockwork(Kernel):
+    """Passes items, and gives out one of its own each time its timer has run, so many in all.
+
+    Args:
+        wait: Between two of them, ns.
+        n: How many.
+    """
+
+    state = ("timer", "left")
+    passes = True
+
+    def __init__(self, wait: int, n: int) -> None:
+        self._wait = wait
+        self.left = n
+
+    def on_item(self, item: int, now: int, emit: Any) -> None:
+        if self.timer is None and self.left:
+            self.timer = now + self._wait
+        emit(item)
+
+    def on_timer(self, now: int, emit: Any) -> None:
+        self.left -= 1
+        self.timer = now + self._wait if self.left else None
+        emit.made(self.left, ts=0, sequence=0, key=None)
+
+    def on_end(self, emit: Any) -> None:
+        self.timer = None
+
+
+class Burst(Kernel):
+    """Gives out the item so many times, whether there is room or not.
+
+    Args:
+        n: How many times.
+    """
+
+    passes = False
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def on_item(self, item: int, emit: Any) -> None:
+        emit.absorbed(1)
+        for _ in range(self._n):
+            emit(item)

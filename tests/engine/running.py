@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import IDLE, MIN
+from rxdag.contract import IDLE, MIN, Clock
+from rxdag.engine import KernelNode
 from rxdag.plan import Plan
 from rxdag.runtime import Execution
 from rxdag.schedulers import VirtualClock
 from rxdag.testing import settle_virtual
+from tests.engine.parts import Clockwork
 
 
 class Hung(Exception):
@@ -50,7 +52,41 @@ class Watched:
             self.faults.append(f"{self._name}: ends {self.ends} times")
 
 
-class Stepped(Execution):
+class Tortured(Execution):
+    """A run whose sinks are watched, and whose nodes are seen resting.
+
+    Args:
+        plan: What to run.
+        clock: What time it is.
+        quantum: Most items that a pump moves in one turn.
+    """
+
+    def __init__(self, plan: Plan, clock: Clock | None, quantum: int) -> None:
+        super().__init__(plan, clock)
+        self.domains = {scheduler.domain for scheduler in self.schedulers.values()}
+        self.rests = 0
+        self.faults: list[str] = []
+        self.watched: dict[str, Watched] = {}
+        for domain in self.domains:
+            domain.quantum = quantum
+        for name in plan.dag.sinks:
+            self.watched[name] = Watched(name, self.faults)
+            self.program.observe(name, self.watched[name])
+
+    def is_done(self) -> bool:
+        for domain in self.domains:
+            self.rests += len(domain.resting)
+            for node in domain.resting:
+                if isinstance(node, KernelNode) and isinstance(node.kernel, Clockwork) and len(node.pending) > 3:
+                    self.faults.append(f"{node.name}: its timer fires while it rests: {len(node.pending)} entries")
+        return super().is_done()
+
+    def standing(self) -> str:
+        """Tell where it stands."""
+        return "; ".join(standing(self))
+
+
+class Stepped(Tortured):
     """A run in virtual time that does something at a step of its scheduler.
 
     Args:
@@ -64,29 +100,17 @@ class Stepped(Execution):
     """Steps after which a run is said to hang."""
 
     def __init__(self, plan: Plan, quantum: int, *, start: int = 0, act: Callable[[int], object] | None = None) -> None:
-        super().__init__(plan, VirtualClock(start))
-        self.main.domain.quantum = quantum
+        super().__init__(plan, VirtualClock(start), quantum)
         self.steps = 0
-        self.rests = 0
         self.act = act
-        self.faults: list[str] = []
-        self.watched: dict[str, Watched] = {}
-        for name in plan.dag.sinks:
-            self.watched[name] = Watched(name, self.faults)
-            self.program.observe(name, self.watched[name])
 
     def is_done(self) -> bool:
         self.steps += 1
-        self.rests += len(self.main.domain.resting)
         if self.steps > self.MOST:
             raise Hung(f"hung: {self.standing()}")
         if self.act is not None:
             self.act(self.steps)
         return super().is_done()
-
-    def standing(self) -> str:
-        """Tell where it stands."""
-        return "; ".join(standing(self))
 
     def settle(self) -> BaseException | None:
         """Run to the end; return what got out of the run, as SystemExit."""

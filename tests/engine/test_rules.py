@@ -8,7 +8,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing, windows
-from tests.engine.parts import Busy, Own, Replayed, Ticking
+from rxdag.contract import Kernel
+from tests.engine.parts import Burst, Busy, Own, Replayed, Ticking
 from tests.engine.running import Stepped
 
 
@@ -31,6 +32,45 @@ class TestStart:
         stream = rxdag.from_source(sources.range(4)).pipe(ops.switch_map(lambda x: [x]))
         out = stream.pipe(ops.start_with(7, 8, 9)).buffered(max_items=3).to(sinks.collect())
         assert outcome(out)[out] == [7, 8, 9, 0, 1, 2, 3]
+
+
+class Later(Kernel):
+    """Keeps `emit`, and has somebody else call it."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def on_item(self, item, emit):
+        self.kept.append(emit)
+        emit(item)
+
+
+class TestUserCode:
+    def test_emit_is_open_only_while_its_method_runs(self):
+        kept, said = [], []
+
+        def call_it(item):
+            kept[-1](item)
+
+        def look(item):
+            try:
+                call_it(item)
+            except RuntimeError as error:
+                said.append(str(error))
+
+        source = rxdag.from_source(sources.range(2))
+        own = source.pipe(Own(lambda: Later(kept)), name="own").to(sinks.collect())
+        late = source.pipe(ops.map(look)).to(sinks.null())
+        result = outcome(own, late)
+        assert result[own] == [0, 1]
+        assert [text.split(" while")[0] for text in said] == ['node "own": emit is open only'] * 2
+
+    def test_a_chain_is_as_long_as_you_like(self):
+        stream = rxdag.from_source(sources.range(3))
+        for _ in range(1500):
+            stream = stream.pipe(ops.map(lambda x: x + 1))
+        out = stream.to(sinks.collect())
+        assert outcome(out)[out] == [1500, 1501, 1502]
 
 
 class TestKeys:
@@ -119,6 +159,60 @@ class TestEnds:
         assert (run.result.state, run.result.problems) == ("failed", ())
         assert str(run.result.error).startswith('node "broken" failed on 1: ZeroDivisionError')
 
+    @pytest.mark.parametrize("deep", range(1, 8))
+    def test_what_nobody_reads_any_more_is_discarded_though_the_run_ends_first(self, deep):
+        source = rxdag.from_source(sources.range(1)).pipe(ops.map(lambda x: x))
+        nothing = source.pipe(ops.filter(lambda x: False))
+        waiting = rxdag.zip(source, source.pipe(ops.filter(lambda x: False))).named("waiting")
+        for _ in range(deep):
+            waiting = waiting.pipe(ops.map(lambda x: x))
+        others = [source.to(sinks.collect()) for _ in range(4)]
+        outcome(rxdag.zip(nothing, waiting).to(sinks.collect()), *others)
+
+    @pytest.mark.parametrize("name", ["main", "far"])
+    def test_what_rests_in_gates_is_delivered_before_a_failure(self, name):
+        def fail_at_9(item):
+            if item == 9:
+                raise ValueError("boom")
+            return item
+
+        stream = rxdag.from_source(sources.range(50)).pipe(ops.map(fail_at_9)).buffered(max_items=20).on(name)
+        slow = stream.pipe(Own(lambda: Busy(10))).buffered(max_items=2).pipe(ops.map(lambda x: x))
+        out = slow.to(sinks.collect(), name="out")
+        run = Stepped(rxdag.compile(rxdag.Dag(out)), 1000)
+        assert run.settle() is None
+        assert (run.result.state, run.result.problems) == ("failed", ())
+        assert str(run.result.error) == 'node "map" failed on 9: ValueError: boom'
+        assert run.result["out"] == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+
+    @pytest.mark.parametrize("size", [1, 2, 100])
+    def test_a_failure_on_one_way_of_a_diamond_is_caught_behind_it(self, size):
+        def fail_at_3(item):
+            if item == 3:
+                raise ValueError("boom")
+            return item * 10
+
+        risky = rxdag.from_source(sources.range(9)).pipe(ops.map(lambda x: x))
+        both = rxdag.merge(risky, risky.pipe(ops.map(fail_at_3))).buffered(max_items=size)
+        other = rxdag.from_source(sources.iterable([-1, -2]))
+        out = rxdag.catch(both, other).buffered(max_items=size).to(sinks.collect())
+        assert outcome(out)[out] == [0, 0, 10, 1, 20, 2, -1, -2]
+
+    @pytest.mark.parametrize("after", range(0, 40, 4))
+    def test_a_drain_that_takes_too_long_is_cancelled_with_its_books_in_order(self, after):
+        source = rxdag.from_source(sources.range(200))
+        stream = source.pipe(ops.explode(lambda x: [x] * 3)).buffered(max_items=3)
+        out = stream.pipe(Own(lambda: Busy(10))).to(sinks.collect(), name="out")
+        run = testing.start(out)
+        run.settle()
+        run.drain()
+        run.advance(f"{after}ns")
+        run.cancel()
+        result = run.finish()
+        assert (result.state, result.problems) == ("cancelled", ())
+        items = [x for x in range(200) for _ in range(3)]
+        assert result["out"] == items[: after // 10 + 1]
+
 
 class TestLanes:
     @pytest.mark.parametrize("quantum", [1, 7, 1000])
@@ -147,3 +241,39 @@ class TestLanes:
         run = Stepped(rxdag.compile(rxdag.Dag(one, two)), 1000)
         assert run.settle() is None
         assert sorted(seen) == [("one", 0), ("one", 10), *[("two", 0)] * 4]
+
+
+class TestTurns:
+    def test_a_timer_that_is_always_due_keeps_a_run_from_nothing(self):
+        stream = rxdag.from_source(sources.range(50)).pipe(ops.map(lambda x: x)).buffered(max_items=2)
+        out = stream.pipe(ops.explode(lambda x: [x] * 3)).to(sinks.collect(), name="out")
+        newest = stream.pipe(ops.sample("1ns")).to(sinks.null(), name="newest")
+        run = rxdag.start(out, newest)
+        assert run.wait(60)["out"] == [x for x in range(50) for _ in range(3)]
+
+    def test_a_cancel_takes_effect_between_two_items_that_rested(self):
+        seen = []
+
+        def look(item):
+            seen.append(item)
+            if len(seen) == 3:
+                run.execution.cancel()
+
+        stream = rxdag.from_source(sources.range(1)).pipe(Own(lambda: Burst(100)))
+        small, whole = stream.buffered(max_items=1).pipe(ops.take(1)), stream.pipe(ops.tap(look))
+        run = testing.start(small.to(sinks.null()), whole.to(sinks.null()))
+        result = run.finish()
+        assert (result.state, result.problems, seen) == ("cancelled", (), [0, 0, 0])
+
+
+class TestOrder:
+    @pytest.mark.parametrize("quantum", [1, 1000])
+    def test_what_rests_behind_a_node_that_has_ended_is_not_overtaken(self, quantum):
+        stream = rxdag.from_source(sources.range(5)).pipe(ops.map(lambda x: x))
+        taken = stream.pipe(ops.take(2)).pipe(ops.explode(lambda x: [x + 10, x + 20, x + 30]))
+        small = taken.buffered(max_items=2).to(sinks.collect())
+        out = rxdag.merge(taken, stream).to(sinks.collect(), name="out")
+        run = Stepped(rxdag.compile(rxdag.Dag(small, out)), quantum)
+        assert run.settle() is None
+        assert run.result.problems == ()
+        assert run.result["out"] == [10, 20, 30, 0, 11, 21, 31, 1, 2, 3, 4]

@@ -1,1 +1,1 @@
-"""The stress test: random graphs over three schedulers, with tiny gates, failures, drains and cancels."""
+"""Random graphs for as long as you like: those of the engine's torture, and those of columns."""

@@ -1,11 +1,10 @@
-"""500 random graphs: in both lowerings in virtual time, and over three schedulers with failures, drains and cancels."""
+"""Some hundred random graphs of columns: in both lanes in virtual time, and over three schedulers."""
 
 import sys
 
 import pytest
 
 from tests.stress.lanes import check_columns_on_threads, check_lanes
-from tests.stress.laws import check_lowerings, check_threads
 
 
 @pytest.fixture(autouse=True)
@@ -14,15 +13,6 @@ def eager_switches():
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", range(10))
-def test_random_graphs_lose_nothing_hold_their_bounds_and_end(part):
-    problems = []
-    for seed in range(part * 50, part * 50 + 50):
-        problems += [p for p in (check_lowerings(seed), check_threads(seed)) if p is not None]
-    assert problems == []
 
 
 @pytest.mark.timeout(600)

@@ -84,6 +84,30 @@ def test_a_cancelled_timer_does_not_fire():
     assert seen == []
 
 
+def test_a_timer_that_is_always_due_leaves_the_rest_its_turns():
+    scheduler, seen = FlowScheduler("s", MonotonicClock()), []
+
+    def tick():
+        seen.append("tick")
+        scheduler.at(0, tick)
+
+    scheduler.at(0, tick)
+    scheduler.call(lambda: seen.append("a"))
+    scheduler.call(lambda: seen.append("b"))
+    for _ in range(6):
+        scheduler.step()
+    assert seen == ["tick", "a", "tick", "b", "tick", "tick"]
+
+
+def test_in_virtual_time_a_timer_fires_when_nothing_else_is_left():
+    scheduler, seen = FlowScheduler("s", VirtualClock()), []
+    scheduler.at(0, lambda: seen.append("first"))
+    scheduler.at(0, lambda: seen.append("second"))
+    scheduler.call(lambda: scheduler.call(lambda: seen.append("called")))
+    run_until_idle(scheduler, scheduler.clock)
+    assert seen == ["called", "first", "second"]
+
+
 def test_a_failing_action_is_told_and_the_rest_goes_on():
     clock = VirtualClock()
     scheduler = FlowScheduler("s", clock)

@@ -19,6 +19,7 @@ from rxdag.engine._room import Limiter, Room
 from rxdag.engine._rows_node import RowsNode
 from rxdag.engine._shortcut import Shortcut
 from rxdag.engine._sink_node import SinkNode
+from rxdag.engine._snapshot import block, restore, snapshot
 from rxdag.engine._source_node import SourceNode
 from rxdag.engine._stateless_node import StatelessNode
 from rxdag.engine._step_node import ReleaseNode, StepNode
@@ -69,4 +70,7 @@ __all__ = [
     "Watcher",
     "Writes",
     "node_error",
+    "block",
+    "restore",
+    "snapshot",
 ]

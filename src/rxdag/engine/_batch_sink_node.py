@@ -41,6 +41,11 @@ class BatchSinkNode(SinkNode):
         if not self.is_ended:
             self.run.spawn(self.name, self.enter(), self.entered)
 
+    def take_over(self) -> None:
+        self.is_due = True
+        if self.is_ended:
+            super().take_over()
+
     async def enter(self) -> None:
         """Enter the context manager that gives what batches are written with."""
         self.resource = resource = self.batching.resource()

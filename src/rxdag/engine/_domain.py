@@ -100,6 +100,11 @@ class Domain:
         self.retired.append(node)
         self.stop = True
 
+    def retire_all(self) -> None:
+        """Have all nodes that have ended give back what they have, at the end of the run."""
+        while self.retired:
+            self.retired.popleft().retire()
+
     def open_up(self, node: KernelNode) -> None:
         """Give a node a turn of its own, before anything new is fed."""
         self.opened.append(node)
@@ -121,11 +126,13 @@ class Domain:
 
         It gives back early if the driver has something to do first, and is then called again before any pump.
         """
+        is_first = True  # something is done in each call, whatever else is always due
         while self.raised is None:
             self.stop = False
-            if self.is_called or (self.is_timed and self.driver.ticks() >= self.deadline):
+            if not is_first and (self.is_called or (self.is_timed and self.driver.ticks() >= self.deadline)):
                 self.is_unsettled = True
                 return
+            is_first = False
             if self.retired:
                 self.retired.popleft().retire()
                 continue

@@ -149,3 +149,11 @@ class KernelEmit:
         exit_ = self._node.ports.get(port)
         if exit_ is not None:
             self._node.give(exit_, item, self.ts, self.sequence, self.key)
+
+    def snapshot(self) -> tuple[int, Any, Any]:
+        """Return time, sequence and key of the last item: outputs at a timer or at the end have them unless given others."""
+        return self.ts, self.sequence, self.key
+
+    def restore(self, saved: tuple[int, Any, Any]) -> None:
+        """Take up what `snapshot` gave."""
+        self.ts, self.sequence, self.key = saved

@@ -107,3 +107,12 @@ class InputMarks:
             return ()
         self._given = mark
         return (mark,)
+
+    def snapshot(self) -> tuple[list[int], list[bool], list[bool], int]:
+        """Return the state as plain data."""
+        return list(self.of), list(self._idle), list(self._aligned), self._given
+
+    def restore(self, saved: tuple[list[int], list[bool], list[bool], int]) -> None:
+        """Take up what `snapshot` gave."""
+        self.of[:], self._idle, self._aligned, self._given = saved
+        self.some_idle = any(self._idle)

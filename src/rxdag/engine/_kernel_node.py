@@ -166,8 +166,10 @@ class KernelNode(Guarded):
     def open(self) -> None:
         """Begin, once all nodes are linked."""
         self.main = self.ports.get("out")
+        if self.is_ended:
+            return
         self.shut_inputs()
-        if type(self.kernel).on_start is not Kernel.on_start:
+        if not self.is_restored and type(self.kernel).on_start is not Kernel.on_start:
             self.guard(self.call_start, 0)
         self.look()
 
@@ -562,6 +564,9 @@ class Inlet(Node):
         self.gate: Gate | None = None
         """The gate before it."""
         self.is_entry_shut = False
+
+    def readers(self) -> list[Node]:
+        return [self.owner]
 
     def set_entry_shut(self, is_shut: bool) -> None:
         """Let nothing into the gate before it, or let it in again: a source behind it is not even opened meanwhile."""

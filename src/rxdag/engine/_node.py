@@ -86,6 +86,8 @@ class Node:
         self.is_shut = False
         self.absorbs = False
         self.takes_rows = False
+        self.is_restored = False
+        """True if it goes on with the state of another run."""
         self.up: list[Node] = []
         self.feeders: list[Node] = []
         self.exits: list[Exit] = []
@@ -131,6 +133,10 @@ class Node:
     def space(self) -> int:
         """Return how many items may come at once."""
         return ANY_NUMBER
+
+    def readers(self) -> list[Node]:
+        """Return the nodes of its domain that it calls."""
+        return [exit_.reader for exit_ in self.exits if exit_.is_read]
 
     # ---- what stands in the way
 
@@ -201,6 +207,10 @@ class Node:
         if not self.is_ended:
             self.seal()
             self.discard()
+
+    def why_no_snapshot(self) -> str | None:
+        """Return why its state cannot be saved at this moment, or None."""
+        return None
 
     # ---- books
 
@@ -367,11 +377,25 @@ class Point(Node):
             self.hold((END, 0, None, 0, 0, None))
 
     def lets_end_pass(self) -> bool:
-        """Return True if the end may go out though something is in the way: it takes no room, and nothing rests here.
+        """Return True if the end may go out though something is in the way: it takes no room, and nothing rests behind.
 
-        Where several nodes read, an end on one branch could overtake what rests on another.
+        Where several nodes read, an end on one branch could overtake what rests on another; and a node that has ended
+        holds back nobody, so that what rests behind it could be overtaken by another branch of a node above.
         """
-        return not self.is_resting and self.live <= 1
+        return self.live <= 1 and not self.rests_behind()
+
+    def rests_behind(self) -> bool:
+        """Return True if anything rests in this node, or in one behind it in its domain."""
+        todo: list[Node] = [self]
+        seen: set[int] = set()
+        while todo:
+            node = todo.pop()
+            if isinstance(node, Point) and node.is_resting:
+                return True
+            if node.blocked and id(node) not in seen:
+                seen.add(id(node))
+                todo += node.readers()
+        return False
 
     def spread_mark(self, watermark: i64, at: int) -> None:
         """Send a watermark by the exits from index `at` on, as far as nothing comes in the way."""
@@ -456,7 +480,7 @@ class Point(Node):
         """Go on with what rests, as far as there is room."""
         pending = self.pending
         n = 0
-        while pending and self.can_resume() and n < 1024:
+        while pending and self.can_resume() and n < 1024 and not (n and self.domain.stop):
             n += 1
             self.replay(pending.popleft())
         if not pending and self.is_resting:

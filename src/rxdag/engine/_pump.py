@@ -74,6 +74,9 @@ class GatePump(Pump):
         self.is_caught = False
         """True if a node behind goes on when the gate fails."""
 
+    def readers(self) -> list[Node]:
+        return [self.out]
+
     def step(self) -> None:
         if self.is_finished:
             return

@@ -17,20 +17,31 @@ class Rows:
     """Items of a run of columns, from one on.
 
     Args:
-        columns: The run.
+        items: All of them.
+        times: Of each.
+        sequences: Of each.
+        keys: Of each.
+        before: The watermark that holds before each; None if there are no times.
     """
 
-    def __init__(self, columns: Any) -> None:
-        self.items: list[Any] = columns.rows()
-        times, sequences, keys = columns.beside_rows()
-        self.times: list[int] = times
-        self.sequences: list[Any] = sequences
-        self.keys: list[Any] = keys
-        self.before: list[int] | None = columns.marks_before()
+    def __init__(
+        self, items: list[Any], times: list[int], sequences: list[Any], keys: list[Any], before: list[int] | None
+    ) -> None:
+        self.items = items
+        self.times = times
+        self.sequences = sequences
+        self.keys = keys
+        self.before = before
         self.at = 0
 
     def __len__(self) -> int:
         return len(self.items) - self.at
+
+    def left(self) -> tuple[Any, ...]:
+        """Return the items that have not gone on, and what is beside them."""
+        at, before = self.at, self.before
+        rest = (each[at:] for each in (self.items, self.times, self.sequences, self.keys))
+        return (*rest, None if before is None else before[at:])
 
 
 class RowsNode(Point):
@@ -45,7 +56,8 @@ class RowsNode(Point):
         exit_ = self.exits[0]
         exit_.n += len(columns)
         try:
-            rows = Rows(columns)
+            times, sequences, keys = columns.beside_rows()
+            rows = Rows(columns.rows(), times, sequences, keys, columns.marks_before())
         except BaseException as error:  # the type of the items cannot be made of their fields
             self.could_not(columns, error)
             return

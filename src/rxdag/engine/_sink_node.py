@@ -76,12 +76,17 @@ class SinkNode(Guarded):
         self.letters = self.ports["dead"]
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
         self.takes_rows = self.is_plain and self.most > 1
-        self.renew()
+        self.full_at = self.came - len(self.gathered) + self.most
+        if self.is_closed:
+            self.run.sink_ended(self.name, None)
+            return
         try:
             self.writer = self.sink.open(self)
         except BaseException as error:
             self.interrupted(error)
             self.fail(end_error("sink", self.name, error))
+        if self.is_restored and self.writer is not None:
+            self.take_over()
         self.admit()
 
     def renew(self) -> None:
@@ -109,6 +114,14 @@ class SinkNode(Guarded):
         self.renew()
         return chunk
 
+    def take_over(self) -> None:
+        """Go on with what another run has left."""
+        if self.is_ended:
+            self.run.sink_ready(self.name)
+        elif self.gathered:
+            self.is_gathering = True
+            self.domain.unwritten.append(self)
+
     def interrupted(self, error: BaseException) -> None:
         """Note an error that must end the run bare."""
         if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -130,6 +143,9 @@ class SinkNode(Guarded):
     def waits(self) -> bool:
         """True if it may ask for more at any time, of its own accord."""
         return self.paces and not self.is_ended
+
+    def why_no_snapshot(self) -> str | None:
+        return f'sink "{self.name}" is writing' if self.in_flight else None
 
     # ---- what a sink sees
 

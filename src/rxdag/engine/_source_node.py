@@ -83,12 +83,18 @@ class SourceNode(Pump):
         self.n_dropped: i64 = 0
         self.open_error: BaseException | None = None
         self.is_closed = False
+        self.was_open = False
+        """True if another run had opened it before a restart."""
+        self.position: Any = None
+        """How far it was then."""
 
     def start(self) -> None:
         """Have the first turn. What is pushed into is opened at once, whether there is room or not."""
-        if self.source.queues:
+        if self.is_closed:
+            self.run.source_ended(self.name)
+        elif self.source.queues or self.was_open:
             try:
-                self.reader = self.source.open(self)
+                self.reader = self.open_reader()
             except BaseException as error:  # the first turn gives it to the run
                 self.open_error = error
         self.wake()
@@ -241,8 +247,15 @@ class SourceNode(Pump):
         if self.open_error is not None:
             raise self.open_error
         if self.reader is None:
-            self.reader = self.source.open(self)
+            self.reader = self.open_reader()
         return self.reader.read(max_items)
+
+    def open_reader(self) -> Reader:
+        """Open the source, where it was before a restart."""
+        reader = self.source.open(self)
+        if self.position is not None:
+            reader.seek(self.position)
+        return reader
 
     def as_error(self, error: BaseException) -> Exception:
         """Return what the run fails with when a source has raised."""

@@ -23,7 +23,6 @@ class StatelessNode(KernelNode):
         self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
     ) -> None:
         super().__init__(name, run, policy, make, clock, inputs)
-        self.is_idle = False
         self.is_timed = False
         self.way: Exit = Exit("out", False)
 
@@ -42,11 +41,11 @@ class StatelessNode(KernelNode):
             super().mark(watermark)
             return
         if watermark == IDLE:
-            if not self.is_idle:
-                self.is_idle = True
+            if not self.is_quiet:
+                self.is_quiet = True
                 self.pass_mark(watermark)
-        elif watermark > self.watermark or self.is_idle:
-            self.is_idle = False
+        elif watermark > self.watermark or self.is_quiet:
+            self.is_quiet = False
             if watermark > self.watermark:
                 self.watermark = watermark
             self.pass_mark(self.watermark)
@@ -60,7 +59,7 @@ class StatelessNode(KernelNode):
 
     def wake_up(self) -> None:
         """An item has come after the stream was idle: those behind hear of it even if the item goes no further."""
-        self.is_idle = False
+        self.is_quiet = False
         self.pass_mark(self.watermark)
 
     def pass_on(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:

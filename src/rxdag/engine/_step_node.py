@@ -27,6 +27,8 @@ class StepNode(KernelNode):
         self.attempts: i64 = 0
         self.given: i64 = 0
         self.is_waiting = False
+        self.due: i64 = 0
+        """When the item at hand is to be tried again."""
         super().bind()
 
     def parameters(self) -> tuple[str, ...]:
@@ -164,7 +166,16 @@ class StepNode(KernelNode):
     def wait_for(self, wait: int) -> None:
         """Go on with the item that is at hand after a time, ns."""
         self.is_waiting = True
-        self.domain.driver.at(self.run.clock.now() + wait, self.wait_is_over, rank=int(self.rank))
+        self.due = self.run.clock.now() + wait
+        self.wait_until_due()
+
+    def wait_until_due(self) -> None:
+        self.domain.driver.at(int(self.due), self.wait_is_over, rank=int(self.rank))
+
+    def open(self) -> None:
+        super().open()
+        if self.is_waiting:  # it did before a restart
+            self.wait_until_due()
 
     def wait_is_over(self) -> None:
         self.is_waiting = False
@@ -203,6 +214,11 @@ class ReleaseNode(KernelNode):
 
     def call_release(self, value: i64) -> None:
         self.kernel.release(value, self.emit)
+
+    def open(self) -> None:
+        super().open()
+        if self.is_restored and not self.blocked and not self.is_ended:
+            self.domain.open_up(self)
 
     def on_open(self) -> None:
         self.domain.open_up(self)

@@ -12,6 +12,7 @@ from rxdag.runtime._result import GateStats, RunResult, RunStats, SourceStats, S
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus
 from rxdag.runtime._settings import ProviderSettings, QuotesSettings, RestartSettings, RuntimeSettings
 from rxdag.runtime._signals import draining_on_signals
+from rxdag.runtime._snapshot import restore_into, snapshot_of, why_no_snapshot
 from rxdag.runtime._supervised import RuntimeEvent
 
 use_faces(observable=observable_of, publisher=PlanPublisher)
@@ -41,12 +42,15 @@ __all__ = [
     "observable_of",
     "planned",
     "publisher_of",
+    "restore_into",
     "run",
     "run_async",
     "run_here",
     "run_on_loop",
+    "snapshot_of",
     "start",
     "start_async",
     "stop_after",
     "to_observable",
+    "why_no_snapshot",
 ]

@@ -177,6 +177,9 @@ class Execution:
         self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
         for source in program.sources:
             source.start()
+        for pump in program.pumps:
+            if pump.is_restored:
+                pump.wake()
         if not self.is_virtual:
             for name, scheduler in self.schedulers.items():
                 if name != MAIN:
@@ -305,6 +308,8 @@ class Execution:
         for node in self.program.nodes.values():
             if all(node.domain is not scheduler.domain for scheduler in stuck):
                 node.cancel()
+        if not stuck:
+            self.program.give_up_unread()
         if self.error is not None or self._is_cancelled:
             self.program.discard_waiting()
         self._ended = self.clock.now()

@@ -147,6 +147,16 @@ class Program:
         if isinstance(made, Point):
             made.note_readers()
 
+    def give_up_unread(self) -> None:
+        """Count what nobody reads any more as discarded: the run may have ended before its nodes could."""
+        domains = {node.domain: None for node in self.nodes.values()}
+        for gate in self.gates.values():
+            if gate.reader.is_finished:
+                gate.abandon()
+        while any(domain.retired for domain in domains):
+            for domain in domains:
+                domain.retire_all()
+
     def discard_waiting(self) -> None:
         """Count what rests in nodes and gates as discarded: nobody will take it."""
         for node in [*self.nodes.values(), *self.helpers]:

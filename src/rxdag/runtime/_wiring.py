@@ -305,15 +305,6 @@ class _Wiring:
 
     # ---- what is before and behind
 
-    def _children(self, node: Node) -> list[Node]:
-        if isinstance(node, Inlet):
-            return [node.owner]
-        if isinstance(node, GatePump):
-            return [node.out]
-        if isinstance(node, Gate):
-            return []
-        return [exit_.reader for exit_ in node.exits if exit_.is_read]
-
     def _parents(self, node: Node) -> list[Node]:
         return [*node.feeders, *node.inlets] if isinstance(node, KernelNode) else node.feeders
 
@@ -323,7 +314,7 @@ class _Wiring:
         waiting: dict[int, int] = {}
         seen: dict[int, Node] = {id(node): node for node in todo}
         while todo:
-            for child in self._children(todo.pop()):
+            for child in todo.pop().readers():
                 waiting[id(child)] = waiting.get(id(child), 0) + 1
                 if id(child) not in seen:
                     seen[id(child)] = child
@@ -332,7 +323,7 @@ class _Wiring:
         while ready:
             node = ready.pop()
             self.order.append(node)
-            for child in self._children(node):
+            for child in node.readers():
                 waiting[id(child)] -= 1
                 if not waiting[id(child)]:
                     ready.append(child)
@@ -359,9 +350,9 @@ class _Wiring:
         that goes by another way would overtake what rests.
         """
         lanes = [helper for helper in self.program.helpers if isinstance(helper, Lane)]
-        behind = self._reached(lanes, self._children)
+        behind = self._reached(lanes, lambda node: node.readers())
         for node in self._reached(lanes, self._parents).values():
-            if node.is_point and len(self._children(node)) > 1:
+            if node.is_point and len(node.readers()) > 1:
                 self._hold_back(node, behind)
 
     def _reached(self, nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[int, Node]:
@@ -379,16 +370,16 @@ class _Wiring:
         after = self.order[fork.place + 1 :]
         ways: dict[int, int] = {}
         """Which outputs of the node lead to each one, a bit for each output."""
-        for i, child in enumerate(self._children(fork)):
+        for i, child in enumerate(fork.readers()):
             ways[id(child)] = ways.get(id(child), 0) | 1 << i
         for node in after:
-            for child in self._children(node) if id(node) in ways else ():
+            for child in node.readers() if id(node) in ways else ():
                 ways[id(child)] = ways.get(id(child), 0) | ways[id(node)]
         met: dict[int, int] = {}
         for node in reversed(after):
             if id(node) in ways:
                 met[id(node)] = ways[id(node)]
-                for child in self._children(node):
+                for child in node.readers():
                     met[id(node)] |= met[id(child)]
                 if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
                     node.order.append(fork)
@@ -404,7 +395,7 @@ class _Wiring:
             waiting: dict[Gate, None] = {}
             wants: dict[Limiter, None] = {}
             is_many = False
-            for child in self._children(node):
+            for child in node.readers():
                 if isinstance(child, Gate):
                     mine[child] = waiting[child] = None
                 elif isinstance(child, KernelNode | SinkNode) and self._limits(child):

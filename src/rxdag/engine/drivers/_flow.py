@@ -46,9 +46,9 @@ class FlowScheduler(PeriodicScheduler):
     """Runs the pumps and timers of one serial domain; drivers call `step`.
 
     What holds: one thread at a time runs its work, so nothing inside a segment needs a lock. A pump never waits: it
-    parks on a gate and is woken by it. `queued` is set before a pump is enqueued, under the lock. Timers that are due
-    go first, then pumps round robin, each one chunk a turn. `running` is set before the work is popped, so a scan for
-    a stall never sees work that is neither queued nor running.
+    parks on a gate and is woken by it. `queued` is set before a pump is enqueued, under the lock. A timer that is due
+    goes before what is ready, and then that has a turn; pumps go round robin, each one chunk a turn. `running` is set
+    before the work is popped, so a scan for a stall never sees work that is neither queued nor running.
 
     Args:
         name: Name of the domain.
@@ -95,6 +95,7 @@ class FlowScheduler(PeriodicScheduler):
         self._patient: list[tuple[int, int, int, Timer]] = []
         """Timers for which no pump breaks off its turn."""
         self._order = itertools.count()
+        self._has_fired = False
         self._foreground = 0
 
     @property
@@ -253,7 +254,13 @@ class FlowScheduler(PeriodicScheduler):
                 return job, 0
             job, wait = self._due_job(fires=fires)
             return job, -1 if job is None and wait is not None and wait <= 0 else wait
+        if self._has_fired:  # timers that are always due must not keep the rest from its turn
+            self._has_fired = False
+            job = self._ready_job()
+            if job is not None:
+                return job, 0
         job, wait = self._due_job()
+        self._has_fired = job is not None
         if job is None:
             job = self._ready_job()
         return job, 0 if job is not None else wait
@@ -366,6 +373,11 @@ class FlowScheduler(PeriodicScheduler):
     def is_idle(self) -> bool:
         """True if nothing is ready."""
         return not (self._ready or self._calls or self._rounds or self.domain.is_unsettled)
+
+    def stands(self) -> bool:
+        """Return True if nothing is half done: only pumps and timers wait for their turns."""
+        domain = self.domain
+        return not (self._calls or domain.is_unsettled or domain.retired or domain.unwritten or domain.opened)
 
     def is_quiet(self) -> bool:
         """True if nothing is ready or running, and no timer that keeps the run alive is set."""

@@ -86,6 +86,9 @@ class ForeignNode(Guarded):
         self.give_end(error)
         self.seal()
 
+    def why_no_snapshot(self) -> str | None:
+        return f'node "{self.name}" is a reactivex operator, whose state cannot be saved'
+
     def _on_next(self, item: Any) -> None:
         self._here(lambda: self._give(item))
 

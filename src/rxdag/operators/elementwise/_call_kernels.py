@@ -42,7 +42,7 @@ class _MapNode(_CallNode):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_idle:
+        if self.is_quiet:
             self.wake_up()
         try:
             value = self.fn(item)
@@ -61,7 +61,7 @@ class _FilterNode(_CallNode):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_idle:
+        if self.is_quiet:
             self.wake_up()
         try:
             is_left_out = not self.fn(item)
@@ -79,7 +79,7 @@ class _FilterNode(_CallNode):
 class _TapNode(_CallNode):
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_idle:
+        if self.is_quiet:
             self.wake_up()
         try:
             self.fn(item)

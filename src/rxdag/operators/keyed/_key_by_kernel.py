@@ -25,7 +25,7 @@ class _KeyByNode(StatelessNode):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_idle:
+        if self.is_quiet:
             self.wake_up()
         try:
             key = self.key_of(item)

@@ -52,8 +52,12 @@ class _EventTimeNode(KernelNode):
         self.least: int = (MIN + 1) // kernel._scale + 1
         self.largest: int = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
-        self.most: i64 = kernel.max_ts
+        self.most: i64 = MIN
         self.lag: i64 = kernel._lag + 1
+
+    def open(self) -> None:
+        super().open()
+        self.most = self.stamp.max_ts
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1

@@ -1,0 +1,261 @@
+"""Mutants: the engine with one rule broken, each of which the torture must find. `python -m tests.engine.mutants` tries all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent.parent
+GRAPHS: Final = 1500
+"""So many graphs of each kind are tried at most."""
+LONGEST_S: Final = 600.0
+"""A hunt that takes longer has found something that hangs."""
+RULES: Final = "rules"
+"""In place of kinds of graphs: the small cases of `test_rules`."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One place of the source, changed.
+
+    Attributes:
+        rule: Which rule it breaks, and how.
+        file: In `src/rxdag`.
+        old: The text, which is there once.
+        new: What takes its place.
+        hunt: Kinds of graphs that find it, or `RULES`.
+    """
+
+    rule: str
+    file: str
+    old: str
+    new: str
+    hunt: str
+
+
+MUTANTS: Final = (
+    Mutant(
+        "1: an output is given though something is in the way",
+        "engine/_node.py",
+        "        if self.blocked > self.free:\n            self.hold((ITEM, exit_, item, ts, sequence, key))",
+        "        if self.blocked < 0:\n            self.hold((ITEM, exit_, item, ts, sequence, key))",
+        "A",
+    ),
+    Mutant(
+        "1: a full gate blocks nobody",
+        "engine/_gate.py",
+        "        if self.blocks and not self.is_full and self.is_at_limit():\n            self.is_full = True\n            block_all",
+        "        if self.blocks and not self.is_full and self.is_at_limit() and self.n < 0:\n            self.is_full = True\n            block_all",
+        "B",
+    ),
+    Mutant(
+        "1: what rests blocks nobody above",
+        "engine/_node.py",
+        "        if self.blocked == 1 or self.absorbs or self.is_ended:\n            block_all(self.up)",
+        "        if self.blocked < 0:\n            block_all(self.up)",
+        "A",
+    ),
+    Mutant(
+        "2: a fork that goes on begins with its first branch",
+        "engine/_branches.py",
+        "self.spread(entry[1], entry[2]",
+        "self.spread(0, entry[2]",
+        "A",
+    ),
+    Mutant(
+        "2: a fork gives to its next branch though something is in the way",
+        "engine/_branches.py",
+        "            if self.blocked > free:\n                self.hold_first((INPUT, at, item, ts, sequence, key))",
+        "            if self.blocked < 0:\n                self.hold_first((INPUT, at, item, ts, sequence, key))",
+        "A",
+    ),
+    Mutant(
+        "3: what rests behind a lane holds back no fork above it",
+        "runtime/_wiring.py",
+        "node.order.append(fork)",
+        "node.order.extend(())",
+        "A",
+    ),
+    Mutant(
+        "3: a full lane holds up the others",
+        "engine/_branches.py",
+        "        self.absorbs = True",
+        "        self.absorbs = False",
+        RULES,
+    ),
+    Mutant(
+        "4: a mark overtakes what rests",
+        "engine/_node.py",
+        "            self.watermark = watermark\n        if self.blocked > self.free:",
+        "            self.watermark = watermark\n        if self.blocked < 0:",
+        "A",
+    ),
+    Mutant(
+        "5: what is not wanted comes all the same",
+        "engine/_kernel_node.py",
+        "self.set_shut(self.kernel.want_from(0, self.run.clock.now()) == 0)",
+        "self.set_shut(self.kernel.want_from(0, self.run.clock.now()) == -1)",
+        "A",
+    ),
+    Mutant(
+        "5: a node that has ended stays shut",
+        "engine/_node.py",
+        "        if self.is_ended:\n            return\n        self.set_shut(False)",
+        "        if self.is_ended:\n            return",
+        "B",
+    ),
+    Mutant(
+        "6: a timer fires while its node rests",
+        "engine/_kernel_node.py",
+        "return self.is_resting and not self.is_ended",
+        "return self.is_resting and self.is_ended",
+        "B",
+    ),
+    Mutant(
+        "6: in virtual time a timer does not wait until all is quiet",
+        "engine/drivers/_flow.py",
+        "if self._is_virtual:  # a timer",
+        "if self._rounds is self._ready:  # a timer",
+        "A",
+    ),
+    Mutant(
+        "7: a node that has ended leaves those above blocked",
+        "engine/_node.py",
+        "        if self.blocked and not self.is_resting and not self.absorbs:\n            unblock_all(self.up)",
+        "        if self.blocked < 0:\n            unblock_all(self.up)",
+        "B",
+    ),
+    Mutant(
+        "8: what is no Exception unwinds through the nodes above",
+        "engine/_kernel_node.py",
+        "        except BaseException as error:\n            emit.is_open = False\n            self.bury(",
+        "        except Exception as error:\n            emit.is_open = False\n            self.bury(",
+        "B",
+    ),
+    Mutant(
+        "8: emit stays open behind its method",
+        "engine/_emit.py",
+        "        if not self.is_open:\n            raise RuntimeError(",
+        "        if self.is_open is None:\n            raise RuntimeError(",
+        RULES,
+    ),
+    Mutant(
+        "10: long chains are not cut",
+        "runtime/_wiring.py",
+        "_DEEPEST: Final = 100\n",
+        "_DEEPEST: Final = 100_000\n",
+        RULES,
+    ),
+    Mutant(
+        "what rests in nodes is not saved",
+        "engine/_snapshot.py",
+        "[_with_index(node, entry) for entry in node.pending]",
+        "[_with_index(node, entry) for entry in list(node.pending)[1:]]",
+        "S",
+    ),
+    Mutant(
+        "how far the inputs of a node are is not saved",
+        "engine/_snapshot.py",
+        '        node.marks.restore(saved["marks"])',
+        "        node.marks.restore(node.marks.snapshot())",
+        "S",
+    ),
+    Mutant(
+        "what a source has read and not handed on is not saved",
+        "engine/_snapshot.py",
+        '        if saved["chunk"] is not None:',
+        '        if saved["chunk"] == 0:',
+        "S",
+    ),
+    Mutant(
+        "a drain waits for inputs that nothing can open",
+        "engine/_kernel_node.py",
+        "            self.is_drained = True",
+        "            self.is_drained = False",
+        "B",
+    ),
+)
+QUICK: Final = tuple(each for each in MUTANTS if each.rule[:2] in ("1:", "2:"))
+"""Those that are found at once."""
+
+
+def text_of(mutant: Mutant) -> str:
+    """Return the text of the file that a mutant changes."""
+    return (ROOT / "src" / "rxdag" / mutant.file).read_text()
+
+
+def killed(mutant: Mutant) -> str | None:
+    """Run the torture on the changed source; return what it has found, or None if nothing."""
+    with tempfile.TemporaryDirectory(prefix="rxdag-mutant-") as folder:
+        source = Path(folder) / "src"
+        # Compiled modules would be imported in place of what is changed.
+        shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+        path = source / "rxdag" / mutant.file
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            raise ValueError(
+                f"{mutant.file}: must hold the text of mutant {mutant.rule!r} once, not {text.count(mutant.old)} times"
+            )
+        path.write_text(text.replace(mutant.old, mutant.new))
+        env = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+        if mutant.hunt == RULES:
+            command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/engine/test_rules.py"]
+        else:
+            command = ["-m", "tests.engine.mutants", "--hunt", mutant.hunt]
+        try:
+            run = subprocess.run(
+                [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST_S
+            )
+        except subprocess.TimeoutExpired:
+            return "it hangs"
+        if run.returncode == 0:
+            return None
+        lines = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "found:"))]
+        if not lines:
+            raise RuntimeError(f"the hunt must find something or nothing, got {run.stdout[-500:]}{run.stderr[-2000:]}")
+        return lines[0][:200]
+
+
+def hunt(kinds: str) -> int:
+    """Run graphs until one fails; return 1 if one has."""
+    import logging
+
+    from tests.engine.kinds import KINDS, Tally
+
+    logging.disable(logging.CRITICAL)
+    for seed in range(GRAPHS):
+        for kind in kinds:
+            try:
+                KINDS[kind](seed, Tally())
+            except BaseException as error:
+                print(f"found: {kind} {seed}: {error!r}")
+                return 1
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="mutants")
+    parser.add_argument("--hunt", help="kinds of graphs to run until one fails; as the mutants do")
+    parser.add_argument("--only", default="", help="part of the rule of the mutants to try")
+    args = parser.parse_args()
+    if args.hunt:
+        return hunt(args.hunt)
+    alive = 0
+    for mutant in MUTANTS:
+        if args.only in mutant.rule:
+            found = killed(mutant)
+            alive += found is None
+            print(f"{'ALIVE ' if found is None else 'killed'} {mutant.rule}: {found or ''}", flush=True)
+    print(f"{alive} are alive")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
