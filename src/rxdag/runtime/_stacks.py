@@ -12,7 +12,7 @@ from rxdag.plan import Plan
 def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
     """Return the node that a scheduler's thread is in, or the scheduler, and the thread's stack as text.
 
-    Compiled methods have no frames. There the function of a node says which one it is.
+    Compiled methods have no frames. There the function of a node says which one it is, or else what the scheduler has called.
     """
     frame = sys._current_frames().get(scheduler.thread or 0)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
     if frame is None:
@@ -27,6 +27,8 @@ def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
     walk: FrameType | None = frame
     while walk is not None:
         owner = walk.f_locals.get("self")
+        if isinstance(owner, FlowScheduler):
+            owner = getattr(walk.f_locals.get("job"), "__self__", None)
         name = owner.name if isinstance(owner, Node) else names.get(walk.f_code)
         if name is not None:
             return f'node "{name}"', text
