@@ -134,9 +134,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "8: what is no Exception unwinds through the nodes above",
-        "engine/_kernel_node.py",
-        "        except BaseException as error:\n            emit.is_open = False\n            self.bury(",
-        "        except Exception as error:\n            emit.is_open = False\n            self.bury(",
+        "operators/elementwise/_call_kernels.py",
+        "            value = self.fn(item)\n        except BaseException as error:",
+        "            value = self.fn(item)\n        except Exception as error:",
         "B",
     ),
     Mutant(

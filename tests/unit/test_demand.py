@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import dataclass
 
 import pytest
 
@@ -309,6 +310,72 @@ def test_the_end_needs_no_demand_and_no_room(between, asked):
     run.settle()
     assert watcher.signals[-1] == ("complete", None)
     assert run.finish().problems == ()
+
+
+@dataclass
+class Row:
+    i: int
+
+
+async def counted(n):
+    for i in range(n):
+        yield i
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize("where", ["generator", "blocking", "async", "csv", "jsonl", "parquet", "array"])
+def test_the_end_behind_the_last_item_needs_no_demand(where, n, tmp_path):
+    path = tmp_path / "numbers"
+    path.write_text(
+        "i\n" + "".join(f"{i}\n" for i in range(n)) if where == "csv" else "".join(f'{{"i":{i}}}\n' for i in range(n))
+    )
+    if where == "parquet":
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        pq.write_table(pa.table({"i": pa.array(range(n), pa.int64())}), path)
+    source = {
+        "generator": lambda: sources.iterable(i for i in range(n)),
+        "blocking": lambda: sources.iterable((i for i in range(n)), blocking=True),
+        "async": lambda: sources.async_iterable(counted(n)),
+        "csv": lambda: sources.csv(path, Row),
+        "jsonl": lambda: sources.jsonl(path, Row),
+        "parquet": lambda: sources.parquet(path),
+        "array": lambda: sources.arrays({"i": list(range(n))}),
+    }[where]()
+    run = rxdag.start(rxdag.from_source(source).to(sinks.publisher(), name="out"))
+    watcher = Watcher(first=n)
+    run.publisher("out").subscribe(watcher)
+    assert watcher.over.wait(30)
+    assert len(watcher.items) == n
+    assert watcher.signals[-1] == ("complete", None)
+    assert run.wait(30).problems == ()
+
+
+@pytest.mark.parametrize("asked", [0, 2])
+def test_one_item_is_read_ahead_of_demand(asked):
+    read = []
+    run = testing.start(
+        rxdag.from_source(sources.iterable(read.append(i) or i for i in range(9))).to(sinks.publisher(), name="out")
+    )
+    watcher = Watcher(first=asked)
+    run.publisher("out").subscribe(watcher)
+    run.settle()
+    assert (watcher.items, read) == (list(range(asked)), list(range(asked + 1)))
+    run.cancel()
+    result = run.finish()
+    assert result.problems == ()
+
+
+def test_the_second_of_two_sources_is_not_read_ahead_of_its_turn():
+    read = []
+    later = rxdag.from_source(sources.iterable(read.append(i) or i for i in range(9)))
+    feed = sources.ingress()
+    stream = rxdag.concat(rxdag.from_source(feed), later)
+    run = testing.start(stream.to(sinks.publisher(), name="out"))
+    run.publisher("out").subscribe(Watcher())
+    run.settle()
+    assert read == []
+    run.cancel()
+    run.finish()
 
 
 def test_the_end_waits_for_the_items_before_it():

@@ -115,6 +115,29 @@ class TestCollector:
         assert collector.things() == []
         assert value(registry, "rxdag_run_uptime_seconds", dag="job") is None
 
+    def test_runs_of_one_name_are_summed_and_no_counter_goes_back(self, registry):
+        delivered = {"dag": "job", "node": "out"}
+        first, second = rxdag.start(dag(n=3)), rxdag.start(dag(n=2))
+        for run in (first, second):
+            metrics.watch(run, registry=registry)
+            run.wait(30)
+        assert value(registry, "rxdag_node_delivered_items_total", **delivered) == 5
+        assert value(registry, "rxdag_sink_write_seconds_bucket", le="+Inf", **delivered) >= 2
+        assert value(registry, "rxdag_run_uptime_seconds", dag="job") == second.stats().elapsed_s
+        del first, run
+        gc.collect()
+        third = rxdag.start(dag(n=1))
+        metrics.watch(third, registry=registry)
+        third.wait(30)
+        assert value(registry, "rxdag_node_delivered_items_total", **delivered) == 6
+        del second, third
+        gc.collect()
+        assert value(registry, "rxdag_node_delivered_items_total", **delivered) is None
+        fourth = rxdag.start(dag(n=1))
+        metrics.watch(fourth, registry=registry)
+        fourth.wait(30)
+        assert value(registry, "rxdag_node_delivered_items_total", **delivered) == 1
+
     def test_it_can_be_scraped_at_any_moment_of_a_run(self, registry):
         run = rxdag.start(
             rxdag.from_source(sources.range(200_000))

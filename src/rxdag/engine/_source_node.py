@@ -199,7 +199,7 @@ class SourceNode(Pump):
         self.feed()
         if self.is_finished:
             return
-        if self.blocked:
+        if self.blocked and (self.chunk is not None or not self.looks_ahead()):
             self.park()
         else:
             self.domain.driver.again(self)
@@ -212,13 +212,24 @@ class SourceNode(Pump):
                 self.finish_stopped()
             elif self.open_error is not None or (reader is not None and reader.without_room()):
                 self.finish_at_end(self.read(0))
+            elif self.looks_ahead():
+                return self.take(1)
             else:
                 self.park()
             return False
         quantum = self.domain.quantum
         if self.wants_columns and QUANTUM <= quantum < COLUMNS_QUANTUM:
             quantum = COLUMNS_QUANTUM
-        read = self.read(int(self.behind.measure(quantum)))
+        return self.take(int(self.behind.measure(quantum)))
+
+    def looks_ahead(self) -> bool:
+        """Return True if one item may be read though nobody asks for any: whoever asks should hear of the end without."""
+        gates = self.gates
+        return self.how is None and any(gate.demand is not None for gate in gates) and not any(g.is_shut for g in gates)
+
+    def take(self, max_items: int) -> bool:
+        """Read a chunk; False if there is nothing to hand on now."""
+        read = self.read(max_items)
         if read is None:
             self.is_starved = True
             return False

@@ -6,7 +6,8 @@ import itertools
 import platform
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -17,7 +18,7 @@ import rxdag
 from rxdag.engine import BOUNDS_NS, Ledger, Writes
 from rxdag.errors import shown
 from rxdag.metrics._names import BY_NAME, METRICS
-from rxdag.metrics._subjects import Subject, subjects_of, watermarks_s
+from rxdag.metrics._subjects import Subject, books_of, subjects_of, watermarks_s
 from rxdag.orchestration import FeedbackDecision
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
 
@@ -39,11 +40,15 @@ _KINDS: Final[dict[str, Any]] = {
 class RunCollector(Collector):
     """Gives the metrics of what it watches; what nobody holds any more is forgotten.
 
-    Several runs of dags with one name are told apart only by the order in which they came: give dags names of their own.
+    Several runs of one name are one to Prometheus: their counters are summed, and gauges are those of the run that was
+    watched last. A run that is forgotten while another one of its name goes on leaves its counts behind, so that no
+    counter goes back. Give dags names of their own to tell them apart.
     """
 
     def __init__(self) -> None:
-        self._watched: list[weakref.ref[Any]] = []
+        self._watched: list[_Watched] = []
+        self._forgotten: dict[str, dict[str, Any]] = {}
+        """What forgotten runs have counted, by the name of their dag, as long as another run of it is watched."""
 
     def watch(self, thing: Run | AsyncRun | PipelineRuntime, /) -> None:
         """Have a run, or all that a runtime runs, in the metrics.
@@ -53,26 +58,43 @@ class RunCollector(Collector):
         """
         if not isinstance(thing, Run | AsyncRun | PipelineRuntime):
             raise TypeError(f"watch: takes a Run, an AsyncRun or a PipelineRuntime, got {shown(thing)}")
-        if all(ref() is not thing for ref in self._watched):
-            self._watched.append(weakref.ref(thing))
+        if all(each is not thing for each in self.things()):
+            books = None if isinstance(thing, PipelineRuntime) else books_of(thing)
+            self._watched.append(_Watched(weakref.ref(thing), books))
 
     def unwatch(self, thing: object, /) -> None:
         """Leave it out from now on."""
-        self._watched = [ref for ref in self._watched if ref() is not thing]
+        self._watched = [each for each in self._watched if each.ref() is not thing]
 
     def things(self) -> list[Any]:
         """What is watched, and still there."""
-        alive = [(ref, ref()) for ref in tuple(self._watched)]
-        self._watched = [ref for ref, thing in alive if thing is not None]
-        return [thing for _, thing in alive if thing is not None]
+        alive: list[Any] = []
+        for each in tuple(self._watched):
+            thing = each.ref()
+            if thing is not None:
+                alive.append(thing)
+            elif each in self._watched:
+                self._watched.remove(each)
+                if each.books is not None:
+                    self._forget(each.books())
+        return alive
+
+    def _forget(self, subject: Subject) -> None:
+        """Keep what a run has counted that nobody holds any more."""
+        kept = self._forgotten.setdefault(subject.name, {})
+        for name, family in _families_of([subject]).items():
+            if family.type != "gauge":
+                if name in kept:
+                    family.samples += kept[name].samples
+                _merge(family)
+                kept[name] = family
 
     def subjects(self) -> list[Subject]:
         """The dags that are watched, as they stand; of several with one name the last."""
-        found: dict[str, Subject] = {}
-        for thing in self.things():
-            for subject in subjects_of(thing):
-                found[subject.name] = subject
-        return list(found.values())
+        return list({subject.name: subject for subject in self._all_subjects()}.values())
+
+    def _all_subjects(self) -> list[Subject]:
+        return [subject for thing in self.things() for subject in subjects_of(thing)]
 
     def _decisions(self) -> dict[tuple[str, str], FeedbackDecision]:
         """The last decision of each feedback of the runtimes that are watched."""
@@ -85,15 +107,47 @@ class RunCollector(Collector):
 
     def collect(self) -> Iterator[Any]:
         """The metrics as they stand."""
-        families = {metric.name: _family(metric.name) for metric in METRICS}
+        subjects = self._all_subjects()
+        families = _families_of(subjects)
         families["rxdag_build_info"].add_metric([rxdag.__version__, platform.python_version()], 1)
-        for subject in self.subjects():
-            _add(families, subject, time.time())
+        names = {subject.name for subject in subjects}
+        self._forgotten = {name: counts for name, counts in self._forgotten.items() if name in names}
+        for counts in self._forgotten.values():
+            for name, family in counts.items():
+                families[name].samples += family.samples
+        for family in families.values():
+            _merge(family)
         for (dag, provider), decision in self._decisions().items():
             families["rxdag_feedback_pressure_ratio"].add_metric([dag, provider], decision.pressure)
             families["rxdag_feedback_scale_ratio"].add_metric([dag, provider], decision.scale)
             families["rxdag_feedback_level"].add_metric([dag, provider, decision.level], 1)
         yield from families.values()
+
+
+@dataclass(frozen=True, eq=False)
+class _Watched:
+    """A run or a runtime, held weakly, and what reads the books of a run that nobody holds any more."""
+
+    ref: weakref.ref[Any]
+    books: Callable[[], Subject] | None
+
+
+def _families_of(subjects: Iterable[Subject]) -> dict[str, Any]:
+    families = {metric.name: _family(metric.name) for metric in METRICS}
+    for subject in subjects:
+        _add(families, subject, time.time())
+    return families
+
+
+def _merge(family: Any) -> None:
+    """Make one sample of all that have the same labels: the sum of counts, the last of gauges."""
+    merged: dict[Any, Any] = {}
+    for sample in family.samples:
+        which = sample.name, tuple(sorted(sample.labels.items()))
+        if family.type != "gauge" and which in merged:
+            sample = sample._replace(value=merged[which].value + sample.value)
+        merged[which] = sample
+    family.samples = list(merged.values())
 
 
 def _family(name: str) -> Any:

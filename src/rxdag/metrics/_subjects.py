@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,17 @@ def subjects_of(thing: Any) -> Iterator[Subject]:
         for job in thing.status().jobs.values():
             yield Subject(job.name, job.state, job.restarts, job.stats, job.dag, job.error)
     elif isinstance(thing, Run | AsyncRun):
-        result = thing.result
-        yield Subject(
-            thing.dag.name, thing.state, 0, thing.stats(), thing.dag, None if result is None else result.error
-        )
+        yield books_of(thing)()
+
+
+def books_of(run: Run | AsyncRun) -> Callable[[], Subject]:
+    """Return what reads the books of a run, and does not hold the run."""
+    execution = run._execution  # pyright: ignore[reportPrivateUsage]  # its handle, once dropped, cancels it
+
+    def read() -> Subject:
+        result = execution.result
+        error = None if result is None else result.error
+        dag = execution.plan.dag
+        return Subject(dag.name, execution.state, 0, execution.stats(), dag, error)
+
+    return read
