@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates.accumulators import Bar, BarByArrival, priced
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape
-from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, why_opaque
 
 A = TypeVar("A")
 
@@ -34,7 +34,7 @@ class _OhlcvOf(Aggregate[A, Ohlcv]):
 
     def accumulator(self) -> Bar:
         kind = BarByArrival if self.by_arrival else Bar
-        return kind(getter(self.price), getter(self.qty))
+        return kind(called(self.price), called(self.qty))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.price, self.qty)

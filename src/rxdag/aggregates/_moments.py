@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from rxdag.aggregates.accumulators import Mean, Spread
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, why_opaque
 
 A = TypeVar("A")
 
@@ -24,7 +24,7 @@ class _MeanOf(Aggregate[A, float]):
         return replace(self, value=bound(self.value, shape.item_type))
 
     def accumulator(self) -> Mean:
-        return Mean(getter(self.value))
+        return Mean(called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)
@@ -62,7 +62,7 @@ class _SpreadOf(Aggregate[A, "float | None"]):
         return replace(self, value=bound(self.value, shape.item_type))
 
     def accumulator(self) -> Spread:
-        return Spread(getter(self.value), self.ddof, root=self.root)
+        return Spread(called(self.value), self.ddof, root=self.root)
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from rxdag.aggregates.accumulators import Count, Sum, Vwap, priced
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
-from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, why_opaque
 
 A = TypeVar("A")
 
@@ -44,7 +44,7 @@ class _SumOf(Aggregate[A, float]):
         return replace(self, value=bound(self.value, shape.item_type))
 
     def accumulator(self) -> Sum:
-        return Sum(getter(self.value))
+        return Sum(called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)
@@ -82,7 +82,7 @@ class _VwapOf(Aggregate[A, "float | None"]):
         return replace(self, price=bound(self.price, shape.item_type), qty=bound(self.qty, shape.item_type))
 
     def accumulator(self) -> Vwap:
-        return Vwap(getter(self.price), getter(self.qty))
+        return Vwap(called(self.price), called(self.qty))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.price, self.qty)

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from rxdag.aggregates.accumulators import First, Last, Max, Min
 from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, finite
-from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, why_opaque
 
 A = TypeVar("A")
 V = TypeVar("V")
@@ -28,7 +28,7 @@ class _Picked(Aggregate[A, Any]):
 @dataclass(frozen=True)
 class _MinOf(_Picked[A]):
     def accumulator(self) -> Min:
-        return Min(getter(self.value))
+        return Min(called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _extreme(self.value, "min")
@@ -37,7 +37,7 @@ class _MinOf(_Picked[A]):
 @dataclass(frozen=True)
 class _MaxOf(_Picked[A]):
     def accumulator(self) -> Max:
-        return Max(getter(self.value))
+        return Max(called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _extreme(self.value, "max")
@@ -46,7 +46,7 @@ class _MaxOf(_Picked[A]):
 @dataclass(frozen=True)
 class _FirstOf(_Picked[A]):
     def accumulator(self) -> First:
-        return First(getter(self.value))
+        return First(called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _each(self.value, First)
@@ -55,7 +55,7 @@ class _FirstOf(_Picked[A]):
 @dataclass(frozen=True)
 class _LastOf(_Picked[A]):
     def accumulator(self) -> Last:
-        return Last(getter(self.value))
+        return Last(called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _each(self.value, Last)

@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 
 from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 
 A = TypeVar("A")
 
@@ -75,7 +75,7 @@ class _QuantileOf(Aggregate[A, float]):
         return replace(self, value=bound(self.value, shape.item_type))
 
     def accumulator(self) -> _Quantile:
-        return _Quantile(getter(self.value), self.q, self.accuracy)
+        return _Quantile(called(self.value), self.q, self.accuracy)
 
 
 def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 0.01) -> Aggregate[A, float]:
@@ -173,7 +173,7 @@ class _DistinctOf(Aggregate[A, int]):
         return replace(self, value=bound(self.value, shape.item_type))
 
     def accumulator(self) -> _Distinct:
-        return _Distinct(getter(self.value), self.lg_k)
+        return _Distinct(called(self.value), self.lg_k)
 
 
 def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, int]:

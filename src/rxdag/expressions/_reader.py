@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import operator
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
@@ -60,13 +61,13 @@ class Reader:
     """An expression as a function of an item."""
 
     __slots__ = ("_constants", "_each", "_fn", "_text", "expr", "vector")
+    _fn: Callable[[Any], Any]
 
     def __init__(self, expr: Expr, item_type: Any) -> None:
         self.expr = expr
         self.vector: Any = None
         """What evaluates it over columns, once somebody has; it is made by them."""
         self._constants: dict[str, Any] = {}
-        self._fn: Callable[[Any], Any]
         self._each: Callable[[list[Any]], list[Any]]
         names = field_names(item_type)
         is_mapping = typing.is_typeddict(item_type) or _is_mapping(item_type)
@@ -81,6 +82,11 @@ class Reader:
             return f"{self._bind(look_up)}({_ITEM}, {name!r})"
 
         self._text = expr.text(read, self._bind)
+        name = field_name(expr)
+        if name is not None and is_mapping:
+            self._fn = operator.itemgetter(name)
+        elif name is not None and names is not None:
+            self._fn = operator.attrgetter(name)
 
     def _bind(self, value: Any) -> str:
         for name, known in self._constants.items():
@@ -91,12 +97,16 @@ class Reader:
         return name
 
     def __call__(self, item: Any) -> Any:
+        return self.function()(item)
+
+    def function(self) -> Callable[[Any], Any]:
+        """Return the function that it is, with nothing around it."""
         try:
-            fn = self._fn
+            return self._fn
         except AttributeError:  # made when it is first called: columns have the expression in another form
             # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
-            fn = self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
-        return fn(item)
+            self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
+            return self._fn
 
     def each(self, items: list[Any]) -> list[Any]:
         """What it gives for each of many items: a quarter of the time of as many calls."""
@@ -131,10 +141,9 @@ class PlainReader(Reader):
 
     def __init__(self, fn: Callable[[Any], Any], expr: Expr, item_type: Any) -> None:
         super().__init__(expr, item_type)
-        self.fn = self._fn = fn
-
-    def __call__(self, item: Any) -> Any:
-        return self.fn(item)
+        self.fn = fn
+        if field_name(expr) is None:
+            self._fn = fn
 
 
 class _Rename(ast.NodeTransformer):
@@ -195,6 +204,12 @@ def bound(field: Any, item_type: Any) -> Any:
         return getter(field, item_type)
     expr = expression_of(field, item_type)
     return field if expr is None else PlainReader(field, expr, item_type)
+
+
+def called(field: Field[Any, V]) -> Callable[[Any], V]:
+    """The function that reads a field, with nothing around it: what is called for each item."""
+    fn = getter(field)
+    return fn.function() if isinstance(fn, Reader) else fn
 
 
 def why_opaque(*fns: Any) -> str | None:

@@ -19,7 +19,7 @@ from rxdag.contract import (
     Source,
     positive_ns,
 )
-from rxdag.expressions import Expr, Field, bound, check_field, getter
+from rxdag.expressions import Expr, Field, bound, called, check_field
 from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none, whole
 from rxdag.operators._compact import pop_first
 from rxdag.operators.asynchronous._calls import Call
@@ -150,7 +150,7 @@ class _Lookup(Operator[A, B], Generic[A, B]):
         return replace(shape, item_type=None)
 
     def kernel(self) -> _LookupKernel:
-        return _LookupKernel(self, getter(self.key))
+        return _LookupKernel(self, called(self.key))
 
 
 @overload

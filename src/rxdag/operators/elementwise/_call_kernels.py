@@ -9,7 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel
 from rxdag.engine import StatelessNode
-from rxdag.expressions import ITEM, Reader, Several, why_opaque
+from rxdag.expressions import ITEM, Reader, Several, called, why_opaque
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -33,12 +33,13 @@ class _CallNode(StatelessNode):
         super().bind()
         kernel = self.kernel
         assert isinstance(kernel, _Calls)
-        self.fn: Callable[[Any], Any] = kernel.fn
+        self.given: Callable[[Any], Any] = kernel.fn
+        self.fn: Callable[[Any], Any] = called(kernel.fn)
 
 
 class _MapNode(_CallNode):
     def step(self) -> Any:
-        return "map", self.fn
+        return "map", self.given
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
@@ -57,7 +58,7 @@ class _MapNode(_CallNode):
 
 class _FilterNode(_CallNode):
     def step(self) -> Any:
-        return "filter", self.fn
+        return "filter", self.given
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rxdag.contract import Emit, Kernel, Operator, Shape
-from rxdag.expressions import Expr, Field, bound, check_field, getter
+from rxdag.expressions import Expr, Field, bound, called, check_field, getter
 from rxdag.operators._arguments import field_of, function
 from rxdag.operators.elementwise._call_kernels import FilterKernel, MapKernel, TapKernel
 
@@ -168,7 +168,7 @@ class _Explode(Operator[A, B]):
         return replace(self, fn=bound(self.fn, shape.item_type))
 
     def kernel(self) -> _ExplodeKernel:
-        return _ExplodeKernel(getter(self.fn))
+        return _ExplodeKernel(called(self.fn))
 
 
 @overload

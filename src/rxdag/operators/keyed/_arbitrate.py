@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, duration_ns
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of, whole
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._least import LeastTime
@@ -236,7 +236,7 @@ class _Arbitrate(Operator[A, A]):
 
     def kernel(self) -> _ArbitrateKernel:
         key_of = one_reader(self.key, None) if self.key else None
-        return _ArbitrateKernel(key_of, getter(self.sequence), self.wait_ns, self.max_pending, by_clock=self.by_clock)
+        return _ArbitrateKernel(key_of, called(self.sequence), self.wait_ns, self.max_pending, by_clock=self.by_clock)
 
 
 def arbitrate(

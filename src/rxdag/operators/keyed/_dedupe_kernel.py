@@ -10,7 +10,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import MAX, MIN, Emit, Kernel, OnError
 from rxdag.engine import ITEM, KernelNode, RunContext
-from rxdag.expressions import Reader, why_opaque
+from rxdag.expressions import Reader, called, why_opaque
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
 _MOST_SPANS: Final = 8
@@ -30,7 +30,7 @@ class _DedupeNode(KernelNode):
         super().bind()
         kernel: Any = self.kernel  # it and this node are one operator
         self.spans: SpansKernel = kernel
-        self.key_of: Callable[[Any], Any] = kernel._key_of
+        self.key_of: Callable[[Any], Any] = called(kernel._key_of)
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         if self.in_clock_time or self.marks.some_idle or self.is_ended:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 from rxdag.contract import Shape
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators.keyed._by_key import ByKey
 
 A = TypeVar("A")
@@ -36,7 +36,7 @@ class Predicated(ByKey[A, A], Generic[A]):
 
     def fn_or_none(self) -> Callable[[Any], Any] | None:
         """Return the predicate as a function, if there is one."""
-        return None if self.predicate is None else getter(self.predicate)
+        return None if self.predicate is None else called(self.predicate)
 
     def fn(self) -> Callable[[Any], Any]:
         """Return the predicate as a function, of an operator that must have one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
 from rxdag.contract import Duration, Emit, Operator, Shape
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of, field_or_none, whole
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
@@ -102,8 +102,8 @@ class _TopN(ByKey[A, list[A]]):
         return replace(super().bound(shape), by=bound(self.by, shape.item_type), unique=unique)
 
     def kernel(self) -> _TopKernel:
-        unique = None if self.unique is None else getter(self.unique)
-        return _TopKernel(self.n, getter(self.by), unique, self.lasting)
+        unique = None if self.unique is None else called(self.unique)
+        return _TopKernel(self.n, called(self.by), unique, self.lasting)
 
 
 def top_n(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
@@ -132,7 +132,7 @@ class _Total(ByKey[A, B], Generic[A, B]):
 
     def kernel(self) -> FoldKernel | _KeyedTotalKernel:
         initial, step = _STEPS[self.name]
-        fn = step if self.value is None else _Of(step, getter(self.value))
+        fn = step if self.value is None else _Of(step, called(self.value))
         if self.by_key or self.ttl_ns is not None:
             return _KeyedTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
         return FoldKernel(initial, fn)

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_or_none, whole
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
@@ -211,7 +211,7 @@ class _Throttle(ByKey[A, A], Generic[A]):
     def kernel(self) -> _ThrottleDropKernel | _ThrottleShapeKernel | _KeyedDropKernel | _KeyedShapeKernel:
         bucket = _Bucket(self.every_ns, self.burst)
         if self.by_key or self.key is not None or self.ttl_ns is not None:
-            key_of = None if self.key is None else getter(self.key)
+            key_of = None if self.key is None else called(self.key)
             if self.mode == "drop":
                 return _KeyedDropKernel(bucket, key_of, self.lasting)
             return _KeyedShapeKernel(bucket, key_of, self.max_items)

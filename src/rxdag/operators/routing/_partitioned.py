@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of
 from rxdag.operators.routing._partition import HASHES, Hash
 
@@ -50,7 +50,7 @@ class _Partitioned(Operator[A, A]):
         return replace(self, worker=worker, workers=workers)
 
     def kernel(self) -> _PartitionedKernel:
-        return _PartitionedKernel(self.worker, self.workers, getter(self.key), self.hash_by)
+        return _PartitionedKernel(self.worker, self.workers, called(self.key), self.hash_by)
 
 
 def partitioned(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:

@@ -9,6 +9,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import Emit, Kernel, Splitter
 from rxdag.engine import Exit, KernelNode
+from rxdag.expressions import called
 
 
 class _RouteNode(KernelNode):
@@ -53,7 +54,7 @@ class ConditionsNode(_RouteNode):
         kernel = self.kernel
         assert isinstance(kernel, Splitter)
         self.ways: list[tuple[Exit, Callable[[Any], Any]]] = [
-            (self.ports[port], condition) for port, condition in kernel.conditions
+            (self.ports[port], called(condition)) for port, condition in kernel.conditions
         ]
         self.otherwise: Exit | None = None if kernel.default is None else self.ports[kernel.default]
 
@@ -71,7 +72,7 @@ class RouteByNode(_RouteNode):
         super().open()
         kernel = self.kernel
         assert isinstance(kernel, RouteByKernel)
-        self.key_of: Callable[[Any], Any] = kernel.key_of
+        self.key_of: Callable[[Any], Any] = called(kernel.key_of)
         self.ways: dict[Any, Exit] = {value: self.ports[port] for value, port in kernel.port_of.items()}
         self.otherwise: Exit | None = None if kernel.default is None else self.ports[kernel.default]
 

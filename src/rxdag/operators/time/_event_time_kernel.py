@@ -20,7 +20,7 @@ from rxdag.contract import (
 )
 from rxdag.engine import ITEM, KernelNode
 from rxdag.errors import shown
-from rxdag.expressions import why_opaque
+from rxdag.expressions import called, why_opaque
 from rxdag.operators._sequence import sequence_number
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ class _EventTimeNode(KernelNode):
         super().bind()
         kernel: Any = self.kernel  # it and this node are one operator
         self.stamp: EventTimeKernel = kernel
-        self.time_of: Callable[[Any], Any] = kernel._time_of
-        self.sequence_of: Callable[[Any], Any] | None = kernel._sequence_of
+        self.time_of: Callable[[Any], Any] = called(kernel._time_of)
+        self.sequence_of: Callable[[Any], Any] | None = (
+            None if kernel._sequence_of is None else called(kernel._sequence_of)
+        )
         self.scale: i64 = kernel._scale
         self.least: int = (MIN + 1) // kernel._scale + 1
         self.largest: int = (MAX - 1) // kernel._scale - 1
