@@ -206,13 +206,14 @@ class SourceNode(Pump):
 
     def take_next(self) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""
-        reader = self.reader
         if self.blocked:
+            looks_ahead = self.looks_ahead()
+            reader = self.reader
             if self.how is not None and self.rests(reader):
                 self.finish_stopped()
             elif self.open_error is not None or (reader is not None and reader.without_room()):
                 self.finish_at_end(self.read(0))
-            elif self.looks_ahead():
+            elif looks_ahead:
                 return self.take(1)
             else:
                 self.park()
@@ -223,9 +224,18 @@ class SourceNode(Pump):
         return self.take(int(self.behind.measure(quantum)))
 
     def looks_ahead(self) -> bool:
-        """Return True if one item may be read though nobody asks for any: whoever asks should hear of the end without."""
+        """Return True if one item may be read though nobody asks for any: whoever asks should hear of the end without.
+
+        Nothing is read before its turn has come, nor where the reader knows of the end without reading on.
+        """
         gates = self.gates
-        return self.how is None and any(gate.demand is not None for gate in gates) and not any(g.is_shut for g in gates)
+        if self.how is not None or self.open_error is not None or any(gate.is_shut for gate in gates):
+            return False
+        if all(gate.demand is None for gate in gates):
+            return False
+        if self.reader is None:
+            self.reader = self.open_reader()
+        return type(self.reader).without_room is Reader.without_room
 
     def take(self, max_items: int) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""
