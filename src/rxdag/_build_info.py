@@ -21,7 +21,7 @@ _LIBRARY: Final = "rxdag._native__mypyc"
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """Which form of rxdag runs, and of which sources.
+    """The form of rxdag that runs, and the sources that it was made of.
 
     Attributes:
         version: Of rxdag.
@@ -39,7 +39,7 @@ class BuildInfo:
 
     @property
     def form(self) -> Literal["compiled", "plain"]:
-        """Which one runs."""
+        """Return "compiled" if any module runs compiled."""
         return "compiled" if self.compiled else "plain"
 
     def __str__(self) -> str:

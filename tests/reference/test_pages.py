@@ -21,6 +21,7 @@ def made():
     return pages()
 
 
+@pytest.mark.skipif(rxdag.build_info().form == "compiled", reason="compiled classes have no docstrings")
 def test_the_reference_is_what_is_made_of_the_operators_now(made):
     assert {path.name for path in FOLDER.glob("*.md")} == {path.name for path in made}
     for path, text in made.items():

@@ -124,6 +124,7 @@ class TestCollector:
         assert value(registry, "rxdag_node_delivered_items_total", **delivered) == 5
         assert value(registry, "rxdag_sink_write_seconds_bucket", le="+Inf", **delivered) >= 2
         assert value(registry, "rxdag_run_uptime_seconds", dag="job") == second.stats().elapsed_s
+        assert value(registry, "rxdag_run_state", dag="job", state="completed") == 1
         del first, run
         gc.collect()
         third = rxdag.start(dag(n=1))
@@ -137,6 +138,23 @@ class TestCollector:
         metrics.watch(fourth, registry=registry)
         fourth.wait(30)
         assert value(registry, "rxdag_node_delivered_items_total", **delivered) == 1
+
+    def test_the_state_is_that_of_the_run_watched_last(self, registry):
+        failed, running = rxdag.start(dag()), rxdag.start(dag("job", n=1_000_000))
+        failed.cancel()
+        for run in (failed, running):
+            metrics.watch(run, registry=registry)
+        assert value(registry, "rxdag_run_state", dag="job", state="cancelled") is None
+        running.cancel()
+
+    def test_what_nobody_scrapes_is_forgotten_too(self, registry):
+        for i in range(20):
+            run = rxdag.start(dag(f"job{i}", n=1))
+            collector = metrics.watch(run, registry=registry)
+            run.wait(30)
+            del run
+            gc.collect()
+        assert (len(collector._watched), collector._forgotten) == (1, {})
 
     def test_it_can_be_scraped_at_any_moment_of_a_run(self, registry):
         run = rxdag.start(

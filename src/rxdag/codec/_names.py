@@ -35,7 +35,7 @@ class Names:
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
     def record(self, cls: type) -> Record | None:
-        """How records of a class are taken apart; None if it is none."""
+        """Return how records of a class are taken apart; None if it is none."""
         if cls not in self._records:
             self._records[cls] = record_of(cls)
         return self._records[cls]
@@ -55,7 +55,7 @@ class Names:
         return known
 
     def find(self, name: str) -> Named:
-        """What a name stands for.
+        """Return what a name stands for.
 
         Raises:
             StateError: If no enum or record of that name is known.

@@ -102,7 +102,7 @@ class Packer:
         return packer(value)
 
     def _packer(self, kind: Any, value: object) -> Callable[[Any], Any]:
-        """How values of a type are packed."""
+        """Return how values of a type are packed."""
         if kind in PLAIN:
             return _itself
         scalar = SCALARS.get(kind)
@@ -220,7 +220,7 @@ def _itself(value: Any) -> Any:
 
 
 def member_of(member: enum.Enum) -> str | list[Any]:
-    """What stands for a member of an enum: its name, or the value of flags that have none together."""
+    """Return what stands for a member of an enum: its name, or the value of flags that have none together."""
     name: str | None = member._name_  # None of flags that have no name together
     if type(member)._member_map_.get(name or "") is member:
         return str(name)

@@ -36,7 +36,7 @@ class Record(ABC):
         self.has_room = cls.__dictoffset__ != 0
         """True if records can have attributes that are no fields."""
         self.in_dict = 0
-        """How many of its fields are in the `__dict__` of a record."""
+        """Return how many of its fields are in the `__dict__` of a record."""
 
     def columns(self, values: Sequence[Any]) -> list[Any] | None:
         """The values of each field of several records; None if they have other attributes, or lack some."""
@@ -183,7 +183,7 @@ def _slots(cls: type) -> tuple[str, ...]:
 
 
 def record_of(kind: type) -> Record | None:
-    """How records of a class are taken apart; None if it is none, or is built on a class that has more to save."""
+    """Return how records of a class are taken apart; None if it is none, or is built on a class that has more to save."""
     cls: Any = kind
     bases = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE and base not in _EMPTY]
     if issubclass(kind, tuple):

@@ -104,12 +104,12 @@ class Reader(ABC):
         return False
 
     def position(self) -> Any:
-        """Where to go on after a restart, behind what was read last, as plain data; None if it cannot be gone on with."""
+        """Return where a restart continues, behind what was read last, as plain data; None if it cannot."""
         return None
 
     def seek(self, position: Any) -> None:
-        """Go on where another reader of the source was; called before the first read, with what `position` gave."""
-        raise TypeError(f"{type(self).__name__} must have a method seek to be gone on with after a restart")
+        """Continue where another reader of the source was; called before the first read, with what `position` gave."""
+        raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
     def held(self) -> int:
         """Items that were taken in and not read; those left at the end are counted as discarded."""

@@ -154,7 +154,7 @@ def _position(node: SourceNode) -> dict[str, Any]:
     reader = node.reader
     position = None if reader is None else reader.position()
     if position is None and reader is not None and not node.is_closed:
-        raise RxDagError(f'source "{node.name}": must be able to say where it is, to be gone on with after a restart')
+        raise RxDagError(f'source "{node.name}": its reader must have a method position, to continue after a restart')
     saved: dict[str, Any] = {"position": position, "was_open": reader is not None, "chunk": None}
     if node.chunk is not None:
         _, rest = node.chunk.split(int(node.at))

@@ -207,13 +207,14 @@ class SourceNode(Pump):
     def take_next(self) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""
         if self.blocked:
-            looks_ahead = self.looks_ahead()
+            if self.reader is None and self.may_look_ahead():
+                self.reader = self.open_reader()
             reader = self.reader
             if self.how is not None and self.rests(reader):
                 self.finish_stopped()
             elif self.open_error is not None or (reader is not None and reader.without_room()):
                 self.finish_at_end(self.read(0))
-            elif looks_ahead:
+            elif self.looks_ahead():
                 return self.take(1)
             else:
                 self.park()
@@ -223,19 +224,17 @@ class SourceNode(Pump):
             quantum = COLUMNS_QUANTUM
         return self.take(int(self.behind.measure(quantum)))
 
-    def looks_ahead(self) -> bool:
-        """Return True if one item may be read though nobody asks for any: whoever asks should hear of the end without.
-
-        Nothing is read before its turn has come, nor where the reader knows of the end without reading on.
-        """
+    def may_look_ahead(self) -> bool:
+        """Return True if nobody asks for items now, but somebody behind should hear of the end as soon as there is one."""
+        if self.how is not None or self.open_error is not None:
+            return False
         gates = self.gates
-        if self.how is not None or self.open_error is not None or any(gate.is_shut for gate in gates):
-            return False
-        if all(gate.demand is None for gate in gates):
-            return False
-        if self.reader is None:
-            self.reader = self.open_reader()
-        return type(self.reader).without_room is Reader.without_room
+        return any(gate.demand is not None for gate in gates) and not any(gate.is_shut for gate in gates)
+
+    def looks_ahead(self) -> bool:
+        """Return True if one item is to be read ahead, since the reader cannot tell of its end without reading on."""
+        reader = self.reader
+        return reader is not None and type(reader).without_room is Reader.without_room and self.may_look_ahead()
 
     def take(self, max_items: int) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""

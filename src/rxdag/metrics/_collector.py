@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import platform
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ import rxdag
 from rxdag.engine import BOUNDS_NS, Ledger, Writes
 from rxdag.errors import shown
 from rxdag.metrics._names import BY_NAME, METRICS
-from rxdag.metrics._subjects import Subject, books_of, subjects_of, watermarks_s
+from rxdag.metrics._subjects import Subject, books_of, names_of, subjects_of, watermarks_s
 from rxdag.orchestration import FeedbackDecision
 from rxdag.runtime import AsyncRun, PipelineRuntime, Run, RunStats
 
@@ -46,6 +47,7 @@ class RunCollector(Collector):
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._watched: list[_Watched] = []
         self._forgotten: dict[str, dict[str, Any]] = {}
         """What forgotten runs have counted, by the name of their dag, as long as another run of it is watched."""
@@ -60,41 +62,32 @@ class RunCollector(Collector):
             raise TypeError(f"watch: takes a Run, an AsyncRun or a PipelineRuntime, got {shown(thing)}")
         if all(each is not thing for each in self.things()):
             books = None if isinstance(thing, PipelineRuntime) else books_of(thing)
-            self._watched.append(_Watched(weakref.ref(thing), books))
+            with self._lock:
+                self._watched.append(_Watched(weakref.ref(thing), books))
 
     def unwatch(self, thing: object, /) -> None:
         """Leave it out from now on."""
-        self._watched = [each for each in self._watched if each.ref() is not thing]
+        with self._lock:
+            self._watched = [each for each in self._watched if each.ref() is not thing]
 
     def things(self) -> list[Any]:
         """What is watched, and still there."""
-        alive: list[Any] = []
-        for each in tuple(self._watched):
-            thing = each.ref()
-            if thing is not None:
-                alive.append(thing)
-            elif each in self._watched:
-                self._watched.remove(each)
-                if each.books is not None:
-                    self._forget(each.books())
-        return alive
-
-    def _forget(self, subject: Subject) -> None:
-        """Keep what a run has counted that nobody holds any more."""
-        kept = self._forgotten.setdefault(subject.name, {})
-        for name, family in _families_of([subject]).items():
-            if family.type != "gauge":
-                if name in kept:
-                    family.samples += kept[name].samples
-                _merge(family)
-                kept[name] = family
+        with self._lock:
+            found = [(each, each.ref()) for each in self._watched]
+            self._watched = [each for each, thing in found if thing is not None]
+            alive = [thing for _, thing in found if thing is not None]
+            for each, thing in found:
+                if thing is None and each.books is not None:
+                    subject = each.books()
+                    _add_counts(self._forgotten.setdefault(subject.name, {}), _families_of([subject]))
+            if self._forgotten:
+                names = {name for thing in alive for name in names_of(thing)}
+                self._forgotten = {name: counts for name, counts in self._forgotten.items() if name in names}
+            return alive
 
     def subjects(self) -> list[Subject]:
         """The dags that are watched, as they stand; of several with one name the last."""
-        return list({subject.name: subject for subject in self._all_subjects()}.values())
-
-    def _all_subjects(self) -> list[Subject]:
-        return [subject for thing in self.things() for subject in subjects_of(thing)]
+        return list({subject.name: subject for thing in self.things() for subject in subjects_of(thing)}.values())
 
     def _decisions(self) -> dict[tuple[str, str], FeedbackDecision]:
         """The last decision of each feedback of the runtimes that are watched."""
@@ -107,16 +100,13 @@ class RunCollector(Collector):
 
     def collect(self) -> Iterator[Any]:
         """The metrics as they stand."""
-        subjects = self._all_subjects()
-        families = _families_of(subjects)
+        subjects = [subject for thing in self.things() for subject in subjects_of(thing)]
+        last = {subject.name: subject for subject in subjects}
+        families = _families_of(last.values())
         families["rxdag_build_info"].add_metric([rxdag.__version__, platform.python_version()], 1)
-        names = {subject.name for subject in subjects}
-        self._forgotten = {name: counts for name, counts in self._forgotten.items() if name in names}
-        for counts in self._forgotten.values():
-            for name, family in counts.items():
-                families[name].samples += family.samples
-        for family in families.values():
-            _merge(family)
+        _add_counts(families, _families_of(each for each in subjects if each is not last[each.name]))
+        for counts in tuple(self._forgotten.values()):
+            _add_counts(families, counts)
         for (dag, provider), decision in self._decisions().items():
             families["rxdag_feedback_pressure_ratio"].add_metric([dag, provider], decision.pressure)
             families["rxdag_feedback_scale_ratio"].add_metric([dag, provider], decision.scale)
@@ -139,15 +129,19 @@ def _families_of(subjects: Iterable[Subject]) -> dict[str, Any]:
     return families
 
 
-def _merge(family: Any) -> None:
-    """Make one sample of all that have the same labels: the sum of counts, the last of gauges."""
-    merged: dict[Any, Any] = {}
-    for sample in family.samples:
-        which = sample.name, tuple(sorted(sample.labels.items()))
-        if family.type != "gauge" and which in merged:
-            sample = sample._replace(value=merged[which].value + sample.value)
-        merged[which] = sample
-    family.samples = list(merged.values())
+def _add_counts(families: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add the counters and histograms of others to families: samples of the same labels are summed."""
+    for name, other in more.items():
+        if other.type == "gauge":
+            continue
+        family = families.setdefault(name, _family(name))
+        places = {(each.name, tuple(each.labels.items())): i for i, each in enumerate(family.samples)}
+        for sample in other.samples:
+            i = places.get((sample.name, tuple(sample.labels.items())))
+            if i is None:
+                family.samples.append(sample)
+            else:
+                family.samples[i] = sample._replace(value=sample.value + family.samples[i].value)
 
 
 def _family(name: str) -> Any:

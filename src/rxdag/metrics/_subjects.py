@@ -60,6 +60,11 @@ def subjects_of(thing: Any) -> Iterator[Subject]:
         yield books_of(thing)()
 
 
+def names_of(thing: Any) -> list[str]:
+    """Return the names of the dags of a run or of a runtime."""
+    return [thing.dag.name] if isinstance(thing, Run | AsyncRun) else list(thing.status().jobs)
+
+
 def books_of(run: Run | AsyncRun) -> Callable[[], Subject]:
     """Return what reads the books of a run, and does not hold the run."""
     execution = run._execution  # pyright: ignore[reportPrivateUsage]  # its handle, once dropped, cancels it
