@@ -136,7 +136,7 @@ class Own(Operator[int, int]):
     label = "own"
 
     def shape(self, shape: Shape) -> Shape:
-        return Shape(int, timed=shape.timed, sequenced=shape.sequenced)
+        return Shape(int, timed=shape.timed)
 
     def kernel(self) -> Any:
         return self.make()

@@ -65,7 +65,7 @@ class Time(Operator[Any, Any]):
     seed: int | None
 
     def shape(self, shape):
-        return replace(shape, timed=True, sequenced=True)
+        return replace(shape, timed=True)
 
     def kernel(self):
         return _TimeKernel(self.seed)

@@ -86,6 +86,8 @@ class TestNumbersOfUsersKeepTheirType:
         [
             ([(10, 1), (12, 2), (11, 1)], agg.Ohlcv(10, 12, 10, 11, 4, 11.25, 3)),
             ([(10.0, 1), (12, 2)], agg.Ohlcv(10.0, 12, 10.0, 12, 3, 34.0 / 3, 2)),
+            ([(10.0, 1.0), (12.0, 3.0)], agg.Ohlcv(10.0, 12.0, 10.0, 12.0, 4.0, 11.5, 2)),
+            ([(10.0, 1.0), (12, 2), (9.0, 1.0)], agg.Ohlcv(10.0, 12, 9.0, 9.0, 4.0, 10.75, 3)),
             (
                 [(np.int64(10), np.int64(1)), (np.int64(12), np.int64(3))],
                 agg.Ohlcv(np.int64(10), np.int64(12), np.int64(10), np.int64(12), np.int64(4), np.float64(11.5), 2),
@@ -175,11 +177,12 @@ class TestState:
             (lambda: accumulators.First(itself), ["a", "b"]),
             (lambda: accumulators.Last(itself), ["a", "b"]),
             (lambda: accumulators.Bar(lambda t: t, lambda t: 2), [1, 2.5]),
-            (lambda: accumulators.BarByArrival(lambda t: t, lambda t: 2), [1, 2.5]),
+            (lambda: accumulators.Bar(lambda t: t, lambda t: 2.5), [1.5, 2]),
+            (lambda: accumulators.Bar(lambda t: t, lambda t: 2.5), [1.5, 2.5]),
             (lambda: accumulators.Folded(0, lambda a, b: a + b, None), [1, 2]),
             (lambda: accumulators.Reduced(lambda a, b: a + b), [1, 2]),
             (accumulators.Collected, ["a", "b"]),
-            (lambda: accumulators.Named({"n": accumulators.Count(), "all": accumulators.Collected()}), ["a", "b"]),
+            (lambda: accumulators.Named({"n": accumulators.Count, "all": accumulators.Collected}), ["a", "b"]),
         ],
     )
     def test_goes_on_in_another_accumulator_as_if_nothing_had_happened(self, make, items):

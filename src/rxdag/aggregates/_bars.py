@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
+from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates._ohlcv import Ohlcv
-from rxdag.aggregates.accumulators import Bar, BarByArrival, priced
+from rxdag.aggregates.accumulators import Bar, bars, priced
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape
 from rxdag.expressions import Field, bound, called, check_field, why_opaque
 
@@ -14,27 +16,19 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True)
-class _OhlcvOf(Aggregate[A, Ohlcv]):
+class _OhlcvOf(ByFactory[A, Ohlcv]):
     price: Field[A, float]
     qty: Field[A, float]
-    by_arrival: bool = False
-    """True if no sequence breaks ties, so that arrival does: known when the dag is made."""
 
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.price, item_type, f"{where}: price")
         check_field(self.qty, item_type, f"{where}: qty")
 
     def bound(self, shape: Shape) -> Self:
-        return replace(
-            self,
-            price=bound(self.price, shape.item_type),
-            qty=bound(self.qty, shape.item_type),
-            by_arrival=not shape.sequenced,
-        )
+        return replace(self, price=bound(self.price, shape.item_type), qty=bound(self.qty, shape.item_type))
 
-    def accumulator(self) -> Bar:
-        kind = BarByArrival if self.by_arrival else Bar
-        return kind(called(self.price), called(self.qty))
+    def factory(self) -> Callable[[], Bar]:
+        return bars(called(self.price), called(self.qty))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.price, self.qty)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, TypeVar, overload
 
+from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Collected, Made, Named
 from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, check_plain
 from rxdag.errors import GraphError, shown, text_of
@@ -32,7 +34,7 @@ def collect() -> Aggregate[A, list[A]]:
 
 
 @dataclass(frozen=True)
-class _NamedOf(Aggregate[A, "dict[str, Any]"]):
+class _NamedOf(ByFactory[A, "dict[str, Any]"]):
     aggregates: tuple[tuple[str, Aggregate[A, Any]], ...]
 
     def check(self, item_type: Any, where: str) -> None:
@@ -42,8 +44,12 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, aggregates=tuple((name, each.bound(shape)) for name, each in self.aggregates))
 
-    def accumulator(self) -> Named:
-        return Named({name: aggregate.accumulator() for name, aggregate in self.aggregates})
+    def factories(self) -> dict[str, Callable[[], Accumulator[A, Any]]]:
+        """Return what makes each part."""
+        return {name: aggregate.factory() for name, aggregate in self.aggregates}
+
+    def factory(self) -> Callable[[], Named]:
+        return partial(Named, self.factories())
 
     def in_columns(self) -> ColumnsAggregate | str:
         parts: dict[str, ColumnsAggregate] = {}
@@ -58,7 +64,7 @@ class _NamedOf(Aggregate[A, "dict[str, Any]"]):
 
 
 @dataclass(frozen=True)
-class _Into(Aggregate[A, R]):
+class _Into(ByFactory[A, R]):
     """A dict of results made into something else."""
 
     into: Callable[..., R]
@@ -70,8 +76,8 @@ class _Into(Aggregate[A, R]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, parts=self.parts.bound(shape))
 
-    def accumulator(self) -> Accumulator[A, R]:
-        made: Any = Made(self.parts.accumulator().parts, self.into)
+    def factory(self) -> Callable[[], Accumulator[A, R]]:
+        made: Any = partial(Made, self.parts.factories(), self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
 
 

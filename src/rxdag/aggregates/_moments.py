@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
+from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Mean, Spread
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.errors import GraphError, shown
@@ -14,7 +17,7 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True)
-class _MeanOf(Aggregate[A, float]):
+class _MeanOf(ByFactory[A, float]):
     value: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
@@ -23,8 +26,8 @@ class _MeanOf(Aggregate[A, float]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> Mean:
-        return Mean(called(self.value))
+    def factory(self) -> Callable[[], Mean]:
+        return partial(Mean, called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)
@@ -50,7 +53,7 @@ def mean(value: Field[A, float], /) -> Aggregate[A, float]:
 
 
 @dataclass(frozen=True)
-class _SpreadOf(Aggregate[A, "float | None"]):
+class _SpreadOf(ByFactory[A, "float | None"]):
     value: Field[A, float]
     ddof: int
     root: bool
@@ -61,8 +64,8 @@ class _SpreadOf(Aggregate[A, "float | None"]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> Spread:
-        return Spread(called(self.value), self.ddof, root=self.root)
+    def factory(self) -> Callable[[], Spread]:
+        return partial(Spread, called(self.value), self.ddof, root=self.root)
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
+from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Count, Sum, Vwap, priced
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.expressions import Field, bound, called, check_field, why_opaque
@@ -13,9 +16,9 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True)
-class _CountOf(Aggregate[object, int]):
-    def accumulator(self) -> Count:
-        return Count()
+class _CountOf(ByFactory[object, int]):
+    def factory(self) -> Callable[[], Count]:
+        return Count
 
     def in_columns(self) -> ColumnsAggregate:
         from rxdag.aggregates._arrays import ArrayCount  # it loads numpy
@@ -34,7 +37,7 @@ def count() -> Aggregate[object, int]:
 
 
 @dataclass(frozen=True)
-class _SumOf(Aggregate[A, float]):
+class _SumOf(ByFactory[A, float]):
     value: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
@@ -43,8 +46,8 @@ class _SumOf(Aggregate[A, float]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> Sum:
-        return Sum(called(self.value))
+    def factory(self) -> Callable[[], Sum]:
+        return partial(Sum, called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.value)
@@ -70,7 +73,7 @@ def sum(value: Field[A, float], /) -> Aggregate[A, float]:
 
 
 @dataclass(frozen=True)
-class _VwapOf(Aggregate[A, "float | None"]):
+class _VwapOf(ByFactory[A, "float | None"]):
     price: Field[A, float]
     qty: Field[A, float]
 
@@ -81,8 +84,8 @@ class _VwapOf(Aggregate[A, "float | None"]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, price=bound(self.price, shape.item_type), qty=bound(self.qty, shape.item_type))
 
-    def accumulator(self) -> Vwap:
-        return Vwap(called(self.price), called(self.qty))
+    def factory(self) -> Callable[[], Vwap]:
+        return partial(Vwap, called(self.price), called(self.qty))
 
     def in_columns(self) -> ColumnsAggregate | str:
         reason = why_opaque(self.price, self.qty)

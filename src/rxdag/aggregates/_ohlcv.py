@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Ohlcv(msgspec.Struct, frozen=True):
+class Ohlcv(msgspec.Struct, frozen=True, gc=False):
     """A bar.
 
     Attributes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
+from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import First, Last, Max, Min
 from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.expressions import Field, bound, called, check_field, why_opaque
@@ -15,7 +17,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True)
-class _Picked(Aggregate[A, Any]):
+class _Picked(ByFactory[A, Any]):
     value: Field[A, Any]
 
     def check(self, item_type: Any, where: str) -> None:
@@ -27,8 +29,8 @@ class _Picked(Aggregate[A, Any]):
 
 @dataclass(frozen=True)
 class _MinOf(_Picked[A]):
-    def accumulator(self) -> Min:
-        return Min(called(self.value))
+    def factory(self) -> Callable[[], Min]:
+        return partial(Min, called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _extreme(self.value, "min")
@@ -36,8 +38,8 @@ class _MinOf(_Picked[A]):
 
 @dataclass(frozen=True)
 class _MaxOf(_Picked[A]):
-    def accumulator(self) -> Max:
-        return Max(called(self.value))
+    def factory(self) -> Callable[[], Max]:
+        return partial(Max, called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _extreme(self.value, "max")
@@ -45,8 +47,8 @@ class _MaxOf(_Picked[A]):
 
 @dataclass(frozen=True)
 class _FirstOf(_Picked[A]):
-    def accumulator(self) -> First:
-        return First(called(self.value))
+    def factory(self) -> Callable[[], First]:
+        return partial(First, called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _each(self.value, First)
@@ -54,8 +56,8 @@ class _FirstOf(_Picked[A]):
 
 @dataclass(frozen=True)
 class _LastOf(_Picked[A]):
-    def accumulator(self) -> Last:
-        return Last(called(self.value))
+    def factory(self) -> Callable[[], Last]:
+        return partial(Last, called(self.value))
 
     def in_columns(self) -> ColumnsAggregate | str:
         return _each(self.value, Last)

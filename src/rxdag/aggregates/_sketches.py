@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
+from rxdag.aggregates._by_factory import ByFactory
 from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
@@ -63,7 +65,7 @@ class _Quantile(Accumulator[Any, float]):
 
 
 @dataclass(frozen=True)
-class _QuantileOf(Aggregate[A, float]):
+class _QuantileOf(ByFactory[A, float]):
     value: Field[A, float]
     q: float
     accuracy: float
@@ -74,8 +76,8 @@ class _QuantileOf(Aggregate[A, float]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> _Quantile:
-        return _Quantile(called(self.value), self.q, self.accuracy)
+    def factory(self) -> Callable[[], _Quantile]:
+        return partial(_Quantile, called(self.value), self.q, self.accuracy)
 
 
 def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 0.01) -> Aggregate[A, float]:
@@ -162,7 +164,7 @@ def _hashable(value: Any) -> int | float | str:
 
 
 @dataclass(frozen=True)
-class _DistinctOf(Aggregate[A, int]):
+class _DistinctOf(ByFactory[A, int]):
     value: Field[A, Any]
     lg_k: int
 
@@ -172,8 +174,8 @@ class _DistinctOf(Aggregate[A, int]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
 
-    def accumulator(self) -> _Distinct:
-        return _Distinct(called(self.value), self.lg_k)
+    def factory(self) -> Callable[[], _Distinct]:
+        return partial(_Distinct, called(self.value), self.lg_k)
 
 
 def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, int]:

@@ -3,7 +3,7 @@
 from rxdag.contract._accumulator import Accumulator
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._around import ReaderAround, SourceAround
-from rxdag.contract._checks import checked_backoff, checked_errors, finite
+from rxdag.contract._checks import checked_backoff, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
@@ -25,6 +25,7 @@ from rxdag.contract._ends import (
 )
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import import_extra
+from rxdag.contract._finite import finite
 from rxdag.contract._fork import is_forked, refuse_fork
 from rxdag.contract._functions import (
     CONTEXT,

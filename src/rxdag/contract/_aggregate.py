@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from rxdag.contract._accumulator import Accumulator
@@ -66,6 +66,10 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     @abstractmethod
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
+
+    def factory(self) -> Callable[[], Accumulator[A_contra, R_co]]:
+        """Return what makes the state of one pane: windows ask for it once, and call it for each pane."""
+        return self.accumulator
 
     def bound(self, shape: Shape) -> Self:
         """The aggregate for such a stream: fields by name become functions that know the items' type."""

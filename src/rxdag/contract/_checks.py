@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from rxdag.contract._duration import Duration, duration_ns
-from rxdag.contract._kernel import BadItem
 from rxdag.contract._on_error import Waits
 from rxdag.errors import GraphError, shown
-
-_INF: Final = float("inf")
 
 
 def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
@@ -31,13 +28,3 @@ def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
 
 def _members(on: Any) -> tuple[Any, ...]:
     return on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]  # of whatever
-
-
-def finite(value: Any, what: str) -> Any:
-    """Return the value if it is a finite number, else raise BadItem."""
-    try:
-        if -_INF < value < _INF:
-            return value
-    except TypeError:
-        pass
-    raise BadItem(f"{what} must be a finite number, got {shown(value)}")

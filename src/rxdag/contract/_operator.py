@@ -88,7 +88,7 @@ class Unkeyed(AnyOperator, Generic[A_contra, B_co]):
         """Make the state machine of one run."""
 
     def shape(self, shape: Shape) -> Shape:
-        return Shape(None, shape.timed, sequenced=shape.sequenced)
+        return Shape(None, shape.timed)
 
 
 class KeyBy(AnyOperator, Generic[A_contra, K_co]):

@@ -15,7 +15,6 @@ class Shape:
         timed: True if the items have event times and the stream has watermarks.
         keyed: True if the items have keys.
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
-        sequenced: True if a sequence breaks ties among equal event times; else arrival does.
         ordered: True if items come in the order of their event times: an item at t says that all before t have come.
     """
 
@@ -23,5 +22,4 @@ class Shape:
     timed: bool = False
     keyed: bool = False
     key_names: tuple[str, ...] = ()
-    sequenced: bool = False
     ordered: bool = False

@@ -1,6 +1,6 @@
 """Private: what is kept of the items of one pane. These modules are compiled: the values of users keep their types in them."""
 
-from rxdag.aggregates.accumulators._bar import Bar, BarByArrival
+from rxdag.aggregates.accumulators._bar import Bar, bars
 from rxdag.aggregates.accumulators._folds import Folded, Reduced
 from rxdag.aggregates.accumulators._moments import Mean, Spread
 from rxdag.aggregates.accumulators._parts import Collected, Made, Named
@@ -9,7 +9,6 @@ from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced
 
 __all__ = [
     "Bar",
-    "BarByArrival",
     "Collected",
     "Count",
     "First",
@@ -24,5 +23,6 @@ __all__ = [
     "Spread",
     "Sum",
     "Vwap",
+    "bars",
     "priced",
 ]

@@ -1,4 +1,4 @@
-"""Accumulators of bars."""
+"""The accumulator of bars."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ _INF: Final = float("inf")
 
 
 class Bar(Accumulator[Any, Ohlcv]):
+    """A bar of trades; open and close go by (event time, sequence, arrival).
+
+    As long as all prices and quantities are floats, what each trade changes is kept as machine numbers. The first that
+    is of another type puts it into objects, so that whole numbers stay whole.
+    """
+
     __slots__ = (
-        "_price", "_qty", "close", "count", "first_seq", "first_ts", "high", "last_seq", "last_ts", "low", "open",
-        "turnover", "volume",
+        "_highest", "_is_float", "_lowest", "_price", "_qty", "_turnover", "_volume", "close", "count", "first_seq",
+        "first_ts", "high", "last_seq", "last_ts", "low", "open", "turnover", "volume",
     )  # fmt: skip
     state = (
         "open", "high", "low", "close", "volume", "turnover", "count", "first_ts", "first_seq", "last_ts", "last_seq",
@@ -27,7 +33,7 @@ class Bar(Accumulator[Any, Ohlcv]):
     def __init__(self, price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> None:
         self._price = price
         self._qty = qty
-        self.count = 0
+        self.count: i64 = 0
         self.open: Any = 0.0
         self.close: Any = 0.0
         self.high: Any = -_INF
@@ -38,6 +44,11 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.last_ts: i64 = MIN
         self.first_seq: Any = 0
         self.last_seq: Any = 0
+        self._is_float = True
+        self._highest = -_INF
+        self._lowest = _INF
+        self._volume = 0.0
+        self._turnover = 0.0
 
     def check(self, item: Any, /) -> None:
         priced(self._price(item), self._qty(item), "ohlcv")
@@ -48,47 +59,64 @@ class Bar(Accumulator[Any, Ohlcv]):
     def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         price = self._price(item)
         qty = self._qty(item)
-        if not 0.0 <= qty < _INF:
-            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")
-        # 0.0 above, for Python compares two floats twice as fast as an int and a float. Inside the range of the prices so
-        # far, which are finite, a price is finite: no test of its own.
-        if not self.low <= price <= self.high:
-            if not -_INF < price < _INF:
-                raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
-            if self.count == 0:
-                self.open = self.close = price
-                self.first_ts = self.last_ts = ts
-                self.first_seq = self.last_seq = sequence
-            if price > self.high:
-                self.high = price
-            if price < self.low:
-                self.low = price
-        if ts > self.last_ts:
+        if self._is_float and type(price) is float and type(qty) is float:
+            p = price
+            q = qty
+            if not 0.0 <= q < _INF:
+                raise _bad_quantity(qty)
+            # Inside the range of the prices so far, which are finite, a price is finite: no test of its own.
+            if not self._lowest <= p <= self._highest:
+                self._widen(price, ts, sequence)
+                self._highest = self.high
+                self._lowest = self.low
+            self._volume += q
+            self._turnover += p * q
+        else:
+            self._add_objects(price, qty, ts, sequence)
+        if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
             self.last_ts = ts
             self.last_seq = sequence
             self.close = price
-        elif ts < self.first_ts:
+        elif ts < self.first_ts or (ts == self.first_ts and sequence < self.first_seq):
             self.first_ts = ts
             self.first_seq = sequence
             self.open = price
-        elif ts == self.last_ts or ts == self.first_ts:
-            self.tie(price, ts, sequence)
-        self.volume += qty
-        self.turnover += price * qty
         self.count += 1
 
-    def tie(self, price: Any, ts: i64, sequence: Any) -> None:
-        """A trade at the first or last instant: the sequence decides, then arrival; the later one closes."""
-        if ts == self.last_ts and sequence >= self.last_seq:
-            self.last_seq = sequence
-            self.close = price
-        if ts == self.first_ts and sequence < self.first_seq:
-            self.first_seq = sequence
+    def _add_objects(self, price: Any, qty: Any, ts: i64, sequence: Any) -> None:
+        if not 0.0 <= qty < _INF:
+            raise _bad_quantity(qty)
+        is_outside = not self.low <= price <= self.high
+        volume, turnover = self._sums()
+        volume, turnover = volume + qty, turnover + price * qty
+        if is_outside:
+            self._widen(price, ts, sequence)
+        self._is_float = False
+        self.volume, self.turnover = volume, turnover
+
+    def _widen(self, price: Any, ts: i64, sequence: Any) -> None:
+        """Take in a price outside of the range so far: the first opens."""
+        if not -_INF < price < _INF:
+            raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
+        if self.count == 0:
             self.open = price
+            self.first_ts = ts
+            self.first_seq = sequence
+        if price > self.high:
+            self.high = price
+        if price < self.low:
+            self.low = price
+
+    def _sums(self) -> tuple[Any, Any]:
+        """Return volume and turnover."""
+        if self._is_float and self.count:
+            return self._volume, self._turnover
+        return self.volume, self.turnover
 
     def result(self) -> Ohlcv:
-        vwap = self.turnover / self.volume if self.volume else None
-        return Ohlcv(self.open, self.high, self.low, self.close, self.volume, vwap, self.count)
+        volume, turnover = self._sums()
+        vwap = turnover / volume if volume else None
+        return Ohlcv(self.open, self.high, self.low, self.close, volume, vwap, int(self.count))
 
     def merge(self, other: Bar, /) -> None:
         if other.count == 0:
@@ -101,40 +129,37 @@ class Bar(Accumulator[Any, Ohlcv]):
             self.last_ts, self.last_seq, self.close = other.last_ts, other.last_seq, other.close
         if (other.first_ts, other.first_seq) < (self.first_ts, self.first_seq):
             self.first_ts, self.first_seq, self.open = other.first_ts, other.first_seq, other.open
-        self.volume += other.volume
-        self.turnover += other.turnover
+        volume, turnover = self._sums()
+        more, more_turnover = other._sums()
+        self.volume, self.turnover = volume + more, turnover + more_turnover
         self.count += other.count
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Go on with machine numbers if all objects are floats."""
+        kept = (self.high, self.low, self.volume, self.turnover)
+        self._is_float = self.count == 0 or all(type(value) is float for value in kept)
+        if self._is_float:
+            self._highest, self._lowest = self.high, self.low
+            self._volume, self._turnover = self.volume, self.turnover
+
+    def snapshot(self) -> list[Any]:
+        self.volume, self.turnover = self._sums()
+        return super().snapshot()
+
+    def restore(self, saved: list[Any]) -> None:
+        super().restore(saved)
+        self._take_up()
 
 
-class BarByArrival(Bar):
-    """A bar of trades without a sequence: of equal times the one that came first opens, the last one closes."""
+def bars(price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> Callable[[], Bar]:
+    """Return what makes bars of trades that are read so."""
 
-    # The same statements but for the ties: a shared method would cost one more call for each trade.
+    def new() -> Bar:
+        return Bar(price, qty)
 
-    __slots__ = ()
+    return new
 
-    def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
-        price = self._price(item)
-        qty = self._qty(item)
-        if not 0.0 <= qty < _INF:
-            raise BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")
-        if not self.low <= price <= self.high:
-            if not -_INF < price < _INF:
-                raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
-            if self.count == 0:
-                self.open = price
-                self.first_ts = ts
-                self.last_ts = ts
-            if price > self.high:
-                self.high = price
-            if price < self.low:
-                self.low = price
-        if ts >= self.last_ts:
-            self.last_ts = ts
-            self.close = price
-        elif ts < self.first_ts:
-            self.first_ts = ts
-            self.open = price
-        self.volume += qty
-        self.turnover += price * qty
-        self.count += 1
+
+def _bad_quantity(qty: Any) -> BadItem:
+    return BadItem(f"ohlcv: qty must be 0 or more and finite, got {shown(qty)}")

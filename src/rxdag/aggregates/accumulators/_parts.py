@@ -41,8 +41,8 @@ class Collected(Accumulator[Any, "list[Any]"]):
 class Named(Accumulator[Any, "dict[str, Any]"]):
     __slots__ = ("parts",)
 
-    def __init__(self, parts: dict[str, Accumulator[Any, Any]]) -> None:
-        self.parts = parts
+    def __init__(self, factories: dict[str, Callable[[], Accumulator[Any, Any]]]) -> None:
+        self.parts = {name: made() for name, made in factories.items()}
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, 0, 0)
@@ -86,8 +86,8 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
 class Made(Named):
     __slots__ = ("_into",)
 
-    def __init__(self, parts: dict[str, Accumulator[Any, Any]], into: Callable[..., Any]) -> None:
-        super().__init__(parts)
+    def __init__(self, factories: dict[str, Callable[[], Accumulator[Any, Any]]], into: Callable[..., Any]) -> None:
+        super().__init__(factories)
         self._into = into
 
     def result(self) -> Any:

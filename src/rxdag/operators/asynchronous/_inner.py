@@ -99,7 +99,7 @@ class _Flat(Operator[A, B]):
         return self.name
 
     def shape(self, shape: Shape) -> Shape:
-        return Shape(None, shape.timed, keyed=shape.keyed, key_names=shape.key_names, sequenced=shape.sequenced)
+        return Shape(None, shape.timed, keyed=shape.keyed, key_names=shape.key_names)
 
     def kernel(self) -> _FlatKernel:
         return _FlatKernel(self.name, self.fn, self.concurrency)

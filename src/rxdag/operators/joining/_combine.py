@@ -20,11 +20,7 @@ D = TypeVar("D")
 
 def common_shape(shapes: tuple[Shape, ...], item_type: Any = None) -> Shape:
     """What is known of a stream of several: it has event time if all have."""
-    return Shape(
-        item_type,
-        timed=all(shape.timed for shape in shapes),
-        sequenced=any(shape.sequenced for shape in shapes),
-    )
+    return Shape(item_type, timed=all(shape.timed for shape in shapes))
 
 
 class _ZipKernel(Kernel):

@@ -272,7 +272,7 @@ class _JoinAsof(FanIn):
         if left.keyed != right.keyed:
             raise GraphError("join_asof: both streams must have keys, or neither; put ops.key_by(...) before the other")
         timed = left.timed and (right.timed or self.clock == "processing")
-        return Shape(None, timed=timed, keyed=left.keyed, key_names=left.key_names, sequenced=left.sequenced)
+        return Shape(None, timed=timed, keyed=left.keyed, key_names=left.key_names)
 
     def check(self, shape: Shape, where: str) -> None:
         if self.clock == "event" and not shape.timed:

@@ -239,7 +239,7 @@ class _TimeJoin(FanIn):
         if not left.keyed or not right.keyed:
             raise GraphError(f"{self.label}: both streams must have keys; put ops.key_by(...) before each")
         shape = common_shape(shapes)
-        return Shape(None, timed=shape.timed, keyed=True, key_names=left.key_names, sequenced=shape.sequenced)
+        return Shape(None, timed=shape.timed, keyed=True, key_names=left.key_names)
 
     def shape(self, shape: Shape) -> Shape:
         return shape

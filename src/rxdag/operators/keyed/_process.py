@@ -253,7 +253,7 @@ class _Process(WindowOp[K, A, B]):
         return replace(self, by_clock=(self.chosen_clock or ("event" if shape.timed else "processing")) == "processing")
 
     def shape(self, shape: Shape) -> Shape:
-        return Shape(None, timed=shape.timed, sequenced=shape.sequenced)
+        return Shape(None, timed=shape.timed)
 
     def port_shape(self, port: str, shape: Shape) -> Shape:
         return super().port_shape(port, shape) if port in ("dead", "dropped") else self.shape(shape)

@@ -63,7 +63,7 @@ class _EventTime(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         is_one_feed = self.by is None and self.advance == "data" and self.watermarks == "own"
         ordered = is_one_feed and self.out_of_order_ns == 0
-        return replace(shape, timed=True, sequenced=self.sequence is not None, ordered=ordered)
+        return replace(shape, timed=True, ordered=ordered)
 
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)

@@ -18,7 +18,7 @@ from rxdag.contract import (
     RowFailed,
     aware,
 )
-from rxdag.engine import ITEM, KernelNode
+from rxdag.engine import ITEM, Exit, KernelNode
 from rxdag.errors import shown
 from rxdag.expressions import called, why_opaque
 from rxdag.operators._sequence import sequence_number
@@ -54,12 +54,13 @@ class _EventTimeNode(KernelNode):
         self.least: int = (MIN + 1) // kernel._scale + 1
         self.largest: int = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
-        self.most: i64 = MIN
         self.lag: i64 = kernel._lag + 1
+        self.way: Exit = Exit("out", False)
 
     def open(self) -> None:
         super().open()
-        self.most = self.stamp.max_ts
+        if self.main is not None:
+            self.way = self.main
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
@@ -80,24 +81,25 @@ class _EventTimeNode(KernelNode):
         except BaseException as error:
             self.bury(item, error, 1)
             return
-        self.passed += 1
-        main = self.main
-        assert main is not None
-        main.n += 1
+        out = self.way.out
         if self.blocked > self.free:
-            self.hold((ITEM, main, item, at, sequence, key))
+            self.hold((ITEM, self.way, item, at, sequence, key))
         else:
-            main.out.push(item, at, sequence, key)
-        if at > self.most:
-            self.most = at
+            out.push(item, at, sequence, key)
+        if at > self.stamp.max_ts:
             self.stamp.max_ts = at
             mark = at - self.lag
-            if mark > MIN and mark < at:
+            if MIN < mark < at:
                 if self.blocked > self.free:
                     self.give_mark(mark)
                 else:
                     self.watermark = mark
-                    main.out.mark(mark)
+                    out.mark(mark)
+
+    def sync(self) -> None:
+        gone = self.dead + self.failed + self.unread + self.discarded
+        self.passed = self.came - gone - sum(self.dropped.values())
+        self.way.n = self.passed
 
 
 class EventTimeKernel(Kernel):
@@ -118,7 +120,7 @@ class EventTimeKernel(Kernel):
         self._zone = zone
         self._sequence_of = sequence_of
         self._lag = lag
-        self.max_ts = MIN
+        self.max_ts: i64 = MIN
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ts = checked_ns(self._time_of(item), self._scale, self._zone)
@@ -138,7 +140,8 @@ class EventTimeKernel(Kernel):
         ts = self._times(columns.values(self._time_of))
         sequence = None if self._sequence_of is None else _numbers(columns.ordinals(self._sequence_of))
         largest = self._largest_before(ts)
-        before, self.max_ts = self.max_ts, max(int(largest[-1]), int(ts[-1]))
+        before = self.max_ts
+        self.max_ts = max(int(largest[-1]), int(ts[-1]))
         emit(columns.timed(ts, sequence).marked(self._watermarks(largest)))
         if self.max_ts > before and self.max_ts - self._lag - 1 > MIN:
             emit.watermark(self.max_ts - self._lag - 1)
@@ -153,10 +156,11 @@ class EventTimeKernel(Kernel):
         """Return the largest time before each item."""
         import numpy as np
 
+        before = int(self.max_ts)
         largest = np.empty_like(ts)
-        largest[0] = self.max_ts
+        largest[0] = before
         np.maximum.accumulate(ts[:-1], out=largest[1:])
-        return np.maximum(largest, self.max_ts, out=largest)
+        return np.maximum(largest, before, out=largest)
 
     def _watermarks(self, largest: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the watermark that holds before each item; MIN while there is none."""

@@ -100,10 +100,11 @@ class _RollingItemsKernel(KeyedKernel):
         super().__init__(lasting)
         self._size = size
         self._aggregate = aggregate
+        self._new = aggregate.factory()
         self._into = into
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        make = self._aggregate.accumulator
+        make = self._new
         make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
         at = now if self.by_clock else ts
         kept = self.found(key, at)
@@ -155,6 +156,7 @@ class _RollingTimeKernel(Kernel):
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
     ) -> None:
         self._aggregate = aggregate
+        self._new = aggregate.factory()
         self._into = into
         self._period = period
         self._has_start = closed in ("left", "both")
@@ -167,7 +169,7 @@ class _RollingTimeKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
             return emit.late(item)
-        self._aggregate.accumulator().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
         rows = self.waiting.get(ts)
         if rows is None:
             rows = self.waiting[ts] = []
@@ -216,14 +218,14 @@ class _RollingTimeKernel(Kernel):
     def _from(self, key: Any, ts: int, start: int) -> _Rows:
         """The window of a key, without what lies before its start."""
         kept = self._windows.find(key, ts, MIN)
-        window: _Rows = _Rows(self._aggregate.accumulator()) if kept is None else kept.value
+        window: _Rows = _Rows(self._new()) if kept is None else kept.value
         n = 0
         for row in window.rows:
             if row[0] >= start:
                 break
             n += 1
         if n:
-            window.let_go(n, self._aggregate.accumulator)
+            window.let_go(n, self._new)
         self._windows.keep(key, window, self._until(ts))
         return window
 

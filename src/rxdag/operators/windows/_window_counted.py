@@ -31,6 +31,7 @@ class CountedWindowKernel(Kernel):
         self._size = size
         self._slide = slide
         self._aggregate = aggregate
+        self._new = aggregate.factory()
         self._into = into
         self.rows: dict[Any, deque[_Row]] = {}
         self.since: dict[Any, int] = {}
@@ -44,7 +45,7 @@ class CountedWindowKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         row, since = (item, ts, sequence), self.since.get(key, 0) + 1
         if since < self._slide:
-            self._aggregate.accumulator().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+            self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
             self._take_in(key, row, since, emit)
             return
         made, end = self._pane(key, [*self.rows.get(key, ()), row][-self._size :])
@@ -63,7 +64,7 @@ class CountedWindowKernel(Kernel):
 
     def _pane(self, key: Any, rows: list[_Row]) -> tuple[Any, int]:
         """Return what comes out for the last items of a key, and the end of their window."""
-        accumulator = self._aggregate.accumulator()
+        accumulator = self._new()
         for item, ts, sequence in rows:
             accumulator.add_at(item, ts, sequence)
         times = [ts for _, ts, _ in rows]

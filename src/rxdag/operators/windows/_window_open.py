@@ -39,13 +39,9 @@ class _OpenWindowNode(KernelNode):
         windows = self.windows
         try:
             window = windows.at
-            if window is not None and windows.at_start <= ts < windows.at_end:
-                accumulator = window.keys.get(key)
-                if accumulator is not None:  # by far the most
-                    accumulator.add_at(item, ts, sequence)
-                    window.n += 1
-                    windows.taken += 1
-                    return
+            if window is not None and windows.at_start <= ts < windows.at_end:  # by far the most
+                windows.add_to(window, item, ts, sequence, key)
+                return
             how = windows.add(item, ts, sequence, key)
         except BaseException as error:
             self.bury(item, self.blamed(item, error), 1)
@@ -93,7 +89,7 @@ class OpenWindowKernel(Kernel):
         self._assigner = assigner
         self._overlaps = assigner.overlaps
         self._aggregate = aggregate
-        self._new: Callable[[], Accumulator[Any, Any]] = aggregate.accumulator
+        self._new: Callable[[], Accumulator[Any, Any]] = aggregate.factory()
         self._into = into
         self.open: dict[tuple[int, int], _Window] = {}
         self._ends: list[tuple[int, int]] = []
@@ -127,14 +123,14 @@ class OpenWindowKernel(Kernel):
                     self._add_to_all(live, item, ts, sequence, key)
                     self._open(live)
                 else:
-                    self._add_to(live[0], item, ts, sequence, key)
+                    self.add_to(live[0], item, ts, sequence, key)
                     self._open(live)
                     self._at_hand(live[0])
                 return TAKEN
-        self._add_to(window, item, ts, sequence, key)
+        self.add_to(window, item, ts, sequence, key)
         return TAKEN
 
-    def _add_to(self, window: _Window, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+    def add_to(self, window: _Window, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         keys = window.keys
         accumulator = keys.get(key)
         if accumulator is None:

@@ -87,6 +87,7 @@ class RevisedWindowKernel(Kernel):
         self._early_items = early_items
         self._early_ns = early_ns
         self._aggregate = aggregate
+        self._new = aggregate.factory()
         self._into = into
         self._lateness = lateness
         self.parts: dict[Any, list[_Part]] = {}
@@ -130,7 +131,7 @@ class RevisedWindowKernel(Kernel):
     ) -> list[tuple[Any, int]]:
         """Take an item into its windows; returns what comes out for it at once, with its times."""
         if len(live) > 1:  # it raises, if it does, before anything has changed
-            self._aggregate.accumulator().add_at(item, ts, sequence)
+            self._new().add_at(item, ts, sequence)
             for part in self.parts.get(key, ()):
                 if (part.start, part.end) in live:
                     part.accumulator.check(item)
@@ -178,7 +179,7 @@ class RevisedWindowKernel(Kernel):
             for (part, fields), state in zip(saved, states, strict=True):
                 for name, value in fields.items():
                     setattr(part, name, value)
-                part.accumulator = self._aggregate.accumulator()
+                part.accumulator = self._new()
                 part.accumulator.restore(state)
 
         return undo
@@ -206,14 +207,14 @@ class RevisedWindowKernel(Kernel):
         else:
             met = [part for part in parts if part.start == start and part.end == end]
         if not met:
-            accumulator = self._aggregate.accumulator()
+            accumulator = self._new()
             accumulator.add_at(item, ts, sequence)
             part = _Part(key, start, end, accumulator)
             self.parts.setdefault(key, []).append(part)
             return part
         part = met[0]
         if len(met) > 1:
-            self._aggregate.accumulator().add_at(item, ts, sequence)  # as above
+            self._new().add_at(item, ts, sequence)  # as above
             self._unite(part, met[1:])
         part.accumulator.add_at(item, ts, sequence)
         part.start, part.end = start, end
@@ -334,7 +335,7 @@ class RevisedWindowKernel(Kernel):
     def restore(self, saved: dict[str, Any]) -> None:
         self.parts, self._due = {}, []
         for key, start, end, n, last, is_due, fresh, early_at, most_ts, state in saved["parts"]:
-            accumulator = self._aggregate.accumulator()
+            accumulator = self._new()
             accumulator.restore(state)
             part = _Part(key, start, end, accumulator)
             part.n, part.last, part.is_due = n, last, is_due
