@@ -235,6 +235,13 @@ def test_top_n_with_unique_replaces_and_remembers_those_that_fell_behind():
     ]
 
 
+def test_top_n_with_unique_is_not_changed_by_an_item_that_is_equal():
+    rows = [("a", 3), ("b", 2), ("a", 3), ("b", 4)]
+    assert feed(ops.top_n(2, lambda r: r[1], unique=lambda r: r[0]), rows) == [
+        [("a", 3)], [("a", 3), ("b", 2)], [("b", 4), ("a", 3)],
+    ]  # fmt: skip
+
+
 def test_top_n_sends_what_has_no_order_to_dead():
     stream = rxdag.from_source(sources.iterable([1.0, math.nan, 2.0])).pipe(ops.top_n(1, lambda x: x))
     out, dead = run(stream, "dead")

@@ -38,7 +38,7 @@ class _TopKernel(KeyedKernel):
         kept = self.found(key, at)
         older: list[_Row] = [] if kept is None else kept.value
         rows = self._ranked(older, item)
-        if len(rows) == len(older) and all(a is b for a, b in zip(rows, older, strict=True)):
+        if _are_same(rows, older):
             return emit.filtered(item)
         replaced = len(older) + 1 - len(rows)
         self._held += 1 - replaced
@@ -48,9 +48,9 @@ class _TopKernel(KeyedKernel):
             self.keep(key, rows, at)
         if replaced:
             emit.absorbed(replaced)
-        top = [row[2] for row in rows[: self._n]]
-        if len(top) > len(older) or any(a is not row[2] for a, row in zip(top, older, strict=False)):
-            emit(top)
+        top = rows[: self._n]
+        if not _are_same(top, older[: self._n]):
+            emit([row[2] for row in top])
         return None
 
     def _ranked(self, older: list[_Row], item: Any) -> list[_Row]:
@@ -59,7 +59,10 @@ class _TopKernel(KeyedKernel):
         if self._unique is None:
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]
         of = self._unique(item)
-        return sorted([*(row for row in older if row[1] != of), (rank, of, item)], key=_rank, reverse=True)
+        others = [row for row in older if row[1] != of]
+        if any(row[1] == of and row[2] == item for row in older):
+            return older  # an item that is equal to the one whose place it takes changes nothing
+        return sorted([*others, (rank, of, item)], key=_rank, reverse=True)
 
     def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
         n = len(kept.value)
@@ -78,6 +81,11 @@ class _TopKernel(KeyedKernel):
     def restore(self, saved: dict[str, Any]) -> None:
         super().restore(saved)
         self._held = sum(len(kept.value) for kept in self.keys.values.values())
+
+
+def _are_same(rows: list[_Row], older: list[_Row]) -> bool:
+    """Return True if they are the same rows in the same order."""
+    return len(rows) == len(older) and all(a is b for a, b in zip(rows, older, strict=True))
 
 
 def _rank(row: _Row) -> Any:
