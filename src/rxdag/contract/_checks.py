@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rxdag.contract._duration import Duration, duration_ns
-from rxdag.contract._kernel import BadItem
+from rxdag.contract._kernel import BadItem, BadProgram
 from rxdag.contract._on_error import Waits
+from rxdag.contract._operator import label_of
 from rxdag.errors import GraphError, shown
 
 _INF: Final = float("inf")
@@ -41,3 +42,14 @@ def finite(value: Any, what: str) -> Any:
     except TypeError:
         pass
     raise BadItem(f"{what} must be a finite number, got {shown(value)}")
+
+
+def checked_end(thing: Any, made: Any, kind: Any) -> Any:
+    """Return what a source or a sink has opened.
+
+    Raises:
+        BadProgram: If it is not of the kind that it must be.
+    """
+    if not isinstance(made, kind):
+        raise BadProgram(f"{label_of(thing)}.open() must return a {kind.__name__}, got {shown(made)}")
+    return made
