@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.sinks._files import WholeFile
 from rxdag.sinks._flat import flatten
+from rxdag.sinks._whole_file import WholeFile
 
 _GROUP_ROWS: Final = 1 << 16
 
@@ -95,7 +95,7 @@ class _ParquetWriter(_BatchWriter):
     def __init__(self, path: str, context: SinkContext, schema: Any) -> None:
         super().__init__(context, schema, "parquet")
         self._parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
-        self._file = WholeFile(path, "parquet")
+        self._file = WholeFile(path, "parquet", packs=False)
         self._writer: Any = None
         self._is_prepared = False
         self.n = 0
@@ -177,7 +177,7 @@ def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object,
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
     "value". Columns and types are those of the first 65,536 items. The file is there when the run has succeeded, and
-    not before: a failed or cancelled run leaves the old one.
+    not before: a failed or cancelled run leaves the old one. Links, modes, devices and FIFOs are as in `sinks.csv`.
 
     Args:
         path: Of the file. Its directory is made if it is not there.
