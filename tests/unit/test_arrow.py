@@ -247,6 +247,74 @@ def test_items_that_change_their_type_end_the_run():
         through(sources.iterable([{"a": 1}] * 70_000 + [{"a": "x"}]), sinks.arrow())
 
 
+# ---- fields that come later
+
+
+FIRST = 65_536
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.parametrize(
+    ("items", "last"),
+    [
+        ([{"a": 1}, {"a": 2, "b": 20}, {"b": 30}], {"a": None, "b": 30}),
+        ([{"a": 1}] * (FIRST - 1) + [{"a": 2, "b": 3}], {"a": 2, "b": 3}),
+        ([{"a": 1, "b": 2}] * FIRST + [{"a": 2}], {"a": 2, "b": None}),
+        ([{"a": {"x": 1}}, {"a": {"y": 2}}], {"a": {"x": None, "y": 2}}),
+        ([{"a": [{"x": 1}]}] * (FIRST - 1) + [{"a": [{"y": 2}]}], {"a": [{"x": None, "y": 2}]}),
+        ([5, {"a": 1}], {"value": None, "a": 1}),
+    ],
+)
+def test_columns_are_those_of_all_the_first_items(tmp_path, as_file, items, last):
+    if as_file:
+        assert through(sources.iterable(items), sinks.parquet(tmp_path / "x")) == len(items)
+        table = parquet.read_table(tmp_path / "x")
+    else:
+        table = through(sources.iterable(items), sinks.arrow())
+    assert table.num_rows == len(items)
+    assert table.slice(len(items) - 1).to_pylist() == [last]
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.parametrize(
+    ("items", "schema", "further"),
+    [
+        ([{"a": 1}] * FIRST + [{"a": 2, "b": 3}], None, "b"),
+        ([{"a": {"x": 1}}] * FIRST + [{"a": {"x": 1, "y": 2}}], None, "a.y"),
+        ([{"a": [{"x": 1}]}] * FIRST + [{"a": [{"x": 1, "y": 2}]}], None, "a.y"),
+        ([{"a": 1, "b": 2}], pa.schema({"a": pa.int64()}), "b"),
+        ([{"a": 1}, {"a": 1, "b": 2}], pa.schema({"a": pa.int64()}), "b"),
+        ([{"a": {"x": 1, "y": 2}}], pa.schema({"a": pa.struct({"x": pa.int64()})}), "a.y"),
+    ],
+)
+def test_a_field_that_has_no_column_ends_the_run_and_none_is_dropped(tmp_path, as_file, items, schema, further):
+    sink = sinks.parquet(tmp_path / "x", schema=schema) if as_file else sinks.arrow(schema=schema)
+    message = (
+        f'items must have the fields of the first 65,536, or of schema=, got a further one, "{further}"; say schema='
+    )
+    with pytest.raises(NodeError, match=message):
+        through(sources.iterable(items), sink)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_item_without_fields_ends_the_run_for_it_would_be_no_row():
+    with pytest.raises(NodeError, match="arrow: an item must have one field or more, got one without"):
+        through(sources.iterable([{"a": 1}, {}]), sinks.arrow())
+
+
+def test_a_batch_of_items_loses_no_field_that_the_first_lacks():
+    items = [{"a": 1}, {"a": 2, "b": 20}]
+    assert rxdag.from_source(sources.iterable(items)).pipe(ops.map_batch(lambda batch: batch)).collect() == items
+
+
+def test_a_parquet_file_is_not_packed_whatever_its_name(tmp_path):
+    through(sources.iterable([{"a": 1}]), sinks.parquet(tmp_path / "x.gz"))
+    assert parquet.read_table(tmp_path / "x.gz").to_pylist() == [{"a": 1}]
+
+
+# ---- what is no record
+
+
 def test_values_and_panes_have_columns_of_their_own():
     assert through(sources.range(2), sinks.arrow()).to_pydict() == {"value": [0, 1]}
     assert through(sources.arrays(np.arange(2)), sinks.arrow(), ops.map(element + 1)).to_pydict() == {"value": [1, 2]}

@@ -313,3 +313,9 @@ def test_sources_need_no_text_of_a_function():
         2,
         3,
     ]
+
+
+@pytest.mark.parametrize("source", ["lambda x: x.a > 1", "lambda x: ('a', 'b')[x.a]", "lambda x: x is None"])
+def test_reading_a_function_does_not_touch_the_warnings_of_the_process(source, monkeypatch):
+    monkeypatch.setattr(warnings, "simplefilter", lambda *_: pytest.fail("a filter of the whole process was set"))
+    assert plain(eval(source), ("x",), lambda name, value: name) is not None

@@ -12,14 +12,19 @@ from rxdag.columns._rows import SCALAR
 
 
 def columns_of_batch(pa: Any, batch: Any, of: Any = None) -> Columns:
-    """The columns of a record batch or a table.
+    """Return the columns of a record batch or a table.
 
     Args:
         pa: The module pyarrow.
         batch: What holds them.
         of: Type of the items; None for dicts.
+
+    Raises:
+        ValueError: If two columns have one name.
     """
     names = batch.schema.names
+    if len(set(names)) < len(names):
+        raise ValueError(f"columns must have names that differ, got {', '.join(names)}; rename one")
     columns = {name: column_of_arrow(pa, batch.column(i)) for i, name in enumerate(names)}
     made = Columns.from_columns(columns, of)
     made.n = batch.num_rows
@@ -121,6 +126,8 @@ def columns_of_frame(frame: Any, of: Any = None) -> Columns:
     """Columns of arrays by name, or of one array."""
     given: dict[Any, Any] = dict(frame) if hasattr(frame, "items") else {"": frame}
     columns = {str(name): as_column(values) for name, values in given.items()}
+    if len(columns) < len(given):
+        raise ValueError(f"columns must have names that differ as text, got {list(given)}; rename one")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"columns must be of equal length, got {lengths}")

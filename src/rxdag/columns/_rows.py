@@ -35,13 +35,21 @@ def _is_mapping(of: Any) -> bool:
 
 
 def columns_of_items(items: list[Any], of: Any) -> dict[str, Column]:
-    """The columns of items; those of a type without fields are one column."""
+    """Return the columns of items; those of a type without fields are one column.
+
+    Raises:
+        ValueError: If an item has fields that the others, or their type, lack.
+    """
     names = field_names(of)
     is_mapping = _is_mapping(type(items[0]))
     if names is None:
+        if len(set(map(type, items))) > 1:
+            raise ValueError("items must be of one type, or say with of= what they have in common")
         names = tuple(items[0]) if is_mapping else field_names(type(items[0]))
     if names is None:
         return {ITEM: column_of(items)}
     if is_mapping:
+        if set(map(len, items)) != {len(names)}:
+            raise ValueError(f"items must have the fields {', '.join(map(str, names))}, and no others")
         return {name: column_of([*map(itemgetter(name), items)]) for name in names}
     return {name: column_of([*map(attrgetter(name), items)]) for name in names}

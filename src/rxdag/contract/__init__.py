@@ -3,7 +3,7 @@
 from rxdag.contract._accumulator import Accumulator
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._around import ReaderAround, SourceAround
-from rxdag.contract._checks import checked_backoff, checked_errors
+from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
@@ -38,7 +38,7 @@ from rxdag.contract._functions import (
     check_plain,
 )
 from rxdag.contract._inner import Inner, InnerKernel
-from rxdag.contract._kernel import BadItem, Kernel, RowFailed, Splitter, on_item_parameters
+from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._made import Made, Room, made_by, remember
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits
 from rxdag.contract._operator import (
@@ -78,6 +78,7 @@ __all__ = [
     "AnyOperator",
     "Assigner",
     "BadItem",
+    "BadProgram",
     "Batching",
     "Beside",
     "Boundary",
@@ -135,6 +136,7 @@ __all__ = [
     "check_named_arguments",
     "check_plain",
     "checked_backoff",
+    "checked_end",
     "checked_errors",
     "checked_overflow",
     "duration_ns",

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from mypy_extensions import i64, mypyc_attr
 
+from rxdag.contract._kernel import BadProgram
+
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
@@ -53,7 +55,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
 
     def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
         """Take in a younger accumulator; only windows that merge call this."""
-        raise TypeError(f"{type(self).__name__} must have a method merge to be used in windows that merge")
+        raise BadProgram(f"{type(self).__name__} must have a method merge to be used in windows that merge")
 
     def snapshot(self) -> list[Any]:
         """State as plain data."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rxdag.contract._duration import Duration, duration_ns
+from rxdag.contract._kernel import BadProgram
 from rxdag.contract._on_error import Waits
+from rxdag.contract._operator import label_of
 from rxdag.errors import GraphError, shown
 
 
@@ -28,3 +30,14 @@ def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
 
 def _members(on: Any) -> tuple[Any, ...]:
     return on if isinstance(on, tuple) else (None,)  # pyright: ignore[reportUnknownVariableType]  # of whatever
+
+
+def checked_end(thing: Any, made: Any, kind: Any) -> Any:
+    """Return what a source or a sink has opened.
+
+    Raises:
+        BadProgram: If it is not of the kind that it must be.
+    """
+    if not isinstance(made, kind):
+        raise BadProgram(f"{label_of(thing)}.open() must return a {kind.__name__}, got {shown(made)}")
+    return made

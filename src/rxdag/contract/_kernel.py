@@ -25,6 +25,14 @@ class BadItem(ValueError):  # it is the item that is wrong, not the program
 
 
 @mypyc_attr(native_class=False)
+class BadProgram(TypeError):  # it is the program that is wrong, not the item
+    """The program is wrong, whatever the item: it fails the run under every error policy, and is not tried again.
+
+    Raised where a function or a class of the user's gives something of the wrong kind.
+    """
+
+
+@mypyc_attr(native_class=False)
 class RowFailed(Exception):  # says what happened, to the node only
     """Raised by `on_columns`, before it changes any state: the item at `index` failed for `cause`.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
+from rxdag.contract._kernel import BadProgram
+
 
 @dataclass(frozen=True)
 class Waits:
@@ -55,6 +57,8 @@ class OnError:
     def wait_ns(self, error: Exception, attempts: int, random: Random) -> int | None:
         """How long to wait before another try, ns, after so many; None for no more."""
         if self.backoff is None or attempts >= self.attempts or not isinstance(error, self.on):
+            return None
+        if isinstance(error, BadProgram):
             return None
         return self.backoff.wait_ns(attempts, random)
 

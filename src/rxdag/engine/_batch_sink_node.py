@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import Batching, Chunk, OnError, Shape, Sink, WriteFailed
+from rxdag.contract import BadProgram, Batching, Chunk, OnError, Shape, Sink, WriteFailed, label_of
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
-from rxdag.engine._faults import end_error
+from rxdag.engine._faults import checked_resource, end_error
 from rxdag.engine._sink_node import SinkNode
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class BatchSinkNode(SinkNode):
 
     async def enter(self) -> None:
         """Enter the context manager that gives what batches are written with."""
-        self.resource = resource = self.batching.resource()
+        self.resource = resource = checked_resource(self.batching.resource(), f"{label_of(self.sink)}: factory")
         writer: Any = self.writer
         writer.opened(await resource.__aenter__())
 
@@ -177,7 +177,7 @@ class BatchSinkNode(SinkNode):
     def part_failed(self, part: Chunk, error: BaseException) -> bool:
         """Deal with a part that could not be written; False if it is not to be gone on with now."""
         self.writes.failed += 1
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, BadProgram):
             self.interrupted(error)
             self.failed += 1
             self.in_flight -= 1

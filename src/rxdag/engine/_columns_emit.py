@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rxdag.contract import BadProgram
 from rxdag.engine._node import Exit
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class ColumnsExits:
     def _exit(self, port: str) -> Exit:
         exit_ = self._node.ports.get(port)
         if exit_ is None:
-            raise TypeError(f'node "{self._node.name}" has no port "{port}"')
+            raise BadProgram(f'node "{self._node.name}" has no port "{port}"')
         return exit_
 
     def __call__(self, columns: Any, /) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import i64
 
-from rxdag.contract import MAX, MIN
+from rxdag.contract import MAX, MIN, BadProgram
 from rxdag.engine._node import Exit
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class KernelEmit:
         node = self._node
         main = node.main
         if main is None:
-            raise TypeError(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
+            raise BadProgram(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
         if node.passes:
             node.passed += 1
         else:
@@ -96,7 +96,7 @@ class KernelEmit:
     def _exit(self, port: str) -> Exit:
         exit_ = self._node.ports.get(port)
         if exit_ is None:
-            raise TypeError(f'node "{self._node.name}" has no port "{port}"')
+            raise BadProgram(f'node "{self._node.name}" has no port "{port}"')
         return exit_
 
     def made(self, item: Any, /, *, ts: int, sequence: int, key: Any, port: str = "out") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rxdag.contract import BadProgram, Sink, label_of
 from rxdag.errors import NodeError, named_text, shown, text_of
 
 _NO_ITEM: Final = object()
@@ -23,4 +24,26 @@ def end_error(kind: str, name: str, error: BaseException) -> NodeError:
     """Return the error of a source or a sink that failed as a whole."""
     made = NodeError(f'{kind} "{name}": {text_of(error) or type(error).__name__}', node=name)
     made.__cause__ = error
+    return made
+
+
+def wrong_write(sink: Sink[Any, Any], given: Any) -> str:
+    """Return what to say of a writer that has given back something that cannot be awaited, or will not be."""
+    where = f"{label_of(sink)}: write"
+    if sink.where == "async":
+        return f"{where} must return None or an awaitable, got {shown(given)}"
+    return f'{where} must return None, got {shown(given)}; a sink that is awaited says where = "async"'
+
+
+def checked_resource(made: Any, where: str) -> Any:
+    """Return what a factory has made.
+
+    Raises:
+        BadProgram: If it is no async context manager.
+    """
+    if not (hasattr(made, "__aenter__") and hasattr(made, "__aexit__")):
+        raise BadProgram(
+            f"{where} must make an async context manager, got {shown(made)}; put @contextlib.asynccontextmanager before "
+            f"an async generator function"
+        )
     return made

@@ -16,6 +16,7 @@ from rxdag.contract import (
     MIN,
     SKIP,
     BadItem,
+    BadProgram,
     Boundary,
     Clock,
     DeadLetter,
@@ -26,9 +27,10 @@ from rxdag.contract import (
     Reader,
     Saw,
     Source,
+    checked_end,
 )
 from rxdag.engine._context import RunContext
-from rxdag.engine._faults import node_error
+from rxdag.engine._faults import checked_resource, node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._room import Room
 from rxdag.errors import text_of
@@ -79,7 +81,8 @@ class Reading:
         """Return up to that many items, None for nothing now, or END."""
         if self.reader is None:
             self.source = self.node.source_of(self.inner)
-            self.reader = self.source.open(self)
+            reader: Reader = checked_end(self.source, self.source.open(self), Reader)
+            self.reader = reader
         return self.reader.read(room)
 
     def close(self) -> None:
@@ -137,7 +140,7 @@ class InnerNode(KernelNode):
 
     async def enter(self, make: Any) -> Any:
         """Enter what the streams work with."""
-        self.resource = resource = make()
+        self.resource = resource = checked_resource(make(), "resource")
         return await resource.__aenter__()
 
     def entered(self, task: Future[Any]) -> None:
@@ -165,7 +168,7 @@ class InnerNode(KernelNode):
         """Return the stream of an item; raises if it is none that can be read here."""
         source = self.inner_kernel.source_of(inner)
         if source.where == "blocking":
-            raise TypeError(
+            raise BadProgram(
                 f"an inner stream must run on the caller's thread or on the loop, got {source.label}, which blocks; "
                 f"read it in a coroutine"
             )

@@ -15,8 +15,10 @@ from rxdag.contract import (
     IDLE,
     MAX,
     MIN,
+    RAISE,
     SKIP,
     BadItem,
+    BadProgram,
     DeadLetter,
     Kernel,
     OnError,
@@ -54,7 +56,7 @@ class Guarded(Point):
 
     def bury(self, item: Any, error: BaseException, attempts: int) -> bool:
         """Deal with an item on which user code failed, as the policy says; False if the node has failed."""
-        policy = self.policy.last
+        policy = RAISE if isinstance(error, BadProgram) else self.policy.last
         if isinstance(error, BadItem) or (policy is DEAD and isinstance(error, Exception)):
             self.dead += 1
             letters = self.ports.get("dead")
@@ -70,7 +72,7 @@ class Guarded(Point):
         self.failed += 1
         if isinstance(error, KeyboardInterrupt | SystemExit):
             self.domain.interrupt(error)
-        self.fail(node_error(self.name, error, item))
+        self.fail(node_error(self.name, error) if isinstance(error, BadProgram) else node_error(self.name, error, item))
         return False
 
     def fail(self, error: Exception) -> None:

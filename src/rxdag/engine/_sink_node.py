@@ -9,9 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import ENDED, BadItem, Chunk, Clock, Enough, OnError, Saw, Shape, Sink, WriteFailed, Writer
+from rxdag.contract import (
+    ENDED,
+    BadItem,
+    BadProgram,
+    Chunk,
+    Clock,
+    Enough,
+    OnError,
+    Saw,
+    Shape,
+    Sink,
+    WriteFailed,
+    Writer,
+    checked_end,
+)
 from rxdag.engine._context import RunContext
-from rxdag.engine._faults import end_error
+from rxdag.engine._faults import end_error, wrong_write
 from rxdag.engine._gate import Gate
 from rxdag.engine._kernel_node import Guarded
 from rxdag.engine._ledger import Ledger
@@ -81,7 +95,7 @@ class SinkNode(Guarded):
             self.run.sink_ended(self.name, None)
             return
         try:
-            self.writer = self.sink.open(self)
+            self.writer = checked_end(self.sink, self.sink.open(self), Writer)
         except BaseException as error:
             self.interrupted(error)
             self.fail(end_error("sink", self.name, error))
@@ -257,6 +271,8 @@ class SinkNode(Guarded):
             self.began = self.domain.driver.ticks()
             try:
                 pending = writer.write(chunk)
+                if pending is not None and not (self.is_async and inspect.isawaitable(pending)):
+                    raise BadProgram(wrong_write(self.sink, pending))
             except Enough as enough:
                 self.had_enough(chunk, enough)
                 return

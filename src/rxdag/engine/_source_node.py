@@ -23,6 +23,7 @@ from rxdag.contract import (
     Reader,
     Saw,
     Source,
+    checked_end,
 )
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import COLUMNS_QUANTUM, QUANTUM
@@ -272,7 +273,7 @@ class SourceNode(Pump):
 
     def open_reader(self) -> Reader:
         """Open the source, where it was before a restart."""
-        reader = self.source.open(self)
+        reader: Reader = checked_end(self.source, self.source.open(self), Reader)
         if self.position is not None:
             reader.seek(self.position)
         return reader

@@ -10,7 +10,6 @@ import ast
 import dis
 import inspect
 import sys
-import warnings
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
@@ -107,10 +106,8 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
 
 
 def _code(text: str) -> CodeType:
-    """The code of the inner one of two lambdas; what Python warns of, as `x is 1`, is an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        code: CodeType = compile(text, "<again>", "eval")
+    """Return the code of the inner one of two lambdas."""
+    code: CodeType = compile(text, "<again>", "eval")
     for _ in (1, 2):
         code = next(c for c in code.co_consts if isinstance(c, CodeType))
     return code
@@ -220,6 +217,8 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
         stack.append(ast.UnaryOp(_UNARY[name](), pop(1)[0]))
     elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and i.argrepr == "[]"):
         of, at = pop(2)
+        if _may_warn(of, at):
+            raise _NotPlain
         stack.append(ast.Subscript(of, at, _LOAD))
     elif name == "BINARY_OP" and i.argrepr in _BINARY:
         left, right = pop(2)
@@ -229,6 +228,8 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
         stack.append(ast.Compare(left, [_COMPARE[i.argval]()], [right]))
     elif name in ("IS_OP", "CONTAINS_OP"):
         left, right = pop(2)
+        if name == "IS_OP" and (_is_literal(left) or _is_literal(right)):
+            raise _NotPlain  # Python warns of it when it is compiled again
         yes, no = (ast.Is, ast.IsNot) if name == "IS_OP" else (ast.In, ast.NotIn)
         stack.append(ast.Compare(left, [no() if i.arg else yes()], [right]))
     elif name == "BUILD_TUPLE":
@@ -237,6 +238,20 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
         stack.append(ast.List(pop(i.arg or 0), _LOAD))
     else:
         raise _NotPlain
+
+
+def _is_literal(tree: ast.expr) -> bool:
+    """True for literals, but for None, True, False and ..., which there is one of."""
+    if isinstance(tree, ast.Constant):
+        return tree.value is not None and tree.value is not ... and not isinstance(tree.value, bool)
+    return isinstance(tree, ast.Tuple | ast.List | ast.Set)
+
+
+def _may_warn(of: ast.expr, at: ast.expr) -> bool:
+    """True if Python may warn of a subscript when it is compiled: to catch warnings is a setting of the whole process."""
+    if isinstance(of, ast.Constant) and not isinstance(of.value, str | bytes | tuple):
+        return True
+    return isinstance(of, ast.Set) or (_is_literal(of) and (isinstance(at, ast.Constant) or _is_literal(at)))
 
 
 def _constant(value: Any) -> ast.expr:

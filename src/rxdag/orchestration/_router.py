@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rxdag.contract import Clock, Duration, format_ns, positive_ns
+from rxdag.contract import BadProgram, Clock, Duration, format_ns, positive_ns
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.orchestration._breaker import CircuitBreaker
 from rxdag.schedulers import MonotonicClock
@@ -105,6 +105,8 @@ class SourceRouter:
                         row = 0
                         breaker.succeeded()
                     yield item
+            except BadProgram:
+                raise
             except Exception as error:  # whatever a source fails with, the next one is tried
                 breaker.failed()
                 failures[name] = error
@@ -168,7 +170,12 @@ class _Opened:
             await _awaited(start())
         stream = getattr(source, "stream", None)
         items = source if stream is None else stream()
-        return aiter(await items if inspect.isawaitable(items) else items)
+        given: object = await items if inspect.isawaitable(items) else items
+        if not isinstance(given, AsyncIterable):
+            raise BadProgram(
+                f"SourceRouter: a source must be an async iterable, or have stream() give one, got {shown(given)}"
+            )
+        return aiter(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # of whatever
 
     async def aclose(self) -> None:
         for thing, how in ((self._items, "aclose"), (self._source, "close")):

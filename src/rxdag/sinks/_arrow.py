@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from os import PathLike, fspath
 from typing import Any, Final
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.sinks._files import WholeFile
 from rxdag.sinks._flat import flatten
+from rxdag.sinks._whole_file import WholeFile
 
 _GROUP_ROWS: Final = 1 << 16
 
 
 class _BatchWriter(Writer):
-    """Makes record batches of chunks, all of one schema: that of the first."""
+    """Makes tables of chunks, all of one schema: that of the first."""
 
     def __init__(self, context: SinkContext, schema: Any, where: str) -> None:
         self._pa = import_extra("pyarrow", "arrow", where)
@@ -27,10 +28,13 @@ class _BatchWriter(Writer):
         self.schema = schema
 
     def write(self, chunk: Chunk) -> None:
-        self._waiting.append(self._explained(self._batch, chunk))
-        self._n_waiting += len(chunk)
-        if self._n_waiting >= _GROUP_ROWS:
-            self.put(self._table())
+        while len(chunk):  # groups are cut at the same rows, whatever the chunks
+            room = _GROUP_ROWS - self._n_waiting
+            head, chunk = chunk.split(room) if len(chunk) > room else (chunk, Chunk([]))
+            self._waiting.append(self._explained(self._batch, head))
+            self._n_waiting += len(head)
+            if self._n_waiting == _GROUP_ROWS:
+                self.put(self._table())
 
     def _batch(self, chunk: Chunk) -> Any:
         columns = chunk.columns
@@ -39,7 +43,10 @@ class _BatchWriter(Writer):
 
             return batch_of_columns(self._pa, columns)
         rows = [flatten(item, self._key_names) for item in chunk.items]
-        return self._pa.table({name: self._array([row.get(name) for row in rows]) for name in rows[0]})
+        if not all(rows):
+            raise SourceError(f"{self._where}: an item must have one field or more, got one without")
+        names = dict.fromkeys(chain.from_iterable(rows))
+        return self._pa.table({name: self._array([row.get(name) for row in rows]) for name in names})
 
     def _array(self, values: list[Any]) -> Any:
         kinds: set[type] = {value.__class__ for value in values}
@@ -59,15 +66,25 @@ class _BatchWriter(Writer):
         return self._explained(self._joined, tables)
 
     def _joined(self, tables: list[Any]) -> Any:
-        table = self._pa.concat_tables(tables, promote_options="permissive")
+        pa = self._pa
+        table = pa.concat_tables(tables, promote_options="permissive")
         if self.schema is None:
             self.schema = table.schema
+        further = next(_further(pa, pa.struct(list(self.schema)), pa.struct(list(table.schema))), None)
+        if further is not None:
+            raise SourceError(
+                f"{self._where}: items must have the fields of the first {_GROUP_ROWS:,}, or of schema=, got a further one, "
+                f'"{further}"; say schema= with all fields'
+            )
+        for field_ in self.schema:
+            if field_.name not in table.column_names:
+                table = table.append_column(field_.name, pa.nulls(table.num_rows, field_.type))
         return table.select(self.schema.names).cast(self.schema)
 
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
             return fn(given)
-        except (self._pa.ArrowInvalid, self._pa.ArrowTypeError, KeyError) as error:
+        except (self._pa.ArrowInvalid, self._pa.ArrowTypeError) as error:
             raise SourceError(
                 f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; say schema="
             ) from error
@@ -95,7 +112,7 @@ class _ParquetWriter(_BatchWriter):
     def __init__(self, path: str, context: SinkContext, schema: Any) -> None:
         super().__init__(context, schema, "parquet")
         self._parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
-        self._file = WholeFile(path, "parquet")
+        self._file = WholeFile(path, "parquet", packs=False)
         self._writer: Any = None
         self._is_prepared = False
         self.n = 0
@@ -131,6 +148,21 @@ class _ParquetWriter(_BatchWriter):
         self._file.sync()
 
 
+def _further(pa: Any, wanted: Any, given: Any, inside: str = "") -> Iterator[str]:
+    """Yield the fields of a type that another lacks, records in records too: a cast drops them in silence."""
+    by_name = pa.types.is_struct(wanted) and pa.types.is_struct(given)
+    if not by_name and given.num_fields != wanted.num_fields:
+        return
+    for i in range(given.num_fields):
+        field_ = given.field(i)
+        at = wanted.get_field_index(field_.name) if by_name else i
+        name = f"{inside}{field_.name}"
+        if at < 0:
+            yield name
+        else:
+            yield from _further(pa, wanted.field(at).type, field_.type, f"{name}." if by_name else inside)
+
+
 @dataclass(frozen=True)
 class _Arrow(Sink[object, Any]):
     schema: Any = field(default=None, repr=False)
@@ -156,10 +188,11 @@ def arrow(*, schema: Any = None) -> Sink[object, Any]:
     """Keep all items as an Arrow table; `result[sink]` is the pyarrow.Table. Needs the extra "arrow".
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
-    "value". Columns and types are those of the first 65,536 items.
+    "value". Names of panes that meet have prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536
+    items: a field that an item lacks is null, and a further one fails the run.
 
     Args:
-        schema: A pyarrow.Schema, where the first items do not say it all.
+        schema: A pyarrow.Schema, where the first items do not say it all. It must have all fields of the items.
 
     Raises:
         GraphError: If `schema` is none.
@@ -176,12 +209,14 @@ def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object,
     """Write a Parquet file; `result[sink]` is the number of rows. Needs the extra "arrow".
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
-    "value". Columns and types are those of the first 65,536 items. The file is there when the run has succeeded, and
-    not before: a failed or cancelled run leaves the old one.
+    "value". Names of panes that meet have prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536
+    items: a field that an item lacks is null, and a further one fails the run. The file is there when the run has
+    succeeded, and not before: a failed or cancelled run leaves the old one. Links, modes, devices and FIFOs are as in
+    `sinks.csv`.
 
     Args:
         path: Of the file. Its directory is made if it is not there.
-        schema: A pyarrow.Schema, where the first items do not say it all.
+        schema: A pyarrow.Schema, where the first items do not say it all. It must have all fields of the items.
 
     Raises:
         GraphError: If `schema` is none.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag import on_error as policies
 from rxdag.contract import (
     CONTEXT,
+    BadProgram,
     Batching,
     Chunk,
     Duration,
@@ -18,12 +20,15 @@ from rxdag.contract import (
     Sink,
     SinkContext,
     Writer,
+    check_awaited,
     check_function,
     positive_ns,
 )
 from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
+
+_GIVEN: Final = "batched: the function that the context manager gives"
 
 WriteBatch: TypeAlias = Callable[[list[T]], Awaitable[object]]
 
@@ -35,14 +40,27 @@ class _BatchWriter(Writer):
         self._n = 0
 
     def opened(self, write: WriteBatch[Any]) -> None:
-        """What the batches are written with is there."""
+        """Take what the batches are written with.
+
+        Raises:
+            GraphError: If it is no async function of a batch.
+        """
+        if not callable(write):
+            raise GraphError(
+                f"batched: the context manager must give an async function of a batch, got {shown(write)}; "
+                f"say `yield write`, or return the function from __aenter__"
+            )
+        check_awaited(write, _GIVEN, "the batch", instead="an async function")
         self._write = write
 
     async def write(self, chunk: Chunk) -> None:
         if self._write is None:
             raise TypeError("batched: must be opened before it is written to")
         async with asyncio.timeout(self._timeout_s):
-            await self._write(chunk.items)
+            work: object = self._write(chunk.items)
+            if not inspect.isawaitable(work):
+                raise BadProgram(f"{_GIVEN} must return an awaitable, got {shown(work)}; put async before its def")
+            await work
         self._n += len(chunk.items)
 
     def close(self, *, ok: bool) -> int:

@@ -1,108 +1,15 @@
-"""Files that are there whole or not at all: written beside, then renamed."""
+"""Files of text: CSV and JSON lines."""
 
 from __future__ import annotations
 
-import contextlib
 import csv as csv_module
-import gzip
-import os
-import tempfile
 from dataclasses import dataclass
 from os import PathLike, fspath
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer
-from rxdag.errors import SourceError
 from rxdag.sinks._flat import flatten, is_numpy_time, json_line, time_text
-
-
-class WholeFile:
-    """A file that takes its name when it is complete.
-
-    Args:
-        path: Name it will have; ".gz" is packed.
-        where: Name of the sink, for messages.
-    """
-
-    def __init__(self, path: str, where: str) -> None:
-        self.path = Path(path)
-        self._where = where
-        if self.path.is_dir():
-            raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
-        with self._explained():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fd, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
-        self._part = Path(name)
-        self._file: IO[bytes] = os.fdopen(fd, "wb")
-        self._out: Any = self._file
-        if self.path.suffix == ".gz":
-            self._out = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
-
-    @contextlib.contextmanager
-    def _explained(self) -> Any:
-        try:
-            yield
-        except OSError as error:
-            raise SourceError(f'{self._where}: cannot write "{self.path}": {_reason(error)}') from error
-
-    def write(self, data: bytes) -> None:
-        with self._explained():
-            self._out.write(data)
-
-    @property
-    def raw(self) -> IO[bytes]:
-        """What a library that writes files by itself may write to."""
-        return self._file
-
-    def sync(self) -> None:
-        """Flush and sync, under its temporary name; nothing is written behind that."""
-        if self._file.closed:
-            return
-        try:
-            with self._explained():
-                if self._out is not self._file:
-                    self._out.close()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-        except SourceError:
-            self.drop()
-            raise
-
-    def commit(self) -> None:
-        """Flush, sync, and give it its name."""
-        self.sync()
-        try:
-            with self._explained():
-                self._part.chmod(0o666 & ~_umask())
-                self._part.replace(self.path)
-        except SourceError:
-            self.drop()
-            raise
-
-    def drop(self) -> None:
-        """Leave nothing."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _reason(error: OSError) -> str:
-    said = os.strerror(error.errno) if error.errno else str(error)
-    if isinstance(error, PermissionError):
-        return f"{said}; choose a directory that you may write to"
-    if isinstance(error, NotADirectoryError | FileExistsError):
-        return f"{said}; a part of the path is a file"
-    if error.errno == 28:
-        return f"{said}; free some space or choose another disk"
-    return said
+from rxdag.sinks._whole_file import WholeFile
 
 
 class _FileWriter(Writer):
@@ -215,8 +122,12 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
     """Write a CSV file with a header; `result[sink]` is the number of rows.
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
-    "value". Numbers are written so that they read back equal; True and False as true and false; None as nothing. The
+    "value". Where two names of a pane meet, a part of its key has the prefix "key_", a field of its value "value_".
+    Numbers are written so that they read back equal; True and False as true and false; None as nothing. The
     file is there when the run has succeeded, and not before: a failed or cancelled run leaves the old one.
+
+    The file keeps the mode and owner of the one it replaces; a link stays, and its target is replaced. A device or a
+    FIFO cannot be replaced: it is written as items come.
 
     Args:
         path: Of the file; ".gz" is packed. Its directory is made if it is not there.
@@ -233,7 +144,8 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
 def jsonl(path: str | PathLike[str], /) -> Sink[object, int]:
     """Write a file of JSON lines; `result[sink]` is the number of lines.
 
-    The file is there when the run has succeeded, and not before: a failed or cancelled run leaves the old one.
+    The columns of a pane have the names that `sinks.csv` gives them. The file is there when the run has succeeded, and
+    not before: a failed or cancelled run leaves the old one. Links, modes, devices and FIFOs are as there.
 
     Args:
         path: Of the file; ".gz" is packed. Its directory is made if it is not there.

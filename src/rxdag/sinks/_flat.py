@@ -10,14 +10,18 @@ from typing import Any, Final
 import msgspec
 
 from rxdag.contract import DeadLetter, Pane
-from rxdag.errors import named_text
+from rxdag.errors import named_text, shown
 from rxdag.expressions import field_names
 
-_PANE: Final = ("start", "end", "revision", "closed_by")
+_BOUNDS: Final = ("start", "end", "revision", "closed_by")
+"""Columns that every pane has, by these names."""
 
 
 def flatten(item: Any, key_names: tuple[str, ...]) -> dict[str, Any]:
-    """The item as a flat record: the fields of a record, key and value of a pane, or one column "value".
+    """Return the item as a flat record: the fields of a record, key and value of a pane, or one column "value".
+
+    The columns of a pane keep their names, except where two would meet: a part of the key then has the prefix "key_", a
+    field of the value "value_".
 
     Args:
         item: What came.
@@ -48,18 +52,40 @@ def _flatten_pane(pane: Pane[Any, Any], key_names: tuple[str, ...]) -> dict[str,
         if len(key_names) == len(parts)
         else tuple("key" if len(parts) == 1 else f"key_{i}" for i in range(len(parts)))
     )
-    row: dict[str, Any] = dict(zip(names, parts, strict=True))
+    fields = fields_of(pane.value)
+    taken = _BOUNDS if fields is not None else (*_BOUNDS, "value")
+    row: dict[str, Any] = {}
+    for name, part in zip(names, parts, strict=True):
+        row[_free(name, "key_", row, taken)] = part
     row["start"], row["end"] = pane.start, pane.end
-    value = fields_of(pane.value)
-    row |= {"value": pane.value} if value is None else value
+    if fields is None:
+        row["value"] = pane.value
+    else:
+        for name, field in fields.items():
+            row[_free(name, "value_", row, taken)] = field
     row["revision"], row["closed_by"] = pane.revision, pane.closed_by
     return row
 
 
+def _free(name: str, prefix: str, row: dict[str, Any], taken: tuple[str, ...]) -> str:
+    """Return a name that no column has yet: the one that is asked for, or that behind the prefix."""
+    while name in row or name in taken:
+        name = prefix + name
+    return name
+
+
 def fields_of(item: Any) -> dict[str, Any] | None:
-    """Fields of a record by name; None if it is none."""
+    """Return the fields of a record by name; None if it is none.
+
+    Raises:
+        ValueError: If two keys of a mapping have the same text.
+    """
     if isinstance(item, Mapping):
-        return {str(k): v for k, v in item.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        given: Mapping[Any, Any] = item  # pyright: ignore[reportUnknownVariableType]  # of whatever
+        fields = {str(key): value for key, value in given.items()}
+        if len(fields) != len(given):
+            raise ValueError(f"keys of a mapping must differ as text, got {shown(list(given))}")
+        return fields
     names = field_names(type(item))
     return None if names is None else {name: getattr(item, name) for name in names}
 
@@ -85,10 +111,12 @@ def _plain(value: Any) -> Any:
 
 
 def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
-    """The function that writes an item as a line of JSON."""
+    """Return the function that writes an item as a line of JSON."""
     encode = msgspec.json.Encoder(enc_hook=_enc_hook).encode
 
     def line(item: Any, key_names: tuple[str, ...]) -> bytes:
+        if item.__class__ is dict and set(map(type, item)) != {str}:
+            fields_of(item)  # keys that are one in JSON raise
         simple = item.__class__ in (Pane, DeadLetter) or hasattr(item, "_fields")
         return encode(flatten(item, key_names) if simple else item) + b"\n"
 

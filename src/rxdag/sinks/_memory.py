@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, check_awaited, check_function
+from rxdag.contract import BadProgram, Chunk, Sink, SinkContext, WriteFailed, Writer, check_awaited, check_function
 from rxdag.errors import GraphError, shown
 
 T = TypeVar("T")
@@ -63,7 +63,9 @@ class _CallWriter(_Counted):
         index = 0
         try:
             for index, item in enumerate(chunk.items):  # noqa: B007  # the handler needs it
-                fn(item)
+                made = fn(item)
+                if made is not None and inspect.isawaitable(made):
+                    raise BadProgram(f"call: fn must not return an awaitable, got {shown(made)}; use sinks.acall")
         except Exception as error:
             self.n += index
             raise WriteFailed(index, error) from error
@@ -111,7 +113,7 @@ class _AcallWriter(_Counted):
             try:
                 work = self._fn(item)
                 if not inspect.isawaitable(work):
-                    raise TypeError(
+                    raise BadProgram(
                         f"acall: fn must return an awaitable, got {shown(work)}; a plain function goes into sinks.call"
                     )
                 await work

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from rxdag.contract import (
     END,
+    BadProgram,
     Boundary,
     Chunk,
     Duration,
@@ -131,6 +132,8 @@ class LiveReader(Reader):
         self._was_of_use = False
         try:
             await self._pull()
+        except BadProgram:
+            raise
         except Exception as error:  # whatever ends a connection, the next one is tried
             return error
         finally:
@@ -140,7 +143,12 @@ class LiveReader(Reader):
     async def _pull(self) -> None:
         self._connection += 1
         made = self._connect()
-        items = aiter(await made if inspect.isawaitable(made) else made)
+        given: object = await made if inspect.isawaitable(made) else made
+        if not isinstance(given, AsyncIterable):
+            raise BadProgram(
+                f"a connection must be an async iterable, got {shown(given)}; use an async generator function"
+            )
+        items: AsyncIterator[Any] = aiter(given)
         try:
             await self._pull_from(items)
         finally:

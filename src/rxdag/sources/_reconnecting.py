@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rxdag.contract import (
+    BadProgram,
     Chunk,
     Duration,
     Read,
@@ -15,6 +16,7 @@ from rxdag.contract import (
     SourceContext,
     Waits,
     checked_backoff,
+    checked_end,
     checked_errors,
 )
 from rxdag.errors import GraphError, shown
@@ -43,8 +45,12 @@ class _ReconnectingReader(Reader):
         try:
             if self._reader is None:
                 self._connections += 1
-                self._reader = self._source.source.open(self._context)
+                source = self._source.source
+                reader: Reader = checked_end(source, source.open(self._context), Reader)
+                self._reader = reader
             read = self._reader.read(max_items)
+        except BadProgram:
+            raise
         except self._source.on as error:
             return self._lost(error)
         if isinstance(read, Chunk) and read.items:

@@ -14,8 +14,10 @@ from rxdag.contract import (
     FLUSHED,
     MAX,
     MIN,
+    RAISE,
     SKIP,
     BadItem,
+    BadProgram,
     Clock,
     DeadLetter,
     Kernel,
@@ -187,7 +189,7 @@ class DrivenNode:
                 break
             except Exception as error:
                 blamed = self.kernel.blame(item, error)
-                if attempt < self.policy.attempts and not isinstance(blamed, BadItem):
+                if attempt < self.policy.attempts and not isinstance(blamed, BadItem | BadProgram):
                     continue
                 self.bury(item, blamed, attempt)
                 return error
@@ -209,7 +211,7 @@ class DrivenNode:
 
     def bury(self, item: Any, error: Exception, attempts: int = 1) -> None:
         """Deal with an item that failed, as the policy says."""
-        last = self.policy.last
+        last = RAISE if isinstance(error, BadProgram) else self.policy.last
         if isinstance(error, BadItem) or last is DEAD:
             self.exits.counts["dead"] += 1
             self._send("dead", DeadLetter(self.name, item, error, attempts, text_of(error)), 0, 0, None)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from rxdag.adapters._leaving import awaited, called
 from rxdag.adapters.market_data._items import symbol_of, utc
-from rxdag.contract import Duration, OnError, Pane, Sink, check_function
+from rxdag.contract import BadProgram, Duration, OnError, Pane, Sink, check_function
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks import batched, fields_of
 
@@ -180,6 +180,10 @@ def store_sink(
     async def opened() -> AsyncGenerator[Callable[[list[Any]], Awaitable[object]]]:
         is_made = not any(hasattr(target, kind) for kind in kinds)
         made = await awaited(target()) if is_made else target
+        if not any(hasattr(made, kind) for kind in kinds):
+            raise BadProgram(
+                f"store_sink: target must make a WriteCoordinator, a BarsSink or an AsyncStoreClient, got {shown(made)}"
+            )
         if hasattr(made, "submit"):
             async with _coordinated(made, make_row) as write:
                 yield write

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Accumulator
+from rxdag.contract import Accumulator, BadProgram
 
 
 class Folded(Accumulator[Any, Any]):
@@ -39,7 +39,7 @@ class Folded(Accumulator[Any, Any]):
 
     def merge(self, other: Folded, /) -> None:
         if self._merge is None:
-            raise TypeError("fold: must be given merge=, a function of two values, to be used in windows that merge")
+            raise BadProgram("fold: must be given merge=, a function of two values, to be used in windows that merge")
         self.value = self._merge(self.value, other.value)
 
 

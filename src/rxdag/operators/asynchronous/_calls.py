@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 from rxdag.contract import (
     END,
     MAX,
+    BadProgram,
     Chunk,
     Duration,
     Emit,
@@ -70,7 +71,7 @@ class Call(Source[Any]):
     def open(self, context: SourceContext) -> Reader:
         work = self.fn(*self.args)
         if not inspect.isawaitable(work):
-            raise TypeError(
+            raise BadProgram(
                 f"{self.where_from} must return an awaitable, got {shown(work)}; a plain function goes into ops.map"
             )
         return _CallReader(work if self.timeout_ns is None else _within(work, self.timeout_ns), context)

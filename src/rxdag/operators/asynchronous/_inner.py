@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag import sources
-from rxdag.contract import MAX, Emit, Inner, InnerKernel, Operator, Shape, Source
+from rxdag.contract import MAX, BadProgram, Emit, Inner, InnerKernel, Operator, Shape, Source
 from rxdag.errors import shown
 from rxdag.operators._arguments import stream_function, whole
 
@@ -22,7 +22,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
     """The source of what a function gave.
 
     Raises:
-        TypeError: If it is none, and nothing that can be iterated.
+        BadProgram: If it is none, and nothing that can be iterated.
     """
     if isinstance(stream, Source):
         return stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
@@ -33,7 +33,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
         items: Iterable[Any] = stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
         return sources.iterable(items)
     hint = "; a coroutine goes into ops.map_async" if hasattr(stream, "__await__") else ""
-    raise TypeError(f"{where} must return an iterable, an async iterable or a source, got {shown(stream)}{hint}")
+    raise BadProgram(f"{where} must return an iterable, an async iterable or a source, got {shown(stream)}{hint}")
 
 
 class _FlatKernel(InnerKernel):

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
-from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed, Shape, Unkeyed, check_function, import_extra
+from rxdag.contract import (
+    BadProgram,
+    ColumnsEmit,
+    Emit,
+    Kernel,
+    RowFailed,
+    Shape,
+    Unkeyed,
+    check_function,
+    import_extra,
+)
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, field_names
 
@@ -70,13 +80,25 @@ class _BatchKernel(Kernel):
         if columns.names == SCALAR and field_names(self._item_type):  # items of several types that have these fields
             columns = Columns.from_items(columns.rows(), self._item_type)
         if self._format == "numpy":
-            return columns_of_frame(self._fn(frame_of_columns(columns)), self._of)
+            frame = self._fn(frame_of_columns(columns))
+            _check_made(frame, "__len__", "a dict of arrays, or one array")
+            return columns_of_frame(frame, self._of)
         pa = import_extra("pyarrow", "arrow", "map_batch")
         batch = batch_of_columns(pa, columns)
         if self._format == "pyarrow":
-            return columns_of_batch(pa, self._fn(batch), self._of)
+            made = self._fn(batch)
+            _check_made(made, "schema", "a RecordBatch or a Table")
+            return columns_of_batch(pa, made, self._of)
         polars = import_extra("polars", "polars", "map_batch")
-        return columns_of_batch(pa, self._fn(polars.from_arrow(batch)).to_arrow(), self._of)
+        made = self._fn(polars.from_arrow(batch))
+        _check_made(made, "to_arrow", "a DataFrame")
+        return columns_of_batch(pa, made.to_arrow(), self._of)
+
+
+def _check_made(made: Any, has: str, what: str) -> None:
+    """Raise BadProgram if a function has returned something else than such a batch."""
+    if not hasattr(made, has) or isinstance(made, str):
+        raise BadProgram(f"map_batch: fn must return {what}, got {shown(made)}")
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
         names: Names of the parts of the key, for sinks that flatten panes; by default those of the fields.
 
     Raises:
-        GraphError: If there is no key, or a name is no field of the items.
+        GraphError: If there is no key, two parts have one name, or a name is no field of the items.
 
     Example:
         >>> feed(ops.key_by(lambda word: word[0]), ["apple", "bean"])
@@ -92,4 +92,6 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
         given = tuple(names)
         if len(key) > 1 and len(given) != len(key):
             raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {shown(given)}")
+    if len(set(given)) < len(given):
+        raise GraphError(f"key_by: the parts of a key must have names that differ, got {shown(given)}; say names=")
     return _KeyBy[Any, Any](key, given)

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
+from rxdag.contract import MAX, MIN, BadProgram, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
@@ -43,17 +43,17 @@ class _Context:
 
     def _send(self, port: str, item: Any, ts: int | None) -> None:
         if ts is not None and type(ts) is not int:
-            raise TypeError(f"ctx.emit: ts must be nanoseconds since the epoch, got {shown(ts)}")
+            raise BadProgram(f"ctx.emit: ts must be nanoseconds since the epoch, got {shown(ts)}")
         self.out.append((port, item, ts))
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
         if port not in self._ports:
-            raise ValueError(f'ctx.emit_to: port must be one of the class\'s ports {self._ports}, got "{port}"')
+            raise BadProgram(f'ctx.emit_to: port must be one of the class\'s ports {self._ports}, got "{port}"')
         self._send(port, item, ts)
 
     def set_timer(self, when: int, name: str = "", /) -> None:
         if isinstance(when, bool) or not isinstance(when, int):
-            raise TypeError(f"ctx.set_timer: when must be nanoseconds since the epoch, got {shown(when)}")
+            raise BadProgram(f"ctx.set_timer: when must be nanoseconds since the epoch, got {shown(when)}")
         if when <= self.earliest:
             raise ValueError(
                 f"ctx.set_timer: a timer that a timer sets must be later than {self.earliest}, got {when}: "
@@ -121,7 +121,7 @@ class _ProcessKernel(Kernel):
     def _checked(self, following: Any, state: Any, method: str) -> Any:
         if following is None and state is not None:
             kind = type(self._process).__name__
-            raise TypeError(f"{kind}.{method}: must return the next state, got None; end it with `return state`")
+            raise BadProgram(f"{kind}.{method}: must return the next state, got None; end it with `return state`")
         return following
 
     def _take_effect(self, key: Any, at: int, following: Any, sequence: int, emit: Emit[Any]) -> None:

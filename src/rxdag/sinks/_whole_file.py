@@ -1,0 +1,207 @@
+"""Files that are there whole or not at all: written beside, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import os
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Final
+
+from rxdag.errors import SourceError
+
+if sys.platform != "win32":
+    import fcntl
+
+_STREAMS: Final = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+"""Folders whose entries are never replaced, even where one stands for a plain file, as /dev/stdout may."""
+_IS_PART: Final = re.compile(r"\..+\.[0-9a-f]{8}\.rxdag\.part", re.DOTALL).fullmatch
+
+
+class WholeFile:
+    """A file that takes its name when it is complete.
+
+    It replaces the target of a link, not the link, and has the mode and owner of the file that it replaces. A device or
+    a FIFO cannot be replaced: it is written as the data comes.
+
+    Args:
+        path: Name it will have.
+        where: Name of the sink, for messages.
+        packs: True to pack what is written if the name ends with ".gz".
+    """
+
+    def __init__(self, path: str, where: str, *, packs: bool = True) -> None:
+        self.path = Path(path)
+        self._where = where
+        self._part: Path | None = None
+        self._is_synced = False
+        if self.path.is_dir():
+            raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
+        with self._explained():
+            old = _status(self.path)
+            if old is not None and (not stat.S_ISREG(old.st_mode) or self.path.parent in _STREAMS):
+                self._file: IO[bytes] = _open_stream(self.path)
+            else:
+                self._open_part(old)
+        self._out: Any = self._file
+        if packs and self.path.suffix == ".gz":
+            self._out = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+
+    def _open_part(self, old: os.stat_result | None) -> None:
+        if old is not None and not os.access(self.path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        self._target = self.path.resolve()
+        folder = self._target.parent
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        self._folders = dict.fromkeys((folder, *(each.parent for each in missing)))
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        self._part, self._file = _new_part(self._target, 0o666 if old is None else stat.S_IMODE(old.st_mode))
+
+    @contextlib.contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SourceError(f'{self._where}: cannot write "{self.path}": {_reason(error)}') from error
+
+    def write(self, data: bytes) -> None:
+        with self._explained():
+            self._out.write(data)
+
+    @property
+    def raw(self) -> IO[bytes]:
+        """What a library that writes files by itself may write to."""
+        return self._file
+
+    def sync(self) -> None:
+        """Flush and sync, under its temporary name; nothing is written behind that."""
+        if self._is_synced:
+            return
+        self._is_synced = True
+        try:
+            with self._explained():
+                if self._out is not self._file:
+                    self._out.close()
+                self._file.flush()
+                if self._part is not None:
+                    self._take_over()
+                    os.fsync(self._file.fileno())
+        except SourceError:
+            self.drop()
+            raise
+
+    def _take_over(self) -> None:
+        """Have the owner and the mode of the file that is replaced."""
+        old = _status(self._target)
+        if old is None or self._part is None:
+            return
+        if sys.platform != "win32":
+            for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+                with contextlib.suppress(PermissionError):  # as with cp -p: root may give a file away, others keep it
+                    os.chown(self._part, owner, group)
+        self._part.chmod(stat.S_IMODE(old.st_mode))
+
+    def commit(self) -> None:
+        """Flush, sync, and give it its name."""
+        self.sync()
+        try:
+            with self._explained():
+                if self._part is None:
+                    self._file.close()
+                    return
+                if sys.platform == "win32":  # an open file cannot be renamed there
+                    self._file.close()
+                self._part.replace(self._target)
+                self._file.close()  # and not before: its lock keeps other runs from removing it
+                for folder in self._folders:
+                    _sync_folder(folder)
+        except SourceError:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Leave nothing."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        if self._part is not None:
+            self._part.unlink(missing_ok=True)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Return the status of what a path leads to; None if there is nothing."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _open_stream(path: Path) -> IO[bytes]:
+    # Without waiting, so that a FIFO that nobody reads is an error and not a run that hangs.
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(fd, True)
+    return os.fdopen(fd, "wb")
+
+
+def _new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
+    """Make a file beside the target that is locked as long as it is open, with a mode that the umask applies to."""
+    while True:
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.rxdag.part")
+        file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115  # its owner closes it
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # a file system may have no locks; nothing is removed there either
+                fcntl.flock(file, fcntl.LOCK_EX)
+        if part.exists():
+            return part, file
+        file.close()  # another run took it for abandoned before it was locked
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what runs that were killed have left in a folder: files that nobody has locked, whatever their target."""
+    with contextlib.suppress(OSError):
+        for name in filter(_IS_PART, os.listdir(folder)):
+            part = folder / name
+            with contextlib.suppress(OSError):
+                if sys.platform == "win32":  # a file that is open cannot be removed there
+                    part.unlink()
+                    continue
+                with part.open("ab") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names in a folder durable, where folders can be opened and synced."""
+    if sys.platform == "win32":
+        return
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be written and not read
+        return
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the file system has no such thing
+            raise
+    finally:
+        os.close(fd)
+
+
+def _reason(error: OSError) -> str:
+    said = os.strerror(error.errno) if error.errno else str(error)
+    if isinstance(error, PermissionError):
+        return f"{said}; choose a file and a directory that you may write to"
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return f"{said}; a part of the path is a file"
+    if error.errno == errno.ENXIO:
+        return f"{said}; start what reads it before the run"
+    if error.errno == errno.ENOSPC:
+        return f"{said}; free some space or choose another disk"
+    return said

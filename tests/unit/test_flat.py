@@ -1,0 +1,96 @@
+"""Names of columns: those of a pane's key, of its bounds and of its value never overwrite each other, in any form."""
+
+import csv
+import json
+
+import pytest
+
+import rxdag
+from rxdag import GraphError, NodeError, on_error, sinks, sources, windows
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+def columns_in(form, stream, path, capsys):
+    """The columns of the first row, as text."""
+    if form == "csv":
+        rxdag.run(stream.to(sinks.csv(path)))
+        row = next(csv.DictReader(path.read_text().splitlines()))
+    elif form == "jsonl":
+        rxdag.run(stream.to(sinks.jsonl(path)))
+        row = json.loads(path.read_text().splitlines()[0])
+    elif form == "stdout":
+        rxdag.run(stream.to(sinks.stdout(form="jsonl")))
+        row = json.loads(capsys.readouterr().out.splitlines()[0])
+    elif form == "arrow":
+        out = stream.to(sinks.arrow())
+        row = rxdag.run(out)[out].to_pylist()[0]
+    else:
+        rxdag.run(stream.to(sinks.parquet(path)))
+        row = pq.read_table(path).to_pylist()[0]
+    return {name: str(value) for name, value in row.items()}
+
+
+LAST = agg.last(lambda x: x["v"])
+BOUNDS = {"start": "0", "end": "10", "revision": "0", "closed_by": "watermark"}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "stdout", "arrow", "parquet"])
+@pytest.mark.parametrize(
+    ("names", "aggregate", "expected"),
+    [
+        (("symbol",), LAST, {"symbol": "k", "value": "7"}),
+        (("value",), LAST, {"key_value": "k", "value": "7"}),
+        (("value",), agg.named(n=LAST), {"value": "k", "n": "7"}),
+        (("start",), LAST, {"key_start": "k", "value": "7"}),
+        (("closed_by",), agg.named(revision=LAST), {"key_closed_by": "k", "value_revision": "7"}),
+        (("symbol",), agg.named(start=LAST, end=agg.count()), {"symbol": "k", "value_start": "7", "value_end": "1"}),
+        (("symbol",), agg.named(symbol=LAST), {"symbol": "k", "value_symbol": "7"}),
+        (("symbol",), agg.named(symbol=LAST, value_symbol=agg.count()), {"symbol": "k", "value_symbol": "7"}),
+        ((), agg.named(key=LAST), {"key": "k", "value_key": "7"}),
+    ],
+)
+def test_all_of_a_pane_is_in_columns_of_its_own(form, names, aggregate, expected, tmp_path, capsys):
+    timed = rxdag.from_source(sources.iterable([{"v": 7, "k": "k"}])).pipe(ops.event_time(lambda x: 1))
+    panes = timed.pipe(ops.key_by(lambda x: x["k"], names=names)).pipe(ops.window(windows.tumbling("10ns"), aggregate))
+    row = columns_in(form, panes, tmp_path / "x", capsys)
+    assert {name: row[name] for name in expected | BOUNDS} == expected | BOUNDS
+    assert len(row) == 4 + 1 + len(getattr(aggregate, "aggregates", "1"))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "arrow"])
+def test_parts_of_a_key_without_names_do_not_meet_the_value(form, tmp_path, capsys):
+    timed = rxdag.from_source(sources.iterable([7])).pipe(ops.event_time(lambda x: 1))
+    keyed = timed.pipe(ops.key_by(lambda x: ("a", "b")))
+    panes = keyed.pipe(ops.window(windows.tumbling("10ns"), agg.named(key_1=agg.count())))
+    row = columns_in(form, panes, tmp_path / "x", capsys)
+    assert row == {"key_0": "a", "key_1": "b", "value_key_1": "1"} | BOUNDS
+
+
+def test_parts_of_a_key_that_have_one_name_are_refused_when_the_graph_is_made():
+    message = r"key_by: the parts of a key must have names that differ, got \('a', 'a'\); say names="
+    with pytest.raises(GraphError, match=message):
+        ops.key_by("a", "a")
+    with pytest.raises(GraphError, match=message):
+        ops.key_by("x", "y", names=["a", "a"])
+
+
+@pytest.mark.parametrize("make", [sinks.csv, sinks.jsonl])
+def test_an_item_whose_keys_are_one_as_text_is_at_fault_and_no_field_is_lost(make, tmp_path):
+    rows = rxdag.from_source(sources.iterable([{"1": "a"}, {1: "b", "1": "c"}, {"1": "d"}]))
+    out = rows.to(make(tmp_path / "x"), name="out", on_error=on_error.dead)
+    dead = out.dead.pipe(ops.map(lambda letter: str(letter.error))).to(sinks.collect(), name="dead")
+    result = rxdag.run(out, dead)
+    assert (result["out"], result["dead"]) == (2, ["keys of a mapping must differ as text, got [1, '1']"])
+
+
+@pytest.mark.parametrize("batch_format", ["numpy", "pyarrow"])
+def test_columns_of_one_name_end_the_run(batch_format):
+    import pyarrow as pa
+
+    made = {1: [1], "1": [2]} if batch_format == "numpy" else pa.table([pa.array([1]), pa.array([2])], names=["1", "1"])
+    stream = rxdag.from_source(sources.range(1)).pipe(ops.map_batch(lambda _: made, batch_format=batch_format))
+    with pytest.raises(NodeError, match="columns must have names that differ"):
+        stream.collect()
