@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rxdag.contract._aggregate import Assigner
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Shape:
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
         sequenced: True if a sequence breaks ties among equal event times; else arrival does.
         ordered: True if items come in the order of their event times: an item at t says that all before t have come.
+        windows: Of which the items are panes, as a window has emitted them; None where it is not known.
     """
 
     item_type: Any = None
@@ -25,3 +29,4 @@ class Shape:
     key_names: tuple[str, ...] = ()
     sequenced: bool = False
     ordered: bool = False
+    windows: Assigner | None = None
