@@ -29,7 +29,7 @@ from rxdag.columns._int_table import IntTable
 from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
 from rxdag.columns._rows import SCALAR
-from rxdag.columns._times import times_of, utc_of
+from rxdag.columns._times import exact_ns, times_of, utc_of
 
 __all__ = [
     "Array",
@@ -52,6 +52,7 @@ __all__ = [
     "columns_of_frame",
     "concatenate",
     "distinct",
+    "exact_ns",
     "first_rows",
     "frame_of_columns",
     "has_naive_times",
