@@ -52,7 +52,10 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
     if types.is_timestamp(kind):
         times: Array = array.to_numpy(zero_copy_only=False)
         return times if array.null_count == 0 else Nullable(times, array.is_valid().to_numpy(zero_copy_only=False))
-    return column_of(array.to_pylist())
+    try:
+        return column_of(array.to_pylist())
+    except ValueError as error:  # below the microsecond pyarrow asks for pandas
+        raise ValueError(f"must have whole microseconds in times that are inside of {kind}; cast it") from error
 
 
 def has_naive_times(types: Any, kind: Any) -> bool:

@@ -97,8 +97,9 @@ class _CsvReader(IteratorReader):
             raise _BadRow(str(self._file.problem(f"must be CSV, got {text_of(error)}")), None) from None
 
     def _found(self, header: list[str]) -> list[Column]:
-        at = {name.strip(): i for i, name in enumerate(header)}
-        check_columns(self._of, at, self._file.problem)
+        names = [name.strip() for name in header]
+        at = {name: i for i, name in enumerate(names)}
+        check_columns(self._of, names, lambda what: self._file.problem(f"header {what}"))
         types = record_fields(self._of, "csv")
         return [(name, at[name], converter(kind, self._zone)) for name, kind in types.items() if name in at]
 
