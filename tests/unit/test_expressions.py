@@ -1,5 +1,8 @@
 import dataclasses
 import math
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple, TypedDict
 
 import msgspec
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rxdag
-from rxdag import GraphError, SpecError, aggregates, col, expressions, lit, sources, windows
+from rxdag import GraphError, NodeError, SpecError, aggregates, col, expressions, lit, sources, windows
 from rxdag import operators as ops
 from rxdag.expressions import Reader
 from rxdag.testing import run_virtual
@@ -239,6 +242,81 @@ def test_anything_else_is_rejected_with_its_position(text, problem):
     with pytest.raises(SpecError) as caught:
         expressions.parse(text)
     assert problem in str(caught.value)
+
+
+class Numbers(TypedDict):
+    q: int
+
+
+def nested(text, n):
+    made = "q"
+    for _ in range(n):
+        made = text.format(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("'a' * 1000000000", "column 1: * must be of numbers, got the text 'a'"),
+        ("1000000000 * 'a'", "column 1: * must be of numbers, got the text 'a'"),
+        ("1 + q * ('a' + 'b')", "column 5: * must be of numbers, got the text 'a' + 'b'"),
+        ("(s + 'b') * q", "* must be of numbers, got the text col.s + 'b'"),
+        ("str(q) * q", "* must be of numbers, got the text col.q.cast(str)"),
+        ("('a' or 'b') * q", "* must be of numbers, got the text 'a' | 'b'"),
+        ("max('a', 'b') * q", "* must be of numbers, got the text"),
+        ("fill_null('a', 'b') * q", "* must be of numbers, got the text"),
+        ("'%999999999d' % q", "column 1: % must be of numbers, got the text '%999999999d'"),
+        ("str(q) % q", "% must be of numbers, got the text col.q.cast(str)"),
+        (nested("fill_null({}, 1)", 20), "must have at most 10,000 fields, values and operators written out, got"),
+        (nested("(0 < {} < 9)", 20), "must have at most 10,000 fields, values and operators written out, got"),
+        (nested("-{}", 191), "must be nested at most 190 deep, got 192"),
+        (" + ".join(["q"] * 191), "must be nested at most 190 deep, got 191"),
+    ],
+)
+def test_a_text_that_asks_for_much_memory_is_refused(text, problem):
+    with pytest.raises(SpecError) as caught:
+        expressions.parse(text)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("lane", ["rows", "columns"])
+@pytest.mark.parametrize("value", ["%999999999d", [1, 2], (1,), b"x"])
+@pytest.mark.parametrize(
+    "text", ["s * 1000000000", "1000000000 * s", "s * q", "min(s, s) * q", "(s or q) * q", "fill_null(s, q) * q"]
+)
+def test_a_field_that_holds_a_text_or_a_list_is_not_multiplied(text, value, lane):
+    items = [{"s": value, "q": 10**9}]
+    source = sources.iterable(items) if lane == "rows" else sources.arrays({"s": [value], "q": [10**9]})
+    with pytest.raises(NodeError, match=r"TypeError: expression: \* must be of numbers, got"):
+        rxdag.from_source(source).pipe(ops.map(expressions.parse(text))).collect()
+
+
+@pytest.mark.parametrize("text", ["s % q", "(s or q) % q"])
+@pytest.mark.parametrize("value", ["%999999999d", b"%999999999d"])
+def test_a_field_that_holds_a_text_is_no_format(text, value):
+    with pytest.raises(NodeError, match="TypeError: expression: % must be of numbers, got"):
+        rxdag.from_source(sources.iterable([{"s": value, "q": 1}])).pipe(ops.map(expressions.parse(text))).collect()
+
+
+def test_numbers_of_all_kinds_are_multiplied_as_python_does():
+    values = [3, True, 2.5, Decimal("1.5"), Fraction(1, 3), timedelta(seconds=1)]
+    items = [{"a": a, "b": 2} for a in values]
+    got = rxdag.from_source(sources.iterable(items)).pipe(ops.map(expressions.parse("a * b"))).collect()
+    assert got == [a * 2 for a in values]
+    assert expressions.parse("a * b % 7").is_same(col.a * col.b % 7)
+
+
+def test_a_deep_expression_that_is_parsed_can_be_run():
+    deep = expressions.parse(" + ".join(["q"] * 190))
+    assert rxdag.from_source(sources.iterable([{"q": 1}])).pipe(ops.map(deep)).collect() == [190]
+
+
+def test_checking_a_deep_comparison_takes_no_exponential_time():
+    deep = expressions.parse(nested("({} < q)", 60))
+    within = expressions.parse(nested("between({}, 0, 1)", 60))
+    typed = rxdag.from_source(sources.iterable([{"q": 1}], of=Numbers))
+    assert typed.pipe(ops.select(deep=deep, within=within)).collect() == [{"deep": True, "within": True}]
 
 
 def test_an_expression_cannot_be_iterated_or_cast_to_anything():

@@ -6,7 +6,8 @@ import random
 import pytest
 
 import rxdag
-from rxdag import market
+from rxdag import GraphError, NodeError, market, sinks, sources, windows
+from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.testing import check_operator
 
@@ -48,6 +49,83 @@ def test_a_gap_of_another_kind_is_refused():
     with pytest.raises(rxdag.GraphError) as caught:
         market.resample_ohlc(keyed(rxdag.from_source(rxdag.sources.range(1))), "1s", "p", "q", gap="zero")
     assert str(caught.value) == 'resample_ohlc: gap must be "skip", "previous" or "nan", got \'zero\''
+
+
+# ---- longer bars of shorter ones
+
+
+def bars_of(assigner, minutes=(5,)):
+    ticks = rxdag.from_source(sources.iterable([(60 * minute, "a", 1.0) for minute in minutes]))
+    return keyed(ticks).pipe(ops.window(assigner, agg.ohlcv(lambda t: t[2], lambda t: 1)))
+
+
+@pytest.mark.parametrize(
+    ("shorter", "size", "options"),
+    [
+        (windows.tumbling("1m"), "90s", {}),
+        (windows.tumbling("20m"), "30m", {}),
+        (windows.tumbling("1h"), "30m", {}),
+        (windows.tumbling("1m"), "5m", {"offset": "30s"}),
+        (windows.tumbling("1m", offset="1s"), "5m", {}),
+        (windows.tumbling("1h"), "1d", {"tz": "Asia/Kolkata"}),
+        (windows.tumbling("1h"), "1d", {"tz": "Australia/Lord_Howe"}),
+        (windows.tumbling("1d", tz="America/New_York"), "1d", {}),
+        (windows.tumbling("1w"), "1mo", {}),
+        (windows.tumbling("1mo"), "1d", {}),
+    ],
+)
+def test_bars_that_do_not_fit_into_longer_ones_are_refused(shorter, size, options):
+    with pytest.raises(GraphError, match="rollup: each bar must be within one longer bar, whose size is a multiple"):
+        market.rollup(bars_of(shorter), size, **options)
+
+
+@pytest.mark.parametrize(
+    "shorter", [windows.sliding("2m", "1m"), windows.sliding("1m", "2m"), windows.session("1m"), windows.count(3)]
+)
+def test_bars_that_are_not_one_behind_the_other_are_refused(shorter):
+    with pytest.raises(
+        GraphError, match=r"rollup: bars must be of windows one behind the other, as windows.tumbling, got"
+    ):
+        market.rollup(bars_of(shorter), "10m")
+
+
+@pytest.mark.parametrize(
+    ("shorter", "size", "options"),
+    [
+        (windows.tumbling("1m"), "1m", {}),
+        (windows.tumbling("1m", offset="30s"), "5m", {"offset": "-30s"}),
+        (windows.tumbling("30m"), "1d", {"tz": "Asia/Kolkata"}),
+        (windows.tumbling("1h"), "1d", {"tz": "America/New_York", "offset": "18h"}),
+        (windows.tumbling("1d", tz="America/New_York"), "1w", {"tz": "America/New_York"}),
+        (windows.tumbling("1d"), "1mo", {}),
+    ],
+)
+def test_bars_that_fit_into_longer_ones_are_rolled_up(shorter, size, options):
+    minutes = range(0, 60 * 24 * 40, 60 * 7)
+    rolled = market.rollup(bars_of(shorter, minutes), size, **options).collect()
+    ticks = bars_of(windows.tumbling(size, **options), minutes).collect()
+    assert [(p.start, p.end, p.value.count) for p in rolled] == [(p.start, p.end, p.value.count) for p in ticks]
+
+
+@pytest.mark.parametrize("lateness", ["0s", "1h"])
+def test_a_bar_across_a_border_goes_to_dead_where_its_windows_are_not_known(lateness):
+    bars = bars_of(windows.tumbling("20m"), (5, 25, 45)).pipe(ops.map(lambda pane: pane))
+    rolled = market.rollup(bars, "30m", allowed_lateness=lateness)
+    out, dead = rolled.to(sinks.collect()), rolled.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert [(pane.start // (60 * 10**9), pane.value.count) for pane in result[out]] == [(0, 1), (30, 1)]
+    assert [str(letter.error) for letter in result[dead]] == [
+        "rollup: a bar must be within one longer bar, got one from 1970-01-01T00:20:00Z to 1970-01-01T00:40:00Z"
+    ]
+
+
+def test_what_is_no_pane_is_refused():
+    ticks = rxdag.from_source(sources.iterable([], of=market.Trade)).pipe(ops.event_time("recv_ns"))
+    with pytest.raises(GraphError, match="rollup: takes panes of agg.ohlcv, got items of Trade"):
+        market.rollup(ticks, "1m")
+    unknown = rxdag.from_source(sources.iterable([7])).pipe(ops.event_time(lambda x: x))
+    with pytest.raises(NodeError, match="TypeError: rollup: takes panes of agg.ohlcv, got 7"):
+        market.rollup(unknown, "1m").collect()
 
 
 # ---- trades and quotes

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import rxdag
-from rxdag import NodeError, on_error, sinks, sources
+from rxdag import NodeError, col, on_error, sinks, sources
 from rxdag import operators as ops
 
 
@@ -113,6 +113,45 @@ def test_malformed_rows_can_be_skipped_and_are_counted(tmp_path):
     out = rxdag.from_source(sources.csv(path, Trade), name="in", on_error=on_error.skip).to(sinks.null())
     result = rxdag.run(out)
     assert (result[out], result.stats.nodes["in"].dropped) == (1, {"skipped": 1})
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize(
+    ("bad", "letters"),
+    [
+        (['2,"y'], [['2,"y\n']]),
+        (['2,"y"z'], [['2,"y"z\n']]),
+        (['2,"y', '"z,"'], [['2,"y\n'], ["z,"]]),
+        (['"', '"', '"'], [["\n"], ['"\n']]),
+        (["a" * 140_000 + ',"x'], [["a" * 140_000 + ',"x\n']]),
+    ],
+    ids=["open", "closed", "two", "three", "long"],
+)
+def test_a_row_that_is_no_csv_keeps_its_text_and_takes_no_other_along(tmp_path, bad, letters, columns):
+    good = [f"{i},z" for i in range(30_000)]
+    path = write(tmp_path / "t.csv", "\n".join(["a,b", "1,x", *bad, *good]) + "\n")
+    stream = rxdag.from_source(sources.csv(path, Pair), name="in", on_error=on_error.dead)
+    kept = stream.pipe(ops.filter(col.a >= 0)) if columns else stream
+    out, dead = kept.to(sinks.collect()), stream.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert result[out] == [Pair(1, "x"), *(Pair(i, "z") for i in range(30_000))]
+    assert sorted(letter.item for letter in result[dead]) == sorted(letters)  # columns find what is no CSV first
+    assert not result.problems
+
+
+def test_lines_are_counted_right_behind_a_quote_that_is_never_closed(tmp_path):
+    path = write(tmp_path / "t.csv", 'a,b\n1,"x\n2,y\nz,z\n')
+    dead = rxdag.from_source(sources.csv(path, Pair), on_error=on_error.dead).dead
+    assert [str(letter.error).removeprefix(f"{path}: ") for letter in dead.collect()] == [
+        "line 2: must be CSV, got unexpected end of data: '1,\"x\\n'",
+        "line 4: column \"a\": must be a whole number, got 'z'",
+    ]
+
+
+@pytest.mark.parametrize("header", ['a,"b\n1,x\n', "a,b\r1,x\r"])
+def test_a_header_that_is_no_csv_ends_the_run_with_file_and_line(tmp_path, header):
+    path = write(tmp_path / "t.csv", header)
+    assert f"{path}: line 1: must be CSV, got " in failure(sources.csv(path, Pair), on_error=on_error.skip)
 
 
 def test_a_missing_column_says_which_and_what_there_is(tmp_path):

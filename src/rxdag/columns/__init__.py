@@ -3,6 +3,7 @@
 from rxdag.columns._arrow import (
     arrow_of_values,
     batch_of_columns,
+    column_of_arrow,
     columns_of_batch,
     columns_of_frame,
     frame_of_columns,
@@ -23,13 +24,14 @@ from rxdag.columns._column import (
     values_of,
 )
 from rxdag.columns._columns import Columns
+from rxdag.columns._fitted import fitted, typed
 from rxdag.columns._gathered import gathered
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
 from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
 from rxdag.columns._rows import SCALAR
-from rxdag.columns._times import times_of, utc_of
+from rxdag.columns._times import exact_ns, times_of, utc_of
 
 __all__ = [
     "Array",
@@ -48,11 +50,14 @@ __all__ = [
     "batch_of_columns",
     "code_values",
     "column_of",
+    "column_of_arrow",
     "columns_of_batch",
     "columns_of_frame",
     "concatenate",
     "distinct",
+    "exact_ns",
     "first_rows",
+    "fitted",
     "frame_of_columns",
     "has_naive_times",
     "gathered",
@@ -63,6 +68,7 @@ __all__ = [
     "parted",
     "rejoined",
     "times_of",
+    "typed",
     "utc_of",
     "values_of",
 ]

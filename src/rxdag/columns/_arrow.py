@@ -57,7 +57,10 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
     if types.is_timestamp(kind):
         times: Array = array.to_numpy(zero_copy_only=False)
         return times if array.null_count == 0 else Nullable(times, array.is_valid().to_numpy(zero_copy_only=False))
-    return column_of(array.to_pylist())
+    try:
+        return column_of(array.to_pylist())
+    except ValueError as error:  # below the microsecond pyarrow asks for pandas
+        raise ValueError(f"must have whole microseconds in times that are inside of {kind}; cast it") from error
 
 
 def has_naive_times(types: Any, kind: Any) -> bool:
@@ -98,7 +101,17 @@ def arrow_of_values(pa: Any, values: list[Any]) -> Any:
     kinds: set[type] = {value.__class__ for value in values}
     if np.datetime64 not in kinds:
         return pa.array(values)
-    return in_utc(pa, pa.array(np.array(values, "M8") if kinds <= {np.datetime64, type(None)} else values))
+    return in_utc(pa, pa.array(_times_of(values) if kinds <= {np.datetime64, type(None)} else values))
+
+
+def _times_of(values: list[Any]) -> Array:
+    """Numpy's times, or None, as an array of the finest unit among them."""
+    times = np.array(values, "M8")
+    for value, time in zip(values, times, strict=True):
+        # The cast to a finer unit wraps around without a word.
+        if value is not None and time.astype(value.dtype) != value and not np.isnat(value):
+            raise ValueError(f"times beside others in ns must be within 1677 to 2262, got {value}")
+    return times
 
 
 def in_utc(pa: Any, array: Any) -> Any:

@@ -9,9 +9,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns._column import INT64_MAX, Column, bounds_of, values_of
-from rxdag.contract import RowFailed, aware
+from rxdag.columns._column import Column, bounds_of, values_of
+from rxdag.contract import MAX, MIN, RowFailed, aware
 
+_NS: Final = np.dtype("datetime64[ns]")
+_FINER: Final = ("ps", "fs", "as")
 _DAY_ENDS: Final = (time.min, time(12), time.max)
 
 
@@ -32,12 +34,12 @@ def times_of(
     if isinstance(column, np.ndarray) and len(column):
         if column.dtype.kind == "i":
             low, high = bounds_of(column)
-            if -(INT64_MAX // scale) < low <= high < INT64_MAX // scale:
+            if -(MAX // scale) < low <= high < MAX // scale:
                 return column if scale == 1 else column * scale
         elif column.dtype.kind == "M" and takes_datetime64:
-            ns = column.astype("datetime64[ns]")
-            if bool((ns.astype(column.dtype) == column).all()):  # false for NaT, and for what is out of range
-                return ns.astype(np.int64)
+            ns: NDArray[np.int64] | None = exact_ns(column)
+            if ns is not None and ns.min() > MIN and ns.max() < MAX:  # false for NaT
+                return ns
     times: list[int] = []
     for index, value in enumerate(values_of(column)):
         try:
@@ -45,6 +47,22 @@ def times_of(
         except Exception as error:
             raise RowFailed(index, error) from error
     return np.array(times, np.int64)
+
+
+def exact_ns(times: NDArray[np.datetime64] | np.datetime64) -> Any:
+    """Return times as ns since the epoch, int64; None if one of them is outside of 1677 to 2262.
+
+    What is below a nanosecond is cut off. NaT is the least int64.
+
+    Args:
+        times: One time, or an array of them, in any unit.
+    """
+    ns = times.astype(_NS)
+    # The cast wraps around without a word; only on the way back it is seen.
+    same = ns.astype(times.dtype) == times
+    if not same.all() and np.datetime_data(times.dtype)[0] not in _FINER and not (same | np.isnat(times)).all():
+        return None
+    return ns.astype(np.int64)
 
 
 def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64]:
@@ -55,7 +73,8 @@ def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64
         zone: Whose times they are.
 
     Raises:
-        ValueError: If there is no such local time, since clocks are set forward then, or its year is past 9999.
+        ValueError: If there is no such local time, since clocks are set forward then, its year is past 9999, or the
+            instant does not fit the unit.
     """
     days, at = np.unique(local.astype("datetime64[D]"), return_inverse=True)
     shift_of = np.zeros(len(days), "timedelta64[us]")
@@ -73,4 +92,7 @@ def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64
     for row in has_change[at].nonzero()[0].tolist():
         shifts[row] = aware(local[row].astype("datetime64[us]").item(), zone).utcoffset() or timedelta(0)
     instants: NDArray[np.datetime64] = local - shifts.astype(local.dtype.str.replace("M8", "m8"))
+    wrapped = ((instants < local) != (shifts > np.timedelta64(0, "us"))).nonzero()[0]
+    if len(wrapped):
+        raise ValueError(f"a time must be within 1677 to 2262 in UTC too, got {local[wrapped[0]]}")
     return instants

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rxdag.contract._aggregate import Assigner
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Shape:
         keyed: True if the items have keys.
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
         ordered: True if items come in the order of their event times: an item at t says that all before t have come.
+        windows: Of which the items are panes, as a window has emitted them; None where it is not known.
     """
 
     item_type: Any = None
@@ -23,3 +27,4 @@ class Shape:
     keyed: bool = False
     key_names: tuple[str, ...] = ()
     ordered: bool = False
+    windows: Assigner | None = None

@@ -4,6 +4,7 @@ from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, elem
 from rxdag.expressions._comprehend import Stage, Step, comprehend
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._foreign import is_foreign
 from rxdag.expressions._names import attribute_names, field_names
 from rxdag.expressions._parse import parse
 from rxdag.expressions._plain import is_traced, plain
@@ -60,6 +61,7 @@ __all__ = [
     "field_names",
     "getter",
     "kind_of",
+    "is_foreign",
     "lit",
     "look_up",
     "of_value",

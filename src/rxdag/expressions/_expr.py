@@ -13,6 +13,7 @@ Bind = Callable[[Any], str]
 """Gives the name under which a value is at hand."""
 
 _PLAIN: Final = (bool, int, str)
+_WORDS: Final = {"&": "and", "|": "or"}
 
 
 class Expr:
@@ -241,12 +242,20 @@ class Unary(Expr):
 
 
 class Binary(Expr):
-    """An operator of two values."""
+    """An operator of two values.
 
-    __slots__ = ("left", "op", "right")
+    Args:
+        op: As Python writes it; "&" and "|" for `and` and `or`.
+        left: An expression or a value.
+        right: An expression or a value.
+        fn: What to call instead of Python's operator: the same, with fewer kinds of values.
+    """
 
-    def __init__(self, op: str, left: object, right: object) -> None:
+    __slots__ = ("fn", "left", "op", "right")
+
+    def __init__(self, op: str, left: object, right: object, *, fn: Callable[[Any, Any], Any] | None = None) -> None:
         self.op = op
+        self.fn = fn
         self.left = as_expr(left)
         self.right = as_expr(right)
         self.fields = union(self.left, self.right)
@@ -255,8 +264,10 @@ class Binary(Expr):
         return f"{_inner(self.left)} {self.op} {_inner(self.right)}"
 
     def text(self, read: Write, bind: Bind) -> str:
-        op = {"&": "and", "|": "or"}.get(self.op, self.op)
-        return f"({self.left.text(read, bind)} {op} {self.right.text(read, bind)})"
+        left, right = self.left.text(read, bind), self.right.text(read, bind)
+        if self.fn is not None:
+            return f"{bind(self.fn)}({left}, {right})"
+        return f"({left} {_WORDS.get(self.op, self.op)} {right})"
 
     def parts(self) -> tuple[Any, ...]:
         return (self.op, self.left, self.right)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.errors import SpecError
+from rxdag.expressions._bounded import check_size, divided, multiplied
 from rxdag.expressions._expr import Expr, Field, as_expr
 
 
@@ -15,9 +16,9 @@ def _cast_to(kind: type[Any]) -> Callable[[Expr], Expr]:
     return lambda value: value.cast(kind)
 
 
-_BINARY: Final[dict[type[ast.AST], Callable[[Expr, object], Expr]]] = {
-    ast.Add: Expr.__add__, ast.Sub: Expr.__sub__, ast.Mult: Expr.__mul__, ast.Div: Expr.__truediv__,
-    ast.FloorDiv: Expr.__floordiv__, ast.Mod: Expr.__mod__,
+_BINARY: Final[dict[type[ast.AST], Callable[[Expr, Expr], Expr]]] = {
+    ast.Add: Expr.__add__, ast.Sub: Expr.__sub__, ast.Mult: multiplied, ast.Div: Expr.__truediv__,
+    ast.FloorDiv: Expr.__floordiv__, ast.Mod: divided,
 }  # fmt: skip
 _COMPARE: Final[dict[type[ast.AST], Callable[[Expr, object], Expr]]] = {
     ast.Lt: Expr.__lt__, ast.LtE: Expr.__le__, ast.Gt: Expr.__gt__, ast.GtE: Expr.__ge__,
@@ -43,8 +44,12 @@ def parse(text: str) -> Expr:
     Names are fields. Allowed are numbers, texts, True, False and None, arithmetic, comparisons, `and or not`, `in` and
     `not in` a list, `is None`, the functions abs, min, max, between, fill_null, int, float, str and bool, and `col["odd name"]`.
 
+    It is safe to parse and to run the text of a stranger: `*` takes no text or list and `%` no text on its left, for
+    they could fill the memory. A field of an item that holds one all the same fails the node with a TypeError.
+
     Raises:
-        SpecError: If there is anything else; says where.
+        SpecError: If there is anything else; says where. Also if a text is longer than 10,000 characters, nested deeper
+            than 190, or has more than 10,000 parts once it is written out.
     """
     if len(text) > _LONGEST:
         raise SpecError(f"expression: must be at most {_LONGEST:,} characters, got {len(text):,}")
@@ -54,9 +59,13 @@ def parse(text: str) -> Expr:
         at = getattr(error, "offset", None) or 1
         raise SpecError(f'expression "{_short(text)}": column {at}: must be an expression, got {error}') from None
     try:
-        return as_expr(_build(tree.body, text.strip()))
+        made = as_expr(_build(tree.body, text.strip()))
+        check_size(made)
     except RecursionError:
         raise SpecError(f'expression "{_short(text)}": must be nested less deep') from None
+    except ValueError as error:
+        raise SpecError(f'expression "{_short(text)}": {error}') from None
+    return made
 
 
 def _short(text: str) -> str:
@@ -75,7 +84,11 @@ def _build(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool | int | float | str)):
         return node.value
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-        return _BINARY[type(node.op)](as_expr(_build(node.left, text)), _build(node.right, text))
+        left, right = as_expr(_build(node.left, text)), as_expr(_build(node.right, text))
+        try:
+            return _BINARY[type(node.op)](left, right)
+        except ValueError as error:
+            raise _refuse(node, text, str(error)) from None
     if isinstance(node, ast.BoolOp):
         parts = [as_expr(_build(value, text)) for value in node.values]
         return functools.reduce(Expr.__and__ if isinstance(node.op, ast.And) else Expr.__or__, parts)
@@ -105,27 +118,31 @@ def _unary(node: ast.UnaryOp, text: str) -> Any:
 
 def _compare(node: ast.Compare, text: str) -> Expr:
     parts: list[Expr] = []
-    left = node.left
-    for op, right in zip(node.ops, node.comparators, strict=True):
-        parts.append(_one_comparison(node, left, op, right, text))
-        left = right
+    left = as_expr(_build(node.left, text))
+    for i, (op, right) in enumerate(zip(node.ops, node.comparators, strict=True), 1):
+        if isinstance(op, ast.In | ast.NotIn):
+            found = left.is_in(_members(right, text))
+            parts.append(found if isinstance(op, ast.In) else ~found)
+        elif isinstance(op, ast.Is | ast.IsNot):
+            if not (isinstance(right, ast.Constant) and right.value is None):
+                raise _refuse(right, text, "must be None behind is")
+            parts.append(left.is_null() if isinstance(op, ast.Is) else ~left.is_null())
+        if type(op) in _COMPARE or i < len(node.ops):
+            # Built once: in a chain it is compared with both of its neighbours.
+            value = as_expr(_build(right, text))
+            if type(op) in _COMPARE:
+                parts.append(_COMPARE[type(op)](left, value))
+            left = value
     return functools.reduce(Expr.__and__, parts)
 
 
-def _one_comparison(node: ast.AST, left: ast.expr, op: ast.cmpop, right: ast.expr, text: str) -> Expr:
-    value = as_expr(_build(left, text))
-    if isinstance(op, ast.In | ast.NotIn):
-        if not isinstance(right, ast.List | ast.Tuple):
-            raise _refuse(right, text, "must be a list of values behind in")
-        values = [_build(element, text) for element in right.elts]
-        if any(isinstance(v, Expr) for v in values):
-            raise _refuse(right, text, "must be a list of plain values behind in")
-        return value.is_in(values) if isinstance(op, ast.In) else ~value.is_in(values)
-    if isinstance(op, ast.Is | ast.IsNot):
-        if not (isinstance(right, ast.Constant) and right.value is None):
-            raise _refuse(right, text, "must be None behind is")
-        return value.is_null() if isinstance(op, ast.Is) else ~value.is_null()
-    return _COMPARE[type(op)](value, _build(right, text))
+def _members(node: ast.expr, text: str) -> list[Any]:
+    if not isinstance(node, ast.List | ast.Tuple):
+        raise _refuse(node, text, "must be a list of values behind in")
+    values = [_build(element, text) for element in node.elts]
+    if any(isinstance(v, Expr) for v in values):
+        raise _refuse(node, text, "must be a list of plain values behind in")
+    return values
 
 
 def _call(node: ast.Call, text: str) -> Expr:

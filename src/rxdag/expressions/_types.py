@@ -69,8 +69,9 @@ def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:
     if isinstance(expr, IsIn | IsNull):
         _kind(expr.of, hints, where)
     if isinstance(expr, Between):
+        of = _kind(expr.of, hints, where)
         for bound in (expr.low, expr.high):
-            _compare(expr, expr.of, bound, hints, where)
+            _compare(expr, {of, _kind(bound, hints, where)}, where)
     return "number"
 
 
@@ -82,12 +83,11 @@ def _binary(expr: Binary, hints: dict[str, Any], where: str) -> str:
             raise GraphError(f"{where}: {shown(expr)}: must be arithmetic of numbers, got the text {shown(text)}")
         return left if left == right else "any"
     if expr.op in _ORDER:
-        _compare(expr, expr.left, expr.right, hints, where)
+        _compare(expr, {left, right}, where)
     return "number"
 
 
-def _compare(expr: Expr, left: Expr, right: Expr, hints: dict[str, Any], where: str) -> None:
-    kinds = {_kind(left, hints, where), _kind(right, hints, where)}
+def _compare(expr: Expr, kinds: set[str], where: str) -> None:
     if kinds == {"text", "number"}:
         raise GraphError(f"{where}: {shown(expr)}: must compare alike, got a text and a number")
 

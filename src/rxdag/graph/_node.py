@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
-from rxdag.contract import RAISE, AnyOperator, Boundary, FanIn, Foreign, OnError, Shape, Sink, Source, label_of
+from rxdag.contract import RAISE, AnyOperator, Boundary, FanIn, Foreign, OnError, Pane, Shape, Sink, Source, label_of
 from rxdag.errors import GraphError, shown
 from rxdag.graph._nearest import did_you_mean
 
@@ -99,7 +99,10 @@ class Node:
         """What is known of a port's stream."""
         if isinstance(self.thing, Source):
             return self.thing.shape if port == "out" else Shape()
-        return Shape() if isinstance(self.thing, Sink) else self.thing.port_shape(port, self.in_shape)
+        if isinstance(self.thing, Sink):
+            return Shape()
+        shape = self.thing.port_shape(port, self.in_shape)
+        return shape if shape.item_type is Pane or shape.windows is None else replace(shape, windows=None)
 
     def checked_port(self, port: str) -> str:
         """Return the port if the node has it, else raise GraphError with those it has."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
-from rxdag.contract import Accumulator, Aggregate, Duration, Pane
+from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream
+from rxdag.market._trade_bars import iso_utc
 
 K = TypeVar("K")
+
+_DAYS: Final = range(1_704_067_200 * 10**9, 1_735_689_600 * 10**9, 86_400 * 10**9)
+"""Of 2024: a year with a leap day, in which clocks of all kinds are set."""
 
 
 class _Rolled(Accumulator[Any, Ohlcv]):
@@ -20,10 +25,18 @@ class _Rolled(Accumulator[Any, Ohlcv]):
 
     state = ("bars",)
 
-    def __init__(self) -> None:
+    def __init__(self, longer: Assigner) -> None:
+        self._longer = longer
         self.bars: dict[int, tuple[int, Ohlcv]] = {}
 
+    def check(self, item: Pane[Any, Ohlcv], /) -> None:
+        if self._longer.assign(item.start) != self._longer.assign(item.end - 1):
+            raise BadItem(
+                f"rollup: a bar must be within one longer bar, got one from {iso_utc(item.start)} to {iso_utc(item.end)}"
+            )
+
     def add(self, item: Pane[Any, Ohlcv], /) -> None:
+        self.check(item)
         known = self.bars.get(item.start)
         if known is None or item.revision >= known[0]:
             self.bars[item.start] = (item.revision, item.value)
@@ -59,8 +72,10 @@ class _Rolled(Accumulator[Any, Ohlcv]):
 
 @dataclass(frozen=True)
 class _RolledUp(Aggregate[Any, Ohlcv]):
+    longer: Assigner
+
     def accumulator(self) -> _Rolled:
-        return _Rolled()
+        return _Rolled(self.longer)
 
 
 def rollup(
@@ -75,17 +90,19 @@ def rollup(
     """Make longer bars of shorter ones: the same bars that the ticks would give.
 
     Bars that fill a gap, with count 0, do not count. A bar that comes again as a revision takes the place of the one before.
+    A bar that is not within one longer bar goes to port "dead".
     Prices and counts are exactly those of the ticks; volume and vwap are sums of sums, equal to within 1e-12 of their size.
 
     Args:
-        bars: Panes of `agg.ohlcv`, as of a window or of `resample_ohlc`; each within one of the longer bars.
+        bars: Panes of `agg.ohlcv`, as of a window or of `resample_ohlc`; one behind the other, as those of
+            `windows.tumbling`, and each within one of the longer bars.
         size: Length of the longer bars, a multiple of that of the shorter ones; "1d", "1w" and "1mo" with `tz` too.
         offset: By how much they start later, or earlier as "-1s"; less than `size`.
         tz: Time zone of days, weeks and months.
         allowed_lateness: How long after its end a longer bar takes in revisions, and comes out again.
 
     Raises:
-        GraphError: If an argument is not as above, or the bars have no event time.
+        GraphError: If an argument is not as above, as far as it is known of the bars, or they have no event time.
 
     Example:
         >>> ticks = [(1, 10.0), (65, 12.0), (130, 11.0)]
@@ -95,14 +112,50 @@ def rollup(
         >>> [(pane.value.high, pane.value.count) for pane in market.rollup(minutes, "5m").collect()]
         [(12.0, 3)]
     """
-    traded = bars.pipe(ops.filter(_is_traded))
-    keyed = traded.pipe(ops.key_by(_key_of))
-    assigner = windows.tumbling(size, offset=offset, tz=tz)
-    return keyed.pipe(ops.window(assigner, _RolledUp(), allowed_lateness=allowed_lateness))
+    shape = bars.node.port_shape(bars.port)
+    if shape.item_type not in (None, Pane):
+        raise GraphError(f"rollup: takes panes of agg.ohlcv, got items of {shape.item_type.__name__}")
+    longer = windows.tumbling(size, offset=offset, tz=tz)
+    if shape.windows is not None:
+        _check_fit(shape.windows, longer)
+    keyed = bars.pipe(ops.filter(_is_traded)).pipe(ops.key_by(_key_of))
+    return keyed.pipe(ops.window(longer, _RolledUp(longer), allowed_lateness=allowed_lateness))
+
+
+def _check_fit(shorter: Assigner, longer: Assigner) -> None:
+    """Raise GraphError if not each of the shorter windows is within one of the longer ones."""
+    even, longer_even = shorter.evenly, longer.evenly
+    if shorter.merges or shorter.is_endless or shorter.counts is not None or (even is not None and even[0] != even[1]):
+        raise GraphError(
+            f"rollup: bars must be of windows one behind the other, as windows.tumbling, got {_named(shorter)}"
+        )
+    if even is not None and longer_even is not None:
+        size, _, offset = even
+        fits = longer_even[0] % size == 0 and (longer_even[2] - offset) % size == 0
+    else:
+        starts = {start for day in _DAYS for start, _ in longer.assign(day)}
+        fits = all(window[0] == start for start in starts for window in shorter.assign(start))
+    if not fits:
+        raise GraphError(
+            f"rollup: each bar must be within one longer bar, whose size is a multiple of theirs, "
+            f"got bars of {_named(shorter)} for {_named(longer)}; take another size= or offset=, or bars that are shorter"
+        )
+
+
+def _named(windows: Assigner) -> str:
+    """Return how a message calls windows: their size and offset, if they have one."""
+    if windows.evenly is None:
+        return shown(windows).strip("_")
+    size, slide, offset = windows.evenly
+    every = "" if slide == size else f" every {format_ns(slide)}"
+    return f"{format_ns(size)}{every}{f' with offset {format_ns(offset)}' if offset else ''}"
 
 
 def _is_traded(pane: Pane[Any, Ohlcv]) -> bool:
-    return pane.value.count > 0
+    try:
+        return pane.value.count > 0
+    except (AttributeError, TypeError):
+        raise TypeError(f"rollup: takes panes of agg.ohlcv, got {shown(pane)}") from None
 
 
 def _key_of(pane: Pane[K, Ohlcv]) -> K:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError, shown
+from rxdag.errors import GraphError, SourceError, shown
 from rxdag.expressions import ITEM
 from rxdag.sources._records import record_fields, required_fields
 
@@ -49,9 +49,15 @@ class _Arrays(Source[T]):
     gives_columns = True
 
     def open(self, context: SourceContext) -> Reader:
-        from rxdag.columns import Columns, as_column  # they load numpy
+        from rxdag.columns import Columns, as_column, fitted  # they load numpy
 
         columns = {name: as_column(values) for name, values in self.arrays.items()}
+        for name, hint in () if self.of is None else record_fields(self.of, "arrays").items():
+            try:
+                if name in columns:
+                    columns[name] = fitted(columns[name], hint)
+            except ValueError as error:
+                raise SourceError(f'arrays: column "{name}" {error}') from None
         return ColumnsReader(Columns.from_columns(columns, self.of)[:])
 
 
@@ -71,10 +77,11 @@ def arrays(columns: Any, of: Any = None, /) -> Any:
         columns: Arrays or lists of equal length, by field; or one alone, whose values are the items. Integers are
             read as int64, floats as float64, text is dictionary-coded; None stands for null in a list.
         of: Type of the items, made of the fields by name: a msgspec.Struct, dataclass, NamedTuple or TypedDict. By
-            default they are dicts.
+            default they are dicts. Values are read as `sources.parquet` reads them.
 
     Raises:
         GraphError: If lengths differ, or the type lacks a field that is given, or needs one that is not.
+        SourceError: When it is opened, if a value is not of the type of its field.
 
     Example:
         >>> import numpy as np

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from os import PathLike, fspath
@@ -13,7 +13,7 @@ from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContex
 from rxdag.errors import GraphError, SourceError
 from rxdag.sources._files import nearby
 from rxdag.sources._iterable import Once
-from rxdag.sources._records import inner_type, record_fields, required_fields
+from rxdag.sources._records import check_columns, inner_type, record_fields
 
 T = TypeVar("T")
 
@@ -46,11 +46,24 @@ class _BatchesReader(Reader):
         return Chunk(self._columns[at : self._at])
 
     def _made(self, batch: Any) -> Any:
-        from rxdag.columns import columns_of_batch  # it loads numpy
+        from rxdag.columns import Columns, column_of_arrow, fitted  # they load numpy
 
-        if self._of is not None:
-            batch = _fitted(self._pa, batch, self._of, self._where)
-        return columns_of_batch(self._pa, _zoned(self._pa, batch, self._zone, self._where), self._of)[:]
+        pa, of, where = self._pa, self._of, self._where
+        fields = None if of is None else record_fields(of, where)
+        if fields is not None:
+            batch = batch.select([name for name in fields if name in batch.schema.names])
+        batch = _zoned(pa, batch, self._zone, where)
+        made: dict[str, Any] = {}
+        for at, name in enumerate(batch.schema.names):
+            hint = Any if fields is None else fields[name]
+            try:
+                array = _checked(pa, batch.column(at), inner_type(hint))
+                made[name] = fitted(column_of_arrow(pa, array), hint, first=self.given)
+            except ValueError as error:
+                raise SourceError(f'{where}: column "{name}" {error}') from error
+        columns = Columns.from_columns(made, of)
+        columns.n = batch.num_rows
+        return columns[:]
 
 
 def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
@@ -87,40 +100,30 @@ def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
     return batch
 
 
-def _fitted(pa: Any, batch: Any, of: Any, where: str) -> Any:
-    """The columns that a type has, of the types of its fields.
+def _checked(pa: Any, array: Any, hint: Any) -> Any:
+    """Return a column of arrow's, if it is of the type of its field.
 
     Raises:
-        SourceError: If a column is not there, or of another type.
+        ValueError: If it is not.
     """
-    fields = record_fields(of, where)
-    there = list(batch.schema.names)
-    missing = [name for name in fields if name not in there and name in required_fields(of)]
-    if missing:
-        raise SourceError(
-            f"{where}: must have the columns of {of.__name__}, lacks {', '.join(missing)}; it has {', '.join(there)}"
-        )
-    names = [name for name in fields if name in there]
-    arrays = [_column(pa, batch.column(there.index(name)), name, inner_type(fields[name]), where) for name in names]
-    return pa.Table.from_arrays(arrays, names=names)
-
-
-def _column(pa: Any, array: Any, name: str, hint: Any, where: str) -> Any:
     types, kind = pa.types, array.type
-    if hint is float and types.is_integer(kind):
-        return array.cast(pa.float64())
     value_type = kind.value_type if types.is_dictionary(kind) else kind
     fits = {
         int: types.is_integer(value_type),
-        float: types.is_floating(value_type),
+        float: types.is_floating(value_type) or types.is_integer(kind),
         bool: types.is_boolean(value_type),
         str: types.is_string(value_type) or types.is_large_string(value_type) or str(value_type) == "string_view",
     }
     if hint in fits and not fits[hint] and not types.is_null(kind):
-        raise SourceError(
-            f'{where}: column "{name}" must be {hint.__name__}, got {kind}; cast it, or declare the field otherwise'
-        )
+        raise ValueError(f"must be {hint.__name__}, got {kind}; cast it, or declare the field otherwise")
     return array
+
+
+def _fitting(batches: Iterable[Any], schema: Any, of: Any, where: str) -> Iterator[Any]:
+    """Yield batches, if their columns are those of a type."""
+    if of is not None:
+        check_columns(of, schema.names, lambda what: SourceError(f"{where}: {what}"))
+    yield from batches
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,12 @@ class _Arrow(Source[T]):
         data = self.data
         if isinstance(data, pa.RecordBatchReader):
             self.once.use("arrow: a RecordBatchReader", "a table, or make a graph for each run")
-            batches = iter(data)
-        elif isinstance(data, pa.RecordBatch):
-            batches = iter([data])
-        else:
-            table = data if isinstance(data, pa.Table) else pa.table(data)
-            batches = iter(table.to_batches())
-        return _BatchesReader(batches, self.of, self.zone, "arrow")
+        elif not isinstance(data, pa.Table | pa.RecordBatch):
+            data = pa.table(data)
+        batches = (
+            data.to_batches() if isinstance(data, pa.Table) else [data] if isinstance(data, pa.RecordBatch) else data
+        )
+        return _BatchesReader(_fitting(batches, data.schema, self.of, "arrow"), self.of, self.zone, "arrow")
 
 
 @overload
@@ -158,7 +160,7 @@ def arrow(data: Any, of: Any = None, /, *, tz: str | tzinfo | None = None) -> An
         data: A pyarrow Table, RecordBatch or RecordBatchReader, or whatever speaks Arrow's C stream interface, as a
             polars DataFrame does. A RecordBatchReader can be read by one run only.
         of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
-            items are dicts.
+            items are dicts. Values are read as `sources.parquet` reads them.
         tz: What times without a zone are; see `sources.parquet`.
 
     Raises:
@@ -192,12 +194,11 @@ class _ParquetReader(_BatchesReader):
         super().__init__(self._read(where, of), of, zone, where)
 
     def _read(self, where: str, of: Any) -> Iterator[Any]:
-        names = None
-        if of is not None:
-            fields = record_fields(of, "parquet")
-            names = [name for name in self._file.schema_arrow.names if name in fields]
+        there = self._file.schema_arrow
+        names = None if of is None else [name for name in there.names if name in record_fields(of, "parquet")]
+        batches = self._file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
         try:
-            yield from self._file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
+            yield from _fitting(batches, there, of, where)
         except OSError as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
 
@@ -234,11 +235,14 @@ def parquet(path: str | PathLike[str], of: Any = None, /, *, tz: str | tzinfo | 
     Args:
         path: Of the file.
         of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
-            items are dicts. Ints are read into a field that is a float; any other difference ends the run.
+            items are dicts. Ints are read into a field that is a float, times into one that is a datetime (in UTC; what is
+            below the microsecond is cut off), dicts into one that is a record, and texts into an enumeration. Any other
+            difference ends the run, as a null in a field that is not `| None`, or no column for any of the fields. A
+            field `np.datetime64` keeps the times as they are, and is faster.
         tz: What times without a zone are, as pandas and polars write them by default: the IANA name of a zone, as
             "America/New_York", or a tzinfo. Without it they end the run. Of a local time that occurs twice, when clocks
             are set back, the first instant is taken; one that does not occur, when they are set forward, ends the run.
-            Times with a zone keep theirs.
+            Times with a zone are the instants that they are.
 
     Raises:
         GraphError: If `of` is no msgspec.Struct, dataclass, NamedTuple or TypedDict, or there is no such zone.

@@ -26,6 +26,11 @@ class _CsvReader(IteratorReader):
         self._zone = zone
         self._context = context
         self._file = LineFile(path, "csv")
+        self._fresh = self._file.lines()
+        self._taken: list[str] = []
+        """Lines of the row at hand."""
+        self._again: list[str] = []
+        """Lines to be read once more, the next one last."""
         self._opened: Iterator[list[str]] | None = None
         self._width = 0
         self._columns: list[Column] = []
@@ -42,9 +47,11 @@ class _CsvReader(IteratorReader):
     def raw(self) -> Iterator[list[str]]:
         """The rows that are there, as texts."""
         if self._opened is None:
-            # newline handling is csv's: a quoted field may hold line ends
-            self._opened = csv_module.reader(self._file.lines(), strict=True)
-            header = next(self._opened, None)
+            self._opened = csv_module.reader(self._lines(), strict=True)
+            try:
+                header = self._next(self._opened)
+            except _BadRow as error:
+                raise SourceError(str(error)) from None
             if header is None:
                 raise self._file.problem("file must have a header, got an empty file")
             self._width = len(header)
@@ -53,6 +60,7 @@ class _CsvReader(IteratorReader):
             try:
                 row = self._next(self._opened)
             except _BadRow as error:
+                self._opened = csv_module.reader(self._lines(), strict=True)
                 self._context.bad(error.row, SourceError(str(error)))
                 continue
             if row is None:
@@ -90,15 +98,37 @@ class _CsvReader(IteratorReader):
         made = {name: column_of([convert(text) for text in columns[at]]) for name, at, convert in self._columns}
         return Columns.from_columns(made, self._of)
 
+    def _lines(self) -> Iterator[str]:
+        taken = self._taken
+        while self._again:
+            self._file.line += 1
+            taken.append(self._again.pop())
+            yield taken[-1]
+        for line in self._fresh:
+            taken.append(line)
+            yield line
+
     def _next(self, rows: Iterator[list[str]]) -> list[str] | None:
+        """Return the next row, None at the end.
+
+        Raises:
+            _BadRow: If it is no CSV. Its first line is the bad row, and the others are read again: a quote that is
+                never closed reaches as far as a field may be long, and takes nothing but its own line along.
+        """
+        self._taken.clear()
         try:
             return next(rows, None)
         except csv_module.Error as error:
-            raise _BadRow(str(self._file.problem(f"must be CSV, got {text_of(error)}")), None) from None
+            first, *others = self._taken
+            self._again += reversed(others)
+            self._file.line -= len(others)
+            message = f"must be CSV, got {text_of(error)}: {shown(first, most=80)}"
+            raise _BadRow(str(self._file.problem(message)), [first]) from None
 
     def _found(self, header: list[str]) -> list[Column]:
-        at = {name.strip(): i for i, name in enumerate(header)}
-        check_columns(self._of, at, self._file.problem)
+        names = [name.strip() for name in header]
+        at = {name: i for i, name in enumerate(names)}
+        check_columns(self._of, names, lambda what: self._file.problem(f"header {what}"))
         types = record_fields(self._of, "csv")
         return [(name, at[name], converter(kind, self._zone)) for name, kind in types.items() if name in at]
 
@@ -210,8 +240,10 @@ def csv(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = 
 
     Columns are found by name; those that the type does not have are left out. An empty value of an optional field is
     None. A malformed row ends the run, with file, line, column and value; with `from_source(..., on_error=
-    on_error.dead)` it goes to port "dead" as a list of texts and the run goes on. A truncated file or invalid UTF-8
-    ends the run always: nothing behind it can be trusted.
+    on_error.dead)` it goes to port "dead" as a list of texts and the run goes on. A row that is no CSV goes there as a
+    list of one text, its first line, and reading goes on with the next line: a quote that is never closed costs one row.
+    A header without any field of the type, a truncated file and invalid UTF-8 end the run always. Digits of a time below
+    the microsecond are cut off; a field may have up to 131,072 characters, as the module `csv` says.
 
     Args:
         path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
+import msgspec
+
 from rxdag.contract import Reader, Shape, Source, SourceContext, Where, zone_of
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
+from rxdag.sources._json import json_decoder
+from rxdag.sources._zones import zoned
 
 T = TypeVar("T")
 
 
 class _JsonlReader(IteratorReader):
     def __init__(self, path: str, of: Any, zone: tzinfo | None, context: SourceContext) -> None:
-        import msgspec
-
-        from rxdag.sources._zones import may_hold_times, zoned_item
-
         self._context = context
         self._file = LineFile(path, "jsonl")
-        self._decode = msgspec.json.Decoder(of).decode
-        self._wrong = msgspec.MsgspecError  # a ValueError in newer ones only
-        self._zoned: Callable[[Any], Any] | None = partial(zoned_item, zone=zone) if may_hold_times(of) else None
+        self._decode = json_decoder(of, partial(zoned, zone=zone))
         super().__init__(self._parse(), blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
@@ -36,9 +34,7 @@ class _JsonlReader(IteratorReader):
                 continue
             try:
                 item = self._decode(line)
-                if self._zoned is not None:
-                    item = self._zoned(item)
-            except (self._wrong, ValueError) as error:
+            except (msgspec.MsgspecError, ValueError) as error:
                 problem = self._file.problem(
                     f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
                 )
@@ -75,7 +71,9 @@ def jsonl(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None 
     """Read a file of JSON lines as typed items.
 
     A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error=on_error.dead)` it
-    goes to port "dead" as text and the run goes on. A truncated file or invalid UTF-8 ends the run always.
+    goes to port "dead" as text and the run goes on. An object that has none of the fields of its type is malformed, even
+    if each of them has a default. A truncated file or invalid UTF-8 ends the run always. Digits of a time below the
+    microsecond are cut off.
 
     Args:
         path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.
@@ -88,10 +86,8 @@ def jsonl(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None 
     Example:
         >>> rows = rxdag.from_source(sources.jsonl("rows.jsonl", dict))
     """
-    import msgspec
-
     try:
-        msgspec.json.Decoder(of)
+        json_decoder(of)
     except TypeError as error:
         raise GraphError(
             f"jsonl: items must be of a type that msgspec decodes, got {shown(of)} ({text_of(error)})"

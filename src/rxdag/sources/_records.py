@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Sequence
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
 
 import msgspec
 
-from rxdag.errors import GraphError, SourceError, shown
+from rxdag.errors import GraphError, shown
 from rxdag.expressions import field_names
-from rxdag.sources._zones import zoned
+from rxdag.sources._zones import cut_times, zoned
 
 
 def record_fields(of: Any, where: str) -> dict[str, Any]:
@@ -96,9 +96,15 @@ def converter(kind: Any, zone: tzinfo | None) -> Callable[[str], Any]:
         inner = converter(inner_type(kind), zone)
         return lambda text: None if text == "" else inner(text)
 
+    is_time = kind in (datetime, time, timedelta)
+    # Not strict, bare digits are seconds since 1970: 20240105 would be a day in August 1970.
+    is_strict = kind is datetime
+
     def convert(text: str) -> Any:
         try:
-            made = msgspec.convert(text, kind, strict=False)
+            made = msgspec.convert(
+                cut_times(text, durations=kind is timedelta) if is_time else text, kind, strict=is_strict
+            )
         except msgspec.ValidationError as error:
             raise ValueError(f"must be {getattr(kind, '__name__', kind)} ({error})") from None
         return zoned(made, zone) if isinstance(made, datetime) else made
@@ -113,10 +119,24 @@ def build(of: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda fields: of(**fields)
 
 
-def check_columns(of: Any, columns: Mapping[str, Any], problem: Callable[[str], SourceError]) -> None:
-    """Raise if a file lacks a column that the items need."""
-    missing = [name for name in field_names(of) or () if name in required_fields(of) and name not in columns]
+def check_columns(of: Any, columns: Sequence[str], problem: Callable[[str], Exception]) -> None:
+    """Raise if there is no column for a field that items need, two for one field, or none for any of their fields.
+
+    Args:
+        of: Type of the items.
+        columns: Names of the columns that there are.
+        problem: Makes the error, of what must hold and what came.
+    """
+    fields = field_names(of) or ()
+    there = shown(", ".join(columns), most=300)[1:-1] or "none"
+    missing = [name for name in fields if name in required_fields(of) and name not in columns]
     if missing:
+        raise problem(f"must have the columns of {of.__name__}, lacks {', '.join(missing)}; it has {there}")
+    twice = [name for name in fields if columns.count(name) > 1]
+    if twice:
+        raise problem(f"must have one column for each field, has several called {', '.join(twice)}; it has {there}")
+    if not any(name in columns for name in fields):
+        # Every item would be one of defaults.
         raise problem(
-            f"header must have the columns of {of.__name__}, lacks {', '.join(missing)}; it has {', '.join(columns)}"
+            f"must have a column of {of.__name__}, whose fields are {', '.join(fields) or 'none'}; it has {there}"
         )

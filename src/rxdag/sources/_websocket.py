@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName
+from rxdag.sources._json import json_decoder
 from rxdag.sources._live import CONNECTED, Lifeline, LiveReader, gate, live
 
 T = TypeVar("T")
@@ -203,7 +204,7 @@ def websocket(
         "max_size": max_frame_bytes,
         "additional_headers": dict(headers or {}),
     }
-    decoder = decode if decode is not None else cast("Any", msgspec.json.Decoder(Any if of is None else of).decode)
+    decoder = decode if decode is not None else json_decoder(Any if of is None else of)
     boundary = gate("websocket", max_items, overflow)
     return _Websocket(url, _messages(subscribe), decoder, lifeline, options, boundary, Shape(of))
 

@@ -1,10 +1,11 @@
-"""Times without a zone in what a file holds."""
+"""Times in what a file holds: those without a zone, and those below the microsecond."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from datetime import datetime, tzinfo
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Any, Final
 
 import msgspec
@@ -32,8 +33,28 @@ def zoned(value: datetime, zone: tzinfo | None) -> datetime:
     return aware(value, zone)
 
 
-def may_hold_times(of: Any) -> bool:
-    """Return whether items of a type may hold times without a zone, in fields of fields too."""
+_BELOW_MICROSECOND: Final = re.compile(r"(?<=\d:\d\d\.\d{6})\d+|(?<=\.\d{6})\d+(?=[Ss]\b)")
+# To begin with a plain character makes it several times faster.
+_TIME: Final = re.compile(r":\d\d\.\d{7}")
+_DURATION: Final = re.compile(r"\.\d{7}\d*[Ss]")
+
+
+def cut_times(text: str, *, durations: bool) -> str:
+    """Return a text whose times and durations are without the digits below the microsecond.
+
+    A datetime cannot hold them, and readers would round them up, past a boundary.
+
+    Args:
+        text: What may hold them.
+        durations: False if it is known to hold no durations that matter.
+    """
+    if _TIME.search(text) is None and not (durations and _DURATION.search(text)):
+        return text
+    return _BELOW_MICROSECOND.sub("", text)
+
+
+def types_in(of: Any) -> Iterator[inspect.Type]:
+    """Yield a type of items and the types of what is in it, in fields of fields too."""
     waiting: list[Any] = [inspect.type_info(of)]
     seen: set[int] = set()
     while waiting:
@@ -41,44 +62,55 @@ def may_hold_times(of: Any) -> bool:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, inspect.DateTimeType):
-            if each.tz is not True:
-                return True
-        elif isinstance(each, inspect.Type | inspect.Field):
+        if isinstance(each, inspect.Type):
+            yield each
+        if isinstance(each, inspect.Type | inspect.Field):
             waiting += [getattr(each, name) for name in each.__struct_fields__]
         elif isinstance(each, tuple):
             waiting += each
-    return False
 
 
-def zoned_item(item: Any, zone: tzinfo | None) -> Any:
-    """Return an item that was just decoded, with the zones of its times; it may be changed in place.
+def timed_item(item: Any, exact: Any, zone: Callable[[datetime], datetime]) -> Any:
+    """Return an item that was just decoded, with other times; it may be changed in place.
+
+    Args:
+        item: The item.
+        exact: The same item with the times that it is to have.
+        zone: Gives a time its zone.
 
     Raises:
-        ValueError: As `zoned` does.
+        ValueError: If `zone` does.
     """
     if isinstance(item, datetime):
-        return zoned(item, zone)
-    if isinstance(item, dict):
-        return {zoned_item(key, zone): zoned_item(value, zone) for key, value in item.items()}  # pyright: ignore[reportUnknownVariableType]  # of whatever
-    if isinstance(item, list | tuple | set | frozenset):
-        return _gathered(item, zone)
+        return zone(exact)
+    if isinstance(item, time | timedelta):
+        return exact
+    if isinstance(item, dict | set | frozenset | list | tuple):
+        return _gathered(item, exact, zone)
     if isinstance(item, msgspec.Struct):
-        _in_place(item, item.__struct_fields__, msgspec.structs.force_setattr, zone)
+        _in_place(item, exact, item.__struct_fields__, msgspec.structs.force_setattr, zone)
     elif dataclasses.is_dataclass(item):
         # A frozen dataclass refuses its own setattr.
-        _in_place(item, [f.name for f in dataclasses.fields(item)], object.__setattr__, zone)
+        _in_place(item, exact, [f.name for f in dataclasses.fields(item)], object.__setattr__, zone)
     return item
 
 
-def _gathered(items: Any, zone: tzinfo | None) -> Any:
-    made = [zoned_item(value, zone) for value in items]
+def _gathered(items: Any, exact: Any, zone: Callable[[datetime], datetime]) -> Any:
+    if issubclass(items.__class__, dict):
+        pairs = zip(items.items(), exact.items(), strict=False)
+        return {timed_item(k, ek, zone): timed_item(v, ev, zone) for (k, v), (ek, ev) in pairs}
+    if issubclass(items.__class__, set | frozenset):
+        # A set has no order, so which is which is known of times only, which need nothing of the item.
+        items = exact = exact if any(isinstance(value, datetime | time | timedelta) for value in items) else items
+    made = [timed_item(value, each, zone) for value, each in zip(items, exact, strict=True)]
     return items.__class__(*made) if hasattr(items, "_fields") else items.__class__(made)
 
 
-def _in_place(item: Any, names: Any, put: Callable[[Any, str, Any], None], zone: tzinfo | None) -> None:
+def _in_place(
+    item: Any, exact: Any, names: Any, put: Callable[[Any, str, Any], None], zone: Callable[[datetime], datetime]
+) -> None:
     for name in names:
         value = getattr(item, name)
-        made = zoned_item(value, zone)
+        made = timed_item(value, getattr(exact, name), zone)
         if made is not value:
             put(item, name, made)

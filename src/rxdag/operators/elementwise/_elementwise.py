@@ -31,7 +31,7 @@ class _Map(Operator[A, B]):
         return replace(self, fn=bound(self.fn, shape.item_type))
 
     def shape(self, shape: Shape) -> Shape:
-        return replace(shape, item_type=self.of)
+        return replace(shape, item_type=self.of, windows=None)
 
     def kernel(self) -> MapKernel:
         return MapKernel(getter(self.fn))

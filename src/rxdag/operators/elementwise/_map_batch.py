@@ -68,6 +68,11 @@ class _BatchKernel(Kernel):
         return RowFailed(0, error)
 
     def _applied(self, columns: Columns) -> Columns:
+        from rxdag.columns import typed  # it loads numpy
+
+        return typed(self._called(columns), self._of)
+
+    def _called(self, columns: Columns) -> Columns:
         from rxdag.columns import (
             SCALAR,
             Columns,
@@ -141,7 +146,8 @@ def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of
         batch_format: "numpy": a dict of arrays by field, text as objects; one array if the items are no records.
             "polars": a DataFrame. "pyarrow": a RecordBatch in, a batch or table out. The last two have a column
             "value" if the items are no records.
-        of: Type of the items that come out, made of the columns by name; dicts by default.
+        of: Type of the items that come out, made of the columns by name; dicts by default. A column that it does not
+            have, or a value that is not of its field's type, fails the item.
 
     Raises:
         GraphError: If `fn` is no function, or the format is none of these.

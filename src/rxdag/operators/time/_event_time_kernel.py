@@ -204,12 +204,12 @@ def _numbers(column: Any) -> Any:
 def checked_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
     ts = value * scale if value.__class__ is int else _to_ns(value, scale, zone)
     if not MIN < ts < MAX:
-        raise _out_of_range(ts)
+        raise _out_of_range(f"{ts} ns; is unit= right?")
     return int(ts)
 
 
-def _out_of_range(ts: int) -> BadItem:
-    return BadItem(f"event_time: a time must be within 1677 to 2262, got {ts} ns; is unit= right?")
+def _out_of_range(got: object) -> BadItem:
+    return BadItem(f"event_time: a time must be within 1677 to 2262, got {got}")
 
 
 def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
@@ -224,7 +224,11 @@ def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
                 f"event_time: with tz= a time must be a datetime or an int, got {shown(value)}, which is UTC; "
                 f"leave out tz="
             )
-        ns = value.astype("datetime64[ns]").astype("int64")
+        from rxdag.columns import exact_ns  # it loads numpy
+
+        ns = exact_ns(value)
+        if ns is None:
+            raise _out_of_range(value)
         if int(ns) == _NAT:
             raise BadItem("event_time: a time must not be NaT")
         return int(ns)

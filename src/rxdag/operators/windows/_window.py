@@ -53,7 +53,9 @@ class _Panes:
         return replace(self, aggregate=self.aggregate.bound(shape))
 
     def shape(self, shape: Shape) -> Shape:
-        return Shape(Pane if self.into is None else None, timed=True, key_names=shape.key_names)
+        is_pane = self.into is None
+        windows = self.assigner if is_pane else None
+        return Shape(Pane if is_pane else None, timed=True, key_names=shape.key_names, windows=windows)
 
     def kernel(self, *, drops_key: bool = False) -> Kernel:
         if self.assigner.counts is not None:

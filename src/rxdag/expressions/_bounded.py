@@ -1,0 +1,94 @@
+"""Bounds: expressions of strangers must not ask for more memory than their text and their items have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from rxdag.errors import shown
+from rxdag.expressions._expr import Binary, Call, Expr, Field, FillNull, Literal
+
+_NUMBERS: Final = frozenset((int, float, bool))
+_DEEPEST: Final = 190
+"""Python reads 200 parentheses within each other; each level has one."""
+_LARGEST: Final = 10_000
+
+
+def product(left: Any, right: Any) -> Any:
+    """Return the product of two numbers, or of what else is no text and no list.
+
+    Raises:
+        TypeError: If one is a text or a list: a short one times a large number fills the memory.
+    """
+    if left.__class__ not in _NUMBERS or right.__class__ not in _NUMBERS:
+        for each in (left, right):
+            if issubclass(each.__class__, Sequence | bytearray):
+                raise TypeError(f"expression: * must be of numbers, got {shown(each, most=80)}")
+    return left * right
+
+
+def remainder(left: Any, right: Any) -> Any:
+    """Return the remainder of two numbers.
+
+    Raises:
+        TypeError: If the left one is a text: it would be a format, which can ask for a text of any width.
+    """
+    if isinstance(left, str | bytes | bytearray):
+        raise TypeError(f"expression: % must be of numbers, got {shown(left, most=80)}")
+    return left % right
+
+
+def multiplied(left: Expr, right: Expr) -> Expr:
+    """Return `left * right` that takes no texts; raises ValueError if one of them is known to be a text."""
+    return _of_numbers("*", left, right, (left, right), product)
+
+
+def divided(left: Expr, right: Expr) -> Expr:
+    """Return `left % right` that takes no text on the left; raises ValueError if that is known to be one."""
+    return _of_numbers("%", left, right, (left,), remainder)
+
+
+def _of_numbers(op: str, left: Expr, right: Expr, checked: tuple[Expr, ...], fn: Callable[[Any, Any], Any]) -> Expr:
+    texts = [each for each in checked if _is_text(each, all)]
+    if texts:
+        raise ValueError(f"{op} must be of numbers, got the text {shown(texts[0], most=80)}")
+    return Binary(op, left, right, fn=fn if any(_is_text(each, any) for each in checked) else None)
+
+
+def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
+    """Return whether an expression may give a text or a list, with `some=any`; with `some=all`, whether it surely does."""
+    may = some is any
+    if isinstance(expr, Field):
+        return may
+    if isinstance(expr, Literal):
+        return isinstance(expr.value, str)
+    if isinstance(expr, Binary) and expr.op == "+":  # a text is added to a text only
+        return (all if may else any)([_is_text(expr.left, some), _is_text(expr.right, some)])
+    if isinstance(expr, Binary) and expr.op in "&|":  # they give one of the two
+        return some([_is_text(expr.left, some), _is_text(expr.right, some)])
+    if isinstance(expr, FillNull):
+        return some([_is_text(expr.of, some), _is_text(expr.instead, some)])
+    if isinstance(expr, Call) and expr.fn in ("min", "max"):
+        return some([_is_text(each, some) for each in expr.arguments])
+    return isinstance(expr, Call) and expr.fn == "str"
+
+
+def check_size(expr: Expr) -> None:
+    """Raise ValueError if an expression is nested too deep, or too large once it is written out."""
+    known: dict[int, tuple[int, int]] = {}
+
+    def measured(part: Expr) -> tuple[int, int]:
+        """Return depth and size; a part that stands in several places counts in each."""
+        if id(part) not in known:
+            parts = [each for each in part.parts() if isinstance(each, Expr)]
+            if isinstance(part, FillNull):
+                parts.append(part.of)  # it is written twice
+            measures = [measured(each) for each in parts]
+            known[id(part)] = 1 + max((d for d, _ in measures), default=0), 1 + sum(n for _, n in measures)
+        return known[id(part)]
+
+    depth, size = measured(expr)
+    if depth > _DEEPEST:
+        raise ValueError(f"must be nested at most {_DEEPEST} deep, got {depth}")
+    if size > _LARGEST:
+        raise ValueError(f"must have at most {_LARGEST:,} fields, values and operators written out, got {shown(size)}")

@@ -1,0 +1,61 @@
+"""JSON: texts become items of a type, or are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect
+
+from rxdag.expressions import is_foreign
+from rxdag.sources._zones import cut_times, timed_item, types_in
+
+_RECORDS: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
+_TIMES: Final = (inspect.DateTimeType, inspect.TimeType, inspect.TimeDeltaType)
+
+
+def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) -> Callable[[str | bytes], Any]:
+    """Return the function that makes an item of a text.
+
+    Digits of a time below the microsecond are cut off. An object that has fields, but none of those of a type whose fields
+    may all be left out, is refused: it would become an item of defaults. The function raises ValueError or
+    msgspec.MsgspecError, a ValueError in newer versions only.
+
+    Args:
+        of: Type of the items: anything that msgspec decodes.
+        zone: Gives a time its zone, or refuses it; by default times stay as they are.
+
+    Raises:
+        TypeError: If msgspec cannot decode such a type.
+    """
+    decode: Callable[[str | bytes], Any] = msgspec.json.Decoder(of).decode
+    types = list(types_in(of))
+    has_times = any(isinstance(each, _TIMES) for each in types)
+    has_durations = any(isinstance(each, inspect.TimeDeltaType) for each in types)
+    may_be_naive = any(isinstance(each, inspect.DateTimeType) and each.tz is not True for each in types)
+    may_be_default = any(isinstance(each, _RECORDS) and not any(f.required for f in each.fields) for each in types)
+    if not has_times and not may_be_default:
+        return decode
+    give = zone if zone is not None and may_be_naive else _as_it_is
+
+    def decoded(text: str | bytes) -> Any:
+        item = exact = decode(text)
+        if has_times:
+            if isinstance(text, bytes):
+                text = text.decode()
+            cut = cut_times(text, durations=has_durations)
+            if cut != text:
+                exact = decode(cut)
+            if exact is not item or give is not _as_it_is:
+                item = timed_item(item, exact, give)
+        if may_be_default and is_foreign(item, msgspec.json.decode(text)):
+            raise ValueError("an object must have one of the fields of its type, or none at all")
+        return item
+
+    return decoded
+
+
+def _as_it_is(value: datetime) -> datetime:
+    return value
