@@ -10,7 +10,7 @@ import time
 import traceback
 
 from tests.engine.kinds import KINDS, Tally
-from tests.stress.lanes import check_columns_on_threads, check_lanes
+from tests.stress.lanes import check_columns_on_threads, check_columns_restart, check_lanes
 
 FEWEST = 10
 """So many rests a graph there must be, or graphs are not what they are meant to be."""
@@ -21,8 +21,8 @@ ENOUGH = 10
 
 
 def lanes(seed: int, tally: Tally) -> None:
-    """Graphs of columns give what rows give, and keep books and bounds on threads."""
-    for check in (check_lanes, check_columns_on_threads):
+    """Graphs of columns give what rows give, restart from bytes, and keep books and bounds on threads."""
+    for check in (check_lanes, check_columns_restart, check_columns_on_threads):
         problem = check(seed)
         assert problem is None, problem
     tally.graphs += 1

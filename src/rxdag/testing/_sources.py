@@ -80,16 +80,30 @@ class _ChunkedReader(Reader):
         self._error = error
         self._of = of
         self._in_columns = in_columns
+        self._at = 0
+
+    def position(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> None:
+        while self._at < position:
+            self._take(position - self._at)
+
+    def _take(self, max_items: int) -> list[Any]:
+        """Take items of the next chunk."""
+        head = self._chunks[0][:max_items]
+        self._chunks[0] = self._chunks[0][max_items:]
+        if not self._chunks[0]:
+            del self._chunks[0]
+        self._at += len(head)
+        return head
 
     def read(self, max_items: int) -> Read:
         if not self._chunks:
             if self._error is not None:
                 raise self._error
             return END
-        head = self._chunks[0][:max_items]
-        self._chunks[0] = self._chunks[0][max_items:]
-        if not self._chunks[0]:
-            del self._chunks[0]
+        head = self._take(max_items)
         if self._in_columns:
             from rxdag.columns import Columns  # it loads numpy
 
