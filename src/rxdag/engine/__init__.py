@@ -13,7 +13,8 @@ from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
 from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
 from rxdag.engine._meeting import Meeting
-from rxdag.engine._node import ITEM, NOWHERE, Exit, Node, Point
+from rxdag.engine._node import NOWHERE, Exit, Node
+from rxdag.engine._point import ITEM, Point
 from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
 from rxdag.engine._rows_node import RowsNode

@@ -13,7 +13,8 @@ from rxdag.engine._context import RunContext
 from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._meeting import Meeting
-from rxdag.engine._node import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry, Exit
+from rxdag.engine._node import Exit
+from rxdag.engine._point import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry
 
 
 class ColumnsNode(KernelNode):

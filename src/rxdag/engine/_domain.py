@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rxdag.engine._context import RunContext
     from rxdag.engine._gather_node import GatherNode
     from rxdag.engine._kernel_node import KernelNode
-    from rxdag.engine._node import Node, Point
+    from rxdag.engine._node import Node
+    from rxdag.engine._point import Point
     from rxdag.engine._sink_node import SinkNode
 
 

@@ -30,7 +30,8 @@ from rxdag.engine._emit import KernelEmit
 from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._input_marks import InputMarks
-from rxdag.engine._node import Exit, Node, Point
+from rxdag.engine._node import Exit, Node
+from rxdag.engine._point import Point
 from rxdag.errors import trace_of
 
 

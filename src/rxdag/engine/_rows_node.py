@@ -8,7 +8,8 @@ from mypy_extensions import i64
 
 from rxdag.contract import MIN
 from rxdag.engine._faults import node_error
-from rxdag.engine._node import COLUMNS, ITEM, Exit, Point
+from rxdag.engine._node import Exit
+from rxdag.engine._point import COLUMNS, ITEM, Point
 
 _TURN: Final = 1024
 
