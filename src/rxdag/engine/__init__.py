@@ -9,8 +9,10 @@ from rxdag.engine._emit import KernelEmit
 from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._gather_node import GatherNode
+from rxdag.engine._guarded import Guarded
+from rxdag.engine._inlet import Inlet
 from rxdag.engine._inner_node import InnerNode
-from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
+from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
 from rxdag.engine._meeting import Meeting
 from rxdag.engine._node import NOWHERE, Exit, Node

@@ -27,7 +27,7 @@ from rxdag.contract import (
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import end_error, wrong_write
 from rxdag.engine._gate import Gate
-from rxdag.engine._kernel_node import Guarded
+from rxdag.engine._guarded import Guarded
 from rxdag.engine._ledger import Ledger
 from rxdag.engine._node import Exit
 from rxdag.engine._writes import Writes

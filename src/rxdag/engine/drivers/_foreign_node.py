@@ -14,7 +14,7 @@ from reactivex.subject import Subject
 from rxdag.contract import ENDED, FLUSHED, RAISE
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import node_error
-from rxdag.engine._kernel_node import Guarded
+from rxdag.engine._guarded import Guarded
 from rxdag.engine.drivers._flow import FlowScheduler
 
 
