@@ -104,8 +104,7 @@ class CallingNode(Guarded):
             fn(value)
         except BaseException as error:
             emit.is_open = False
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self.domain.interrupt(error)
+            self.domain.interrupt_for(error)
             self.fail(node_error(self.name, error))
         emit.is_open = False
 

@@ -158,8 +158,7 @@ class ColumnsNode(KernelNode):
         except BaseException as error:  # the kernel itself is wrong
             exits.is_open = False
             self.failed += 1
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self.domain.interrupt(error)
+            self.domain.interrupt_for(error)
             self.note_place(columns, 0)
             self.fail(node_error(self.name, error, columns.row(0)))
             self.settle_books()

@@ -111,11 +111,12 @@ class Domain:
         self.opened.append(node)
         self.stop = True
 
-    def interrupt(self, error: BaseException) -> None:
-        """Note what user code has raised to end the process; the driver raises it."""
-        if self.raised is None:
-            self.raised = error
-        self.stop = True
+    def interrupt_for(self, error: BaseException) -> None:
+        """Have the driver raise what user code has raised to end the process; do nothing for other errors."""
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            if self.raised is None:
+                self.raised = error
+            self.stop = True
 
     def forget(self, node: Point) -> None:
         """Note that a node rests no more."""

@@ -88,8 +88,7 @@ class GatherNode(Point):
             except BaseException as error:
                 exit_.lost += n
                 self.renew()
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    self.domain.interrupt(error)
+                self.domain.interrupt_for(error)
                 made = node_error(self.name, error)
                 self.give_end(made)
                 self.seal()

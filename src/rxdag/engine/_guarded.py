@@ -48,8 +48,7 @@ class Guarded(Point):
                 self.give(dropped, item, 0, 0, None)
             return True
         self.failed += 1
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
+        self.domain.interrupt_for(error)
         self.fail(node_error(self.name, error) if isinstance(error, BadProgram) else node_error(self.name, error, item))
         return False
 

@@ -89,13 +89,8 @@ class OpenedSink(Guarded):
         try:
             self.writer = checked_end(self.sink, self.sink.open(self), Writer)
         except BaseException as error:
-            self.interrupted(error)
+            self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))
-
-    def interrupted(self, error: BaseException) -> None:
-        """Note an error that must end the run bare."""
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
 
     def fail(self, error: Exception) -> None:
         if not self.is_ended:
@@ -117,7 +112,7 @@ class OpenedSink(Guarded):
             try:
                 writer.prepare()
             except BaseException as error:
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 self.run.fail(end_error("sink", self.name, error))
         self.run.sink_prepared(self.name)
 
@@ -132,7 +127,7 @@ class OpenedSink(Guarded):
             try:
                 result = self.closed_with(writer.close(ok=ok and self.run.error is None))
             except BaseException as error:
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 self.run.fail(end_error("sink", self.name, error))
         if inspect.isawaitable(result):
             self.run.spawn(self.name, result, self.closed)
@@ -147,6 +142,6 @@ class OpenedSink(Guarded):
         """An async close has ended."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self.interrupted(error)
+            self.domain.interrupt_for(error)
             self.run.fail(end_error("sink", self.name, error))
         self.run.sink_ended(self.name, None if task.cancelled() or error else task.result())

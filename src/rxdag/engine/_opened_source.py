@@ -105,8 +105,7 @@ class OpenedSource(Pump):
         """Return what the run fails with when a source has raised."""
         if isinstance(error, NodeError | BufferOverflow):
             return error
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
+        self.domain.interrupt_for(error)
         return end_error("source", self.name, error)
 
     def rests(self, reader: Reader | None) -> bool:

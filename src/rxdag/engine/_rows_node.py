@@ -95,8 +95,7 @@ class RowsNode(Point):
     def could_not(self, columns: Any, error: BaseException) -> None:
         """Fail the run: items cannot be made of columns."""
         self.exits[0].lost += len(columns)
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
+        self.domain.interrupt_for(error)
         made = node_error(self.name, error)
         self.give_end(made)
         self.seal()

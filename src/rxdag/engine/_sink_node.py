@@ -12,7 +12,6 @@ from rxdag.contract import ENDED, BadItem, BadProgram, Chunk, Enough, OnError, S
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import end_error, wrong_write
 from rxdag.engine._ledger import Ledger
-from rxdag.engine._node import Exit
 from rxdag.engine._opened_sink import OpenedSink
 from rxdag.engine._writes import Writes
 
@@ -54,11 +53,9 @@ class SinkNode(OpenedSink):
         """What is to be written again once its wait is over."""
         self.ending: tuple[Exception | None] | None = None
         self.open_inputs = 1
-        self.letters: Exit
 
     def open(self) -> None:
         """Open the sink, before anything flows."""
-        self.letters = self.ports["dead"]
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
         self.takes_rows = self.is_plain and self.most > 1
         self.full_at = self.came - len(self.gathered) + self.most
@@ -166,7 +163,7 @@ class SinkNode(OpenedSink):
             try:
                 chunk = chunk.rows()
             except BaseException as error:  # the type of the items cannot be made of their fields
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 self.failed += 1
                 self.discarded += len(columns) - 1
                 self.fail(end_error("sink", self.name, error))
@@ -209,7 +206,7 @@ class SinkNode(OpenedSink):
                 self.had_enough(chunk, enough)
                 return
             except BaseException as error:
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 chunk = self.failed_on(chunk, error)
                 if self.again is None:
                     continue
@@ -293,7 +290,7 @@ class SinkNode(OpenedSink):
         elif isinstance(error, Enough):
             self.had_enough(chunk, error)
         else:
-            self.interrupted(error)
+            self.domain.interrupt_for(error)
             rest = self.failed_on(chunk, error)
             if self.again is None:
                 self.write(rest)

@@ -66,8 +66,7 @@ class ForeignNode(Guarded):
         except BaseException as error:
             self.absorbed -= 1
             self.failed += 1
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self.domain.interrupt(error)
+            self.domain.interrupt_for(error)
             self.fail(node_error(self.name, error, item))
 
     def mark(self, watermark: i64) -> None:
