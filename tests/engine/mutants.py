@@ -78,7 +78,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "3: what rests behind a lane holds back no fork above it",
-        "runtime/_wiring.py",
+        "runtime/_survey.py",
         "node.order.append(fork)",
         "node.order.extend(())",
         "A",
