@@ -43,7 +43,7 @@ class Mutant:
 MUTANTS: Final = (
     Mutant(
         "1: an output is given though something is in the way",
-        "engine/_node.py",
+        "engine/_point.py",
         "        if self.blocked > self.free:\n            self.hold((ITEM, exit_, item, ts, sequence, key))",
         "        if self.blocked < 0:\n            self.hold((ITEM, exit_, item, ts, sequence, key))",
         "A",
@@ -57,7 +57,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "1: what rests blocks nobody above",
-        "engine/_node.py",
+        "engine/_point.py",
         "        if self.blocked == 1 or self.absorbs or self.is_ended:\n            block_all(self.up)",
         "        if self.blocked < 0:\n            block_all(self.up)",
         "A",
@@ -78,7 +78,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "3: what rests behind a lane holds back no fork above it",
-        "runtime/_wiring.py",
+        "runtime/_survey.py",
         "node.order.append(fork)",
         "node.order.extend(())",
         "A",
@@ -92,7 +92,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "4: a mark overtakes what rests",
-        "engine/_node.py",
+        "engine/_point.py",
         "            self.watermark = watermark\n        if self.blocked > self.free:",
         "            self.watermark = watermark\n        if self.blocked < 0:",
         "A",
@@ -106,7 +106,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "5: a node that has ended stays shut",
-        "engine/_node.py",
+        "engine/_point.py",
         "        if self.is_ended:\n            return\n        self.set_shut(False)",
         "        if self.is_ended:\n            return",
         "B",
@@ -127,7 +127,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "7: a node that has ended leaves those above blocked",
-        "engine/_node.py",
+        "engine/_point.py",
         "        if self.blocked and not self.is_resting and not self.absorbs:\n            unblock_all(self.up)",
         "        if self.blocked < 0:\n            unblock_all(self.up)",
         "B",

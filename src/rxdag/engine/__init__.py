@@ -9,11 +9,14 @@ from rxdag.engine._emit import KernelEmit
 from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._gather_node import GatherNode
+from rxdag.engine._guarded import Guarded
+from rxdag.engine._inlet import Inlet
 from rxdag.engine._inner_node import InnerNode
-from rxdag.engine._kernel_node import Guarded, Inlet, KernelNode
+from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
 from rxdag.engine._meeting import Meeting
-from rxdag.engine._node import ITEM, NOWHERE, Exit, Node, Point
+from rxdag.engine._node import NOWHERE, Exit, Node
+from rxdag.engine._point import ITEM, Point
 from rxdag.engine._pump import GatePump, Pump
 from rxdag.engine._room import Limiter, Room
 from rxdag.engine._rows_node import RowsNode

@@ -58,7 +58,7 @@ class BatchSinkNode(SinkNode):
         if task.cancelled() or error is not None:
             self.resource = None
             if error is not None:
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 made = end_error("sink", self.name, error)
                 made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
                 self.fail(made)
@@ -178,7 +178,7 @@ class BatchSinkNode(SinkNode):
         """Deal with a part that could not be written; False if it is not to be gone on with now."""
         self.writes.failed += 1
         if not isinstance(error, Exception) or isinstance(error, BadProgram):
-            self.interrupted(error)
+            self.domain.interrupt_for(error)
             self.failed += 1
             self.in_flight -= 1
             self.fail(end_error("sink", self.name, error))

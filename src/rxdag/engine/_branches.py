@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from mypy_extensions import i64
 
 from rxdag.contract import Chunk
-from rxdag.engine._node import ANY_NUMBER, COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, Entry, Exit, Node, Point
+from rxdag.engine._node import ANY_NUMBER, Exit, Node
+from rxdag.engine._point import COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, Entry, Point
 
 
 class Fork(Point):

@@ -13,7 +13,8 @@ from rxdag.engine._context import RunContext
 from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._meeting import Meeting
-from rxdag.engine._node import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry, Exit
+from rxdag.engine._node import Exit
+from rxdag.engine._point import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry
 
 
 class ColumnsNode(KernelNode):
@@ -157,8 +158,7 @@ class ColumnsNode(KernelNode):
         except BaseException as error:  # the kernel itself is wrong
             exits.is_open = False
             self.failed += 1
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self.domain.interrupt(error)
+            self.domain.interrupt_for(error)
             self.note_place(columns, 0)
             self.fail(node_error(self.name, error, columns.row(0)))
             self.settle_books()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rxdag.engine._context import RunContext
     from rxdag.engine._gather_node import GatherNode
     from rxdag.engine._kernel_node import KernelNode
-    from rxdag.engine._node import Node, Point
+    from rxdag.engine._node import Node
+    from rxdag.engine._point import Point
     from rxdag.engine._sink_node import SinkNode
 
 
@@ -110,11 +111,12 @@ class Domain:
         self.opened.append(node)
         self.stop = True
 
-    def interrupt(self, error: BaseException) -> None:
-        """Note what user code has raised to end the process; the driver raises it."""
-        if self.raised is None:
-            self.raised = error
-        self.stop = True
+    def interrupt_for(self, error: BaseException) -> None:
+        """Have the driver raise what user code has raised to end the process; do nothing for other errors."""
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            if self.raised is None:
+                self.raised = error
+            self.stop = True
 
     def forget(self, node: Point) -> None:
         """Note that a node rests no more."""

@@ -12,7 +12,7 @@ from rxdag.contract import MAX, MIN, BadProgram
 from rxdag.engine._node import Exit
 
 if TYPE_CHECKING:
-    from rxdag.engine._kernel_node import KernelNode
+    from rxdag.engine._calling_node import CallingNode
 
 _KEEP: Final = object()
 
@@ -20,7 +20,7 @@ _KEEP: Final = object()
 class KernelEmit:
     """The exits of a kernel, into the node that holds it."""
 
-    def __init__(self, node: KernelNode) -> None:
+    def __init__(self, node: CallingNode) -> None:
         self._node = node
         self.is_open = False
         self.item: Any = None

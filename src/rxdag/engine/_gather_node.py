@@ -8,7 +8,8 @@ from mypy_extensions import i64
 
 from rxdag.contract import FLUSHED, IDLE, MIN
 from rxdag.engine._faults import node_error
-from rxdag.engine._node import COLUMNS, Exit, Point
+from rxdag.engine._node import Exit
+from rxdag.engine._point import COLUMNS, Point
 
 _MOST: Final = 1024
 
@@ -87,8 +88,7 @@ class GatherNode(Point):
             except BaseException as error:
                 exit_.lost += n
                 self.renew()
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    self.domain.interrupt(error)
+                self.domain.interrupt_for(error)
                 made = node_error(self.name, error)
                 self.give_end(made)
                 self.seal()

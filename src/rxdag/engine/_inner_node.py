@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
@@ -17,86 +16,22 @@ from rxdag.contract import (
     SKIP,
     BadItem,
     BadProgram,
-    Boundary,
-    Clock,
     DeadLetter,
     Inner,
     InnerKernel,
     Kernel,
     OnError,
-    Reader,
-    Saw,
     Source,
-    checked_end,
 )
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import checked_resource, node_error
 from rxdag.engine._kernel_node import KernelNode
+from rxdag.engine._reading import Reading
 from rxdag.engine._room import Room
 from rxdag.errors import text_of
 
 if TYPE_CHECKING:
     from asyncio import Future
-
-
-class Reading:
-    """One inner stream: what its source sees of the run."""
-
-    def __init__(self, node: InnerNode, inner: Inner) -> None:
-        self.node = node
-        self.inner = inner
-        self.wants_columns = False
-        self.boundary: Boundary | None = None
-        self.saw: Saw | None = None
-        self.clock: Clock = node.run.clock
-        self.random: Random = node.run.random
-        self.source: Source[Any] | None = None
-        self.reader: Reader | None = None
-        self.is_ready = True
-        self.attempts = 0
-
-    def wake(self) -> None:
-        self.node.domain.driver.call(self.come)
-
-    def wake_at(self, when: int) -> None:
-        self.node.domain.driver.at(when, self.come, rank=int(self.node.rank))
-
-    def come(self) -> None:
-        """It may have something now."""
-        self.is_ready = True
-        self.node.look()
-
-    def emit(self, port: str, item: object) -> None:
-        """Nobody can read the side ports of an inner stream."""
-
-    def drop(self, reason: str, n: int = 1) -> None:
-        self.node.came += n
-        self.node.came_inside += n
-        self.node.note_drop(reason, n)
-
-    def bad(self, item: object, error: Exception) -> None:
-        self.node.malformed(item, error)
-
-    def read(self, room: int) -> Any:
-        """Return up to that many items, None for nothing now, or END."""
-        if self.reader is None:
-            self.source = self.node.source_of(self.inner)
-            reader: Reader = checked_end(self.source, self.source.open(self), Reader)
-            self.reader = reader
-        return self.reader.read(room)
-
-    def close(self) -> None:
-        """Give back what is open."""
-        reader, self.reader = self.reader, None
-        if reader is None or self.source is None:
-            return
-        if self.source.where == "async":
-            self.node.run.spawn(self.node.name, reader.aclose())
-            return
-        try:
-            reader.close()
-        except BaseException as error:
-            self.node.run.fail(node_error(self.node.name, error, self.inner.item))
 
 
 class InnerNode(KernelNode):

@@ -1,94 +1,20 @@
-"""The node that holds a kernel: it calls it with items, watermarks, timers and the end, and guards those calls."""
+"""The node that runs a kernel: it brings it items and the end, and does what the kernel wants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import (
-    DEAD,
-    ENDED,
-    FLUSHED,
-    IDLE,
-    MAX,
-    MIN,
-    RAISE,
-    SKIP,
-    BadItem,
-    BadProgram,
-    DeadLetter,
-    Kernel,
-    OnError,
-    on_item_parameters,
-)
+from rxdag.contract import ENDED, FLUSHED, MIN, Kernel, OnError
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
-from rxdag.engine._emit import KernelEmit
-from rxdag.engine._faults import node_error
-from rxdag.engine._gate import Gate
-from rxdag.engine._input_marks import InputMarks
-from rxdag.engine._node import Exit, Node, Point
-from rxdag.errors import trace_of
+from rxdag.engine._inlet import Inlet
+from rxdag.engine._watermark_node import WatermarkNode
 
 
-class Guarded(Point):
-    """A node that runs user code: what fails is charged here, and no error unwinds through the nodes above.
-
-    Args:
-        name: Of the node.
-        run: The run.
-        policy: What becomes of an item on which user code fails.
-    """
-
-    def __init__(self, name: str, run: RunContext, policy: OnError) -> None:
-        super().__init__(name)
-        self.run = run
-        self.policy = policy
-        self.is_caught = False
-        self.ports: dict[str, Exit] = {}
-
-    def add_exit(self, exit_: Exit) -> None:
-        super().add_exit(exit_)
-        self.ports[exit_.port] = exit_
-
-    def bury(self, item: Any, error: BaseException, attempts: int) -> bool:
-        """Deal with an item on which user code failed, as the policy says; False if the node has failed."""
-        policy = RAISE if isinstance(error, BadProgram) else self.policy.last
-        if isinstance(error, BadItem) or (policy is DEAD and isinstance(error, Exception)):
-            self.dead += 1
-            letters = self.ports.get("dead")
-            if letters is not None:
-                self.give(letters, DeadLetter(self.name, item, error, attempts, trace_of(error)), 0, 0, None)
-            return True
-        if policy is SKIP and isinstance(error, Exception):
-            self.note_drop("skipped", 1)
-            dropped = self.ports.get("dropped")
-            if dropped is not None:
-                self.give(dropped, item, 0, 0, None)
-            return True
-        self.failed += 1
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
-        self.fail(node_error(self.name, error) if isinstance(error, BadProgram) else node_error(self.name, error, item))
-        return False
-
-    def fail(self, error: Exception) -> None:
-        """End the node, and the run unless a node behind goes on without it; what it has given out goes on."""
-        if self.is_ended:
-            return
-        self.discard()
-        self.give_end(error)
-        self.seal()
-        if self.is_caught:
-            self.domain.retire(self)
-        else:
-            self.run.fail(error)
-
-
-class KernelNode(Guarded):
+class KernelNode(WatermarkNode):
     """Runs a kernel.
 
     Args:
@@ -103,67 +29,14 @@ class KernelNode(Guarded):
     def __init__(
         self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
     ) -> None:
-        super().__init__(name, run, policy)
-        self.make = make
-        self.kernel = make()
-        kernel = self.kernel
-        kind = type(kernel)
-        self.passes: bool = kernel.passes
-        self.main: Exit | None = None
-        self.emit = KernelEmit(self)
-        self.n_inputs = inputs
-        self.marks = InputMarks(inputs)
+        super().__init__(name, run, policy, make, clock, inputs)
         self.open_inputs = inputs
         self.inlets: list[Inlet] = []
-        self.in_clock_time = clock == "processing"
-        self.makes_time: bool = kernel.makes_time
-        self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
-        self.holds_back = kind.low is not Kernel.low
-        self.hears_ends = kind.on_input_end is not Kernel.on_input_end
-        self.can_finish = kind.is_finished is not Kernel.is_finished
-        self.has_timer = kind.on_timer is not Kernel.on_timer
-        self.has_watermark = kind.on_watermark is not Kernel.on_watermark
-        self.fires_before = self.in_clock_time
-        """True if the time of an item says that everything before it has come."""
-        self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
-        """True if a watermark goes through as it is, behind what it sets free."""
-        self.ended_inputs: set[int] = set()
-        self.held_mark: i64 = MIN
-        self.is_quiet = False
-        """True if all inputs are idle."""
-        self.said_idle = False
-        """True if those behind know that nothing comes for a while."""
-        self.lingering: i64 = MIN
         self.input_error: Exception | None = None
         self.is_drained = False
         """True once one of several inputs has ended for the drain, not by itself."""
-        self.is_end_called = False
         self.is_forgotten = False
         self.timer: Timer | None = None
-        self.bind()
-
-    def bind(self) -> None:
-        """Look how the kernel's `on_item` is called."""
-        kernel: Any = self.kernel
-        kernel.inputs = self.marks
-        parameters = self.parameters()
-        self.on_item: Any = getattr(kernel, "on_item", None)
-        self.has_now = "now" in parameters or self.in_clock_time
-        names = tuple("now" if name == "ts" else name for name in parameters) if self.in_clock_time else parameters
-        self.names = names
-        forms: dict[tuple[str, ...], int] = {
-            ("item", "emit"): 0,
-            ("item", "ts", "emit"): 1,
-            ("item", "ts", "sequence", "key", "emit"): 2,
-        }
-        self.form: i64 = forms.get(names, 3)
-        self.watches = (
-            self.has_timer or self.has_want or self.holds_back or self.can_finish or kernel.open_inputs is not None
-        )
-
-    def parameters(self) -> tuple[str, ...]:
-        """Return the names of what `on_item` takes."""
-        return on_item_parameters(type(self.kernel))
 
     def open(self) -> None:
         """Begin, once all nodes are linked."""
@@ -195,16 +68,6 @@ class KernelNode(Guarded):
                 return
         self.work(input, item, ts, sequence, key)
 
-    def fire_before(self, ts: i64) -> None:
-        """Have the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
-        if self.in_clock_time:
-            ts = self.run.clock.now()
-        kernel = self.kernel
-        if ts - 1 > kernel.watermark:
-            kernel.watermark = ts - 1
-            if self.has_watermark and ts - 1 >= kernel.wake:
-                self.guard(self.call_watermark, ts - 1)
-
     def take_columns(self, input: int, columns: Any) -> None:
         """Take a run of columns of an input; of nodes that work on columns."""
         raise NotImplementedError
@@ -228,28 +91,6 @@ class KernelNode(Guarded):
         emit.is_open = False
         if self.watches:
             self.look()
-
-    def call(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Call `on_item` with what it takes."""
-        form = self.form
-        emit = self.emit
-        if form == 0:
-            self.on_item(item, emit)
-        elif form == 1:
-            self.on_item(item, ts, emit)
-        elif form == 2:
-            self.on_item(item, ts, sequence, key, emit)
-        else:
-            self.on_item(*[emit if name == "emit" else getattr(emit, name) for name in self.names])
-
-    def blamed(self, item: Any, error: BaseException) -> BaseException:
-        """Return what the kernel says of an error of its own."""
-        if not isinstance(error, Exception):
-            return error
-        try:
-            return self.kernel.blame(item, error)
-        except BaseException as failure:
-            return failure
 
     # ---- what the kernel wants
 
@@ -325,129 +166,6 @@ class KernelNode(Guarded):
         self.said_idle = False  # what came out has said that more may come
         self.look()
         self.stop_lingering()
-
-    # ---- calls where no single item is at hand
-
-    def guard(self, fn: Callable[[i64], None], value: i64) -> None:
-        """Call into the kernel; its failure ends the node."""
-        emit = self.emit
-        emit.is_open = True
-        try:
-            fn(value)
-        except BaseException as error:
-            emit.is_open = False
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self.domain.interrupt(error)
-            self.fail(node_error(self.name, error))
-        emit.is_open = False
-
-    def call_start(self, value: i64) -> None:
-        self.kernel.on_start(self.run.clock.now(), self.emit)
-
-    def call_watermark(self, value: i64) -> None:
-        self.kernel.on_watermark(value, self.emit)
-
-    def call_timer(self, value: i64) -> None:
-        self.kernel.on_timer(value, self.emit)
-
-    def call_end(self, value: i64) -> None:
-        self.kernel.on_end(self.emit)
-
-    def call_input_end(self, value: i64) -> None:
-        self.kernel.on_input_end(value, self.emit)
-
-    # ---- watermarks
-
-    def mark(self, watermark: i64) -> None:
-        if not self.is_simple or watermark >= FLUSHED or self.is_ended or not self.marks.rises(watermark):
-            self.take_mark(0, watermark)
-            return
-        kernel = self.kernel
-        if watermark > kernel.watermark:
-            kernel.watermark = watermark
-            if self.has_watermark and watermark >= kernel.wake:
-                self.guard(self.call_watermark, watermark)
-                if self.is_ended:
-                    return
-        self.give_mark(watermark)
-        if self.watches:
-            self.look()
-
-    def take_mark(self, input: int, watermark: i64) -> None:
-        """Take a watermark of an input."""
-        if self.is_ended:
-            return
-        if watermark >= FLUSHED:
-            self.note_input_end(input)
-        self.give_out(self.marks.advance(input, watermark))
-        if self.watches:
-            self.look()
-
-    def note_input_end(self, input: int) -> None:
-        """Tell the kernel that an input has ended by itself, or is flushed."""
-        if self.hears_ends and input not in self.ended_inputs:
-            self.ended_inputs.add(input)
-            self.guard(self.call_input_end, input)
-
-    def give_out(self, marks: tuple[int, ...]) -> None:
-        """Take the watermarks of all inputs together, one after the other."""
-        for mark in marks:
-            if not self.is_ended:
-                self.combined(mark)
-
-    def combined(self, watermark: i64) -> None:
-        """All inputs together have got to a watermark, or are idle, or active again."""
-        kernel = self.kernel
-        if watermark >= FLUSHED:
-            if watermark == ENDED and not self.in_clock_time:
-                kernel.watermark = MAX
-                if self.has_watermark:
-                    self.guard(self.call_watermark, MAX)
-            self.end_kernel()
-        elif self.makes_time:
-            return
-        elif not self.in_clock_time and watermark > kernel.watermark:
-            kernel.watermark = watermark
-            if self.has_watermark and watermark >= kernel.wake:
-                self.guard(self.call_watermark, watermark)
-        if self.is_ended:
-            return
-        if watermark >= FLUSHED and kernel.lingers:
-            self.lingering = watermark  # the end goes on behind what comes out yet
-            return
-        self.is_quiet = watermark == IDLE
-        if self.holds_back and watermark < FLUSHED:
-            if watermark > self.held_mark:
-                self.held_mark = watermark
-            self.mark_below()
-            return
-        self.said_idle = self.is_quiet
-        self.give_mark(watermark)
-
-    def mark_below(self) -> None:
-        """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
-        low: i64 = self.kernel.low()
-        mark = self.held_mark if self.held_mark < low - 1 else low - 1
-        if mark > self.watermark:
-            self.said_idle = False
-            self.give_mark(mark)
-        if not self.is_quiet:
-            if self.said_idle:
-                self.said_idle = False
-                self.give_mark(self.watermark)
-        elif not self.said_idle and (low == MAX or not self.gives_alone()):
-            self.said_idle = True
-            self.give_mark(IDLE)
-
-    def gives_alone(self) -> bool:
-        """Return True if what rests in the kernel comes out though nothing comes in."""
-        return self.kernel.timer is not None
-
-    def end_kernel(self) -> None:
-        """Tell the kernel of the end; once."""
-        if not self.is_end_called and not self.is_ended:
-            self.is_end_called = True
-            self.guard(self.call_end, 0)
 
     # ---- ends
 
@@ -554,46 +272,3 @@ class KernelNode(Guarded):
 
     def go_on(self) -> None:
         """Do what waited for room; of nodes that hold items until there is some."""
-
-
-class Inlet(Node):
-    """One of several inputs of a node."""
-
-    def __init__(self, owner: KernelNode, input: int) -> None:
-        super().__init__(owner.name)
-        self.owner = owner
-        self.input = input
-        self.gate: Gate | None = None
-        """The gate before it."""
-        self.is_entry_shut = False
-
-    def readers(self) -> list[Node]:
-        return [self.owner]
-
-    def set_entry_shut(self, is_shut: bool) -> None:
-        """Let nothing into the gate before it, or let it in again: a source behind it is not even opened meanwhile."""
-        gate = self.gate
-        if gate is None or is_shut == self.is_entry_shut:
-            return
-        self.is_entry_shut = is_shut
-        if gate.domain is self.domain:
-            gate.set_shut(is_shut)
-        else:
-            gate.domain.driver.call(partial(gate.set_shut, is_shut))
-
-    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        self.owner.take(self.input, item, ts, sequence, key)
-
-    def push_columns(self, columns: Any) -> None:
-        self.came += len(columns)
-        self.owner.take_columns(self.input, columns)
-
-    def mark(self, watermark: i64) -> None:
-        self.owner.take_mark(self.input, watermark)
-
-    def end(self, error: Exception | None) -> None:
-        if not self.is_ended:
-            self.is_ended = True
-            self.set_shut(False)
-            self.owner.input_ended(self.input, error)

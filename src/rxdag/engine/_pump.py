@@ -7,7 +7,8 @@ from mypy_extensions import i64
 from rxdag.contract import FLUSHED
 from rxdag.engine._domain import QUANTUM
 from rxdag.engine._gate import Ended, Gate
-from rxdag.engine._node import Node, Point
+from rxdag.engine._node import Node
+from rxdag.engine._point import Point
 
 
 class Pump(Point):

@@ -8,7 +8,8 @@ from mypy_extensions import i64
 
 from rxdag.contract import MIN
 from rxdag.engine._faults import node_error
-from rxdag.engine._node import COLUMNS, ITEM, Exit, Point
+from rxdag.engine._node import Exit
+from rxdag.engine._point import COLUMNS, ITEM, Point
 
 _TURN: Final = 1024
 
@@ -94,8 +95,7 @@ class RowsNode(Point):
     def could_not(self, columns: Any, error: BaseException) -> None:
         """Fail the run: items cannot be made of columns."""
         self.exits[0].lost += len(columns)
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
+        self.domain.interrupt_for(error)
         made = node_error(self.name, error)
         self.give_end(made)
         self.seal()

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import (
-    ENDED,
-    BadItem,
-    BadProgram,
-    Chunk,
-    Clock,
-    Enough,
-    OnError,
-    Saw,
-    Shape,
-    Sink,
-    WriteFailed,
-    Writer,
-    checked_end,
-)
+from rxdag.contract import ENDED, BadItem, BadProgram, Chunk, Enough, OnError, Shape, Sink, WriteFailed
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import end_error, wrong_write
-from rxdag.engine._gate import Gate
-from rxdag.engine._kernel_node import Guarded
 from rxdag.engine._ledger import Ledger
-from rxdag.engine._node import Exit
+from rxdag.engine._opened_sink import OpenedSink
 from rxdag.engine._writes import Writes
 
 if TYPE_CHECKING:
     from asyncio import Future
 
 
-class SinkNode(Guarded):
+class SinkNode(OpenedSink):
     """Gathers items and writes them; what an async sink has taken is in flight until its write has ended.
-
-    It is the context that the sink sees.
 
     Args:
         name: Of the node.
@@ -50,19 +31,11 @@ class SinkNode(Guarded):
     """
 
     def __init__(self, name: str, run: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape) -> None:
-        super().__init__(name, run, policy)
-        self.sink = sink
-        self.shape = shape
-        self.clock: Clock = run.clock
+        super().__init__(name, run, policy, sink, shape)
         self.is_async = sink.where == "async"
         self.paces = sink.paces
         self.most: i64 = 1
         """A write takes at most so many items."""
-        self.gates: list[Gate] = []
-        """The gates before it that have room for as much as the sink asks for."""
-        self.saw: Saw | None = None
-        self.own_error: Exception | None = None
-        self.writer: Writer | None = None
         self.writes = Writes()
         self.began = 0
         self.gathered: list[Any] = []
@@ -80,25 +53,16 @@ class SinkNode(Guarded):
         """What is to be written again once its wait is over."""
         self.ending: tuple[Exception | None] | None = None
         self.open_inputs = 1
-        self.is_prepared = False
-        """True if what it wrote is durable already, and closing it hardly can fail."""
-        self.is_closed = False
-        self.letters: Exit
 
     def open(self) -> None:
         """Open the sink, before anything flows."""
-        self.letters = self.ports["dead"]
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
         self.takes_rows = self.is_plain and self.most > 1
         self.full_at = self.came - len(self.gathered) + self.most
         if self.is_closed:
             self.run.sink_ended(self.name, None)
             return
-        try:
-            self.writer = checked_end(self.sink, self.sink.open(self), Writer)
-        except BaseException as error:
-            self.interrupted(error)
-            self.fail(end_error("sink", self.name, error))
+        self.open_writer()
         if self.is_restored and self.writer is not None:
             self.take_over()
         self.admit()
@@ -136,11 +100,6 @@ class SinkNode(Guarded):
             self.is_gathering = True
             self.domain.unwritten.append(self)
 
-    def interrupted(self, error: BaseException) -> None:
-        """Note an error that must end the run bare."""
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            self.domain.interrupt(error)
-
     def wants(self) -> int | None:
         """Return the most items that it takes now: 0 while a write is in flight. Thread-safe."""
         if self.is_ended:
@@ -160,36 +119,6 @@ class SinkNode(Guarded):
 
     def why_no_snapshot(self) -> str | None:
         return f'sink "{self.name}" is writing' if self.in_flight else None
-
-    # ---- what a sink sees
-
-    @property
-    def error(self) -> Exception | None:
-        return self.own_error or self.run.error
-
-    def call(self, fn: Callable[[], None], /) -> None:
-        self.domain.driver.call(partial(self.call_here, fn))
-
-    def call_here(self, fn: Callable[[], None]) -> None:
-        """Call a function of the sink's, then look what it wants."""
-        fn()
-        self.admit()
-
-    def enough(self) -> None:
-        if not self.is_ended:
-            self.discard()
-            self.finish(None)
-            self.domain.retire(self)
-
-    def admit(self) -> None:
-        """Have what is before it look again at what it wants."""
-        if not self.is_ended:
-            self.set_shut(self.wants() == 0)
-        for gate in self.gates:
-            if gate.domain is self.domain:
-                gate.admit()
-            else:
-                gate.domain.driver.call(gate.admit)
 
     # ---- what comes
 
@@ -234,7 +163,7 @@ class SinkNode(Guarded):
             try:
                 chunk = chunk.rows()
             except BaseException as error:  # the type of the items cannot be made of their fields
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 self.failed += 1
                 self.discarded += len(columns) - 1
                 self.fail(end_error("sink", self.name, error))
@@ -277,7 +206,7 @@ class SinkNode(Guarded):
                 self.had_enough(chunk, enough)
                 return
             except BaseException as error:
-                self.interrupted(error)
+                self.domain.interrupt_for(error)
                 chunk = self.failed_on(chunk, error)
                 if self.again is None:
                     continue
@@ -361,7 +290,7 @@ class SinkNode(Guarded):
         elif isinstance(error, Enough):
             self.had_enough(chunk, error)
         else:
-            self.interrupted(error)
+            self.domain.interrupt_for(error)
             rest = self.failed_on(chunk, error)
             if self.again is None:
                 self.write(rest)
@@ -412,60 +341,6 @@ class SinkNode(Guarded):
             self.run.sink_ready(self.name)
         else:
             self.close(ok=False)
-
-    def fail(self, error: Exception) -> None:
-        if not self.is_ended:
-            self.own_error = error
-            if not self.is_caught:
-                self.run.fail(error)  # before the sink closes, so that no other one ends well after it
-            super().fail(error)
-            self.close(ok=False)
-
-    def cancel(self) -> None:
-        super().cancel()
-        self.close(ok=False)
-
-    def prepare(self) -> None:
-        """Make what was written durable, short of being complete."""
-        writer = self.writer
-        if writer is not None and self.run.may_succeed:
-            self.is_prepared = type(writer).prepare is not Writer.prepare
-            try:
-                writer.prepare()
-            except BaseException as error:
-                self.interrupted(error)
-                self.run.fail(end_error("sink", self.name, error))
-        self.run.sink_prepared(self.name)
-
-    def close(self, *, ok: bool) -> None:
-        """Close the sink; once."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        writer, self.writer = self.writer, None
-        result: Any = None
-        if writer is not None:
-            try:
-                result = self.closed_with(writer.close(ok=ok and self.run.error is None))
-            except BaseException as error:
-                self.interrupted(error)
-                self.run.fail(end_error("sink", self.name, error))
-        if inspect.isawaitable(result):
-            self.run.spawn(self.name, result, self.closed)
-        else:
-            self.run.sink_ended(self.name, result)
-
-    def closed_with(self, result: Any) -> Any:
-        """Return what closing the sink gives, or an awaitable of it."""
-        return result
-
-    def closed(self, task: Future[Any]) -> None:
-        """An async close has ended."""
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.interrupted(error)
-            self.run.fail(end_error("sink", self.name, error))
-        self.run.sink_ended(self.name, None if task.cancelled() or error else task.result())
 
     def ledger(self) -> Ledger:
         ledger = super().ledger()

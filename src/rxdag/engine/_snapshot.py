@@ -13,7 +13,8 @@ from rxdag.engine._gate import Ended, Gate
 from rxdag.engine._gather_node import GatherNode
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import KernelNode
-from rxdag.engine._node import COLUMNS, ITEM, Entry, Node, Point, block_all
+from rxdag.engine._node import Node, block_all
+from rxdag.engine._point import COLUMNS, ITEM, Entry, Point
 from rxdag.engine._pump import GatePump
 from rxdag.engine._rows_node import Rows, RowsNode
 from rxdag.engine._sink_node import SinkNode

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import MAX, BadItem, Kernel, on_item_parameters
 from rxdag.engine._kernel_node import KernelNode
-from rxdag.engine._node import INPUT, INPUT_END, INPUT_MARK, Entry
+from rxdag.engine._point import INPUT, INPUT_END, INPUT_MARK, Entry
 
 _TURN: Final = 1024
 

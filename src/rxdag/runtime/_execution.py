@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any, Final
 
 from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
-from rxdag.engine import QUANTUM, InnerNode, KernelNode, Pump, SinkNode, node_error
+from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
-from rxdag.errors import RxDagError, Stalled, shown, text_of
+from rxdag.errors import RxDagError, shown, text_of
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
 from rxdag.runtime._stacks import stack_of
+from rxdag.runtime._stall import stalled
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._wiring import wire
 
@@ -221,7 +222,7 @@ class Execution:
         # Nothing may have happened since the first look, tasks that came and went included.
         if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
             if self.error is None:
-                self.fail(_stalled(parked))
+                self.fail(stalled(parked))
             self.cancel()  # what is under way can go nowhere
 
     def _may_be_woken(self) -> bool:
@@ -386,16 +387,3 @@ class Execution:
                 f"{came:,}",
                 shown_watermark(stats.watermarks),
             )
-
-
-def _stalled(parked: list[Pump]) -> Stalled:
-    """Return the error of a run in which nothing can move."""
-    full = sorted({gate.name for pump in parked for gate in pump.gates if gate.is_full})
-    closed = sorted(pump.name for pump in parked if not any(gate.is_full for gate in pump.gates))
-    what = [f"the gates {', '.join(full)} are full"] if full else []
-    what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
-    fix = (
-        "what waits for two streams needs room for what one of them brings before the other: put a larger "
-        ".buffered(max_items=...) before it, or one whose overflow drops"
-    )
-    return Stalled(f"run: something must be able to move, but {' and '.join(what)}; {fix}")

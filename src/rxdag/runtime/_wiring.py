@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -22,12 +21,10 @@ from rxdag.engine import (
     KernelNode,
     KeyEnd,
     Lane,
-    Limiter,
     Node,
     Point,
     Pump,
     ReleaseNode,
-    Room,
     RowsNode,
     RunContext,
     SinkNode,
@@ -39,6 +36,7 @@ from rxdag.graph import Edge
 from rxdag.plan import GatePlan, Plan, make_kernel, queue_of
 from rxdag.runtime._columns_wiring import columns_node, gather_node, gives_columns, let_meet
 from rxdag.runtime._program import Link, Program
+from rxdag.runtime._survey import survey
 
 _DEEPEST: Final = 100
 """After so many nodes that call each other the chain is cut: compiled code has no limit of recursion, but a stack has."""
@@ -71,8 +69,6 @@ class _Wiring:
         self.topology = plan.topology
         self.program = Program(plan, schedulers)
         self.entries: dict[tuple[str, int], Node] = {}
-        self.order: list[Node] = []
-        """All nodes, those before others first."""
         self.depth: dict[str, int] = {}
         for scheduler in dict.fromkeys(schedulers.values()):
             scheduler.domain.run = run
@@ -85,10 +81,7 @@ class _Wiring:
         for node in [*self.program.nodes.values(), *self.program.helpers]:
             assert isinstance(node, Point)
             node.note_readers()
-        self._rank()
-        self._find_points_above()
-        self._find_forks_above_lanes()
-        self._find_rooms()
+        survey(self.program)
 
     # ---- nodes
 
@@ -302,123 +295,3 @@ class _Wiring:
                     found.add(each.consumer)
                     todo.append(each.consumer)
         return found
-
-    # ---- what is before and behind
-
-    def _parents(self, node: Node) -> list[Node]:
-        return [*node.feeders, *node.inlets] if isinstance(node, KernelNode) else node.feeders
-
-    def _rank(self) -> None:
-        """Put all nodes of the run in order, those before others first."""
-        todo: list[Node] = list(self.program.pumps)
-        waiting: dict[int, int] = {}
-        seen: dict[int, Node] = {id(node): node for node in todo}
-        while todo:
-            for child in todo.pop().readers():
-                waiting[id(child)] = waiting.get(id(child), 0) + 1
-                if id(child) not in seen:
-                    seen[id(child)] = child
-                    todo.append(child)
-        ready = [node for node in seen.values() if id(node) not in waiting]
-        while ready:
-            node = ready.pop()
-            self.order.append(node)
-            for child in node.readers():
-                waiting[id(child)] -= 1
-                if not waiting[id(child)]:
-                    ready.append(child)
-        names = {name: i for i, name in enumerate(self.topology.nodes)}
-        for place, node in enumerate(self.order):
-            # Timers that are due at one instant go by the order of the graph.
-            node.rank = names.get(node.name, place)
-        for place, node in enumerate(self.order):
-            node.place = place
-
-    def _find_points_above(self) -> None:
-        above: dict[int, list[Node]] = {}
-        for node in self.order:
-            found: dict[int, Node] = {}
-            for feeder in self._parents(node):
-                for point in [feeder] if feeder.is_point else above[id(feeder)]:
-                    found[id(point)] = point
-            above[id(node)] = node.up = list(found.values())
-
-    def _find_forks_above_lanes(self) -> None:
-        """Tell points behind lanes which nodes above those must wait while they rest.
-
-        A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
-        that goes by another way would overtake what rests.
-        """
-        lanes = [helper for helper in self.program.helpers if isinstance(helper, Lane)]
-        behind = self._reached(lanes, lambda node: node.readers())
-        for node in self._reached(lanes, self._parents).values():
-            if node.is_point and len(node.readers()) > 1:
-                self._hold_back(node, behind)
-
-    def _reached(self, nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[int, Node]:
-        found: dict[int, Node] = {}
-        todo = [each for node in nodes for each in following(node)]
-        while todo:
-            node = todo.pop()
-            if id(node) not in found:
-                found[id(node)] = node
-                todo += following(node)
-        return found
-
-    def _hold_back(self, fork: Node, behind: dict[int, Node]) -> None:
-        """Have points behind lanes hold back a node that reaches what they lead to by several outputs."""
-        after = self.order[fork.place + 1 :]
-        ways: dict[int, int] = {}
-        """Which outputs of the node lead to each one, a bit for each output."""
-        for i, child in enumerate(fork.readers()):
-            ways[id(child)] = ways.get(id(child), 0) | 1 << i
-        for node in after:
-            for child in node.readers() if id(node) in ways else ():
-                ways[id(child)] = ways.get(id(child), 0) | ways[id(node)]
-        met: dict[int, int] = {}
-        for node in reversed(after):
-            if id(node) in ways:
-                met[id(node)] = ways[id(node)]
-                for child in node.readers():
-                    met[id(node)] |= met[id(child)]
-                if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
-                    node.order.append(fork)
-
-    def _find_rooms(self) -> None:
-        """Tell each pump, and each node that reads streams, which gates and limits are behind it."""
-        gates: dict[int, dict[Gate, None]] = {}
-        waits: dict[int, dict[Gate, None]] = {}
-        limits: dict[int, dict[Limiter, None]] = {}
-        expands: dict[int, bool] = {}
-        for node in reversed(self.order):
-            mine: dict[Gate, None] = {}
-            waiting: dict[Gate, None] = {}
-            wants: dict[Limiter, None] = {}
-            is_many = False
-            for child in node.readers():
-                if isinstance(child, Gate):
-                    mine[child] = waiting[child] = None
-                elif isinstance(child, KernelNode | SinkNode) and self._limits(child):
-                    wants[child] = None
-                mine |= gates.get(id(child), {})
-                waiting |= waits.get(id(child), {})
-                wants |= limits.get(id(child), {})
-                is_many = is_many or expands.get(id(child), False)
-            if isinstance(node, Pump):
-                node.gates = list(waiting)
-            room = Room(tuple(mine), tuple(wants), expands=is_many)
-            if isinstance(node, SourceNode):
-                node.behind = room
-            elif isinstance(node, InnerNode):
-                node.room = room
-            if not isinstance(node, ReleaseNode | InnerNode):
-                waits[id(node)] = waiting
-            if isinstance(node, ReleaseNode | InnerNode | Lane):  # they take items whether there is room behind or not
-                continue
-            gates[id(node)], limits[id(node)] = mine, wants
-            expands[id(node)] = is_many or (isinstance(node, StepNode) and node.expands and bool(mine or wants))
-
-    def _limits(self, node: Any) -> bool:
-        if isinstance(node, KernelNode):
-            return node.has_want and not node.inlets
-        return bool(node.paces or node.sink.batching is not None)

@@ -1,10 +1,11 @@
-"""Watermarks of several inputs as one, in a form that can be saved."""
+"""Watermarks of several inputs as one, in a form that can be saved; and the steps in which one is raised."""
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
-from rxdag.contract import FLUSHED, IDLE, MIN
+from rxdag.contract import FLUSHED, IDLE, MAX, MIN
 
 
 class Marks:
@@ -88,3 +89,12 @@ class Marks:
     def load(self, saved: list[Any]) -> None:
         """Take up what `save` gave."""
         self.of, self._last, self._idle, self._aligned, self.given = saved
+
+
+def steps_between(low: int, high: int, wake: int, split: Random | None) -> list[int]:
+    """Draw watermarks between two, some of them near `wake` and near the later one; none if there is nothing to draw by."""
+    if split is None or high == MAX:  # the end of the data is no time that is passed on the way
+        return []
+    near = high - 10**9
+    some = {wake - 1, wake, wake + 1, near, high - 1, split.randint(max(low, near), high)}
+    return sorted(each for each in some if low < each < high and split.random() < 0.8)

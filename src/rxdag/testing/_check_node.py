@@ -26,7 +26,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import NodeError, shown, text_of
 from rxdag.testing._check_exits import Exits
-from rxdag.testing._check_marks import Marks
+from rxdag.testing._check_marks import Marks, steps_between
 
 Entry = list[Any]
 """What comes in: [input, "item", item, ts, sequence, key], [input, "mark", watermark] or [input, "fail", error]."""
@@ -259,18 +259,11 @@ class DrivenNode:
 
     def _advance(self, mark: int) -> None:
         """Have the kernel get to a watermark, perhaps in steps."""
-        for each in (*self._between(self.kernel.watermark, mark), mark):
-            self.kernel.watermark = each
-            if each >= self.kernel.wake:
-                self.guard(partial(self.kernel.on_watermark, each, self.out))
-
-    def _between(self, low: int, high: int) -> list[int]:
-        """Some watermarks above one and below another, those around which the kernel does something among them."""
-        if self.split is None or high == MAX:  # the end of the data is no time that is passed on the way
-            return []
-        wake, near = self.kernel.wake, high - 10**9
-        some = {wake - 1, wake, wake + 1, near, high - 1, self.split.randint(max(low, near), high)}
-        return sorted(each for each in some if low < each < high and self.split.random() < 0.8)
+        kernel = self.kernel
+        for each in (*steps_between(kernel.watermark, mark, kernel.wake, self.split), mark):
+            kernel.watermark = each
+            if each >= kernel.wake:
+                self.guard(partial(kernel.on_watermark, each, self.out))
 
     def _finish(self) -> None:
         if not self.is_ended:

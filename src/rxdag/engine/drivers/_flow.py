@@ -1,4 +1,4 @@
-"""FlowScheduler: one serial domain of the graph: its pumps, its timers, and a scheduler for reactivex operators."""
+"""FlowScheduler: runs the pumps and the timers of one serial domain of the graph."""
 
 from __future__ import annotations
 
@@ -8,22 +8,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
-
-from reactivex import abc, typing
-from reactivex.disposable import SingleAssignmentDisposable
-from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+from typing import TYPE_CHECKING, Final
 
 from rxdag.contract import Clock
 from rxdag.engine._domain import QUANTUM, Domain
 from rxdag.engine.drivers._bell import Bell, new_bell
 from rxdag.engine.drivers._clock import VirtualClock
+from rxdag.engine.drivers._reactivex_scheduler import ReactivexScheduler
 
 if TYPE_CHECKING:
     from rxdag.engine._pump import Pump
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST: Final = 1 << 30
 """Rank of a timer that belongs to no node."""
 
@@ -42,26 +37,25 @@ class Timer:
         self.fn = None
 
 
-class FlowScheduler(PeriodicScheduler):
+class FlowScheduler(ReactivexScheduler):
     """Runs the pumps and timers of one serial domain; drivers call `step`.
 
-    What holds: one thread at a time runs its work, so nothing inside a segment needs a lock. A pump never waits: it
-    parks on a gate and is woken by it. `queued` is set before a pump is enqueued, under the lock. A timer that is due
-    goes before what is ready, and then that has a turn; pumps go round robin, each one chunk a turn. `running` is set
-    before the work is popped, so a scan for a stall never sees work that is neither queued nor running.
+    Invariants: One thread at a time runs the domain, so nothing inside a segment needs a lock. A pump never blocks the
+    thread: if a gate is full, the pump suspends, and the gate wakes it. `queued` is set under the lock before a pump is
+    enqueued. A due timer and ready work take turns, the timer first. Pumps run round robin, one chunk a turn. `running`
+    is set before work is dequeued, so stall detection never sees work that is neither queued nor running.
 
     Args:
         name: Name of the domain.
         clock: What time it is.
         quantum: Most items that a pump moves in one turn.
-        in_rounds: True to give the pumps their turns in rounds, in their own order, however they were woken: then
-            the order does not depend on how the graph was lowered.
+        in_rounds: True to run the pumps in rounds, in the order in which they were added, whichever was woken first:
+            the order then does not depend on how the graph was compiled.
     """
 
     def __init__(self, name: str, clock: Clock, quantum: int = QUANTUM, *, in_rounds: bool = False) -> None:
-        super().__init__()
+        super().__init__(clock)
         self.name = name
-        self.clock = clock
         self.ticks: Callable[[], int] = clock.now if isinstance(clock, VirtualClock) else time.perf_counter_ns
         """Counts ns, to measure by: whatever the wall clock does."""
         self.quantum = quantum
@@ -97,31 +91,6 @@ class FlowScheduler(PeriodicScheduler):
         self._order = itertools.count()
         self._has_fired = False
         self._foreground = 0
-
-    @property
-    def now(self) -> datetime:
-        return _EPOCH + timedelta(microseconds=self.clock.now() // 1000)
-
-    def schedule(self, action: Any, state: Any = None) -> abc.DisposableBase:
-        return self._schedule(self.clock.now(), action, state)
-
-    def schedule_relative(self, duetime: typing.RelativeTime, action: Any, state: Any = None) -> abc.DisposableBase:
-        delay = max(0, round(self.to_seconds(duetime) * 1e9))
-        return self._schedule(self.clock.now() + delay, action, state)
-
-    def schedule_absolute(self, duetime: typing.AbsoluteTime, action: Any, state: Any = None) -> abc.DisposableBase:
-        since = self.to_datetime(duetime) - _EPOCH.replace(tzinfo=self.to_datetime(duetime).tzinfo)
-        return self._schedule((since // timedelta(microseconds=1)) * 1000, action, state)
-
-    def _schedule(self, when: int, action: Any, state: Any) -> abc.DisposableBase:
-        disposable = SingleAssignmentDisposable()
-
-        def run() -> None:
-            if not disposable.is_disposed:
-                disposable.disposable = self.invoke_action(action, state)
-
-        self.at(when, run)
-        return disposable
 
     def at(
         self,
@@ -166,8 +135,6 @@ class FlowScheduler(PeriodicScheduler):
         with self.lock:
             if pump.queued or pump.is_finished:
                 return
-            pump.queued = True
-            self.epoch += 1
             self._enqueue(pump)
             ring = None if self._looks_again() else self._kick()
         if ring is not None:
@@ -177,11 +144,11 @@ class FlowScheduler(PeriodicScheduler):
         """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
         with self.lock:
             if not pump.queued and not pump.is_finished:
-                pump.queued = True
-                self.epoch += 1
                 self._enqueue(pump)
 
     def _enqueue(self, pump: Pump) -> None:
+        pump.queued = True
+        self.epoch += 1
         if self._rounds is None:
             self._ready.append(pump)
             return

@@ -14,7 +14,7 @@ from reactivex.subject import Subject
 from rxdag.contract import ENDED, FLUSHED, RAISE
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import node_error
-from rxdag.engine._kernel_node import Guarded
+from rxdag.engine._guarded import Guarded
 from rxdag.engine.drivers._flow import FlowScheduler
 
 
@@ -66,8 +66,7 @@ class ForeignNode(Guarded):
         except BaseException as error:
             self.absorbed -= 1
             self.failed += 1
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                self.domain.interrupt(error)
+            self.domain.interrupt_for(error)
             self.fail(node_error(self.name, error, item))
 
     def mark(self, watermark: i64) -> None:

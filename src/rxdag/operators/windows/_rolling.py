@@ -2,268 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from rxdag.contract import (
-    MAX,
-    MIN,
-    Accumulator,
-    Aggregate,
-    Duration,
-    Emit,
-    Kernel,
-    Operator,
-    Shape,
-    check_function,
-    positive_ns,
-)
+from rxdag.contract import Aggregate, Duration, Operator, Shape, check_function, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import whole
-from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
-from rxdag.operators.keyed._expiring import Expiring
-from rxdag.operators.windows._panes import blamed, checked_aggregate
+from rxdag.operators.keyed._by_key import ByKey, ttl_ns
+from rxdag.operators.windows._panes import checked_aggregate
+from rxdag.operators.windows._rolling_items import RollingItemsKernel
+from rxdag.operators.windows._rolling_time import Closed, RollingTimeKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
 R = TypeVar("R")
-Closed = Literal["right", "left", "both", "none"]
 Clock = Literal["event", "processing"]
 
 _CLOSED: Final = ("right", "left", "both", "none")
-
-_Row = tuple[int, int, Any]
-"""Event time, sequence, item."""
-
-
-class _Rows:
-    """The items of one window, the oldest first, and what they add up to."""
-
-    __slots__ = ("accumulator", "rows")
-
-    def __init__(self, accumulator: Accumulator[Any, Any]) -> None:
-        self.rows: deque[_Row] = deque()
-        self.accumulator = accumulator
-
-    def add(self, row: _Row) -> None:
-        """Take in one more."""
-        ts, sequence, item = row
-        self.accumulator.add_at(item, ts, sequence)
-        self.rows.append(row)
-
-    def let_go(self, n: int, make: Callable[[], Accumulator[Any, Any]]) -> None:
-        """Take out the oldest."""
-        is_exact = True
-        for _ in range(n):
-            _, _, item = self.rows.popleft()
-            is_exact = is_exact and self.accumulator.remove(item)
-        if not is_exact:
-            self.accumulator = make()
-            self._add_anew()
-
-    def _add_anew(self) -> None:
-        for ts, sequence, item in self.rows:
-            self.accumulator.add_at(item, ts, sequence)
-
-    def give_back(self, row: _Row, gone: _Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
-        """Be as before one row came in, and another went."""
-        if self.rows and self.rows[-1] is row:
-            self.rows.pop()
-        if gone is not None and (not self.rows or self.rows[0] is not gone):
-            self.rows.appendleft(gone)
-        self.accumulator = make()
-        self._add_anew()
-
-
-def _restored(aggregate: Aggregate[Any, Any], rows: list[list[Any]]) -> _Rows:
-    """Return a window of those items."""
-    window = _Rows(aggregate.accumulator())
-    for ts, sequence, item in rows:
-        window.add((ts, sequence, item))
-    return window
-
-
-def _made(into: Callable[[Any, Any], Any] | None, item: Any, window: _Rows, start: int, end: int) -> Any:
-    """Return what comes out for an item."""
-    value = window.accumulator.result_in(start, end) if window.rows else None
-    return value if into is None else into(item, value)
-
-
-class _RollingItemsKernel(KeyedKernel):
-    """The last items of each key."""
-
-    def __init__(
-        self, size: int, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None, lasting: Lasting
-    ) -> None:
-        super().__init__(lasting)
-        self._size = size
-        self._aggregate = aggregate
-        self._new = aggregate.factory()
-        self._into = into
-
-    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        make = self._new
-        make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        at = now if self.by_clock else ts
-        kept = self.found(key, at)
-        window: _Rows = _Rows(make()) if kept is None else kept.value
-        row, gone = (ts, sequence, item), window.rows[0] if len(window.rows) == self._size else None
-        try:
-            if gone is not None:
-                window.let_go(1, make)
-            window.add(row)
-            made = _made(self._into, item, window, window.rows[0][0], ts)
-        except BaseException:
-            window.give_back(row, gone, make)
-            raise
-        if kept is None:
-            self.begin(key, window, at, emit)
-        else:
-            self.keep(key, window, at)
-        emit(made)
-
-    def blame(self, item: Any, error: Exception) -> Exception:
-        return blamed(self._aggregate, item, error)
-
-    def in_columns(self) -> Kernel | str:
-        if self.ttl is not None:
-            return "a ttl is judged item by item"
-        if self._into is not None:
-            return "opaque callable into"
-        arrays = self._aggregate.in_columns()
-        if isinstance(arrays, str):
-            return arrays
-        from rxdag.operators.windows._rolling_columns import RollingItemsColumnsKernel  # it loads numpy
-
-        return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
-
-    def pack(self, value: Any) -> Any:
-        return [list(row) for row in value.rows]
-
-    def unpack(self, saved: Any) -> Any:
-        return _restored(self._aggregate, saved)
-
-
-class _RollingTimeKernel(Kernel):
-    """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
-
-    state = ("waiting", "past")
-    derived = ("windows", "wake", "_n")
-
-    def __init__(
-        self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
-    ) -> None:
-        self._aggregate = aggregate
-        self._new = aggregate.factory()
-        self._into = into
-        self._period = period
-        self._has_start = closed in ("left", "both")
-        self._has_end = closed in ("right", "both")
-        self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
-        """By event time: sequence, key, item, in order of arrival."""
-        self._n = 0
-        self._windows = Expiring()
-
-    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        if ts <= self.watermark:
-            return emit.late(item)
-        self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-        rows = self.waiting.get(ts)
-        if rows is None:
-            rows = self.waiting[ts] = []
-            if ts < self.wake:
-                self.wake = ts
-        rows.append((sequence, key, item))
-        self._n += 1
-        return None
-
-    def blame(self, item: Any, error: Exception) -> Exception:
-        return blamed(self._aggregate, item, error)
-
-    def in_columns(self) -> Kernel | str:
-        arrays = self._aggregate.in_columns()
-        if isinstance(arrays, str):
-            return arrays
-        from rxdag.operators.windows._rolling_columns import RollingTimeColumnsKernel  # it loads numpy
-
-        start, end = self._has_start, self._has_end
-        return RollingTimeColumnsKernel(self._period, self._aggregate, arrays, self._into, has_start=start, has_end=end)
-
-    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        for ts in sorted(ts for ts in self.waiting if ts <= watermark):
-            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
-        self._windows.take_out(watermark + 1)
-        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
-
-    def _give_out(self, ts: int, rows: list[tuple[int, Any, Any]], emit: Emit[Any]) -> None:
-        """Give out one result for each item of an instant; items of one instant are in each other's windows, or none is."""
-        start = ts - self._period + (0 if self._has_start else 1)
-        windows: dict[Any, _Rows] = {}
-        for sequence, key, item in rows:
-            window = windows.get(key)
-            if window is None:
-                window = windows[key] = self._from(key, ts, start)
-            if self._has_end:
-                window.add((ts, sequence, item))
-        made = [_made(self._into, item, windows[key], start, ts) for _, key, item in rows]
-        for sequence, key, item in rows if not self._has_end else ():
-            windows[key].add((ts, sequence, item))
-        del self.waiting[ts]
-        self._n -= len(rows)
-        for out, (sequence, key, _) in zip(made, rows, strict=True):
-            emit(out, ts=ts, sequence=sequence, key=key)
-
-    def _from(self, key: Any, ts: int, start: int) -> _Rows:
-        """The window of a key, without what lies before its start."""
-        kept = self._windows.find(key, ts, MIN)
-        window: _Rows = _Rows(self._new()) if kept is None else kept.value
-        n = 0
-        for row in window.rows:
-            if row[0] >= start:
-                break
-            n += 1
-        if n:
-            window.let_go(n, self._new)
-        self._windows.keep(key, window, self._until(ts))
-        return window
-
-    def _until(self, ts: int) -> int:
-        """First time at which nothing needs an item any more: one at the very start of a window may count."""
-        return min(ts + self._period + 1, MAX)
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        self.on_watermark(MAX, emit)
-
-    def held(self) -> int:
-        return self._n
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, past ones of each key in that of time."""
-        waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows]
-        return {
-            "waiting": waiting,
-            "past": [
-                [item, ts, sequence, key]
-                for key, window, _ in self._windows.rows()
-                for ts, sequence, item in window.rows
-            ],
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting = {}
-        for item, ts, sequence, key in saved["waiting"]:
-            self.waiting.setdefault(ts, []).append((sequence, key, item))
-        self._n = len(saved["waiting"])
-        by_key: dict[Any, list[list[Any]]] = {}
-        for item, ts, sequence, key in saved["past"]:
-            by_key.setdefault(key, []).append([ts, sequence, item])
-        aggregate = self._aggregate
-        self._windows.load(
-            [[key, _restored(aggregate, rows), self._until(rows[-1][0])] for key, rows in by_key.items()]
-        )
-        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
 
 
 @dataclass(frozen=True)
@@ -291,10 +47,10 @@ class _Rolling(ByKey[A, B]):
     def bound(self, shape: Shape) -> Self:
         return replace(super().bound(shape), aggregate=self.aggregate.bound(shape))
 
-    def kernel(self) -> _RollingItemsKernel | _RollingTimeKernel:
+    def kernel(self) -> RollingItemsKernel | RollingTimeKernel:
         if self.period_ns is None:
-            return _RollingItemsKernel(self.size, self.aggregate, self.into, self.lasting)
-        return _RollingTimeKernel(self.period_ns, self.closed, self.aggregate, self.into)
+            return RollingItemsKernel(self.size, self.aggregate, self.into, self.lasting)
+        return RollingTimeKernel(self.period_ns, self.closed, self.aggregate, self.into)
 
 
 @overload

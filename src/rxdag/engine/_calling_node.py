@@ -1,0 +1,124 @@
+"""Nodes that call a kernel: with an item in the form that its `on_item` takes, and guarded where no item is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import Kernel, OnError, on_item_parameters
+from rxdag.engine._context import RunContext
+from rxdag.engine._emit import KernelEmit
+from rxdag.engine._faults import node_error
+from rxdag.engine._guarded import Guarded
+from rxdag.engine._input_marks import InputMarks
+from rxdag.engine._node import Exit
+
+
+class CallingNode(Guarded):
+    """Calls a kernel, and guards those calls.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of an item on which user code fails.
+        make: Makes the kernel.
+        clock: "processing" to stamp items with the time of the run's clock.
+        inputs: How many inputs it has.
+    """
+
+    def __init__(
+        self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
+    ) -> None:
+        super().__init__(name, run, policy)
+        self.make = make
+        self.kernel = make()
+        kernel = self.kernel
+        kind = type(kernel)
+        self.passes: bool = kernel.passes
+        self.main: Exit | None = None
+        self.emit = KernelEmit(self)
+        self.n_inputs = inputs
+        self.marks = InputMarks(inputs)
+        self.in_clock_time = clock == "processing"
+        self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
+        self.holds_back = kind.low is not Kernel.low
+        self.can_finish = kind.is_finished is not Kernel.is_finished
+        self.has_timer = kind.on_timer is not Kernel.on_timer
+        self.has_watermark = kind.on_watermark is not Kernel.on_watermark
+        self.bind()
+
+    def bind(self) -> None:
+        """Look how the kernel's `on_item` is called."""
+        kernel: Any = self.kernel
+        kernel.inputs = self.marks
+        parameters = self.parameters()
+        self.on_item: Any = getattr(kernel, "on_item", None)
+        self.has_now = "now" in parameters or self.in_clock_time
+        names = tuple("now" if name == "ts" else name for name in parameters) if self.in_clock_time else parameters
+        self.names = names
+        forms: dict[tuple[str, ...], int] = {
+            ("item", "emit"): 0,
+            ("item", "ts", "emit"): 1,
+            ("item", "ts", "sequence", "key", "emit"): 2,
+        }
+        self.form: i64 = forms.get(names, 3)
+        self.watches = (
+            self.has_timer or self.has_want or self.holds_back or self.can_finish or kernel.open_inputs is not None
+        )
+
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of what `on_item` takes."""
+        return on_item_parameters(type(self.kernel))
+
+    def call(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        """Call `on_item` with what it takes."""
+        form = self.form
+        emit = self.emit
+        if form == 0:
+            self.on_item(item, emit)
+        elif form == 1:
+            self.on_item(item, ts, emit)
+        elif form == 2:
+            self.on_item(item, ts, sequence, key, emit)
+        else:
+            self.on_item(*[emit if name == "emit" else getattr(emit, name) for name in self.names])
+
+    def blamed(self, item: Any, error: BaseException) -> BaseException:
+        """Return what the kernel says of an error of its own."""
+        if not isinstance(error, Exception):
+            return error
+        try:
+            return self.kernel.blame(item, error)
+        except BaseException as failure:
+            return failure
+
+    # ---- calls where no single item is at hand
+
+    def guard(self, fn: Callable[[i64], None], value: i64) -> None:
+        """Call into the kernel; its failure ends the node."""
+        emit = self.emit
+        emit.is_open = True
+        try:
+            fn(value)
+        except BaseException as error:
+            emit.is_open = False
+            self.domain.interrupt_for(error)
+            self.fail(node_error(self.name, error))
+        emit.is_open = False
+
+    def call_start(self, value: i64) -> None:
+        self.kernel.on_start(self.run.clock.now(), self.emit)
+
+    def call_watermark(self, value: i64) -> None:
+        self.kernel.on_watermark(value, self.emit)
+
+    def call_timer(self, value: i64) -> None:
+        self.kernel.on_timer(value, self.emit)
+
+    def call_end(self, value: i64) -> None:
+        self.kernel.on_end(self.emit)
+
+    def call_input_end(self, value: i64) -> None:
+        self.kernel.on_input_end(value, self.emit)

@@ -1,0 +1,65 @@
+"""Nodes that run user code: a failure is charged to the node, and never unwinds through the nodes above."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxdag.contract import DEAD, RAISE, SKIP, BadItem, BadProgram, DeadLetter, OnError
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import node_error
+from rxdag.engine._node import Exit
+from rxdag.engine._point import Point
+from rxdag.errors import trace_of
+
+
+class Guarded(Point):
+    """A node that runs user code: what fails is charged here, and no error unwinds through the nodes above.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of an item on which user code fails.
+    """
+
+    def __init__(self, name: str, run: RunContext, policy: OnError) -> None:
+        super().__init__(name)
+        self.run = run
+        self.policy = policy
+        self.is_caught = False
+        self.ports: dict[str, Exit] = {}
+
+    def add_exit(self, exit_: Exit) -> None:
+        super().add_exit(exit_)
+        self.ports[exit_.port] = exit_
+
+    def bury(self, item: Any, error: BaseException, attempts: int) -> bool:
+        """Deal with an item on which user code failed, as the policy says; False if the node has failed."""
+        policy = RAISE if isinstance(error, BadProgram) else self.policy.last
+        if isinstance(error, BadItem) or (policy is DEAD and isinstance(error, Exception)):
+            self.dead += 1
+            letters = self.ports.get("dead")
+            if letters is not None:
+                self.give(letters, DeadLetter(self.name, item, error, attempts, trace_of(error)), 0, 0, None)
+            return True
+        if policy is SKIP and isinstance(error, Exception):
+            self.note_drop("skipped", 1)
+            dropped = self.ports.get("dropped")
+            if dropped is not None:
+                self.give(dropped, item, 0, 0, None)
+            return True
+        self.failed += 1
+        self.domain.interrupt_for(error)
+        self.fail(node_error(self.name, error) if isinstance(error, BadProgram) else node_error(self.name, error, item))
+        return False
+
+    def fail(self, error: Exception) -> None:
+        """End the node, and the run unless a node behind goes on without it; what it has given out goes on."""
+        if self.is_ended:
+            return
+        self.discard()
+        self.give_end(error)
+        self.seal()
+        if self.is_caught:
+            self.domain.retire(self)
+        else:
+            self.run.fail(error)

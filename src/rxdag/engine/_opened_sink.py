@@ -1,0 +1,147 @@
+"""Sinks that a run has opened: the writer that is prepared and closed, and what the sink sees of the run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rxdag.contract import Clock, OnError, Saw, Shape, Sink, Writer, checked_end
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import end_error
+from rxdag.engine._gate import Gate
+from rxdag.engine._guarded import Guarded
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+
+class OpenedSink(Guarded):
+    """Opens the writer of a sink, prepares it and closes it. It is the context that the sink sees.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of an item that the sink fails on.
+        sink: What it writes to.
+        shape: Of the stream.
+    """
+
+    def __init__(self, name: str, run: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape) -> None:
+        super().__init__(name, run, policy)
+        self.sink = sink
+        self.shape = shape
+        self.clock: Clock = run.clock
+        self.gates: list[Gate] = []
+        """The gates before it that have room for as much as the sink asks for."""
+        self.saw: Saw | None = None
+        self.own_error: Exception | None = None
+        self.writer: Writer | None = None
+        self.is_prepared = False
+        """True if what it wrote is durable already, and closing it hardly can fail."""
+        self.is_closed = False
+
+    # ---- what a sink sees
+
+    @property
+    def error(self) -> Exception | None:
+        return self.own_error or self.run.error
+
+    def call(self, fn: Callable[[], None], /) -> None:
+        self.domain.driver.call(partial(self.call_here, fn))
+
+    def call_here(self, fn: Callable[[], None]) -> None:
+        """Call a function of the sink's, then look what it wants."""
+        fn()
+        self.admit()
+
+    def enough(self) -> None:
+        if not self.is_ended:
+            self.discard()
+            self.finish(None)
+            self.domain.retire(self)
+
+    # ---- what it takes now
+
+    def admit(self) -> None:
+        """Have what is before it look again at what it wants."""
+        if not self.is_ended:
+            self.set_shut(self.wants() == 0)
+        for gate in self.gates:
+            if gate.domain is self.domain:
+                gate.admit()
+            else:
+                gate.domain.driver.call(gate.admit)
+
+    def wants(self) -> int | None:
+        """Return the most items that it takes now; None for any number. Thread-safe."""
+        raise NotImplementedError
+
+    def finish(self, error: Exception | None) -> None:
+        """Take nothing more, and mark the end of the dead letters."""
+        raise NotImplementedError
+
+    # ---- the writer
+
+    def open_writer(self) -> None:
+        """Open the sink; if that fails, the node has failed."""
+        try:
+            self.writer = checked_end(self.sink, self.sink.open(self), Writer)
+        except BaseException as error:
+            self.domain.interrupt_for(error)
+            self.fail(end_error("sink", self.name, error))
+
+    def fail(self, error: Exception) -> None:
+        if not self.is_ended:
+            self.own_error = error
+            if not self.is_caught:
+                self.run.fail(error)  # before the sink closes, so that no other one ends well after it
+            super().fail(error)
+            self.close(ok=False)
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.close(ok=False)
+
+    def prepare(self) -> None:
+        """Make what was written durable, short of being complete."""
+        writer = self.writer
+        if writer is not None and self.run.may_succeed:
+            self.is_prepared = type(writer).prepare is not Writer.prepare
+            try:
+                writer.prepare()
+            except BaseException as error:
+                self.domain.interrupt_for(error)
+                self.run.fail(end_error("sink", self.name, error))
+        self.run.sink_prepared(self.name)
+
+    def close(self, *, ok: bool) -> None:
+        """Close the sink; once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        writer, self.writer = self.writer, None
+        result: Any = None
+        if writer is not None:
+            try:
+                result = self.closed_with(writer.close(ok=ok and self.run.error is None))
+            except BaseException as error:
+                self.domain.interrupt_for(error)
+                self.run.fail(end_error("sink", self.name, error))
+        if inspect.isawaitable(result):
+            self.run.spawn(self.name, result, self.closed)
+        else:
+            self.run.sink_ended(self.name, result)
+
+    def closed_with(self, result: Any) -> Any:
+        """Return what closing the sink gives, or an awaitable of it."""
+        return result
+
+    def closed(self, task: Future[Any]) -> None:
+        """An async close has ended."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.domain.interrupt_for(error)
+            self.run.fail(end_error("sink", self.name, error))
+        self.run.sink_ended(self.name, None if task.cancelled() or error else task.result())

@@ -1,0 +1,159 @@
+"""Sources that a run has opened: the reader that is asked and closed, and what the source sees of the run."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import DEAD, SKIP, Boundary, Clock, DeadLetter, OnError, Reader, Saw, Source, checked_end
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import end_error, node_error
+from rxdag.engine._node import Exit
+from rxdag.engine._pump import Pump
+from rxdag.errors import BufferOverflow, NodeError, text_of
+
+
+class OpenedSource(Pump):
+    """Opens the reader of a source, and closes it. It is the context that the source sees.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of malformed input.
+        source: What it reads.
+        wants_columns: True if the node behind works on columns.
+        boundary: What the user has put right behind a source that has a queue of its own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: RunContext,
+        policy: OnError,
+        source: Source[Any],
+        *,
+        wants_columns: bool,
+        boundary: Boundary | None,
+    ) -> None:
+        super().__init__(name, name)
+        self.run = run
+        self.policy = policy
+        self.source = source
+        self.wants_columns = wants_columns
+        self.boundary = boundary
+        self.saw: Saw | None = None
+        self.clock: Clock = run.clock
+        self.random: Random = run.random
+        self.is_caught = False
+        self.letters: Exit
+        self.reader: Reader | None = None
+        self.n_dropped: i64 = 0
+        self.is_closed = False
+        self.was_open = False
+        """True if another run had opened it before a restart."""
+        self.position: Any = None
+        """How far it was then."""
+
+    # ---- what the source sees
+
+    def wake_at(self, when: int) -> None:
+        self.domain.driver.at(when, self.step, rank=int(self.rank))
+
+    def emit(self, port: str, item: object) -> None:
+        self.domain.driver.call(partial(self.give_aside, port, item))
+
+    def give_aside(self, port: str, item: object) -> None:
+        """Give an item out on a side port."""
+        if self.is_ended:
+            return
+        for exit_ in self.exits:
+            if exit_.port == port:
+                self.made += 1
+                self.give(exit_, item, 0, 0, None)
+                return
+        raise KeyError(port)
+
+    def drop(self, reason: str, n: int = 1) -> None:
+        self.came += n
+        self.note_drop(reason, n)
+
+    def bad(self, item: object, error: Exception) -> None:
+        self.came += 1
+        policy = self.policy.last
+        if policy is SKIP:
+            self.note_drop("skipped", 1)
+        elif policy is DEAD:
+            self.dead += 1
+            self.give(self.letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
+        else:
+            self.failed += 1
+            raise error
+
+    # ---- the reader
+
+    def open_reader(self) -> Reader:
+        """Open the source, where it was before a restart."""
+        reader: Reader = checked_end(self.source, self.source.open(self), Reader)
+        if self.position is not None:
+            reader.seek(self.position)
+        return reader
+
+    def as_error(self, error: BaseException) -> Exception:
+        """Return what the run fails with when a source has raised."""
+        if isinstance(error, NodeError | BufferOverflow):
+            return error
+        self.domain.interrupt_for(error)
+        return end_error("source", self.name, error)
+
+    def rests(self, reader: Reader | None) -> bool:
+        """Return True if a reader that is to stop has nothing left that it took in."""
+        return reader is None or type(reader).rest is Reader.rest
+
+    def close(self) -> None:
+        """Close the reader; once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        reader, self.reader = self.reader, None
+        self.count_dropped(reader)
+        left = 0 if reader is None else reader.held()
+        self.came += left
+        self.discarded += left
+        try:
+            if reader is None:
+                pass
+            elif self.source.where == "async":
+                self.run.spawn(self.name, reader.aclose())
+            else:
+                reader.close()
+        except BaseException as error:
+            self.run.fail(node_error(self.name, error))
+        finally:
+            self.run.source_ended(self.name)
+
+    # ---- what the reader knows
+
+    def backlog(self) -> int | None:
+        """Return how many items wait to be read, if the reader knows. Thread-safe."""
+        reader = self.reader
+        return None if reader is None else reader.backlog()
+
+    def is_connected(self) -> bool:
+        """Return True unless it is open and lacks the connection that it needs. Thread-safe."""
+        reader = self.reader
+        return reader is None or reader.is_connected()
+
+    def progress(self) -> Any:
+        """Return how much of its input has been read, from 0 to 1, if the reader knows. Thread-safe."""
+        reader = self.reader
+        return None if reader is None else reader.progress()
+
+    def count_dropped(self, reader: Reader | None) -> None:
+        """Count what the reader's own queue has dropped since."""
+        fresh = 0 if reader is None else reader.dropped() - int(self.n_dropped)
+        if fresh:
+            self.n_dropped += fresh
+            self.drop("overflow", fresh)

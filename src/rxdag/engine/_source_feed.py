@@ -1,0 +1,186 @@
+"""Feeds of sources: hands on what was read, item by item or as columns, with the watermarks between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mypy_extensions import i64
+
+from rxdag.contract import Boundary, Chunk, OnError, Source
+from rxdag.engine._context import RunContext
+from rxdag.engine._node import Exit
+from rxdag.engine._opened_source import OpenedSource
+from rxdag.engine._shortcut import Shortcut, shortcut_behind
+
+
+class SourceFeed(OpenedSource):
+    """Hands a chunk on that was read from a source, as far as nothing stands in the way.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of malformed input.
+        source: What it reads.
+        wants_columns: True if the node behind works on columns.
+        boundary: What the user has put right behind a source that has a queue of its own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: RunContext,
+        policy: OnError,
+        source: Source[Any],
+        *,
+        wants_columns: bool,
+        boundary: Boundary | None,
+    ) -> None:
+        super().__init__(name, run, policy, source, wants_columns=wants_columns, boundary=boundary)
+        self.main: Exit
+        self.shortcut: Shortcut | None = None
+        self.chunk: Chunk | None = None
+        """What was read and is not handed on yet, from `at` on; its next mark is number `next_mark`."""
+        self.at: i64 = 0
+        self.next_mark: i64 = 0
+
+    def find_shortcut(self) -> None:
+        """Look for expressions behind it that are worked on a chunk at a time; once all nodes are open."""
+        shape = self.source.shape
+        if not shape.timed and not shape.keyed and not self.wants_columns:
+            self.shortcut = shortcut_behind(self.main, shape.item_type)
+
+    def begin_chunk(self, chunk: Chunk) -> None:
+        """Have a chunk to hand on."""
+        self.chunk = chunk
+        self.at = 0
+        self.next_mark = 0
+
+    def feed(self) -> None:
+        """Hand items on; what stands in the way and what the domain wants is looked at before each."""
+        chunk = self.chunk
+        assert chunk is not None
+        if self.wants_columns:
+            self.feed_columns(chunk)
+            return
+        if chunk.items.__class__ is not list:
+            chunk = self.chunk = chunk.rows()
+        domain = self.domain
+        items: list[Any] = chunk.items
+        times = chunk.ts
+        sequences = chunk.sequence
+        keys = chunk.key
+        marks = chunk.marks
+        main = self.main
+        out = main.out
+        i: i64 = self.at
+        n: i64 = len(items)
+        is_timed = domain.is_timed
+        first = i
+        shortcut = self.shortcut
+        if (
+            shortcut is not None
+            and i == 0
+            and n
+            and times is None
+            and keys is None
+            and not marks
+            and shortcut.takes(items)
+        ):
+            values = shortcut.run(items)
+            if values is not None:
+                self.count(n)
+                self.chunk = None
+                shortcut.give(values)
+                return
+        if times is None and keys is None and not marks and not is_timed:  # by far the most
+            while i < n and not self.blocked and not domain.stop:
+                item = items[i]
+                i += 1
+                out.push(item, 0, 0, None)
+            self.count(i - first)
+            if i == n:
+                self.chunk = None
+            return
+        while True:
+            if self.next_mark < len(marks) and marks[self.next_mark][0] <= i:
+                if self.blocked:
+                    break
+                watermark = marks[self.next_mark][1]
+                self.next_mark += 1
+                self.give_mark(watermark)
+                continue
+            if i >= n:
+                self.chunk = None
+                break
+            if self.blocked or domain.stop:
+                break
+            if is_timed and i > first and domain.driver.ticks() >= domain.deadline:
+                break
+            item = items[i]
+            ts: i64 = 0 if times is None else times[i]
+            sequence: Any = 0 if sequences is None else sequences[i]
+            key: Any = None if keys is None else keys[i]
+            i += 1
+            self.at = i
+            self.made += 1
+            main.n += 1
+            out.push(item, ts, sequence, key)
+
+    def count(self, n: i64) -> None:
+        """Count items that were handed on."""
+        self.at += n
+        self.made += n
+        self.main.n += n
+
+    def feed_columns(self, chunk: Chunk) -> None:
+        """Hand a run of columns on, cut at its watermarks."""
+        if chunk.items.__class__ is list and chunk.items:
+            from rxdag.columns import gathered  # it loads numpy, which columns have done
+
+            times, sequences, keys = chunk.ts, chunk.sequence, chunk.key
+            items = gathered(chunk.items, self.source.shape.item_type, times=times, sequences=sequences, keys=keys)
+            chunk = self.chunk = Chunk(items, marks=chunk.marks)
+        domain = self.domain
+        columns = chunk.items
+        marks = chunk.marks
+        n: i64 = len(columns)
+        while True:
+            if self.next_mark < len(marks) and marks[self.next_mark][0] <= self.at:
+                if self.blocked:
+                    return
+                watermark = marks[self.next_mark][1]
+                self.next_mark += 1
+                self.give_mark(watermark)
+                continue
+            if self.at >= n:
+                self.chunk = None
+                return
+            if self.blocked or domain.stop:
+                return
+            end: i64 = n
+            if self.next_mark < len(marks) and marks[self.next_mark][0] < n:
+                end = marks[self.next_mark][0]
+            part = columns if self.at == 0 and end == n else columns[self.at : end]
+            self.made += end - self.at
+            self.at = end
+            self.give_columns(self.main, part)
+            if self.is_finished:
+                return
+
+    def left_over(self) -> int:
+        """Return how many items were read and not handed on."""
+        return 0 if self.chunk is None else len(self.chunk) - int(self.at)
+
+    def put_back(self) -> None:
+        """Give up what was read and not handed on: its source has it still, and reads no more."""
+        left = self.left_over()
+        self.came += left
+        self.unread += left
+        self.chunk = None
+
+    def discard_chunk(self) -> None:
+        """Count what was read and not handed on as discarded."""
+        left = self.left_over()
+        self.came += left
+        self.discarded += left
+        self.chunk = None

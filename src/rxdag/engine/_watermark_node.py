@@ -1,0 +1,148 @@
+"""Nodes that bring a kernel the watermarks of their inputs, and give out their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mypy_extensions import i64
+
+from rxdag.contract import ENDED, FLUSHED, IDLE, MAX, MIN, Kernel, OnError
+from rxdag.engine._calling_node import CallingNode
+from rxdag.engine._context import RunContext
+
+
+class WatermarkNode(CallingNode):
+    """Combines the watermarks of the inputs, and has the kernel do what is due before one goes downstream.
+
+    Args:
+        name: Of the node.
+        run: The run.
+        policy: What becomes of an item on which user code fails.
+        make: Makes the kernel.
+        clock: "processing" to stamp items with the time of the run's clock.
+        inputs: How many inputs it has.
+    """
+
+    def __init__(
+        self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
+    ) -> None:
+        super().__init__(name, run, policy, make, clock, inputs)
+        self.makes_time: bool = self.kernel.makes_time
+        self.hears_ends = type(self.kernel).on_input_end is not Kernel.on_input_end
+        self.fires_before = self.in_clock_time
+        """True if the time of an item says that everything before it has come."""
+        self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
+        """True if a watermark goes through as it is, behind what it sets free."""
+        self.ended_inputs: set[int] = set()
+        self.held_mark: i64 = MIN
+        self.is_quiet = False
+        """True if all inputs are idle."""
+        self.said_idle = False
+        """True if those behind know that nothing comes for a while."""
+        self.lingering: i64 = MIN
+        self.is_end_called = False
+
+    def look(self) -> None:
+        """Do what the kernel asks for by its attributes."""
+        raise NotImplementedError
+
+    def fire_before(self, ts: i64) -> None:
+        """Have the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
+        if self.in_clock_time:
+            ts = self.run.clock.now()
+        kernel = self.kernel
+        if ts - 1 > kernel.watermark:
+            kernel.watermark = ts - 1
+            if self.has_watermark and ts - 1 >= kernel.wake:
+                self.guard(self.call_watermark, ts - 1)
+
+    def mark(self, watermark: i64) -> None:
+        if not self.is_simple or watermark >= FLUSHED or self.is_ended or not self.marks.rises(watermark):
+            self.take_mark(0, watermark)
+            return
+        kernel = self.kernel
+        if watermark > kernel.watermark:
+            kernel.watermark = watermark
+            if self.has_watermark and watermark >= kernel.wake:
+                self.guard(self.call_watermark, watermark)
+                if self.is_ended:
+                    return
+        self.give_mark(watermark)
+        if self.watches:
+            self.look()
+
+    def take_mark(self, input: int, watermark: i64) -> None:
+        """Take a watermark of an input."""
+        if self.is_ended:
+            return
+        if watermark >= FLUSHED:
+            self.note_input_end(input)
+        self.give_out(self.marks.advance(input, watermark))
+        if self.watches:
+            self.look()
+
+    def note_input_end(self, input: int) -> None:
+        """Tell the kernel that an input has ended by itself, or is flushed."""
+        if self.hears_ends and input not in self.ended_inputs:
+            self.ended_inputs.add(input)
+            self.guard(self.call_input_end, input)
+
+    def give_out(self, marks: tuple[int, ...]) -> None:
+        """Take the watermarks of all inputs together, one after the other."""
+        for mark in marks:
+            if not self.is_ended:
+                self.combined(mark)
+
+    def combined(self, watermark: i64) -> None:
+        """All inputs together have got to a watermark, or are idle, or active again."""
+        kernel = self.kernel
+        if watermark >= FLUSHED:
+            if watermark == ENDED and not self.in_clock_time:
+                kernel.watermark = MAX
+                if self.has_watermark:
+                    self.guard(self.call_watermark, MAX)
+            self.end_kernel()
+        elif self.makes_time:
+            return
+        elif not self.in_clock_time and watermark > kernel.watermark:
+            kernel.watermark = watermark
+            if self.has_watermark and watermark >= kernel.wake:
+                self.guard(self.call_watermark, watermark)
+        if self.is_ended:
+            return
+        if watermark >= FLUSHED and kernel.lingers:
+            self.lingering = watermark  # the end goes on behind what comes out yet
+            return
+        self.is_quiet = watermark == IDLE
+        if self.holds_back and watermark < FLUSHED:
+            if watermark > self.held_mark:
+                self.held_mark = watermark
+            self.mark_below()
+            return
+        self.said_idle = self.is_quiet
+        self.give_mark(watermark)
+
+    def mark_below(self) -> None:
+        """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
+        low: i64 = self.kernel.low()
+        mark = self.held_mark if self.held_mark < low - 1 else low - 1
+        if mark > self.watermark:
+            self.said_idle = False
+            self.give_mark(mark)
+        if not self.is_quiet:
+            if self.said_idle:
+                self.said_idle = False
+                self.give_mark(self.watermark)
+        elif not self.said_idle and (low == MAX or not self.gives_alone()):
+            self.said_idle = True
+            self.give_mark(IDLE)
+
+    def gives_alone(self) -> bool:
+        """Return True if what rests in the kernel comes out though nothing comes in."""
+        return self.kernel.timer is not None
+
+    def end_kernel(self) -> None:
+        """Tell the kernel of the end; once."""
+        if not self.is_end_called and not self.is_ended:
+            self.is_end_called = True
+            self.guard(self.call_end, 0)

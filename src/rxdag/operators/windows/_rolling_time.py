@@ -1,0 +1,132 @@
+"""Rolling windows over a period of event time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from rxdag.contract import MAX, MIN, Aggregate, Emit, Kernel
+from rxdag.operators.keyed._expiring import Expiring
+from rxdag.operators.windows._panes import blamed
+from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
+
+Closed = Literal["right", "left", "both", "none"]
+"""Which ends of a window count."""
+
+
+class RollingTimeKernel(Kernel):
+    """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
+
+    state = ("waiting", "past")
+    derived = ("windows", "wake", "_n")
+
+    def __init__(
+        self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
+    ) -> None:
+        self._aggregate = aggregate
+        self._new = aggregate.factory()
+        self._into = into
+        self._period = period
+        self._has_start = closed in ("left", "both")
+        self._has_end = closed in ("right", "both")
+        self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
+        """By event time: sequence, key, item, in order of arrival."""
+        self._n = 0
+        self._windows = Expiring()
+
+    def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
+        if ts <= self.watermark:
+            return emit.late(item)
+        self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        rows = self.waiting.get(ts)
+        if rows is None:
+            rows = self.waiting[ts] = []
+            if ts < self.wake:
+                self.wake = ts
+        rows.append((sequence, key, item))
+        self._n += 1
+        return None
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
+    def in_columns(self) -> Kernel | str:
+        arrays = self._aggregate.in_columns()
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators.windows._rolling_columns import RollingTimeColumnsKernel  # it loads numpy
+
+        start, end = self._has_start, self._has_end
+        return RollingTimeColumnsKernel(self._period, self._aggregate, arrays, self._into, has_start=start, has_end=end)
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        for ts in sorted(ts for ts in self.waiting if ts <= watermark):
+            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
+        self._windows.take_out(watermark + 1)
+        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
+
+    def _give_out(self, ts: int, rows: list[tuple[int, Any, Any]], emit: Emit[Any]) -> None:
+        """Give out one result for each item of an instant; items of one instant are in each other's windows, or none is."""
+        start = ts - self._period + (0 if self._has_start else 1)
+        windows: dict[Any, RollingRows] = {}
+        for sequence, key, item in rows:
+            window = windows.get(key)
+            if window is None:
+                window = windows[key] = self._from(key, ts, start)
+            if self._has_end:
+                window.add((ts, sequence, item))
+        made = [result_of(self._into, item, windows[key], start, ts) for _, key, item in rows]
+        for sequence, key, item in rows if not self._has_end else ():
+            windows[key].add((ts, sequence, item))
+        del self.waiting[ts]
+        self._n -= len(rows)
+        for out, (sequence, key, _) in zip(made, rows, strict=True):
+            emit(out, ts=ts, sequence=sequence, key=key)
+
+    def _from(self, key: Any, ts: int, start: int) -> RollingRows:
+        """The window of a key, without what lies before its start."""
+        kept = self._windows.find(key, ts, MIN)
+        window: RollingRows = RollingRows(self._new()) if kept is None else kept.value
+        n = 0
+        for row in window.rows:
+            if row[0] >= start:
+                break
+            n += 1
+        if n:
+            window.let_go(n, self._new)
+        self._windows.keep(key, window, self._until(ts))
+        return window
+
+    def _until(self, ts: int) -> int:
+        """First time at which nothing needs an item any more: one at the very start of a window may count."""
+        return min(ts + self._period + 1, MAX)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.on_watermark(MAX, emit)
+
+    def held(self) -> int:
+        return self._n
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, past ones of each key in that of time."""
+        waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows]
+        return {
+            "waiting": waiting,
+            "past": [
+                [item, ts, sequence, key]
+                for key, window, _ in self._windows.rows()
+                for ts, sequence, item in window.rows
+            ],
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.waiting = {}
+        for item, ts, sequence, key in saved["waiting"]:
+            self.waiting.setdefault(ts, []).append((sequence, key, item))
+        self._n = len(saved["waiting"])
+        by_key: dict[Any, list[list[Any]]] = {}
+        for item, ts, sequence, key in saved["past"]:
+            by_key.setdefault(key, []).append([ts, sequence, item])
+        aggregate = self._aggregate
+        self._windows.load([[key, restored(aggregate, rows), self._until(rows[-1][0])] for key, rows in by_key.items()])
+        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)

@@ -1,0 +1,162 @@
+"""Survey: tells the nodes of a run, once they are linked, what is before and behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.engine import (
+    Gate,
+    InnerNode,
+    KernelNode,
+    Lane,
+    Limiter,
+    Node,
+    Point,
+    Pump,
+    ReleaseNode,
+    Room,
+    SinkNode,
+    SourceNode,
+    StepNode,
+)
+from rxdag.runtime._program import Program
+
+
+def survey(program: Program) -> None:
+    """Tell each node its rank, the points above it, the forks that it holds back, and the room behind it."""
+    order = _ranked(program)
+    _find_points_above(order)
+    _find_forks_above_lanes(program, order)
+    _find_rooms(order)
+
+
+def _parents(node: Node) -> list[Node]:
+    """Return what calls a node, or gives to its inputs."""
+    return [*node.feeders, *node.inlets] if isinstance(node, KernelNode) else node.feeders
+
+
+def _ranked(program: Program) -> list[Node]:
+    """Put all nodes of the run in order, those before others first, and give each its rank and place."""
+    order: list[Node] = []
+    todo: list[Node] = list(program.pumps)
+    waiting: dict[int, int] = {}
+    seen: dict[int, Node] = {id(node): node for node in todo}
+    while todo:
+        for child in todo.pop().readers():
+            waiting[id(child)] = waiting.get(id(child), 0) + 1
+            if id(child) not in seen:
+                seen[id(child)] = child
+                todo.append(child)
+    ready = [node for node in seen.values() if id(node) not in waiting]
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for child in node.readers():
+            waiting[id(child)] -= 1
+            if not waiting[id(child)]:
+                ready.append(child)
+    names = {name: i for i, name in enumerate(program.plan.topology.nodes)}
+    for place, node in enumerate(order):
+        node.place = place
+        # Timers that are due at one instant go by the order of the graph.
+        node.rank = names.get(node.name, place)
+    return order
+
+
+def _find_points_above(order: list[Node]) -> None:
+    """Tell each node the nearest points above it."""
+    above: dict[int, list[Node]] = {}
+    for node in order:
+        found: dict[int, Node] = {}
+        for feeder in _parents(node):
+            for point in [feeder] if feeder.is_point else above[id(feeder)]:
+                found[id(point)] = point
+        above[id(node)] = node.up = list(found.values())
+
+
+def _find_forks_above_lanes(program: Program, order: list[Node]) -> None:
+    """Tell points behind lanes which nodes above those must wait while they rest.
+
+    A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
+    that goes by another way would overtake what rests.
+    """
+    lanes = [helper for helper in program.helpers if isinstance(helper, Lane)]
+    behind = _reached(lanes, lambda node: node.readers())
+    for node in _reached(lanes, _parents).values():
+        if node.is_point and len(node.readers()) > 1:
+            _hold_back(node, behind, order)
+
+
+def _reached(nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[int, Node]:
+    """Return the nodes that are reached step by step, by id."""
+    found: dict[int, Node] = {}
+    todo = [each for node in nodes for each in following(node)]
+    while todo:
+        node = todo.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            todo += following(node)
+    return found
+
+
+def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
+    """Have points behind lanes hold back a node that reaches what they lead to by several outputs."""
+    after = order[fork.place + 1 :]
+    ways: dict[int, int] = {}
+    """Which outputs of the node lead to each one, a bit for each output."""
+    for i, child in enumerate(fork.readers()):
+        ways[id(child)] = ways.get(id(child), 0) | 1 << i
+    for node in after:
+        for child in node.readers() if id(node) in ways else ():
+            ways[id(child)] = ways.get(id(child), 0) | ways[id(node)]
+    met: dict[int, int] = {}
+    for node in reversed(after):
+        if id(node) in ways:
+            met[id(node)] = ways[id(node)]
+            for child in node.readers():
+                met[id(node)] |= met[id(child)]
+            if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
+                node.order.append(fork)
+
+
+def _find_rooms(order: list[Node]) -> None:
+    """Tell each pump, and each node that reads streams, which gates and limits are behind it."""
+    gates: dict[int, dict[Gate, None]] = {}
+    waits: dict[int, dict[Gate, None]] = {}
+    limits: dict[int, dict[Limiter, None]] = {}
+    expands: dict[int, bool] = {}
+    for node in reversed(order):
+        mine: dict[Gate, None] = {}
+        waiting: dict[Gate, None] = {}
+        wants: dict[Limiter, None] = {}
+        is_many = False
+        for child in node.readers():
+            if isinstance(child, Gate):
+                mine[child] = waiting[child] = None
+            elif isinstance(child, KernelNode | SinkNode) and _limits(child):
+                wants[child] = None
+            mine |= gates.get(id(child), {})
+            waiting |= waits.get(id(child), {})
+            wants |= limits.get(id(child), {})
+            is_many = is_many or expands.get(id(child), False)
+        if isinstance(node, Pump):
+            node.gates = list(waiting)
+        room = Room(tuple(mine), tuple(wants), expands=is_many)
+        if isinstance(node, SourceNode):
+            node.behind = room
+        elif isinstance(node, InnerNode):
+            node.room = room
+        if not isinstance(node, ReleaseNode | InnerNode):
+            waits[id(node)] = waiting
+        if isinstance(node, ReleaseNode | InnerNode | Lane):  # they take items whether there is room behind or not
+            continue
+        gates[id(node)], limits[id(node)] = mine, wants
+        expands[id(node)] = is_many or (isinstance(node, StepNode) and node.expands and bool(mine or wants))
+
+
+def _limits(node: Any) -> bool:
+    """Return True for a node that says how many items it takes."""
+    if isinstance(node, KernelNode):
+        return node.has_want and not node.inlets
+    return bool(node.paces or node.sink.batching is not None)
