@@ -122,7 +122,7 @@ MUTANTS: Final = (
         "6: in virtual time a timer does not wait until all is quiet",
         "engine/drivers/_flow.py",
         "if self._is_virtual:  # a timer",
-        "if self._rounds is self._ready:  # a timer",
+        "if self._rounds is self._calls:  # a timer",
         "A",
     ),
     Mutant(

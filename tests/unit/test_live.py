@@ -322,7 +322,8 @@ def test_doubled_frames_are_left_to_dedupe():
 
 
 def test_what_is_to_be_said_is_said_on_every_connection():
-    scripts = [[feeds.hears(), feeds.hears(), feeds.sends(1), feeds.drops]] * 2
+    said = [feeds.hears(), feeds.hears(), feeds.sends(1)]
+    scripts = [[*said, feeds.drops], [*said, feeds.stalls]]
     with feeds.FeedServer(FRAMES, scripts) as server:
         read(server, 2, subscribe=[{"op": "subscribe", "to": ["btc"]}, "hello"])
     assert server.heard == ['{"op":"subscribe","to":["btc"]}', "hello"] * 2

@@ -141,7 +141,7 @@ class BatchSinkNode(SinkNode):
         writer = self.writer
         if writer is not None and self.parts and not self.is_ended:  # it may have ended while it waited to try again
             part = self.parts[0]
-            self.began = self.domain.driver.ticks()
+            self.began = self.domain.ticks()
             try:
                 pending: Any = writer.write(part)
             except BaseException as error:
@@ -165,7 +165,7 @@ class BatchSinkNode(SinkNode):
             self.parts.popleft()
             self.in_flight -= len(part)
             self.passed += len(part)
-            self.writes.add(self.domain.driver.ticks() - self.began)
+            self.writes.add(self.domain.ticks() - self.began)
         elif not self.part_failed(part, error):
             return
         if self.parts:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from rxdag.engine._kernel_node import KernelNode
     from rxdag.engine._node import Node
     from rxdag.engine._point import Point
+    from rxdag.engine._pump import Pump
     from rxdag.engine._sink_node import SinkNode
 
 
+TURNS_NS: Final = 1_000_000
+"""So long pumps have turns one after the other before the driver looks at its timers again."""
 QUANTUM: Final = 1024
 """Most items that a pump moves in one turn, unless a run wants fewer."""
 COLUMNS_QUANTUM: Final = 16384
@@ -54,10 +57,6 @@ class Driver(Protocol):
         """Call a function at a time, ns since the epoch. Thread-safe."""
         ...
 
-    def ticks(self) -> int:
-        """Return a count of ns to measure by."""
-        ...
-
 
 class Domain:
     """Nodes that one thread at a time runs.
@@ -65,11 +64,17 @@ class Domain:
     Attributes:
         clock: What time it is.
         driver: What gives it its turns.
+        ticks: Counts ns, to measure by.
+        measured_at: When the last turn of a pump ended, by `ticks`.
         quantum: Most items that a pump moves in one turn.
         stop: Read between items: True if what runs must give back at once. Set from any thread.
         is_called: True if the driver has calls to make first; it sets and clears this.
         is_unsettled: True if `settle` has given back early.
-        deadline: When pumps must give back, by `driver.ticks`; looked at between items if `is_timed`.
+        ready: Pumps that are to have a turn, where the driver gives them in the order in which they were woken.
+        is_in_order: True where it does so; else it is told of each.
+        is_turning: True while pumps have their turns.
+        is_looked_for: True if the driver has something new to look at: a timer, or that it is to stop.
+        deadline: When pumps must give back, by `ticks`; looked at between items if `is_timed`.
         resting: Nodes that rest.
         retired: Nodes that have ended and hold something yet.
         unwritten: Sinks that have gathered items, and nodes that make columns of some.
@@ -84,6 +89,12 @@ class Domain:
         self.clock = clock
         self.quantum: i64 = quantum
         self.driver: Driver
+        self.ticks: Callable[[], int]
+        self.measured_at: i64 = 0
+        self.ready: deque[Pump] = deque()
+        self.is_in_order = False
+        self.is_turning = False
+        self.is_looked_for = False
         self.stop = False
         self.is_called = False
         self.is_unsettled = False
@@ -95,6 +106,33 @@ class Domain:
         self.deferred: list[KernelNode] = []
         self.opened: deque[KernelNode] = deque()
         self.raised: BaseException | None = None
+
+    def again(self, pump: Pump) -> None:
+        """Give a pump another turn; from a turn in this domain."""
+        if not self.is_in_order:
+            self.driver.again(pump)
+        elif not pump.queued and not pump.is_finished:
+            pump.queued = True
+            self.ready.append(pump)
+
+    def take_turns(self) -> None:
+        """Give the pumps that are ready their turns, until the driver has something else to do or to look at."""
+        until: i64 = self.ticks() + TURNS_NS
+        if self.is_timed and self.deadline < until:
+            until = self.deadline
+        self.is_turning = True
+        try:
+            while self.ready:
+                pump = self.ready.popleft()
+                pump.queued = False
+                pump.step()
+                self.settle()
+                if self.is_called or self.is_unsettled or self.is_looked_for or self.raised is not None:
+                    return
+                if self.measured_at >= until:
+                    return
+        finally:
+            self.is_turning = False
 
     def retire(self, node: Node) -> None:
         """Have a node that has ended give back what it has, soon."""
@@ -131,7 +169,7 @@ class Domain:
         is_first = True  # something is done in each call, whatever else is always due
         while self.raised is None:
             self.stop = False
-            if not is_first and (self.is_called or (self.is_timed and self.driver.ticks() >= self.deadline)):
+            if not is_first and (self.is_called or (self.is_timed and self.ticks() >= self.deadline)):
                 self.is_unsettled = True
                 return
             is_first = False

@@ -153,7 +153,11 @@ class Gate(Node):
             self.reopen()  # the reader may have taken some in between
         reader = self.reader
         if not reader.queued and not reader.blocked:
-            reader.wake()
+            domain = self.domain
+            if domain.is_turning and reader.domain is domain:
+                domain.again(reader)
+            else:
+                reader.wake()
 
     def push_columns(self, columns: Any) -> None:
         self.came += len(columns)
@@ -357,7 +361,7 @@ class Gate(Node):
     def note_resumed(self) -> None:
         """Note that nobody waits any more."""
         if self.blocked_since:
-            self.waited_ns += self.domain.driver.ticks() - self.blocked_since
+            self.waited_ns += self.domain.ticks() - self.blocked_since
             self.blocked_since = 0
             if self.saw is not None:
                 self.saw("resumed")
@@ -366,4 +370,4 @@ class Gate(Node):
     def blocked_ns(self) -> int:
         """How long a producer has waited for room, ns, the wait that goes on included. Thread-safe."""
         since = self.blocked_since
-        return int(self.waited_ns + (self.domain.driver.ticks() - since if since else 0))
+        return int(self.waited_ns + (self.domain.ticks() - since if since else 0))

@@ -49,7 +49,7 @@ class Pump(Point):
     def park(self) -> None:
         """Note that something is in the way: the gates behind know that somebody waits."""
         self.is_parked = True
-        now = self.domain.driver.ticks()
+        now = self.domain.ticks()
         for gate in self.gates:
             gate.note_waiting(now)
 
@@ -82,17 +82,17 @@ class GatePump(Pump):
         if self.is_finished:
             return
         domain = self.domain
-        driver = domain.driver
         self.is_starved = False
         self.is_parked = False
         if not self.blocked:
-            began = driver.ticks()
+            began: i64 = domain.ticks()
             self.feed(domain.quantum)
-            self.busy_ns += driver.ticks() - began
+            domain.measured_at = domain.ticks()
+            self.busy_ns += domain.measured_at - began
             if self.is_finished or self.is_starved:
                 return
             if not self.blocked:
-                driver.again(self)
+                domain.again(self)
                 return
         if not self.pass_what_needs_no_room():
             self.park()
@@ -107,7 +107,7 @@ class GatePump(Pump):
         while n < quantum:
             if self.blocked or domain.stop:
                 return
-            if domain.is_timed and n and domain.driver.ticks() >= domain.deadline:
+            if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
             try:
                 entry = queue.popleft()

@@ -90,7 +90,7 @@ class RowsNode(Point):
     def is_called_off(self) -> bool:
         """Return True if the domain wants to do something else first."""
         domain = self.domain
-        return domain.stop or (domain.is_timed and domain.driver.ticks() >= domain.deadline)
+        return domain.stop or (domain.is_timed and domain.ticks() >= domain.deadline)
 
     def could_not(self, columns: Any, error: BaseException) -> None:
         """Fail the run: items cannot be made of columns."""

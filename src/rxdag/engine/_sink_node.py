@@ -197,7 +197,7 @@ class SinkNode(OpenedSink):
             self.discarded += len(chunk)
             return
         while len(chunk) and not self.is_ended:
-            self.began = self.domain.driver.ticks()
+            self.began = self.domain.ticks()
             try:
                 pending = writer.write(chunk)
                 if pending is not None and not (self.is_async and inspect.isawaitable(pending)):
@@ -215,7 +215,7 @@ class SinkNode(OpenedSink):
             self.attempts = 0
             if pending is None:
                 self.passed += len(chunk)
-                self.writes.add(self.domain.driver.ticks() - self.began)
+                self.writes.add(self.domain.ticks() - self.began)
             else:
                 self.in_flight = len(chunk)
                 self.set_shut(True)
@@ -285,7 +285,7 @@ class SinkNode(OpenedSink):
             error = task.exception()
         if error is None:
             self.passed += len(chunk)
-            self.writes.add(self.domain.driver.ticks() - self.began)
+            self.writes.add(self.domain.ticks() - self.began)
             self.attempts = 0
         elif isinstance(error, Enough):
             self.had_enough(chunk, error)

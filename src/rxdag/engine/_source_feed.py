@@ -114,7 +114,7 @@ class SourceFeed(OpenedSource):
                 break
             if self.blocked or domain.stop:
                 break
-            if is_timed and i > first and domain.driver.ticks() >= domain.deadline:
+            if is_timed and i > first and domain.ticks() >= domain.deadline:
                 break
             item = items[i]
             ts: i64 = 0 if times is None else times[i]

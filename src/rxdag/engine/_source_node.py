@@ -90,17 +90,18 @@ class SourceNode(SourceFeed):
     def step(self) -> None:
         if self.is_finished:
             return
-        driver = self.domain.driver
+        domain = self.domain
         self.is_starved = False
         self.is_parked = False
-        began = driver.ticks()
+        began: i64 = domain.ticks()
         try:
             self.turn()
         except BaseException as error:
             if self.is_finished:
                 self.run.fail(self.as_error(error))
             self.finish(self.as_error(error))
-        self.busy_ns += driver.ticks() - began
+        domain.measured_at = domain.ticks()
+        self.busy_ns += domain.measured_at - began
 
     def turn(self) -> None:
         """Hand on what was read; read if nothing is left of that."""
@@ -117,7 +118,7 @@ class SourceNode(SourceFeed):
         if self.blocked and (self.chunk is not None or not self.looks_ahead()):
             self.park()
         else:
-            self.domain.driver.again(self)
+            self.domain.again(self)
 
     def take_next(self) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""

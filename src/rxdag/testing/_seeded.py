@@ -49,9 +49,9 @@ class SeededScheduler(FlowScheduler):
             return self._due_job()
         if self._calls and self._random.random() < 0.5:
             return super()._pop(fires=fires)
-        if self._ready:
-            self._ready.rotate(self._random.randrange(len(self._ready)))
-            pump = self._ready.popleft()
+        if self.domain.ready:
+            self.domain.ready.rotate(self._random.randrange(len(self.domain.ready)))
+            pump = self.domain.ready.popleft()
             pump.queued = False
             self._set_limit()
             return pump.step, 0

@@ -62,6 +62,8 @@ class FlowScheduler(ReactivexScheduler):
         self.domain = Domain(name, clock, quantum)
         """The nodes that it gives their turns."""
         self.domain.driver = self
+        self.domain.ticks = self.ticks
+        self.domain.is_in_order = not in_rounds and not isinstance(clock, VirtualClock)
         self.slice_end: int | None = None
         """When pumps must give back, by `ticks`: the end of a time slice."""
         self._is_virtual = isinstance(clock, VirtualClock)
@@ -82,7 +84,6 @@ class FlowScheduler(ReactivexScheduler):
         """Called under the lock to have a driver look again that does not sleep here; gives what to call without it."""
         self.on_failure: Callable[[Exception], None] | None = None
         self._calls: deque[Callable[[], None]] = deque()
-        self._ready: deque[Pump] = deque()
         self._rounds: list[tuple[int, int, Pump]] | None = [] if in_rounds else None
         self._turn = (0, -1)
         self._timers: list[tuple[int, int, int, Timer]] = []
@@ -117,6 +118,7 @@ class FlowScheduler(ReactivexScheduler):
         with self.lock:
             timers = self._patient if is_patient else self._timers
             heapq.heappush(timers, (when, rank, next(self._order), timer))
+            self.domain.is_looked_for = True
             self.epoch += 1
             ring = None if self._looks_again() else self._kick()
         if ring is not None:
@@ -150,7 +152,7 @@ class FlowScheduler(ReactivexScheduler):
         pump.queued = True
         self.epoch += 1
         if self._rounds is None:
-            self._ready.append(pump)
+            self.domain.ready.append(pump)
             return
         number, last = self._turn
         index = pump.index
@@ -181,6 +183,7 @@ class FlowScheduler(ReactivexScheduler):
     def _kick(self) -> Callable[[], None] | None:
         """Have the driver look again: what it gives must be called without the lock, which who wakes up needs at once."""
         self.kicks += 1
+        self.domain.is_looked_for = True
         if self._is_asleep and self._bell is not None:
             self._is_asleep = False
             self._is_rung = True
@@ -255,10 +258,14 @@ class FlowScheduler(ReactivexScheduler):
         if self._rounds:
             number, index, pump = heapq.heappop(self._rounds)
             self._turn = (number, index)
-        elif self._ready:
-            pump = self._ready.popleft()
-        else:
+        elif not self.domain.ready:
             return None
+        elif self.domain.is_in_order:
+            self.domain.is_looked_for = False
+            self._set_limit()
+            return self.domain.take_turns
+        else:
+            pump = self.domain.ready.popleft()
         pump.queued = False
         self._set_limit()
         return pump.step
@@ -339,7 +346,7 @@ class FlowScheduler(ReactivexScheduler):
 
     def is_idle(self) -> bool:
         """True if nothing is ready."""
-        return not (self._ready or self._calls or self._rounds or self.domain.is_unsettled)
+        return not (self.domain.ready or self._calls or self._rounds or self.domain.is_unsettled)
 
     def stands(self) -> bool:
         """Return True if nothing is half done: only pumps and timers wait for their turns."""
