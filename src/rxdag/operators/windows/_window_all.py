@@ -32,5 +32,7 @@ class OpenWindowAllKernel(OpenWindowKernel):
 class RevisedWindowAllKernel(RevisedWindowKernel):
     """Windows that can merge or come out again, of items whatever their key."""
 
+    node = None
+
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         super().on_item(item, ts, sequence, None, emit)

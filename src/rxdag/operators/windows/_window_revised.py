@@ -4,60 +4,46 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from mypy_extensions import i64, mypyc_attr
+
+from rxdag.contract import MAX, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.engine import KernelNode
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._order import in_order
+from rxdag.operators.windows._open_panes import OpenPane, found_in, in_time, start_of
 from rxdag.operators.windows._panes import blamed
 
 
-class _Part:
-    """An open pane: its span, its accumulator, and how often it has come out."""
+class _RevisedWindowNode(KernelNode):
+    """Adds the most items to the last session of their key, or begins one, without what the others take."""
 
-    __slots__ = (
-        "accumulator",
-        "early_at",
-        "end",
-        "fresh",
-        "is_due",
-        "is_gone",
-        "key",
-        "last",
-        "most_ts",
-        "n",
-        "start",
-        "when",
-    )
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, RevisedWindowKernel)
+        self.windows: RevisedWindowKernel = kernel
 
-    def __init__(self, key: Any, start: int, end: int, accumulator: Accumulator[Any, Any]) -> None:
-        self.key = key
-        self.start = start
-        self.end = end
-        self.accumulator = accumulator
-        self.n = 0
-        """Items that it holds: each item is held once, by the last to end of its panes."""
-        self.last = -1
-        """Revision that came out last; -1 for none."""
-        self.is_due = True
-        """True if it is yet to come out at its end, or has something that has not come out."""
-        self.is_gone = False
-        self.when: int | None = None
-        """Where it is in the heap."""
-        self.fresh = 0
-        """Items that have come since it came out."""
-        self.early_at = MAX
-        """Watermark at which it comes out early; MAX for none."""
-        self.most_ts = MIN
-        """Largest event time in it."""
-
-    @property
-    def closes_at(self) -> int:
-        """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
-        return min(self.end - 1, MAX)
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        if self.marks.some_idle:
+            self.give_out(self.marks.wake(0))
+        try:
+            is_in = self.windows.add_behind(item, ts, sequence, key)
+        except BaseException as error:
+            self.bury(item, self.blamed(item, error), 1)
+            return
+        if not is_in:
+            self.work(0, item, ts, sequence, key)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RevisedWindowKernel(Kernel):
     """Open panes by key; what is due is in a heap, with entries of panes that have changed left to be skipped.
 
@@ -70,6 +56,7 @@ class RevisedWindowKernel(Kernel):
         early_ns: So much event time does; 0 for none.
     """
 
+    node: ClassVar[Any] = _RevisedWindowNode
     state = ("parts",)
     derived = ("wake", "_order", "_due", "_sweep_at")
     passes = False
@@ -90,10 +77,13 @@ class RevisedWindowKernel(Kernel):
         self._new = aggregate.factory()
         self._into = into
         self._lateness = lateness
-        self.parts: dict[Any, list[_Part]] = {}
+        self._is_plain = assigner.merges and not early_items and not early_ns
+        """True if all that comes of an item is that a session is longer, unless it is late or joins two."""
+        self.parts: dict[Any, list[OpenPane]] = {}
+        """Of each key, by where they start."""
         self.wake = MAX
         self._order = itertools.count()
-        self._due: list[tuple[int, int, _Part]] = []
+        self._due: list[tuple[int, int, OpenPane]] = []
         self._sweep_at = LEAST
 
     def in_columns(self) -> Kernel | str:
@@ -112,7 +102,7 @@ class RevisedWindowKernel(Kernel):
             found = self._session(windows[0], key)
             live = [] if found is None else [found]
         else:
-            live = [window for window in windows if _in_time(window[1] - 1 + self._lateness) > self.watermark]
+            live = [window for window in windows if in_time(window[1] - 1 + self._lateness) > self.watermark]
         if not live:
             return emit.late(item)
         undo = self._undo(live, key)
@@ -126,15 +116,50 @@ class RevisedWindowKernel(Kernel):
             emit(made, ts=at, sequence=0, key=key)
         return None
 
+    def add_behind(self, item: Any, ts: int, sequence: Any, key: Any) -> bool:
+        """Add an item to the last session of its key, or begin one behind it; False if it is not that simple."""
+        if not self._is_plain:
+            return False
+        parts = self.parts.get(key)
+        if parts:
+            last = parts[-1]
+            if ts < last.start:
+                return False
+            if ts <= last.end:
+                if last.end - 1 <= self.watermark or not last.is_due:
+                    return False
+                last.accumulator.add_at(item, ts, sequence)
+                last.n += 1
+                last.fresh += 1
+                if ts > last.most_ts:
+                    last.most_ts = ts
+                    end = self._assigner.assign(ts)[0][1]
+                    if end > last.end:
+                        last.end = end  # its entry in the heap is put right when it comes up
+                return True
+        start, end = self._assigner.assign(ts)[0]
+        if end - 1 <= self.watermark:
+            return False
+        accumulator = self._new()
+        accumulator.add_at(item, ts, sequence)
+        part = OpenPane(key, start, end, accumulator)
+        part.n = part.fresh = 1
+        part.most_ts = ts
+        if parts is None:
+            self.parts[key] = [part]
+        else:
+            parts.append(part)
+        self._schedule(part)
+        return True
+
     def _take_in_all(
         self, live: list[tuple[int, int]], item: Any, ts: int, sequence: int, key: Any
     ) -> list[tuple[Any, int]]:
         """Take an item into its windows; returns what comes out for it at once, with its times."""
         if len(live) > 1:  # it raises, if it does, before anything has changed
             self._new().add_at(item, ts, sequence)
-            for part in self.parts.get(key, ()):
-                if (part.start, part.end) in live:
-                    part.accumulator.check(item)
+            for part in self._open(live, key):
+                part.accumulator.check(item)
         touched = [self._take_in(window, item, ts, sequence, key) for window in live]
         touched[-1].n += 1
         outs: list[tuple[Any, int]] = []
@@ -161,15 +186,15 @@ class RevisedWindowKernel(Kernel):
             met = self._touching(*live[0], key)
             fresh = {sum(part.fresh for part in met)}
         else:
-            met = [part for part in self.parts.get(key, ()) if (part.start, part.end) in live]
+            met = self._open(live, key)
             fresh = {0, *(part.fresh for part in met)}
         comes_out = self._early_items - 1 in fresh or any(min(end - 1, MAX) <= self.watermark for _, end in live)
         return self._taken_back(met, key) if comes_out or (self._assigner.merges and len(met) > 1) else None
 
-    def _taken_back(self, met: list[_Part], key: Any) -> Callable[[], None]:
+    def _taken_back(self, met: list[OpenPane], key: Any) -> Callable[[], None]:
         """Return what gives a key back the panes that it has now."""
         parts = list(self.parts.get(key, ()))
-        saved = [(part, {name: getattr(part, name) for name in part.__slots__}) for part in met]
+        saved = [(part, {name: getattr(part, name) for name in OpenPane.fields}) for part in met]
         states = [part.accumulator.snapshot() for part in met]
 
         def undo() -> None:
@@ -184,12 +209,20 @@ class RevisedWindowKernel(Kernel):
 
         return undo
 
-    def _touching(self, start: int, end: int, key: Any) -> list[_Part]:
-        """The sessions of a key that meet a span, the earliest first."""
-        met = [part for part in self.parts.get(key, ()) if part.start <= end and part.end >= start]
-        if len(met) > 1:
-            met.sort(key=lambda part: part.start)
-        return met
+    def _touching(self, start: int, end: int, key: Any) -> list[OpenPane]:
+        """Return the sessions of a key that meet a span, the earliest first."""
+        parts = self.parts.get(key)
+        if not parts:
+            return []
+        first = behind = bisect_right(parts, end, key=start_of)
+        while first and parts[first - 1].end >= start:
+            first -= 1
+        return parts[first:behind]
+
+    def _open(self, windows: list[tuple[int, int]], key: Any) -> list[OpenPane]:
+        """Return the panes of a key that are there of some windows."""
+        parts = self.parts.get(key)
+        return [] if not parts else [part for start, end in windows for part in found_in(parts, start, end)]
 
     def _session(self, window: tuple[int, int], key: Any) -> tuple[int, int] | None:
         """The session that an item makes or widens; None if that is past."""
@@ -197,20 +230,17 @@ class RevisedWindowKernel(Kernel):
         for part in self._touching(start, end, key):
             start, end = min(start, part.start), max(end, part.end)
         span = start, end
-        return span if _in_time(span[1] - 1 + self._lateness) > self.watermark else None
+        return span if in_time(span[1] - 1 + self._lateness) > self.watermark else None
 
-    def _take_in(self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any) -> _Part:
+    def _take_in(self, window: tuple[int, int], item: Any, ts: int, sequence: int, key: Any) -> OpenPane:
         start, end = window
-        parts = self.parts.get(key, ())
-        if self._assigner.merges:
-            met = self._touching(start, end, key)
-        else:
-            met = [part for part in parts if part.start == start and part.end == end]
+        met = self._touching(start, end, key) if self._assigner.merges else self._open([window], key)
         if not met:
             accumulator = self._new()
             accumulator.add_at(item, ts, sequence)
-            part = _Part(key, start, end, accumulator)
-            self.parts.setdefault(key, []).append(part)
+            part = OpenPane(key, start, end, accumulator)
+            parts = self.parts.setdefault(key, [])
+            parts.insert(bisect_right(parts, start, key=start_of), part)
             return part
         part = met[0]
         if len(met) > 1:
@@ -220,7 +250,7 @@ class RevisedWindowKernel(Kernel):
         part.start, part.end = start, end
         return part
 
-    def _unite(self, part: _Part, others: list[_Part]) -> None:
+    def _unite(self, part: OpenPane, others: list[OpenPane]) -> None:
         """Make one session of several."""
         for other in others:
             part.accumulator.merge(other.accumulator)
@@ -234,11 +264,11 @@ class RevisedWindowKernel(Kernel):
 
     # ---- output
 
-    def _schedule(self, part: _Part) -> None:
+    def _schedule(self, part: OpenPane) -> None:
         """Have a pane in the heap at the time when something is to be done with it next."""
         when = part.closes_at
         if not part.is_due:
-            when = _in_time(when + self._lateness)
+            when = in_time(when + self._lateness)
         elif part.early_at < when:
             when = part.early_at
         if when != part.when:
@@ -249,18 +279,21 @@ class RevisedWindowKernel(Kernel):
         self.wake = self._due[0][0]
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
-        past: list[_Part] = []
+        fires: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
+        past: list[OpenPane] = []
         while self._due and self._due[0][0] <= watermark:
             when, _, part = heapq.heappop(self._due)
             if part.is_gone or part.when != when:
                 continue
             part.when = None
+            if part.is_due and part.closes_at > when and part.early_at > when:  # a session that has become longer
+                self._schedule(part)
+                continue
             if part.is_due:
                 fires.setdefault((when, part.end, part.start), {})[part.key] = part
             if part.closes_at > when:
                 part.early_at = MAX
-            elif when >= _in_time(part.closes_at + self._lateness):
+            elif when >= in_time(part.closes_at + self._lateness):
                 past.append(part)
                 continue
             else:
@@ -273,7 +306,7 @@ class RevisedWindowKernel(Kernel):
 
     def on_end(self, emit: Emit[Any]) -> None:
         parts = [part for parts in self.parts.values() for part in parts]
-        fires: dict[tuple[int, int, int], dict[Any, _Part]] = {}
+        fires: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
         for part in parts:
             if part.is_due:
                 fires.setdefault((part.closes_at, part.end, part.start), {})[part.key] = part
@@ -282,19 +315,19 @@ class RevisedWindowKernel(Kernel):
             self._purge(part, emit)
         self._due, self.wake = [], MAX
 
-    def _fire(self, fires: dict[tuple[int, int, int], dict[Any, _Part]], closed_by: Any, emit: Emit[Any]) -> None:
+    def _fire(self, fires: dict[tuple[int, int, int], dict[Any, OpenPane]], closed_by: Any, emit: Emit[Any]) -> None:
         for when, end, start in sorted(fires):
             parts = fires[when, end, start]
             for key in in_order(parts):
                 self._give_out(parts[key], closed_by if when >= min(end - 1, MAX) else "early", when, emit)
 
-    def _give_out(self, part: _Part, closed_by: Any, when: int, emit: Emit[Any]) -> None:
+    def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
         emit(made, ts=at, sequence=0, key=part.key)
         n, part.n = part.n, 0  # what has come out is not held any more, though it may come out again
         emit.absorbed(n)
 
-    def _made(self, part: _Part, closed_by: Any, when: int) -> tuple[Any, int]:
+    def _made(self, part: OpenPane, closed_by: Any, when: int) -> tuple[Any, int]:
         """Return what comes out of a pane now, and its event time."""
         start, end = part.start, part.end
         pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
@@ -306,12 +339,12 @@ class RevisedWindowKernel(Kernel):
         # A window without an end has the time of what is in it.
         return made, part.end - 1 if part.end < MAX else part.most_ts if when >= MAX - 1 else when
 
-    def _purge(self, part: _Part, emit: Emit[Any]) -> None:
+    def _purge(self, part: OpenPane, emit: Emit[Any]) -> None:
         if part.is_gone:
             return
         part.is_gone = True
         parts = self.parts[part.key]
-        parts.remove(part)
+        del parts[next(i for i in range(bisect_left(parts, part.start, key=start_of), len(parts)) if parts[i] is part)]
         if not parts:
             del self.parts[part.key]
         emit.absorbed(part.n)
@@ -337,12 +370,8 @@ class RevisedWindowKernel(Kernel):
         for key, start, end, n, last, is_due, fresh, early_at, most_ts, state in saved["parts"]:
             accumulator = self._new()
             accumulator.restore(state)
-            part = _Part(key, start, end, accumulator)
+            part = OpenPane(key, start, end, accumulator)
             part.n, part.last, part.is_due = n, last, is_due
             part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
             self.parts.setdefault(key, []).append(part)
             self._schedule(part)
-
-
-def _in_time(ts: int) -> int:
-    return min(ts, MAX)

@@ -1,0 +1,62 @@
+"""Panes that are open, each until its time has passed, kept by where they start."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any, Final
+
+from rxdag.contract import MAX, MIN, Accumulator
+
+
+class OpenPane:
+    """An open pane: its span, its accumulator, and how often it has come out."""
+
+    fields: Final = (
+        "key", "start", "end", "accumulator", "n", "last", "is_due", "is_gone", "when", "fresh", "early_at", "most_ts",
+    )  # fmt: skip
+
+    def __init__(self, key: Any, start: int, end: int, accumulator: Accumulator[Any, Any]) -> None:
+        self.key: Any = key
+        self.start = start
+        self.end = end
+        self.accumulator: Accumulator[Any, Any] = accumulator
+        self.n = 0
+        """Items that it holds: each item is held once, by the last to end of its panes."""
+        self.last = -1
+        """Revision that came out last; -1 for none."""
+        self.is_due = True
+        """True if it is yet to come out at its end, or has something that has not come out."""
+        self.is_gone = False
+        self.when: int | None = None
+        """Where it is in the heap."""
+        self.fresh = 0
+        """Items that have come since it came out."""
+        self.early_at = MAX
+        """Watermark at which it comes out early; MAX for none."""
+        self.most_ts = MIN
+        """Largest event time in it."""
+
+    @property
+    def closes_at(self) -> int:
+        """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
+        return min(self.end - 1, MAX)
+
+
+def start_of(part: OpenPane) -> int:
+    return part.start
+
+
+def found_in(parts: list[OpenPane], start: int, end: int) -> list[OpenPane]:
+    """Return the pane of a window among those of its key, by where they start; none if it is not open."""
+    for i in range(bisect_left(parts, start, key=start_of), len(parts)):
+        part = parts[i]
+        if part.start != start:
+            break
+        if part.end == end:
+            return [part]
+    return []
+
+
+def in_time(ts: int) -> int:
+    """Return a time, or the last that there is."""
+    return min(ts, MAX)
