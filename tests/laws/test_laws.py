@@ -309,6 +309,21 @@ ANYTHING = {
 @law
 @given(name=st.sampled_from(sorted(ANYTHING)), events=HOSTILE, lag=st.sampled_from(["0s", "1s", "9000d"]))
 def test_the_books_balance_after_any_input(name, events, lag):
+    balances(name, events, lag)
+
+
+@pytest.mark.parametrize("name", sorted(ANYTHING))
+def test_the_books_balance_at_the_first_and_the_last_times(name):
+    second = 10**9
+    early = [MIN + 1, MIN + 1 + 2 * second, MIN + 2, MIN + 2 + 2 * second, MIN + 1]
+    late = [MAX - 1, MAX - 1 - 2 * second, MAX - 2, MAX - 2 - 2 * second, MAX - 1]
+    for times in (early, late, [*early, *late]):
+        for key in ("a", "b"):
+            balances(name, [(ts, key, float(i)) for i, ts in enumerate(times)], "9000d")
+
+
+def balances(name, events, lag):
+    """Run it in both lanes: it completes, and its books balance."""
     stream = rxdag.from_source(sources.iterable(events)).pipe(
         ops.event_time(lambda e: e[0], out_of_order=lag), on_error=on_error.dead
     )

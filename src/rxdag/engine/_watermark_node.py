@@ -53,7 +53,7 @@ class WatermarkNode(CallingNode):
         kernel = self.kernel
         if ts - 1 > kernel.watermark:
             kernel.watermark = ts - 1
-            if self.has_watermark and ts - 1 >= kernel.wake:
+            if self.has_watermark and int(ts - 1) >= kernel.wake:
                 self.guard(self.call_watermark, ts - 1)
 
     def mark(self, watermark: i64) -> None:
@@ -63,7 +63,7 @@ class WatermarkNode(CallingNode):
         kernel = self.kernel
         if watermark > kernel.watermark:
             kernel.watermark = watermark
-            if self.has_watermark and watermark >= kernel.wake:
+            if self.has_watermark and int(watermark) >= kernel.wake:
                 self.guard(self.call_watermark, watermark)
                 if self.is_ended:
                     return
@@ -106,7 +106,7 @@ class WatermarkNode(CallingNode):
             return
         elif not self.in_clock_time and watermark > kernel.watermark:
             kernel.watermark = watermark
-            if self.has_watermark and watermark >= kernel.wake:
+            if self.has_watermark and int(watermark) >= kernel.wake:
                 self.guard(self.call_watermark, watermark)
         if self.is_ended:
             return
@@ -124,7 +124,7 @@ class WatermarkNode(CallingNode):
 
     def mark_below(self) -> None:
         """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
-        low: i64 = self.kernel.low()
+        low: i64 = max(MIN, min(self.kernel.low(), MAX))  # of whatever kernel
         mark = self.held_mark if self.held_mark < low - 1 else low - 1
         if mark > self.watermark:
             self.said_idle = False

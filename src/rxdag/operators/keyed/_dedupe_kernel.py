@@ -101,7 +101,8 @@ class SpansKernel(_Deduped):
         self.length = within
         self.spans: dict[int, dict[Hashable, int]] = {}
         self.wake = MIN  # so that it looks at the first watermark
-        self._low, self._high = 1, 0
+        self._low: i64 = 1
+        self._high: i64 = 0
         self._now: dict[Hashable, int] = {}
         self._before: dict[Hashable, int] = {}
         self._later: tuple[dict[Hashable, int], ...] = ()
@@ -146,8 +147,8 @@ class SpansKernel(_Deduped):
                 self._lengthen()
             self.spans.setdefault(ts // self.length, {})
         spans, span = self.spans, ts // self.length
-        self._low, self._high = span * self.length, (span + 1) * self.length
-        self._keeps = self._low >= self._since
+        self._low, self._high = max(span * self.length, MIN), min((span + 1) * self.length, MAX)
+        self._keeps = span * self.length >= self._since
         if span not in spans:  # it is too late to be remembered, as the next one of this span need not be
             self._low, self._high = 1, 0
         self._now, self._before = spans.get(span, {}), spans.get(span - 1, {})

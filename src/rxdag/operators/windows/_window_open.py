@@ -66,6 +66,10 @@ class _Window:
     def __init__(self, start: int, end: int) -> None:
         self.start: int = start
         self.end: int = end
+        self.first: i64 = max(start, MIN)
+        """The first event time in it, of those that there are."""
+        self.behind: i64 = min(end, MAX)
+        """The first behind it."""
         self.keys: _Open = {}
         self.n: i64 = 0
 
@@ -112,7 +116,7 @@ class OpenWindowKernel(Kernel):
         window = self.at
         if not self.at_start <= ts < self.at_end or window is None:
             other = self._other
-            if other is not None and other.start <= ts < other.end:
+            if other is not None and other.first <= ts < other.behind:
                 self._at_hand(other)
                 window = other
             else:
@@ -146,8 +150,8 @@ class OpenWindowKernel(Kernel):
         """Have a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
         self._other = self.at
         self.at = window
-        self.at_start = max(window.start, MIN)
-        self.at_end = min(window.end, MAX)
+        self.at_start = window.first
+        self.at_end = window.behind
 
     def _live(self, ts: i64) -> list[_Window]:
         """Return the windows of a time that are not closed; those that are new are not open yet."""
