@@ -12,6 +12,8 @@ _INF: Final = float("inf")
 
 def finite(value: Any, what: str) -> Any:
     """Return the value if it is a finite number, else raise BadItem."""
+    if type(value) is float and -_INF < value < _INF:
+        return value
     try:
         if -_INF < value < _INF:
             return value

@@ -38,9 +38,12 @@ class _OpenWindowNode(KernelNode):
             self.give_out(self.marks.wake(0))
         windows = self.windows
         try:
-            window = windows.at
-            if window is not None and windows.at_start <= ts < windows.at_end:  # by far the most
-                windows.add_to(window, item, ts, sequence, key)
+            if windows.at_start <= ts < windows.at_end:  # by far the most
+                window = windows.at
+                if window is not None:
+                    windows.add_to(window, item, ts, sequence, key)
+                else:
+                    windows.add_to_all(windows.at_all, item, ts, sequence, key)
                 return
             how = windows.add(item, ts, sequence, key)
         except BaseException as error:
@@ -86,7 +89,7 @@ class OpenWindowKernel(Kernel):
 
     node: ClassVar[Any] = _OpenWindowNode
     state = ("open",)
-    derived = ("wake", "_ends", "taken", "at_start", "at_end", "at", "_other")
+    derived = ("wake", "_ends", "taken", "at_start", "at_end", "at", "at_all", "_other")
     passes = False
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
@@ -102,7 +105,9 @@ class OpenWindowKernel(Kernel):
         self.at_start: i64 = 1
         self.at_end: i64 = 0
         self.at: _Window | None = None
+        self.at_all: list[_Window] = []
         self._other: _Window | None = None
+        self._has_check = type(self._new()).check is not Accumulator.check
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -113,25 +118,29 @@ class OpenWindowKernel(Kernel):
 
     def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
         """Add an item to its windows; tells if it is late or unassigned."""
-        window = self.at
-        if not self.at_start <= ts < self.at_end or window is None:
-            other = self._other
-            if other is not None and other.first <= ts < other.behind:
-                self._at_hand(other)
-                window = other
+        if self.at_start <= ts < self.at_end:
+            if self.at is not None:
+                self.add_to(self.at, item, ts, sequence, key)
             else:
-                live = self._live(ts)
-                if not live:
-                    return LATE if self._assigner.assign(ts) else UNASSIGNED
-                if self._overlaps:
-                    self._add_to_all(live, item, ts, sequence, key)
-                    self._open(live)
-                else:
-                    self.add_to(live[0], item, ts, sequence, key)
-                    self._open(live)
-                    self._at_hand(live[0])
-                return TAKEN
-        self.add_to(window, item, ts, sequence, key)
+                self.add_to_all(self.at_all, item, ts, sequence, key)
+            return TAKEN
+        other = self._other
+        if other is not None and other.first <= ts < other.behind:
+            self._at_hand(other)
+            self.add_to(other, item, ts, sequence, key)
+            return TAKEN
+        assigned = self._assigner.assign(ts)
+        live = self._live(assigned)
+        if not live:
+            return LATE if assigned else UNASSIGNED
+        if self._overlaps:
+            self.add_to_all(live, item, ts, sequence, key)
+            self._open(live)
+            self._all_at_hand(live, assigned, ts)
+        else:
+            self.add_to(live[0], item, ts, sequence, key)
+            self._open(live)
+            self._at_hand(live[0])
         return TAKEN
 
     def add_to(self, window: _Window, item: Any, ts: i64, sequence: Any, key: Any) -> None:
@@ -153,10 +162,20 @@ class OpenWindowKernel(Kernel):
         self.at_start = window.first
         self.at_end = window.behind
 
-    def _live(self, ts: i64) -> list[_Window]:
+    def _all_at_hand(self, live: list[_Window], assigned: tuple[tuple[int, int], ...], ts: int) -> None:
+        """Have several windows at hand, for the times about this one that are in the same windows."""
+        evenly = self._assigner.evenly
+        if evenly is not None:
+            start = assigned[-1][0]
+            self.at = None
+            self.at_all = live
+            self.at_start = max(start, MIN)
+            self.at_end = min(start + evenly[1], assigned[0][1], MAX)
+
+    def _live(self, assigned: tuple[tuple[int, int], ...]) -> list[_Window]:
         """Return the windows of a time that are not closed; those that are new are not open yet."""
         found: list[_Window] = []
-        for start, end in self._assigner.assign(ts):
+        for start, end in assigned:
             if end - 1 > self.watermark:
                 window = self.open.get((end, start))
                 found.append(_Window(start, end) if window is None else window)
@@ -172,14 +191,19 @@ class OpenWindowKernel(Kernel):
                 if window.end - 1 < self.wake:
                     self.wake = window.end - 1
 
-    def _add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
+    def add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
         if len(live) > 1:  # what the item raises in one of them it must raise before anything has changed
-            self._new().add_at(item, ts, sequence)
+            is_tried = not self._has_check
+            if is_tried:
+                self._new().add_at(item, ts, sequence)
             for window in live:
                 accumulator = window.keys.get(key)
                 if accumulator is not None:
                     accumulator.check(item)
+                elif not is_tried:
+                    is_tried = True
+                    self._new().check(item)
         last = live[0]
         for window in live:
             if window.end > last.end:
@@ -230,6 +254,7 @@ class OpenWindowKernel(Kernel):
         self.at_start = 1
         self.at_end = 0
         self.at = None
+        self.at_all = []
         self._other = None
 
     def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> None:
