@@ -50,7 +50,7 @@ class Two:
         self.pump.out = Watch("b", NOWHERE, self.seen)
         self.domains = [Domain(name, VirtualClock(), 1024) for name in ("here", "there")]
         for domain, driver in zip(self.domains, (self.here, self.there), strict=True):
-            domain.driver = driver
+            domain.driver, domain.ticks = driver, driver.ticks
         gate.domain = self.above.domain = self.domains[0]
         self.pump.domain = self.domains[1]
         gate.reader = self.pump

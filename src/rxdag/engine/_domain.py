@@ -72,7 +72,7 @@ class Domain:
         is_unsettled: True if `settle` has given back early.
         ready: Pumps that are to have a turn, where the driver gives them in the order in which they were woken.
         is_in_order: True where it does so; else it is told of each.
-        is_turning: True while pumps have their turns.
+        turn_of: The pump that has its turn, where it gives them itself; else None.
         is_looked_for: True if the driver has something new to look at: a timer, or that it is to stop.
         deadline: When pumps must give back, by `ticks`; looked at between items if `is_timed`.
         resting: Nodes that rest.
@@ -93,7 +93,7 @@ class Domain:
         self.measured_at: i64 = 0
         self.ready: deque[Pump] = deque()
         self.is_in_order = False
-        self.is_turning = False
+        self.turn_of: Pump | None = None
         self.is_looked_for = False
         self.stop = False
         self.is_called = False
@@ -120,10 +120,9 @@ class Domain:
         until: i64 = self.ticks() + TURNS_NS
         if self.is_timed and self.deadline < until:
             until = self.deadline
-        self.is_turning = True
         try:
             while self.ready:
-                pump = self.ready.popleft()
+                pump = self.turn_of = self.ready.popleft()
                 pump.queued = False
                 pump.step()
                 self.settle()
@@ -132,7 +131,7 @@ class Domain:
                 if self.measured_at >= until:
                     return
         finally:
-            self.is_turning = False
+            self.turn_of = None
 
     def retire(self, node: Node) -> None:
         """Have a node that has ended give back what it has, soon."""

@@ -154,7 +154,7 @@ class Gate(Node):
         reader = self.reader
         if not reader.queued and not reader.blocked:
             domain = self.domain
-            if domain.is_turning and reader.domain is domain:
+            if domain.turn_of is not None and reader.domain is domain:
                 domain.again(reader)
             else:
                 reader.wake()

@@ -4,7 +4,7 @@ import sys
 import traceback
 from types import FrameType
 
-from rxdag.engine import Node
+from rxdag.engine import Domain, Node
 from rxdag.engine.drivers import FlowScheduler
 from rxdag.plan import Plan
 
@@ -29,6 +29,7 @@ def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
         owner = walk.f_locals.get("self")
         if isinstance(owner, FlowScheduler):
             owner = getattr(walk.f_locals.get("job"), "__self__", None)
+            owner = owner.turn_of if isinstance(owner, Domain) else owner
         name = owner.name if isinstance(owner, Node) else names.get(walk.f_code)
         if name is not None:
             return f'node "{name}"', text
