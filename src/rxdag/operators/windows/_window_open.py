@@ -136,7 +136,7 @@ class OpenWindowKernel(Kernel):
         if self._overlaps:
             self.add_to_all(live, item, ts, sequence, key)
             self._open(live)
-            self._all_at_hand(live, assigned, ts)
+            self._all_at_hand(live, assigned)
         else:
             self.add_to(live[0], item, ts, sequence, key)
             self._open(live)
@@ -162,15 +162,17 @@ class OpenWindowKernel(Kernel):
         self.at_start = window.first
         self.at_end = window.behind
 
-    def _all_at_hand(self, live: list[_Window], assigned: tuple[tuple[int, int], ...], ts: int) -> None:
+    def _all_at_hand(self, live: list[_Window], assigned: tuple[tuple[int, int], ...]) -> None:
         """Have several windows at hand, for the times about this one that are in the same windows."""
         evenly = self._assigner.evenly
         if evenly is not None:
-            start = assigned[-1][0]
+            slide, first_end, last_start = evenly[1], assigned[0][1], assigned[-1][0]
             self.at = None
             self.at_all = live
-            self.at_start = max(start, MIN)
-            self.at_end = min(start + evenly[1], assigned[0][1], MAX)
+            self.at_start = max(
+                last_start, first_end - slide, MIN
+            )  # before that the window before the first has not ended
+            self.at_end = min(last_start + slide, first_end, MAX)
 
     def _live(self, assigned: tuple[tuple[int, int], ...]) -> list[_Window]:
         """Return the windows of a time that are not closed; those that are new are not open yet."""
