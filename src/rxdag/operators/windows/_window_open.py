@@ -107,7 +107,8 @@ class OpenWindowKernel(Kernel):
         self.at: _Window | None = None
         self.at_all: list[_Window] = []
         self._other: _Window | None = None
-        self._has_check = type(self._new()).check is not Accumulator.check
+        plain: Any = Accumulator
+        self._has_check: bool = type(self._new()).check is not plain.check
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
