@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from rxdag.engine.drivers._clock import VirtualClock
 from rxdag.engine.drivers._flow import FlowScheduler
+from rxdag.engine.drivers._wide_frame import on_wide_frame
 
 _SLICE_S: Final = 0.002
 BEGIN_S: Final = 1.0
 """So long a thread that was asked to begin is waited for."""
 
 
+@on_wide_frame
 def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callable[[], None]) -> None:
     """Run a scheduler on this thread until `is_done`; `on_idle` is called when it has nothing to do."""
     scheduler.thread = threading.get_ident()
@@ -35,6 +37,7 @@ def drive(scheduler: FlowScheduler, is_done: Callable[[], bool], on_idle: Callab
         scheduler.close()
 
 
+@on_wide_frame
 def drive_virtual(
     scheduler: FlowScheduler, clock: VirtualClock, is_done: Callable[[], bool], on_idle: Callable[[], None]
 ) -> bool:
