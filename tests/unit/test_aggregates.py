@@ -4,11 +4,14 @@ import math
 import statistics
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given
 
-from rxdag import BadItem, GraphError
+import rxdag
+from rxdag import BadItem, GraphError, sinks, sources, windows
 from rxdag import aggregates as agg
+from rxdag import operators as ops
 from rxdag.testing import aggregate
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6) | st.integers(-1000, 1000), min_size=1, max_size=30)
@@ -76,3 +79,15 @@ def test_what_is_no_finite_number_is_refused_before_anything_changes(kind, value
 def test_ddof_must_be_a_number():
     with pytest.raises(GraphError, match="std: ddof must be 0 or more, got -1"):
         agg.std(it, ddof=-1)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("price", [0.1, 0.7, 1e300, -0.1])
+def test_the_vwap_of_a_bar_is_within_its_range(price, columns):
+    trades = [(i, price, qty) for i, qty in enumerate([0.1, 0.2, 0.3, 1e-3, 7.7])]
+    table = {"t": [t[0] for t in trades], "p": [t[1] for t in trades], "q": [t[2] for t in trades]}
+    stream = rxdag.from_source(sources.arrays({name: np.array(values) for name, values in table.items()}))
+    timed = stream.pipe(ops.event_time("t", unit="ns"))
+    kept = timed.pipe(ops.window_all(windows.tumbling("1s"), agg.ohlcv("p", "q"))).to(sinks.collect())
+    [pane] = rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept]
+    assert pane.value.low <= pane.value.vwap <= pane.value.high

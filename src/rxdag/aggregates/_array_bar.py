@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rxdag.aggregates._arrays import ArrayCount, traded, turnover, vwap_of
+from rxdag.aggregates._arrays import ArrayCount, traded, turnover
 from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
+from rxdag.aggregates.accumulators import vwap_within
 from rxdag.columns import Array, Columns, Groups, Places
 from rxdag.contract import MAX, MIN, ColumnsAggregate
 
@@ -97,7 +98,7 @@ class ArrayBar(ColumnsAggregate):
         ]
         counts = self._count.results(places)
         return [
-            self._make(o, h, low, c, volume, vwap_of(total, volume), n)
+            self._make(o, h, low, c, volume, vwap_within(total, volume, low, h), n)
             for o, h, low, c, volume, total, n in zip(*columns, counts, strict=True)
         ]
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
+from rxdag.aggregates.accumulators import vwap_within
 from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream
@@ -48,15 +49,9 @@ class _Rolled(Accumulator[Any, Ohlcv]):
         for bar in bars:
             volume += bar.volume
             turnover += (bar.vwap or 0.0) * bar.volume
-        return Ohlcv(
-            bars[0].open,
-            max(bar.high for bar in bars),
-            min(bar.low for bar in bars),
-            bars[-1].close,
-            volume,
-            turnover / volume if volume else None,
-            sum(bar.count for bar in bars),
-        )
+        high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
+        vwap = vwap_within(turnover, volume, low, high)
+        return Ohlcv(bars[0].open, high, low, bars[-1].close, volume, vwap, sum(bar.count for bar in bars))
 
     def merge(self, other: _Rolled, /) -> None:
         for start, bar in other.bars.items():

@@ -5,7 +5,7 @@ from rxdag.aggregates.accumulators._folds import Folded, Reduced
 from rxdag.aggregates.accumulators._moments import Mean, Spread
 from rxdag.aggregates.accumulators._parts import Collected, Made, Named
 from rxdag.aggregates.accumulators._picks import First, Last, Max, Min
-from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced
+from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced, vwap_within
 
 __all__ = [
     "Bar",
@@ -25,4 +25,5 @@ __all__ = [
     "Vwap",
     "bars",
     "priced",
+    "vwap_within",
 ]

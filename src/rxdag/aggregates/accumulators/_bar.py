@@ -8,7 +8,7 @@ from typing import Any, Final
 from mypy_extensions import i64
 
 from rxdag.aggregates._ohlcv import Ohlcv
-from rxdag.aggregates.accumulators._totals import priced
+from rxdag.aggregates.accumulators._totals import priced, vwap_within
 from rxdag.contract import MAX, MIN, Accumulator, BadItem
 from rxdag.errors import shown
 
@@ -115,7 +115,7 @@ class Bar(Accumulator[Any, Ohlcv]):
 
     def result(self) -> Ohlcv:
         volume, turnover = self._sums()
-        vwap = turnover / volume if volume else None
+        vwap = vwap_within(turnover, volume, self.low, self.high)
         return Ohlcv(self.open, self.high, self.low, self.close, volume, vwap, int(self.count))
 
     def merge(self, other: Bar, /) -> None:

@@ -90,3 +90,11 @@ def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
     if qty < 0:
         raise BadItem(f"{where}: qty must be 0 or more, got {shown(qty)}")
     return price, qty
+
+
+def vwap_within(turnover: Any, volume: Any, low: Any, high: Any) -> Any:
+    """Return the average price of a bar, which rounding does not take out of its range; None where nothing was traded."""
+    if not volume:
+        return None
+    vwap = turnover / volume
+    return low * 1.0 if vwap < low else high * 1.0 if vwap > high else vwap
