@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from rxdag.expressions._expr import Bind, Expr, Field, Write, as_expr, union
+from rxdag.expressions._names import is_written_plainly
 
 
 class Several(Expr):
@@ -84,7 +85,7 @@ class Record(Expr):
             return f"{bind(_new_tuple)}({bind(self.of)}, ({', '.join(texts.values())},))"
         if self.of is not None and tuple(texts) == positional(self.of):
             return f"{bind(self.of)}({', '.join(texts.values())})"
-        if self.of is not None and all(name.isidentifier() for name in texts):
+        if self.of is not None and all(is_written_plainly(name) for name in texts):
             return f"{bind(self.of)}({', '.join(f'{name}={text}' for name, text in texts.items())})"
         kept = f"**{item}, " if self.keep else ""
         made = f"{{{kept}{', '.join(f'{name!r}: {text}' for name, text in texts.items())}}}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
 from rxdag.errors import shown
+from rxdag.expressions._names import is_written_plainly
 
 Write = Callable[[str], str]
 """Gives the text that reads a field of the item at hand."""
@@ -191,7 +192,7 @@ class Field(Expr):
         self.fields = (name,)
 
     def __repr__(self) -> str:
-        return f"col.{self.name}" if self.name.isidentifier() else f"col[{self.name!r}]"
+        return f"col.{self.name}" if is_written_plainly(self.name) else f"col[{self.name!r}]"
 
     def text(self, read: Write, bind: Bind) -> str:
         return read(self.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import typing
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,3 +25,8 @@ def attribute_names(item_type: Any) -> tuple[str, ...]:
     if not isinstance(item_type, type) or issubclass(item_type, Mapping):
         return ()
     return field_names(item_type) or ()
+
+
+def is_written_plainly(name: str) -> bool:
+    """Return True if Python reads the name as it is where code has it: no keyword, and nothing that it would normalize."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name

@@ -12,7 +12,7 @@ from rxdag.contract import check_function
 from rxdag.errors import GraphError, shown
 from rxdag.expressions._expr import Bind, Expr, Write
 from rxdag.expressions._expr import Field as FieldExpr
-from rxdag.expressions._names import field_names
+from rxdag.expressions._names import field_names, is_written_plainly
 from rxdag.expressions._plain_expr import expression_of
 from rxdag.expressions._types import check_types
 from rxdag.graph import did_you_mean
@@ -76,7 +76,7 @@ class Reader:
                 return _ITEM
             if is_mapping:
                 return f"{_ITEM}[{name!r}]"
-            if names is not None:
+            if names is not None and is_written_plainly(name):
                 return f"{_ITEM}.{name}"
             return f"{self._bind(look_up)}({_ITEM}, {name!r})"
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from rxdag.errors import GraphError, shown
 from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
+from rxdag.expressions._names import is_written_plainly
 
 _WORDS: Final = {"&": "and", "|": "or"}
 
@@ -18,7 +19,7 @@ def unparse(expr: Expr) -> str:
     """
     match expr:
         case Field():
-            return expr.name if expr.name.isidentifier() else f"col[{expr.name!r}]"
+            return expr.name if is_written_plainly(expr.name) else f"col[{expr.name!r}]"
         case Literal():
             return _value(expr.value)
         case Unary():

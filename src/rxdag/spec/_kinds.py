@@ -12,7 +12,7 @@ import msgspec
 
 from rxdag.contract import UNITS, duration_ns, signed_ns, zone_of
 from rxdag.errors import RxDagError, shown, text_of
-from rxdag.expressions import Expr, parse, unparse
+from rxdag.expressions import Expr, FieldExpr, parse, unparse
 from rxdag.graph import did_you_mean
 from rxdag.sources import Backoff
 from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
@@ -154,7 +154,7 @@ class FieldKind(Kind):
 
     def write(self, value: Any) -> Any:
         if isinstance(value, str):
-            return value if value.isidentifier() else f"col[{value!r}]"
+            return unparse(FieldExpr(value))
         if isinstance(value, Expr):
             try:
                 return unparse(value)
