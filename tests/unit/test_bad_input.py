@@ -1,15 +1,18 @@
 """What is wrong is said where it is, with what must hold, what came, and the fix."""
 
+import dataclasses
 import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from reactivex import operators as rx
 
 import rxdag
+from rxdag import GraphError, col, market, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
-from rxdag import on_error, sinks, sources, windows
 from rxdag import operators as ops
+from rxdag.expressions import Expr
 from rxdag.testing import feed
 
 
@@ -173,3 +176,54 @@ def test_an_item_after_the_end_is_refused():
     with pytest.raises(rxdag.RxDagError):
         feed_in.push(2)
     assert rxdag.from_source(feed_in).collect() == [1]
+
+
+class Typed(NamedTuple):
+    text: str
+    seconds: float
+    ok: bool
+    some: str | None
+    ts: int
+    price: float
+
+
+OF_TEXT = {
+    "agg.sum": lambda f: ops.window_all(windows.tumbling("1s"), agg.sum(f)),
+    "agg.mean": lambda f: ops.window_all(windows.tumbling("1s"), agg.mean(f)),
+    "agg.std": lambda f: ops.window_all(windows.tumbling("1s"), agg.std(f)),
+    "agg.vwap": lambda f: ops.window_all(windows.tumbling("1s"), agg.vwap("price", f)),
+    "agg.ohlcv": lambda f: ops.window_all(windows.tumbling("1s"), agg.ohlcv(f, "price")),
+    "agg.quantile": lambda f: ops.window_all(windows.tumbling("1s"), agg.quantile(f, 0.5)),
+    "agg.named": lambda f: ops.window_all(windows.tumbling("1s"), agg.named(n=agg.count(), s=agg.sum(f))),
+    "ops.sum": lambda f: ops.sum(f),
+    "market.tick_rule": lambda f: market.tick_rule(f),
+    "market.twap": lambda f: ops.window_all(windows.tumbling("1s"), market.twap(f)),
+    "market.imbalance": lambda f: ops.window_all(windows.tumbling("1s"), market.imbalance(f, "price")),
+}
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+@pytest.mark.parametrize("field", ["text", "some", col.text, lambda t: t.text])
+def test_what_takes_numbers_is_refused_a_field_of_text_when_the_graph_is_made(name, field):
+    timed = rxdag.from_source(sources.iterable([], of=Typed)).pipe(ops.event_time("ts"))
+    if callable(field) and not isinstance(field, Expr):
+        timed.pipe(OF_TEXT[name](field))  # a function is not known before it is called
+        return
+    with pytest.raises(GraphError, match="must be a number, got .*, which is a text"):
+        timed.pipe(OF_TEXT[name](field))
+
+
+@pytest.mark.parametrize("field", ["text", "seconds", "ok", "some", col.seconds])
+def test_event_time_of_a_field_whose_type_has_no_times_is_refused_when_the_graph_is_made(field):
+    with pytest.raises(
+        GraphError, match="ts must be an int, a datetime or a numpy datetime64, got the field .* of type"
+    ):
+        rxdag.from_source(sources.iterable([], of=Typed)).pipe(ops.event_time(field))
+
+
+@pytest.mark.parametrize(
+    "kind", [int, np.int64, np.datetime64, datetime.datetime, datetime.date, object, Any, int | None, "int | str"]
+)
+def test_event_time_of_a_field_that_may_be_a_time_is_taken(kind):
+    item = dataclasses.make_dataclass("Item", [("when", kind)])
+    rxdag.from_source(sources.iterable([], of=item)).pipe(ops.event_time("when"))

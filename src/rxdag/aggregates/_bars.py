@@ -10,7 +10,7 @@ from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates.accumulators import Bar, bars, priced
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape
-from rxdag.expressions import Field, bound, called, check_field, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
 A = TypeVar("A")
 
@@ -21,8 +21,8 @@ class _OhlcvOf(ByFactory[A, Ohlcv]):
     qty: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.price, item_type, f"{where}: price")
-        check_field(self.qty, item_type, f"{where}: qty")
+        check_number(self.price, item_type, f"{where}: price")
+        check_number(self.qty, item_type, f"{where}: qty")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, price=bound(self.price, shape.item_type), qty=bound(self.qty, shape.item_type))

@@ -11,7 +11,7 @@ from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Mean, Spread
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, called, check_field, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
 A = TypeVar("A")
 
@@ -21,7 +21,7 @@ class _MeanOf(ByFactory[A, float]):
     value: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.value, item_type, f"{where}: value")
+        check_number(self.value, item_type, f"{where}: value")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
@@ -59,7 +59,7 @@ class _SpreadOf(ByFactory[A, "float | None"]):
     root: bool
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.value, item_type, f"{where}: value")
+        check_number(self.value, item_type, f"{where}: value")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Count, Sum, Vwap, priced
 from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
-from rxdag.expressions import Field, bound, called, check_field, why_opaque
+from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
 A = TypeVar("A")
 
@@ -41,7 +41,7 @@ class _SumOf(ByFactory[A, float]):
     value: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.value, item_type, f"{where}: value")
+        check_number(self.value, item_type, f"{where}: value")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))
@@ -78,8 +78,8 @@ class _VwapOf(ByFactory[A, "float | None"]):
     qty: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.price, item_type, f"{where}: price")
-        check_field(self.qty, item_type, f"{where}: qty")
+        check_number(self.price, item_type, f"{where}: price")
+        check_number(self.qty, item_type, f"{where}: qty")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, price=bound(self.price, shape.item_type), qty=bound(self.qty, shape.item_type))

@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, called, check_field
+from rxdag.expressions import Field, bound, called, check_field, check_number
 
 A = TypeVar("A")
 
@@ -71,7 +71,7 @@ class _QuantileOf(ByFactory[A, float]):
     accuracy: float
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.value, item_type, f"{where}: value")
+        check_number(self.value, item_type, f"{where}: value")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, value=bound(self.value, shape.item_type))

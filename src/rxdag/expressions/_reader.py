@@ -14,7 +14,7 @@ from rxdag.expressions._expr import Bind, Expr, Write
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._names import field_names, is_written_plainly
 from rxdag.expressions._plain_expr import expression_of
-from rxdag.expressions._types import check_types
+from rxdag.expressions._types import check_types, kind_of
 from rxdag.graph import did_you_mean
 
 A = TypeVar("A")
@@ -55,6 +55,13 @@ def check_field(field: object, item_type: Any, where: str) -> None:
                 f'{where}: {item_type.__name__} has no field "{name}"{did_you_mean(name, names)}; its fields are {known}'
             )
     check_types(expr, item_type, where)
+
+
+def check_number(field: object, item_type: Any, where: str) -> None:
+    """Raise GraphError if `check_field` does, or if all that the field gives are texts."""
+    check_field(field, item_type, where)
+    if kind_of(field, item_type) == "text":
+        raise GraphError(f"{where} must be a number, got {shown(field)}, which is a text")
 
 
 class Reader:

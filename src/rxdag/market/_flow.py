@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from rxdag.aggregates import Accumulator, Aggregate
 from rxdag.contract import MAX, BadItem, Shape, finite
 from rxdag.errors import shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, check_field, check_number, getter
 
 A = TypeVar("A")
 
@@ -68,7 +68,7 @@ class _TwapOf(Aggregate[A, float]):
     price: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.price, item_type, f"{where}: price")
+        check_number(self.price, item_type, f"{where}: price")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, price=bound(self.price, shape.item_type))
@@ -145,8 +145,8 @@ class _ImbalanceOf(Aggregate[A, "float | None"]):
     sign: Field[A, float]
 
     def check(self, item_type: Any, where: str) -> None:
-        check_field(self.qty, item_type, f"{where}: qty")
-        check_field(self.sign, item_type, f"{where}: sign")
+        check_number(self.qty, item_type, f"{where}: qty")
+        check_number(self.sign, item_type, f"{where}: sign")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, qty=bound(self.qty, shape.item_type), sign=bound(self.sign, shape.item_type))

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape, check_function
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Expr, Field, as_expr, bound, check_field, col, getter
+from rxdag.expressions import Expr, Field, as_expr, bound, check_field, check_number, col, getter
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -129,7 +129,7 @@ class _TickRule(Operator[A, B]):
     label = "tick_rule"
 
     def check(self, shape: Shape, where: str) -> None:
-        check_field(self.price, shape.item_type, f"{where}: price")
+        check_number(self.price, shape.item_type, f"{where}: price")
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, price=bound(self.price, shape.item_type))

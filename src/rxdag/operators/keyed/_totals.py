@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape
-from rxdag.expressions import Field, bound, called, check_field
+from rxdag.expressions import Field, bound, called, check_field, check_number
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
@@ -125,7 +125,8 @@ class _Total(ByKey[A, B], Generic[A, B]):
     def check(self, shape: Shape, where: str) -> None:
         super().check(shape, where)
         if self.value is not None:
-            check_field(self.value, shape.item_type, f"{where}: value")
+            check = check_number if self.name == "sum" else check_field
+            check(self.value, shape.item_type, f"{where}: value")
 
     def bound(self, shape: Shape) -> Self:
         return replace(super().bound(shape), value=bound(self.value, shape.item_type))

@@ -19,7 +19,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none
-from rxdag.operators._sequence import check_sequence
+from rxdag.operators._sequence import check_sequence, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
 from rxdag.operators.time._feed_times import FeedTimeKernel
 
@@ -45,7 +45,7 @@ class _EventTime(Operator[A, A]):
     label = "event_time"
 
     def check(self, shape: Shape, where: str) -> None:
-        check_field(self.ts, shape.item_type, f"{where}: ts")
+        check_time(self.ts, shape.item_type, f"{where}: ts")
         if self.sequence is not None:
             check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.by is not None:
