@@ -2,13 +2,18 @@
 
 import csv
 import json
+import math
 
+import msgspec
+import numpy as np
 import pytest
 
 import rxdag
 from rxdag import GraphError, NodeError, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
+from rxdag.contract import DeadLetter
+from rxdag.sinks._flat import json_line
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -94,3 +99,35 @@ def test_columns_of_one_name_end_the_run(batch_format):
     stream = rxdag.from_source(sources.range(1)).pipe(ops.map_batch(lambda _: made, batch_format=batch_format))
     with pytest.raises(NodeError, match="columns must have names that differ"):
         stream.collect()
+
+
+class Price(msgspec.Struct):
+    value: float
+    parts: list[float] = []
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, np.float64("nan")])
+@pytest.mark.parametrize(
+    ("make", "place"),
+    [
+        (lambda x: {"a": x}, "field a"),
+        (lambda x: {"a": {"b": [1.0, x]}}, "field a.b.1"),
+        (lambda x: Price(x), "field value"),
+        (lambda x: Price(1.0, [x]), "field parts.0"),
+        (lambda x: (None, x), "field 1"),
+        (lambda x: x, "the item"),
+    ],
+)
+def test_a_number_that_json_has_not_is_refused_where_it_stands(tmp_path, bad, make, place):
+    kept = rxdag.from_source(sources.iterable([make(1.0), make(bad)])).to(sinks.jsonl(tmp_path / "rows.jsonl"))
+    with pytest.raises(rxdag.RxDagError, match=f"numbers must be finite.* in {place};"):
+        rxdag.run(kept)
+
+
+def test_none_is_null():
+    assert json_line()({"a": None, "b": "null", "c": [1.0, None]}, ()) == b'{"a":null,"b":"null","c":[1.0,null]}\n'
+
+
+def test_in_a_dead_letter_it_is_a_text():
+    letter = DeadLetter("map", {"a": [math.nan, None]}, ValueError("x"), 1, "")
+    assert json_line()(letter, ()) == b'{"node":"map","item":{"a":["nan",null]},"error":"ValueError: x","attempts":1}\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -111,16 +111,54 @@ def _plain(value: Any) -> Any:
 
 
 def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
-    """Return the function that writes an item as a line of JSON."""
+    """Return the function that writes an item as a line of JSON.
+
+    JSON has neither NaN nor infinity: an item that holds one is a ValueError, and in a dead letter it is a text.
+    """
     encode = msgspec.json.Encoder(enc_hook=_enc_hook).encode
 
     def line(item: Any, key_names: tuple[str, ...]) -> bytes:
         if item.__class__ is dict and set(map(type, item)) != {str}:
             fields_of(item)  # keys that are one in JSON raise
         simple = item.__class__ in (Pane, DeadLetter) or hasattr(item, "_fields")
-        return encode(flatten(item, key_names) if simple else item) + b"\n"
+        record = flatten(item, key_names) if simple else item
+        made = encode(record)
+        if b"null" in made:  # None, or what JSON has not
+            plain = msgspec.to_builtins(record, enc_hook=_enc_hook)
+            if item.__class__ is DeadLetter:
+                made = encode(_finite(plain))
+            else:
+                _refuse_endless(plain, "")
+        return made + b"\n"
 
     return line
+
+
+def _refuse_endless(value: Any, where: str) -> None:
+    """Raise ValueError if a number inside is none that JSON has."""
+    if isinstance(value, float) and not math.isfinite(value):
+        place = f"field {where}" if where else "the item"
+        raise ValueError(
+            f"jsonl: numbers must be finite, since JSON has no others, got {value!r} in {place}; make it None, or write csv, "
+            f"arrow or parquet"
+        )
+    for name, part in _parts(value):
+        _refuse_endless(part, f"{where}.{name}" if where else str(name))
+
+
+def _finite(value: Any) -> Any:
+    """Return the same with texts for the numbers that JSON has not."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in _parts(value)}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for _, part in _parts(value)]
+    return _plain(value)
+
+
+def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # of whatever
+    return enumerate(value) if isinstance(value, list | tuple) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # of whatever
 
 
 def _enc_hook(value: Any) -> Any:
