@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from decimal import Decimal
 from typing import NamedTuple, Optional, TypedDict
 
 import msgspec
@@ -472,3 +473,17 @@ def test_simulated_trades_come_in_real_time_on_the_clock_of_the_run():
     result = rxdag.testing.run_virtual(kept)
     span = (result[kept][-1].recv_ns - result[kept][0].recv_ns) / 1e9
     assert result.stats.elapsed_s == pytest.approx(span / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [int, float, Decimal, int | None, float | None])
+@pytest.mark.parametrize("text", ["1_000", "\u0661", "\uff11\uff12", "1_0.5"])
+def test_a_number_in_csv_is_one_of_a_data_file(tmp_path, kind, text):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"n\n12\n{text}\n", encoding="utf-8")
+    of = make_dataclass("Row", [("n", kind)])
+    stream = rxdag.from_source(sources.csv(path, of), on_error=on_error.dead)
+    out, dead = stream.to(sinks.collect()), stream.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert [row.n for row in result[out]] == [12]
+    [letter] = result[dead]
+    assert "must be a" in str(letter.error)

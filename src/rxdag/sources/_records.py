@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -59,17 +60,31 @@ def _to_bool(text: str) -> bool:
     raise ValueError("must be true or false")
 
 
+def _digits(text: str) -> str:
+    """Return the text of a number, if data files write numbers so: Python reads `1_000` too, and digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
 def _to_int(text: str) -> int:
     try:
-        return int(text)
+        return int(_digits(text))
     except ValueError:
         raise ValueError("must be a whole number") from None
 
 
 def _to_float(text: str) -> float:
     try:
-        return float(text)
+        return float(_digits(text))
     except ValueError:
+        raise ValueError("must be a number") from None
+
+
+def _to_decimal(text: str) -> Decimal:
+    try:
+        return Decimal(_digits(text))
+    except (ValueError, InvalidOperation):
         raise ValueError("must be a number") from None
 
 
@@ -89,7 +104,9 @@ def converter(kind: Any, zone: tzinfo | None) -> Callable[[str], Any]:
         kind: Type of the field.
         zone: What times without a zone are; None to refuse them.
     """
-    plain: dict[Any, Callable[[str], Any]] = {str: str, int: _to_int, float: _to_float, bool: _to_bool, Any: str}
+    plain: dict[Any, Callable[[str], Any]] = {
+        str: str, int: _to_int, float: _to_float, Decimal: _to_decimal, bool: _to_bool, Any: str,
+    }  # fmt: skip
     if kind in plain:
         return plain[kind]
     if inner_type(kind) is not kind:
