@@ -67,7 +67,8 @@ class _BatchWriter(Writer):
 
     def _joined(self, tables: list[Any]) -> Any:
         pa = self._pa
-        table = pa.concat_tables(tables, promote_options="permissive")
+        union = pa.unify_schemas([table.schema for table in tables], promote_options="permissive")
+        table = pa.concat_tables([_fitted(pa, table, union) for table in tables], promote_options="permissive")
         if self.schema is None:
             self.schema = table.schema
         further = next(_further(pa, pa.struct(list(self.schema)), pa.struct(list(table.schema))), None)
@@ -79,7 +80,7 @@ class _BatchWriter(Writer):
         for field_ in self.schema:
             if field_.name not in table.column_names:
                 table = table.append_column(field_.name, pa.nulls(table.num_rows, field_.type))
-        return table.select(self.schema.names).cast(self.schema)
+        return _fitted(pa, table.select(self.schema.names), self.schema).cast(self.schema)
 
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
@@ -146,6 +147,19 @@ class _ParquetWriter(_BatchWriter):
             self._file.drop()
             raise
         self._file.sync()
+
+
+def _fitted(pa: Any, table: Any, schema: Any) -> Any:
+    """Return a table whose records have the fields of a schema: older casts of pyarrow's take none that lacks some."""
+    for i, field_ in enumerate(table.schema):
+        wanted = schema.field(field_.name).type
+        if pa.types.is_nested(wanted) and field_.type != wanted:
+            try:
+                column = table.column(i).cast(wanted)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+                column = pa.chunked_array([pa.array(table.column(i).to_pylist(), wanted)])
+            table = table.set_column(i, schema.field(field_.name), column)
+    return table
 
 
 def _further(pa: Any, wanted: Any, given: Any, inside: str = "") -> Iterator[str]:
