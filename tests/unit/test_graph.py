@@ -74,7 +74,7 @@ def test_fields_are_checked_in_every_operator_and_aggregate_that_takes_them():
         ops.map(col.nope),
         ops.dedupe("nope", max_keys=1),
         ops.event_time("nope"),
-        ops.event_time("price", sequence="nope"),
+        ops.event_time(lambda t: 0, sequence="nope"),
         ops.route({"x": "nope"}),
     ):
         assert 'Trade has no field "nope"' in message(lambda op=op: s.pipe(op))

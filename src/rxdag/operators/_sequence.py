@@ -32,7 +32,7 @@ def check_time(field: object, item_type: Any, where: str) -> None:
     _check_declared(field, item_type, where, "an int, a datetime or a numpy datetime64", _may_be_time)
 
 
-def _check_declared(field: object, item_type: Any, where: str, what: str, may_be: Callable[[type], bool]) -> None:
+def _check_declared(field: object, item_type: Any, where: str, what: str, may_be: Callable[[Any], bool]) -> None:
     check_field(field, item_type, where)
     expr = FieldExpr(field) if isinstance(field, str) else field
     if not isinstance(expr, FieldExpr) or item_type is None:
@@ -43,7 +43,7 @@ def _check_declared(field: object, item_type: Any, where: str, what: str, may_be
         raise GraphError(f"{where} must be {what}, got {name} of type {_type_name(hint)}")
 
 
-def _may(hint: Any, may_be: Callable[[type], bool]) -> bool:
+def _may(hint: Any, may_be: Callable[[Any], bool]) -> bool:
     """Return False only if no value of the type is what it must be."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return any(_may(part, may_be) for part in typing.get_args(hint))
@@ -55,11 +55,11 @@ def _may(hint: Any, may_be: Callable[[type], bool]) -> bool:
         return True
 
 
-def _may_be_whole(hint: type) -> bool:
+def _may_be_whole(hint: Any) -> bool:
     return hasattr(hint, "__index__") or issubclass(int, hint)
 
 
-def _may_be_time(hint: type) -> bool:
+def _may_be_time(hint: Any) -> bool:
     if issubclass(hint, bool):
         return False
     is_time = issubclass(hint, datetime) or issubclass(datetime, hint) or hint.__name__ == "datetime64"

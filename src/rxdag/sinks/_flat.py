@@ -139,7 +139,7 @@ def _refuse_endless(value: Any, where: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         place = f"field {where}" if where else "the item"
         raise ValueError(
-            f"jsonl: numbers must be finite, since JSON has no others, got {value!r} in {place}; make it None, or write csv, "
+            f"jsonl: numbers must be finite, since JSON has no others, got {shown(value)} in {place}; make it None, or write csv, "
             f"arrow or parquet"
         )
     for name, part in _parts(value):
@@ -157,7 +157,7 @@ def _finite(value: Any) -> Any:
 
 def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, dict):
-        return value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # of whatever
+        return value.items()  # pyright: ignore[reportUnknownVariableType]  # of whatever
     return enumerate(value) if isinstance(value, list | tuple) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # of whatever
 
 
