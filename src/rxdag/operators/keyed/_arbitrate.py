@@ -11,9 +11,10 @@ from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, duratio
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of, whole
+from rxdag.operators._declared import check_sequence
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._least import LeastTime
-from rxdag.operators._sequence import check_sequence, sequence_number
+from rxdag.operators._sequence import sequence_number
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.keyed._keyed import one_reader
 

@@ -19,7 +19,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import field_or_none
-from rxdag.operators._sequence import check_sequence, check_time
+from rxdag.operators._declared import check_sequence, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
 from rxdag.operators.time._feed_times import FeedTimeKernel
 

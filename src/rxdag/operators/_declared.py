@@ -1,0 +1,68 @@
+"""Fields whose declared type must be able to give what an operator asks of them: times, and whole numbers."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from rxdag.errors import GraphError
+from rxdag.expressions import FieldExpr, check_field, field_types
+
+
+def check_sequence(field: object, item_type: Any, where: str) -> None:
+    """Check a field that is to give whole numbers, as far as its type is known.
+
+    Raises:
+        GraphError: If it is not one of the item type, or of a type that has no whole numbers.
+    """
+    _check_declared(field, item_type, where, "a whole number", _may_be_whole)
+
+
+def check_time(field: object, item_type: Any, where: str) -> None:
+    """Check a field that is to give event times, as far as its type is known.
+
+    Raises:
+        GraphError: If it is not one of the item type, or of a type that has no times.
+    """
+    _check_declared(field, item_type, where, "an int, a datetime or a numpy datetime64", _may_be_time)
+
+
+def _check_declared(field: object, item_type: Any, where: str, what: str, may_be: Callable[[Any], bool]) -> None:
+    check_field(field, item_type, where)
+    expr = FieldExpr(field) if isinstance(field, str) else field
+    if not isinstance(expr, FieldExpr) or item_type is None:
+        return
+    hint = field_types(item_type).get(expr.name) if expr.name else item_type
+    if hint is not None and not _may(hint, may_be):
+        name = f'the field "{expr.name}"' if expr.name else "items"
+        raise GraphError(f"{where} must be {what}, got {name} of type {_type_name(hint)}")
+
+
+def _may(hint: Any, may_be: Callable[[Any], bool]) -> bool:
+    """Return False only if no value of the type is what it must be."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_may(part, may_be) for part in typing.get_args(hint))
+    if hint is Any or not isinstance(hint, type):
+        return True
+    try:
+        return may_be(hint)
+    except TypeError:  # a protocol
+        return True
+
+
+def _may_be_whole(hint: Any) -> bool:
+    return hasattr(hint, "__index__") or issubclass(int, hint)
+
+
+def _may_be_time(hint: Any) -> bool:
+    if issubclass(hint, bool):
+        return False
+    is_time = issubclass(hint, datetime) or issubclass(datetime, hint) or hint.__name__ == "datetime64"
+    return is_time or _may_be_whole(hint)
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
