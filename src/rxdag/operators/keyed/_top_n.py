@@ -60,7 +60,7 @@ class _TopKernel(KeyedKernel):
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]
         of = self._unique(item)
         others = [row for row in older if row[1] != of]
-        if any(row[1] == of and row[2] == item for row in older):
+        if any(row[1] == of and _are_equal(row[2], item) for row in older):
             return older  # an item that is equal to the one whose place it takes changes nothing
         return sorted([*others, (rank, of, item)], key=_rank, reverse=True)
 
@@ -81,6 +81,14 @@ class _TopKernel(KeyedKernel):
     def restore(self, saved: dict[str, Any]) -> None:
         super().restore(saved)
         self._held = sum(len(kept.value) for kept in self.keys.values.values())
+
+
+def _are_equal(a: Any, b: Any) -> bool:
+    """Return True if two items say that they are equal; those that cannot say so, as with arrays inside, are not."""
+    try:
+        return bool(a == b)
+    except Exception:
+        return False
 
 
 def _are_same(rows: list[_Row], older: list[_Row]) -> bool:

@@ -107,8 +107,6 @@ class OpenWindowKernel(Kernel):
         self.at: _Window | None = None
         self.at_all: list[_Window] = []
         self._other: _Window | None = None
-        plain: Any = Accumulator
-        self._has_check: bool = type(self._new()).check is not plain.check
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -157,14 +155,14 @@ class OpenWindowKernel(Kernel):
         self.taken += 1
 
     def _at_hand(self, window: _Window) -> None:
-        """Have a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
+        """Keep a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
         self._other = self.at
         self.at = window
         self.at_start = window.first
         self.at_end = window.behind
 
     def _all_at_hand(self, live: list[_Window], assigned: tuple[tuple[int, int], ...]) -> None:
-        """Have several windows at hand, for the times about this one that are in the same windows."""
+        """Keep several windows at hand, for the times about this one that are in the same windows."""
         evenly = self._assigner.evenly
         if evenly is not None:
             slide, first_end, last_start = evenly[1], assigned[0][1], assigned[-1][0]
@@ -197,16 +195,11 @@ class OpenWindowKernel(Kernel):
     def add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
         if len(live) > 1:  # what the item raises in one of them it must raise before anything has changed
-            is_tried = not self._has_check
-            if is_tried:
-                self._new().add_at(item, ts, sequence)
+            self._new().add_at(item, ts, sequence)
             for window in live:
                 accumulator = window.keys.get(key)
                 if accumulator is not None:
                     accumulator.check(item)
-                elif not is_tried:
-                    is_tried = True
-                    self._new().check(item)
         last = live[0]
         for window in live:
             if window.end > last.end:
@@ -253,7 +246,7 @@ class OpenWindowKernel(Kernel):
         self.wake = MAX
 
     def _put_away(self) -> None:
-        """Have no window at hand."""
+        """Forget what is at hand."""
         self.at_start = 1
         self.at_end = 0
         self.at = None

@@ -120,24 +120,24 @@ class RevisedWindowKernel(Kernel):
         """Add an item to the last session of its key, or begin one behind it; False if it is not that simple."""
         if not self._is_plain:
             return False
+        windows = self._assigner.assign(ts)
+        if not windows:
+            return False
+        start, end = windows[0]
         parts = self.parts.get(key)
         if parts:
             last = parts[-1]
-            if ts < last.start:
+            if start < last.start:
                 return False
-            if ts <= last.end:
+            if start <= last.end:
                 if last.end - 1 <= self.watermark or not last.is_due:
                     return False
                 last.accumulator.add_at(item, ts, sequence)
                 last.n += 1
                 last.fresh += 1
-                if ts > last.most_ts:
-                    last.most_ts = ts
-                    end = self._assigner.assign(ts)[0][1]
-                    if end > last.end:
-                        last.end = end  # its entry in the heap is put right when it comes up
+                last.most_ts = max(last.most_ts, ts)
+                last.end = max(last.end, end)  # its entry in the heap is put right when it comes up
                 return True
-        start, end = self._assigner.assign(ts)[0]
         if end - 1 <= self.watermark:
             return False
         accumulator = self._new()
@@ -265,7 +265,7 @@ class RevisedWindowKernel(Kernel):
     # ---- output
 
     def _schedule(self, part: OpenPane) -> None:
-        """Have a pane in the heap at the time when something is to be done with it next."""
+        """Put a pane into the heap at the time when something is to be done with it next."""
         when = part.closes_at
         if not part.is_due:
             when = in_time(when + self._lateness)

@@ -1,0 +1,77 @@
+"""Windows over what users give: assigners and accumulators of their own."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import on_error, sinks, sources, windows
+from rxdag import operators as ops
+from rxdag.contract import Accumulator, Aggregate, Assigner
+from rxdag.testing import feed
+
+
+@dataclass(frozen=True)
+class Around(Assigner):
+    """Sessions whose items reach as far back as forth; some further than others, and those below 0 nowhere."""
+
+    @property
+    def merges(self):
+        return True
+
+    def assign(self, ts):
+        reach = 20 if ts % 10 == 0 else 3
+        return () if ts < 0 else ((ts - reach, ts + reach),)
+
+
+def panes_of(times, assigner, aggregate=None):
+    timed = rxdag.from_source(sources.iterable(times)).pipe(
+        ops.event_time(lambda t: t, unit="ns", out_of_order="1s"), ops.key_by(lambda t: "k")
+    )
+    panes = timed.pipe(ops.window(assigner, agg.collect() if aggregate is None else aggregate), on_error=on_error.dead)
+    kept, dead = panes.to(sinks.collect()), panes.dead.to(sinks.collect())
+    result = rxdag.run(kept, dead)
+    assert result.problems == ()
+    return [(pane.start, pane.end, pane.value) for pane in result[kept]], [letter.item for letter in result[dead]]
+
+
+def test_sessions_of_an_own_assigner_meet_wherever_their_spans_do():
+    # 13 meets 9 though it comes behind its end; 10 comes first and reaches further than 11; -1 is in none.
+    assert panes_of([9, 13, -1], Around())[0] == [(6, 16, [9, 13])]
+    assert panes_of([11, 10], Around())[0] == [(-10, 30, [11, 10])]
+    assert panes_of([11, 10, 29], Around())[0] == [(-10, 32, [11, 10, 29])]
+    assert panes_of([1, 9, 5], Around())[0] == [(-2, 12, [1, 9, 5])]
+
+
+class NoSeven(Accumulator):
+    """Counts, and fails on 7; it says nothing of that beforehand."""
+
+    def __init__(self):
+        self.n = 0
+
+    def add(self, item, /):
+        if item == 7:
+            raise ValueError("seven")
+        self.n += 1
+
+    def result(self):
+        return self.n
+
+
+@dataclass(frozen=True)
+class CountOfNoSeven(Aggregate):
+    def accumulator(self):
+        return NoSeven()
+
+
+def test_an_item_that_one_part_fails_on_is_in_none_of_the_windows_that_overlap():
+    both = agg.named(n=agg.count(), seven=CountOfNoSeven())
+    panes, dead = panes_of([1, 7, 2], windows.sliding("10ns", "5ns"), both)
+    assert ([value for _, _, value in panes], dead) == ([{"n": 2, "seven": 2}] * 2, [7])
+
+
+def test_items_that_cannot_be_compared_take_their_place_in_top_n():
+    rows = [("a", np.array([3, 1])), ("a", np.array([3, 1])), ("b", np.array([2, 2]))]
+    got = feed(ops.top_n(2, lambda r: int(r[1][0]), unique=lambda r: r[0]), rows)
+    assert [[name for name, _ in top] for top in got] == [["a"], ["a"], ["a", "b"]]
