@@ -149,7 +149,7 @@ class Domain:
         self.stop = True
 
     def interrupt_for(self, error: BaseException) -> None:
-        """Have the driver raise what user code has raised to end the process; do nothing for other errors."""
+        """Note an error of user code that is to end the process, for the driver to raise; do nothing for others."""
         if isinstance(error, KeyboardInterrupt | SystemExit):
             if self.raised is None:
                 self.raised = error

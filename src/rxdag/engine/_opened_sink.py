@@ -65,7 +65,7 @@ class OpenedSink(Guarded):
     # ---- what it takes now
 
     def admit(self) -> None:
-        """Have what is before it look again at what it wants."""
+        """Tell what is before it to look again at what it wants."""
         if not self.is_ended:
             self.set_shut(self.wants() == 0)
         for gate in self.gates:

@@ -50,7 +50,7 @@ class SourceFeed(OpenedSource):
             self.shortcut = shortcut_behind(self.main, shape.item_type)
 
     def begin_chunk(self, chunk: Chunk) -> None:
-        """Have a chunk to hand on."""
+        """Begin to hand on a chunk."""
         self.chunk = chunk
         self.at = 0
         self.next_mark = 0

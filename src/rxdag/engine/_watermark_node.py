@@ -47,7 +47,7 @@ class WatermarkNode(CallingNode):
         raise NotImplementedError
 
     def fire_before(self, ts: i64) -> None:
-        """Have the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
+        """Make the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
         if self.in_clock_time:
             ts = self.run.clock.now()
         kernel = self.kernel

@@ -12,10 +12,10 @@ _SLOTS: Final = 12_000
 
 
 def on_wide_frame(fn: F) -> F:
-    """Have a function leave room for the frames of what it calls, however deep that is.
+    """Give a function a frame that leaves room for those of what it calls, for about 200 of them.
 
     CPython keeps frames in chunks of 16 kB. A call that does not fit takes another chunk, and gives it back when it returns:
-    where that is between two nodes of a long chain, each item pays for it, twice the time of all nodes together.
+    where that is between two nodes of a long chain, each item pays for it.
     """
     code: Any = fn
     code.__code__ = code.__code__.replace(co_stacksize=_SLOTS)
