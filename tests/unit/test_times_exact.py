@@ -63,6 +63,40 @@ def test_times_anywhere_in_json_are_cut_off_and_other_texts_are_not(kind, tmp_pa
     assert (item.x, item.f) == (expected, 12.123456789)
 
 
+class Book(msgspec.Struct):
+    at: dt.datetime
+    book: dict[str, float | dict[str, float]]
+
+
+def test_texts_that_are_keys_stay_as_they_are_beside_times(tmp_path):
+    book = {"09:00:00.0000001": 1.0, "09:00:00.0000002": 2.0, "0.00000001S": {"2024-01-01T00:00:00.00000011Z": 3.0}}
+    (tmp_path / "t.jsonl").write_text(json.dumps({"at": "2024-01-01T00:00:00.0000009Z", "book": book}))
+    [item] = rxdag.from_source(sources.jsonl(tmp_path / "t.jsonl", Book)).collect()
+    assert (item.at, item.book) == (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), book)
+
+
+class ByTime(msgspec.Struct):
+    by: dict[dt.datetime, float]
+
+
+def test_times_as_keys_that_are_one_once_they_are_cut_off_are_a_malformed_line(tmp_path):
+    by = {"2024-01-01T00:00:00.0000006Z": 1.0, "2024-01-01T00:00:00.0000014Z": 2.0, "2024-01-01T00:00:00.0000004Z": 3.0}
+    (tmp_path / "t.jsonl").write_text(json.dumps({"by": by}))
+    with pytest.raises(NodeError, match="times that are keys must differ in more than what is below the microsecond"):
+        rxdag.from_source(sources.jsonl(tmp_path / "t.jsonl", ByTime)).collect()
+
+
+class Wait(msgspec.Struct):
+    x: dt.timedelta
+
+
+@pytest.mark.parametrize("text", ["0.9999999", "PT0.9999999S"])
+def test_a_duration_in_csv_is_cut_off_however_it_is_written(tmp_path, text):
+    (tmp_path / "t.csv").write_text(f"x\n{text}\n")
+    [item] = rxdag.from_source(sources.csv(tmp_path / "t.csv", Wait)).collect()
+    assert item.x == dt.timedelta(microseconds=999_999)
+
+
 @pytest.mark.parametrize("values", [pa.array([-1], pa.timestamp("ns", "UTC")), np.array([-1], "M8[ns]")])
 def test_nanoseconds_in_a_field_of_datetimes_are_cut_off(values):
     source = (

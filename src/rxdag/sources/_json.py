@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from rxdag.expressions import is_foreign
-from rxdag.sources._zones import cut_times, timed_item, types_in
+from rxdag.sources._zones import KEYS_MEET, cut_times, timed_item, types_in
 
 _RECORDS: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
 _TIMES: Final = (inspect.DateTimeType, inspect.TimeType, inspect.TimeDeltaType)
@@ -34,6 +34,7 @@ def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) ->
     types = list(types_in(of))
     has_times = any(isinstance(each, _TIMES) for each in types)
     has_durations = any(isinstance(each, inspect.TimeDeltaType) for each in types)
+    has_time_keys = any(isinstance(each, inspect.DictType) and isinstance(each.key_type, _TIMES) for each in types)
     may_be_naive = any(isinstance(each, inspect.DateTimeType) and each.tz is not True for each in types)
     may_be_default = any(isinstance(each, _RECORDS) and not any(f.required for f in each.fields) for each in types)
     if not has_times and not may_be_default:
@@ -45,8 +46,10 @@ def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) ->
         if has_times:
             if isinstance(text, bytes):
                 text = text.decode()
-            cut = cut_times(text, durations=has_durations)
+            cut = cut_times(text, durations=has_durations, keys=has_time_keys)
             if cut != text:
+                if has_time_keys and _names_in(msgspec.json.decode(text)) != _names_in(msgspec.json.decode(cut)):
+                    raise ValueError(KEYS_MEET)
                 exact = decode(cut)
             if exact is not item or give is not _as_it_is:
                 item = timed_item(item, exact, give)
@@ -55,6 +58,13 @@ def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) ->
         return item
 
     return decoded
+
+
+def _names_in(plain: Any) -> int:
+    """Return how many names all objects have that are in one."""
+    if isinstance(plain, dict):
+        return len(plain) + sum(map(_names_in, plain.values()))  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+    return sum(map(_names_in, plain)) if isinstance(plain, list) else 0  # pyright: ignore[reportUnknownArgumentType]  # of whatever
 
 
 def _as_it_is(value: datetime) -> datetime:

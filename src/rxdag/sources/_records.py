@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -48,6 +49,8 @@ def required_fields(of: Any) -> set[str]:
 
 
 _TRUE = frozenset(("true", "t", "1", "yes"))
+_BELOW_MICROSECOND: Final = re.compile(r"(?<=\.\d{6})\d+$")
+"""Of a duration that is a number of seconds."""
 _FALSE = frozenset(("false", "f", "0", "no"))
 
 
@@ -114,14 +117,17 @@ def converter(kind: Any, zone: tzinfo | None) -> Callable[[str], Any]:
         return lambda text: None if text == "" else inner(text)
 
     is_time = kind in (datetime, time, timedelta)
+    is_duration = kind is timedelta
     # Not strict, bare digits are seconds since 1970: 20240105 would be a day in August 1970.
     is_strict = kind is datetime
 
     def convert(text: str) -> Any:
         try:
-            made = msgspec.convert(
-                cut_times(text, durations=kind is timedelta) if is_time else text, kind, strict=is_strict
-            )
+            if is_time:
+                text = cut_times(text, durations=is_duration)
+            if is_duration:
+                text = _BELOW_MICROSECOND.sub("", text)
+            made = msgspec.convert(text, kind, strict=is_strict)
         except msgspec.ValidationError as error:
             raise ValueError(f"must be {getattr(kind, '__name__', kind)} ({error})") from None
         return zoned(made, zone) if isinstance(made, datetime) else made

@@ -15,6 +15,8 @@ from rxdag.contract import aware
 
 NO_ZONE: Final = 'a time must have a zone; write it as "2024-01-05T09:30:00Z", or say tz= of the source'
 
+KEYS_MEET: Final = "times that are keys must differ in more than what is below the microsecond"
+
 
 def zoned(value: datetime, zone: tzinfo | None) -> datetime:
     """Return a time that was read, with its zone.
@@ -34,12 +36,14 @@ def zoned(value: datetime, zone: tzinfo | None) -> datetime:
 
 
 _BELOW_MICROSECOND: Final = re.compile(r"(?<=\d:\d\d\.\d{6})\d+|(?<=\.\d{6})\d+(?=[Ss]\b)")
+_NO_KEY: Final = re.compile(rf"(?:{_BELOW_MICROSECOND.pattern})" + r"""(?![^"\\]*"\s*:)""")
+"""The same but in the names of JSON's objects."""
 # To begin with a plain character makes it several times faster.
 _TIME: Final = re.compile(r":\d\d\.\d{7}")
 _DURATION: Final = re.compile(r"\.\d{7}\d*[Ss]")
 
 
-def cut_times(text: str, *, durations: bool) -> str:
+def cut_times(text: str, *, durations: bool, keys: bool = False) -> str:
     """Return a text whose times and durations are without the digits below the microsecond.
 
     A datetime cannot hold them, and readers would round them up, past a boundary.
@@ -47,10 +51,11 @@ def cut_times(text: str, *, durations: bool) -> str:
     Args:
         text: What may hold them.
         durations: False if it is known to hold no durations that matter.
+        keys: True if names of objects are times too; of texts they must stay as they are.
     """
     if _TIME.search(text) is None and not (durations and _DURATION.search(text)):
         return text
-    return _BELOW_MICROSECOND.sub("", text)
+    return (_BELOW_MICROSECOND if keys else _NO_KEY).sub("", text)
 
 
 def types_in(of: Any) -> Iterator[inspect.Type]:
@@ -97,7 +102,9 @@ def timed_item(item: Any, exact: Any, zone: Callable[[datetime], datetime]) -> A
 
 def _gathered(items: Any, exact: Any, zone: Callable[[datetime], datetime]) -> Any:
     if issubclass(items.__class__, dict):
-        pairs = zip(items.items(), exact.items(), strict=False)
+        if len(items) != len(exact):
+            raise ValueError(KEYS_MEET)
+        pairs = zip(items.items(), exact.items(), strict=True)
         return {timed_item(k, ek, zone): timed_item(v, ev, zone) for (k, v), (ek, ev) in pairs}
     if issubclass(items.__class__, set | frozenset):
         # A set has no order, so which is which is known of times only, which need nothing of the item.
