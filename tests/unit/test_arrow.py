@@ -337,3 +337,9 @@ def test_the_front_door_loads_neither_numpy_nor_pyarrow():
     code = "import sys, rxdag; rxdag.col, rxdag.from_source, rxdag.sources, rxdag.operators; print(sorted({'numpy', 'pyarrow', 'reactivex'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_field_that_was_none_in_all_the_first_items_says_what_to_do_about_a_later_value():
+    items = [{"a": None, "b": 1}] * 65_536 + [{"a": 1.5, "b": 1}]
+    with pytest.raises(NodeError, match="the columns and types of the first ones, got .*; say schema="):
+        rxdag.run(rxdag.from_source(sources.iterable(items)).to(sinks.arrow()))

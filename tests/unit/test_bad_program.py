@@ -273,3 +273,21 @@ def test_a_router_does_not_go_on_to_the_next_source_for_a_mistake_of_the_program
 
     with pytest.raises(BadProgram, match="SourceRouter: a source must be an async iterable, or have stream"):
         asyncio.run(read())
+
+
+def test_a_task_that_a_function_starts_is_its_own_affair():
+    done = []
+
+    async def note(item):
+        done.append(item)
+
+    async def main():
+        started = []
+        kept = rxdag.from_source(sources.iterable([1, 2])).to(
+            sinks.call(lambda x: started.append(asyncio.ensure_future(note(x))) or started[-1])
+        )
+        result = await rxdag.run_async(kept)
+        await asyncio.gather(*started)
+        return result[kept]
+
+    assert (asyncio.run(main()), done) == (2, [1, 2])

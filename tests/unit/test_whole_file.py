@@ -1,5 +1,6 @@
 """Files that are there whole or not at all: links, devices, modes, what a killed run has left, and power loss."""
 
+import errno
 import gzip
 import os
 import signal
@@ -181,6 +182,29 @@ def test_a_run_leaves_alone_what_others_write_now_and_files_that_only_look_alike
     assert run.drain().state == "completed"
     assert path.read_text() == "value\nfirst\n"
     assert names_in(tmp_path) == sorted([*alike, "x"])
+
+
+@pytest.mark.timeout(20)
+def test_nothing_is_made_followed_or_waited_for_where_parts_are_removed(tmp_path):
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    folder.mkdir()
+    os.mkfifo(folder / ".x.00000000.rxdag.part")
+    (folder / ".y.00000000.rxdag.part").symlink_to(elsewhere)
+    (folder / ".z.00000000.rxdag.part").mkdir()
+    write(sinks.csv(folder / "a"))
+    assert not elsewhere.exists()
+    assert names_in(folder) == [f".{name}.00000000.rxdag.part" for name in "xyz"] + ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL, errno.ENOTSUP])
+def test_a_file_whose_owner_cannot_be_set_is_written_all_the_same(tmp_path, monkeypatch, number):
+    def refuses(*_):
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "x").write_text("old")
+    monkeypatch.setattr(os, "chown", refuses)
+    write(sinks.csv(tmp_path / "x"))
+    assert (tmp_path / "x").read_text() == "value\n1\n2\n"
 
 
 # ---- power loss

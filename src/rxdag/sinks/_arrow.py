@@ -85,7 +85,7 @@ class _BatchWriter(Writer):
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
             return fn(given)
-        except (self._pa.ArrowInvalid, self._pa.ArrowTypeError) as error:
+        except (ValueError, self._pa.ArrowTypeError, self._pa.ArrowNotImplementedError) as error:
             raise SourceError(
                 f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; say schema="
             ) from error

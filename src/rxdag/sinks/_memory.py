@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from asyncio import isfuture
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -64,7 +65,9 @@ class _CallWriter(_Counted):
         try:
             for index, item in enumerate(chunk.items):  # noqa: B007  # the handler needs it
                 made = fn(item)
-                if made is not None and inspect.isawaitable(made):
+                if made is not None and inspect.isawaitable(made) and not isfuture(made):  # a task runs without us
+                    if inspect.iscoroutine(made):
+                        made.close()
                     raise BadProgram(f"call: fn must not return an awaitable, got {shown(made)}; use sinks.acall")
         except Exception as error:
             self.n += index

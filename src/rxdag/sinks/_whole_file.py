@@ -99,14 +99,17 @@ class WholeFile:
             raise
 
     def _take_over(self) -> None:
-        """Have the owner and the mode of the file that is replaced."""
+        """Take over owner and mode of the file that is replaced."""
         old = _status(self._target)
         if old is None or self._part is None:
             return
         if sys.platform != "win32":
             for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
-                with contextlib.suppress(PermissionError):  # as with cp -p: root may give a file away, others keep it
+                try:
                     os.chown(self._part, owner, group)
+                except OSError as error:  # root may give a file away, where there are owners; others keep it
+                    if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+                        raise
         self._part.chmod(stat.S_IMODE(old.st_mode))
 
     def commit(self) -> None:
@@ -172,9 +175,14 @@ def _remove_abandoned(folder: Path) -> None:
                 if sys.platform == "win32":  # a file that is open cannot be removed there
                     part.unlink()
                     continue
-                with part.open("ab") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    part.unlink()
+                # Nothing is made, followed or waited for: whoever may write to the folder chooses what has this name.
+                fd = os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    if stat.S_ISREG(os.fstat(fd).st_mode):
+                        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        part.unlink()
+                finally:
+                    os.close(fd)
 
 
 def _sync_folder(folder: Path) -> None:
