@@ -56,9 +56,9 @@ class OnError:
 
     def wait_ns(self, error: Exception, attempts: int, random: Random) -> int | None:
         """How long to wait before another try, ns, after so many; None for no more."""
-        if self.backoff is None or attempts >= self.attempts or not isinstance(error, self.on):
+        if self.backoff is None or attempts >= self.attempts:
             return None
-        if isinstance(error, BadProgram):
+        if isinstance(error, BadProgram) or not isinstance(error, self.on):
             return None
         return self.backoff.wait_ns(attempts, random)
 

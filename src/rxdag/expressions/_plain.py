@@ -241,14 +241,14 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
 
 
 def _is_literal(tree: ast.expr) -> bool:
-    """True for literals, but for None, True, False and ..., which there is one of."""
+    """Return True for literals, but for None, True, False and ..., each of which is one object."""
     if isinstance(tree, ast.Constant):
         return tree.value is not None and tree.value is not ... and not isinstance(tree.value, bool)
     return isinstance(tree, ast.Tuple | ast.List | ast.Set)
 
 
 def _may_warn(of: ast.expr, at: ast.expr) -> bool:
-    """True if Python may warn of a subscript when it is compiled: to catch warnings is a setting of the whole process."""
+    """Return True if Python may warn of a subscript when it is compiled: to catch warnings is a setting of the whole process."""
     if isinstance(of, ast.Constant) and not isinstance(of.value, str | bytes | tuple):
         return True
     return isinstance(of, ast.Set) or (_is_literal(of) and (isinstance(at, ast.Constant) or _is_literal(at)))

@@ -204,7 +204,7 @@ def bound(field: Any, item_type: Any) -> Any:
 
 
 def called(field: Field[Any, V]) -> Callable[[Any], V]:
-    """The function that reads a field, with nothing around it: what is called for each item."""
+    """Return the function that reads a field, with nothing around it, to be called for each item."""
     fn = getter(field)
     return fn.function() if isinstance(fn, Reader) else fn
 

@@ -109,7 +109,9 @@ def rollup(
     """
     shape = bars.node.port_shape(bars.port)
     if shape.item_type not in (None, Pane):
-        raise GraphError(f"rollup: takes panes of agg.ohlcv, got items of {shape.item_type.__name__}")
+        raise GraphError(
+            f"rollup: takes panes of agg.ohlcv, got items of {getattr(shape.item_type, '__name__', shape.item_type)}"
+        )
     longer = windows.tumbling(size, offset=offset, tz=tz)
     if shape.windows is not None:
         _check_fit(shape.windows, longer)

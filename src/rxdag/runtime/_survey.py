@@ -101,7 +101,7 @@ def _reached(nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[
 
 
 def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
-    """Have points behind lanes hold back a node that reaches what they lead to by several outputs."""
+    """Make points behind lanes hold back a node that reaches what they lead to by several outputs."""
     after = order[fork.place + 1 :]
     ways: dict[int, int] = {}
     """Which outputs of the node lead to each one, a bit for each output."""
