@@ -1,8 +1,10 @@
 """Windows over what users give: assigners and accumulators of their own."""
 
+import random
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 import rxdag
 from rxdag import aggregates as agg
@@ -69,6 +71,54 @@ def test_an_item_that_one_part_fails_on_is_in_none_of_the_windows_that_overlap()
     both = agg.named(n=agg.count(), seven=CountOfNoSeven())
     panes, dead = panes_of([1, 7, 2], windows.sliding("10ns", "5ns"), both)
     assert ([value for _, _, value in panes], dead) == ([{"n": 2, "seven": 2}] * 2, [7])
+
+
+@pytest.mark.parametrize(("size", "slide"), [("10ns", "2ns"), ("10ns", "3ns"), ("7ns", "5ns")])
+def test_windows_that_overlap_read_each_item_once_and_say_what_a_loop_says(size, slide):
+    reads = []
+    rng = random.Random(3)
+    items = [max(i + rng.randrange(-9, 9), 0) for i in range(60)]
+    total = agg.named(n=agg.count(), s=agg.sum(lambda x: reads.append(x) or x), top=agg.max(lambda x: x))
+    assigner = windows.sliding(size, slide)
+    expected = {}
+    for item in items:
+        for window in assigner.assign(item):
+            expected.setdefault((window[1], window[0]), []).append(item)
+    panes, _ = panes_of(items, assigner, total)
+    assert panes == [
+        (start, end, {"n": len(held), "s": sum(held), "top": max(held)})
+        for (end, start), held in sorted(expected.items())
+    ]
+    assert len(reads) == 2 * len(items)  # named asks all its parts first
+
+
+def test_an_aggregate_of_ones_own_is_asked_for_each_window_unless_it_commutes():
+    calls = []
+
+    class Count(Accumulator):
+        n = 0
+
+        def add(self, item, /):
+            calls.append(item)
+            self.n += 1
+
+        def merge(self, other, /):
+            self.n += other.n
+
+        def result(self):
+            return self.n
+
+    class OfEachWindow(Aggregate):
+        def accumulator(self):
+            return Count()
+
+    class OfStretches(OfEachWindow):
+        commutes = True
+
+    got = [panes_of([1, 2, 3], windows.sliding("4ns", "2ns"), made())[0] for made in (OfEachWindow, OfStretches)]
+    assert got[0] == got[1] == [(-2, 2, 1), (0, 4, 3), (2, 6, 2)]
+    assert calls[-3:] == [1, 2, 3]
+    assert len(calls) > 6
 
 
 def test_items_that_cannot_be_compared_take_their_place_in_top_n():

@@ -1,4 +1,4 @@
-"""Aggregates whose accumulators share what reads their fields."""
+"""Aggregates of fields, whose accumulators share what reads them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ R = TypeVar("R")
 
 class ByFactory(Aggregate[A, R]):
     """An aggregate that looks up once how its fields are read, not for each pane."""
+
+    @property
+    def commutes(self) -> bool:
+        return True
 
     @abstractmethod
     def factory(self) -> Callable[[], Accumulator[A, R]]: ...

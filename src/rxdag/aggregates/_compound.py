@@ -44,6 +44,10 @@ class _NamedOf(ByFactory[A, "dict[str, Any]"]):
     def bound(self, shape: Shape) -> Self:
         return replace(self, aggregates=tuple((name, each.bound(shape)) for name, each in self.aggregates))
 
+    @property
+    def commutes(self) -> bool:
+        return all(aggregate.commutes for _, aggregate in self.aggregates)
+
     def factories(self) -> dict[str, Callable[[], Accumulator[A, Any]]]:
         """Return what makes each part."""
         return {name: aggregate.factory() for name, aggregate in self.aggregates}
@@ -75,6 +79,10 @@ class _Into(ByFactory[A, R]):
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, parts=self.parts.bound(shape))
+
+    @property
+    def commutes(self) -> bool:
+        return self.parts.commutes
 
     def factory(self) -> Callable[[], Accumulator[A, R]]:
         made: Any = partial(Made, self.parts.factories(), self.into)

@@ -59,7 +59,7 @@ class _SumOf(ByFactory[A, float]):
 
 
 def sum(value: Field[A, float], /) -> Aggregate[A, float]:
-    """Sum of a value, added in order of arrival.
+    """Sum of a value, added in order of arrival; in windows that overlap, so within each stretch, and then stretch by stretch.
 
     Args:
         value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".

@@ -67,6 +67,14 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
     def accumulator(self) -> Accumulator[A_contra, R_co]:
         """Make the state of one pane."""
 
+    @property
+    def commutes(self) -> bool:
+        """True if accumulators of stretches of time, merged, say what one of all items would, in whatever order they came.
+
+        Windows that overlap then add each item once, and merge; else an item is added to each window that it is in.
+        """
+        return False
+
     def factory(self) -> Callable[[], Accumulator[A_contra, R_co]]:
         """Return what makes the state of one pane: windows ask for it once, and call it for each pane."""
         return self.accumulator

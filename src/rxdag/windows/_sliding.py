@@ -35,8 +35,10 @@ class _Sliding(Assigner):
 def sliding(size: Duration, slide: Duration, *, offset: Duration = "0s") -> Assigner:
     """Windows [start, start + size), one every `slide`, aligned to the epoch plus an offset.
 
-    An item is in size / slide windows. If `slide` is more than `size` there are gaps between them; an item in a gap is in
-    none, and counted as unassigned.
+    An item is in size / slide windows. An aggregate of this library takes it in once, into the stretch of time between two
+    starts or ends of windows, and a pane merges its stretches; collect, fold and reduce, and an aggregate of yours unless
+    it says that it `commutes`, take it in once for each window. If `slide` is more than `size` there are gaps between the
+    windows; an item in a gap is in none, and counted as unassigned.
 
     Args:
         size: Length of a window, more than 0.

@@ -1,4 +1,4 @@
-"""Tumbling and sliding windows over columns: one place in the arrays of the aggregate for each open pane."""
+"""Tumbling windows over columns: one place in the arrays of the aggregate for each open pane."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ class WindowColumnsKernel(Kernel):
     """Open windows by (end, start), each with the places of its keys.
 
     Args:
-        evenly: Size, slide and offset of the windows, ns.
+        size: Of the windows, ns.
+        offset: Of their starts, ns.
         aggregate: The definition, for messages.
         arrays: The same over columns.
         into: What becomes of a pane.
     """
 
-    state = ("open",)
+    state = ("slices", "open")
     derived = ("wake", "counts", "_arrays", "_free", "_places")
     passes = False
     gives_columns = False
 
     def __init__(
         self,
-        evenly: tuple[int, int, int],
+        size: int,
+        offset: int,
         aggregate: Aggregate[Any, Any],
         arrays: ColumnsAggregate,
         into: Callable[[Any], Any] | None,
     ) -> None:
-        self._size, self._slide, self._offset = evenly
-        self._most = -(-self._size // self._slide)  # windows that an item is in
+        self._size = size
+        self._offset = offset
         self._aggregate = aggregate
         self._arrays = arrays
         self._into = into
@@ -64,13 +66,10 @@ class WindowColumnsKernel(Kernel):
         ts = columns.ts
         if ts is None:
             raise TypeError("window: must have event times to work on columns")
-        if self._slide != self._size:
-            self._slide_in(columns, ts, emit)
-            return
         gap = self._behind(columns, ts)
         is_live = None if gap is None else gap < self._size - 1 - (ts - self._offset) % self._size
         if is_live is None or is_live.all():
-            self._add(columns, ts, (ts - self._offset) // self._size, self._arrays.read(columns))
+            self._add(columns, ts, self._arrays.read(columns))
             return
         live = columns.where(is_live)
         try:
@@ -79,7 +78,7 @@ class WindowColumnsKernel(Kernel):
             raise RowFailed(int(np.flatnonzero(is_live)[failed.index]), failed.cause) from failed.cause
         emit.late(columns.where(~is_live))
         if live.ts is not None and live.n:
-            self._add(live, live.ts, (live.ts - self._offset) // self._size, values)
+            self._add(live, live.ts, values)
 
     def _behind(self, columns: Columns, ts: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Return how far each item is behind the watermark, -1 if it is not; None if none is."""
@@ -90,36 +89,9 @@ class WindowColumnsKernel(Kernel):
         gap = np.minimum((before - ts).view(np.uint64), np.uint64(_LONG)).view(np.int64)  # it may not fit into an int64
         return np.where(is_behind, gap, -1)
 
-    def _slide_in(self, columns: Columns, ts: NDArray[np.int64], emit: ColumnsEmit) -> None:
-        """Take in a run whose items are each in several windows, or in none: each item stands once for each of them."""
-        since = (ts - self._offset) % self._slide  # the start of the latest window that may hold it
-        age = since[:, None] + np.arange(self._most - 1, -1, -1) * self._slide
-        is_in = age < self._size
-        gap = self._behind(columns, ts)
-        is_live = is_in if gap is None else is_in & (gap[:, None] < self._size - 1 - age)
-        row, nth = is_live.nonzero()
-        spread = columns.take(row)
-        try:
-            values = self._arrays.read(spread)
-        except RowFailed as failed:
-            raise RowFailed(int(row[failed.index]), failed.cause) from failed.cause
-        has_window: NDArray[np.bool_] = np.logical_or.reduce(is_in, axis=1)
-        goes_in: NDArray[np.bool_] = np.logical_or.reduce(is_live, axis=1)
-        emit.unassigned(int((~has_window).sum()))
-        emit.late(columns.where(has_window & ~goes_in))
-        if spread.ts is not None and spread.n:
-            back = self._most - 1 - nth
-            self._add(spread, spread.ts, (spread.ts - self._offset) // self._slide - back, values, back == 0)
-
-    def _add(
-        self,
-        columns: Columns,
-        ts: NDArray[np.int64],
-        window: NDArray[np.int64],
-        values: Any,
-        holds: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Add each row to its window; of an item that stands in several, the row that `holds` is counted."""
+    def _add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
+        """Add each row to its window."""
+        window = (ts - self._offset) // self._size
         key = columns.key or Coded(np.zeros(columns.n, np.int64), [None])
         first = int(window.min())
         span = int(window.max()) - first + 1
@@ -131,7 +103,7 @@ class WindowColumnsKernel(Kernel):
             windows = some.tolist()
         names = len(key.names) + 1
         found, group = distinct(window * names + key.codes + 1, len(windows) * names)  # a null is 0
-        counts = np.bincount(group if holds is None else group[holds], minlength=len(found)).tolist()
+        counts = np.bincount(group, minlength=len(found)).tolist()
         places = self._places_of(found.tolist(), counts, windows, key.names, group)
         self._arrays.add(values, Groups(places, group, ts, columns.sequence))
 
@@ -167,7 +139,7 @@ class WindowColumnsKernel(Kernel):
         return np.array(places, np.intp)
 
     def _window(self, index: int) -> tuple[tuple[int, int], _Open]:
-        start = index * self._slide + self._offset
+        start = index * self._size + self._offset
         window = (start + self._size, start)
         opened = self.open.get(window)
         if opened is None:
@@ -216,11 +188,11 @@ class WindowColumnsKernel(Kernel):
             rows.append(
                 [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
             )
-        return {"open": rows}
+        return {"slices": rows, "open": [list(window) for window in self.open]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self.counts = {}, {}
-        for end, start, n, rows in saved["open"]:
+        for end, start, n, rows in saved["slices"]:
             self.counts[end, start] = n
             opened = self.open[end, start] = {}
             for key, state in rows:

@@ -63,12 +63,14 @@ class _OpenWindowNode(KernelNode):
             self.give(exit_, item, ts, sequence, key)
 
 
-class _Window:
-    """A window that is open: its span, its keys, and the items that it holds."""
+class _Slice:
+    """A stretch of event time whose items are added once: of one window, or of all windows that lie over it."""
 
-    def __init__(self, start: int, end: int) -> None:
+    def __init__(self, start: int, end: int, last_end: int) -> None:
         self.start: int = start
         self.end: int = end
+        self.last_end: int = last_end
+        """The end of the last window that it is part of."""
         self.first: i64 = max(start, MIN)
         """The first event time in it, of those that there are."""
         self.behind: i64 = min(end, MAX)
@@ -79,7 +81,10 @@ class _Window:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class OpenWindowKernel(Kernel):
-    """Open windows by (end, start), each with its keys; a heap says which one ends next.
+    """Slices by (end, start), each with its keys, and the windows that are open, by which slices; a heap says which ends next.
+
+    A window has a slice of its own. Where windows overlap and the aggregate commutes, an item is added once, to the slice
+    of all windows over it, and a pane merges its slices.
 
     Args:
         assigner: Which windows an item belongs to.
@@ -88,25 +93,28 @@ class OpenWindowKernel(Kernel):
     """
 
     node: ClassVar[Any] = _OpenWindowNode
-    state = ("open",)
+    state = ("slices", "open")
     derived = ("wake", "_ends", "taken", "at_start", "at_end", "at", "at_all", "_other")
     passes = False
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assigner = assigner
-        self._overlaps = assigner.overlaps
+        self._evenly = assigner.evenly
         self._aggregate = aggregate
         self._new: Callable[[], Accumulator[Any, Any]] = aggregate.factory()
+        self._overlaps = assigner.overlaps
+        self._is_shared = self._overlaps and self._evenly is not None and aggregate.commutes
         self._into = into
-        self.open: dict[tuple[int, int], _Window] = {}
+        self.slices: dict[tuple[int, int], _Slice] = {}
+        self.open: dict[tuple[int, int], list[_Slice]] = {}
         self._ends: list[tuple[int, int]] = []
         self.wake = MAX
         self.taken: i64 = 0
         self.at_start: i64 = 1
         self.at_end: i64 = 0
-        self.at: _Window | None = None
-        self.at_all: list[_Window] = []
-        self._other: _Window | None = None
+        self.at: _Slice | None = None
+        self.at_all: list[_Slice] = []
+        self._other: _Slice | None = None
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -129,21 +137,56 @@ class OpenWindowKernel(Kernel):
             self.add_to(other, item, ts, sequence, key)
             return TAKEN
         assigned = self._assigner.assign(ts)
-        live = self._live(assigned)
+        live = [(end, start) for start, end in assigned if end - 1 > self.watermark]
         if not live:
             return LATE if assigned else UNASSIGNED
-        if self._overlaps:
-            self.add_to_all(live, item, ts, sequence, key)
-            self._open(live)
-            self._all_at_hand(live, assigned)
-        else:
-            self.add_to(live[0], item, ts, sequence, key)
-            self._open(live)
-            self._at_hand(live[0])
+        stretch = self._stretch(assigned)
+        if not self._overlaps or (stretch is not None and self._is_shared):
+            slice_ = self._slice(live[0] if stretch is None else stretch, live[-1][0])
+            self.add_to(slice_, item, ts, sequence, key)
+            self._keep(slice_, live)
+            self._at_hand(slice_)
+            return TAKEN
+        slices = [self._slice(which, which[0]) for which in live]
+        self.add_to_all(slices, item, ts, sequence, key)
+        for which, slice_ in zip(live, slices, strict=True):
+            self._keep(slice_, [which])
+        if stretch is not None:
+            self._all_at_hand(slices, stretch)
         return TAKEN
 
-    def add_to(self, window: _Window, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        keys = window.keys
+    def _stretch(self, assigned: tuple[tuple[int, int], ...]) -> tuple[int, int] | None:
+        """Return end and start of the time that is in the same windows, of which there may be several; None if not known."""
+        if self._evenly is None or not self._overlaps:
+            return None
+        slide, first_end, last_start = self._evenly[1], assigned[0][1], assigned[-1][0]
+        # Before first_end - slide the window before the first has not ended.
+        return min(last_start + slide, first_end), max(last_start, first_end - slide)
+
+    def _slice(self, which: tuple[int, int], last_end: int) -> _Slice:
+        """Return a slice; one that is new is not kept yet."""
+        found = self.slices.get(which)
+        return _Slice(which[1], which[0], last_end) if found is None else found
+
+    def _keep(self, slice_: _Slice, live: list[tuple[int, int]]) -> None:
+        """Keep a slice if it is new, and open its windows."""
+        place = (slice_.end, slice_.start)
+        if place not in self.slices:
+            self.slices[place] = slice_
+            for which in live:
+                self._add_slice(which, slice_)
+
+    def _add_slice(self, which: tuple[int, int], slice_: _Slice) -> None:
+        window = self.open.get(which)
+        if window is None:
+            self.open[which] = [slice_]
+            heapq.heappush(self._ends, which)
+            self.wake = min(self.wake, which[0] - 1)
+        else:
+            window.append(slice_)
+
+    def add_to(self, slice_: _Slice, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        keys = slice_.keys
         accumulator = keys.get(key)
         if accumulator is None:
             accumulator = self._new()
@@ -151,79 +194,64 @@ class OpenWindowKernel(Kernel):
             keys[key] = accumulator
         else:
             accumulator.add_at(item, ts, sequence)
-        window.n += 1
+        slice_.n += 1
         self.taken += 1
 
-    def _at_hand(self, window: _Window) -> None:
-        """Keep a window at hand, and the one before it beside: out of order, items fall into now this one, now that."""
-        self._other = self.at
-        self.at = window
-        self.at_start = window.first
-        self.at_end = window.behind
-
-    def _all_at_hand(self, live: list[_Window], assigned: tuple[tuple[int, int], ...]) -> None:
-        """Keep several windows at hand, for the times about this one that are in the same windows."""
-        evenly = self._assigner.evenly
-        if evenly is not None:
-            slide, first_end, last_start = evenly[1], assigned[0][1], assigned[-1][0]
-            self.at = None
-            self.at_all = live
-            self.at_start = max(
-                last_start, first_end - slide, MIN
-            )  # before that the window before the first has not ended
-            self.at_end = min(last_start + slide, first_end, MAX)
-
-    def _live(self, assigned: tuple[tuple[int, int], ...]) -> list[_Window]:
-        """Return the windows of a time that are not closed; those that are new are not open yet."""
-        found: list[_Window] = []
-        for start, end in assigned:
-            if end - 1 > self.watermark:
-                window = self.open.get((end, start))
-                found.append(_Window(start, end) if window is None else window)
-        return found
-
-    def _open(self, live: list[_Window]) -> None:
-        """Open those windows that are new."""
-        for window in live:
-            which = (window.end, window.start)
-            if which not in self.open:
-                self.open[which] = window
-                heapq.heappush(self._ends, which)
-                if window.end - 1 < self.wake:
-                    self.wake = window.end - 1
-
-    def add_to_all(self, live: list[_Window], item: Any, ts: i64, sequence: Any, key: Any) -> None:
+    def add_to_all(self, slices: list[_Slice], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
-        if len(live) > 1:  # what the item raises in one of them it must raise before anything has changed
+        if len(slices) > 1:  # what the item raises in one of them it must raise before anything has changed
             self._new().add_at(item, ts, sequence)
-            for window in live:
-                accumulator = window.keys.get(key)
+            for slice_ in slices:
+                accumulator = slice_.keys.get(key)
                 if accumulator is not None:
                     accumulator.check(item)
-        last = live[0]
-        for window in live:
-            if window.end > last.end:
-                last = window
-            accumulator = window.keys.get(key)
+        last = slices[0]
+        for slice_ in slices:
+            if slice_.end > last.end:
+                last = slice_
+            accumulator = slice_.keys.get(key)
             if accumulator is None:
                 accumulator = self._new()
                 accumulator.add_at(item, ts, sequence)
-                window.keys[key] = accumulator
+                slice_.keys[key] = accumulator
             else:
                 accumulator.add_at(item, ts, sequence)
         last.n += 1
         self.taken += 1
 
+    def _at_hand(self, slice_: _Slice) -> None:
+        """Keep a slice at hand, and the one before it beside: out of order, items fall into now this one, now that."""
+        self._other = self.at
+        self.at = slice_
+        self.at_start = slice_.first
+        self.at_end = slice_.behind
+
+    def _all_at_hand(self, slices: list[_Slice], stretch: tuple[int, int]) -> None:
+        """Keep several at hand, for the times about this one that are in the same windows."""
+        self._other = self.at = None
+        self.at_all = slices
+        self.at_start = max(stretch[1], MIN)
+        self.at_end = min(stretch[0], MAX)
+
+    def _put_away(self) -> None:
+        """Forget what is at hand."""
+        self.at_start = 1
+        self.at_end = 0
+        self.at = None
+        self.at_all = []
+        self._other = None
+
     def in_columns(self) -> Kernel | str:
-        evenly = self._assigner.evenly
-        if evenly is None:
+        if self._evenly is None:
             return "its windows are not of one size"
+        if self._evenly[0] != self._evenly[1]:
+            return "its windows overlap, or leave gaps"
         arrays = self._aggregate.in_columns()
         if isinstance(arrays, str):
             return arrays
         from rxdag.operators.windows._window_columns import WindowColumnsKernel  # it loads numpy
 
-        return WindowColumnsKernel(evenly, self._aggregate, arrays, self._into)
+        return WindowColumnsKernel(self._evenly[0], self._evenly[2], self._aggregate, arrays, self._into)
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
@@ -245,18 +273,10 @@ class OpenWindowKernel(Kernel):
             self._fire(heapq.heappop(ends), "end", emit)
         self.wake = MAX
 
-    def _put_away(self) -> None:
-        """Forget what is at hand."""
-        self.at_start = 1
-        self.at_end = 0
-        self.at = None
-        self.at_all = []
-        self._other = None
-
     def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> None:
-        window = self.open.pop(which)
+        slices = self.open.pop(which)
         end, start = which
-        keys = window.keys
+        keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
         ts = min(end - 1, MAX - 1)
         for key in in_order(keys):
             pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
@@ -265,25 +285,52 @@ class OpenWindowKernel(Kernel):
                 emit.make(made, ts, key)
             else:
                 emit(made, ts=ts, sequence=0, key=key)
-        self.taken -= window.n
-        emit.absorbed(int(window.n))
+        for slice_ in slices:
+            if slice_.last_end == end:
+                del self.slices[slice_.end, slice_.start]
+                self.taken -= slice_.n
+                emit.absorbed(int(slice_.n))
+
+    def _merged(self, slices: list[_Slice]) -> _Open:
+        """Return what is in several slices, in order of time; the slices stay as they are."""
+        kept: _Open = {}
+        merged: _Open = {}
+        for slice_ in sorted(slices, key=_start_of):
+            for key, part in slice_.keys.items():
+                whole = kept.get(key)
+                if whole is None:
+                    kept[key] = part
+                    continue
+                if key not in merged:
+                    first = whole
+                    whole = kept[key] = merged[key] = self._new()
+                    whole.merge(first)
+                whole.merge(part)
+        return kept
 
     def snapshot(self) -> dict[str, Any]:
         rows = [
-            [end, start, int(window.n), [[key, kept.snapshot()] for key, kept in window.keys.items()]]
-            for (end, start), window in self.open.items()
+            [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in slice_.keys.items()]]
+            for (end, start), slice_ in self.slices.items()
         ]
-        return {"open": rows}
+        return {"slices": rows, "open": [list(which) for which in self.open]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.open, self._ends, self.taken = {}, [], 0
-        for end, start, n, rows in saved["open"]:
-            window = self.open[end, start] = _Window(start, end)
-            window.n = n
-            self.taken += n
-            heapq.heappush(self._ends, (end, start))
+        self.slices, self.open, self._ends, self.taken, self.wake = {}, {}, [], 0, MAX
+        live = {(end, start) for end, start in saved["open"]}
+        for end, start, n, rows in saved["slices"]:
+            windows = [(start, end)]
+            if self._is_shared:
+                windows = list(self._assigner.assign(max(start, MIN)))
+            slice_ = _Slice(start, end, windows[-1][1])
             for key, state in rows:
-                window.keys[key] = self._new()
-                window.keys[key].restore(state)
-        self.wake = self._ends[0][0] - 1 if self._ends else MAX
+                slice_.keys[key] = self._new()
+                slice_.keys[key].restore(state)
+            slice_.n = n
+            self.taken += n
+            self._keep(slice_, [(end, start) for start, end in windows if (end, start) in live])
         self._put_away()
+
+
+def _start_of(slice_: _Slice) -> int:
+    return slice_.start

@@ -19,7 +19,7 @@ from rxdag.operators.windows._panes import blamed
 
 
 class _RevisedWindowNode(KernelNode):
-    """Adds the most items to the last session of their key, or begins one, without what the others take."""
+    """Adds an item that meets one session, or none, without what the others take."""
 
     def bind(self) -> None:
         super().bind()
@@ -35,7 +35,7 @@ class _RevisedWindowNode(KernelNode):
         if self.marks.some_idle:
             self.give_out(self.marks.wake(0))
         try:
-            is_in = self.windows.add_behind(item, ts, sequence, key)
+            is_in = self.windows.add_to_one(item, ts, sequence, key)
         except BaseException as error:
             self.bury(item, self.blamed(item, error), 1)
             return
@@ -116,8 +116,8 @@ class RevisedWindowKernel(Kernel):
             emit(made, ts=at, sequence=0, key=key)
         return None
 
-    def add_behind(self, item: Any, ts: int, sequence: Any, key: Any) -> bool:
-        """Add an item to the last session of its key, or begin one behind it; False if it is not that simple."""
+    def add_to_one(self, item: Any, ts: int, sequence: Any, key: Any) -> bool:
+        """Add an item to the session of its key that it meets, or begin one; False if it is not that simple."""
         if not self._is_plain:
             return False
         windows = self._assigner.assign(ts)
@@ -125,18 +125,23 @@ class RevisedWindowKernel(Kernel):
             return False
         start, end = windows[0]
         parts = self.parts.get(key)
+        i = -1
         if parts:
-            last = parts[-1]
-            if start < last.start:
-                return False
-            if start <= last.end:
-                if last.end - 1 <= self.watermark or not last.is_due:
+            i += len(parts)
+            if parts[i].start > end:
+                i = bisect_right(parts, end, key=start_of) - 1
+            if i >= 0 and parts[i].end >= start:
+                part = parts[i]
+                if part.end - 1 <= self.watermark or not part.is_due:
                     return False
-                last.accumulator.add_at(item, ts, sequence)
-                last.n += 1
-                last.fresh += 1
-                last.most_ts = max(last.most_ts, ts)
-                last.end = max(last.end, end)  # its entry in the heap is put right when it comes up
+                if i and parts[i - 1].end >= start:
+                    return self._joins(parts, i, windows[0], item, ts, sequence)
+                part.accumulator.add_at(item, ts, sequence)
+                part.n += 1
+                part.fresh += 1
+                part.most_ts = max(part.most_ts, ts)
+                part.start = min(part.start, start)
+                part.end = max(part.end, end)  # its entry in the heap is put right when it comes up
                 return True
         if end - 1 <= self.watermark:
             return False
@@ -148,8 +153,30 @@ class RevisedWindowKernel(Kernel):
         if parts is None:
             self.parts[key] = [part]
         else:
-            parts.append(part)
+            parts.insert(i + 1, part)
         self._schedule(part)
+        return True
+
+    def _joins(self, parts: list[OpenPane], i: int, window: tuple[int, int], item: Any, ts: int, sequence: Any) -> bool:
+        """Make one of a session and of the one before it by an item that meets both; False if it is not that simple."""
+        part, before = parts[i], parts[i - 1]
+        start, end = window
+        meets_more = i > 1 and parts[i - 2].end >= start
+        if meets_more or before.end - 1 <= self.watermark or not before.is_due or not self._aggregate.commutes:
+            return False
+        whole = self._new()  # so that what fails leaves both as they are
+        whole.merge(before.accumulator)
+        whole.merge(part.accumulator)
+        whole.add_at(item, ts, sequence)
+        before.accumulator = whole
+        before.n += part.n + 1
+        before.fresh += part.fresh + 1
+        before.last = max(before.last, part.last)
+        before.most_ts = max(before.most_ts, part.most_ts, ts)
+        before.start = min(before.start, start)
+        before.end = max(part.end, end)
+        part.is_gone = True
+        del parts[i]
         return True
 
     def _take_in_all(
