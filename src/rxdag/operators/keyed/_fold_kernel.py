@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MIN, Emit, Kernel
 from rxdag.engine import KernelNode
@@ -66,10 +66,11 @@ class _FoldNode(KernelNode):
             self.push(item, 0, 0, None)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FoldKernel(Kernel):
     """Spends all items in one value, which comes out at the end."""
 
-    node = _FoldNode
+    node: ClassVar[Any] = _FoldNode
     state = ("value", "n", "ts", "sequence")
     passes = False
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape
-from rxdag.expressions import Field, bound, called, check_field, check_number
+from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape
+from rxdag.expressions import Field, Reader, bound, called, check_field, check_number, element, why_opaque
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
@@ -96,6 +96,25 @@ def _greater(most: Any, value: Any) -> Any:
     return value if most is ABSENT or value > most else most
 
 
+class _TotalKernel(FoldKernel):
+    """Spends all items in one number."""
+
+    def __init__(
+        self, name: str, initial: Any, fn: Callable[[Any, Any], Any], step: Callable[[Any, Any], Any], value_of: Any
+    ) -> None:
+        super().__init__(initial, fn)
+        self._name = name
+        self._step = step
+        self._value_of = value_of
+
+    def in_columns(self) -> Kernel | str:
+        if not isinstance(self._value_of, Reader):
+            return why_opaque(self._value_of) or ""
+        from rxdag.operators.keyed._totals_columns import TotalColumnsKernel  # it loads numpy
+
+        return TotalColumnsKernel(self._name, self.value, self._step, self._value_of)
+
+
 class _Of:
     """A step of a total over a field of the items."""
 
@@ -136,7 +155,7 @@ class _Total(ByKey[A, B], Generic[A, B]):
         fn = step if self.value is None else _Of(step, called(self.value))
         if self.by_key or self.ttl_ns is not None:
             return _KeyedTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
-        return FoldKernel(initial, fn)
+        return _TotalKernel(self.name, initial, fn, step, bound(element, Any) if self.value is None else self.value)
 
 
 _STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {

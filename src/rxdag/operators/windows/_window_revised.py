@@ -77,8 +77,8 @@ class RevisedWindowKernel(Kernel):
         self._new = aggregate.factory()
         self._into = into
         self._lateness = lateness
-        self._is_plain = assigner.merges and not early_items and not early_ns
-        """True if all that comes of an item is that a session is longer, unless it is late or joins two."""
+        self._is_plain = (assigner.merges or assigner.is_endless) and not early_items and not early_ns
+        """True if all that comes of an item is that one pane is longer, unless it is late or joins two."""
         self.parts: dict[Any, list[OpenPane]] = {}
         """Of each key, by where they start."""
         self.wake = MAX
@@ -121,7 +121,7 @@ class RevisedWindowKernel(Kernel):
         if not self._is_plain:
             return False
         windows = self._assigner.assign(ts)
-        if not windows:
+        if len(windows) != 1:
             return False
         start, end = windows[0]
         parts = self.parts.get(key)
