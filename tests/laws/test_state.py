@@ -104,17 +104,20 @@ LANES = {
         (lambda: ops.rolling("4s", agg.count(), closed="left"), by_note),
         (lambda: ops.rolling("4s", agg.max("n"), closed="none"), ticks_keyed),
     ],
+    "totals": [
+        (lambda: ops.count(), ticks_by_arrival),
+        (lambda: ops.sum("price"), None),
+        (lambda: ops.sum(col.n * 2**60), ticks_timed),
+        (lambda: ops.min("price"), ticks_by_arrival),
+        (lambda: ops.max("n"), ticks_timed),
+    ],
     "join_asof": [
         (lambda s: rxdag.join_asof(s, large(s), into=into), by_note),
         (lambda s: rxdag.join_asof(s, large(s), strategy="nearest", into=into), ticks_timed),
         (lambda s: rxdag.join_asof(s, large(s), strategy="forward", tolerance="3s"), ticks_keyed),
     ],
     "window": [
-        (
-            lambda: ops.window(windows.sliding("6s", "2s", offset="1s"), agg.ohlcv("price", "qty"), into=into),
-            ticks_keyed,
-        ),
-        (lambda: ops.window_all(windows.sliding("2s", "5s"), agg.mean("price")), ticks_by_arrival),
+        (lambda: ops.window_all(windows.tumbling("3s", offset="1s"), agg.mean("price"), into=into), ticks_by_arrival),
         *((windowed(aggregate), ticks_keyed) for aggregate in EACH_AGGREGATE.values()),
     ],
 }
@@ -145,11 +148,12 @@ def test_no_operator_with_columns_of_its_own_is_left_out():
     import rxdag.operators.joining._asof_columns as asof
     import rxdag.operators.keyed._dedupe_columns as dedupe
     import rxdag.operators.keyed._distinct_until_changed_columns as changed
+    import rxdag.operators.keyed._totals_columns as totals
     import rxdag.operators.rate._instant_columns as instant
     import rxdag.operators.windows._rolling_columns as rolling
     import rxdag.operators.windows._window_columns as window
 
-    modules = (asof, changed, dedupe, instant, rolling, window)
+    modules = (asof, changed, dedupe, instant, rolling, totals, window)
     kinds = {
         kind
         for module in modules
