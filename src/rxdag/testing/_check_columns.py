@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rxdag.contract import FLUSHED, IDLE, Clock, Kernel, OnError, RowFailed, Splitter
 from rxdag.testing._check_exits import ColumnsExits
 from rxdag.testing._check_node import DrivenNode, Entry
+from rxdag.testing._sources import columns_of
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -94,10 +95,10 @@ class ColumnsNode(DrivenNode):
         return self._is_last and len(self.marks.of) == 1 and mark != IDLE and mark < FLUSHED
 
     def _take(self, input: int, run: list[Entry], marks: list[int]) -> None:
-        from rxdag.columns import Columns, code_values, ints_of  # they load numpy
+        from rxdag.columns import code_values, ints_of  # they load numpy
 
         _, _, items, ts, sequence, key, before = map(list, zip(*run, strict=True))
-        columns = Columns.from_items(items, self._item_type)
+        columns = columns_of(items, self._item_type)
         if self._timed:
             columns = columns.timed(ints_of(ts), ints_of(sequence)).marked(ints_of(before))
         if self._keyed:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, duration_ns
 from rxdag.errors import GraphError
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 T = TypeVar("T")
 
@@ -104,11 +107,17 @@ class _ChunkedReader(Reader):
                 raise self._error
             return END
         head = self._take(max_items)
-        if self._in_columns:
-            from rxdag.columns import Columns  # it loads numpy
+        return Chunk(columns_of(head, self._of) if self._in_columns else head)
 
-            return Chunk(Columns.from_items(head, self._of))
-        return Chunk(head)
+
+def columns_of(items: list[Any], of: Any) -> Columns:
+    """Return items as columns; those that are of several types as one column of objects."""
+    from rxdag.columns import Columns  # it loads numpy
+
+    try:
+        return Columns.from_items(items, of)
+    except ValueError:
+        return Columns.of_objects(items)
 
 
 @dataclass(frozen=True)
