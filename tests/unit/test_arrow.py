@@ -341,5 +341,5 @@ def test_the_front_door_loads_neither_numpy_nor_pyarrow():
 
 def test_a_field_that_was_none_in_all_the_first_items_says_what_to_do_about_a_later_value():
     items = [{"a": None, "b": 1}] * 65_536 + [{"a": 1.5, "b": 1}]
-    with pytest.raises(NodeError, match="the columns and types of the first ones, got .*; say schema="):
+    with pytest.raises(NodeError, match="must be of type null, as in the first 65,536 items .*; say schema="):
         rxdag.run(rxdag.from_source(sources.iterable(items)).to(sinks.arrow()))

@@ -32,7 +32,7 @@ class ArrayBar(ColumnsAggregate):
         self._count = ArrayCount()
         self._open, self._close = Chosen(0.0), Chosen(0.0)
         self._high, self._low = Highest(), Lowest()
-        self._turnover, self._volume = Total(0.0), Total()
+        self._turnover, self._volume = Total(), Total()
         self._first_ts, self._last_ts = Chosen(MAX), Chosen(MIN)
         self._first_seq, self._last_seq = Chosen(), Chosen()
 

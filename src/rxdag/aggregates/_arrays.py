@@ -217,7 +217,7 @@ class ArrayVwap(ColumnsAggregate):
         self._qty = qty
         self._check = check
         self._count = ArrayCount()
-        self._turnover = Total(0.0)
+        self._turnover = Total()
         self._volume = Total()
 
     def read(self, columns: Columns) -> tuple[Array, Array]:
@@ -256,7 +256,10 @@ def turnover(prices: Array, quantities: Array) -> Array:
         if most > MAX:
             prices, quantities = prices.astype(object), quantities.astype(object)
     product: Array = prices * quantities
-    return product if product.dtype.kind == "O" else product.astype(np.float64, copy=False)
+    if product.dtype.kind != "O":
+        return product.astype(np.float64, copy=False)
+    product[:] = [float(each) if isinstance(each, int) else each for each in product.tolist()]
+    return product
 
 
 def vwap_of(turnover: float, volume: float) -> float | None:

@@ -88,8 +88,8 @@ class Total(Cells):
 
     __slots__ = ("_most",)
 
-    def __init__(self, zero: float = 0) -> None:
-        super().__init__({"i": zero, "f": 0.0, "O": zero})
+    def __init__(self) -> None:
+        super().__init__({"i": 0, "f": 0.0, "O": 0})
         self._most = 0
         """No sum of ints is further from 0."""
 

@@ -44,7 +44,7 @@ class _Quantile(Accumulator[Any, float]):
         finite(self._get(item), "quantile: value")
 
     def add(self, item: Any, /) -> None:
-        self._sketch.add(finite(self._get(item), "quantile: value"))
+        self._sketch.add(float(finite(self._get(item), "quantile: value")))
 
     def result(self) -> float:
         return float(self._sketch.get_quantile_value(self._q))

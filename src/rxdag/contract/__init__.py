@@ -25,7 +25,7 @@ from rxdag.contract._ends import (
 )
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import import_extra
-from rxdag.contract._finite import finite
+from rxdag.contract._finite import finite, plus
 from rxdag.contract._fork import is_forked, refuse_fork
 from rxdag.contract._functions import (
     CONTEXT,
@@ -55,6 +55,7 @@ from rxdag.contract._operator import (
 )
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
+from rxdag.contract._path import checked_path
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
@@ -139,6 +140,7 @@ __all__ = [
     "checked_end",
     "checked_errors",
     "checked_overflow",
+    "checked_path",
     "duration_ns",
     "finite",
     "format_ns",
@@ -148,6 +150,7 @@ __all__ = [
     "label_of",
     "made_by",
     "on_item_parameters",
+    "plus",
     "positive_ns",
     "signed_ns",
     "refuse_fork",

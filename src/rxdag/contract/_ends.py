@@ -272,6 +272,11 @@ class Sink(ABC, Generic[A_contra, R_co]):
     paces: bool = False
     """True if its writer's `want` says how many items it takes: no more are brought, nor read for it."""
 
+    @property
+    def replaces(self) -> str | None:
+        """The path of the file that it replaces, for which there may be one sink in a graph; None for all others."""
+        return None
+
     @abstractmethod
     def open(self, context: SinkContext) -> Writer:
         """Open it."""

@@ -22,7 +22,7 @@ def product(left: Any, right: Any) -> Any:
     """
     if left.__class__ not in _NUMBERS or right.__class__ not in _NUMBERS:
         for each in (left, right):
-            if issubclass(each.__class__, Sequence | bytearray):
+            if issubclass(each.__class__, Sequence | bytearray) or _may_hold_texts(each):
                 raise TypeError(f"expression: * must be of numbers, got {shown(each, most=80)}")
     return left * right
 
@@ -33,9 +33,14 @@ def remainder(left: Any, right: Any) -> Any:
     Raises:
         TypeError: If the left one is a text: it would be a format, which can ask for a text of any width.
     """
-    if isinstance(left, str | bytes | bytearray):
+    if isinstance(left, str | bytes | bytearray) or _may_hold_texts(left):
         raise TypeError(f"expression: % must be of numbers, got {shown(left, most=80)}")
     return left % right
+
+
+def _may_hold_texts(value: Any) -> bool:
+    """Return whether a value is an array of objects or of texts, without loading numpy."""
+    return getattr(getattr(value, "dtype", None), "kind", "") in tuple("OSUTV")
 
 
 def multiplied(left: Expr, right: Expr) -> Expr:

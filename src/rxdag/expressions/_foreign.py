@@ -17,8 +17,8 @@ def is_foreign(item: Any, plain: Any) -> bool:
         plain: What it was made of: dicts and lists.
     """
     if isinstance(plain, dict):
-        if isinstance(item, dict):  # a TypedDict has the fields that it knows only
-            return bool(plain and not item) or any(is_foreign(item[k], v) for k, v in plain.items() if k in item)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # of whatever
+        if isinstance(item, dict):
+            return _is_foreign_dict(item, plain)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
         kind = item.__class__
         names = _names_in_text(kind)
         found = [name for name in names if name in plain]
@@ -27,7 +27,23 @@ def is_foreign(item: Any, plain: Any) -> bool:
         return any(is_foreign(getattr(item, names[name]), plain[name]) for name in found)
     if isinstance(plain, list) and isinstance(item, list | tuple):
         return any(map(is_foreign, item, plain))  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+    if isinstance(plain, list) and isinstance(item, set | frozenset):  # in no order
+        return any(all(is_foreign(each, part) for each in item) for part in plain)  # pyright: ignore[reportUnknownVariableType]  # of whatever
+    if isinstance(plain, list) and isinstance(item, msgspec.Struct):  # a record that is written as a list
+        values = [getattr(item, field.name) for field in msgspec.structs.fields(type(item))]
+        tags = 0 if type(item).__struct_config__.tag is None else 1
+        return any(map(is_foreign, values, plain[tags:]))  # pyright: ignore[reportUnknownArgumentType]  # of whatever
     return False
+
+
+def _is_foreign_dict(item: dict[Any, Any], plain: dict[Any, Any]) -> bool:
+    if plain and not item:
+        return True
+    if len(item) == len(plain):  # keys that are no texts in it are texts in what it was made of
+        return any(map(is_foreign, item.values(), plain.values()))
+    return any(
+        is_foreign(item[k], v) for k, v in plain.items() if k in item
+    )  # a TypedDict has the fields that it knows only
 
 
 @lru_cache(maxsize=256)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self, TypeVar
+from operator import index
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from rxdag.contract import MAX, BadItem, Emit, Kernel, Operator, Shape
+from rxdag.contract import MAX, BadItem, Emit, Kernel, Operator, Shape, finite
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators import Gap
 
 A = TypeVar("A")
+
+_IS_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 
 Level = tuple[float, float]
 """Price and size; of size 0 the level is gone."""
@@ -197,20 +201,53 @@ class _Reader:
     asks: Callable[[Any], Iterable[Level]]
 
     def __call__(self, item: Any) -> _Message:
-        is_snapshot = bool(self.is_snapshot(item))
-        number = self.sequence(item)
-        previous = number - 1 if self.previous is None or is_snapshot else self.previous(item)
-        return _Message(is_snapshot, number, previous, self._levels(self.bids(item)), self._levels(self.asks(item)))
+        said = self.is_snapshot(item)
+        if isinstance(said, str):  # any text would be true
+            raise BadItem(f"book_top: is_snapshot must be true or false, got {shown(said)}; compare it with a text")
+        number = _whole(self.sequence(item), "sequence")
+        previous = number - 1 if self.previous is None or said else _whole(self.previous(item), "previous")
+        bids, asks = _levels(self.bids(item), "bids"), _levels(self.asks(item), "asks")
+        return _Message(bool(said), number, previous, bids, asks)
 
-    def _levels(self, levels: Iterable[Level]) -> list[Level]:
-        out: list[Level] = []
-        for price, size in levels:
-            if not (0 < price < float("inf") and 0 <= size < float("inf")):
-                raise BadItem(
-                    f"book_top: a level must be a price above 0 and a size of 0 or more, got {shown(price)}, {shown(size)}"
-                )
-            out.append((price, size))
-        return out
+
+def _whole(number: Any, name: str) -> int:
+    try:
+        return index(number)
+    except TypeError:
+        raise BadItem(f"book_top: {name} must be a whole number, got {shown(number)}") from None
+
+
+def _is(value: Any, kinds: Any) -> bool:
+    """Ask for a kind; what is of it stays Any."""
+    return isinstance(value, kinds)
+
+
+def _levels(levels: Any, name: str) -> list[Level]:
+    if not _is(levels, Iterable) or _is(levels, (str, bytes, Mapping)):
+        raise BadItem(f"book_top: {name} must be a list of levels, got {shown(levels)}")
+    return [_level(level, name) for level in levels]
+
+
+def _level(level: Any, name: str) -> Level:
+    try:
+        if _is(level, (str, bytes, Mapping, Set)):
+            raise TypeError
+        price, size, *_ = level
+    except (TypeError, ValueError):
+        raise BadItem(f"book_top: each of {name} must be a price and a size, got {shown(level)}") from None
+    price, size = _number(price, f"a price of {name}"), _number(size, f"a size of {name}")
+    if price <= 0 or size < 0:
+        raise BadItem(
+            f"book_top: a level must be a price above 0 and a size of 0 or more, got {shown(price)}, {shown(size)}"
+        )
+    return price, size
+
+
+def _number(value: Any, what: str) -> float:
+    """Return a finite number; a text that is written as one is read, as exchanges send them."""
+    is_text = isinstance(value, str) and _IS_NUMBER(value) is not None
+    number: float = finite(float(value) if is_text else value, f"book_top: {what}")
+    return number
 
 
 @dataclass(frozen=True)
@@ -277,7 +314,8 @@ def book_top(
     Args:
         is_snapshot: True for a whole book: a field's name, an expression or a function, as all that follow.
         sequence: Number of the message, of several that are in it the last. Binance: `u`, `lastUpdateId` of a snapshot.
-        bids: Levels that buyers have changed: pairs of price and size, 0 for one that is gone; of a snapshot all.
+        bids: Levels that buyers have changed: of each the price and the size, 0 for one that is gone, as numbers or as texts
+            of numbers; what else is in a level is not looked at. Of a snapshot all.
         asks: The same of sellers.
         previous: Number of the message before this one; `sequence` less 1 by default. Binance: `pu`, on spot `U` less 1.
         max_pending: Most changes of a key that wait for a snapshot, 1 or more.

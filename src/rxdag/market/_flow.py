@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from rxdag.aggregates import Accumulator, Aggregate
-from rxdag.contract import MAX, BadItem, Shape, finite
+from rxdag.contract import MAX, BadItem, Shape, finite, plus
 from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, check_number, getter
 
@@ -44,11 +44,12 @@ class _Twap(Accumulator[Any, float]):
         until = end if end < MAX else times[-1]
         if until <= times[0]:
             return last
-        total = 0.0
+        total: Any = 0
         for i, ts in enumerate(times):
             following = times[i + 1] if i + 1 < len(times) else max(until, ts)
             total += self.instants[ts][1] * (following - ts)
-        return total / (max(until, times[-1]) - times[0])
+        average: float = total / (max(until, times[-1]) - times[0])
+        return average
 
     def merge(self, other: _Twap, /) -> None:
         for ts, (sequence, price) in other.instants.items():
@@ -113,15 +114,15 @@ class _Imbalance(Accumulator[Any, "float | None"]):
             raise BadItem(f"imbalance: qty must be 0 or more, got {shown(qty)}")
         if sign not in (1, 0, -1):
             raise BadItem(f"imbalance: sign must be 1, 0 or -1, got {shown(sign)}")
-        return qty, sign
+        return qty, int(sign)
 
     def check(self, item: Any, /) -> None:
         self._of(item)
 
     def add(self, item: Any, /) -> None:
         qty, sign = self._of(item)
+        self.total = plus(self.total, qty, "imbalance: qty")
         self.signed += sign * qty
-        self.total += qty
 
     def remove(self, item: Any, /) -> bool:
         if type(self.total) is not int or type(self.signed) is not int:

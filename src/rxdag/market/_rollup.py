@@ -45,10 +45,10 @@ class _Rolled(Accumulator[Any, Ohlcv]):
     def result(self) -> Ohlcv:
         bars = [self.bars[start][1] for start in sorted(self.bars)]
         volume: float = 0
-        turnover = 0.0
+        turnover: Any = 0
         for bar in bars:
             volume += bar.volume
-            turnover += (bar.vwap or 0.0) * bar.volume
+            turnover += (bar.vwap or 0) * bar.volume
         high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
         vwap = vwap_within(turnover, volume, low, high)
         return Ohlcv(bars[0].open, high, low, bars[-1].close, volume, vwap, sum(bar.count for bar in bars))

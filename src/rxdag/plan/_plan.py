@@ -15,6 +15,7 @@ from rxdag.plan._domains import assign_domains, needs_loop
 from rxdag.plan._explain import explanation
 from rxdag.plan._gates import GatePlan, check_queues, cut_segments, place_gates, queue_of
 from rxdag.plan._lanes import Lanes, find_lanes
+from rxdag.plan._replaced import check_replaced
 from rxdag.plan._topology import Topology, normalise
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
         raise CompileError(f"compile: takes a Dag, got {shown(dag)}; rxdag.Dag(sink, ...) makes one")
     topology = normalise(dag)
     check_queues(topology)
+    check_replaced(topology)
     domains = assign_domains(topology)
     gates = place_gates(topology, domains)
     lanes = find_lanes(topology, gates) if columns else Lanes()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, Final
 
-from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
+from rxdag.contract import Chunk, Sink, SinkContext, Writer, checked_path, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sinks._flat import flatten
 from rxdag.sinks._whole_file import WholeFile
@@ -80,7 +80,14 @@ class _BatchWriter(Writer):
         for field_ in self.schema:
             if field_.name not in table.column_names:
                 table = table.append_column(field_.name, pa.nulls(table.num_rows, field_.type))
-        return _fitted(pa, table.select(self.schema.names), self.schema).cast(self.schema)
+        table = table.select(self.schema.names)
+        for given, wanted in zip(table.schema, self.schema, strict=True):
+            if not _is_kept(pa, given.type, wanted.type):
+                raise SourceError(
+                    f'{self._where}: field "{given.name}" must be of type {wanted.type}, as in the first {_GROUP_ROWS:,} '
+                    f"items or schema=, got {given.type}, which would change the values; say schema=, or convert the values before"
+                )
+        return _fitted(pa, table, self.schema).cast(self.schema)
 
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
@@ -119,9 +126,10 @@ class _ParquetWriter(_BatchWriter):
         self.n = 0
 
     def put(self, table: Any) -> None:
-        if self._writer is None:
-            self._writer = self._parquet.ParquetWriter(self._file.raw, table.schema)
-        self._writer.write_table(table)
+        with self._file.explained():
+            if self._writer is None:
+                self._writer = self._parquet.ParquetWriter(self._file.raw, table.schema)
+            self._writer.write_table(table)
         self.n += table.num_rows
 
     def close(self, *, ok: bool) -> int:
@@ -141,12 +149,45 @@ class _ParquetWriter(_BatchWriter):
         try:
             if self._waiting or self._writer is None:
                 self.put(self._table())
-            if self._writer is not None:
-                self._writer.close()
+            with self._file.explained():
+                if self._writer is not None:
+                    self._writer.close()
         except BaseException:
             self._file.drop()
             raise
         self._file.sync()
+
+
+def _is_kept(pa: Any, given: Any, wanted: Any) -> bool:
+    """Return whether values of a type stay what they are in another one: numbers numbers, texts texts, times times."""
+    types = pa.types
+    if types.is_dictionary(given) or types.is_dictionary(wanted):
+        given = given.value_type if types.is_dictionary(given) else given
+        wanted = wanted.value_type if types.is_dictionary(wanted) else wanted
+        return _is_kept(pa, given, wanted)
+    if given == wanted or types.is_null(given):
+        return True
+    if types.is_nested(given) and types.is_nested(wanted):
+        by_name = types.is_struct(given) and types.is_struct(wanted)
+        places = [wanted.get_field_index(given.field(i).name) if by_name else i for i in range(given.num_fields)]
+        return all(
+            0 <= place < wanted.num_fields and _is_kept(pa, given.field(i).type, wanted.field(place).type)
+            for i, place in enumerate(places)
+        )
+    return any(is_one(given) and is_one(wanted) for is_one in _kinds(types))
+
+
+def _kinds(types: Any) -> tuple[Callable[[Any], bool], ...]:
+    """Return what tells the kinds of types apart."""
+    return (
+        types.is_boolean,
+        lambda of: types.is_integer(of) or types.is_floating(of) or types.is_decimal(of),
+        lambda of: "string" in str(of),
+        lambda of: "binary" in str(of),
+        lambda of: types.is_timestamp(of) or types.is_date(of),
+        types.is_time,
+        types.is_duration,
+    )
 
 
 def _fitted(pa: Any, table: Any, schema: Any) -> Any:
@@ -194,6 +235,10 @@ class _Parquet(Sink[object, int]):
     label = "parquet"
     takes_columns = True
 
+    @property
+    def replaces(self) -> str:
+        return self.path
+
     def open(self, context: SinkContext) -> Writer:
         return _ParquetWriter(self.path, context, self.schema)
 
@@ -240,7 +285,7 @@ def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object,
         >>> rxdag.run(saved)[saved]
         2
     """
-    return _Parquet(fspath(path), _checked(schema, "parquet"))
+    return _Parquet(checked_path(path, "parquet"), _checked(schema, "parquet"))
 
 
 def _checked(schema: Any, where: str) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv as csv_module
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any
 
-from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer
+from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, checked_path
 from rxdag.sinks._flat import flatten, is_numpy_time, json_line, time_text
 from rxdag.sinks._whole_file import WholeFile
 
@@ -105,6 +105,10 @@ class _Csv(Sink[object, int]):
     columns: tuple[str, ...]
     label = "csv"
 
+    @property
+    def replaces(self) -> str:
+        return self.path
+
     def open(self, context: SinkContext) -> Writer:
         return _CsvWriter(self.path, context, self.columns)
 
@@ -113,6 +117,10 @@ class _Csv(Sink[object, int]):
 class _Jsonl(Sink[object, int]):
     path: str
     label = "jsonl"
+
+    @property
+    def replaces(self) -> str:
+        return self.path
 
     def open(self, context: SinkContext) -> Writer:
         return _JsonlWriter(self.path, context)
@@ -138,7 +146,7 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
         >>> rxdag.run(saved)[saved]
         2
     """
-    return _Csv(fspath(path), tuple(columns))
+    return _Csv(checked_path(path, "csv"), tuple(columns))
 
 
 def jsonl(path: str | PathLike[str], /) -> Sink[object, int]:
@@ -155,4 +163,4 @@ def jsonl(path: str | PathLike[str], /) -> Sink[object, int]:
         >>> rxdag.run(saved)[saved]
         1
     """
-    return _Jsonl(fspath(path))
+    return _Jsonl(checked_path(path, "jsonl"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +15,7 @@ from rxdag.contract import DeadLetter, Pane
 from rxdag.errors import named_text, shown
 from rxdag.expressions import field_names
 
+_SCALARS: Final = frozenset((str, int, float, bool, bytes, type(None), datetime, date, Decimal))
 _BOUNDS: Final = ("start", "end", "revision", "closed_by")
 """Columns that every pane has, by these names."""
 
@@ -118,8 +121,7 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
     encode = msgspec.json.Encoder(enc_hook=_enc_hook).encode
 
     def line(item: Any, key_names: tuple[str, ...]) -> bytes:
-        if item.__class__ is dict and set(map(type, item)) != {str}:
-            fields_of(item)  # keys that are one in JSON raise
+        _check_keys(item)
         simple = item.__class__ in (Pane, DeadLetter) or hasattr(item, "_fields")
         record = flatten(item, key_names) if simple else item
         made = encode(record)
@@ -132,6 +134,24 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
         return made + b"\n"
 
     return line
+
+
+def _check_keys(value: Any) -> None:
+    """Raise ValueError if two keys of a mapping, somewhere inside, are one as text."""
+    inside: Any
+    if isinstance(value, Mapping):
+        given: Mapping[Any, Any] = value  # pyright: ignore[reportUnknownVariableType]  # of whatever
+        if set(map(type, given)) != {str}:
+            fields_of(given)
+        inside = given.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        inside = value  # pyright: ignore[reportUnknownVariableType]  # of whatever
+    else:
+        inside = [getattr(value, name) for name in field_names(type(value)) or ()]
+    each: Any
+    for each in inside:
+        if each.__class__ not in _SCALARS:
+            _check_keys(each)
 
 
 def _refuse_endless(value: Any, where: str) -> None:

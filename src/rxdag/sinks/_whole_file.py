@@ -44,7 +44,7 @@ class WholeFile:
         self._is_synced = False
         if self.path.is_dir():
             raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
-        with self._explained():
+        with self.explained():
             old = _status(self.path)
             if old is not None and (not stat.S_ISREG(old.st_mode) or self.path.parent in _STREAMS):
                 self._file: IO[bytes] = _open_stream(self.path)
@@ -66,14 +66,15 @@ class WholeFile:
         self._part, self._file = _new_part(self._target, 0o666 if old is None else stat.S_IMODE(old.st_mode))
 
     @contextlib.contextmanager
-    def _explained(self) -> Generator[None]:
+    def explained(self) -> Generator[None]:
+        """Say of an error of the file's which file it is, and what to do."""
         try:
             yield
         except OSError as error:
             raise SourceError(f'{self._where}: cannot write "{self.path}": {_reason(error)}') from error
 
     def write(self, data: bytes) -> None:
-        with self._explained():
+        with self.explained():
             self._out.write(data)
 
     @property
@@ -87,7 +88,7 @@ class WholeFile:
             return
         self._is_synced = True
         try:
-            with self._explained():
+            with self.explained():
                 if self._out is not self._file:
                     self._out.close()
                 self._file.flush()
@@ -116,7 +117,7 @@ class WholeFile:
         """Flush, sync, and give it its name."""
         self.sync()
         try:
-            with self._explained():
+            with self.explained():
                 if self._part is None:
                     self._file.close()
                     return
@@ -132,8 +133,9 @@ class WholeFile:
 
     def drop(self) -> None:
         """Leave nothing."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        for file in (self._out, self._file):
+            with contextlib.suppress(OSError):
+                file.close()
         if self._part is not None:
             self._part.unlink(missing_ok=True)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, import_extra, zone_of
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, checked_path, import_extra, zone_of
 from rxdag.errors import GraphError, SourceError
 from rxdag.sources._files import nearby
 from rxdag.sources._iterable import Once
@@ -252,4 +252,4 @@ def parquet(path: str | PathLike[str], of: Any = None, /, *, tz: str | tzinfo | 
     """
     if of is not None:
         record_fields(of, "parquet")
-    return _Parquet[Any](fspath(path), of, Shape(of), zone_of(tz, "parquet: tz"))
+    return _Parquet[Any](checked_path(path, "parquet"), of, Shape(of), zone_of(tz, "parquet: tz"))

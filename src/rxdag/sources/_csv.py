@@ -6,10 +6,10 @@ import csv as csv_module
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, zone_of
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
 from rxdag.errors import SourceError, shown, text_of
 from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
@@ -260,5 +260,5 @@ def csv(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = 
     """
     record_fields(of, "csv")
     required_fields(of)
-    text = fspath(path)
+    text = checked_path(path, "csv")
     return _Csv(text, of, Shape(of), "blocking" if text == "-" else "inline", zone_of(tz, "csv: tz"))

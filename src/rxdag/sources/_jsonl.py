@@ -6,12 +6,12 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, TypeVar
 
 import msgspec
 
-from rxdag.contract import Reader, Shape, Source, SourceContext, Where, zone_of
+from rxdag.contract import Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
@@ -92,5 +92,5 @@ def jsonl(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None 
         raise GraphError(
             f"jsonl: items must be of a type that msgspec decodes, got {shown(of)} ({text_of(error)})"
         ) from error
-    text = fspath(path)
+    text = checked_path(path, "jsonl")
     return _Jsonl(text, of, Shape(of), "blocking" if text == "-" else "inline", zone_of(tz, "jsonl: tz"))

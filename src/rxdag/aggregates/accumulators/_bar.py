@@ -8,8 +8,8 @@ from typing import Any, Final
 from mypy_extensions import i64
 
 from rxdag.aggregates._ohlcv import Ohlcv
-from rxdag.aggregates.accumulators._totals import priced, vwap_within
-from rxdag.contract import MAX, MIN, Accumulator, BadItem
+from rxdag.aggregates.accumulators._totals import priced, turnover_of, vwap_within
+from rxdag.contract import MAX, MIN, Accumulator, BadItem, plus
 from rxdag.errors import shown
 
 _INF: Final = float("inf")
@@ -39,7 +39,7 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.high: Any = -_INF
         self.low: Any = _INF
         self.volume: Any = 0
-        self.turnover: Any = 0.0
+        self.turnover: Any = 0
         self.first_ts: i64 = MAX
         self.last_ts: i64 = MIN
         self.first_seq: Any = 0
@@ -84,11 +84,11 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.count += 1
 
     def _add_objects(self, price: Any, qty: Any, ts: i64, sequence: Any) -> None:
-        if not 0.0 <= qty < _INF:
-            raise _bad_quantity(qty)
+        priced(price, qty, "ohlcv")
         is_outside = not self.low <= price <= self.high
         volume, turnover = self._sums()
-        volume, turnover = volume + qty, turnover + price * qty
+        volume = plus(volume, qty, "ohlcv: qty")
+        turnover = plus(turnover, turnover_of(price, qty, "ohlcv: price"), "ohlcv: price")
         if is_outside:
             self._widen(price, ts, sequence)
         self._is_float = False

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Accumulator, finite
+from rxdag.contract import Accumulator, finite, plus
 
 
 class Mean(Accumulator[Any, float]):
@@ -22,7 +22,7 @@ class Mean(Accumulator[Any, float]):
         finite(self._get(item), "mean: value")
 
     def add(self, item: Any, /) -> None:
-        self.total += finite(self._get(item), "mean: value")
+        self.total = plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
         self.n += 1
 
     def remove(self, item: Any, /) -> bool:
@@ -62,10 +62,16 @@ class Spread(Accumulator[Any, "float | None"]):
 
     def add(self, item: Any, /) -> None:
         value = finite(self._get(item), "value")
+        if self.n == 0:
+            mean = value / 1  # of a type of its own it stays, as Decimal
+            squares = mean - mean
+        else:
+            apart = plus(value, -self.mean, "value")
+            mean = self.mean + apart / (self.n + 1)
+            squares = self.squares + apart * (value - mean)
         self.n += 1
-        apart = value - self.mean
-        self.mean += apart / self.n
-        self.squares += apart * (value - self.mean)
+        self.mean = mean
+        self.squares = squares
 
     def result(self) -> Any:
         if self.n <= self._ddof:
@@ -76,6 +82,9 @@ class Spread(Accumulator[Any, "float | None"]):
     def merge(self, other: Spread, /) -> None:
         n = self.n + other.n
         if not other.n:
+            return
+        if not self.n:
+            self.n, self.mean, self.squares = other.n, other.mean, other.squares
             return
         apart = other.mean - self.mean
         self.squares += other.squares + apart * apart * self.n * other.n / n

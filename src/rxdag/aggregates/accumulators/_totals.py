@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
-from rxdag.contract import Accumulator, BadItem, finite
+from rxdag.contract import Accumulator, BadItem, finite, plus
 from rxdag.errors import shown
 
 
@@ -42,7 +43,7 @@ class Sum(Accumulator[Any, float]):
         finite(self._get(item), "sum: value")
 
     def add(self, item: Any, /) -> None:
-        self.total += finite(self._get(item), "sum: value")
+        self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
 
     def remove(self, item: Any, /) -> bool:
         if type(self.total) is not int:  # floats that are added and taken away leave rounding behind
@@ -64,7 +65,7 @@ class Vwap(Accumulator[Any, "float | None"]):
     def __init__(self, price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> None:
         self._price = price
         self._qty = qty
-        self.turnover: Any = 0.0
+        self.turnover: Any = 0
         self.volume: Any = 0
 
     def check(self, item: Any, /) -> None:
@@ -72,8 +73,9 @@ class Vwap(Accumulator[Any, "float | None"]):
 
     def add(self, item: Any, /) -> None:
         price, qty = priced(self._price(item), self._qty(item), "vwap")
-        self.turnover += price * qty
-        self.volume += qty
+        turnover = plus(self.turnover, turnover_of(price, qty, "vwap: price"), "vwap: price")
+        self.volume = plus(self.volume, qty, "vwap: qty")
+        self.turnover = turnover
 
     def result(self) -> Any:
         return self.turnover / self.volume if self.volume else None
@@ -92,9 +94,21 @@ def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
     return price, qty
 
 
+def turnover_of(price: Any, qty: Any, what: str) -> Any:
+    """Return price times quantity, a float unless it is of a type of its own, as Decimal."""
+    try:
+        product = price * qty
+    except TypeError:
+        raise BadItem(
+            f"{what} must be of a type that its qty multiplies, got {shown(price)} and {shown(qty)}; cast both to one type"
+        ) from None
+    return float(product) if isinstance(product, Integral) else product
+
+
 def vwap_within(turnover: Any, volume: Any, low: Any, high: Any) -> Any:
     """Return the average price of a bar, which rounding does not take out of its range; None where nothing was traded."""
     if not volume:
         return None
     vwap = turnover / volume
-    return low * 1.0 if vwap < low else high * 1.0 if vwap > high else vwap
+    bound = low if vwap < low else high if vwap > high else vwap
+    return float(bound) if isinstance(bound, Integral) else bound

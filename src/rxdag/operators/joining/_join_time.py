@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import MAX, Assigner, Duration, Emit, FanIn, Kernel, Shape, signed_ns
@@ -50,29 +52,34 @@ class _Pane:
     start: int
     end: int
     sides: tuple[list[_Row], list[_Row]] = field(default_factory=lambda: (list[_Row](), list[_Row]()))
+    is_gone: bool = False
+
+
+_start_of = attrgetter("start")
 
 
 class _WindowJoinKernel(Kernel):
-    """Open windows by key."""
+    """Open windows by key, in order of their starts; a heap says which one ends next."""
 
     state = ("panes", "rows", "wake")
-    derived = ("_n",)
+    derived = ("_n", "_ends", "_order")
     passes = False
 
     def __init__(self, assigner: Assigner, into: Callable[[Any, Any], Any] | None) -> None:
         self._assigner = assigner
         self._into = into
         self.panes: dict[Any, list[_Pane]] = {}
+        self._ends: list[tuple[int, int, Any, _Pane]] = []
+        self._order = itertools.count()
         self._n = 0
 
     def on_item(self, item: Any, ts: int, key: Any, input: int, emit: Emit[Any]) -> None:
         windows = self._assigner.assign(ts)
         if not windows:
             return emit.unassigned(item)
-        panes = self.panes.get(key, [])
         if self._assigner.merges:
             start, end = windows[0]
-            met = [pane for pane in panes if pane.start <= end and pane.end >= start]
+            met = self._touching(start, end, key)
             windows = ((min([start, *(p.start for p in met)]), max([end, *(p.end for p in met)])),)
         live = [window for window in windows if window[1] - 1 > self.watermark]
         if not live:
@@ -81,49 +88,73 @@ class _WindowJoinKernel(Kernel):
         self._n += 1
         for start, end in live:
             self._pane(key, start, end).sides[input].append(row)
-            self.wake = min(self.wake, end - 1)
         return None
 
+    def _touching(self, start: int, end: int, key: Any) -> list[_Pane]:
+        """Return the sessions of a key that meet a span, the earliest first."""
+        panes = self.panes.get(key, [])
+        first = behind = bisect_right(panes, end, key=_start_of)
+        while first and panes[first - 1].end >= start:
+            first -= 1
+        return panes[first:behind]
+
     def _pane(self, key: Any, start: int, end: int) -> _Pane:
+        """Return the pane of a window; one that is new takes in the sessions that lie in it."""
         panes = self.panes.setdefault(key, [])
+        at = bisect_left(panes, start, key=_start_of)
         if not self._assigner.merges:
-            found = next((pane for pane in panes if pane.start == start and pane.end == end), None)
-            if found is None:
-                found = _Pane(start, end)
-                panes.append(found)
-            return found
+            for pane in itertools.takewhile(lambda pane: pane.start == start, itertools.islice(panes, at, None)):
+                if pane.end == end:
+                    return pane
         made = _Pane(start, end)
-        for pane in [p for p in panes if p.start >= start and p.end <= end]:
-            panes.remove(pane)
-            for side, other in zip(made.sides, pane.sides, strict=True):
-                side += other
-        panes.append(made)
+        if self._assigner.merges:
+            behind = bisect_right(panes, end, key=_start_of)
+            for pane in panes[at:behind]:
+                pane.is_gone = True
+                for side, other in zip(made.sides, pane.sides, strict=True):
+                    side += other
+            panes[at:behind] = [made]
+        else:
+            panes.insert(at, made)
+        self._await_end(key, made)
         return made
+
+    def _await_end(self, key: Any, pane: _Pane) -> None:
+        heapq.heappush(self._ends, (pane.end - 1, next(self._order), key, pane))
+        self._set_wake()
+
+    def _set_wake(self) -> None:
+        """Wake at the end of the first window that is still there."""
+        while self._ends and self._ends[0][3].is_gone:
+            heapq.heappop(self._ends)
+        self.wake = min(self._ends[0][0], MAX) if self._ends else MAX
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         due: dict[tuple[int, int], dict[Any, _Pane]] = {}
-        for key, panes in self.panes.items():
-            for pane in panes:
-                if pane.end - 1 <= watermark:
-                    due.setdefault((pane.end, pane.start), {})[key] = pane
+        while self._ends and self._ends[0][0] <= watermark:
+            _, _, key, pane = heapq.heappop(self._ends)
+            if not pane.is_gone:
+                due.setdefault((pane.end, pane.start), {})[key] = pane
         for window in sorted(due):
             for key in in_order(due[window]):
                 self._close(key, due[window][key], emit)
-        self.wake = min((pane.end - 1 for panes in self.panes.values() for pane in panes), default=MAX)
+        self._set_wake()
 
     def _close(self, key: Any, pane: _Pane, emit: Emit[Any]) -> None:
         lefts, rights = pane.sides
         for left, right in itertools.product(lefts, rights):
             left.was_paired = right.was_paired = True
             made = (left.item, right.item) if self._into is None else self._into(left.item, right.item)
-            emit(made, ts=pane.end - 1, sequence=0, key=key)
-        self.panes[key].remove(pane)
-        if not self.panes[key]:
+            emit(made, ts=min(pane.end - 1, MAX - 1), sequence=0, key=key)
+        pane.is_gone = True
+        panes = self.panes[key]
+        del panes[next(i for i in range(bisect_left(panes, pane.start, key=_start_of), len(panes)) if panes[i] is pane)]
+        if not panes:
             del self.panes[key]
         self._n -= sum(row.let_go(emit) for row in (*lefts, *rights))
 
     def on_end(self, emit: Emit[Any]) -> None:
-        self.on_watermark(MAX, emit)
+        self.on_watermark(2 * MAX, emit)
 
     def held(self) -> int:
         return self._n
@@ -140,11 +171,42 @@ class _WindowJoinKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         rows = [_Row(*row) for row in saved["rows"]]
-        self.panes = {}
+        self.panes, self._ends = {}, []
         for key, start, end, lefts, rights in saved["panes"]:
             pane = _Pane(start, end, ([rows[i] for i in lefts], [rows[i] for i in rights]))
             self.panes.setdefault(key, []).append(pane)
+            self._await_end(key, pane)
         self._n, self.wake = len(rows), saved["wake"]
+
+
+class _Waiting:
+    """The items of one input and key that wait for partners, in order of time: the first of them is the first to leave."""
+
+    __slots__ = ("_first", "_rows")
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, int, _Row]] = []
+        """(event time, order of arrival, row), those that have left in front."""
+        self._first = 0
+
+    def __len__(self) -> int:
+        return len(self._rows) - self._first
+
+    def add(self, order: int, row: _Row) -> None:
+        insort(self._rows, (row.ts, order, row), lo=self._first)
+
+    def between(self, low: int, high: int) -> list[_Row]:
+        """Return those of a stretch of time, both ends included, in order of arrival."""
+        begin = bisect_left(self._rows, (low,), lo=self._first)
+        end = bisect_left(self._rows, (high + 1,), lo=begin)
+        return [row for _, _, row in sorted(self._rows[begin:end], key=itemgetter(1))]
+
+    def leave(self) -> None:
+        """Let the first one go."""
+        self._first += 1
+        if 2 * self._first > len(self._rows):
+            del self._rows[: self._first]
+            self._first = 0
 
 
 class _IntervalJoinKernel(Kernel):
@@ -158,7 +220,7 @@ class _IntervalJoinKernel(Kernel):
         self._lower = lower
         self._upper = upper
         self._into = into
-        self.rows: dict[Any, tuple[list[_Row], list[_Row]]] = {}
+        self.rows: dict[Any, tuple[_Waiting, _Waiting]] = {}
         self._leave: list[tuple[int, int, Any, _Row]] = []
         self._order = itertools.count()
 
@@ -166,20 +228,18 @@ class _IntervalJoinKernel(Kernel):
         if ts <= self.watermark:
             return emit.late(item)
         row = _Row(item, ts, input)
-        sides = self.rows.get(key, ([], []))
-        met = [other for other in sides[1 - input] if self._are_near(row, other)]
+        known = self.rows.get(key)
+        met: list[_Row] = []
+        if known is not None and input == 0:
+            met = known[1].between(ts + self._lower, ts + self._upper)
+        elif known is not None:
+            met = known[0].between(ts - self._upper, ts - self._lower)
         made = [self._made(row, other) for other in met]
-        self.rows[key] = sides
-        sides[input].append(row)
         self._wait(key, row)
         for other, out in zip(met, made, strict=True):
             row.was_paired = other.was_paired = True
             emit(out, ts=max(row.ts, other.ts), sequence=sequence)
         return None
-
-    def _are_near(self, row: _Row, other: _Row) -> bool:
-        left, right = (row, other) if row.input == 0 else (other, row)
-        return self._lower <= right.ts - left.ts <= self._upper
 
     def _made(self, row: _Row, other: _Row) -> Any:
         left, right = (row, other) if row.input == 0 else (other, row)
@@ -187,15 +247,20 @@ class _IntervalJoinKernel(Kernel):
 
     def _wait(self, key: Any, row: _Row) -> None:
         """Keep an item until no partner can come any more."""
+        order = next(self._order)
+        sides = self.rows.get(key)
+        if sides is None:
+            sides = self.rows[key] = (_Waiting(), _Waiting())
+        sides[row.input].add(order, row)
         last = row.ts + self._upper if row.input == 0 else row.ts - self._lower
-        heapq.heappush(self._leave, (max(last, row.ts), next(self._order), key, row))
+        heapq.heappush(self._leave, (max(last, row.ts), order, key, row))
         self.wake = self._leave[0][0]
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         while self._leave and self._leave[0][0] <= watermark:
             _, _, key, row = heapq.heappop(self._leave)
             sides = self.rows[key]
-            sides[row.input].remove(row)
+            sides[row.input].leave()
             if not any(sides):
                 del self.rows[key]
             row.let_go(emit)
@@ -210,16 +275,14 @@ class _IntervalJoinKernel(Kernel):
     def snapshot(self) -> dict[str, Any]:
         rows = [
             [key, row.item, row.ts, row.input, row.n, row.was_paired]
-            for _, _, key, row in sorted(self._leave, key=lambda entry: entry[1])
+            for _, _, key, row in sorted(self._leave, key=itemgetter(1))
         ]
         return {"rows": rows, "wake": self.wake}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.rows, self._leave = {}, []
         for key, *row in saved["rows"]:
-            made = _Row(*row)
-            self.rows.setdefault(key, ([], []))[made.input].append(made)
-            self._wait(key, made)
+            self._wait(key, _Row(*row))
         self.wake = saved["wake"]
 
 

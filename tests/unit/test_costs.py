@@ -1,0 +1,79 @@
+"""What an item costs does not grow with what is open: counted in steps of Python's, not in time."""
+
+import sys
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import operators as ops
+from rxdag import sinks, sources, windows
+
+FEW, MANY = 250, 2000
+
+
+def keyed(times, name):
+    stream = rxdag.from_source(sources.iterable(times), name=name)
+    return stream.pipe(ops.event_time(lambda x: x, unit="ms", out_of_order="1d")).pipe(ops.key_by(lambda x: "k"))
+
+
+def shuffled(n):
+    """Give n times, 10 ms apart, the later half of them in turn with the earlier one."""
+    half = n // 2
+    return [10 * t for i in range(half) for t in (half + i, i)]
+
+
+def interval(n):
+    return rxdag.join_interval(keyed(shuffled(n), "a"), keyed(shuffled(n), "b"), lower="-15ms", upper="15ms")
+
+
+def joined_windows(assigner):
+    return lambda n: rxdag.join_window(keyed(shuffled(n), "a"), keyed(shuffled(n), "b"), assigner)
+
+
+def windowed(assigner, **how):
+    return lambda n: keyed(shuffled(n), "a").pipe(ops.window(assigner, agg.count(), **how))
+
+
+GRAPHS = {
+    "join_interval": interval,
+    "join_window, tumbling": joined_windows(windows.tumbling("10ms")),
+    "join_window, sliding": joined_windows(windows.sliding("20ms", "10ms")),
+    "join_window, sessions": joined_windows(windows.session("5ms")),
+    "window, tumbling": windowed(windows.tumbling("10ms")),
+    "window, sliding": windowed(windows.sliding("20ms", "10ms")),
+    "window, sessions": windowed(windows.session("5ms")),
+    "window, sessions that join": windowed(windows.session("10ms")),
+    "window, revised": windowed(windows.tumbling("10ms"), allowed_lateness="1s"),
+    "window, early": windowed(windows.tumbling("10ms"), early=2),
+    "dedupe": lambda n: keyed(shuffled(n), "a").pipe(ops.dedupe(lambda x: x, within="1d")),
+    "merge_sorted": lambda n: rxdag.merge_sorted(keyed(shuffled(n), "a"), keyed(shuffled(n), "b")),
+}
+
+
+def steps(graph, n):
+    """Return how many steps of Python's the operators take for an item."""
+    count = 0
+
+    def trace(frame, event, arg):
+        nonlocal count
+        if "rxdag/operators" not in frame.f_code.co_filename.replace("\\", "/"):
+            return None
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    plan = rxdag.compile(rxdag.Dag(graph(n).to(sinks.null())))
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        assert rxdag.run(plan).problems == ()
+    finally:
+        sys.settrace(before)
+    return count / n
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_steps_for_an_item_do_not_grow_with_what_is_open(name):
+    few, many = steps(GRAPHS[name], FEW), steps(GRAPHS[name], MANY)
+    assert many < 1.5 * few + 20

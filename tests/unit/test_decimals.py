@@ -1,0 +1,121 @@
+"""Numbers of a type of their own, as exchanges' clients give them: Decimal goes in and comes out."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import market, on_error, sinks, sources, windows
+from rxdag import operators as ops
+
+
+class Trade(NamedTuple):
+    ts: int
+    price: object
+    qty: object
+    side: int = 1
+
+
+TRADES = [Trade(1, Decimal("10.1"), Decimal("0.3")), Trade(2, Decimal("10.3"), Decimal("0.1"), -1)]
+TRADES += [Trade(3, Decimal("10.2"), Decimal("0.2"))]
+
+AGGREGATES = {
+    "sum": (agg.sum("price"), Decimal("30.6")),
+    "mean": (agg.mean("price"), Decimal("10.2")),
+    "var": (agg.var("price"), Decimal("0.01")),
+    "std": (agg.std("price"), 0.1),
+    "min": (agg.min("price"), Decimal("10.1")),
+    "max": (agg.max("price"), Decimal("10.3")),
+    "vwap": (agg.vwap("price", "qty"), Decimal("6.10") / Decimal("0.6")),
+    "quantile": (agg.quantile("price", 0.5), 10.2),
+    "twap": (market.twap("price"), None),
+    "imbalance": (market.imbalance("qty", "side"), Decimal("0.4") / Decimal("0.6")),
+    "ohlcv": (agg.ohlcv("price", "qty"), None),
+}
+
+
+def timed(items):
+    return rxdag.from_source(sources.iterable(items, of=Trade)).pipe(ops.event_time("ts", unit="s"))
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("assigner", [windows.tumbling("1m"), windows.sliding("2m", "1m"), windows.session("1m")])
+@pytest.mark.parametrize("name", AGGREGATES)
+def test_aggregates_take_decimals(name, assigner, columns):
+    aggregate, expected = AGGREGATES[name]
+    kept = timed(TRADES).pipe(ops.window_all(assigner, aggregate)).to(sinks.collect())
+    value = rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept][0].value
+    if name == "ohlcv":
+        assert (value.open, value.high, value.low, value.close) == tuple(map(Decimal, ("10.1", "10.3", "10.1", "10.2")))
+        assert (value.volume, value.vwap) == (Decimal("0.6"), Decimal("6.10") / Decimal("0.6"))
+    elif name == "twap":
+        assert isinstance(value, Decimal)
+        assert Decimal("10.1") < value < Decimal("10.3")
+    elif isinstance(expected, float):
+        assert value == pytest.approx(expected, rel=0.01)
+    else:
+        assert (value, type(value)) == (expected, Decimal)
+
+
+@pytest.mark.parametrize("name", sorted({*AGGREGATES} - {"min", "max", "quantile", "twap"}))
+def test_a_number_that_does_not_add_up_with_those_before_is_a_bad_item(name):
+    mixed = [*TRADES, Trade(4, 10.5, 0.5), Trade(5, Decimal("NaN"), Decimal(1))]
+    panes = timed(mixed).pipe(ops.window_all(windows.tumbling("1m"), AGGREGATES[name][0]), on_error=on_error.dead)
+    kept, dead = panes.to(sinks.collect()), panes.dead.to(sinks.collect())
+    result = rxdag.run(kept, dead)
+    letters = result[dead]
+    if name == "imbalance":  # its quantities are all numbers
+        letters, mixed = letters[:1], mixed[:-1]
+    assert [letter.item for letter in letters] == mixed[3:]
+    for letter in letters:
+        assert "must" in str(letter.error)
+        assert "got" in str(letter.error)
+    assert result.problems == ()
+
+
+def test_rolled_up_bars_of_decimals_are_of_decimals():
+    bars = timed(TRADES).pipe(ops.window_all(windows.tumbling("1s"), agg.ohlcv("price", "qty")))
+    [pane] = market.rollup(bars, "1m").collect()
+    assert pane.value.volume == Decimal("0.6")
+    assert abs(pane.value.vwap - Decimal("6.10") / Decimal("0.6")) < Decimal("1e-20")
+
+
+BOOK = {"is_snapshot": "snapshot", "sequence": "u", "bids": "bids", "asks": "asks"}
+
+
+def book(**message):
+    made = {"snapshot": True, "u": 1, "bids": [["0.0024", "10"]], "asks": [["0.0026", "100"]], **message}
+    node = rxdag.from_source(sources.iterable([made], of=dict)).pipe(market.book_top(**BOOK))
+    out, dead = node.to(sinks.collect()), node.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    return result[out], [str(letter.error) for letter in result[dead]]
+
+
+def test_levels_of_texts_are_numbers_and_may_hold_more():
+    [top], dead = book(bids=[["0.0024", "1e1", "3"], ("0.0023", 5)])
+    assert (tuple(top), dead) == ((0.0024, 10.0, 0.0026, 100.0, 1), [])
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"bids": [["1_0", "1"]]}, "a price of bids must be a finite number, got '1_0'"),
+        ({"bids": [["1", " 1"]]}, "a size of bids must be a finite number, got ' 1'"),
+        ({"bids": [["1", None]]}, "a size of bids must be a finite number, got None"),
+        ({"bids": [["NaN", "1"]]}, "a price of bids must be a finite number, got 'NaN'"),
+        ({"bids": ["12"]}, "each of bids must be a price and a size, got '12'"),
+        ({"asks": [[1.5]]}, "each of asks must be a price and a size, got [1.5]"),
+        ({"asks": [7]}, "each of asks must be a price and a size, got 7"),
+        ({"asks": [{"price": 1, "size": 2}]}, "each of asks must be a price and a size, got {'price': 1, 'size': 2}"),
+        ({"asks": None}, "asks must be a list of levels, got None"),
+        ({"asks": {"1": "2"}}, "asks must be a list of levels, got {'1': '2'}"),
+        ({"bids": [[-1, 2]]}, "a level must be a price above 0 and a size of 0 or more, got -1, 2"),
+        ({"u": "5"}, "sequence must be a whole number, got '5'"),
+        ({"u": None}, "sequence must be a whole number, got None"),
+        ({"snapshot": "false"}, "is_snapshot must be true or false, got 'false'; compare it with a text"),
+    ],
+)
+def test_a_message_that_is_no_book_is_a_bad_item(message, said):
+    assert book(**message) == ([], [f"book_top: {said}"])
