@@ -8,6 +8,7 @@ OUT ?= out
 SECONDS ?= 60
 GRAPHS ?= 1000
 KIND ?= all
+MUTANTS ?= 25
 SEED ?=
 PYTEST_ARGS ?=
 COMPARE ?=
@@ -18,7 +19,7 @@ QUICK := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress mutants chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress mutants mutate chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +94,9 @@ stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all; SEED=n ru
 
 mutants: $(READY) ## break the rules of the engine one by one, and see that the random graphs find each; takes minutes
 	@$(BIN)/python -m tests.engine.mutants
+
+mutate: $(READY) ## change FILE="operators/keyed/_dedupe_kernel.py ..." in src/rxdag in MUTANTS=n small ways, and list what no test notices
+	@$(BIN)/python -m tests.mutation $(FILE) --mutants $(MUTANTS) --seed $(or $(SEED),0)
 
 chaos: $(READY) ## experiments that try to break a run, an overload lasts SECONDS=n; one line each
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS)

@@ -120,6 +120,11 @@ def test_join_asof_in_processing_time_takes_what_came_last():
     assert pairs == [("a", None), ("b", 1)]
 
 
+def test_an_interval_may_be_one_instant():
+    left, right = (timed(times).pipe(ops.key_by(lambda x: 0)) for times in ([1, 5], [3, 4, 7]))
+    assert rxdag.join_interval(left, right, lower="2s", upper="2s").collect() == [(1, 3), (5, 7)]
+
+
 def test_join_window_and_interval_send_late_items_to_their_port():
     keyed = lambda s: s.pipe(ops.key_by(lambda x: 0))  # noqa: E731
     left, right = keyed(timed([1, 12, 2])), keyed(timed([3, 13]))
