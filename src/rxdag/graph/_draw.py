@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rxdag.contract import Sink, Source
+from rxdag.contract import Aggregate, Assigner, Sink, Source, format_ns
 from rxdag.errors import shown
 from rxdag.graph._node import Node
 
@@ -27,17 +27,32 @@ def describe(name: str, nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> s
 
 def parameters(node: Node) -> str:
     """The thing as a user would write it, functions by name."""
-    thing = node.thing
-    if not is_dataclass(thing):
-        return node.label
+    return f"{node.label}({', '.join(_arguments(node.thing))})" if is_dataclass(node.thing) else node.label
+
+
+def _arguments(thing: Any) -> list[str]:
+    """The parameters that are not as by default."""
     parts: list[str] = []
     for each in fields(thing):
         value = getattr(thing, each.name)
-        if not each.repr or value is None or value is each.default:
-            continue
-        name = getattr(value, "__name__", None) or type(value).__name__
-        parts.append(f"{each.name}={name[:60] if callable(value) else shown(value, most=60)}")
-    return f"{node.label}({', '.join(parts)})"
+        is_left_out = value is None or value is each.default or (value.__class__ is tuple and not value)
+        if each.repr and not is_left_out:
+            parts += _argument(each.name, value)
+    return parts
+
+
+def _argument(name: str, value: Any) -> list[str]:
+    kind: Any = value.__class__
+    is_part = issubclass(kind, Aggregate | Assigner)
+    if name.endswith("_ns") and kind is int:
+        return [f"{name.removesuffix('_ns')}={format_ns(value)}"] if value else []
+    inner = _arguments(value) if is_dataclass(kind) else []
+    if is_part:
+        return [f"{kind.__name__.strip('_').removesuffix('Of').lower()}({', '.join(inner)})"]
+    if inner and kind.__name__.startswith("_"):  # parameters that several operators have in common
+        return inner
+    called = getattr(value, "__name__", None) or kind.__name__
+    return [f"{name}={called[:60] if callable(value) else shown(value, most=60)}"]
 
 
 def mermaid(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> str:

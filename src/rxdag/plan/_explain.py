@@ -25,7 +25,9 @@ def explanation(plan: Plan, service: Mapping[str, Duration]) -> str:
         GraphError: If a service is of no sink of the plan.
     """
     topology = plan.topology
-    lines = [f"plan {plan.dag.name}: {len(plan.members)} segments on {len(set(plan.domains.values()))} schedulers"]
+    lines = [
+        f"plan {plan.dag.name}: {_counted(len(plan.members), 'segment')} on {_counted(len(set(plan.domains.values())), 'scheduler')}"
+    ]
     for number, names in plan.members.items():
         lines.append(f"segment {number}, on {_where(plan, names[0])}")
         for name in names:
@@ -123,3 +125,7 @@ def _resting(plan: Plan, edge: Edge) -> int:
 def _ms(ns: int) -> str:
     """A bound in ms, rounded up to the microsecond."""
     return f"{-(-ns // 1000) / 1000:.12g}ms"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -42,9 +42,9 @@ class _Panes:
     assigner: Assigner
     aggregate: Aggregate[Any, Any]
     into: Callable[[Any], Any] | None
-    lateness_ns: int
-    early_items: int
-    early_ns: int
+    lateness_ns: int = 0
+    early_items: int = 0
+    early_ns: int = 0
 
     def check(self, shape: Shape, where: str) -> None:
         self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
