@@ -9,6 +9,7 @@ SECONDS ?= 60
 GRAPHS ?= 1000
 KIND ?= all
 MUTANTS ?= 25
+SCHEDULES ?= 1000
 SEED ?=
 PYTEST_ARGS ?=
 COMPARE ?=
@@ -19,7 +20,7 @@ QUICK := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress mutants mutate chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress loom mutants mutate chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +92,9 @@ test-siblings: $(SIBLINGS)/.ready ## run the tests with the real market-data pac
 
 stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all; SEED=n runs one alone
 	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SEED),--seed $(SEED))
+
+loom: $(READY) ## small graphs on threads under SCHEDULES=n schedules each, drawn from seeds; 10,000 take half an hour
+	@RXDAG_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -q tests/engine/test_loom.py --timeout 0 $(PYTEST_ARGS)
 
 mutants: $(READY) ## break the rules of the engine one by one, and see that the random graphs find each; takes minutes
 	@$(BIN)/python -m tests.engine.mutants

@@ -17,6 +17,8 @@ GRAPHS: Final = 1500
 """So many graphs of each kind are tried at most."""
 LONGEST_S: Final = 600.0
 """A hunt that takes longer has found something that hangs."""
+LOOM: Final = "loom"
+"""In place of kinds of graphs: the schedules of `test_loom`, 600 of each graph."""
 RULES: Final = "rules"
 """In place of kinds of graphs: the small cases of `test_rules`."""
 
@@ -30,7 +32,7 @@ class Mutant:
         file: In `src/rxdag`.
         old: The text, which is there once.
         new: What takes its place.
-        hunt: Kinds of graphs that find it, or `RULES`.
+        hunt: Kinds of graphs that find it, or `RULES`, or `LOOM`.
     """
 
     rule: str
@@ -181,6 +183,34 @@ MUTANTS: Final = (
         "            self.is_drained = False",
         "B",
     ),
+    Mutant(
+        "race: a driver falls asleep though it was told to look again",
+        "engine/drivers/_flow.py",
+        "or self.is_stopped or self.kicks != kicks:",
+        "or self.is_stopped:",
+        LOOM,
+    ),
+    Mutant(
+        "race: one look finds that all is quiet",
+        "runtime/_execution.py",
+        "        if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:",
+        "        if all(scheduler.is_quiet() for scheduler in schedulers) and not self._tasks:",
+        LOOM,
+    ),
+    Mutant(
+        "race: a gate that gets full does not look whether its reader was quicker",
+        "engine/_gate.py",
+        "            self.reopen()  # the reader may have taken some in between",
+        "            pass  # the reader may have taken some in between",
+        LOOM,
+    ),
+    Mutant(
+        "race: work is neither queued nor running for a moment",
+        "engine/drivers/_flow.py",
+        "        with self.lock:\n            self.running = True\n            job, wait = self._pop(fires=fires)\n            if job is None:",
+        "        with self.lock:\n            job, wait = self._pop(fires=fires)\n        with self.lock:\n            self.running = True\n            if job is None:",
+        LOOM,
+    ),
 )
 QUICK: Final = tuple(each for each in MUTANTS if each.rule[:2] in ("1:", "2:"))
 """Those that are found at once."""
@@ -205,8 +235,9 @@ def killed(mutant: Mutant) -> str | None:
             )
         path.write_text(text.replace(mutant.old, mutant.new))
         env = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
-        if mutant.hunt == RULES:
-            command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/engine/test_rules.py"]
+        if mutant.hunt in (RULES, LOOM):
+            env["RXDAG_SCHEDULES"] = "600"
+            command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/engine/test_{mutant.hunt}.py"]
         else:
             command = ["-m", "tests.engine.mutants", "--hunt", mutant.hunt]
         try:
