@@ -3,7 +3,8 @@
 from rxdag.operators.joining._combine import combine_latest, with_latest_from, zip
 from rxdag.operators.joining._in_turn import catch, concat
 from rxdag.operators.joining._join_asof import join_asof
-from rxdag.operators.joining._join_time import join_interval, join_window
+from rxdag.operators.joining._join_interval import join_interval
+from rxdag.operators.joining._join_window import join_window
 from rxdag.operators.joining._merge import merge, merge_sorted
 from rxdag.operators.joining._until import skip_until, take_until
 

@@ -41,6 +41,24 @@ class OpenPane:
         """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
         return min(self.end - 1, MAX)
 
+    def take_in(self, start: int, end: int, ts: int) -> None:
+        """Count an item, and widen the span by its window."""
+        self.n += 1
+        self.fresh += 1
+        self.most_ts = max(self.most_ts, ts)
+        self.start = min(self.start, start)
+        self.end = max(self.end, end)
+
+    def take_over(self, other: OpenPane) -> None:
+        """Count what another session holds, which becomes a part of this one."""
+        self.n += other.n
+        self.last = max(self.last, other.last)
+        self.fresh += other.fresh
+        self.most_ts = max(self.most_ts, other.most_ts)
+        self.early_at = min(self.early_at, other.early_at)
+        self.end = max(self.end, other.end)
+        other.is_gone = True
+
 
 def start_of(part: OpenPane) -> int:
     return part.start

@@ -137,19 +137,14 @@ class RevisedWindowKernel(Kernel):
                 if i and parts[i - 1].end >= start:
                     return self._joins(parts, i, windows[0], item, ts, sequence)
                 part.accumulator.add_at(item, ts, sequence)
-                part.n += 1
-                part.fresh += 1
-                part.most_ts = max(part.most_ts, ts)
-                part.start = min(part.start, start)
-                part.end = max(part.end, end)  # its entry in the heap is put right when it comes up
+                part.take_in(start, end, ts)  # its entry in the heap is put right when it comes up
                 return True
         if end - 1 <= self.watermark:
             return False
         accumulator = self._new()
         accumulator.add_at(item, ts, sequence)
         part = OpenPane(key, start, end, accumulator)
-        part.n = part.fresh = 1
-        part.most_ts = ts
+        part.take_in(start, end, ts)
         if parts is None:
             self.parts[key] = [part]
         else:
@@ -161,21 +156,17 @@ class RevisedWindowKernel(Kernel):
         """Make one of a session and of the one before it by an item that meets both; False if it is not that simple."""
         part, before = parts[i], parts[i - 1]
         start, end = window
-        meets_more = i > 1 and parts[i - 2].end >= start
-        if meets_more or before.end - 1 <= self.watermark or not before.is_due or not self._aggregate.commutes:
+        if i > 1 and parts[i - 2].end >= start:
+            return False
+        if before.end - 1 <= self.watermark or not before.is_due or not self._aggregate.commutes:
             return False
         whole = self._new()  # so that what fails leaves both as they are
         whole.merge(before.accumulator)
         whole.merge(part.accumulator)
         whole.add_at(item, ts, sequence)
         before.accumulator = whole
-        before.n += part.n + 1
-        before.fresh += part.fresh + 1
-        before.last = max(before.last, part.last)
-        before.most_ts = max(before.most_ts, part.most_ts, ts)
-        before.start = min(before.start, start)
-        before.end = max(part.end, end)
-        part.is_gone = True
+        before.take_over(part)
+        before.take_in(start, end, ts)
         del parts[i]
         return True
 
@@ -281,12 +272,7 @@ class RevisedWindowKernel(Kernel):
         """Make one session of several."""
         for other in others:
             part.accumulator.merge(other.accumulator)
-            part.n += other.n
-            part.last = max(part.last, other.last)
-            part.fresh += other.fresh
-            part.most_ts = max(part.most_ts, other.most_ts)
-            part.early_at = min(part.early_at, other.early_at)
-            other.is_gone = True
+            part.take_over(other)
             self.parts[part.key].remove(other)
 
     # ---- output
