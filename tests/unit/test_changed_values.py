@@ -17,11 +17,17 @@ from rxdag import expressions, sinks, sources
 from rxdag.expressions import is_foreign
 
 GROUP = 65_536
+NAIVE = dt.datetime(2024, 8, 8, 5, tzinfo=dt.UTC).replace(tzinfo=None)
 PAIRS = {
     "bool": (True, 2.5),
     "number": (5, "5"),
     "text": ("5", 5),
     "decimal": (Decimal("1.5"), "x"),
+    "decimal, float": (Decimal("0.1"), 0.25),
+    "float, decimal": (0.25, Decimal("0.1")),
+    "date, time of day": (dt.date(2024, 8, 8), NAIVE),
+    "time without a zone": (dt.datetime(2024, 8, 8, tzinfo=dt.UTC), NAIVE),
+    "time with a zone": (NAIVE, dt.datetime(2024, 8, 8, tzinfo=dt.UTC)),
     "time": (dt.datetime(2024, 8, 8, tzinfo=dt.UTC), 7),
     "duration": (dt.timedelta(seconds=1), 7),
     "binary": (b"x", "x"),
@@ -54,6 +60,16 @@ def test_a_schema_changes_no_values_either(kind, name, tmp_path):
     schema = pa.schema({"x": pa.array([first]).type})
     with pytest.raises(rxdag.RxDagError, match=r'field "x" must be of type'):
         saved(kind, [{"x": later}], tmp_path, schema=schema)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+@pytest.mark.parametrize("name", [name for name in PAIRS if name != "time"])
+def test_neighbours_of_two_kinds_are_refused(kind, name, tmp_path):
+    for pair in (PAIRS[name], PAIRS[name][::-1]):
+        with pytest.raises(
+            rxdag.RxDagError, match="items must have the columns and types of the first ones, got .*; say schema="
+        ):
+            saved(kind, [{"x": value} for value in pair], tmp_path)
 
 
 def test_a_type_that_holds_the_values_is_taken():

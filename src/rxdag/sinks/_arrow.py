@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from itertools import chain
 from os import PathLike
 from typing import Any, Final
@@ -14,6 +15,7 @@ from rxdag.sinks._flat import flatten
 from rxdag.sinks._whole_file import WholeFile
 
 _GROUP_ROWS: Final = 1 << 16
+_TAKEN_FOR: Final = ((bool, float), (date, datetime), (str, bytes), (timedelta, int))
 
 
 class _BatchWriter(Writer):
@@ -50,6 +52,7 @@ class _BatchWriter(Writer):
 
     def _array(self, values: list[Any]) -> Any:
         kinds: set[type] = {value.__class__ for value in values}
+        _check_one_kind(values, kinds)
         if not any(kind.__name__ == "datetime64" for kind in kinds):
             return self._pa.array(values)
         from rxdag.columns import arrow_of_values  # it loads numpy
@@ -158,6 +161,15 @@ class _ParquetWriter(_BatchWriter):
         self._file.sync()
 
 
+def _check_one_kind(values: list[Any], kinds: set[type]) -> None:
+    """Raise ValueError for values that pyarrow would take for each other in silence."""
+    for one, other in _TAKEN_FOR:
+        if one in kinds and other in kinds:
+            raise ValueError(f"{one.__name__} and {other.__name__} in one column")
+    if datetime in kinds and len({value.tzinfo is None for value in values if value.__class__ is datetime}) > 1:
+        raise ValueError("times with and without a zone in one column")
+
+
 def _is_kept(pa: Any, given: Any, wanted: Any) -> bool:
     """Return whether values of a type stay what they are in another one: numbers numbers, texts texts, times times."""
     types = pa.types
@@ -174,6 +186,8 @@ def _is_kept(pa: Any, given: Any, wanted: Any) -> bool:
             0 <= place < wanted.num_fields and _is_kept(pa, given.field(i).type, wanted.field(place).type)
             for i, place in enumerate(places)
         )
+    if types.is_date(given) and types.is_timestamp(wanted):
+        return bool(wanted.tz is None)
     return any(is_one(given) and is_one(wanted) for is_one in _kinds(types))
 
 
@@ -181,10 +195,13 @@ def _kinds(types: Any) -> tuple[Callable[[Any], bool], ...]:
     """Return what tells the kinds of types apart."""
     return (
         types.is_boolean,
-        lambda of: types.is_integer(of) or types.is_floating(of) or types.is_decimal(of),
+        lambda of: types.is_integer(of) or types.is_floating(of),
+        lambda of: types.is_integer(of) or types.is_decimal(of),  # a float is rounded to a decimal, and the other way
         lambda of: "string" in str(of),
         lambda of: "binary" in str(of),
-        lambda of: types.is_timestamp(of) or types.is_date(of),
+        types.is_date,
+        lambda of: types.is_timestamp(of) and of.tz is None,
+        lambda of: types.is_timestamp(of) and of.tz is not None,
         types.is_time,
         types.is_duration,
     )
