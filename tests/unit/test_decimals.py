@@ -9,6 +9,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import market, on_error, sinks, sources, windows
 from rxdag import operators as ops
+from rxdag.errors import shown
 
 
 class Trade(NamedTuple):
@@ -119,3 +120,15 @@ def test_levels_of_texts_are_numbers_and_may_hold_more():
 )
 def test_a_message_that_is_no_book_is_a_bad_item(message, said):
     assert book(**message) == ([], [f"book_top: {said}"])
+
+
+@pytest.mark.parametrize("price", ["9", None, float("nan"), float("inf"), Decimal("NaN"), [1]])
+def test_a_price_that_is_no_number_has_no_sign(price):
+    prices = [Decimal(10), price, 9, price]
+    node = rxdag.from_source(sources.iterable(prices)).pipe(market.tick_rule(lambda p: p), on_error=on_error.dead)
+    out, dead = node.to(sinks.collect()), node.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert result[out] == [(Decimal(10), 0), (9, -1)]
+    assert [str(letter.error) for letter in result[dead]] == [
+        f"tick_rule: price must be a finite number, got {shown(price)}"
+    ] * 2

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import BadItem, Emit, Kernel, Operator, Shape, check_function
+from rxdag.contract import Emit, Kernel, Operator, Shape, check_function, finite
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, Field, as_expr, bound, check_field, check_number, col, getter
 
@@ -98,7 +98,7 @@ class _TickKernel(Kernel):
         self.last: dict[Any, tuple[Any, int]] = {}
 
     def on_item(self, item: Any, key: Any, emit: Emit[Any]) -> None:
-        price = self._price(item)
+        price = finite(self._price(item), "tick_rule: price")
         last = self.last.get(key)
         sign = 0
         if last is not None:
@@ -107,10 +107,6 @@ class _TickKernel(Kernel):
                 sign = 1
             elif price < before:
                 sign = -1
-            elif price != before:
-                raise BadItem(f"tick_rule: price must be a number, got {shown(price)}")
-        elif price != price:
-            raise BadItem(f"tick_rule: price must be a number, got {shown(price)}")
         made = (item, sign) if self._into is None else self._into(item, sign)
         self.last[key] = price, sign
         emit(made)
@@ -147,7 +143,7 @@ def tick_rule(price: Any, /, *, into: Any = None) -> Any:
 
     Emits: `(item, sign)`, or `into(item, sign)`: 1 for a buyer, -1 for a seller, 0 while the price has not changed yet; with its
         event time and key. On a keyed stream each key goes by itself.
-    Drops: an item whose price is NaN goes to port "dead".
+    Drops: an item whose price is no finite number, as a text, goes to port "dead".
     Holds: a price for each key.
     Ends: when the source ends. Fails: when `price` or `into` raises, by the node's `on_error`.
     Clock: order of arrival; put `rxdag.merge_sorted` before it where that is not the order of the trades.
