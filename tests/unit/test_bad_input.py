@@ -227,3 +227,9 @@ def test_event_time_of_a_field_whose_type_has_no_times_is_refused_when_the_graph
 def test_event_time_of_a_field_that_may_be_a_time_is_taken(kind):
     item = dataclasses.make_dataclass("Item", [("when", kind)])
     rxdag.from_source(sources.iterable([], of=item)).pipe(ops.event_time("when"))
+
+
+@pytest.mark.parametrize("given", ["2", -1, 1.5, None, True])
+def test_head_says_itself_what_it_takes(given):
+    with pytest.raises(rxdag.GraphError, match="head: max_items must be a whole number of 0 or more, got"):
+        rxdag.from_source(sources.range(3)).head(given)

@@ -19,7 +19,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.contract import Chunk, Sink, SinkContext, Writer
-from rxdag.errors import GraphWarning, RxDagError
+from rxdag.errors import GraphError, GraphWarning, RxDagError, shown
 from rxdag.graph import Dag, Node, SinkNode, Stream
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
@@ -73,7 +73,9 @@ def _plan_into(stream: Stream[Any], sink: Sink[Any, Any]) -> Plan:
 class StreamRunner:
     """Gives streams their `head`, `collect` and loops."""
 
-    def head(self, stream: Stream[Any], max_items: int) -> list[Any]:
+    def head(self, stream: Stream[Any], max_items: Any) -> list[Any]:
+        if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0:
+            raise GraphError(f"head: max_items must be a whole number of 0 or more, got {shown(max_items)}")
         is_keyed = stream.node.port_shape(stream.port).keyed
         of_all = stream.pipe(ops.unkey()) if is_keyed else stream
         return self.collect(of_all.pipe(ops.take(max_items)))
