@@ -279,7 +279,7 @@ def own_page() -> str:
     """What the author of a node implements."""
     out = [
         "# Nodes of your own",
-        "What the author of a node implements. How: [own operator](../how-to/own-operator.md), [own source](../how-to/own-source.md), [own sink](../how-to/own-sink.md).",
+        "What the author of a node implements. How: [own operator](../how-to/own-operator.md), [own source](../how-to/own-source.md), [own sink](../how-to/own-sink.md), [own aggregate](../how-to/own-aggregate.md).",
         WORLD.rstrip(),
         *_entries(_OWN),
     ]
