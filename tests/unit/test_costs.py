@@ -23,6 +23,12 @@ def shuffled(n):
     return [10 * t for i in range(half) for t in (half + i, i)]
 
 
+def many_keys(n):
+    """Give times of which each has a key of its own, in order."""
+    stream = rxdag.from_source(sources.range(n))
+    return stream.pipe(ops.event_time(lambda x: x, unit="ms")).pipe(ops.key_by(lambda x: x))
+
+
 def interval(n):
     return rxdag.join_interval(keyed(shuffled(n), "a"), keyed(shuffled(n), "b"), lower="-15ms", upper="15ms")
 
@@ -47,6 +53,20 @@ GRAPHS = {
     "window, revised": windowed(windows.tumbling("10ms"), allowed_lateness="1s"),
     "window, early": windowed(windows.tumbling("10ms"), early=2),
     "dedupe": lambda n: keyed(shuffled(n), "a").pipe(ops.dedupe(lambda x: x, within="1d")),
+    "dedupe, at most n keys": lambda n: keyed(shuffled(n), "a").pipe(ops.dedupe(lambda x: x, within=None, max_keys=n)),
+    "conflate by instant": lambda n: keyed(shuffled(n), "a").pipe(ops.conflate(per="instant")),
+    "rolling count": lambda n: keyed(range(n), "a").pipe(ops.rolling("1h", agg.count())),
+    "rolling items": lambda n: keyed(range(n), "a").pipe(ops.rolling(n, agg.sum(lambda x: 1))),
+    "scan by key": lambda n: many_keys(n).pipe(ops.scan(0, lambda a, b: a + b, ttl="1d")),
+    "pairwise by key": lambda n: many_keys(n).pipe(ops.pairwise(ttl="1d")),
+    "throttle by key": lambda n: many_keys(n).pipe(ops.throttle(1, per="1s")),
+    "debounce by key": lambda n: many_keys(n).pipe(ops.debounce("1s")),
+    "top_n by key": lambda n: many_keys(n).pipe(ops.top_n(3, by=lambda x: x, ttl="1d")),
+    "join_asof": lambda n: rxdag.join_asof(keyed(shuffled(n), "a"), keyed(shuffled(n), "b"), strategy="nearest"),
+    "join_asof, rights wait": lambda n: rxdag.join_asof(keyed([0], "a"), keyed(range(n), "b"), tolerance="1d"),
+    "arbitrate": lambda n: keyed(shuffled(n), "a").pipe(
+        ops.arbitrate(sequence=lambda x: x // 10, wait="1d", max_pending=n)
+    ),
     "merge_sorted": lambda n: rxdag.merge_sorted(keyed(shuffled(n), "a"), keyed(shuffled(n), "b")),
 }
 
