@@ -90,3 +90,33 @@ def test_idleness_goes_through_every_node_on_the_way(columns):
     result = settle_virtual(execution)
     assert result.problems == ()
     assert [(pane.key, pane.start, pane.value) for pane in result[sink]] == [("b", 0, 1), ("q", 0, 1)]
+
+
+def test_what_is_restored_knows_the_last_mark_of_an_input_that_has_ended():
+    before, after = InputMarks(2), InputMarks(2)
+    for input, mark in ((1, 3), (1, 24), (1, ENDED)):
+        before.advance(input, mark)
+    after.restore(before.snapshot())
+    assert after.advance(0, IDLE) == (24, IDLE)
+
+
+def test_inputs_are_looked_through_once_each_of_the_least_has_risen():
+    marks = InputMarks(100)
+    counted = marks.of = _Counting(marks.of)
+    out = [marks.advance(input, mark) for mark in range(1, 51) for input in range(100)]
+    assert [mark for given in out for mark in given] == list(range(1, 51))
+    assert counted.looks <= 2 * 51
+
+
+class _Counting(list):
+    """Counts how often all of it is looked through."""
+
+    looks = 0
+
+    def __iter__(self):
+        self.looks += 1
+        return super().__iter__()
+
+    def count(self, value):
+        self.looks += 1
+        return super().count(value)

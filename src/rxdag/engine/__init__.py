@@ -15,6 +15,7 @@ from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
 from rxdag.engine._meeting import Meeting
+from rxdag.engine._merge_node import MergeNode
 from rxdag.engine._node import NOWHERE, Exit, Node
 from rxdag.engine._point import ITEM, Point
 from rxdag.engine._pump import GatePump, Pump
@@ -56,6 +57,7 @@ __all__ = [
     "Ledger",
     "Limiter",
     "Meeting",
+    "MergeNode",
     "Node",
     "Point",
     "Pump",

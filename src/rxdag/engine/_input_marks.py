@@ -28,6 +28,10 @@ class InputMarks:
         self._idle = [False] * n
         self._aligned = [True] * n
         self._given: i64 = MIN
+        self._all_count = True
+        """True if each input that has not ended is active and aligned: the watermark is then the least of all."""
+        self._n_least: i64 = 0
+        """How many inputs are at the watermark given last; 0 if they have to be counted."""
 
     def rises(self, mark: i64) -> bool:
         """Take a watermark of the only input; False if it has to go the long way, by `advance`."""
@@ -39,6 +43,8 @@ class InputMarks:
 
     def advance(self, input: int, mark: int) -> tuple[int, ...]:
         """Take a mark of an input; returns the marks to give out: each above the last, then IDLE, as far as they apply."""
+        if self._all_count and IDLE < mark < FLUSHED:
+            return self._advance_all(input, mark)
         if mark == IDLE:
             return self._fall_idle(input)
         if mark >= FLUSHED:
@@ -48,8 +54,27 @@ class InputMarks:
             self.of[input] = self._last[input] = mark
             if not self._aligned[input] and mark >= self._given:
                 self._aligned[input] = True
+                self._look()
             out = (*out, *self._risen())
         return out
+
+    def _advance_all(self, input: int, mark: int) -> tuple[int, ...]:
+        """Take a watermark while all inputs count: they are looked through once each of the least has risen."""
+        was: i64 = self.of[input]
+        if mark <= was:
+            return ()
+        self.of[input] = self._last[input] = mark
+        if was > self._given:
+            return ()
+        self._n_least -= 1
+        if self._n_least > 0:
+            return ()
+        least = min(self.of)
+        self._n_least = self.of.count(least)
+        if least <= self._given:
+            return ()
+        self._given = least
+        return (least,)
 
     def bounds(self, inputs: frozenset[int]) -> tuple[int, int]:
         """Return the combined watermark so far, and up to where the inputs other than some let it rise."""
@@ -71,12 +96,19 @@ class InputMarks:
     def _rouse(self, input: int) -> None:
         self._idle[input] = False
         self._aligned[input] = self.of[input] >= self._given
+        self._look()
+
+    def _look(self) -> None:
+        """Say whether all inputs count, as they are now."""
         self.some_idle = any(self._idle)
+        self._all_count = not self.some_idle and all(self._aligned)
+        self._n_least = 0
 
     def _fall_idle(self, input: int) -> tuple[int, ...]:
         if self._idle[input] or self.of[input] >= FLUSHED:
             return ()
-        self._idle[input] = self.some_idle = True
+        self._idle[input] = True
+        self._look()
         return (*self._risen(), IDLE) if self._all_idle() else self._risen()
 
     def _end(self, input: int, mark: int) -> tuple[int, ...]:
@@ -108,11 +140,11 @@ class InputMarks:
         self._given = mark
         return (mark,)
 
-    def snapshot(self) -> tuple[list[int], list[bool], list[bool], int]:
+    def snapshot(self) -> tuple[list[int], list[int], list[bool], list[bool], int]:
         """Return the state as plain data."""
-        return list(self.of), list(self._idle), list(self._aligned), self._given
+        return list(self.of), list(self._last), list(self._idle), list(self._aligned), self._given
 
-    def restore(self, saved: tuple[list[int], list[bool], list[bool], int]) -> None:
+    def restore(self, saved: tuple[list[int], list[int], list[bool], list[bool], int]) -> None:
         """Take up what `snapshot` gave."""
-        self.of[:], self._idle, self._aligned, self._given = saved
-        self.some_idle = any(self._idle)
+        self.of[:], self._last, self._idle, self._aligned, self._given = saved
+        self._look()

@@ -44,7 +44,9 @@ class SinkNode(OpenedSink):
         self.keys: list[Any] | None = None
         self.full_at: i64 = 0
         """A write begins when so many items have come."""
-        self.is_plain = not self.is_async and not self.paces and not shape.timed and not shape.keyed
+        self.is_quick = not self.is_async and not self.paces
+        """True if it takes whatever comes until a write is full."""
+        self.is_plain = self.is_quick and not shape.timed and not shape.keyed
         self.renew()
         self.is_gathering = False
         self.in_flight: i64 = 0
@@ -124,16 +126,22 @@ class SinkNode(OpenedSink):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_plain and self.is_gathering and not self.is_ended:
-            self.gathered.append(item)
-            if self.came >= self.full_at:
-                self.write_out()
-            return
         if self.is_ended:
             self.unread += 1
             return
-        self.gather(item, ts, sequence, key)
-        if (len(self.gathered) >= self.most or (self.paces and self.wants() == 0)) and not self.is_async:
+        self.gathered.append(item)
+        times = self.times
+        sequences = self.sequences
+        if times is not None and sequences is not None:
+            times.append(ts)
+            sequences.append(sequence)
+        keys = self.keys
+        if keys is not None:
+            keys.append(key)
+        if self.is_quick:
+            if self.came >= self.full_at:
+                self.write_out()
+        elif self.paces and not self.is_async and (len(self.gathered) >= self.most or self.wants() == 0):
             self.write_out()
         if not self.is_gathering:
             self.is_gathering = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rxdag.contract import FLUSHED, MAX, MIN, ColumnsEmit, Duration, Emit, FanIn, Kernel, Shape, positive_ns
+from rxdag.engine import MergeNode
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
 from rxdag.operators._arguments import whole
@@ -23,6 +24,8 @@ E = TypeVar("E")
 
 
 class _MergeKernel(Kernel):
+    node = MergeNode
+
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         emit(item)
 
