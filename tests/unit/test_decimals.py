@@ -35,6 +35,8 @@ AGGREGATES = {
     "imbalance": (market.imbalance("qty", "side"), Decimal("0.4") / Decimal("0.6")),
     "ohlcv": (agg.ohlcv("price", "qty"), None),
 }
+ADDED = [name for name in AGGREGATES if name not in ("min", "max", "quantile", "twap")]
+"""Those that add values up."""
 
 
 def timed(items):
@@ -132,3 +134,23 @@ def test_a_price_that_is_no_number_has_no_sign(price):
     assert [str(letter.error) for letter in result[dead]] == [
         f"tick_rule: price must be a finite number, got {shown(price)}"
     ] * 2
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_an_item_that_would_join_sessions_of_floats_and_decimals_goes_aside_and_leaves_both_as_they_were(name):
+    items = [Trade(0, 1.5, 1.0), Trade(4, Decimal(2), Decimal(1)), Trade(2, 1.0, 1.0)]
+    stream = timed(items).pipe(ops.window_all(windows.session("3s"), AGGREGATES[name][0], allowed_lateness="1h"))
+    dead, kept = stream.dead.to(sinks.collect()), stream.to(sinks.collect())
+    result = rxdag.run(kept, dead)
+    assert [letter.item for letter in result[dead]] == [items[2]]
+    assert "cast all to one type" in str(result[dead][0].error)
+    alone = [timed([item]).pipe(ops.window_all(windows.session("3s"), AGGREGATES[name][0])) for item in items[:2]]
+    assert [pane.value for pane in result[kept]] == [stream.collect()[0].value for stream in alone]
+
+
+@pytest.mark.parametrize("name", [name for name in ADDED if AGGREGATES[name][0].commutes])
+def test_a_sliding_window_of_floats_and_decimals_says_that_they_do_not_add_up(name):
+    items = [Trade(0, 1.5, 1.0), Trade(60, Decimal(2), Decimal(1))]
+    stream = timed(items).pipe(ops.window_all(windows.sliding("2m", "1m"), AGGREGATES[name][0]))
+    with pytest.raises(rxdag.NodeError, match="cast all to one type"):
+        rxdag.run(stream.to(sinks.collect()))

@@ -136,8 +136,9 @@ class _Imbalance(Accumulator[Any, "float | None"]):
         return self.signed / self.total if self.total else None
 
     def merge(self, other: _Imbalance, /) -> None:
-        self.signed += other.signed
-        self.total += other.total
+        signed = plus(self.signed, other.signed, "imbalance: qty")
+        self.total = plus(self.total, other.total, "imbalance: qty")
+        self.signed = signed
 
 
 @dataclass(frozen=True)

@@ -124,14 +124,16 @@ class Bar(Accumulator[Any, Ohlcv]):
         if self.count == 0:
             self.restore(other.snapshot())
             return
+        volume, turnover = self._sums()
+        more, more_turnover = other._sums()
+        volume = plus(volume, more, "ohlcv: qty")
+        turnover = plus(turnover, more_turnover, "ohlcv: price")
         self.high, self.low = max(self.high, other.high), min(self.low, other.low)
         if (other.last_ts, other.last_seq) >= (self.last_ts, self.last_seq):
             self.last_ts, self.last_seq, self.close = other.last_ts, other.last_seq, other.close
         if (other.first_ts, other.first_seq) < (self.first_ts, self.first_seq):
             self.first_ts, self.first_seq, self.open = other.first_ts, other.first_seq, other.open
-        volume, turnover = self._sums()
-        more, more_turnover = other._sums()
-        self.volume, self.turnover = volume + more, turnover + more_turnover
+        self.volume, self.turnover = volume, turnover
         self.count += other.count
         self._take_up()
 

@@ -36,7 +36,7 @@ class Mean(Accumulator[Any, float]):
         return self.total / self.n
 
     def merge(self, other: Mean, /) -> None:
-        self.total += other.total
+        self.total = plus(self.total, other.total, "mean: value")
         self.n += other.n
 
 
@@ -86,7 +86,7 @@ class Spread(Accumulator[Any, "float | None"]):
         if not self.n:
             self.n, self.mean, self.squares = other.n, other.mean, other.squares
             return
-        apart = other.mean - self.mean
+        apart = plus(other.mean, -self.mean, "value")
         self.squares += other.squares + apart * apart * self.n * other.n / n
         self.mean += apart * other.n / n
         self.n = n

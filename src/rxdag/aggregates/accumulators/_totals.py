@@ -55,7 +55,7 @@ class Sum(Accumulator[Any, float]):
         return self.total
 
     def merge(self, other: Sum, /) -> None:
-        self.total += other.total
+        self.total = plus(self.total, other.total, "sum: value")
 
 
 class Vwap(Accumulator[Any, "float | None"]):
@@ -81,8 +81,9 @@ class Vwap(Accumulator[Any, "float | None"]):
         return self.turnover / self.volume if self.volume else None
 
     def merge(self, other: Vwap, /) -> None:
-        self.turnover += other.turnover
-        self.volume += other.volume
+        turnover = plus(self.turnover, other.turnover, "vwap: price")
+        self.volume = plus(self.volume, other.volume, "vwap: qty")
+        self.turnover = turnover
 
 
 def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
