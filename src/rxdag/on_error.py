@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rxdag.contract import DEAD, RAISE, SKIP, Duration, OnError, checked_backoff, checked_errors
+from rxdag.contract import DEAD, RAISE, SKIP, Duration, OnError, checked_backoff, checked_errors, whole
 from rxdag.errors import GraphError, shown
 
 __all__ = ["OnError", "dead", "raise_", "retry", "skip"]
@@ -47,8 +47,7 @@ def retry(
         >>> policy.attempts
         3
     """
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        raise GraphError(f"retry: attempts must be 1 or more, got {shown(attempts)}")
+    attempts = whole(attempts, "retry: attempts", least=1)
     given: object = then
     if not isinstance(given, OnError) or given.kind == "retry":
         raise GraphError(f"retry: then must be on_error.raise_, skip or dead, got {shown(then)}")

@@ -380,7 +380,7 @@ def test_a_value_without_an_order_goes_to_dead_wherever_it_stands(values, is_key
         ),
         (
             lambda: ops.rolling("5s", agg.count(), ttl="1s"),
-            "rolling: ttl= goes with a number of items, got a period; a key lasts for '5s' then",
+            "rolling: ttl= and clock= go with a number of items, got a period; a key lasts for '5s' then",
         ),
         (
             lambda: ops.throttle(1, mode="shape", ttl="1s"),

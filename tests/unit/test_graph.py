@@ -244,7 +244,7 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         ): 'ingress: max_items must be 1 or more, or 0 with overflow="drop_newest", got 0',
         lambda: sources.csv(
             "x", int
-        ): "csv: items must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got <class 'int'>",
+        ): "csv: of must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got <class 'int'>",
         lambda: sources.simulated_trades(
             duplicates=2
         ): "simulated_trades: duplicates must be a share from 0 to 1, got 2",

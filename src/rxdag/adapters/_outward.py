@@ -10,7 +10,7 @@ from typing import Any
 from rxdag.adapters._leaving import Leaving, awaited, called
 from rxdag.contract import Duration, OnError, Sink
 from rxdag.errors import GraphError, shown
-from rxdag.graph import Stream
+from rxdag.graph import Stream, checked_stream
 from rxdag.sinks import batched
 
 
@@ -105,6 +105,4 @@ def tick_source(stream: Stream[Any], /) -> TickSource:
     Raises:
         GraphError: If it is no stream.
     """
-    if not isinstance(stream, Stream):
-        raise GraphError(f"tick_source: takes a stream, got {shown(stream)}")
-    return TickSource(stream)
+    return TickSource(checked_stream(stream, "tick_source"))

@@ -9,8 +9,7 @@ from typing import Any, Self, TypeVar
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Mean, Spread
-from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
-from rxdag.errors import GraphError, shown
+from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite, whole
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
 A = TypeVar("A")
@@ -114,6 +113,4 @@ def std(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | Non
 
 def _checked(value: Any, ddof: Any, where: str) -> int:
     check_field(value, None, f"{where}: value")
-    if isinstance(ddof, bool) or not isinstance(ddof, int) or ddof < 0:
-        raise GraphError(f"{where}: ddof must be 0 or more, got {shown(ddof)}")
-    return ddof
+    return whole(ddof, f"{where}: ddof")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra
+from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra, share, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field, check_number
 
@@ -100,9 +100,7 @@ def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 
         3.0
     """
     check_field(value, None, "quantile: value")
-    for name, given in (("q", q), ("relative_accuracy", relative_accuracy)):
-        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
-            raise GraphError(f"quantile: {name} must be 0 to 1, got {shown(given)}")
+    q, relative_accuracy = share(q, "quantile: q"), share(relative_accuracy, "quantile: relative_accuracy")
     if relative_accuracy in (0, 1):
         raise GraphError(
             f"quantile: relative_accuracy must be more than 0 and less than 1, got {shown(relative_accuracy)}"
@@ -198,7 +196,6 @@ def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, i
         3
     """
     check_field(value, None, "count_distinct: value")
-    if isinstance(lg_k, bool) or not isinstance(lg_k, int) or not 4 <= lg_k <= 21:
-        raise GraphError(f"count_distinct: lg_k must be 4 to 21, got {shown(lg_k)}")
+    lg_k = whole(lg_k, "count_distinct: lg_k", least=4, most=21)
     import_extra("datasketches", _EXTRA, "count_distinct")
     return _DistinctOf(value, lg_k)

@@ -2,6 +2,7 @@
 
 from rxdag.contract._accumulator import Accumulator
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
+from rxdag.contract._arguments import factor_of, flag, item_type, positive, share, whole, whole_or_none
 from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
@@ -133,6 +134,13 @@ __all__ = [
     "aware",
     "check_arguments",
     "check_awaited",
+    "factor_of",
+    "flag",
+    "item_type",
+    "positive",
+    "share",
+    "whole",
+    "whole_or_none",
     "check_function",
     "check_named_arguments",
     "check_plain",

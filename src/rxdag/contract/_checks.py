@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rxdag.contract._arguments import factor_of, share
 from rxdag.contract._duration import Duration, duration_ns
 from rxdag.contract._kernel import BadProgram
 from rxdag.contract._on_error import Waits
@@ -13,11 +14,12 @@ from rxdag.errors import GraphError, shown
 
 def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
     """How long to wait before each further try; raises GraphError if an argument is wrong."""
-    if not isinstance(factor, int | float) or factor < 1:
-        raise GraphError(f"{where}: factor must be 1 or more, got {shown(factor)}")
-    if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
-        raise GraphError(f"{where}: jitter must be 0 to 1, got {shown(jitter)}")
-    return Waits(duration_ns(base, f"{where}: base"), factor, duration_ns(cap, f"{where}: cap"), jitter)
+    return Waits(
+        duration_ns(base, f"{where}: base"),
+        factor_of(factor, f"{where}: factor"),
+        duration_ns(cap, f"{where}: cap"),
+        share(jitter, f"{where}: jitter"),
+    )
 
 
 def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:

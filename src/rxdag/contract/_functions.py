@@ -26,6 +26,8 @@ def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -
         takes: What each argument of a call is, in order: "the item".
         instead: What to do with a coroutine function.
     """
+    if not callable(fn):
+        raise GraphError(f"{where} must be a function, got {shown(fn)}")
     check_plain(fn, where, instead=instead)
     check_arguments(fn, where, *takes)
 

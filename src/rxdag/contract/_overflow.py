@@ -6,8 +6,10 @@ import enum
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Final
 
+from rxdag.contract._arguments import flag
 from rxdag.contract._functions import check_function
 from rxdag.errors import GraphError, shown
 
@@ -68,9 +70,10 @@ def checked_overflow(
         raise GraphError(f"{where}: overflow must be one of {', '.join(_POLICIES)}, got {shown(overflow)}")
     policy = Overflow(overflow)
     least = 0 if policy is Overflow.DROP_NEWEST else 1
-    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < least:
+    if isinstance(max_items, bool) or not isinstance(max_items, Integral) or max_items < least:
         hint = "" if least == 0 else ', or 0 with overflow="drop_newest"'
         raise GraphError(f"{where}: max_items must be {least} or more{hint}, got {shown(max_items)}")
+    flag(delay_error, f"{where}: delay_error")
     if not delay_error and policy is not Overflow.ERROR:
         raise GraphError(f'{where}: delay_error goes with overflow="error", got "{policy.value}"')
     return policy

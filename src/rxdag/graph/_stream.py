@@ -24,6 +24,7 @@ from rxdag.contract import (
     Unkeyed,
     WindowOp,
     checked_overflow,
+    whole_or_none,
 )
 from rxdag.errors import GraphError, shown
 from rxdag.graph._node import Input, Node
@@ -189,8 +190,7 @@ class Stream(Generic[T_co]):
         Raises:
             GraphError: If an argument is not as above.
         """
-        if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1):
-            raise GraphError(f"buffered: max_bytes must be 1 or more, or None, got {shown(max_bytes)}")
+        max_bytes = whole_or_none(max_bytes, "buffered: max_bytes")
         if size_of is not None and max_bytes is None:
             raise GraphError("buffered: size_of goes with max_bytes")
         if max_bytes is not None and max_items == 0:
@@ -375,6 +375,17 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
             f"from_source: takes a source, got {shown(source)}; sources.iterable(...) makes one of an iterable"
         )
     return Stream(Node(source, (), name, on_error), boundary=source.boundary)
+
+
+def checked_stream(stream: Any, where: str) -> Stream[Any]:
+    """Return a stream.
+
+    Raises:
+        GraphError: If it is none.
+    """
+    if not isinstance(stream, Stream):
+        raise GraphError(f"{where}: takes a stream, got {shown(stream)}")
+    return stream  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
 
 
 def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from operator import index
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from rxdag.contract import MAX, BadItem, Emit, Kernel, Operator, Shape, finite
-from rxdag.errors import GraphError, shown
+from rxdag.contract import MAX, BadItem, Emit, Kernel, Operator, Shape, finite, whole
+from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators import Gap
 
@@ -335,6 +335,5 @@ def book_top(
     for name, field in given.items():
         if field is not None or name != "previous":
             check_field(field, None, f"book_top: {name}")
-    if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
-        raise GraphError(f"book_top: max_pending must be 1 or more, got {shown(max_pending)}")
+    max_pending = whole(max_pending, "book_top: max_pending", least=1)
     return _BookTop(is_snapshot, sequence, previous, bids, asks, max_pending)

@@ -12,7 +12,7 @@ from rxdag.aggregates import Ohlcv
 from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Pane, Shape, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field
-from rxdag.graph import KeyedStream, Stream
+from rxdag.graph import KeyedStream, Stream, checked_stream
 
 K = TypeVar("K")
 A = TypeVar("A")
@@ -117,6 +117,7 @@ def resample_ohlc(
     if gap not in ("skip", "previous", "nan"):
         raise GraphError(f'resample_ohlc: gap must be "skip", "previous" or "nan", got {shown(gap)}')
     size_ns = positive_ns(size, "resample_ohlc: size")
+    checked_stream(ticks, "resample_ohlc")
     bars = ticks.pipe(ops.window(windows.tumbling(size, offset=offset), agg.ohlcv(price, qty)))
     if gap == "skip":
         return bars

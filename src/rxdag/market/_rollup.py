@@ -12,7 +12,7 @@ from rxdag.aggregates import Ohlcv
 from rxdag.aggregates.accumulators import vwap_within
 from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns
 from rxdag.errors import GraphError, shown
-from rxdag.graph import Stream
+from rxdag.graph import Stream, checked_stream
 from rxdag.market._trade_bars import iso_utc
 
 K = TypeVar("K")
@@ -107,6 +107,7 @@ def rollup(
         >>> [(pane.value.high, pane.value.count) for pane in market.rollup(minutes, "5m").collect()]
         [(12.0, 3)]
     """
+    checked_stream(bars, "rollup")
     shape = bars.node.port_shape(bars.port)
     if shape.item_type not in (None, Pane):
         raise GraphError(

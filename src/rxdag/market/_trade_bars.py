@@ -14,7 +14,7 @@ from rxdag import windows
 from rxdag.aggregates import Ohlcv
 from rxdag.contract import Duration, Pane
 from rxdag.expressions import col
-from rxdag.graph import Stream, WindowedStream
+from rxdag.graph import Stream, WindowedStream, checked_stream
 from rxdag.sources import Trade
 
 BAR_COLUMNS: Final = (
@@ -105,6 +105,7 @@ def trade_bars(
 
 def by_venue(bars: Stream[Bar], venues: Iterable[str]) -> dict[str, Stream[Bar]]:
     """Bars of each venue; those of others are under "other"."""
+    checked_stream(bars, "by_venue")
     names = tuple(venues)
     routes = bars.pipe(ops.route({name: _is_of(name) for name in names}, default="other"), name="by_venue")
     return {name: routes[name] for name in (*names, "other")}

@@ -86,12 +86,11 @@ def field_or_none(value: Any, where: str) -> Any:
     return None if value is None else field_of(value, where)
 
 
-def whole(n: Any, where: str, *, least: int = 0) -> int:
-    """A whole number.
+def checked_default(default: Any, where: str) -> None:
+    """The name of a port for what goes by no other, or None.
 
     Raises:
-        GraphError: If it is none, or less than that.
+        GraphError: If it is neither, or the name of a port that nodes have of their own.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < least:
-        raise GraphError(f"{where} must be {least} or more, got {shown(n)}")
-    return n
+    if default is not None and (not isinstance(default, str) or not default or default in TAKEN):
+        raise GraphError(f"{where}: default must have a name other than {', '.join(TAKEN)}, got {shown(default)}")

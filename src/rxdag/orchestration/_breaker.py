@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from rxdag.contract import Clock, Duration, positive_ns
-from rxdag.errors import GraphError, RxDagError, shown
+from rxdag.contract import Clock, Duration, positive_ns, whole
+from rxdag.errors import RxDagError
 from rxdag.schedulers import MonotonicClock
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
@@ -34,11 +34,8 @@ class CircuitBreaker:
     def __init__(
         self, threshold: int = 5, timeout: Duration = "60s", *, trials: int = 1, clock: Clock | None = None
     ) -> None:
-        for what, n in (("threshold", threshold), ("trials", trials)):
-            if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-                raise GraphError(f"CircuitBreaker: {what} must be 1 or more, got {shown(n)}")
-        self.threshold = threshold
-        self.trials = trials
+        self.threshold = whole(threshold, "CircuitBreaker: threshold", least=1)
+        self.trials = whole(trials, "CircuitBreaker: trials", least=1)
         self._timeout_ns = positive_ns(timeout, "CircuitBreaker: timeout")
         self._clock = clock or MonotonicClock()
         self._failures = 0

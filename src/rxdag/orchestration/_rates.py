@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rxdag.contract import Clock, Duration, duration_ns
+from rxdag.contract import Clock, Duration, duration_ns, share
 from rxdag.errors import GraphError, shown
 from rxdag.graph import did_you_mean
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker
@@ -167,8 +167,7 @@ class RateCoordinator:
             GraphError: If the provider is not registered, or the scale is none.
         """
         found = self._found(provider, "set_scale")
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale <= 1:
-            raise GraphError(f"set_scale: scale must be 0 to 1, got {shown(scale)}")
+        scale = share(scale, "set_scale: scale")
         found.bucket.set_scale(float(scale), self._clock.now())
         found.changed.set()
         if self.on_scale is not None:

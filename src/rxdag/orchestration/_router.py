@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rxdag.contract import BadProgram, Clock, Duration, format_ns, positive_ns
+from rxdag.contract import BadProgram, Clock, Duration, format_ns, positive_ns, whole_or_none
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.orchestration._breaker import CircuitBreaker
 from rxdag.schedulers import MonotonicClock
@@ -69,8 +69,7 @@ class SourceRouter:
             raise GraphError(
                 f'SourceRouter: source "{wrong[0]}" must be a function that makes it, got {shown(sources[wrong[0]])}'
             )
-        if rounds is not None and (isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1):
-            raise GraphError(f"SourceRouter: rounds must be 1 or more, or None, got {shown(rounds)}")
+        rounds = whole_or_none(rounds, "SourceRouter: rounds")
         self._sources = dict(sources)
         self._silent_s = None if silent_after is None else positive_ns(silent_after, "SourceRouter: silent_after") / 1e9
         self._rounds = rounds

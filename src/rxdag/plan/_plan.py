@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rxdag.contract import Duration, Overflow, Publisher, Sink, Source
+from rxdag.contract import Duration, Overflow, Publisher, Sink, Source, flag
 from rxdag.engine import COLUMNS_QUANTUM, QUANTUM
 from rxdag.errors import CompileError, GraphError, shown
 from rxdag.graph import Dag, Edge, did_you_mean
@@ -146,10 +146,12 @@ def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
         columns: False to have everything work on rows, with the same output.
 
     Raises:
-        CompileError: If a node cannot be run.
+        CompileError: If it is no dag, or a node cannot be run.
+        GraphError: If `columns` is neither True nor False.
     """
     if not isinstance(dag, Dag):
         raise CompileError(f"compile: takes a Dag, got {shown(dag)}; rxdag.Dag(sink, ...) makes one")
+    flag(columns, "compile: columns")
     topology = normalise(dag)
     check_queues(topology)
     check_replaced(topology)

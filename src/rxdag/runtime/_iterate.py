@@ -18,9 +18,9 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxdag import operators as ops
 from rxdag import sinks
-from rxdag.contract import Chunk, Sink, SinkContext, Writer
-from rxdag.errors import GraphError, GraphWarning, RxDagError, shown
-from rxdag.graph import Dag, Node, SinkNode, Stream
+from rxdag.contract import Chunk, Sink, SinkContext, Writer, whole
+from rxdag.errors import GraphWarning, RxDagError
+from rxdag.graph import Dag, Node, SinkNode, Stream, checked_stream
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
@@ -74,8 +74,7 @@ class StreamRunner:
     """Gives streams their `head`, `collect` and loops."""
 
     def head(self, stream: Stream[Any], max_items: Any) -> list[Any]:
-        if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0:
-            raise GraphError(f"head: max_items must be a whole number of 0 or more, got {shown(max_items)}")
+        max_items = whole(max_items, "head: max_items")
         is_keyed = stream.node.port_shape(stream.port).keyed
         of_all = stream.pipe(ops.unkey()) if is_keyed else stream
         return self.collect(of_all.pipe(ops.take(max_items)))
@@ -259,7 +258,11 @@ def to_observable(stream: Stream[T], /) -> Observable[T]:
     """Return a stream as a cold reactivex observable: each subscription is a run of its own, disposing cancels it.
 
     It runs on the thread that subscribes, or on the scheduler given there.
+
+    Raises:
+        GraphError: If it is no stream.
     """
+    checked_stream(stream, "to_observable")
 
     def subscribe(observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         plan = _plan_into(stream, sinks.null())

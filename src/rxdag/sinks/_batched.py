@@ -23,6 +23,7 @@ from rxdag.contract import (
     check_awaited,
     check_function,
     positive_ns,
+    whole,
 )
 from rxdag.errors import GraphError, shown
 
@@ -134,8 +135,7 @@ def batched(
             f"batched: factory must be a function that makes an async context manager, got {shown(factory)}"
         )
     check_function(factory, "batched: factory", instead=CONTEXT)
-    if isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 1:
-        raise GraphError(f"batched: max_items must be 1 or more, got {shown(max_items)}")
+    max_items = whole(max_items, "batched: max_items", least=1)
     policy = policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error
     if not isinstance(policy, OnError):
         raise GraphError(f"batched: on_error must be one of rxdag.on_error, got {shown(on_error)}")

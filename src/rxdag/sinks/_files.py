@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, checked_path
+from rxdag.errors import GraphError, shown
 from rxdag.sinks._flat import flatten, is_numpy_time, json_line, time_text
 from rxdag.sinks._whole_file import WholeFile
 
@@ -146,6 +147,9 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
         >>> rxdag.run(saved)[saved]
         2
     """
+    given: object = columns
+    if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in columns):
+        raise GraphError(f"csv: columns must be a tuple of names, got {shown(columns)}")
     return _Csv(checked_path(path, "csv"), tuple(columns))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rxdag.contract import Duration, Waits, checked_backoff, duration_ns
-from rxdag.errors import GraphError, shown
+from rxdag.contract import Duration, Waits, checked_backoff, duration_ns, whole_or_none
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,7 @@ class Backoff:
     def __post_init__(self) -> None:
         self.waits()
         self.reset_after_ns()
-        attempts = self.attempts
-        if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
-            raise GraphError(f"Backoff: attempts must be 1 or more, or None, got {shown(attempts)}")
+        whole_or_none(self.attempts, "Backoff: attempts")
 
     def waits(self) -> Waits:
         """The waits alone."""

@@ -9,7 +9,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
-from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, check_function, checked_overflow
+from rxdag.contract import (
+    Overflow,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    check_function,
+    checked_overflow,
+    flag,
+    item_type,
+)
 from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.graph import Stream, from_source
 from rxdag.sources._queue import ItemQueue, QueueReader
@@ -132,7 +142,7 @@ def callback(
         raise GraphError(f"callback: register must be a function that takes the callback, got {shown(register)}")
     check_function(register, "callback: register", "the callback", instead="")
     policy = checked_overflow("callback", max_items, overflow, delay_error=delay_error)
-    return _Callback(max_items, policy, delay_error, Shape(of), register)
+    return _Callback(max_items, policy, delay_error, Shape(item_type(of, "callback: of")), register)
 
 
 @dataclass(frozen=True)
@@ -231,7 +241,8 @@ def observable(
     if not hasattr(obs, "subscribe"):
         raise GraphError(f"observable: takes a reactivex observable, got {shown(obs)}")
     policy = checked_overflow("observable", max_items, overflow, delay_error=delay_error)
-    return _Observed(max_items, policy, delay_error, Shape(of), obs, hot)
+    shape = Shape(item_type(of, "observable: of"))
+    return _Observed(max_items, policy, delay_error, shape, obs, flag(hot, "observable: hot"))
 
 
 def from_observable(

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, format_ns, positive_ns
-from rxdag.errors import GraphError, shown
+from rxdag.contract import (
+    END,
+    Chunk,
+    Duration,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    format_ns,
+    positive_ns,
+    whole_or_none,
+)
 
 
 class _ClockReader(Reader):
@@ -66,9 +77,7 @@ def interval(every: Duration, /, *, count: int | None = None) -> Source[int]:
         >>> testing.run_virtual(out := rxdag.from_source(sources.interval("1s", count=3)).to(sinks.collect()))[out]
         [0, 1, 2]
     """
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise GraphError(f"interval: count must be 1 or more, or None, got {shown(count)}")
-    return _Clocked("interval", positive_ns(every, "interval: every"), count)
+    return _Clocked("interval", positive_ns(every, "interval: every"), whole_or_none(count, "interval: count"))
 
 
 def timer(after: Duration, /) -> Source[int]:

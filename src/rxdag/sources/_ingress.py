@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow
+from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow, item_type
 from rxdag.sources._queue import ItemQueue
 
 T = TypeVar("T")
@@ -126,4 +126,5 @@ def ingress(
         ['a', 'b']
     """
     policy = checked_overflow("ingress", max_items, overflow, delay_error=delay_error)
-    return Ingress(max_items, policy, ItemQueue("ingress", max_items, policy, delay_error=delay_error), Shape(of))
+    shape = Shape(item_type(of, "ingress: of"))
+    return Ingress(max_items, policy, ItemQueue("ingress", max_items, policy, delay_error=delay_error), shape)

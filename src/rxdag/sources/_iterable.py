@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, flag, item_type
 from rxdag.errors import GraphError, SourceError, shown
 
 T = TypeVar("T")
@@ -121,7 +121,8 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
     if not isinstance(items, Iterable):
         hint = "; an async iterable goes into sources.async_iterable" if hasattr(items, "__aiter__") else ""
         raise GraphError(f"iterable: items must be iterable, got {shown(items)}{hint}")
-    return _Iterable(items, Shape(of), "blocking" if blocking else "inline")
+    shape = Shape(item_type(of, "iterable: of"))
+    return _Iterable(items, shape, "blocking" if flag(blocking, "iterable: blocking") else "inline")
 
 
 def range(*bounds: int) -> Source[int]:
@@ -135,6 +136,8 @@ def range(*bounds: int) -> Source[int]:
         [2, 3, 4]
     """
     try:
+        if any(isinstance(bound, bool) for bound in bounds):
+            raise TypeError("True and False are no numbers here")
         return _Iterable(builtins.range(*bounds), Shape(int))
     except (TypeError, ValueError) as error:
         raise GraphError(f"range: takes (stop), (start, stop) or (start, stop, step), got {shown(bounds)}") from error

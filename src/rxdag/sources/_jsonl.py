@@ -93,4 +93,6 @@ def jsonl(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None 
             f"jsonl: items must be of a type that msgspec decodes, got {shown(of)} ({text_of(error)})"
         ) from error
     text = checked_path(path, "jsonl")
+    if of is None:
+        raise GraphError("jsonl: of must be a type that msgspec decodes, got None; dict[str, Any] takes any object")
     return _Jsonl(text, of, Shape(of), "blocking" if text == "-" else "inline", zone_of(tz, "jsonl: tz"))

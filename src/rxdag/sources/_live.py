@@ -25,6 +25,7 @@ from rxdag.contract import (
     check_function,
     checked_overflow,
     format_ns,
+    item_type,
     positive_ns,
 )
 from rxdag.errors import GraphError, SourceError, shown, text_of
@@ -344,6 +345,7 @@ def async_iterable(
     """
     lifeline = live("async_iterable", reconnect, silent_after, on_reconnect)
     boundary = gate("async_iterable", max_items, overflow)
+    shape = Shape(item_type(of, "async_iterable: of"))
     if isinstance(factory, AsyncIterable):
         given: AsyncIterable[T] = factory  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
         if reconnect is not None:
@@ -355,8 +357,8 @@ def async_iterable(
                 once.use("async_iterable: an async generator", "the function that makes it")
             return given
 
-        return _AsyncIterable(first_time, lifeline, boundary, Shape(of))
+        return _AsyncIterable(first_time, lifeline, boundary, shape)
     if not callable(factory):
         raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {shown(factory)}")
     check_arguments(factory, "async_iterable: factory")
-    return _AsyncIterable(factory, lifeline, boundary, Shape(of))
+    return _AsyncIterable(factory, lifeline, boundary, shape)

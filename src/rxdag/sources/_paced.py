@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import END, UNITS, Chunk, Read, Reader, ReaderAround, Source, SourceAround, SourceContext
+from rxdag.contract import END, UNITS, Chunk, Read, Reader, ReaderAround, Source, SourceAround, SourceContext, positive
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.expressions import Field, check_field, getter
 
@@ -118,6 +118,5 @@ def paced(
     check_field(ts, source.shape.item_type, "paced: ts")
     if unit not in ("ns", "us", "ms", "s"):
         raise GraphError(f'paced: unit must be "ns", "us", "ms" or "s", got {shown(unit)}')
-    if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed < math.inf:
-        raise GraphError(f"paced: speed must be more than 0, got {shown(speed)}")
+    speed = positive(speed, "paced: speed")
     return _Paced(source, ts, UNITS[unit] / speed)

@@ -18,6 +18,7 @@ from rxdag.contract import (
     checked_backoff,
     checked_end,
     checked_errors,
+    whole_or_none,
 )
 from rxdag.errors import GraphError, shown
 
@@ -139,7 +140,6 @@ def reconnecting(
         raise GraphError(f"reconnecting: takes a source, got {shown(source)}")
     if source.where == "async":
         raise GraphError(f"reconnecting: takes no source that runs on the loop, got {source.label}")
-    if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
-        raise GraphError(f"reconnecting: attempts must be 1 or more, or None, got {shown(attempts)}")
+    attempts = whole_or_none(attempts, "reconnecting: attempts")
     backoff = checked_backoff("reconnecting", base, factor, cap, jitter)
     return _Reconnecting(source, attempts, backoff, checked_errors("reconnecting", on))

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError
+from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, positive, share, whole
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -228,12 +227,12 @@ class _SimulatedTrades(Source[Trade]):
         return TimedReader(generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context)
 
 
-def check_feed(where: str, what: str, n: int, speed: float | None) -> None:
-    """Raise GraphError if a feed cannot be of that length and speed."""
-    if n < 0:
-        raise GraphError(f"{where}: {what} must be 0 or more, got {n}")
-    if speed is not None and not speed > 0:
-        raise GraphError(f"{where}: speed must be more than 0, got {speed}")
+def check_feed(where: str, seed: int, what: str, n: int, speed: float | None) -> None:
+    """Raise GraphError if a feed cannot be of that seed, length and speed."""
+    whole(seed, f"{where}: seed", least=-(1 << 63))
+    whole(n, f"{where}: {what}")
+    if speed is not None:
+        positive(speed, f"{where}: speed")
 
 
 def simulated_trades(
@@ -259,7 +258,6 @@ def simulated_trades(
         >>> first.venue, first.symbol
         ('sim_usdm', 'BTCUSDT')
     """
-    check_feed("simulated_trades", "trades", trades, speed)
-    if not 0 <= duplicates <= 1:
-        raise GraphError(f"simulated_trades: duplicates must be a share from 0 to 1, got {duplicates}")
+    check_feed("simulated_trades", seed, "trades", trades, speed)
+    share(duplicates, "simulated_trades: duplicates")
     return _SimulatedTrades(seed, trades, duplicates, speed)

@@ -102,5 +102,5 @@ def simulated_quotes(seed: int = 0, *, quotes: int = 400_000, speed: float | Non
         >>> first.symbol, first.bid < first.ask
         ('BTCUSDT', True)
     """
-    check_feed("simulated_quotes", "quotes", quotes, speed)
+    check_feed("simulated_quotes", seed, "quotes", quotes, speed)
     return _SimulatedQuotes(seed, quotes, speed)

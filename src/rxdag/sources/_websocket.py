@@ -20,7 +20,9 @@ from rxdag.contract import (
     SourceContext,
     check_function,
     import_extra,
+    item_type,
     positive_ns,
+    whole,
 )
 from rxdag.errors import GraphError, shown
 from rxdag.sources._backoff import Backoff
@@ -190,8 +192,9 @@ def websocket(
         raise GraphError(f"websocket: decode must be a function of a frame, got {shown(decode)}")
     if decode is not None:
         check_function(decode, "websocket: decode", "the frame")
-    if isinstance(max_frame_bytes, bool) or not isinstance(max_frame_bytes, int) or max_frame_bytes < 1:
-        raise GraphError(f"websocket: max_frame_bytes must be 1 or more, got {shown(max_frame_bytes)}")
+    max_frame_bytes = whole(max_frame_bytes, "websocket: max_frame_bytes", least=1)
+    if headers is not None and not isinstance(headers, Mapping):
+        raise GraphError(f"websocket: headers must be a mapping, got {shown(headers)}")
     lifeline = live("websocket", reconnect, silent_after, on_reconnect)
     if on_reconnect is not None:
         lifeline = replace(lifeline, marker=_Marker(on_reconnect))
@@ -206,7 +209,9 @@ def websocket(
     }
     decoder = decode if decode is not None else json_decoder(Any if of is None else of)
     boundary = gate("websocket", max_items, overflow)
-    return _Websocket(url, _messages(subscribe), decoder, lifeline, options, boundary, Shape(of))
+    return _Websocket(
+        url, _messages(subscribe), decoder, lifeline, options, boundary, Shape(item_type(of, "websocket: of"))
+    )
 
 
 def _messages(subscribe: Any) -> tuple[str | bytes, ...]:

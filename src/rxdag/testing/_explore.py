@@ -16,6 +16,7 @@ from rxdag.contract import (
     Sink,
     Source,
     on_item_parameters,
+    whole,
 )
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
@@ -88,8 +89,7 @@ def explore(
         >>> testing.explore(out, seeds=50).seeds
         50
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise GraphError(f"explore: seeds must be 1 or more, got {shown(seeds)}")
+    seeds = whole(seeds, "explore: seeds", least=1)
     make = _maker(what)
     how: dict[str, Any] = {"inputs": inputs, "service": service, "until": until, "max_steps": max_steps}
     plain = compile(make(), columns=False)

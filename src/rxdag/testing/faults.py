@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rxdag.contract import Duration, duration_ns, positive_ns, signed_ns
-from rxdag.errors import GraphError, shown
+from rxdag.contract import Duration, duration_ns, positive_ns, signed_ns, whole
 
 __all__ = ["Fault", "InjectedFault", "cancels", "drains", "jumps", "loses", "raises", "slows"]
 
@@ -36,35 +35,29 @@ class Fault:
 
 def raises(node: str, /, *, item: int) -> Fault:
     """Have an operator or a sink raise `InjectedFault` on its n-th item, from 1; its `on_error` decides what follows."""
-    return Fault("raises", node, _counted("raises: item", item))
+    return Fault("raises", node, whole(item, "raises: item", least=1))
 
 
 def loses(source: str, /, *, item: int) -> Fault:
     """Have a source fail with `InjectedFault` after so many items, 0 or more."""
-    return Fault("loses", source, _counted("loses: item", item, 0))
+    return Fault("loses", source, whole(item, "loses: item", least=0))
 
 
 def slows(node: str, /, *, item: int, by: Duration) -> Fault:
     """Have a sink take so much longer for its n-th item, from 1; an operator keeps the whole run for so long."""
-    return Fault("slows", node, _counted("slows: item", item), positive_ns(by, "slows: by"))
+    return Fault("slows", node, whole(item, "slows: item", least=1), positive_ns(by, "slows: by"))
 
 
 def cancels(*, step: int) -> Fault:
     """Cancel the run after so many steps of its scheduler."""
-    return Fault("cancels", at=_counted("cancels: step", step))
+    return Fault("cancels", at=whole(step, "cancels: step", least=1))
 
 
 def drains(*, step: int) -> Fault:
     """Drain the run after so many steps of its scheduler."""
-    return Fault("drains", at=_counted("drains: step", step))
+    return Fault("drains", at=whole(step, "drains: step", least=1))
 
 
 def jumps(*, at: Duration, by: Duration) -> Fault:
     """Have the wall clock (`time.time`) jump, either way: "-1h" back, "1h" on. Nothing in a run may notice."""
     return Fault("jumps", at=duration_ns(at, "jumps: at"), by_ns=signed_ns(by, "jumps: by"))
-
-
-def _counted(what: str, n: int, least: int = 1) -> int:
-    if isinstance(n, bool) or not isinstance(n, int) or n < least:
-        raise GraphError(f"{what} must be {least} or more, got {shown(n)}")
-    return n

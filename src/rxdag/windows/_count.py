@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rxdag.contract import Assigner
-from rxdag.errors import GraphError, shown
+from rxdag.contract import Assigner, whole
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,5 @@ def count(size: int, *, slide: int | None = None) -> Assigner:
         >>> [pane.value for pane in timed.pipe(ops.window(windows.count(2), agg.collect())).collect()]
         [[0, 1], [2, 3]]
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise GraphError(f"count: size must be 1 or more, got {shown(size)}")
-    step = size if slide is None else slide
-    if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= size:
-        raise GraphError(f"count: slide must be 1 to size {size}, got {shown(slide)}")
-    return _Count(size, step)
+    size = whole(size, "count: size", least=1)
+    return _Count(size, size if slide is None else whole(slide, "count: slide", least=1, most=size))

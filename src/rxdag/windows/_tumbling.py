@@ -59,7 +59,7 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | No
     """
     calendar = _CALENDAR.fullmatch(size.strip()) if isinstance(size, str) else None
     if calendar is not None and (tz is not None or calendar[1] != "d"):
-        return _calendar(calendar, offset, tz or "UTC")
+        return _calendar(calendar, offset, "UTC" if tz is None else tz)
     if tz is not None:
         raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {shown(size)}')
     size_ns = positive_ns(size, "tumbling: size")

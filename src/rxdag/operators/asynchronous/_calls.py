@@ -24,11 +24,13 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    flag,
     format_ns,
     positive_ns,
+    whole,
 )
 from rxdag.errors import shown
-from rxdag.operators._arguments import awaited_function, resource_or_none, whole
+from rxdag.operators._arguments import awaited_function, resource_or_none
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 
 A = TypeVar("A")
@@ -224,4 +226,4 @@ def map_async(
     wait = None if timeout is None else positive_ns(timeout, "map_async: timeout")
     resource_or_none(resource, "map_async: resource")
     awaited_function(fn, "map_async: fn", *(() if resource is None else ("what `resource` gives",)), "the item")
-    return _MapAsync[Any, Any](fn, most, bool(ordered), wait, resource)
+    return _MapAsync[Any, Any](fn, most, flag(ordered, "map_async: ordered"), wait, resource)

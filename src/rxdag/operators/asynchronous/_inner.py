@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag import sources
-from rxdag.contract import MAX, BadProgram, Emit, Inner, InnerKernel, Operator, Shape, Source
+from rxdag.contract import MAX, BadProgram, Emit, Inner, InnerKernel, Operator, Shape, Source, whole
 from rxdag.errors import shown
-from rxdag.operators._arguments import stream_function, whole
+from rxdag.operators._arguments import stream_function
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -8,19 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar, overload
 
-from rxdag.contract import (
-    MAX,
-    Duration,
-    Emit,
-    Inner,
-    InnerKernel,
-    Operator,
-    Shape,
-    Source,
-    positive_ns,
-)
+from rxdag.contract import MAX, Duration, Emit, Inner, InnerKernel, Operator, Shape, Source, positive_ns, whole
 from rxdag.expressions import Expr, Field, bound, called, check_field
-from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none, whole
+from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none
 from rxdag.operators._compact import pop_first
 from rxdag.operators.asynchronous._calls import Call
 from rxdag.operators.asynchronous._inner import CONCURRENCY

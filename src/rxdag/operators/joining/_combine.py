@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import Emit, FanIn, Kernel, Shape
+from rxdag.contract import Emit, FanIn, Kernel, Shape, whole
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
-from rxdag.operators._arguments import whole
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
-from rxdag.contract import Duration, Emit, FanIn, Kernel, Shape, duration_ns
+from rxdag.contract import Duration, Emit, FanIn, Kernel, Shape, duration_ns, flag
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, Stream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -194,6 +194,7 @@ def join_asof(
         raise GraphError(f'join_asof: strategy must be "backward", "forward" or "nearest", got {shown(strategy)}')
     if clock not in ("event", "processing"):
         raise GraphError(f'join_asof: clock must be "event" or "processing", got {shown(clock)}')
+    flag(allow_exact_matches, "join_asof: allow_exact_matches")
     if clock == "processing" and (strategy != "backward" or tolerance is not None or not allow_exact_matches):
         raise GraphError(
             'join_asof: with clock="processing" there are no times to compare; '

@@ -6,11 +6,10 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from rxdag.contract import FLUSHED, MAX, MIN, ColumnsEmit, Duration, Emit, FanIn, Kernel, Shape, positive_ns
+from rxdag.contract import FLUSHED, MAX, MIN, ColumnsEmit, Duration, Emit, FanIn, Kernel, Shape, positive_ns, whole
 from rxdag.engine import MergeNode
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
-from rxdag.operators._arguments import whole
 from rxdag.operators.joining._combine import common_shape
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rxdag.contract import Beside, Emit, FanIn, Kernel, Operator, Shape
-from rxdag.errors import GraphError, shown
-from rxdag.graph import Stream
+from rxdag.graph import Stream, checked_stream
 
 A = TypeVar("A")
 
@@ -84,10 +83,7 @@ class _FirstOf(FanIn):
 
 
 def _beside(name: str, other: Stream[Any], make: Callable[[], Kernel]) -> Beside[Any, Any]:
-    given: object = other
-    if not isinstance(given, Stream):
-        raise GraphError(f"{name}: takes a stream, got {shown(given)}")
-    return Beside(_FirstOf(name, make), (other,))
+    return Beside(_FirstOf(name, make), (checked_stream(other, name),))
 
 
 def take_until(other: Stream[Any], /) -> Operator[A, A]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, duration_ns
+from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Shape, duration_ns, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
-from rxdag.operators._arguments import field_of, whole
+from rxdag.operators._arguments import field_of
 from rxdag.operators._declared import check_sequence
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._least import LeastTime

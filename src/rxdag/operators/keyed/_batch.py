@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape, positive_ns
+from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape, flag, positive_ns, whole
 from rxdag.errors import GraphError, shown
-from rxdag.operators._arguments import whole
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring, Kept
@@ -342,4 +341,5 @@ def batch(
     if skip is not None:
         whole(skip, "batch: skip", least=1)
     wait = None if max_wait is None else positive_ns(max_wait, "batch: max_wait")
+    flag(emit_empty, "batch: emit_empty")
     return _Batch(max_items, wait, emit_empty, skip, ttl_ns=ttl_ns(ttl, clock, "batch"), chosen_clock=clock)

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeVar
 
-from rxdag.contract import Duration, Operator, Shape, positive_ns
+from rxdag.contract import Duration, Operator, Shape, positive_ns, whole_or_none
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, check_field
 from rxdag.operators.keyed._dedupe_kernel import CappedKernel, SpansKernel
@@ -86,8 +86,7 @@ def dedupe(
         check_field(each, None, "dedupe: key")
     if within is None and max_keys is None:
         raise GraphError('dedupe: must be bounded by within= or max_keys=, got neither; say within="5s", for example')
-    if max_keys is not None and max_keys < 1:
-        raise GraphError(f"dedupe: max_keys must be 1 or more, got {max_keys}")
+    max_keys = whole_or_none(max_keys, "dedupe: max_keys")
     if clock not in (None, "event", "processing"):
         raise GraphError(f'dedupe: clock must be "event" or "processing", got {shown(clock)}')
     return _Dedupe(key, None if within is None else positive_ns(within, "dedupe: within"), max_keys, clock)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, Shape
+from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, whole
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, bound, check_field, getter, why_opaque
-from rxdag.operators._arguments import field_or_none, whole
+from rxdag.operators._arguments import field_or_none
 from rxdag.operators._compact import pop_first
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, Shape
-from rxdag.operators._arguments import whole
+from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, whole
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 
 A = TypeVar("A")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator
+from rxdag.contract import Duration, Emit, Kernel, Operator, flag
 from rxdag.expressions import Field
 from rxdag.operators._arguments import field_of
 from rxdag.operators.keyed._by_key import KeyedKernel, Lasting, ttl_ns
@@ -103,7 +103,7 @@ def take_while(
     """
     return _TakeWhile(
         field_of(predicate, "take_while: predicate"),
-        inclusive,
+        flag(inclusive, "take_while: inclusive"),
         ttl_ns=ttl_ns(ttl, clock, "take_while"),
         chosen_clock=clock,
     )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
-from rxdag.contract import Duration, Emit, Operator, Shape
+from rxdag.contract import Duration, Emit, Operator, Shape, whole
 from rxdag.expressions import Field, bound, called, check_field
-from rxdag.operators._arguments import field_of, field_or_none, whole
+from rxdag.operators._arguments import field_of, field_or_none
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Kept

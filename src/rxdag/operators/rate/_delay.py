@@ -6,8 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, positive_ns
-from rxdag.operators._arguments import whole
+from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, positive_ns, whole
 from rxdag.operators._least import LeastTime
 
 A = TypeVar("A")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns
+from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, positive_ns, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
-from rxdag.operators._arguments import field_or_none, whole
+from rxdag.operators._arguments import field_or_none
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring

@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import Emit, Kernel, RouteOp, Shape
+from rxdag.contract import Emit, Kernel, RouteOp, Shape, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
-from rxdag.operators._arguments import TAKEN, field_of, whole
+from rxdag.operators._arguments import TAKEN, checked_default, field_of
 from rxdag.operators.routing._route_nodes import RouteByKernel
 
 A = TypeVar("A")
@@ -92,7 +92,7 @@ def partition(n: int, key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") ->
         >>> parts["7"].collect()
         ['AAPL']
     """
-    if hash_fn not in HASHES:
+    if hash_fn not in tuple(HASHES):
         raise GraphError(f"partition: hash_fn must be one of {', '.join(HASHES)}, got {shown(hash_fn)}")
     return _Partition(whole(n, "partition: n", least=1), field_of(key, "partition: key"), hash_fn)
 
@@ -148,6 +148,7 @@ def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str 
         >>> parts["a"].collect(), parts["rest"].collect()
         (['ab'], ['c'])
     """
+    checked_default(default, "route_by")
     names = [str(value) for value in values]
     if not names:
         raise GraphError("route_by: must have one value or more, got none")

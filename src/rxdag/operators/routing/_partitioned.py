@@ -79,6 +79,6 @@ def partitioned(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Opera
         >>> rxdag.run(dag)["out"], [rxdag.run(dag.part(worker, 2))["out"] for worker in (0, 1)]
         (['AAPL', 'MSFT'], [['MSFT'], ['AAPL']])
     """
-    if hash_fn not in HASHES:
+    if hash_fn not in tuple(HASHES):
         raise GraphError(f"partitioned: hash_fn must be one of {', '.join(HASHES)}, got {shown(hash_fn)}")
     return _Partitioned(field_of(key, "partitioned: key"), hash_fn)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter
+from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter, flag
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
-from rxdag.operators._arguments import TAKEN, field_of
+from rxdag.operators._arguments import TAKEN, checked_default, field_of
 from rxdag.operators.routing._route_nodes import ConditionsNode
 
 A = TypeVar("A")
@@ -103,17 +103,19 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
         >>> routes["odd"].collect()
         [1, 3]
     """
+    given: object = routes
+    if not isinstance(given, Mapping):
+        raise GraphError(f"route: routes must be a mapping of ports to predicates, got {shown(routes)}")
     if not routes:
         raise GraphError("route: must have one route or more, got none")
-    if default in TAKEN:
-        raise GraphError(f"route: default must have a name other than {', '.join(TAKEN)}, got {shown(default)}")
+    checked_default(default, "route")
     if default in routes:
         raise GraphError(f'route: default must be a port of its own, got "{default}"')
     for name, predicate in routes.items():
         if not isinstance(name, str) or not name or name in TAKEN:
             raise GraphError(f"route: a port must have a name other than {', '.join(TAKEN)}, got {shown(name)}")
         check_field(predicate, None, f'route: predicate of "{name}"')
-    return _Route(tuple(routes.items()), default, multi)
+    return _Route(tuple(routes.items()), default, flag(multi, "route: multi"))
 
 
 def split(condition: Field[A, bool], /) -> RouteOp[A]:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from rxdag.contract import Aggregate, Duration, Operator, Shape, check_function, positive_ns
+from rxdag.contract import Aggregate, Duration, Operator, Shape, check_function, positive_ns, whole
 from rxdag.errors import GraphError, shown
-from rxdag.operators._arguments import whole
 from rxdag.operators.keyed._by_key import ByKey, ttl_ns
 from rxdag.operators.windows._panes import checked_aggregate
 from rxdag.operators.windows._rolling_items import RollingItemsKernel
@@ -162,6 +161,6 @@ def rolling(
         )
     if ttl is not None or clock is not None:
         raise GraphError(
-            f"rolling: ttl= goes with a number of items, got a period; a key lasts for {shown(period)} then"
+            f"rolling: ttl= and clock= go with a number of items, got a period; a key lasts for {shown(period)} then"
         )
     return _Rolling[Any, Any](aggregate, positive_ns(period, "rolling: period"), 0, closed, into)

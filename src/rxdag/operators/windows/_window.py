@@ -20,9 +20,9 @@ from rxdag.contract import (
     check_function,
     duration_ns,
     positive_ns,
+    whole,
 )
 from rxdag.errors import GraphError, shown
-from rxdag.operators._arguments import whole
 from rxdag.operators.windows._panes import checked_aggregate
 from rxdag.operators.windows._window_all import CountedWindowAllKernel, OpenWindowAllKernel, RevisedWindowAllKernel
 from rxdag.operators.windows._window_counted import CountedWindowKernel
