@@ -71,7 +71,7 @@ class Tortured(Execution):
             domain.quantum = quantum
         for name in plan.dag.sinks:
             self.watched[name] = Watched(name, self.faults)
-            self.program.observe(name, self.watched[name])
+            self.program.observe(name, self.watched[name], self)
 
     def is_done(self) -> bool:
         for domain in self.domains:

@@ -47,7 +47,7 @@ class Two:
         self.gate, self.above, self.seen = gate, Point("above"), Seen()
         self.here, self.there = Driver(), Driver()
         self.pump = GatePump("a -> b", "b", gate)
-        self.pump.out = Watch("b", NOWHERE, self.seen)
+        self.pump.out = Watch("b", NOWHERE, self.seen, object())
         self.domains = [Domain(name, VirtualClock(), 1024) for name in ("here", "there")]
         for domain, driver in zip(self.domains, (self.here, self.there), strict=True):
             domain.driver, domain.ticks = driver, driver.ticks

@@ -66,7 +66,7 @@ class Line:
         self.run = Failures()
         self._pump = GatePump("a -> b", "b", gate)
         self._seen = Seen()
-        self._pump.out = Watch("b", NOWHERE, self._seen)
+        self._pump.out = Watch("b", NOWHERE, self._seen, object())
         self._domain = Domain("main", VirtualClock(), 1024)
         self._domain.driver = self.driver
         self._domain.run = self.run

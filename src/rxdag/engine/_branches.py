@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from mypy_extensions import i64
 
 from rxdag.contract import Chunk
+from rxdag.engine._context import RunContext
+from rxdag.engine._faults import watcher_error
 from rxdag.engine._node import ANY_NUMBER, Exit, Node
 from rxdag.engine._point import COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, Entry, Point
 
@@ -163,6 +165,9 @@ class Lane(Point):
 class Cut(Point):
     """Ends the recursion of a long chain: everything rests here for a moment."""
 
+    has_failed: bool = False
+    """True if what rests here is an error, which waits for no room."""
+
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         exit_ = self.exits[0]
         exit_.n += 1
@@ -177,11 +182,14 @@ class Cut(Point):
         self.hold((MARK, 0, None, watermark, 0, None))
 
     def end(self, error: Exception | None) -> None:
-        if error is None:
-            self.hold((END, 0, None, 0, 0, None))
-        else:
-            self.give_end(error)
+        if error is not None:
+            self.clear()
+            self.has_failed = True
+        self.hold((END, 0, error, 0, 0, None))
         self.seal()
+
+    def can_resume(self) -> bool:
+        return self.has_failed or super().can_resume()
 
     def unused(self) -> None:
         self.clear()
@@ -226,23 +234,42 @@ class Watcher(Protocol):
 class Watch(Node):
     """Shows a watcher what passes, and hands it on."""
 
-    def __init__(self, name: str, out: Node, watcher: Watcher) -> None:
+    def __init__(self, name: str, out: Node, watcher: Watcher, run: RunContext) -> None:
         super().__init__(name)
         self.out = out
         self.watcher = watcher
+        self.run = run
+
+    def show(self, chunk: Chunk) -> None:
+        """Show something; a watcher that fails has failed the run, and sees nothing more."""
+        if self.is_ended:
+            return
+        try:
+            self.watcher.on_next(chunk)
+        except BaseException as error:
+            self.give_up(error)
+
+    def give_up(self, error: BaseException) -> None:
+        """Fail the run because the watcher has failed."""
+        self.is_ended = True
+        self.out.domain.interrupt_for(error)
+        self.run.fail(watcher_error(self.name, error))
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.watcher.on_next(Chunk([item], [ts], [sequence], [key]))
+        self.show(Chunk([item], [ts], [sequence], [key]))
         self.out.push(item, ts, sequence, key)
 
     def push_columns(self, columns: Any) -> None:
-        self.watcher.on_next(Chunk(columns).rows())
+        self.show(Chunk(columns).rows())
         self.out.push_columns(columns)
 
     def mark(self, watermark: i64) -> None:
-        self.watcher.on_next(Chunk([], marks=((0, watermark),)))
+        self.show(Chunk([], marks=((0, watermark),)))
         self.out.mark(watermark)
 
     def end(self, error: Exception | None) -> None:
-        self.watcher.end(error)
+        try:
+            self.watcher.end(error)
+        except BaseException as failure:
+            self.give_up(failure)
         self.out.end(error)

@@ -10,7 +10,6 @@ from mypy_extensions import i64
 from rxdag.contract import Kernel, OnError, on_item_parameters
 from rxdag.engine._context import RunContext
 from rxdag.engine._emit import KernelEmit
-from rxdag.engine._faults import node_error
 from rxdag.engine._guarded import Guarded
 from rxdag.engine._input_marks import InputMarks
 from rxdag.engine._node import Exit
@@ -42,6 +41,8 @@ class CallingNode(Guarded):
         self.n_inputs = inputs
         self.marks = InputMarks(inputs)
         self.in_clock_time = clock == "processing"
+        self.rests_inputs = False
+        """True if what comes rests here while the node cannot work on it."""
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self.holds_back = kind.low is not Kernel.low
         self.can_finish = kind.is_finished is not Kernel.is_finished
@@ -104,8 +105,7 @@ class CallingNode(Guarded):
             fn(value)
         except BaseException as error:
             emit.is_open = False
-            self.domain.interrupt_for(error)
-            self.fail(node_error(self.name, error))
+            self.break_down(error)
         emit.is_open = False
 
     def call_start(self, value: i64) -> None:

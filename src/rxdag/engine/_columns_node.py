@@ -14,7 +14,7 @@ from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._meeting import Meeting
 from rxdag.engine._node import Exit
-from rxdag.engine._point import INPUT_COLUMNS, INPUT_END, INPUT_MARK, Entry
+from rxdag.engine._point import INPUT_COLUMNS, Entry
 
 
 class ColumnsNode(KernelNode):
@@ -109,11 +109,24 @@ class ColumnsNode(KernelNode):
             super().give_columns(exit_, columns)
 
     def work_columns(self, input: int, columns: Any) -> None:
-        """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it."""
+        """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it.
+
+        Behind such an item stretches get longer from one item on, since the next one may fail too.
+        """
+        most = len(columns)
         while len(columns) and not self.put_off(input, columns):
-            failed = self.call_columns(input, columns)
+            part = columns if most >= len(columns) else columns[:most]
+            failures = self.failed
+            failed = self.call_columns(input, part)
             if failed is None:
-                return
+                columns = columns[len(part) :]
+                most *= 2
+                if self.is_ended:
+                    if self.failed == failures:  # else all that came is counted already
+                        self.unread += len(columns)
+                    return
+                continue
+            most = 1
             index = failed.index
             if index:
                 self.work_columns(input, columns[:index])
@@ -207,6 +220,10 @@ class SplitNode(ColumnsNode):
 
     met_at: Meeting
 
+    def bind(self) -> None:
+        super().bind()
+        self.rests_inputs = True
+
     def take_columns(self, input: int, columns: Any) -> None:
         if self.blocked and not self.is_ended:
             self.came += len(columns)
@@ -214,26 +231,11 @@ class SplitNode(ColumnsNode):
         else:
             super().take_columns(input, columns)
 
-    def take_mark(self, input: int, watermark: i64) -> None:
-        if self.pending:
-            self.hold((INPUT_MARK, input, None, watermark, 0, None))
-        else:
-            super().take_mark(input, watermark)
-
-    def input_ended(self, input: int, error: Exception | None) -> None:
-        if self.pending and error is None:
-            self.hold((INPUT_END, input, None, 0, 0, None))
-        else:
-            super().input_ended(input, error)
-
     def take_up(self, entry: Entry) -> None:
-        kind = entry[0]
-        if kind == INPUT_COLUMNS:
+        if entry[0] == INPUT_COLUMNS:
             self.accept(entry[1], entry[2], frozenset((entry[1],)))
-        elif kind == INPUT_MARK:
-            super().take_mark(entry[1], entry[3])
         else:
-            super().input_ended(entry[1], None)
+            super().take_up(entry)
 
     def put_off(self, input: int, columns: Any) -> bool:
         if self.blocked <= self.free:

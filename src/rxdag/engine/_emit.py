@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _KEEP: Final = object()
 
 
+def is_over(emit: Any) -> bool:
+    """Return True if nobody takes what goes out by these exits any more: a loop that calls user code need not go on."""
+    return isinstance(emit, KernelEmit) and emit.is_over()
+
+
 class KernelEmit:
     """The exits of a kernel, into the node that holds it."""
 
@@ -65,6 +70,11 @@ class KernelEmit:
         if main is not None:
             node.made += 1
             node.give(main, item, ts, 0, key)
+
+    def is_over(self) -> bool:
+        """Return True if nobody takes what goes out here any more."""
+        node = self._node
+        return node.is_ended or (node.domain.stop and not node.run.may_succeed)
 
     def _time(self, ts: Any) -> int:
         """Return an event time as an int that fits; None stands for none."""

@@ -27,6 +27,13 @@ def end_error(kind: str, name: str, error: BaseException) -> NodeError:
     return made
 
 
+def watcher_error(name: str, error: BaseException) -> NodeError:
+    """Return the error of what observes a node, which has failed."""
+    made = NodeError(f'observer of "{name}" failed: {text_of(error) or type(error).__name__}', node=name)
+    made.__cause__ = error
+    return made
+
+
 def wrong_write(sink: Sink[Any, Any], given: Any) -> str:
     """Return what to say of a writer that has given back something that cannot be awaited, or will not be."""
     where = f"{label_of(sink)}: write"

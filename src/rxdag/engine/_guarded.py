@@ -52,14 +52,19 @@ class Guarded(Point):
         self.fail(node_error(self.name, error) if isinstance(error, BadProgram) else node_error(self.name, error, item))
         return False
 
+    def break_down(self, error: BaseException) -> None:
+        """Fail because user code did, where no item is at hand."""
+        self.domain.interrupt_for(error)
+        self.fail(node_error(self.name, error))
+
     def fail(self, error: Exception) -> None:
         """End the node, and the run unless a node behind goes on without it; what it has given out goes on."""
         if self.is_ended:
             return
+        if not self.is_caught:
+            self.run.fail(error)  # first, so that nothing that fails on the way of the end hides it
         self.discard()
         self.give_end(error)
         self.seal()
         if self.is_caught:
             self.domain.retire(self)
-        else:
-            self.run.fail(error)

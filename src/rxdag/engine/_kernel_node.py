@@ -10,7 +10,9 @@ from mypy_extensions import i64
 from rxdag.contract import ENDED, FLUSHED, MIN, Kernel, OnError
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
+from rxdag.engine._faults import node_error
 from rxdag.engine._inlet import Inlet
+from rxdag.engine._point import INPUT_END, INPUT_MARK, Entry
 from rxdag.engine._watermark_node import WatermarkNode
 
 
@@ -43,7 +45,11 @@ class KernelNode(WatermarkNode):
         self.main = self.ports.get("out")
         if self.is_ended:
             return
-        self.shut_inputs()
+        try:
+            self.shut_inputs()
+        except BaseException as error:
+            self.break_down(error)
+            return
         if not self.is_restored and type(self.kernel).on_start is not Kernel.on_start:
             self.guard(self.call_start, 0)
         self.look()
@@ -100,15 +106,26 @@ class KernelNode(WatermarkNode):
             return
         if self.held_mark > self.watermark or self.is_quiet != self.said_idle:
             self.mark_below()
-        self.arm()
-        if self.has_want or self.inlets:
-            self.shut_inputs()
-        if self.can_finish and self.kernel.is_finished():
+        try:
+            self.arm()
+            if self.has_want or self.inlets:
+                self.shut_inputs()
+            is_over = self.can_finish and self.kernel.is_finished()
+        except BaseException as error:
+            self.break_down(error)
+            return
+        if is_over:
             self.finish_early()
 
     def wants(self) -> int | None:
         """Return the most items it takes now; None for any number."""
-        return None if self.is_ended else self.kernel.want_from(0, self.run.clock.now())
+        if self.is_ended:
+            return None
+        try:
+            return self.kernel.want_from(0, self.run.clock.now())
+        except BaseException as error:
+            self.break_down(error)
+            return None
 
     def shut_inputs(self) -> None:
         """Shut the inputs of which it takes nothing now, and open the others."""
@@ -172,8 +189,27 @@ class KernelNode(WatermarkNode):
     def end(self, error: Exception | None) -> None:
         self.input_ended(0, error)
 
+    def take_mark(self, input: int, watermark: i64) -> None:
+        if self.rests_inputs and self.pending:
+            self.hold((INPUT_MARK, input, None, watermark, 0, None))
+        else:
+            super().take_mark(input, watermark)
+
     def input_ended(self, input: int, error: Exception | None) -> None:
-        """An input has ended; the node ends with the last of them."""
+        """An input has ended, behind what of it rests here."""
+        if self.rests_inputs and self.pending and error is None:
+            self.hold((INPUT_END, input, None, 0, 0, None))
+        else:
+            self.end_input(input, error)
+
+    def take_up(self, entry: Entry) -> None:
+        if entry[0] == INPUT_MARK:
+            super().take_mark(entry[1], entry[3])
+        else:
+            self.end_input(entry[1], None)
+
+    def end_input(self, input: int, error: Exception | None) -> None:
+        """Note the end of an input; the node ends with the last of them."""
         if error is not None and self.caught(input, error):
             error = None
         self.open_inputs -= 1
@@ -195,7 +231,13 @@ class KernelNode(WatermarkNode):
         """Return True if the kernel goes on although an input has failed."""
         if self.is_ended or input >= self.kernel.may_catch:
             return False
-        if not self.kernel.catches(input, error):
+        is_caught = False
+        try:
+            is_caught = self.kernel.catches(input, error)
+        except BaseException as failure:
+            self.domain.interrupt_for(failure)
+            error = node_error(self.name, failure)
+        if not is_caught:
             if not self.is_caught:
                 self.run.fail(error)
             return False
@@ -245,8 +287,8 @@ class KernelNode(WatermarkNode):
     def forget_state(self) -> None:
         """Count what the kernel holds as discarded."""
         if not self.is_forgotten:
-            self.discarded += self.kernel.held()
             self.is_forgotten = True
+            self.discarded += self.held_inside()
         if self.timer is not None:
             self.timer.cancel()
 
@@ -255,7 +297,16 @@ class KernelNode(WatermarkNode):
         self.clear()
 
     def held(self) -> int:
-        return (0 if self.is_forgotten else self.kernel.held()) + super().held()
+        return (0 if self.is_forgotten else self.held_inside()) + super().held()
+
+    def held_inside(self) -> int:
+        """Return how many items rest in the kernel."""
+        try:
+            return self.kernel.held()
+        except BaseException as error:
+            self.domain.interrupt_for(error)
+            self.run.fail(node_error(self.name, error))
+            return 0
 
     def unused(self) -> None:
         self.clear()

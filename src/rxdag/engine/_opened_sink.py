@@ -78,6 +78,9 @@ class OpenedSink(Guarded):
         """Return the most items that it takes now; None for any number. Thread-safe."""
         raise NotImplementedError
 
+    def unused(self) -> None:
+        """Go on: what nobody reads are its dead letters."""
+
     def finish(self, error: Exception | None) -> None:
         """Take nothing more, and mark the end of the dead letters."""
         raise NotImplementedError

@@ -118,11 +118,11 @@ class OpenedSource(Pump):
             return
         self.is_closed = True
         reader, self.reader = self.reader, None
-        self.count_dropped(reader)
-        left = 0 if reader is None else reader.held()
-        self.came += left
-        self.discarded += left
         try:
+            self.count_dropped(reader)
+            left = 0 if reader is None else reader.held()
+            self.came += left
+            self.discarded += left
             if reader is None:
                 pass
             elif self.source.where == "async":

@@ -101,7 +101,7 @@ class Point(Node):
             for exit_ in self.exits:
                 exit_.out.end(error)
         elif self.blocked <= self.free:
-            self.spread_end(0)
+            self.spread_end(0, None)
         elif self.lets_end_pass():
             for exit_ in self.exits:
                 exit_.out.end(None)
@@ -143,18 +143,18 @@ class Point(Node):
             if exit_.timed or watermark >= FLUSHED:
                 exit_.out.mark(watermark)
 
-    def spread_end(self, at: int) -> None:
+    def spread_end(self, at: int, error: Exception | None) -> None:
         """Send the end by the exits from index `at` on, as far as nothing comes in the way."""
         exits = self.exits
         n = len(exits)
         free: i64 = self.obstacles()
         while at < n:
-            if self.blocked > free:
+            if error is None and self.blocked > free:
                 self.hold_first((END, at, None, 0, 0, None))
                 return
             exit_ = exits[at]
             at += 1
-            exit_.out.end(None)
+            exit_.out.end(error)
 
     def obstacles(self) -> i64:
         """Return the part of `blocked` that does not count: this node rests itself, or has ended."""
@@ -227,7 +227,7 @@ class Point(Node):
         elif kind == MARK:
             self.spread_mark(entry[3], entry[1])
         elif kind == END:
-            self.spread_end(entry[1])
+            self.spread_end(entry[1], entry[2])
         elif kind == COLUMNS:
             self.send_columns(entry[1], entry[2])
         else:

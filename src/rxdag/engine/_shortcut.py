@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.engine._node import Exit
+from rxdag.engine._point import ITEM
 from rxdag.engine._stateless_node import StatelessNode
 from rxdag.expressions import comprehend
 
@@ -67,8 +68,12 @@ class Shortcut:
         if out.takes_rows and not last.blocked:
             out.push_rows(values)
             return
+        domain = last.domain
         for value in values:
-            last.pass_on(value, 0, 0, None)
+            if domain.stop or (domain.is_timed and domain.ticks() >= domain.deadline):
+                last.hold((ITEM, last.way, value, 0, 0, None))
+            else:
+                last.pass_on(value, 0, 0, None)
 
 
 def shortcut_behind(main: Exit, item_type: Any) -> Shortcut | None:

@@ -57,10 +57,21 @@ class StatelessNode(KernelNode):
         elif self.is_timed:
             self.way.out.mark(watermark)
 
-    def wake_up(self) -> None:
-        """An item has come after the stream was idle: those behind hear of it even if the item goes no further."""
+    def wake_up(self) -> bool:
+        """An item has come after the stream was idle: those behind hear of it even if the item goes no further.
+
+        Returns True if the node has ended, and takes nothing more.
+        """
+        if self.is_ended:
+            self.unread += 1
+            return True
         self.is_quiet = False
         self.pass_mark(self.watermark)
+        return False
+
+    def seal(self) -> None:
+        super().seal()
+        self.is_quiet = True  # so that what comes yet is looked at
 
     def pass_on(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Hand an item on, or keep it if this node rests."""

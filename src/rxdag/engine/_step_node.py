@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import MAX, BadItem, Kernel, on_item_parameters
 from rxdag.engine._kernel_node import KernelNode
-from rxdag.engine._point import INPUT, INPUT_END, INPUT_MARK, Entry
+from rxdag.engine._point import INPUT, Entry
 
 _TURN: Final = 1024
 
@@ -30,6 +30,7 @@ class StepNode(KernelNode):
         self.due: i64 = 0
         """When the item at hand is to be tried again."""
         super().bind()
+        self.rests_inputs = True
 
     def parameters(self) -> tuple[str, ...]:
         return () if self.expands else on_item_parameters(type(self.kernel))
@@ -45,26 +46,11 @@ class StepNode(KernelNode):
         else:
             self.take_item(input, item, ts, sequence, key)
 
-    def take_mark(self, input: int, watermark: i64) -> None:
-        if self.pending:
-            self.hold((INPUT_MARK, input, None, watermark, 0, None))
-        else:
-            super().take_mark(input, watermark)
-
-    def input_ended(self, input: int, error: Exception | None) -> None:
-        if self.pending and error is None:
-            self.hold((INPUT_END, input, None, 0, 0, None))
-        else:
-            super().input_ended(input, error)
-
     def take_up(self, entry: Entry) -> None:
-        kind = entry[0]
-        if kind == INPUT:
+        if entry[0] == INPUT:
             self.take_item(entry[1], entry[2], entry[3], entry[4], entry[5])
-        elif kind == INPUT_MARK:
-            super().take_mark(entry[1], entry[3])
         else:
-            super().input_ended(entry[1], None)
+            super().take_up(entry)
 
     def can_resume(self) -> bool:
         return not self.is_waiting and super().can_resume()
@@ -136,7 +122,8 @@ class StepNode(KernelNode):
             self.call(item, ts, sequence, key)
             return True
         if self.outputs is None:
-            self.outputs = iter(self.expand(item) or ())
+            made = self.expand(item)
+            self.outputs = iter(() if made is None else made)
             for _ in range(int(self.given)):  # after a restart: it has given these before
                 next(self.outputs, None)
         try:

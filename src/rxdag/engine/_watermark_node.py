@@ -31,7 +31,13 @@ class WatermarkNode(CallingNode):
         self.hears_ends = type(self.kernel).on_input_end is not Kernel.on_input_end
         self.fires_before = self.in_clock_time
         """True if the time of an item says that everything before it has come."""
-        self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
+        self.is_simple = (
+            inputs == 1
+            and not self.makes_time
+            and not self.in_clock_time
+            and not self.holds_back
+            and not self.rests_inputs
+        )
         """True if a watermark goes through as it is, behind what it sets free."""
         self.ended_inputs: set[int] = set()
         self.held_mark: i64 = MIN
@@ -124,7 +130,11 @@ class WatermarkNode(CallingNode):
 
     def mark_below(self) -> None:
         """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
-        low: i64 = max(MIN, min(self.kernel.low(), MAX))  # of whatever kernel
+        try:
+            low: i64 = max(MIN, min(self.kernel.low(), MAX))  # of whatever kernel
+        except BaseException as error:
+            self.break_down(error)
+            return
         mark = self.held_mark if self.held_mark < low - 1 else low - 1
         if mark > self.watermark:
             self.said_idle = False

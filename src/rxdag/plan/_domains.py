@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rxdag.contract import InnerKernel, Sink, Source
+from rxdag.errors import CompileError
 from rxdag.plan._topology import Topology
 
 MAIN: Final = "main"
@@ -30,6 +31,12 @@ def assign_domains(topology: Topology) -> dict[str, str]:
             domains[name] = MAIN
             continue
         wished = [e.boundary.scheduler for e in topology.into[name] if e.boundary and e.boundary.scheduler]
+        if len(set(wished)) > 1:
+            names = ", ".join(f'"{each}"' for each in dict.fromkeys(wished))
+            raise CompileError(
+                f'node "{name}": its inputs must be .on(...) one thread, since it runs on one, got {names}; '
+                f"say the same name for each, or put .on(...) behind it"
+            )
         if wished:
             domains[name] = MAIN if wished[0] == MAIN else f"thread {wished[0]}"
             continue

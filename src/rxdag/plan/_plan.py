@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rxdag.contract import Duration, Overflow, Publisher, Sink, Source, flag
@@ -28,6 +29,13 @@ _faces: dict[str, FaceOf] = {}
 def use_faces(*, observable: FaceOf, publisher: FaceOf) -> None:
     """Say how a plan's nodes become observables and publishers; the runtime does, since they run."""
     _faces.update(observable=observable, publisher=publisher)
+
+
+def _face(which: str) -> FaceOf:
+    """Return how it becomes that; a program that has run nothing yet has not loaded the runtime."""
+    if which not in _faces:
+        import_module("rxdag.runtime")
+    return _faces[which]
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ class Plan:
         """
         if name not in self.dag.nodes:
             raise GraphError(f'observable: node "{name}" is not known{did_you_mean(name, self.dag.nodes)}')
-        made: Observable[Any] = _faces["observable"](self, name)
+        made: Observable[Any] = _face("observable")(self, name)
         return made
 
     def publisher(self, name: str) -> Publisher[Any]:
@@ -134,7 +142,7 @@ class Plan:
         Raises:
             GraphError: If the node is not known.
         """
-        made: Publisher[Any] = _faces["publisher"](self, name)
+        made: Publisher[Any] = _face("publisher")(self, name)
         return made
 
 

@@ -237,7 +237,7 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
 
 def _observe(execution: Execution, name: str, observer: abc.ObserverBase[Any]) -> None:
     """Have the observer see what comes out of a node, or goes into a sink."""
-    execution.program.observe(name, _ItemsTo(observer))
+    execution.program.observe(name, _ItemsTo(observer), execution)
 
 
 class _ItemsTo:

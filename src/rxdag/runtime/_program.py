@@ -15,6 +15,7 @@ from rxdag.engine import (
     Node,
     Point,
     Pump,
+    RunContext,
     SinkNode,
     SourceNode,
     Watch,
@@ -127,7 +128,7 @@ class Program:
 
     # ---- watching
 
-    def observe(self, name: str, watcher: Watcher) -> None:
+    def observe(self, name: str, watcher: Watcher, run: RunContext) -> None:
         """Have a watcher see what comes out of a node, or goes into a sink; before anything flows."""
         node = self.plan.dag.nodes[name]
         if isinstance(node.thing, Sink):
@@ -135,15 +136,15 @@ class Program:
             link = self.links[edge]
             if link.gate is not None:
                 pump = link.gate.reader
-                pump.out = Watch(name, pump.out, watcher)
+                pump.out = Watch(name, pump.out, watcher, run)
             else:
-                link.exits[-1].out = Watch(name, link.exits[-1].out, watcher)
+                link.exits[-1].out = Watch(name, link.exits[-1].out, watcher, run)
             return
         port = node.ports[0]
         made = self.nodes[name]
         for exit_ in made.exits:
             if exit_.port == port:
-                exit_.out = Watch(name, exit_.out, watcher)
+                exit_.out = Watch(name, exit_.out, watcher, run)
         if isinstance(made, Point):
             made.note_readers()
 

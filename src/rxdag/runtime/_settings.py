@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast, get_origin
 
 import msgspec
 
@@ -212,8 +212,29 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         inner = layer
         for part in path[:-1]:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise SpecError(
+                    f"settings: {name} and {PREFIX}{part.upper()} must not be set both: the one is part of the other"
+                )
+        if isinstance(inner.get(path[-1]), dict):
+            part = path[-1].upper()
+            raise SpecError(
+                f"settings: {name} and {PREFIX}{part}__... must not be set both: the one is part of the other"
+            )
         inner[path[-1]] = _value(text)
+    _make_lists(RuntimeSettings, layer)
     return layer
+
+
+def _make_lists(kind: Any, layer: dict[str, Any]) -> None:
+    """Make lists of texts that stand for a list of one."""
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in layer.items():
+        inner = types.get(key)
+        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            _make_lists(inner, cast("dict[str, Any]", value))
+        elif isinstance(value, str) and get_origin(inner) in (list, tuple):
+            layer[key] = [value]
 
 
 def _value(text: str) -> Any:

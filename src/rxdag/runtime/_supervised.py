@@ -7,11 +7,11 @@ import contextlib
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from rxdag.contract import Clock
+from rxdag.contract import Clock, positive_ns
 from rxdag.errors import RxDagError, text_of
 from rxdag.orchestration import FeedbackDecision
 from rxdag.plan import Plan
@@ -86,10 +86,12 @@ class DagJob:
     def __init__(self, plan: Plan, until: Any = None, kind: str = "dag") -> None:
         self.plan = plan
         self.kind = kind
-        self._until = until
+        self.until = until
+        if until is not None:
+            positive_ns(until, "until")
 
     def start(self) -> DagRun:
-        return DagRun(self.plan, self._until)
+        return DagRun(self.plan, self.until)
 
 
 class DagRun:
@@ -152,15 +154,30 @@ class TaskRun:
         self._thing = thing
         self._task = asyncio.ensure_future(thing.run())
         self._stopping: asyncio.Future[Any] | None = None
+        self._stop_error: Exception | None = None
 
     def begin_drain(self, *, flush: bool = False) -> None:
         stop = getattr(self._thing, "stop", None) or getattr(self._thing, "close", None)
         if stop is None:
             self._task.cancel()
             return
-        stopping = stop()
-        if inspect.isawaitable(stopping):
-            self._stopping = asyncio.ensure_future(stopping)
+        try:
+            stopping = stop()
+            if inspect.isawaitable(stopping):
+                self._stopping = asyncio.ensure_future(self._stopped(stopping))
+        except Exception as error:
+            self._stop_failed(error)
+
+    async def _stopped(self, stopping: Awaitable[Any]) -> None:
+        try:
+            await stopping
+        except Exception as error:
+            self._stop_failed(error)
+
+    def _stop_failed(self, error: Exception) -> None:
+        """Cancel what could not be stopped otherwise."""
+        self._stop_error = error
+        self._task.cancel()
 
     def cancel(self) -> None:
         self._task.cancel()
@@ -170,7 +187,7 @@ class TaskRun:
 
     async def ended(self) -> BaseException | None:
         await asyncio.wait([self._task])
-        return None if self._task.cancelled() else self._task.exception()
+        return self._stop_error if self._task.cancelled() else self._task.exception()
 
 
 class Supervised:

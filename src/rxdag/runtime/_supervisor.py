@@ -115,8 +115,10 @@ class Supervisor:
         doing, self._doing = self._doing, []
         for task in doing:
             task.cancel()
-        await asyncio.gather(*(j.stop(drain=drain, flush=flush, timeout_s=limit_s) for j in self._jobs.values()))
-        self._loop = None
+        try:
+            await asyncio.gather(*(j.stop(drain=drain, flush=flush, timeout_s=limit_s) for j in self._jobs.values()))
+        finally:
+            self._loop = None
 
     async def __aenter__(self) -> Self:
         TERMINATION.enter(self._stop_by)
@@ -242,7 +244,7 @@ class Supervisor:
         plan = dag if isinstance(dag, Plan) else compile(dag)
         job = self._found(name)
         await self._stop_one(job, drain=drain)
-        job.job = DagJob(plan)
+        job.job = DagJob(plan, job.job.until if isinstance(job.job, DagJob) else None)
         job.tell("replaced")
         job.start()
 

@@ -26,9 +26,7 @@ def record_fields(of: Any, where: str) -> dict[str, Any]:
     """
     names = field_names(of)
     if names is None:
-        raise GraphError(
-            f"{where}: of must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {shown(of)}"
-        )
+        raise GraphError(f"{where}: of must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got {shown(of)}")
     hints = typing.get_type_hints(of)
     return {name: hints.get(name, Any) for name in names}
 

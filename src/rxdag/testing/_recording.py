@@ -167,7 +167,7 @@ class Trace:
         for name, node in run.execution.plan.dag.nodes.items():
             if name in program.watermarks() and node.ports:
                 marks = self._marks[name] = _Marks()
-                program.observe(name, marks)
+                program.observe(name, marks, run.execution)
 
     def watermarks(self, node: str, /) -> list[tuple[str, Any]]:
         """What came out of a node, in order: ("wm", ns), ("status", "IDLE") and ("status", "ACTIVE").

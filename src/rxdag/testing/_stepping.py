@@ -152,7 +152,7 @@ class VirtualRun:
             if isinstance(node.thing, Sink):
                 seen = _Seen()
                 self._seen[name] = seen.items
-                execution.program.observe(name, seen)
+                execution.program.observe(name, seen, execution)
         self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:

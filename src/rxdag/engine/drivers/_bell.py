@@ -59,8 +59,12 @@ class EventBell:
     def wait(self, timeout_s: float | None) -> bool:
         if timeout_s is not None and not select.select((self._fd,), (), (), min(timeout_s, threading.TIMEOUT_MAX))[0]:
             return False
-        os.eventfd_read(self._fd)
-        return True
+        while True:
+            try:
+                os.eventfd_read(self._fd)
+                return True
+            except InterruptedError:  # a signal: its handler has run, and rings if there is something to do
+                continue
 
     def close(self) -> None:
         self._close()

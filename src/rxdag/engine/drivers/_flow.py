@@ -19,6 +19,8 @@ from rxdag.engine.drivers._reactivex_scheduler import ReactivexScheduler
 if TYPE_CHECKING:
     from rxdag.engine._pump import Pump
 
+_FEW: Final = 1024
+"""Timers that need no sweep."""
 LAST: Final = 1 << 30
 """Rank of a timer that belongs to no node."""
 
@@ -90,8 +92,11 @@ class FlowScheduler(ReactivexScheduler):
         self._patient: list[tuple[int, int, int, Timer]] = []
         """Timers for which no pump breaks off its turn."""
         self._order = itertools.count()
+        self._sweep_at = _FEW
+        """So many timers are looked through for those that were cancelled."""
+        self._is_sweeping = False
+        self._set_meanwhile: list[tuple[list[tuple[int, int, int, Timer]], tuple[int, int, int, Timer]]] = []
         self._has_fired = False
-        self._foreground = 0
 
     def at(
         self,
@@ -117,7 +122,13 @@ class FlowScheduler(ReactivexScheduler):
         timer = Timer(when, fn, is_background)
         with self.lock:
             timers = self._patient if is_patient else self._timers
-            heapq.heappush(timers, (when, rank, next(self._order), timer))
+            entry = (when, rank, next(self._order), timer)
+            if self._is_sweeping:  # a signal's handler, in the middle of a sweep
+                self._set_meanwhile.append((timers, entry))
+            else:
+                heapq.heappush(timers, entry)
+                if len(timers) > self._sweep_at:
+                    self._sweep()
             self.domain.is_looked_for = True
             self.epoch += 1
             ring = None if self._looks_again() else self._kick()
@@ -282,6 +293,18 @@ class FlowScheduler(ReactivexScheduler):
             return None, None
         wait = timers[0][0] - self.clock.now()
         return (heapq.heappop(timers)[3].fn if fires and wait <= 0 else None), wait
+
+    def _sweep(self) -> None:
+        """Take out timers that were cancelled: one that is due before them would keep them for as long."""
+        self._is_sweeping = True
+        for timers in (self._timers, self._patient):
+            timers[:] = [entry for entry in timers if entry[3].fn is not None]
+            heapq.heapify(timers)
+        self._sweep_at = max(_FEW, 2 * max(len(self._timers), len(self._patient)))
+        self._is_sweeping = False
+        while self._set_meanwhile:
+            heap, entry = self._set_meanwhile.pop()
+            heapq.heappush(heap, entry)
 
     def _set_limit(self) -> None:
         """Say until when the pump whose turn it is may go on."""

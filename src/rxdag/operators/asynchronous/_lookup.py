@@ -64,7 +64,12 @@ class _LookupKernel(InnerKernel):
             self.known[asked] = found
             row.results.append(found[0])
         elif all(inner.item != asked for inner in self.inner):
-            self.inner.append(Inner(asked, ts, sequence, key))
+            self._call(asked, ts, sequence, key)
+
+    def _call(self, asked: Any, ts: int, sequence: int, key: Any) -> None:
+        call = Inner(asked, ts, sequence, key)
+        call.results.append(self._now)  # when it was made
+        self.inner.append(call)
 
     def source_of(self, inner: Inner) -> Source[Any]:
         args = (inner.item,) if self.resource is None else (self.opened, inner.item)
@@ -75,7 +80,7 @@ class _LookupKernel(InnerKernel):
         for asked, row in self.waiting:
             if asked == inner.item and not row.is_settled:
                 row.results.append(item)
-        self.known[inner.item] = (item, MAX if self._ttl_ns is None else self._now + self._ttl_ns)
+        self.known[inner.item] = (item, MAX if self._ttl_ns is None else inner.results[0] + self._ttl_ns)
         if len(self.known) > self._max_keys:
             pop_first(self.known)
 
@@ -105,14 +110,14 @@ class _LookupKernel(InnerKernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.waiting, self.inner = [], []
+        self._now, self.lingers = saved["now"], saved["lingers"]
         for asked, item, ts, sequence, key, results in saved["waiting"]:
             row = Inner(item, ts, sequence, key)
             row.results = list(results)
             self.waiting.append((asked, row))
             if not results and all(inner.item != asked for inner in self.inner):
-                self.inner.append(Inner(asked, ts, sequence, key))
+                self._call(asked, ts, sequence, key)
         self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])
-        self._now, self.lingers = saved["now"], saved["lingers"]
 
 
 def _pair(item: Any, value: Any) -> tuple[Any, Any]:

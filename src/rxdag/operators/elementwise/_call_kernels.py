@@ -43,8 +43,8 @@ class _MapNode(_CallNode):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_quiet:
-            self.wake_up()
+        if self.is_quiet and self.wake_up():
+            return
         try:
             value = self.fn(item)
         except BaseException as error:
@@ -62,8 +62,8 @@ class _FilterNode(_CallNode):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_quiet:
-            self.wake_up()
+        if self.is_quiet and self.wake_up():
+            return
         try:
             is_left_out = not self.fn(item)
         except BaseException as error:
@@ -80,8 +80,8 @@ class _FilterNode(_CallNode):
 class _TapNode(_CallNode):
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_quiet:
-            self.wake_up()
+        if self.is_quiet and self.wake_up():
+            return
         try:
             self.fn(item)
         except BaseException as error:

@@ -25,8 +25,8 @@ class _KeyByNode(StatelessNode):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        if self.is_quiet:
-            self.wake_up()
+        if self.is_quiet and self.wake_up():
+            return
         try:
             key = self.key_of(item)
             if not self.is_plain and key.__class__ is not str:

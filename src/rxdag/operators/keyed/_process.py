@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from rxdag.contract import MAX, MIN, BadProgram, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
+from rxdag.engine import is_over
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
@@ -158,7 +159,7 @@ class _ProcessKernel(Kernel):
 
     def _fire(self, until: int, emit: Emit[Any]) -> None:
         """Call the process for each timer that is due, in their order."""
-        while self._due and self._due[0][0] <= until:
+        while self._due and self._due[0][0] <= until and not is_over(emit):
             when, _, key, name = heapq.heappop(self._due)
             timers = self._timers.get(key)
             if timers is None or timers.get(name) != when:
@@ -204,6 +205,8 @@ class _ProcessKernel(Kernel):
             self._context.begin(key, last, self.watermark, self._now)
             self._process.on_end(self._context, state)
             self._send(0, emit)
+            if is_over(emit):
+                return
 
     def snapshot(self) -> dict[str, Any]:
         return {

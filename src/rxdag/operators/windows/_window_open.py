@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelEmit, KernelNode
+from rxdag.engine import KernelEmit, KernelNode, is_over
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
@@ -262,14 +262,14 @@ class OpenWindowKernel(Kernel):
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         self._put_away()
         ends = self._ends
-        while ends and ends[0][0] - 1 <= watermark:
+        while ends and ends[0][0] - 1 <= watermark and not is_over(emit):
             self._fire(heapq.heappop(ends), "watermark", emit)
         self.wake = ends[0][0] - 1 if ends else MAX
 
     def on_end(self, emit: Emit[Any]) -> None:
         self._put_away()
         ends = self._ends
-        while ends:
+        while ends and not is_over(emit):
             self._fire(heapq.heappop(ends), "end", emit)
         self.wake = MAX
 
@@ -283,6 +283,8 @@ class OpenWindowKernel(Kernel):
             made = pane if self._into is None else self._into(pane)
             if isinstance(emit, KernelEmit):
                 emit.make(made, ts, key)
+                if emit.is_over():
+                    return
             else:
                 emit(made, ts=ts, sequence=0, key=key)
         for slice_ in slices:

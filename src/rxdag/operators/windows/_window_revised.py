@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelNode
+from rxdag.engine import KernelNode, is_over
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._open_panes import OpenPane, found_in, in_time, start_of
@@ -333,6 +333,8 @@ class RevisedWindowKernel(Kernel):
             parts = fires[when, end, start]
             for key in in_order(parts):
                 self._give_out(parts[key], closed_by if when >= min(end - 1, MAX) else "early", when, emit)
+                if is_over(emit):
+                    return
 
     def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
