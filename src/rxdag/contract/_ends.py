@@ -62,6 +62,10 @@ class SourceContext(Protocol):
         """Ask for a `read` at that time, ns since the epoch."""
         ...
 
+    def wants_thread(self) -> bool:
+        """Return True if the run wants the thread back: `read` then returns what it has. Where the source is read."""
+        ...
+
     def emit(self, port: str, item: object) -> None:
         """Give an item out on one of the source's own `side_ports`, soon; from any thread."""
         ...

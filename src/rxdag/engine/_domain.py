@@ -133,6 +133,10 @@ class Domain:
         finally:
             self.turn_of = None
 
+    def must_give_back(self) -> bool:
+        """Return True if what runs is to give the thread back."""
+        return self.stop or (self.is_timed and self.ticks() >= self.deadline)
+
     def retire(self, node: Node) -> None:
         """Have a node that has ended give back what it has, soon."""
         self.retired.append(node)
@@ -163,36 +167,44 @@ class Domain:
     def settle(self) -> None:
         """Do what waits: retire nodes, resume what rests and has room, write sinks, fire what a rest has put off.
 
-        It gives back early if the driver has something to do first, and is then called again before any pump.
+        It gives back early if the driver has something to do first; then `settle_some` is called before any pump.
         """
-        is_first = True  # something is done in each call, whatever else is always due
         while self.raised is None:
-            self.stop = False
-            if not is_first and (self.is_called or (self.is_timed and self.ticks() >= self.deadline)):
+            self.stop = self.is_called
+            if self.is_called or (self.is_timed and self.ticks() >= self.deadline):
                 self.is_unsettled = True
                 return
-            is_first = False
-            if self.retired:
-                self.retired.popleft().retire()
-                continue
-            best = self.next_to_resume() if self.resting else None
-            if best is not None:
-                self.resting.remove(best)
-                best.resume()
-                if best.is_resting:
-                    self.resting.append(best)
-                continue
-            if self.opened:
-                self.opened.popleft().go_on()
-                continue
-            if self.unwritten:
-                sink = self.unwritten.pop()
-                sink.is_gathering = False
-                sink.write_out()
-                continue
-            if not self.deferred or not self.fire_deferred():
+            if not self.settle_one():
                 break
         self.is_unsettled = False
+
+    def settle_some(self) -> None:
+        """Do one thing of what waits, whatever else is always due."""
+        self.stop = self.is_called
+        if self.raised is None and not self.settle_one():
+            self.is_unsettled = False
+
+    def settle_one(self) -> bool:
+        """Do one thing of what waits; False if there is nothing."""
+        if self.retired:
+            self.retired.popleft().retire()
+            return True
+        best = self.next_to_resume() if self.resting else None
+        if best is not None:
+            self.resting.remove(best)
+            best.resume()
+            if best.is_resting:
+                self.resting.append(best)
+            return True
+        if self.opened:
+            self.opened.popleft().go_on()
+            return True
+        if self.unwritten:
+            sink = self.unwritten.pop()
+            sink.is_gathering = False
+            sink.write_out()
+            return True
+        return bool(self.deferred) and self.fire_deferred()
 
     def next_to_resume(self) -> Point | None:
         """Return the resting node that can go on; of several the last one in the order of the graph."""

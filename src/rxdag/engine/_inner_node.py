@@ -48,6 +48,7 @@ class InnerNode(KernelNode):
         self.readings: dict[Inner, Reading] = {}
         self.is_scheduled = False
         self.drains = False
+        self.is_draining = False
         self.is_open = False
         self.resource: Any = None
 
@@ -195,6 +196,10 @@ class InnerNode(KernelNode):
         self.is_scheduled = False
         if self.is_ended or self.blocked or not self.is_open:
             return
+        if self.is_draining:
+            self.stop_all()
+            self.look()
+            return
         reading = next((each for each in self.readings.values() if each.is_ready), None)
         if reading is None:
             return
@@ -216,7 +221,7 @@ class InnerNode(KernelNode):
         elif read is END:
             self.stream_ended(reading)
         else:
-            self.take_in(inner, read.rows().items)
+            self.take_in(reading, read.rows().items)
 
     def have_at_hand(self, inner: Inner) -> None:
         """Have the exits give what comes the time and key of an item."""
@@ -226,11 +231,15 @@ class InnerNode(KernelNode):
         emit.sequence = inner.sequence
         emit.key = inner.key
 
-    def take_in(self, inner: Inner, items: list[Any]) -> None:
-        """Take what a stream has given."""
+    def take_in(self, reading: Reading, items: list[Any], *, is_last: bool = False) -> None:
+        """Take what a stream has given; what is left when the thread is wanted elsewhere comes with its next turn."""
+        inner = reading.inner
         emit = self.emit
-        for item in items:
+        for i, item in enumerate(items):
             if self.is_ended:
+                return
+            if i and not is_last and self.domain.must_give_back():
+                reading.left = items[i:]
                 return
             if inner.skip:
                 inner.skip -= 1
@@ -305,15 +314,24 @@ class InnerNode(KernelNode):
             self.stop_all()
         super().combined(watermark)
 
+    def drain(self) -> None:
+        """Stop the streams, and those of items that come yet: a stream may be endless, and keep from its turn what brings the end."""
+        if not self.inner_kernel.ends_alone and not self.is_ended:
+            self.is_draining = True
+            self.stop_all()
+            self.look()
+
     def stop_all(self) -> None:
         """Read no more; what the streams have taken in goes out."""
         for reading in list(self.readings.values()):
             self.have_at_hand(reading.inner)
+            left, reading.left = reading.left, []
+            self.take_in(reading, left, is_last=True)
             while reading.reader is not None:
                 rest = reading.reader.rest(int(self.domain.quantum))
                 if not rest:
                     break
-                self.take_in(reading.inner, rest.rows().items)
+                self.take_in(reading, rest.rows().items, is_last=True)
             self.stream_ended(reading)
 
     def inputs_ended(self, error: Exception | None) -> None:

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import DEAD, SKIP, Boundary, Clock, DeadLetter, OnError, Reader, Saw, Source, checked_end
 from rxdag.engine._context import RunContext
+from rxdag.engine._domain import TURNS_NS
 from rxdag.engine._faults import end_error, node_error
 from rxdag.engine._node import Exit
 from rxdag.engine._pump import Pump
@@ -51,6 +52,8 @@ class OpenedSource(Pump):
         self.letters: Exit
         self.reader: Reader | None = None
         self.n_dropped: i64 = 0
+        self.began: i64 = 0
+        """When its turn has begun, by the domain's `ticks`."""
         self.is_closed = False
         self.was_open = False
         """True if another run had opened it before a restart."""
@@ -61,6 +64,9 @@ class OpenedSource(Pump):
 
     def wake_at(self, when: int) -> None:
         self.domain.driver.at(when, self.step, rank=int(self.rank))
+
+    def wants_thread(self) -> bool:
+        return self.domain.must_give_back() or self.domain.ticks() - self.began >= TURNS_NS
 
     def emit(self, port: str, item: object) -> None:
         self.domain.driver.call(partial(self.give_aside, port, item))

@@ -212,7 +212,7 @@ class Point(Node):
         """Go on with what rests, as far as there is room."""
         pending = self.pending
         n = 0
-        while pending and self.can_resume() and n < 1024 and not (n and self.domain.stop):
+        while pending and self.can_resume() and n < 1024 and not (n and self.domain.must_give_back()):
             n += 1
             self.replay(pending.popleft())
         if not pending and self.is_resting:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from rxdag.contract import Boundary, Clock, Inner, Reader, Saw, Source, checked_end
+from rxdag.contract import Boundary, Chunk, Clock, Inner, Reader, Saw, Source, checked_end
+from rxdag.engine._domain import TURNS_NS
 from rxdag.engine._faults import node_error
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Reading:
         self.reader: Reader | None = None
         self.is_ready = True
         self.attempts = 0
+        self.began = 0
+        """When its turn has begun, by the domain's `ticks`."""
+        self.left: list[Any] = []
+        """What was read and not taken in yet."""
 
     def wake(self) -> None:
         self.node.domain.driver.call(self.come)
@@ -38,6 +43,10 @@ class Reading:
         """It may have something now."""
         self.is_ready = True
         self.node.look()
+
+    def wants_thread(self) -> bool:
+        domain = self.node.domain
+        return domain.must_give_back() or domain.ticks() - self.began >= TURNS_NS
 
     def emit(self, port: str, item: object) -> None:
         """Nobody can read the side ports of an inner stream."""
@@ -52,6 +61,10 @@ class Reading:
 
     def read(self, room: int) -> Any:
         """Return up to that many items, None for nothing now, or END."""
+        self.began = self.node.domain.ticks()
+        if self.left:
+            left, self.left = self.left, []
+            return Chunk(left)
         if self.reader is None:
             self.source = self.node.source_of(self.inner)
             reader: Reader = checked_end(self.source, self.source.open(self), Reader)

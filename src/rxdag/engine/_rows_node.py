@@ -80,17 +80,12 @@ class RowsNode(Point):
             if before is not None and before[i] > self.told:
                 self.told = before[i]
                 out.mark(before[i])
-            if self.blocked > free or i >= turn or (i > rows.at and self.is_called_off()):
+            if self.blocked > free or i >= turn or (i > rows.at and self.domain.must_give_back()):
                 rows.at = i
                 self.hold_first((COLUMNS, exit_, rows, 0, 0, None))
                 return
             out.push(items[i], rows.times[i], rows.sequences[i], rows.keys[i])
             i += 1
-
-    def is_called_off(self) -> bool:
-        """Return True if the domain wants to do something else first."""
-        domain = self.domain
-        return domain.stop or (domain.is_timed and domain.ticks() >= domain.deadline)
 
     def could_not(self, columns: Any, error: BaseException) -> None:
         """Fail the run: items cannot be made of columns."""

@@ -70,7 +70,7 @@ class Shortcut:
             return
         domain = last.domain
         for value in values:
-            if domain.stop or (domain.is_timed and domain.ticks() >= domain.deadline):
+            if domain.must_give_back():
                 last.hold((ITEM, last.way, value, 0, 0, None))
             else:
                 last.pass_on(value, 0, 0, None)

@@ -65,7 +65,13 @@ class SourceNode(SourceFeed):
             self.how = how
             self.stop_error = error
         self.domain.stop = True
+        self.domain.driver.call(self.stop_before_others)
         self.wake()
+
+    def stop_before_others(self) -> None:
+        """Have a turn although nodes behind go on without end: it is what they wait for."""
+        if self.domain.is_unsettled:
+            self.step()
 
     def ends_itself(self, how: Literal["drain", "flush"]) -> bool:
         """Return True if the reader is asked, where it is read, whether it comes to an end by itself."""
@@ -93,7 +99,7 @@ class SourceNode(SourceFeed):
         domain = self.domain
         self.is_starved = False
         self.is_parked = False
-        began: i64 = domain.ticks()
+        self.began = domain.ticks()
         try:
             self.turn()
         except BaseException as error:
@@ -101,7 +107,7 @@ class SourceNode(SourceFeed):
                 self.run.fail(self.as_error(error))
             self.finish(self.as_error(error))
         domain.measured_at = domain.ticks()
-        self.busy_ns += domain.measured_at - began
+        self.busy_ns += domain.measured_at - self.began
 
     def turn(self) -> None:
         """Hand on what was read; read if nothing is left of that."""

@@ -75,7 +75,7 @@ class StepNode(KernelNode):
                 return
         n = 0
         while True:
-            if self.blocked > free or n >= _TURN or (n and self.domain.stop):
+            if self.blocked > free or n >= _TURN or (n and self.domain.must_give_back()):
                 self.hold_first((INPUT, input, item, ts, sequence, key))
                 return
             n += 1

@@ -242,6 +242,9 @@ class Execution:
             self.was_drained = True
         for source in self.program.sources:
             source.stop("flush" if flush else "drain")
+        for node in self.program.nodes.values():
+            if isinstance(node, InnerNode):
+                node.domain.driver.call(node.drain)
         when = self.clock.now() + _GRACE_NS
         self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
 

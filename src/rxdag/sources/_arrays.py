@@ -47,6 +47,7 @@ class _Arrays(Source[T]):
     label = "arrays"
     knows_backlog = True
     gives_columns = True
+    is_stored = True
 
     def open(self, context: SourceContext) -> Reader:
         from rxdag.columns import Columns, as_column, fitted  # they load numpy

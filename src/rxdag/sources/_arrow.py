@@ -136,6 +136,10 @@ class _Arrow(Source[T]):
     label = "arrow"
     gives_columns = True
 
+    @property
+    def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # a stream gives its batches once
+        return not hasattr(self.data, "read_next_batch")
+
     def open(self, context: SourceContext) -> Reader:
         pa = import_extra("pyarrow", "arrow", "arrow")
         data = self.data
@@ -218,6 +222,7 @@ class _Parquet(Source[T]):
     zone: tzinfo | None = None
     label = "parquet"
     gives_columns = True
+    is_stored = True
 
     def open(self, context: SourceContext) -> Reader:
         return _ParquetReader(self.path, self.of, self.zone)

@@ -34,7 +34,7 @@ class _CsvReader(IteratorReader):
         self._opened: Iterator[list[str]] | None = None
         self._width = 0
         self._columns: list[Column] = []
-        super().__init__(self._parse(), blocking=path == "-")
+        super().__init__(self._parse(), context, blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
         make = build(self._of)
@@ -228,6 +228,10 @@ class _Csv(Source[T]):
 
     @property
     def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # lines of stdin come one by one
+        return self.where == "inline"
+
+    @property
+    def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
         return self.where == "inline"
 
     def open(self, context: SourceContext) -> Reader:

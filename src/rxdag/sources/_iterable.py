@@ -6,19 +6,23 @@ import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, flag, item_type
 from rxdag.errors import GraphError, SourceError, shown
 
 T = TypeVar("T")
 
+_BURST: Final = 16
+"""So many items are made before it looks again whether the run wants the thread."""
+
 
 class IteratorReader(Reader):
-    """Reads an iterator; one item at a time if it may block, so that none waits for the next."""
+    """Reads an iterator until the run wants the thread; one item at a time if it may block, so that none waits for the next."""
 
-    def __init__(self, items: Iterator[Any], *, blocking: bool = False) -> None:
+    def __init__(self, items: Iterator[Any], context: SourceContext, *, blocking: bool = False) -> None:
         self._items = items
+        self._context = context
         self._blocking = blocking
         self._error: Exception | None = None
 
@@ -26,8 +30,14 @@ class IteratorReader(Reader):
         if self._error is not None:
             raise self._error
         items: list[Any] = []
+        most = 1 if self._blocking else max_items
+        burst = 1
         try:
-            items.extend(islice(self._items, 1 if self._blocking else max_items))
+            while (n := len(items)) < most:
+                items.extend(islice(self._items, min(burst, most - n)))
+                if len(items) < min(n + burst, most) or self._context.wants_thread():
+                    break
+                burst = min(2 * burst, _BURST)
         except Exception as error:
             if not items:
                 raise
@@ -91,14 +101,14 @@ class _Iterable(Source[T]):
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some are
-        return self.where == "inline"
+        return self.where == "inline" and not isinstance(self.items, Iterator)
 
     def open(self, context: SourceContext) -> Reader:
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")
         if isinstance(self.items, Sequence) and self.knows_backlog:
             return _ListReader(self.items)
-        return IteratorReader(iter(self.items), blocking=self.where == "blocking")
+        return IteratorReader(iter(self.items), context, blocking=self.where == "blocking")
 
 
 def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False) -> Source[T]:

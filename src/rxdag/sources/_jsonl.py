@@ -26,7 +26,7 @@ class _JsonlReader(IteratorReader):
         self._context = context
         self._file = LineFile(path, "jsonl")
         self._decode = json_decoder(of, partial(zoned, zone=zone))
-        super().__init__(self._parse(), blocking=path == "-")
+        super().__init__(self._parse(), context, blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
         for line in self._file.lines():

@@ -35,6 +35,9 @@ class ReadContext:
     def wake_at(self, when: int) -> None:
         self.due = when
 
+    def wants_thread(self) -> bool:
+        return False
+
     def emit(self, port: str, item: object) -> None:
         """Nobody reads side ports."""
 

@@ -265,7 +265,7 @@ class FlowScheduler(ReactivexScheduler):
             return fn
         if self.domain.is_unsettled:
             self._set_limit()
-            return self.domain.settle
+            return self.domain.settle_some
         if self._rounds:
             number, index, pump = heapq.heappop(self._rounds)
             self._turn = (number, index)
@@ -309,7 +309,7 @@ class FlowScheduler(ReactivexScheduler):
     def _set_limit(self) -> None:
         """Say until when the pump whose turn it is may go on."""
         domain = self.domain
-        domain.stop = False
+        domain.stop = domain.is_called
         if self._is_virtual:
             return
         end = self.slice_end

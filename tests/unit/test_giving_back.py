@@ -1,0 +1,160 @@
+"""A request to stop takes effect between two items, wherever they come from; what was made by then is accounted for."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import rxdag
+from rxdag import operators as ops
+from rxdag import sinks, sources
+
+BURST = 16
+"""So many items an iterator makes before it looks whether the run wants the thread."""
+
+
+class Row(NamedTuple):
+    n: int
+
+
+class Counted:
+    """An endless iterator that asks its run to stop at the sixth item."""
+
+    def __init__(self, stop):
+        self.stop, self.run, self.made = stop, None, 0
+
+    def __iter__(self):
+        while True:
+            self.made += 1
+            if self.made == 6:
+                while self.run is None:
+                    pass
+                self.stop(self.run)
+            yield self.made
+
+
+def cancel(run):
+    run.cancel()
+
+
+def drain(run):
+    run.begin_drain()
+
+
+def started(stream, counted):
+    sink = stream.to(sinks.collect())
+    counted.run = run = rxdag.start(sink)
+    return run.wait(timeout=30), sink
+
+
+STREAMS = {
+    "iterable": lambda counted: rxdag.from_source(sources.iterable(iter(counted))),
+    "explode": lambda counted: rxdag.from_source(sources.range(1)).pipe(ops.explode(lambda _: counted)),
+    "flat_map": lambda counted: rxdag.from_source(sources.range(1)).pipe(ops.flat_map(lambda _: iter(counted))),
+    "concat_map": lambda counted: rxdag.from_source(sources.range(1)).pipe(ops.concat_map(lambda _: iter(counted))),
+    "switch_map": lambda counted: rxdag.from_source(sources.range(1)).pipe(ops.switch_map(lambda _: iter(counted))),
+    "buffered": lambda counted: rxdag.from_source(sources.iterable(iter(counted))).buffered(max_items=4),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_cancel_waits_for_no_more_than_a_few_items_of_an_iterator(name):
+    counted = Counted(cancel)
+    result, _ = started(STREAMS[name](counted), counted)
+    assert result.state == "cancelled"
+    assert result.problems == ()
+    assert counted.made <= 6 + BURST
+
+
+@pytest.mark.parametrize("name", ["iterable", "buffered"])
+def test_what_an_iterator_has_made_when_a_drain_comes_goes_through(name):
+    counted = Counted(drain)
+    result, sink = started(STREAMS[name](counted), counted)
+    assert result.state == "completed"
+    assert counted.made <= 6 + BURST
+    assert result[sink] == list(range(1, counted.made + 1))
+
+
+@pytest.mark.parametrize("name", ["flat_map", "concat_map", "switch_map"])
+def test_a_drain_stops_an_endless_stream_of_an_item_whose_source_has_ended(name):
+    counted = Counted(drain)
+    result, sink = started(STREAMS[name](counted), counted)
+    assert result.state == "completed"
+    assert counted.made <= 6 + BURST
+    assert result[sink] == list(range(1, counted.made + 1))
+
+
+def asked_at_once(stop, calls):
+    """Return a function that asks its run to stop at the third item."""
+
+    def fn(item):
+        calls.append(item)
+        if len(calls) == 3:
+            while calls.run is None:
+                pass
+            stop(calls.run)
+        return item
+
+    return fn
+
+
+class Calls(list):
+    run = None
+
+
+WITH_LISTS = {
+    "list": lambda tmp: rxdag.from_source(sources.iterable(list(range(1000)))),
+    "explode": lambda tmp: rxdag.from_source(sources.range(1)).pipe(ops.explode(lambda _: range(1000))),
+    "flat_map": lambda tmp: rxdag.from_source(sources.range(1)).pipe(ops.flat_map(lambda _: range(1000))),
+    "arrays": lambda tmp: rxdag.from_source(sources.arrays({"n": np.arange(1000)}, Row)),
+    "csv": lambda tmp: rxdag.from_source(sources.csv(tmp / "rows.csv", Row)),
+    "shortcut": lambda tmp: rxdag.from_source(sources.range(1000)).pipe(ops.map(rxdag.element * 2)),
+}
+
+
+def rows_at(tmp):
+    (tmp / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(1000)))
+    return tmp
+
+
+@pytest.mark.parametrize("name", WITH_LISTS)
+def test_a_cancel_takes_effect_between_two_calls_of_a_function(name, tmp_path):
+    calls = Calls()
+    stream = WITH_LISTS[name](rows_at(tmp_path)).pipe(ops.tap(asked_at_once(cancel, calls)))
+    calls.run = run = rxdag.start(stream.to(sinks.null()))
+    result = run.wait(timeout=30)
+    assert result.state == "cancelled"
+    assert result.problems == ()
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("name", ["list", "arrays", "csv"])
+def test_a_drain_leaves_items_with_a_source_that_has_them_still(name, tmp_path):
+    calls = Calls()
+    stream = WITH_LISTS[name](rows_at(tmp_path)).pipe(ops.tap(asked_at_once(drain, calls)))
+    calls.run = run = rxdag.start(stream.to(sinks.null()))
+    result = run.wait(timeout=30)
+    assert result.state == "completed"
+    assert len(calls) == 3
+    source = next(iter(result.stats.nodes.values()))
+    assert source.made == 3
+    assert source.unread == source.arrived > 0
+    assert result.problems == ()
+
+
+def test_a_slow_iterator_gives_each_item_on_as_it_comes():
+    seen = []
+
+    def slow():
+        for n in range(4):
+            seen.append(("made", n))
+            yield n
+            began = rxdag.contract.MIN
+            for began in itertools.count():  # longer than a turn
+                if began > 300_000:
+                    break
+
+    rxdag.run(rxdag.from_source(sources.iterable(slow())).to(sinks.call(lambda n: seen.append(("taken", n)))))
+    assert seen[:2] == [("made", 0), ("made", 1)] or seen[:2] == [("made", 0), ("taken", 0)]
+    assert seen.index(("taken", 1)) < seen.index(("made", 3))
