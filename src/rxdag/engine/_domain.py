@@ -172,7 +172,7 @@ class Domain:
         while self.raised is None:
             self.stop = self.is_called
             if self.is_called or (self.is_timed and self.ticks() >= self.deadline):
-                self.is_unsettled = True
+                self.is_unsettled = self.waits()
                 return
             if not self.settle_one():
                 break
@@ -183,6 +183,12 @@ class Domain:
         self.stop = self.is_called
         if self.raised is None and not self.settle_one():
             self.is_unsettled = False
+
+    def waits(self) -> bool:
+        """Return True if there is something to settle."""
+        if self.retired or self.opened or self.unwritten or self.next_to_resume() is not None:
+            return True
+        return any(not node.must_wait() for node in self.deferred)
 
     def settle_one(self) -> bool:
         """Do one thing of what waits; False if there is nothing."""
