@@ -328,6 +328,7 @@ class TestWorkers:
         [
             ("1", '--partition: must be I/N, as 0/3 for the first of three workers, got "1"'),
             ("a/b", '--partition: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
+            ("\u0661/\u0662", "--partition: must be I/N, as 0/3 for the first of three workers"),
             ("3/3", 'dag "bars": part: must be worker 0 to n - 1 of n, got 3 of 3'),
         ],
     )

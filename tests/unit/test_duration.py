@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from rxdag import GraphError
-from rxdag.contract import duration_ns, format_ns, positive_ns
+from rxdag import GraphError, sources, windows
+from rxdag import operators as ops
+from rxdag.contract import duration_ns, format_ns, positive_ns, signed_ns
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,54 @@ def test_a_bad_duration_says_what_must_hold(value, message):
     with pytest.raises(GraphError) as caught:
         duration_ns(value, "x")
     assert message in str(caught.value)
+
+
+ODD = [
+    "\uff11s",
+    "\u0661s",
+    "1.\uff15s",
+    " 1s",
+    "1s ",
+    "1s\n",
+    "\t1s",
+    "1 s",
+    "1_0s",
+    "+1s",
+    "1e3s",
+    ".5s",
+    "1.s",
+    "1S",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda text: duration_ns(text, "x"),
+        lambda text: positive_ns(text, "x"),
+        lambda text: signed_ns(text, "x"),
+        lambda text: signed_ns(f"-{text}", "x"),
+        windows.tumbling,
+        lambda text: windows.tumbling("1h", offset=text),
+        lambda text: windows.tumbling(text.replace("s", "d"), tz="UTC"),
+        windows.session,
+        ops.debounce,
+        lambda text: ops.batch(2, max_wait=text),
+        sources.interval,
+    ],
+)
+def test_a_duration_has_ascii_digits_and_a_unit_and_nothing_else(take, text):
+    with pytest.raises(GraphError):
+        take(text)
+
+
+def test_a_minus_stands_right_before_the_digits():
+    assert signed_ns("-1s", "x") == -1_000_000_000
+    for text in (" -1s", "- 1s", "--1s"):
+        with pytest.raises(GraphError, match='x must be a duration such as "500ms"'):
+            signed_ns(text, "x")
 
 
 def test_a_positive_duration_is_more_than_0():

@@ -39,7 +39,7 @@ class Loaded:
         if share is None:
             return self
         worker, slash, workers = share.partition("/")
-        if not slash or not worker.isdecimal() or not workers.isdecimal():
+        if not slash or not (worker + workers).isascii() or not worker.isdecimal() or not workers.isdecimal():
             raise SpecError(f'--partition: must be I/N, as 0/3 for the first of three workers, got "{share}"')
         return replace(self, dag=self.dag.part(int(worker), int(workers)))
 

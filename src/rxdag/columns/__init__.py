@@ -25,7 +25,7 @@ from rxdag.columns._column import (
 )
 from rxdag.columns._columns import Columns
 from rxdag.columns._fitted import fitted, typed
-from rxdag.columns._gathered import gathered
+from rxdag.columns._gathered import columns_of_rows, gathered
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
 from rxdag.columns._joins import joined, parted, rejoined
@@ -53,6 +53,7 @@ __all__ = [
     "column_of_arrow",
     "columns_of_batch",
     "columns_of_frame",
+    "columns_of_rows",
     "concatenate",
     "distinct",
     "exact_ns",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 import typing
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -11,10 +10,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from rxdag.columns._column import Array, Coded, Column, Nullable, column_of, values_of
+from rxdag.columns._column import Array, Coded, Column, Nullable, bounds_of, column_of, values_of
 from rxdag.columns._columns import Columns
+from rxdag.columns._value import EXACT
 from rxdag.errors import shown
-from rxdag.expressions import field_names, field_types, is_foreign
+from rxdag.expressions import declared_types, field_names, is_foreign, is_limited, kinds_in, pairs
 
 _KINDS: Final[dict[str, type[Any]]] = {"i": int, "f": float, "b": bool, "M": np.datetime64}
 _EXACT: Final = (datetime, date, time, timedelta, Decimal, bytes)
@@ -24,37 +24,26 @@ _EXACT: Final = (datetime, date, time, timedelta, Decimal, bytes)
 def fitted(column: Column, hint: Any, *, first: int = 0) -> Column:
     """Return a column as values of the type of its field.
 
-    Ints become floats, numpy's times datetimes in UTC without what is below the microsecond, dicts the records that the
-    field says, and texts its enumeration.
+    Ints become floats, if those are the same numbers; numpy's times datetimes in UTC without what is below the
+    microsecond; dicts the records that the field says; and texts its enumeration.
 
     Args:
         column: The values.
-        hint: Type of the field.
+        hint: Type of the field, with the limits of `msgspec.Meta`.
         first: Number of rows before the column, for the message.
 
     Raises:
-        ValueError: If a value is of another type.
+        ValueError: If a value is of another type, or beyond a limit.
     """
-    kinds = _kinds_of(hint)
+    kinds = kinds_in(hint)
     if Any in kinds or object in kinds or not len(column):
         return column
-    is_whole = not isinstance(column, Nullable) or type(None) in kinds
-    if isinstance(column, Coded):
-        is_text = str in kinds and (type(None) in kinds or int(column.codes.min()) >= 0)
-        return column if is_text else _converted(column, hint, first)
-    values = column.values if isinstance(column, Nullable) else column
-    kind = values.dtype.kind
-    if kind == "i" and int not in kinds and float in kinds:
-        values = values.astype(np.float64)
-        kind = "f"
-    if is_whole and kind in _KINDS and _KINDS[kind] in kinds:
-        return Nullable(values, column.valid) if isinstance(column, Nullable) else values
-    if kind == "M" and kinds & {datetime, date}:
-        moments: list[Any] = _datetimes(values) if datetime in kinds else values.tolist()
-        if isinstance(column, Nullable):
-            moments = [moment if ok else None for moment, ok in zip(moments, column.valid.tolist(), strict=True)]
-        column = column_of(moments)
-    return _converted(column, hint, first)
+    same = _as_it_is(column, kinds)
+    if same is None:
+        return _converted(_with_datetimes(column, kinds), hint, first)
+    if is_limited(hint):
+        _converted(same, hint, first)
+    return same
 
 
 def typed(columns: Columns, of: Any) -> Columns:
@@ -73,7 +62,7 @@ def typed(columns: Columns, of: Any) -> Columns:
     unknown = [name for name in columns.names if name not in names]
     if unknown:
         raise ValueError(f"{of.__name__} must have a field for each column, lacks {', '.join(unknown)}")
-    hints = field_types(of)
+    hints = declared_types(of)
     made: dict[str, Column] = {}
     for name in columns.names:
         try:
@@ -83,13 +72,31 @@ def typed(columns: Columns, of: Any) -> Columns:
     return Columns.from_columns(made, of)
 
 
-def _kinds_of(hint: Any) -> set[Any]:
-    """Return the types that a value may have."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return {kind for part in typing.get_args(hint) for kind in _kinds_of(part)}
-    if isinstance(hint, typing.TypeVar):
-        return {Any}
-    return _kinds_of(hint.__supertype__) if isinstance(hint, typing.NewType) else {hint}
+def _as_it_is(column: Column, kinds: tuple[Any, ...]) -> Column | None:
+    """Return a column whose values are of one of the types; None if each value must be looked at."""
+    if isinstance(column, Coded):
+        return column if str in kinds and (type(None) in kinds or int(column.codes.min()) >= 0) else None
+    is_whole = not isinstance(column, Nullable) or type(None) in kinds
+    values = column.values if isinstance(column, Nullable) else column
+    kind = values.dtype.kind
+    if kind == "i" and int not in kinds and float in kinds:
+        if bounds_of(values)[0] < -EXACT or bounds_of(values)[1] > EXACT:
+            return None
+        values, kind = values.astype(np.float64), "f"
+    if not is_whole or kind not in _KINDS or _KINDS[kind] not in kinds:
+        return None
+    return Nullable(values, column.valid) if isinstance(column, Nullable) else values
+
+
+def _with_datetimes(column: Column, kinds: tuple[Any, ...]) -> Column:
+    """Return a column of numpy's times as one of datetimes, where the field has those; any other as it is."""
+    values = column.values if isinstance(column, Nullable) else column
+    if isinstance(values, Coded) or values.dtype.kind != "M" or not {datetime, date} & {*kinds}:
+        return column
+    moments: list[Any] = _datetimes(values) if datetime in kinds else values.tolist()
+    if isinstance(column, Nullable):
+        moments = [moment if ok else None for moment, ok in zip(moments, column.valid.tolist(), strict=True)]
+    return column_of(moments)
 
 
 def _datetimes(times: Array) -> list[Any]:
@@ -115,15 +122,17 @@ def _converted(column: Column, hint: Any, first: int) -> Column:
         made = values
         wrong = next((i for i, value in enumerate(values) if not _converts(value, hint)), None)
     else:
-        wrong = next((i for i, pair in enumerate(zip(made, values, strict=True)) if is_foreign(*pair)), None)
+        wrong = _altered(made, values)
     if wrong is None:
-        return column_of(made)
-    cure = (
-        f"declare the field as {_name(hint)} | None"
-        if values[wrong] is None
-        else "cast it, or declare the field otherwise"
-    )
-    raise ValueError(f"must be {_name(hint)}, got {shown(values[wrong], most=80)} in row {first + wrong + 1:,}; {cure}")
+        wrong = _naive(made, values)
+        if wrong is None:
+            return column_of(made)
+        what, cure = f"{_name(hint)} with a zone", "give it its zone, as with replace(tzinfo=UTC)"
+    else:
+        what, cure = _name(hint), "cast it, or declare the field otherwise"
+        if values[wrong] is None:
+            cure = f"declare the field as {_name(hint)} | None"
+    raise ValueError(f"must be {what}, got {shown(values[wrong], most=80)} in row {first + wrong + 1:,}; {cure}")
 
 
 def _converts(value: Any, hint: Any) -> bool:
@@ -134,10 +143,42 @@ def _converts(value: Any, hint: Any) -> bool:
     return True
 
 
+def _altered(made: list[Any], values: list[Any]) -> int | None:
+    """Return the first value that has none of the fields of its type, or became another number; None if there is none."""
+    kinds = set(map(type, values))
+    if not _hold_others(kinds) and kinds.isdisjoint((int, Decimal)):
+        return None
+    both = enumerate(zip(made, values, strict=True))
+    return next((i for i, pair in both if is_foreign(*pair) or any(_is_another(*each) for each in pairs(*pair))), None)
+
+
+def _is_another(made: Any, given: Any) -> bool:
+    """Return whether a number became a float that is another number, or was a Decimal."""
+    return (
+        made.__class__ is float and not isinstance(given, float) and (isinstance(given, Decimal) or bool(made != given))
+    )
+
+
+def _naive(made: list[Any], values: list[Any]) -> int | None:
+    """Return the first value that is, or holds, a datetime without a zone; None if there is none."""
+    if not _hold_others(set(map(type, values))):
+        return next((i for i, value in enumerate(made) if isinstance(value, datetime) and value.tzinfo is None), None)
+    for i, pair in enumerate(zip(made, values, strict=True)):
+        if any(isinstance(each, datetime) and each.tzinfo is None for each, _ in pairs(*pair)):
+            return i
+    return None
+
+
+def _hold_others(kinds: set[type]) -> bool:
+    return any(issubclass(kind, dict | list | tuple | set | frozenset) for kind in kinds)
+
+
 def _is_one_of(value: Any, hint: Any) -> bool:
-    kinds = tuple(typing.get_origin(kind) or kind for kind in _kinds_of(hint))
+    kinds = tuple(typing.get_origin(kind) or kind for kind in kinds_in(hint))
     return not all(isinstance(kind, type) for kind in kinds) or isinstance(value, kinds)
 
 
 def _name(hint: Any) -> str:
+    if is_limited(hint):
+        return str(hint).removeprefix("typing.")
     return hint.__name__ if isinstance(hint, type) else str(hint)

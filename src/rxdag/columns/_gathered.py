@@ -9,6 +9,7 @@ import numpy as np
 from rxdag.columns._column import ints_of
 from rxdag.columns._columns import Columns
 from rxdag.columns._keys import code_values
+from rxdag.expressions import checks_itself
 
 
 def gathered(
@@ -20,7 +21,9 @@ def gathered(
     keys: list[Any] | None = None,
     before: list[int] | None = None,
 ) -> Columns:
-    """Return items as columns; one column of objects if they do not all have the fields of their type.
+    """Return items as columns; one column of objects if they do not all have the fields of their type, or if it checks itself.
+
+    Items of a type that checks itself are not made once more: its code may refuse or change what it has made.
 
     Args:
         items: One or more.
@@ -31,7 +34,7 @@ def gathered(
         before: The watermark that holds before each, ns.
     """
     try:
-        columns = Columns.from_items(items, of)
+        columns = columns_of_rows(items, of)
     except Exception:  # what is asked of them is asked one by one
         columns = Columns.of_objects(items)
     if times is not None:
@@ -39,3 +42,14 @@ def gathered(
     if keys is not None:
         columns = columns.keyed(code_values(keys))
     return columns if before is None else columns.marked(np.array(before, np.int64))
+
+
+def columns_of_rows(items: list[Any], of: Any = None) -> Columns:
+    """Return one item or more as columns; one column of objects if their type checks itself.
+
+    Raises:
+        ValueError: If an item has fields that the others, or their type, lack.
+    """
+    if checks_itself(type(items[0])) or (of is not None and checks_itself(of)):
+        return Columns.of_objects(items)
+    return Columns.from_items(items, of)

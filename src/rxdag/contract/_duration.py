@@ -19,7 +19,7 @@ UNITS: Final = {
     "h": 3_600_000_000_000,
     "d": 86_400_000_000_000,
 }
-_TEXT = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
+_TEXT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d)")
 _LONGEST = 1 << 62
 
 
@@ -37,7 +37,7 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
     if isinstance(value, timedelta):
         ns = (value.days * 86_400 + value.seconds) * UNITS["s"] + value.microseconds * 1_000
     elif isinstance(value, str):
-        match = _TEXT.fullmatch(value.strip())
+        match = _TEXT.fullmatch(value)
         if match is None:
             raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {shown(value)}')
         number, unit = match.groups()
@@ -58,8 +58,8 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
 
 def signed_ns(value: Duration, where: str) -> int:
     """Turn a duration, or one with a minus before it, into nanoseconds; raises GraphError as `duration_ns` does."""
-    if isinstance(value, str) and value.strip().startswith("-"):
-        return -duration_ns(value.strip()[1:], where)
+    if isinstance(value, str) and value.startswith("-"):
+        return -duration_ns(value[1:], where)
     if isinstance(value, timedelta) and value < timedelta(0):
         return -duration_ns(-value, where)
     return duration_ns(value, where)

@@ -5,7 +5,9 @@ from rxdag.expressions._comprehend import Stage, Step, comprehend
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
 from rxdag.expressions._foreign import is_foreign
+from rxdag.expressions._hints import checks_itself, declared_types, is_limited, kinds_in
 from rxdag.expressions._names import attribute_names, field_names
+from rxdag.expressions._pairs import pairs
 from rxdag.expressions._parse import parse
 from rxdag.expressions._plain import is_traced, plain
 from rxdag.expressions._reader import (
@@ -56,17 +58,22 @@ __all__ = [
     "called",
     "check_field",
     "check_number",
+    "checks_itself",
     "col",
     "comprehend",
+    "declared_types",
     "element",
     "field_name",
     "field_types",
     "field_names",
     "getter",
     "is_foreign",
+    "is_limited",
+    "kinds_in",
     "lit",
     "look_up",
     "of_value",
+    "pairs",
     "parse",
     "plain_fields",
     "positional",

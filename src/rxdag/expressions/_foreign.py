@@ -20,7 +20,7 @@ def is_foreign(item: Any, plain: Any) -> bool:
         if isinstance(item, dict):
             return _is_foreign_dict(item, plain)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
         kind = item.__class__
-        names = _names_in_text(kind)
+        names = names_in_text(kind)
         found = [name for name in names if name in plain]
         if names and not found and plain.keys() - {_tag_of(kind)}:
             return True
@@ -47,7 +47,7 @@ def _is_foreign_dict(item: dict[Any, Any], plain: dict[Any, Any]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _names_in_text(kind: Any) -> dict[str, str]:
+def names_in_text(kind: Any) -> dict[str, str]:
     """Return the name of each field of a record by the name that it has in a text."""
     if issubclass(kind, msgspec.Struct):
         return {field.encode_name: field.name for field in msgspec.structs.fields(kind)}

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import csv as csv_module
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
 from os import PathLike
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, checked_path
 from rxdag.errors import GraphError, shown
-from rxdag.sinks._flat import flatten, is_numpy_time, json_line, time_text
+from rxdag.sinks._flat import flatten, is_numpy, is_numpy_time, json_line, span_text, time_text
 from rxdag.sinks._whole_file import WholeFile
+
+_CRLF: Final = "\r\n"
+_WRITTEN: Final = frozenset((str, int, float))
+"""Types whose values the module `csv` writes so that they read back equal."""
 
 
 class _FileWriter(Writer):
@@ -55,7 +63,8 @@ class _CsvWriter(_FileWriter):
         super().__init__(path, "csv", context)
         self._columns = columns
         self._rows: list[str] = []
-        self._writer = csv_module.writer(self, lineterminator="\n")
+        # With this end of a line a text that holds a carriage return is put into quotes, too.
+        self._writer = csv_module.writer(self, lineterminator=_CRLF)
         self._has_header = False
         if columns:
             self._file.write(self._header())
@@ -67,7 +76,7 @@ class _CsvWriter(_FileWriter):
     def _row(self, values: Any) -> bytes:
         self._rows.clear()
         self._writer.writerow(values)
-        return "".join(self._rows).encode()
+        return "".join(self._rows).removesuffix(_CRLF).encode() + b"\n"
 
     def write(self, chunk: Chunk | str) -> None:  # the csv module calls it with text
         if isinstance(chunk, str):
@@ -86,9 +95,22 @@ class _CsvWriter(_FileWriter):
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, bool):
+    """A value as `sources.csv` reads it."""
+    if value is None or value.__class__ in _WRITTEN:
+        return value
+    if isinstance(value, Enum):
+        return _text(value.value)
+    if isinstance(value, bool) or is_numpy(value, "bool"):
         return "true" if value else "false"
-    return time_text(value) if is_numpy_time(value) else value
+    if is_numpy_time(value):
+        return time_text(value)
+    if is_numpy(value, "timedelta64"):
+        return span_text(value)
+    if isinstance(value, bytes | bytearray | memoryview | timedelta):
+        return msgspec.to_builtins(value)
+    if isinstance(value, datetime) and (value.utcoffset() or timedelta(0)) % timedelta(minutes=1):
+        return value.astimezone(UTC)  # ISO 8601 has no seconds of an offset
+    return value
 
 
 class _JsonlWriter(_FileWriter):
@@ -132,8 +154,8 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
     "value". Where two names of a pane meet, a part of its key has the prefix "key_", a field of its value "value_".
-    Numbers are written so that they read back equal; True and False as true and false; None as nothing. The
-    file is there when the run has succeeded, and not before: a failed or cancelled run leaves the old one.
+    Values of every type that `sources.csv` reads are written so that they read back equal: True and False as true and
+    false, an enumeration as its value, durations as ISO 8601, bytes as base64, None as nothing. The file is there when the run has succeeded, and not before: a failed or cancelled run leaves the old one.
 
     The file keeps the mode and owner of the one it replaces; a link stays, and its target is replaced. A device or a
     FIFO cannot be replaced: it is written as items come.

@@ -93,15 +93,36 @@ def fields_of(item: Any) -> dict[str, Any] | None:
     return None if names is None else {name: getattr(item, name) for name in names}
 
 
+def is_numpy(value: object, name: str) -> bool:
+    """Return whether a value is of a type of numpy's of that name, without loading numpy."""
+    kind = type(value)
+    return kind.__module__ == "numpy" and kind.__name__.rstrip("_") == name
+
+
 def is_numpy_time(value: object) -> bool:
     """Return whether a value is a datetime64, without loading numpy."""
-    return type(value).__name__ == "datetime64"
+    return is_numpy(value, "datetime64")
 
 
 def time_text(value: Any) -> str:
     """Return a datetime64 as ISO text, with the zone that such times have: UTC. Days stay days."""
     text = str(value)
-    return f"{text}Z" if ":" in text else text
+    if text == "NaT":
+        return text
+    if "T" not in text:  # a day, or the first of a month or a year
+        return str(value.astype("M8[D]"))
+    return f"{text if text.count(':') == 2 else value.astype('M8[s]')}Z"
+
+
+def span_text(value: Any) -> str:
+    """Return a timedelta64 as ISO text."""
+    if str(value) == "NaT":
+        return "NaT"
+    ns = value.astype("m8[ns]")
+    if ns.astype(value.dtype) != value:
+        raise ValueError(f"a duration must be within 292 years, in whole nanoseconds, got {shown(value)}")
+    whole, part = divmod(abs(int(ns.astype("i8"))), 10**9)
+    return f"{'-' if int(ns.astype('i8')) < 0 else ''}PT{whole}" + (f".{part:09d}S" if part else "S")
 
 
 def _plain(value: Any) -> Any:
@@ -186,6 +207,8 @@ def _enc_hook(value: Any) -> Any:
         return named_text(value)
     if is_numpy_time(value):
         return time_text(value)
+    if is_numpy(value, "timedelta64"):
+        return span_text(value)
     item = getattr(value, "item", None)  # numpy's scalars
     if callable(item):
         return item()

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
-from rxdag.errors import GraphError, SourceError, shown
-from rxdag.expressions import ITEM
+from rxdag.errors import GraphError, shown
+from rxdag.expressions import ITEM, checks_itself
 from rxdag.sources._records import record_fields, required_fields
+from rxdag.sources._sound import SoundRows
 
 T = TypeVar("T")
 
 
-class ColumnsReader(Reader):
+class _ArraysReader(Reader):
     """Reads columns, run by run.
 
     Args:
-        columns: What is there: `rxdag.columns.Columns`.
+        parts: Yields the items in order, as columns or lists; rows that are malformed are left out.
+        n: How many rows there are.
     """
 
-    def __init__(self, columns: Any) -> None:
-        self._columns = columns
+    def __init__(self, parts: Iterator[Any], n: int) -> None:
+        self._parts = parts
+        self._part: Any = ()
         self._at = 0
+        self._n = n
+        self._given = 0
 
     def read(self, max_items: int) -> Read:
-        at, n = self._at, len(self._columns)
-        if at >= n:
-            return END
-        self._at = min(at + max_items, n)
-        return Chunk(self._columns[at : self._at])
+        while self._at >= len(self._part):
+            part = next(self._parts, None)
+            if part is None:
+                self._given = self._n
+                return END
+            self._part, self._at = part, 0
+        at = self._at
+        self._at = min(at + max_items, len(self._part))
+        self._given += self._at - at
+        return Chunk(self._part[at : self._at])
 
     def backlog(self) -> int:
-        return len(self._columns) - self._at
+        return self._n - self._given
 
     def progress(self) -> float:
-        return self._at / max(1, len(self._columns))
+        return self._given / max(1, self._n)
 
 
 @dataclass(frozen=True)
@@ -46,29 +56,31 @@ class _Arrays(Source[T]):
     shape: Shape = field(repr=False)
     label = "arrays"
     knows_backlog = True
-    gives_columns = True
     is_stored = True
 
+    @property
+    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some types are made item by item
+        return not checks_itself(self.of)
+
     def open(self, context: SourceContext) -> Reader:
-        from rxdag.columns import Columns, as_column, fitted  # they load numpy
+        from rxdag.columns import Columns, as_column  # they load numpy
 
         columns = {name: as_column(values) for name, values in self.arrays.items()}
-        for name, hint in () if self.of is None else record_fields(self.of, "arrays").items():
-            try:
-                if name in columns:
-                    columns[name] = fitted(columns[name], hint)
-            except ValueError as error:
-                raise SourceError(f'arrays: column "{name}" {error}') from None
-        return ColumnsReader(Columns.from_columns(columns, self.of)[:])
+        whole = Columns.from_columns(columns, self.of)[:]
+        n = len(whole)
+        if self.of is None:
+            return _ArraysReader(iter((whole,)), n)
+        sound = SoundRows(self.of, record_fields(self.of, "arrays"), "arrays", context)
+        return _ArraysReader(sound.parts(columns, n, 0), n)
 
 
 @overload
-def arrays(columns: Mapping[str, Any], of: type[T], /) -> Source[T]: ...
+def arrays(columns: Mapping[str, Any], /, of: type[T]) -> Source[T]: ...
 @overload
 def arrays(columns: Mapping[str, Any], /) -> Source[dict[str, Any]]: ...
 @overload
 def arrays(columns: Any, /) -> Source[Any]: ...
-def arrays(columns: Any, of: Any = None, /) -> Any:
+def arrays(columns: Any, /, of: Any = None) -> Any:
     """Read arrays as columns: one item for each row.
 
     What is given is not copied, and must not change while a run reads it. Operators with expressions work on the
@@ -78,11 +90,11 @@ def arrays(columns: Any, of: Any = None, /) -> Any:
         columns: Arrays or lists of equal length, by field; or one alone, whose values are the items. Integers are
             read as int64, floats as float64, text is dictionary-coded; None stands for null in a list.
         of: Type of the items, made of the fields by name: a msgspec.Struct, dataclass, NamedTuple or TypedDict. By
-            default they are dicts. Values are read as `sources.parquet` reads them.
+            default they are dicts. Values are read as `sources.parquet` reads them; a datetime must have a zone.
 
     Raises:
         GraphError: If lengths differ, or the type lacks a field that is given, or needs one that is not.
-        SourceError: When it is opened, if a value is not of the type of its field.
+        SourceError: When it is read, if a value is not of the type of its field, and `on_error` does not say otherwise.
 
     Example:
         >>> import numpy as np

@@ -11,9 +11,11 @@ from typing import Any, Final, TypeVar, overload
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, checked_path, import_extra, zone_of
 from rxdag.errors import GraphError, SourceError
+from rxdag.expressions import checks_itself, kinds_in
 from rxdag.sources._files import nearby
 from rxdag.sources._iterable import Once
-from rxdag.sources._records import check_columns, inner_type, record_fields
+from rxdag.sources._records import check_columns, record_fields
+from rxdag.sources._sound import SoundRows
 
 T = TypeVar("T")
 
@@ -23,47 +25,55 @@ _BATCH_ROWS: Final = 1 << 16
 class _BatchesReader(Reader):
     """Reads record batches, run by run."""
 
-    def __init__(self, batches: Iterator[Any], of: Any, zone: tzinfo | None, where: str) -> None:
+    def __init__(
+        self, batches: Iterator[Any], of: Any, zone: tzinfo | None, where: str, context: SourceContext
+    ) -> None:
         self._batches = batches
         self._of = of
         self._zone = zone
         self._where = where
+        self._context = context
         self._pa = import_extra("pyarrow", "arrow", where)
-        self._columns: Any = None
+        self._parts = self._made()
+        self._part: Any = ()
         self._at = 0
-        self.given = 0
-        """Rows, so far."""
+        self.taken = 0
+        """Rows of the batches so far."""
 
     def read(self, max_items: int) -> Read:
-        while self._columns is None or self._at >= len(self._columns):
-            batch = next(self._batches, None)
-            if batch is None:
+        while self._at >= len(self._part):
+            part = next(self._parts, None)
+            if part is None:
                 return END
-            self._columns, self._at = self._made(batch), 0
+            self._part, self._at = part, 0
         at = self._at
-        self._at = min(at + max_items, len(self._columns))
-        self.given += self._at - at
-        return Chunk(self._columns[at : self._at])
+        self._at = min(at + max_items, len(self._part))
+        return Chunk(self._part[at : self._at])
 
-    def _made(self, batch: Any) -> Any:
-        from rxdag.columns import Columns, column_of_arrow, fitted  # they load numpy
+    def _made(self) -> Iterator[Any]:
+        from rxdag.columns import Columns, column_of_arrow  # they load numpy
 
         pa, of, where = self._pa, self._of, self._where
         fields = None if of is None else record_fields(of, where)
-        if fields is not None:
-            batch = batch.select([name for name in fields if name in batch.schema.names])
-        batch = _zoned(pa, batch, self._zone, where)
-        made: dict[str, Any] = {}
-        for at, name in enumerate(batch.schema.names):
-            hint = Any if fields is None else fields[name]
-            try:
-                array = _checked(pa, batch.column(at), inner_type(hint))
-                made[name] = fitted(column_of_arrow(pa, array), hint, first=self.given)
-            except ValueError as error:
-                raise SourceError(f'{where}: column "{name}" {error}') from error
-        columns = Columns.from_columns(made, of)
-        columns.n = batch.num_rows
-        return columns[:]
+        for given in self._batches:
+            batch = given
+            if fields is not None:
+                batch = batch.select([name for name in fields if name in batch.schema.names])
+            batch = _zoned(pa, batch, self._zone, where)
+            columns: dict[str, Any] = {}
+            for at, name in enumerate(batch.schema.names):
+                try:
+                    array = batch.column(at) if fields is None else _checked(pa, batch.column(at), fields[name])
+                    columns[name] = column_of_arrow(pa, array)
+                except ValueError as error:
+                    raise SourceError(f'{where}: column "{name}" {error}') from error
+            first, self.taken = self.taken, self.taken + batch.num_rows
+            if fields is None:
+                whole = Columns.from_columns(columns, of)
+                whole.n = batch.num_rows
+                yield whole[:]
+            else:
+                yield from SoundRows(of, fields, where, self._context).parts(columns, batch.num_rows, first)
 
 
 def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
@@ -108,13 +118,14 @@ def _checked(pa: Any, array: Any, hint: Any) -> Any:
     """
     types, kind = pa.types, array.type
     value_type = kind.value_type if types.is_dictionary(kind) else kind
+    hint, *others = [each for each in kinds_in(hint) if each is not type(None)] or [Any]
     fits = {
         int: types.is_integer(value_type),
         float: types.is_floating(value_type) or types.is_integer(kind),
         bool: types.is_boolean(value_type),
         str: types.is_string(value_type) or types.is_large_string(value_type) or str(value_type) == "string_view",
     }
-    if hint in fits and not fits[hint] and not types.is_null(kind):
+    if not others and hint in fits and not fits[hint] and not types.is_null(kind):
         raise ValueError(f"must be {hint.__name__}, got {kind}; cast it, or declare the field otherwise")
     return array
 
@@ -134,7 +145,10 @@ class _Arrow(Source[T]):
     once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
     zone: tzinfo | None = None
     label = "arrow"
-    gives_columns = True
+
+    @property
+    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some types are made item by item
+        return not checks_itself(self.of)
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # a stream gives its batches once
@@ -150,14 +164,15 @@ class _Arrow(Source[T]):
         batches = (
             data.to_batches() if isinstance(data, pa.Table) else [data] if isinstance(data, pa.RecordBatch) else data
         )
-        return _BatchesReader(_fitting(batches, data.schema, self.of, "arrow"), self.of, self.zone, "arrow")
+        fitting = _fitting(batches, data.schema, self.of, "arrow")
+        return _BatchesReader(fitting, self.of, self.zone, "arrow", context)
 
 
 @overload
-def arrow(data: Any, of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]: ...
+def arrow(data: Any, /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]: ...
 @overload
 def arrow(data: Any, /, *, tz: str | tzinfo | None = None) -> Source[dict[str, Any]]: ...
-def arrow(data: Any, of: Any = None, /, *, tz: str | tzinfo | None = None) -> Any:
+def arrow(data: Any, /, of: Any = None, *, tz: str | tzinfo | None = None) -> Any:
     """Read an Arrow table as columns: one item for each row. Needs the extra "arrow".
 
     Args:
@@ -184,7 +199,7 @@ def arrow(data: Any, of: Any = None, /, *, tz: str | tzinfo | None = None) -> An
 
 
 class _ParquetReader(_BatchesReader):
-    def __init__(self, path: str, of: Any, zone: tzinfo | None) -> None:
+    def __init__(self, path: str, of: Any, zone: tzinfo | None, context: SourceContext) -> None:
         parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
         self._file: Any = None
         where = f"parquet: {path}"
@@ -195,7 +210,7 @@ class _ParquetReader(_BatchesReader):
             self._file = parquet.ParquetFile(path)
         except Exception as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
-        super().__init__(self._read(where, of), of, zone, where)
+        super().__init__(self._read(where, of), of, zone, where, context)
 
     def _read(self, where: str, of: Any) -> Iterator[Any]:
         there = self._file.schema_arrow
@@ -207,7 +222,10 @@ class _ParquetReader(_BatchesReader):
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
 
     def progress(self) -> float | None:
-        return None if self._file is None else min(1.0, self.given / max(1, self._file.metadata.num_rows))
+        if self._file is None:
+            return None
+        rows: int = self._file.metadata.num_rows
+        return min(1.0, (self.taken - len(self._part) + self._at) / max(1, rows))
 
     def close(self) -> None:
         if self._file is not None:
@@ -221,18 +239,21 @@ class _Parquet(Source[T]):
     shape: Shape = field(repr=False)
     zone: tzinfo | None = None
     label = "parquet"
-    gives_columns = True
     is_stored = True
 
+    @property
+    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some types are made item by item
+        return not checks_itself(self.of)
+
     def open(self, context: SourceContext) -> Reader:
-        return _ParquetReader(self.path, self.of, self.zone)
+        return _ParquetReader(self.path, self.of, self.zone, context)
 
 
 @overload
-def parquet(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]: ...
+def parquet(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]: ...
 @overload
 def parquet(path: str | PathLike[str], /, *, tz: str | tzinfo | None = None) -> Source[dict[str, Any]]: ...
-def parquet(path: str | PathLike[str], of: Any = None, /, *, tz: str | tzinfo | None = None) -> Any:
+def parquet(path: str | PathLike[str], /, of: Any = None, *, tz: str | tzinfo | None = None) -> Any:
     """Read a Parquet file as columns: one item for each row. Needs the extra "arrow".
 
     It is read in batches of 65,536 rows, and only the columns that the items have.
@@ -241,9 +262,12 @@ def parquet(path: str | PathLike[str], of: Any = None, /, *, tz: str | tzinfo | 
         path: Of the file.
         of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
             items are dicts. Ints are read into a field that is a float, times into one that is a datetime (in UTC; what is
-            below the microsecond is cut off), dicts into one that is a record, and texts into an enumeration. Any other
-            difference ends the run, as a null in a field that is not `| None`, or no column for any of the fields. A
-            field `np.datetime64` keeps the times as they are, and is faster.
+            below the microsecond is cut off), dicts into one that is a record, and texts into an enumeration. A value that
+            does not fit is malformed, as a null in a field that is not `| None`, an int that no float is, or one beyond a
+            limit of `msgspec.Meta`; so is a row that `__post_init__` of the type refuses. It ends the run with column
+            and row; with `from_source(..., on_error=on_error.dead)` the row goes to port "dead" as a dict and the run
+            goes on. A column of another type ends the run always, as does no column for any of the fields. A field
+            `np.datetime64` keeps the times as they are, and is faster; a type with `__post_init__` is read row by row.
         tz: What times without a zone are, as pandas and polars write them by default: the IANA name of a zone, as
             "America/New_York", or a tzinfo. Without it they end the run. Of a local time that occurs twice, when clocks
             are set back, the first instant is taken; one that does not occur, when they are set forward, ends the run.

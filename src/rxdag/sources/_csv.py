@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
 from rxdag.errors import SourceError, shown, text_of
+from rxdag.expressions import checks_itself
 from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
-from rxdag.sources._records import build, check_columns, converter, record_fields, required_fields
+from rxdag.sources._records import build, check_columns, record_fields, refused, required_fields
+from rxdag.sources._texts import check_texts, converter, no_text
 
 T = TypeVar("T")
 
@@ -40,9 +42,19 @@ class _CsvReader(IteratorReader):
         make = build(self._of)
         for row in self.raw():
             try:
-                yield make(self._fields(row))
+                fields = self._fields(row)
             except _BadRow as error:
                 self._context.bad(error.row, SourceError(str(error)))
+                continue
+            item, problem = None, None
+            try:
+                item = make(fields)
+            except Exception as error:  # whatever the type's own code raises
+                problem = refused(self._file.place, self._of, error, row)
+            if problem is None:
+                yield item
+            else:
+                self._context.bad(row, problem)
 
     def raw(self) -> Iterator[list[str]]:
         """The rows that are there, as texts."""
@@ -130,7 +142,13 @@ class _CsvReader(IteratorReader):
         at = {name: i for i, name in enumerate(names)}
         check_columns(self._of, names, lambda what: self._file.problem(f"header {what}"))
         types = record_fields(self._of, "csv")
-        return [(name, at[name], converter(kind, self._zone)) for name, kind in types.items() if name in at]
+        return [(name, at[name], self._converter(name, kind)) for name, kind in types.items() if name in at]
+
+    def _converter(self, name: str, hint: Any) -> Callable[[str], Any]:
+        try:
+            return converter(hint, self._zone)
+        except TypeError:
+            raise self._file.problem(f'column "{name}" {no_text(hint)}') from None
 
     def _fields(self, row: list[str]) -> dict[str, Any]:
         width = self._width
@@ -227,8 +245,8 @@ class _Csv(Source[T]):
     label = "csv"
 
     @property
-    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # lines of stdin come one by one
-        return self.where == "inline"
+    def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some are read row by row
+        return self.where == "inline" and not checks_itself(self.of)
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
@@ -239,11 +257,12 @@ class _Csv(Source[T]):
         return _CsvColumnsReader(reader) if context.wants_columns else reader
 
 
-def csv(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]:
+def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a CSV file with a header, row by row, as typed items.
 
     Columns are found by name; those that the type does not have are left out. An empty value of an optional field is
-    None. A malformed row ends the run, with file, line, column and value; with `from_source(..., on_error=
+    None. A value beyond a limit of `msgspec.Meta` is malformed, as is a row that `__post_init__` of the type refuses; such a
+    type is read row by row. A malformed row ends the run, with file, line, column and value; with `from_source(..., on_error=
     on_error.dead)` it goes to port "dead" as a list of texts and the run goes on. A row that is no CSV goes there as a
     list of one text, its first line, and reading goes on with the next line: a quote that is never closed costs one row.
     A header without any field of the type, a truncated file and invalid UTF-8 end the run always. Digits of a time below
@@ -251,18 +270,19 @@ def csv(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = 
 
     Args:
         path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.
-        of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict.
+        of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict. Each field is of a type that one text
+            can be: numbers, bool, text, bytes (base64), times (ISO 8601, np.datetime64 to the nanosecond), UUID,
+            enumerations, Literal, and unions of these. Numbers are those of data files: no `1_000`, and no 1e400.
         tz: What times without a zone are: the IANA name of a zone, as "America/New_York", or a tzinfo. Without it they
             are malformed. Of a local time that occurs twice, when clocks are set back, the first instant is taken; one
             that does not occur, when they are set forward, is malformed. Times with a zone keep theirs.
 
     Raises:
-        GraphError: If `of` is none of these, or there is no such zone.
+        GraphError: If `of` is none of these or needs a field of another type, or there is no such zone.
 
     Example:
         >>> trades = rxdag.from_source(sources.csv("trades.csv.gz", Trade))
     """
-    record_fields(of, "csv")
-    required_fields(of)
+    check_texts(record_fields(of, "csv"), required_fields(of), of)
     text = checked_path(path, "csv")
     return _Csv(text, of, Shape(of), "blocking" if text == "-" else "inline", zone_of(tz, "csv: tz"))

@@ -82,8 +82,13 @@ class LineFile:
 
     def problem(self, what: str) -> SourceError:
         """An error that names file and line."""
+        return SourceError(f"{self.place}: {what}")
+
+    @property
+    def place(self) -> str:
+        """File and line at hand."""
         name = "stdin" if self.path == "-" else self.path
-        return SourceError(f"{name}: line {max(self.line, 1)}: {what}")
+        return f"{name}: line {max(self.line, 1)}"
 
     def close(self) -> None:
         if self.path != "-":

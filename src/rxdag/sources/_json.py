@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
-from rxdag.expressions import is_foreign
+from rxdag.errors import shown
+from rxdag.expressions import is_foreign, pairs
 from rxdag.sources._zones import KEYS_MEET, cut_times, timed_item, types_in
 
 _RECORDS: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
+_ODD_DIGITS: Final = re.compile(r"_|[^\x00-\x7f]|\\u")
 _TIMES: Final = (inspect.DateTimeType, inspect.TimeType, inspect.TimeDeltaType)
 
 
@@ -37,7 +41,8 @@ def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) ->
     has_time_keys = any(isinstance(each, inspect.DictType) and isinstance(each.key_type, _TIMES) for each in types)
     may_be_naive = any(isinstance(each, inspect.DateTimeType) and each.tz is not True for each in types)
     may_be_default = any(isinstance(each, _RECORDS) and not any(f.required for f in each.fields) for each in types)
-    if not has_times and not may_be_default:
+    has_decimals = any(isinstance(each, inspect.DecimalType) for each in types)
+    if not has_times and not may_be_default and not has_decimals:
         return decode
     give = zone if zone is not None and may_be_naive else _as_it_is
 
@@ -53,11 +58,22 @@ def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) ->
                 exact = decode(cut)
             if exact is not item or give is not _as_it_is:
                 item = timed_item(item, exact, give)
+        if has_decimals:
+            _check_decimals(item, text)
         if may_be_default and is_foreign(item, msgspec.json.decode(text)):
             raise ValueError("an object must have one of the fields of its type, or none at all")
         return item
 
     return decoded
+
+
+def _check_decimals(item: Any, text: str | bytes) -> None:
+    """Raise ValueError for a number that data files do not write: Python reads `1_000` too, and digits of other scripts."""
+    if _ODD_DIGITS.search(text if isinstance(text, str) else text.decode()) is None:
+        return
+    for made, given in pairs(item, msgspec.json.decode(text)):
+        if isinstance(made, Decimal) and isinstance(given, str) and ("_" in given or not given.isascii()):
+            raise ValueError(f"a decimal must be a number, got {shown(given)}")
 
 
 def _names_in(plain: Any) -> int:

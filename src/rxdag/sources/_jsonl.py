@@ -9,8 +9,6 @@ from functools import partial
 from os import PathLike
 from typing import Any, TypeVar
 
-import msgspec
-
 from rxdag.contract import Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sources._files import LineFile
@@ -34,7 +32,7 @@ class _JsonlReader(IteratorReader):
                 continue
             try:
                 item = self._decode(line)
-            except (msgspec.MsgspecError, ValueError) as error:
+            except Exception as error:  # what a type's own code raises too
                 problem = self._file.problem(
                     f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
                 )
@@ -67,7 +65,7 @@ class _Jsonl(Source[T]):
         return _JsonlReader(self.path, self.of, self.zone, context)
 
 
-def jsonl(path: str | PathLike[str], of: type[T], /, *, tz: str | tzinfo | None = None) -> Source[T]:
+def jsonl(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a file of JSON lines as typed items.
 
     A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error=on_error.dead)` it

@@ -57,7 +57,7 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | No
         >>> (end - start) // 10**9 // 3600
         23
     """
-    calendar = _CALENDAR.fullmatch(size.strip()) if isinstance(size, str) else None
+    calendar = _CALENDAR.fullmatch(size) if isinstance(size, str) else None
     if calendar is not None and (tz is not None or calendar[1] != "d"):
         return _calendar(calendar, offset, "UTC" if tz is None else tz)
     if tz is not None:

@@ -18,6 +18,7 @@ from rxdag.expressions import (
     Record,
     bound,
     check_field,
+    checks_itself,
     field_name,
     field_names,
     field_types,
@@ -48,6 +49,8 @@ class _RecordKernel(MapKernel):
         self._keep = keep
 
     def in_columns(self) -> Kernel | str:
+        if _runs_code(self._of):
+            return f"{getattr(self._of, '__name__', 'into')} makes its items by code of its own"
         return why_opaque(*self._fields.values()) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
@@ -55,6 +58,13 @@ class _RecordKernel(MapKernel):
             emit(columns.mapped({ITEM: self.fn}))  # items of several types: each has fields of its own
         else:
             emit(columns.mapped(self._fields, self._of, keep=self._keep))
+
+
+def _runs_code(of: Any) -> bool:
+    """Return whether code of the user's makes the records, which may fail or change what it is given."""
+    if of is None or issubclass(typing.get_origin(of) or (of if isinstance(of, type) else object), Mapping):
+        return False
+    return field_names(of) is None or checks_itself(of)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rxdag.contract import (
     import_extra,
 )
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Expr, field_names
+from rxdag.expressions import Expr, checks_itself, field_names
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -68,9 +68,10 @@ class _BatchKernel(Kernel):
         return RowFailed(0, error)
 
     def _applied(self, columns: Columns) -> Columns:
-        from rxdag.columns import typed  # it loads numpy
+        from rxdag.columns import Columns, typed  # they load numpy
 
-        return typed(self._called(columns), self._of)
+        made = typed(self._called(columns), self._of)
+        return Columns.of_objects(made.rows()) if checks_itself(self._of) else made
 
     def _called(self, columns: Columns) -> Columns:
         from rxdag.columns import (
@@ -147,7 +148,8 @@ def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of
             "polars": a DataFrame. "pyarrow": a RecordBatch in, a batch or table out. The last two have a column
             "value" if the items are no records.
         of: Type of the items that come out, made of the columns by name; dicts by default. A column that it does not
-            have, or a value that is not of its field's type, fails the item.
+            have, a value that is not of its field's type or beyond a limit of `msgspec.Meta`, and a row that `__post_init__`
+            of the type refuses fail the item.
 
     Raises:
         GraphError: If `fn` is no function, or the format is none of these.

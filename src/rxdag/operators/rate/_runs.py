@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Columns, code_values, ints_of, joined
+from rxdag.columns import Columns, code_values, columns_of_rows, ints_of, joined
 from rxdag.contract import MAX, ColumnsEmit
 
 
@@ -71,7 +71,7 @@ def columns_of(rows: list[list[Any]]) -> Columns | None:
     if not rows:
         return None
     items, ts, sequence, keys = map(list, zip(*rows, strict=True))
-    return Columns.from_items(items).timed(ints_of(ts), ints_of(sequence)).keyed(code_values(keys))
+    return columns_of_rows(items).timed(ints_of(ts), ints_of(sequence)).keyed(code_values(keys))
 
 
 def times(columns: Columns) -> NDArray[np.int64]:
