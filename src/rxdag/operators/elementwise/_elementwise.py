@@ -178,7 +178,8 @@ def explode(fn: str | Expr, /) -> Operator[Any, Any]: ...
 def explode(fn: Any, /) -> Any:
     """Turn each item into any number of items.
 
-    The iterable is read as there is room behind, never ahead, so it may be endless.
+    The iterable is read as there is room behind, never ahead, so it may be endless. A drain gives out the rest of the item at
+    hand, so what ends an endless one is something behind it, such as `take`, or a cancel; of `flat_map` a drain stops the streams.
 
     Emits: each element of `fn(item)`, with the event time and the key of the item.
     Drops: nothing; an item with no elements is counted as `absorbed`, like every other.
