@@ -4,7 +4,6 @@ import pytest
 
 from rxdag.contract import Overflow
 from rxdag.engine import NOWHERE, Domain, Gate, GatePump, Point, Watch
-from rxdag.schedulers import VirtualClock
 
 
 class Driver:
@@ -48,7 +47,7 @@ class Two:
         self.here, self.there = Driver(), Driver()
         self.pump = GatePump("a -> b", "b", gate)
         self.pump.out = Watch("b", NOWHERE, self.seen, object())
-        self.domains = [Domain(name, VirtualClock(), 1024) for name in ("here", "there")]
+        self.domains = [Domain(1024) for _ in ("here", "there")]
         for domain, driver in zip(self.domains, (self.here, self.there), strict=True):
             domain.driver, domain.ticks = driver, driver.ticks
         gate.domain = self.above.domain = self.domains[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rxdag.engine import NOWHERE, Domain, GatePump, Point, Watch
-from rxdag.schedulers import VirtualClock
 
 
 class Driver:
@@ -67,7 +66,7 @@ class Line:
         self._pump = GatePump("a -> b", "b", gate)
         self._seen = Seen()
         self._pump.out = Watch("b", NOWHERE, self._seen, object())
-        self._domain = Domain("main", VirtualClock(), 1024)
+        self._domain = Domain(1024)
         self._domain.driver = self.driver
         self._domain.run = self.run
         for node in (gate, self.above, self._pump):

@@ -214,8 +214,7 @@ class BatchSinkNode(SinkNode):
     # ---- the end
 
     def end(self, error: Exception | None) -> None:
-        self.open_inputs -= 1
-        if self.open_inputs > 0 or self.is_ended:
+        if self.is_ended:
             return
         if self.in_flight or self.gathered:
             self.ending = (error,)

@@ -31,7 +31,6 @@ class CallingNode(Guarded):
         self, name: str, run: RunContext, policy: OnError, make: Callable[[], Kernel], clock: str, inputs: int
     ) -> None:
         super().__init__(name, run, policy)
-        self.make = make
         self.kernel = make()
         kernel = self.kernel
         kind = type(kernel)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mypy_extensions import i64
 
-from rxdag.contract import Clock
-
 if TYPE_CHECKING:
     from rxdag.engine._context import RunContext
     from rxdag.engine._gather_node import GatherNode
@@ -62,7 +60,6 @@ class Domain:
     """Nodes that one thread at a time runs.
 
     Attributes:
-        clock: What time it is.
         driver: What gives it its turns.
         ticks: Counts ns, to measure by.
         measured_at: When the last turn of a pump ended, by `ticks`.
@@ -83,10 +80,8 @@ class Domain:
         raised: What must end the run bare, as SystemExit raised by user code.
     """
 
-    def __init__(self, name: str, clock: Clock, quantum: int) -> None:
-        self.name = name
+    def __init__(self, quantum: int) -> None:
         self.run: RunContext
-        self.clock = clock
         self.quantum: i64 = quantum
         self.driver: Driver
         self.ticks: Callable[[], int]

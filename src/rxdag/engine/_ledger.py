@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 SIDES = {
     "late": "late",
@@ -56,14 +56,6 @@ class Ledger:
     out: dict[str, int] = field(default_factory=lambda: dict[str, int]())
     held: int = 0
     retried: int = 0
-
-    def copy(self) -> Ledger:
-        """The ledger as it stands."""
-        return replace(self, dropped=dict(self.dropped), out=dict(self.out))
-
-    def drop(self, reason: str, n: int = 1) -> None:
-        """Count items left out for a reason."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + n
 
     @property
     def n_dropped(self) -> int:

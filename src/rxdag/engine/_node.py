@@ -121,20 +121,6 @@ class Node:
 
     # ---- what stands in the way
 
-    def block(self) -> None:
-        """Count one more obstacle behind; the first one blocks the points above."""
-        self.blocked += 1
-        if self.blocked == 1 and not self.absorbs and not self.is_ended:
-            block_all(self.up)
-
-    def unblock(self) -> None:
-        """Count one obstacle less; with the last one the points above may go on."""
-        self.blocked -= 1
-        if self.blocked == 0:
-            if not self.absorbs and not self.is_ended:
-                unblock_all(self.up)
-            self.on_open()
-
     def on_open(self) -> None:
         """Nothing stands in the way any more."""
 

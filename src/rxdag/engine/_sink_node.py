@@ -54,7 +54,6 @@ class SinkNode(OpenedSink):
         self.again: Chunk | None = None
         """What is to be written again once its wait is over."""
         self.ending: tuple[Exception | None] | None = None
-        self.open_inputs = 1
 
     def open(self) -> None:
         """Open the sink, before anything flows."""
@@ -320,8 +319,7 @@ class SinkNode(OpenedSink):
     # ---- the end
 
     def end(self, error: Exception | None) -> None:
-        self.open_inputs -= 1
-        if self.open_inputs > 0 or self.is_ended:
+        if self.is_ended:
             return
         if error is None:
             self.write_out()

@@ -43,7 +43,7 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
     (InnerNode, ("came_inside", "drains")),
     (
         SinkNode,
-        ("gathered", "times", "sequences", "keys", "is_closed", "ending", "open_inputs", "own_error", "attempts"),
+        ("gathered", "times", "sequences", "keys", "is_closed", "ending", "own_error", "attempts"),
     ),
     (SourceNode, ("is_finished", "is_closed", "n_dropped")),
     (GatePump, ("is_finished",)),

@@ -32,10 +32,6 @@ class Commit:
         self.is_decided = False
         """True once what the sinks wrote becomes complete: a cancel comes too late."""
 
-    def is_writing(self) -> bool:
-        """Return True while a sink takes items."""
-        return bool(self._writing)
-
     def ready(self, name: str) -> None:
         """Note that a sink has taken everything, or is closed. Thread-safe."""
         with self._lock:

@@ -60,8 +60,7 @@ class FlowScheduler(ReactivexScheduler):
         self.name = name
         self.ticks: Callable[[], int] = clock.now if isinstance(clock, VirtualClock) else time.perf_counter_ns
         """Counts ns, to measure by: whatever the wall clock does."""
-        self.quantum = quantum
-        self.domain = Domain(name, clock, quantum)
+        self.domain = Domain(quantum)
         """The nodes that it gives their turns."""
         self.domain.driver = self
         self.domain.ticks = self.ticks

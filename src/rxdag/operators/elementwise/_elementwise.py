@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.expressions import Expr, Field, bound, called, check_field, getter
 from rxdag.operators._arguments import field_of, function
 from rxdag.operators.elementwise._call_kernels import FilterKernel, MapKernel, TapKernel
-
-if TYPE_CHECKING:
-    pass
 
 A = TypeVar("A")
 B = TypeVar("B")

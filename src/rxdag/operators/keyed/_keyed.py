@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import KeyBy, Shape
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, as_tuple, bound, check_field, field_name, getter, kind_of
 from rxdag.operators.keyed._key_by_kernel import KeyByKernel
-
-if TYPE_CHECKING:
-    pass
 
 A = TypeVar("A")
 K = TypeVar("K")
