@@ -125,6 +125,8 @@ class Domain:
                 pump = self.turn_of = self.ready.popleft()
                 pump.queued = False
                 pump.step()
+                if self.is_called:
+                    return  # the driver settles before it calls
                 self.settle()
                 if self.is_called or self.is_unsettled or self.is_looked_for or self.raised is not None:
                     return
@@ -167,7 +169,7 @@ class Domain:
         """
         is_first = True  # something is done in each call, whatever else is always due
         while self.raised is None:
-            self.stop = False
+            self.stop = self.is_called  # what rests goes on item by item then: a call may cancel
             if not is_first and (self.is_called or (self.is_timed and self.ticks() >= self.deadline)):
                 self.is_unsettled = True
                 return
