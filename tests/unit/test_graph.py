@@ -245,9 +245,7 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: sources.csv(
             "x", int
         ): "csv: of must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got <class 'int'>",
-        lambda: sources.simulated_trades(
-            duplicates=2
-        ): "simulated_trades: duplicates must be 0 to 1, got 2",
+        lambda: sources.simulated_trades(duplicates=2): "simulated_trades: duplicates must be 0 to 1, got 2",
         lambda: rxdag.Dag(rxdag.from_source(sources.range(1)).to(sinks.null())).part(
             "0",  # type: ignore[arg-type]
             2,
