@@ -4,8 +4,8 @@ import pytest
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import sinks, sources, windows
 from rxdag import operators as ops
+from rxdag import sinks, sources, windows
 from rxdag.errors import CompileError
 
 
