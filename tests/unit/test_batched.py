@@ -7,6 +7,7 @@ import pytest
 
 import rxdag
 from rxdag import on_error, sinks, sources, testing
+from rxdag import operators as ops
 from rxdag.errors import GraphError, NodeError
 
 S = 10**9
@@ -245,3 +246,18 @@ def test_bad_arguments_are_said_at_once(args, how, said):
     with pytest.raises(GraphError) as raised:
         sinks.batched(*args, **how)
     assert str(raised.value) == said
+
+
+def test_full_batches_leave_no_timers_behind():
+    table, most, lengths = Table(), 2500, []
+
+    def look(item):
+        lengths.append(len(run.execution.main._timers))
+        return item
+
+    numbers = rxdag.from_source(sources.range(most)).pipe(ops.map(look))
+    rare = numbers.pipe(ops.filter(lambda x: x == 0)).to(sinks.batched(Table(), max_wait="1m"))
+    run = testing.start(numbers.to(sinks.batched(table, max_items=1, max_wait="1h")), rare)
+    result = run.finish()
+    assert (result.state, len(table.batches)) == ("completed", most)
+    assert max(lengths) <= 1100

@@ -84,6 +84,43 @@ def test_a_cancelled_timer_does_not_fire():
     assert seen == []
 
 
+@pytest.mark.parametrize("is_patient", [False, True])
+@pytest.mark.parametrize("live", [0, 1, 1200])
+def test_cancelled_timers_do_not_pile_up(live, is_patient):
+    clock = VirtualClock()
+    scheduler, fired, most = FlowScheduler("s", clock), [], 0
+    for i in range(live):
+        scheduler.at(5 + i, lambda i=i: fired.append(i), is_patient=is_patient)
+    for i in range(20_000):
+        scheduler.at(10**9 + i, lambda: fired.append("cancelled"), is_patient=is_patient).cancel()
+        most = max(most, len(scheduler._timers) + len(scheduler._patient))
+    assert most <= 2 * max(1024, live) + 2
+    run_until_idle(scheduler, clock)
+    assert fired == list(range(live))
+
+
+def test_a_timer_that_a_signal_sets_while_cancelled_ones_are_taken_out_is_not_lost():
+    clock = VirtualClock()
+    scheduler, fired = FlowScheduler("s", clock), []
+
+    class Signals(list):
+        """A heap in the middle of whose sweep a signal's handler sets timers."""
+
+        def __setitem__(self, index, values):
+            super().__setitem__(index, values)
+            if isinstance(index, slice) and not fired:
+                fired.append("handler")
+                for when in (7, 3, 5):
+                    scheduler.at(when, lambda when=when: fired.append(when))
+
+    scheduler._timers = Signals()
+    scheduler.at(4, lambda: fired.append(4))
+    for _ in range(1100):
+        scheduler.at(10**9, lambda: None).cancel()
+    run_until_idle(scheduler, clock)
+    assert fired == ["handler", 3, 4, 5, 7]
+
+
 def test_a_timer_that_is_always_due_leaves_the_rest_its_turns():
     scheduler, seen = FlowScheduler("s", MonotonicClock()), []
 

@@ -215,7 +215,7 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
             "a"
         ): 'dedupe: must be bounded by within= or max_keys=, got neither; say within="5s", for example',
         lambda: ops.dedupe(within="1s"): "dedupe: takes a function or one field or more as key, got none",
-        lambda: ops.dedupe("a", max_keys=0): "dedupe: max_keys must be 1 or more, got 0",
+        lambda: ops.dedupe("a", max_keys=0): "dedupe: max_keys must be 1 or more, or None, got 0",
         lambda: ops.dedupe("a", within="0s"): "dedupe: within must be more than 0, got '0s'",
         lambda: ops.dedupe("a", within="1s", clock="sun"): 'dedupe: clock must be "event" or "processing", got \'sun\'',
         lambda: ops.event_time("t", unit="m"): 'event_time: unit must be "ns", "us", "ms" or "s", got \'m\'',
@@ -245,9 +245,7 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: sources.csv(
             "x", int
         ): "csv: of must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got <class 'int'>",
-        lambda: sources.simulated_trades(
-            duplicates=2
-        ): "simulated_trades: duplicates must be a share from 0 to 1, got 2",
+        lambda: sources.simulated_trades(duplicates=2): "simulated_trades: duplicates must be 0 to 1, got 2",
         lambda: rxdag.Dag(rxdag.from_source(sources.range(1)).to(sinks.null())).part(
             "0",  # type: ignore[arg-type]
             2,

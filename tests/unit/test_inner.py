@@ -152,6 +152,23 @@ def test_lookup_asks_once_for_each_key_and_forgets_by_ttl_and_by_number():
     assert meter.calls == ["a", "b", "c", "a", "b"]
 
 
+@pytest.mark.parametrize(("takes", "ttl", "asked"), [(4.0, "5s", [0, 6]), (1.0, "9s", [0]), (4.0, "6s", [0, 6])])
+def test_what_a_lookup_found_is_forgotten_so_long_after_it_was_asked_for(takes, ttl, asked):
+    """However long the answer takes, and whatever else comes before it is there."""
+    calls = []
+
+    async def fn(key):
+        loop = asyncio.get_running_loop()
+        calls.append((key, round(loop.time())))
+        await asyncio.sleep(takes if key == "a" else 0)
+        return key
+
+    rows = rxdag.from_source(testing.timeline(("0s", "a"), ("3s", "b"), ("6s", "a"), ("7s", "b")))
+    out = rows.pipe(ops.lookup(fn, key=lambda x: x, ttl=ttl)).to(sinks.collect())
+    assert balanced(out)[out] == [(key, key) for key in "abab"]
+    assert [when for key, when in calls if key == "a"] == asked
+
+
 def test_a_failed_lookup_is_not_remembered():
     asked = []
 

@@ -338,6 +338,162 @@ class TestLife:
             await events.aclose()
 
 
+class Unstoppable:
+    """Runs until it is cancelled; its `stop` raises."""
+
+    def __init__(self):
+        self.log = []
+
+    async def run(self):
+        self.log.append("run")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.log.append("cancelled")
+            raise
+
+    def stop(self):
+        self.log.append("stop")
+        raise ValueError("cannot stop")
+
+
+class UnstoppableLater(Unstoppable):
+    async def stop(self):
+        await asyncio.sleep(0)
+        super().stop()
+
+
+class UnstoppableByClose(Unstoppable):
+    stop = None
+    close = Unstoppable.stop
+
+
+class StopsAndFails(Unstoppable):
+    """Its `stop` ends the run, and raises then."""
+
+    async def run(self):
+        self.log.append("run")
+        self.stopped = asyncio.Event()
+        await self.stopped.wait()
+        self.log.append("cancelled")
+
+    async def stop(self):
+        self.stopped.set()
+        await asyncio.sleep(0.001)
+        super().stop()
+
+
+@pytest.mark.parametrize("kind", [Unstoppable, UnstoppableLater, UnstoppableByClose])
+class TestStops:
+    """A pipeline whose `stop` raises."""
+
+    async def runtime_with(self, thing):
+        runtime = rxdag.PipelineRuntime()
+        runtime.add_pipeline("bad", thing)
+        runtime.create_dag("ticks", ticking())
+        runtime.add_pipeline("old", pipeline(source=Source(None)))
+        await runtime.start()
+        await until(lambda: thing.log and all(job.state == "running" for job in runtime.status().jobs.values()))
+        return runtime
+
+    async def test_it_is_cancelled_and_the_others_stop(self, kind):
+        thing = kind()
+        runtime = await self.runtime_with(thing)
+        await runtime.stop(timeout="60s")
+        jobs = runtime.status().jobs
+        assert {name: job.state for name, job in jobs.items()} == {
+            "bad": "failed",
+            "ticks": "stopped",
+            "old": "stopped",
+        }
+        assert (type(jobs["bad"].error), str(jobs["bad"].error)) == (ValueError, "cannot stop")
+        assert thing.log == ["run", "stop", "cancelled"]
+        assert all(jobs[name].result.was_drained for name in ("ticks", "old"))
+        assert not runtime.status().is_started
+
+    async def test_the_runtime_starts_again(self, kind):
+        runtime = await self.runtime_with(kind())
+        await runtime.stop(timeout="60s")
+        await runtime.start()
+        await until(lambda: runtime.status().jobs["ticks"].state == "running")
+        assert runtime.status().is_started
+        await runtime.stop(timeout="60s")
+        assert runtime.status().jobs["ticks"].state == "stopped"
+
+    async def test_it_can_be_restarted_by_hand(self, kind):
+        thing = kind()
+        runtime = await self.runtime_with(thing)
+        await runtime.restart("bad")
+        await until(lambda: thing.log.count("run") == 2)
+        assert runtime.status().jobs["bad"].state == "running"
+        await runtime.stop(drain=False)
+        assert thing.log.count("cancelled") == 2
+
+    async def test_leaving_the_block_is_told_of_it_as_a_failure_of_the_pipeline(self, kind):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.add_pipeline("bad", kind())
+            heard = Listening(runtime)
+            await until(lambda: runtime.status().jobs["bad"].state == "running")
+        assert (await heard.of("bad"))[-1] == "failed"
+
+
+async def test_a_stop_that_does_not_return_is_cancelled_with_what_it_stops():
+    class Hangs(Unstoppable):
+        async def stop(self):
+            self.log.append("stop")
+            await asyncio.Event().wait()
+
+    thing = Hangs()
+    runtime = rxdag.PipelineRuntime()
+    runtime.add_pipeline("bad", thing)
+    await runtime.start()
+    await until(lambda: thing.log)
+    await runtime.stop(timeout="1ms")
+    assert (runtime.status().jobs["bad"].state, thing.log) == ("stopped", ["run", "stop", "cancelled"])
+
+
+async def test_a_stop_that_raises_behind_the_end_of_what_it_stops_is_told():
+    thing = StopsAndFails()
+    runtime = rxdag.PipelineRuntime()
+    runtime.add_pipeline("bad", thing)
+    await runtime.start()
+    await until(lambda: thing.log)
+    await runtime.stop(timeout="60s")
+    assert runtime.status().jobs["bad"].state == "failed"
+    assert str(runtime.status().jobs["bad"].error) == "cannot stop"
+
+
+class TestUntil:
+    @pytest.mark.parametrize("bad", ["banana", "0s", "-1s", True])
+    def test_a_time_that_is_none_is_refused_at_once(self, bad):
+        runtime = rxdag.PipelineRuntime()
+        dag = rxdag.Dag(numbers(), name="a")
+        for make in (
+            lambda: runtime.add(dag, until=bad),
+            lambda: runtime.create_dag("a", numbers(), until=bad),
+            lambda: runtime.add_pipeline("a", pipeline(), until=bad),
+            lambda: (
+                runtime.create_dag("a", until=bad)
+                .node("n", sources.range(1))
+                .node("s", sinks.null())
+                .edge("n", "s")
+                .build()
+            ),
+        ):
+            with pytest.raises(GraphError, match="until"):
+                make()
+        assert runtime.status().jobs == {}
+
+    async def test_a_replacement_ends_after_as_long_as_what_was_there(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", ticking(), until="50ms")
+            await until(lambda: runtime.status().jobs["a"].state == "running")
+            await runtime.replace("a", rxdag.Dag(ticking()))
+            await runtime.replace("a", rxdag.Dag(ticking()))
+            assert (await runtime.run_until_complete())["a"].was_drained
+            assert runtime.status().jobs["a"].state == "finished"
+
+
 class TestTermination:
     """SIGTERM inside `async with`: in a test, since a handler may raise in the test's own loop only."""
 
@@ -670,6 +826,23 @@ class TestSettings:
         settings = rxdag.RuntimeSettings.load(path, environ=environ, restart={"base": "4s"})
         assert (settings.max_concurrent_runs, settings.drain_timeout) == (2, "1s")
         assert (settings.restart.policy, settings.restart.base) == ("always", "4s")
+
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [("synthetic", ("synthetic",)), ("a,b", ("a", "b")), ('["a"]', ("a",)), ('["a","b"]', ("a", "b"))],
+    )
+    def test_a_list_of_one_is_a_text_too(self, text, names):
+        settings = rxdag.RuntimeSettings.load(environ={"RXDAG_QUOTES__SOURCES": text})
+        assert settings.quotes.sources == names
+
+    @pytest.mark.parametrize("is_turned", [False, True])
+    @pytest.mark.parametrize(
+        ("whole", "part"), [("RXDAG_RESTART", "RXDAG_RESTART__POLICY"), ("RXDAG_QUOTES", "RXDAG_QUOTES__SOURCES")]
+    )
+    def test_a_variable_and_a_part_of_it_must_not_be_set_both(self, whole, part, is_turned):
+        given = [(whole, "always"), (part, "always")]
+        with pytest.raises(SpecError, match=f"{whole}.* must not be set both: the one is part of the other"):
+            rxdag.RuntimeSettings.load(environ=dict(given[::-1] if is_turned else given))
 
     def test_json_and_lists(self, tmp_path):
         path = tmp_path / "settings.json"

@@ -120,6 +120,8 @@ class Domain:
                 pump = self.turn_of = self.ready.popleft()
                 pump.queued = False
                 pump.step()
+                if self.is_called:
+                    return  # the driver settles before it calls
                 self.settle()
                 if self.is_called or self.is_unsettled or self.is_looked_for or self.raised is not None:
                     return
@@ -165,7 +167,7 @@ class Domain:
         It gives back early if the driver has something to do first; then `settle_some` is called before any pump.
         """
         while self.raised is None:
-            self.stop = self.is_called
+            self.stop = self.is_called  # what rests goes on item by item then: a call may cancel
             if self.is_called or (self.is_timed and self.ticks() >= self.deadline):
                 self.is_unsettled = self.waits()
                 return

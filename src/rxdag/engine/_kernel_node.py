@@ -210,8 +210,8 @@ class KernelNode(WatermarkNode):
 
     def end_input(self, input: int, error: Exception | None) -> None:
         """Note the end of an input; the node ends with the last of them."""
-        if error is not None and self.caught(input, error):
-            error = None
+        if error is not None:
+            error = self.uncaught(input, error)
         self.open_inputs -= 1
         if error is not None:
             self.input_error = error
@@ -227,10 +227,10 @@ class KernelNode(WatermarkNode):
             self.is_drained = True
             self.end_if_refused()
 
-    def caught(self, input: int, error: Exception) -> bool:
-        """Return True if the kernel goes on although an input has failed."""
+    def uncaught(self, input: int, error: Exception) -> Exception | None:
+        """Return the error of an input, or that of a kernel that fails to catch it; None if the kernel goes on."""
         if self.is_ended or input >= self.kernel.may_catch:
-            return False
+            return error
         is_caught = False
         try:
             is_caught = self.kernel.catches(input, error)
@@ -240,10 +240,10 @@ class KernelNode(WatermarkNode):
         if not is_caught:
             if not self.is_caught:
                 self.run.fail(error)
-            return False
+            return error
         self.take_mark(input, ENDED)
         self.look()
-        return True
+        return None
 
     def inputs_ended(self, error: Exception | None) -> None:
         """All inputs have ended."""
@@ -304,6 +304,7 @@ class KernelNode(WatermarkNode):
         try:
             return self.kernel.held()
         except BaseException as error:
+            self.is_forgotten = True
             self.domain.interrupt_for(error)
             self.run.fail(node_error(self.name, error))
             return 0

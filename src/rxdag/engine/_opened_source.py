@@ -129,6 +129,9 @@ class OpenedSource(Pump):
             left = 0 if reader is None else reader.held()
             self.came += left
             self.discarded += left
+        except BaseException as error:
+            self.run.fail(node_error(self.name, error))
+        try:
             if reader is None:
                 pass
             elif self.source.where == "async":

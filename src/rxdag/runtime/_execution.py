@@ -8,13 +8,14 @@ import os
 import random
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
 from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
-from rxdag.errors import RxDagError, shown, text_of
+from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
@@ -112,7 +113,7 @@ class Execution:
             if then is not None:
                 then(task)
             elif not task.cancelled() and (error := task.exception()) is not None:
-                self.fail(error if isinstance(error, Exception) else node_error(node, error))
+                self.fail(error if isinstance(error, NodeError) else node_error(node, error))
             self._tasks.discard(task)  # only now: a scan for a stall must see the task or what it has woken
             self._kick()
 
@@ -325,7 +326,9 @@ class Execution:
                 f"run: the books must balance, and do not: {'; '.join(problems)}; an item leaves a kernel by one exit, "
                 "or stays in held(); if no kernel here is your own, please report it as a fault of rxdag"
             )
+        if self.error is not None and self.state != "failed":  # the books do not balance, or held() has failed
             self.state = "failed"
+            stats = replace(stats, state="failed")
         self.result = RunResult(
             self.plan.dag,
             self.state,

@@ -181,13 +181,18 @@ class TaskRun:
 
     def cancel(self) -> None:
         self._task.cancel()
+        if self._stopping is not None:
+            self._stopping.cancel()
 
     def stats(self) -> None:
         return None
 
     async def ended(self) -> BaseException | None:
         await asyncio.wait([self._task])
-        return self._stop_error if self._task.cancelled() else self._task.exception()
+        if self._stopping is not None:  # it may end the run before it has done its work
+            await asyncio.wait([self._stopping])
+        error = None if self._task.cancelled() else self._task.exception()
+        return error or self._stop_error
 
 
 class Supervised:

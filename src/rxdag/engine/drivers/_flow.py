@@ -327,7 +327,8 @@ class FlowScheduler(ReactivexScheduler):
             ]
             if not live:
                 return None
-            return min(when for when, _, _, timer in self._all_timers() if timer.fn is not None and when <= min(live))
+            first = min(live)
+            return min(when for when, _, _, timer in self._all_timers() if timer.fn is not None and when <= first)
 
     def _all_timers(self) -> list[tuple[int, int, int, Timer]]:
         return [*self._timers, *self._patient]

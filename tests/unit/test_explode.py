@@ -1,0 +1,97 @@
+"""`explode` gives out whatever its function returns: only None stands for nothing, not what is falsy."""
+
+import array
+from collections import deque
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rxdag
+from rxdag import on_error, sinks, sources, testing
+from rxdag import operators as ops
+
+
+class Falsy:
+    """Gives items, and is falsy."""
+
+    def __init__(self, *items):
+        self._items = items
+
+    def __iter__(self):
+        return iter(self._items)
+
+    def __bool__(self):
+        return False
+
+
+class Undecided(Falsy):
+    def __bool__(self):
+        raise ValueError("the truth of it is ambiguous")
+
+
+class Unlike(Falsy):
+    """Compares to no truth either."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise ValueError("cannot be compared")
+
+
+GIVEN = {
+    "array of 0": lambda: np.array([0]),
+    "array": lambda: np.array([1, 2]),
+    "empty array": lambda: np.array([]),
+    "polars": lambda: pl.Series([1, 2]),
+    "polars of 0": lambda: pl.Series([0]),
+    "empty polars": lambda: pl.Series([], dtype=pl.Int64),
+    "falsy": lambda: Falsy(1, 2),
+    "undecided": lambda: Undecided(1, 2),
+    "uncompared": lambda: Unlike(1, 2),
+    "array of bytes": lambda: array.array("b", [0]),
+    "bytes": lambda: b"\0",
+    "text": lambda: "ab",
+    "empty text": lambda: "",
+    "iterator": lambda: iter((0, 0)),
+    "generator": lambda: (x for x in (0, None)),
+    "empty generator": lambda: (x for x in ()),
+    "deque": lambda: deque([0]),
+    "dict": lambda: {0: 1},
+    "empty list": list,
+    "None": lambda: None,
+}
+EXPECTED = {
+    "array of 0": [0],
+    "array": [1, 2],
+    "polars": [1, 2],
+    "polars of 0": [0],
+    "falsy": [1, 2],
+    "undecided": [1, 2],
+    "uncompared": [1, 2],
+    "array of bytes": [0],
+    "bytes": [0],
+    "text": ["a", "b"],
+    "iterator": [0, 0],
+    "generator": [0, None],
+    "deque": [0],
+    "dict": [0],
+}
+NO_STREAMS = {"text", "empty text", "bytes", "None"}
+
+
+@pytest.mark.parametrize("policy", [on_error.raise_, on_error.retry(2, base="1s"), on_error.skip])
+@pytest.mark.parametrize("what", GIVEN)
+def test_what_is_falsy_is_given_out(what, policy):
+    stream = rxdag.from_source(sources.range(2)).pipe(ops.explode(lambda _: GIVEN[what]()), on_error=policy)
+    result = testing.run_virtual(stream.to(sinks.collect(), name="out"))
+    assert result["out"] == EXPECTED.get(what, []) * 2
+    assert (result.stats.nodes["explode"].dropped, result.problems) == ({}, ())
+
+
+@pytest.mark.parametrize("what", sorted(GIVEN.keys() - NO_STREAMS))
+@pytest.mark.parametrize("inner", [ops.concat_map, ops.flat_map, ops.switch_map])
+def test_streams_within_may_be_falsy_too(inner, what):
+    stream = rxdag.from_source(sources.range(1)).pipe(inner(lambda _: GIVEN[what]()))
+    result = testing.run_virtual(stream.to(sinks.collect(), name="out"))
+    assert result["out"] == EXPECTED.get(what, [])
