@@ -30,7 +30,10 @@ class RunContext(Protocol):
         ...
 
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
-        """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's."""
+        """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's.
+
+        A task that is `cancelled()` was cancelled by the run; one that raised CancelledError itself has failed with it.
+        """
         ...
 
     def cancelled(self, why: str) -> BaseException:

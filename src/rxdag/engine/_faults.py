@@ -54,3 +54,11 @@ def checked_resource(made: Any, where: str) -> Any:
             f"an async generator function"
         )
     return made
+
+
+async def left(resource: Any, error: BaseException | None) -> None:
+    """Leave an async context manager as `async with` does, with an error or without."""
+    if error is None:
+        await resource.__aexit__(None, None, None)
+    else:
+        await resource.__aexit__(type(error), error, error.__traceback__)

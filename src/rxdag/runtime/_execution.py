@@ -14,13 +14,14 @@ from typing import Any, Final
 from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
 from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
-from rxdag.errors import RxDagError, shown, text_of
+from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
 from rxdag.runtime._stacks import stack_of
 from rxdag.runtime._stall import stalled
 from rxdag.runtime._stats import stats_of
+from rxdag.runtime._tasks import failed_by_itself
 from rxdag.runtime._wiring import wire
 
 _log = logging.getLogger("rxdag")
@@ -64,6 +65,8 @@ class Execution:
         self._open_sources: set[str] = set(plan.dag.sources)
         self._open_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._cut: set[asyncio.Future[Any]] = set()
+        """Tasks that the run has cancelled."""
         self._is_cancelled = False
         self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
@@ -109,10 +112,13 @@ class Execution:
         self._tasks.add(task)
 
         def done(task: asyncio.Future[Any]) -> None:
+            ended = failed_by_itself(task) if task.cancelled() and task not in self._cut else task
             if then is not None:
-                then(task)
-            elif not task.cancelled() and (error := task.exception()) is not None:
-                self.fail(error if isinstance(error, Exception) else node_error(node, error))
+                then(ended)
+                self.main.domain.is_unsettled = True  # it may have opened up a node, and no step is under way
+            elif not ended.cancelled() and (error := ended.exception()) is not None:
+                self.fail(error if isinstance(error, NodeError) else node_error(node, error))
+            self._cut.discard(task)
             self._tasks.discard(task)  # only now: a scan for a stall must see the task or what it has woken
             self._kick()
 
@@ -271,6 +277,7 @@ class Execution:
             scheduler.call(partial(self._cancel_domain, scheduler))
 
     def _cancel_tasks(self) -> None:
+        self._cut |= self._tasks
         for task in list(self._tasks):
             task.cancel()
 
