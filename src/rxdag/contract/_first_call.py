@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from asyncio import isfuture
 from collections.abc import Callable
 from typing import Any
 
@@ -25,12 +24,17 @@ def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC) -> Any:
     """
     if inspect.isgenerator(made):
         raise BadProgram(f"{where} must return a value, got the generator {shown(made)}; {RETURN}")
-    if inspect.isasyncgen(made) or (inspect.isawaitable(made) and not isfuture(made)):
+    if inspect.isasyncgen(made) or (inspect.isawaitable(made) and not _is_future(made)):
         text = shown(made)
         if inspect.iscoroutine(made):
             made.close()
         raise BadProgram(f"{where} must return a value, got {text}{f'; {instead}' if instead else ''}")
     return made
+
+
+def _is_future(made: Any) -> bool:
+    """Return what `asyncio.isfuture` does; to define a graph loads no asyncio."""
+    return hasattr(type(made), "_asyncio_future_blocking")
 
 
 class FirstCall:

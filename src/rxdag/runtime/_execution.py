@@ -181,7 +181,8 @@ class Execution:
             source.find_shortcut()
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.domain.settle()
-        self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
+        if any(node.in_shape.timed for node in self.plan.dag.nodes.values()):
+            self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
         for source in program.sources:
             source.start()
         for pump in program.pumps:
