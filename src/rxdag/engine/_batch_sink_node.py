@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import Event
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ class BatchSinkNode(SinkNode):
         """What is left of the batch that is being written: one part, or several once it was split."""
         self.is_split = False
         self.is_open = False
-        self.has_entered = Event()
+        self.has_entered = run.event()
         """Set once the context manager is entered or has failed: only then is it left."""
         self.resource: Any = None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rxdag.contract import Clock
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from asyncio import Event, Future
 
 
 class RunContext(Protocol):
@@ -34,6 +34,10 @@ class RunContext(Protocol):
 
         A task that is `cancelled()` was cancelled by the run; one that raised CancelledError itself has failed with it.
         """
+        ...
+
+    def event(self) -> Event:
+        """Return an event that tasks of the run can wait for."""
         ...
 
     def cancelled(self, why: str) -> BaseException:

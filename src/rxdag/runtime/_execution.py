@@ -105,6 +105,9 @@ class Execution:
     def cancelled(self, why: str) -> BaseException:
         return asyncio.CancelledError(why)
 
+    def event(self) -> asyncio.Event:
+        return asyncio.Event()
+
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
         if self.loop is None:
             raise RxDagError(f'node "{node}" needs an event loop, and this run has none')
