@@ -229,6 +229,33 @@ def test_an_async_generator_function_is_refused_where_a_plain_one_is_called(name
         make(generator)
 
 
+ITERABLES = (*STREAMS, "ops.explode fn", "market.book_top bids", "market.book_top asks")
+
+
+@pytest.mark.parametrize("name", sorted(set(PLAIN) - set(ITERABLES)))
+def test_a_generator_function_is_refused_where_a_value_is_meant(name):
+    def generator(*args):
+        yield 1
+
+    class Callable:
+        def __call__(self, *args):
+            yield 1
+
+    make, _ = PLAIN[name]
+    for fn in (generator, functools.partial(generator, 1), Callable()):
+        with pytest.raises(GraphError, match="must be a plain function, got the generator function .*write `return`"):
+            make(fn)
+
+
+@pytest.mark.parametrize("name", ITERABLES)
+def test_a_generator_function_is_taken_where_an_iterable_is_meant(name):
+    def generator(x):
+        yield x
+
+    make, _ = PLAIN[name]
+    make(generator)
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_an_async_generator_function_makes_streams(name):
     async def twice(x):

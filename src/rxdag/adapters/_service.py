@@ -80,7 +80,7 @@ class _ServiceReader(QueueReader):
             except asyncio.CancelledError as error:
                 told.append(PipelineEvent("cancelled", key, error))
                 raise
-            except Exception as error:
+            except BaseException as error:
                 told.append(PipelineEvent("failed", key, error))
                 raise
             told.append(PipelineEvent("finished", key))

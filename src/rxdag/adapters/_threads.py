@@ -22,7 +22,7 @@ class Threaded(Reader):
         self._reader = source.open(context)
         self._context = context
         self._wanted = threading.Event()
-        self._read: list[Read | Exception] = []
+        self._read: list[Read | BaseException] = []
         self._is_left = False
         threading.Thread(target=self._work, name="rxdag-wrap", daemon=True).start()
 
@@ -33,8 +33,8 @@ class Threaded(Reader):
             if self._is_left or self._read:
                 continue
             try:
-                read: Read | Exception = self._reader.read(1)
-            except Exception as error:  # the run gets it from read
+                read: Read | BaseException = self._reader.read(1)
+            except BaseException as error:  # the run gets it from read
                 read = error
             if read is not None:
                 self._read.append(read)
@@ -49,7 +49,7 @@ class Threaded(Reader):
         if read is END:
             return END
         self._read.pop()
-        if isinstance(read, Exception):
+        if isinstance(read, BaseException):
             raise read
         return read
 

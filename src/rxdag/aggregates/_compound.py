@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Collected, Made, Named
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, check_plain
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, check_accumulator, check_plain
 from rxdag.errors import GraphError, shown, text_of
 
 A = TypeVar("A")
@@ -113,6 +113,7 @@ def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
     for name, aggregate in aggregates.items():
         if not isinstance(aggregate, Aggregate):
             raise GraphError(f"named: {name} must be an aggregate, got {shown(aggregate)}")
+        check_accumulator(aggregate.accumulator())
     parts = _NamedOf[Any](tuple(aggregates.items()))
     if into is None:
         return parts

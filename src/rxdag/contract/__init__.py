@@ -27,14 +27,17 @@ from rxdag.contract._ends import (
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import import_extra
 from rxdag.contract._finite import finite, plus
+from rxdag.contract._first_call import FirstCall, first_call, plain_result
 from rxdag.contract._fork import is_forked, refuse_fork
 from rxdag.contract._functions import (
     CONTEXT,
     MAP_ASYNC,
     async_kind,
+    check_accumulator,
     check_arguments,
     check_awaited,
     check_function,
+    check_methods,
     check_named_arguments,
     check_plain,
 )
@@ -93,6 +96,7 @@ __all__ = [
     "Emit",
     "Enough",
     "FanIn",
+    "FirstCall",
     "Foreign",
     "Inner",
     "InnerKernel",
@@ -132,6 +136,7 @@ __all__ = [
     "Writer",
     "async_kind",
     "aware",
+    "check_accumulator",
     "check_arguments",
     "check_awaited",
     "factor_of",
@@ -142,6 +147,7 @@ __all__ = [
     "whole",
     "whole_or_none",
     "check_function",
+    "check_methods",
     "check_named_arguments",
     "check_plain",
     "checked_backoff",
@@ -151,6 +157,7 @@ __all__ = [
     "checked_path",
     "duration_ns",
     "finite",
+    "first_call",
     "format_ns",
     "import_extra",
     "is_forked",
@@ -158,6 +165,7 @@ __all__ = [
     "label_of",
     "made_by",
     "on_item_parameters",
+    "plain_result",
     "plus",
     "positive_ns",
     "signed_ns",

@@ -12,11 +12,13 @@ from rxdag.errors import GraphError, shown
 
 _NUMBERS: Final = ("no argument", "one argument", "two arguments", "three arguments")
 MAP_ASYNC: Final = "ops.map_async awaits one"
+RETURN: Final = "write `return` for `yield`; ops.explode takes a generator function"
+_OF_ACCUMULATORS: Final = ("check", "add", "add_at", "remove", "result", "result_in", "merge", "snapshot", "restore")
 CONTEXT: Final = "put @contextlib.asynccontextmanager before it, or leave out async"
 
 
-def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> None:
-    """Raise GraphError for a coroutine function, or one that cannot take what it will be given.
+def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC, generators: bool = False) -> None:
+    """Raise GraphError for a coroutine or generator function, or one that cannot take what it will be given.
 
     Only what is certain is refused: what has no signature, or one that a decorator made up, passes.
 
@@ -25,19 +27,50 @@ def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -
         where: Operator and argument, for the message: "map: fn".
         takes: What each argument of a call is, in order: "the item".
         instead: What to do with a coroutine function.
+        generators: True to let generator functions pass: an iterable is meant.
     """
     if not callable(fn):
         raise GraphError(f"{where} must be a function, got {shown(fn)}")
-    check_plain(fn, where, instead=instead)
+    check_plain(fn, where, instead=instead, generators=generators)
     check_arguments(fn, where, *takes)
 
 
-def check_plain(fn: Any, where: str, *, instead: str = MAP_ASYNC) -> None:
-    """Raise GraphError for a coroutine function or an async generator function."""
+def check_plain(
+    fn: Any, where: str, *, instead: str = MAP_ASYNC, generators: bool = False, yields: str = RETURN
+) -> None:
+    """Raise GraphError for a coroutine function or a generator function: a call of one runs nothing.
+
+    Args:
+        fn: What can be called.
+        where: Operator and argument, for the message.
+        instead: What to do with a coroutine function.
+        generators: True to let generator functions pass.
+        yields: What to do with a generator function.
+    """
     kind = async_kind(fn)
     if kind is not None:
         hint = f"; {instead}" if instead else ""
         raise GraphError(f"{where} must be a plain function, got the {kind} {shown(fn)}{hint}")
+    if not generators and is_generator_function(fn):
+        raise GraphError(f"{where} must be a plain function, got the generator function {shown(fn)}; {yields}")
+
+
+def check_methods(thing: object, where: str, names: Iterable[str], *, yields: str) -> None:
+    """Raise GraphError if one of an object's methods is a coroutine or generator function: a call of one runs nothing."""
+    for name in names:
+        method = getattr(thing, name, None)
+        if method is not None:
+            check_plain(method, f"{where}.{name}", instead="nothing awaits it here", yields=yields)
+
+
+def check_accumulator(made: object) -> None:
+    """Raise GraphError if a method of an accumulator is a coroutine or generator function."""
+    check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="write `return` for `yield`")
+
+
+def is_generator_function(fn: Any) -> bool:
+    """Return True for a function with `yield` in it, or an object that is called as one."""
+    return any(inspect.isgeneratorfunction(each) for each in (fn, None if isinstance(fn, type) else type(fn).__call__))
 
 
 def check_awaited(fn: Any, where: str, *takes: str, instead: str) -> None:

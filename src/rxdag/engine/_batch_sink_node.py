@@ -11,7 +11,7 @@ from mypy_extensions import i64
 from rxdag.contract import BadProgram, Batching, Chunk, OnError, Shape, Sink, WriteFailed, label_of
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
-from rxdag.engine._faults import checked_resource, end_error
+from rxdag.engine._faults import checked_resource, end_error, left
 from rxdag.engine._sink_node import SinkNode
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class BatchSinkNode(SinkNode):
         """What is left of the batch that is being written: one part, or several once it was split."""
         self.is_split = False
         self.is_open = False
+        self.has_entered = run.event()
+        """Set once the context manager is entered or has failed: only then is it left."""
         self.resource: Any = None
 
     # ---- what the batches are written to
@@ -48,32 +50,38 @@ class BatchSinkNode(SinkNode):
 
     async def enter(self) -> None:
         """Enter the context manager that gives what batches are written with."""
-        self.resource = resource = checked_resource(self.batching.resource(), f"{label_of(self.sink)}: factory")
+        resource = checked_resource(self.batching.resource(), f"{label_of(self.sink)}: factory")
         writer: Any = self.writer
-        writer.opened(await resource.__aenter__())
+        given = await resource.__aenter__()
+        self.resource = resource
+        writer.opened(given)
 
     def entered(self, task: Future[Any]) -> None:
         """The context manager is entered, or has failed."""
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled() or error is not None:
-            self.resource = None
-            if error is not None:
-                self.domain.interrupt_for(error)
-                made = end_error("sink", self.name, error)
-                made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
-                self.fail(made)
+        self.has_entered.set()
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self.domain.interrupt_for(error)
+            made = end_error("sink", self.name, error)
+            made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
+            if self.is_ended:
+                self.run.fail(made)
+            self.fail(made)
             return
         self.is_open = True
         self.go_on()
 
     async def leave_resource(self, result: Any) -> Any:
         """Leave the context manager, with what the run has failed with."""
+        await self.has_entered.wait()
         resource, self.resource = self.resource, None
         if resource is not None:
             error: BaseException | None = self.error
             if error is None and not self.run.may_succeed:
                 error = self.run.cancelled("the run was cancelled")
-            await resource.__aexit__(None if error is None else type(error), error, None)
+            await left(resource, error)
         return result
 
     def closed_with(self, result: Any) -> Any:
@@ -153,11 +161,8 @@ class BatchSinkNode(SinkNode):
         """A write has ended."""
         if self.is_ended or not self.parts:
             return
-        if task.cancelled():
-            if self.run.may_succeed:
-                self.part_ended(part, self.cancelled_by_itself())
-            return
-        self.part_ended(part, task.exception())
+        if not task.cancelled():
+            self.part_ended(part, task.exception())
 
     def part_ended(self, part: Chunk, error: BaseException | None) -> None:
         """A part is written, or has failed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rxdag.contract import Clock
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from asyncio import Event, Future
 
 
 class RunContext(Protocol):
@@ -30,7 +30,14 @@ class RunContext(Protocol):
         ...
 
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
-        """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's."""
+        """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's.
+
+        A task that is `cancelled()` was cancelled by the run; one that raised CancelledError itself has failed with it.
+        """
+        ...
+
+    def event(self) -> Event:
+        """Return an event that tasks of the run can wait for."""
         ...
 
     def cancelled(self, why: str) -> BaseException:

@@ -7,12 +7,12 @@ from typing import Any, Final
 from rxdag.contract import BadProgram, Sink, label_of
 from rxdag.errors import NodeError, named_text, shown, text_of
 
-_NO_ITEM: Final = object()
+NO_ITEM: Final = object()
 
 
-def node_error(name: str, error: BaseException, item: Any = _NO_ITEM) -> NodeError:
+def node_error(name: str, error: BaseException, item: Any = NO_ITEM) -> NodeError:
     """Return the error of a node whose user code failed: on an item, or at a watermark, a timer or the end."""
-    if item is _NO_ITEM:
+    if item is NO_ITEM:
         made = NodeError(f'node "{name}" failed: {named_text(error)}', node=name)
     else:
         made = NodeError(f'node "{name}" failed on {shown(item)}: {named_text(error)}', node=name, item=item)
@@ -54,3 +54,11 @@ def checked_resource(made: Any, where: str) -> Any:
             f"an async generator function"
         )
     return made
+
+
+async def left(resource: Any, error: BaseException | None) -> None:
+    """Leave an async context manager as `async with` does, with an error or without."""
+    if error is None:
+        await resource.__aexit__(None, None, None)
+    else:
+        await resource.__aexit__(type(error), error, error.__traceback__)

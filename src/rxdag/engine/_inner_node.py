@@ -24,7 +24,7 @@ from rxdag.contract import (
     Source,
 )
 from rxdag.engine._context import RunContext
-from rxdag.engine._faults import checked_resource, node_error
+from rxdag.engine._faults import checked_resource, left, node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._reading import Reading
 from rxdag.engine._room import Room
@@ -50,7 +50,10 @@ class InnerNode(KernelNode):
         self.drains = False
         self.is_draining = False
         self.is_open = False
+        self.entering: Any = None
         self.resource: Any = None
+        """What the streams work with, from when it is entered until it is left."""
+        self.own_error: Exception | None = None
 
     def received(self) -> int:
         return int(self.came) - self.came_inside
@@ -76,17 +79,20 @@ class InnerNode(KernelNode):
 
     async def enter(self, make: Any) -> Any:
         """Enter what the streams work with."""
-        self.resource = resource = checked_resource(make(), "resource")
+        self.entering = resource = checked_resource(make(), "resource")
         return await resource.__aenter__()
 
     def entered(self, task: Future[Any]) -> None:
         """What the streams work with is entered, or has failed."""
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled() or error is not None:
-            self.resource = None
-            if error is not None:
-                self.fail(node_error(self.name, error))
+        if task.cancelled():
             return
+        error = task.exception()
+        if error is not None:
+            if self.is_ended:
+                self.run.fail(node_error(self.name, error))
+            self.break_down(error)
+            return
+        self.resource = self.entering
         if self.is_ended:
             self.leave_resource()
             return
@@ -95,10 +101,18 @@ class InnerNode(KernelNode):
         self.look()
 
     def leave_resource(self) -> None:
-        """Leave what the streams work with."""
+        """Leave what the streams work with, with what the node or the run has failed with."""
         resource, self.resource = self.resource, None
         if resource is not None:
-            self.run.spawn(self.name, resource.__aexit__(None, None, None))
+            error: BaseException | None = self.own_error or self.run.error
+            if error is None and not self.run.may_succeed:
+                error = self.run.cancelled("the run was cancelled")
+            self.run.spawn(self.name, left(resource, error))
+
+    def fail(self, error: Exception) -> None:
+        if self.own_error is None:
+            self.own_error = error
+        super().fail(error)
 
     def source_of(self, inner: Inner) -> Source[Any]:
         """Return the stream of an item; raises if it is none that can be read here."""
@@ -354,6 +368,8 @@ class InnerNode(KernelNode):
         self.leave_resource()
 
     def finish(self, error: Exception | None) -> None:
+        if self.own_error is None:
+            self.own_error = error
         super().finish(error)
         self.close_all()
         self.leave_resource()

@@ -282,14 +282,10 @@ class SinkNode(OpenedSink):
         if not self.in_flight:
             return
         self.in_flight = 0
-        error: BaseException | None
         if task.cancelled():
-            error = None if not self.run.may_succeed else self.cancelled_by_itself()
-            if error is None:
-                self.in_flight = len(chunk)
-                return
-        else:
-            error = task.exception()
+            self.in_flight = len(chunk)
+            return
+        error = task.exception()
         if error is None:
             self.passed += len(chunk)
             self.writes.add(self.domain.ticks() - self.began)
@@ -302,10 +298,6 @@ class SinkNode(OpenedSink):
             if self.again is None:
                 self.write(rest)
         self.settle()
-
-    def cancelled_by_itself(self) -> BaseException:
-        """Return the error of a write that was cancelled though nobody has cancelled the run."""
-        return self.run.cancelled("a task of the sink was cancelled, and not by the run")
 
     def settle(self) -> None:
         """End if the end has come; have the next items brought."""

@@ -35,7 +35,7 @@ def field_name(field: object) -> str | None:
     return field if isinstance(field, str) else None
 
 
-def check_field(field: object, item_type: Any, where: str) -> None:
+def check_field(field: object, item_type: Any, where: str, *, generators: bool = False) -> None:
     """Raise GraphError if the field is not one of the type, does not fit it, or is no field at all."""
     expr = FieldExpr(field) if isinstance(field, str) else field
     if not isinstance(expr, Expr):
@@ -43,7 +43,7 @@ def check_field(field: object, item_type: Any, where: str) -> None:
             raise GraphError(
                 f"{where} must be a field's name, an expression of col.<name> or a function of the item, got {shown(field)}"
             )
-        check_function(field, where, "the item")
+        check_function(field, where, "the item", generators=generators)
         return
     names = field_names(item_type)
     if names is None:

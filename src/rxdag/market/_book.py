@@ -250,6 +250,9 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
+_LEVELS: Final = ("bids", "asks")
+
+
 @dataclass(frozen=True)
 class _BookTop(Operator[A, BookTop]):
     is_snapshot: Field[A, bool]
@@ -267,7 +270,7 @@ class _BookTop(Operator[A, BookTop]):
     def check(self, shape: Shape, where: str) -> None:
         for name in ("is_snapshot", "sequence", "previous", "bids", "asks"):
             if getattr(self, name) is not None:
-                check_field(getattr(self, name), shape.item_type, f"{where}: {name}")
+                check_field(getattr(self, name), shape.item_type, f"{where}: {name}", generators=name in _LEVELS)
 
     def bound(self, shape: Shape) -> Self:
         names = ("is_snapshot", "sequence", "previous", "bids", "asks")
@@ -334,6 +337,6 @@ def book_top(
     given = {"is_snapshot": is_snapshot, "sequence": sequence, "bids": bids, "asks": asks, "previous": previous}
     for name, field in given.items():
         if field is not None or name != "previous":
-            check_field(field, None, f"book_top: {name}")
+            check_field(field, None, f"book_top: {name}", generators=name in _LEVELS)
     max_pending = whole(max_pending, "book_top: max_pending", least=1)
     return _BookTop(is_snapshot, sequence, previous, bids, asks, max_pending)

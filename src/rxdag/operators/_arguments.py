@@ -44,7 +44,7 @@ def awaited_function(fn: Any, where: str, *takes: str) -> Any:
 
 
 def stream_function(fn: Any, where: str) -> Any:
-    """A function of the item that makes a stream; async generator functions do.
+    """A function of the item that makes a stream; generator functions of both kinds do.
 
     Raises:
         GraphError: If it is none, a coroutine function, or cannot take an item.
@@ -52,7 +52,7 @@ def stream_function(fn: Any, where: str) -> Any:
     if async_kind(_callable(fn, where)) == "async generator function":
         check_arguments(fn, where, "the item")
     else:
-        check_function(fn, where, "the item")
+        check_function(fn, where, "the item", generators=True)
     return fn
 
 
@@ -71,13 +71,18 @@ def _callable(fn: Any, where: str) -> Any:
     return fn
 
 
-def field_of(value: Any, where: str) -> Any:
+def field_of(value: Any, where: str, *, generators: bool = False) -> Any:
     """A function of the item, a field's name, or an expression.
+
+    Args:
+        value: What was given.
+        where: Operator and argument, for the message.
+        generators: True if a function may be one with `yield`, since an iterable is meant.
 
     Raises:
         GraphError: If it is none of these.
     """
-    check_field(value, None, where)
+    check_field(value, None, where, generators=generators)
     return value
 
 

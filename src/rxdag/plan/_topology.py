@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
-from rxdag.contract import AnyOperator, Foreign, Kernel, label_of, on_item_parameters
+from rxdag.contract import AnyOperator, Foreign, Kernel, check_methods, label_of, on_item_parameters
 from rxdag.errors import CompileError, shown
 from rxdag.graph import Dag, Edge, Node
+
+_METHODS: Final = (
+    "on_start",
+    "on_item",
+    "on_columns",
+    "on_watermark",
+    "on_timer",
+    "on_input_end",
+    "on_end",
+    "release",
+    "want",
+    "want_from",
+    "low",
+    "held",
+    "is_finished",
+    "catches",
+    "snapshot",
+    "restore",
+)
+"""What may be no coroutine or generator function; `expand` may."""
+_CHECKED: Final[WeakSet[type[Kernel]]] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -61,9 +83,22 @@ def normalise(dag: Dag) -> Topology:
         except ValueError as error:
             if type(kernel).expand is Kernel.expand:
                 problems.append(f'node "{name}": {error}')
+        try:
+            _check_class(type(kernel))
+        except ValueError as error:
+            problems.append(f'node "{name}": {error}')
     if problems:
         raise CompileError("; ".join(problems))
     return Topology(dict(dag.nodes), into, out_of, operators, kernels)
+
+
+def _check_class(kind: type[Kernel]) -> None:
+    """Raise GraphError if a method that a kernel's class overrides is a coroutine or generator function."""
+    if kind in _CHECKED:
+        return
+    own = [name for name in _METHODS if getattr(kind, name, None) is not getattr(Kernel, name, None)]
+    check_methods(kind, kind.__name__, own, yields="give items out by emit(item)")
+    _CHECKED.add(kind)
 
 
 def make_kernel(name: str, operator: Any) -> Kernel:

@@ -5,6 +5,7 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop
 from rxdag.runtime._iterate import StreamRunner, observable_of, to_observable
+from rxdag.runtime._losses import warn_of_losses
 from rxdag.runtime._pipeline_runtime import PipelineRuntime
 from rxdag.runtime._plan_publisher import PlanPublisher
 from rxdag.runtime._publish import RunPublisher, publisher_of
@@ -52,5 +53,6 @@ __all__ = [
     "start_async",
     "stop_after",
     "to_observable",
+    "warn_of_losses",
     "why_no_snapshot",
 ]

@@ -22,6 +22,7 @@ from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
 from rxdag.runtime._stacks import stack_of
 from rxdag.runtime._stall import stalled
 from rxdag.runtime._stats import stats_of
+from rxdag.runtime._tasks import failed_by_itself
 from rxdag.runtime._wiring import wire
 
 _log = logging.getLogger("rxdag")
@@ -65,6 +66,8 @@ class Execution:
         self._open_sources: set[str] = set(plan.dag.sources)
         self._open_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._cut: set[asyncio.Future[Any]] = set()
+        """Tasks that the run has cancelled."""
         self._is_cancelled = False
         self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
@@ -103,6 +106,9 @@ class Execution:
     def cancelled(self, why: str) -> BaseException:
         return asyncio.CancelledError(why)
 
+    def event(self) -> asyncio.Event:
+        return asyncio.Event()
+
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
         if self.loop is None:
             raise RxDagError(f'node "{node}" needs an event loop, and this run has none')
@@ -110,10 +116,13 @@ class Execution:
         self._tasks.add(task)
 
         def done(task: asyncio.Future[Any]) -> None:
+            ended = failed_by_itself(task) if task.cancelled() and task not in self._cut else task
             if then is not None:
-                then(task)
-            elif not task.cancelled() and (error := task.exception()) is not None:
+                then(ended)
+                self.main.domain.is_unsettled = True  # it may have opened up a node, and no step is under way
+            elif not ended.cancelled() and (error := ended.exception()) is not None:
                 self.fail(error if isinstance(error, NodeError) else node_error(node, error))
+            self._cut.discard(task)
             self._tasks.discard(task)  # only now: a scan for a stall must see the task or what it has woken
             self._kick()
 
@@ -176,7 +185,8 @@ class Execution:
             source.find_shortcut()
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.domain.settle()
-        self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
+        if any(node.in_shape.timed for node in self.plan.dag.nodes.values()):
+            self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
         for source in program.sources:
             source.start()
         for pump in program.pumps:
@@ -275,6 +285,7 @@ class Execution:
             scheduler.call(partial(self._cancel_domain, scheduler))
 
     def _cancel_tasks(self) -> None:
+        self._cut |= self._tasks
         for task in list(self._tasks):
             task.cancel()
 

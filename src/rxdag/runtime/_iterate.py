@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc
@@ -25,7 +22,7 @@ from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
 from rxdag.runtime._handles import in_loop, run_here, run_on_loop
-from rxdag.runtime._result import RunResult, losses_of
+from rxdag.runtime._losses import warn_of_losses
 from rxdag.schedulers import LoopDriver
 
 T = TypeVar("T")
@@ -82,7 +79,7 @@ class StreamRunner:
     def collect(self, stream: Stream[Any]) -> list[Any]:
         plan = _plan_into(stream, sinks.collect())
         result = run(plan)
-        _warn_of_losses(result)
+        warn_of_losses(result)
         kept: list[Any] = result[plan.dag.sinks[0]]
         return kept
 
@@ -101,7 +98,7 @@ class StreamRunner:
         if execution.error is not None:
             raise execution.error
         if execution.result is not None:
-            _warn_of_losses(execution.result)
+            warn_of_losses(execution.result)
 
     async def aiterate(self, stream: Stream[Any]) -> AsyncIterator[Any]:
         queue: asyncio.Queue[list[Any]] = asyncio.Queue(1)
@@ -127,28 +124,7 @@ class StreamRunner:
         if execution.error is not None:
             raise execution.error
         if execution.result is not None:
-            _warn_of_losses(execution.result)
-
-
-def _warn_of_losses(result: RunResult) -> None:
-    """Warn of items that were late, dead or unrouted, of which nobody hears who has only the items that came out."""
-    read = {f"{edge.producer}.{edge.port}" for edge in result.dag.edges}
-    lost = [
-        line
-        for name, what, line in losses_of(result)
-        if what in ("late", "dead", "unrouted") and f"{name}.{what}" not in read
-    ]
-    if lost:
-        warnings.warn("; ".join(lost), GraphWarning, stacklevel=_outside())
-
-
-def _outside() -> int:
-    """Return how many frames up the code stands that called rxdag."""
-    n = 1
-    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):
-        frame, n = frame.f_back, n + 1
-    return n - 1
+            warn_of_losses(execution.result)
 
 
 def _steps_here(execution: Execution) -> Any:
@@ -223,7 +199,12 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
             if result.error is not None:
                 observer.on_error(result.error)
             elif result.state == "completed":
-                observer.on_completed()
+                try:
+                    warn_of_losses(result)
+                except GraphWarning as loss:  # where warnings are errors
+                    observer.on_error(loss)
+                else:
+                    observer.on_completed()
 
         if scheduler is None and in_loop():
             threading.Thread(target=act, daemon=True, name="rxdag-observable").start()

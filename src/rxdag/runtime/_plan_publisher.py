@@ -11,6 +11,7 @@ from rxdag.graph import Dag, Input, Node, SinkNode, did_you_mean
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import run_here
+from rxdag.runtime._losses import warn_of_losses
 from rxdag.runtime._publish import checked_subscriber, publisher_of
 from rxdag.sinks import PublisherSink, Subscribed
 
@@ -54,10 +55,12 @@ class _OfRun(Subscribed):
 def _run_for(execution: Execution, subscribed: Subscribed) -> None:
     """Run; the subscriber hears of failures."""
     try:
-        run_here(execution)
+        result = run_here(execution)
     except BaseException as reason:  # nobody is above this frame
         error = execution.error or RxDagError(f"run: ended by {shown(reason)}")
         subscribed.end(error)
+    else:
+        warn_of_losses(result)
 
 
 def with_publisher(plan: Plan, name: str) -> tuple[Plan, str]:

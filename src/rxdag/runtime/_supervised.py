@@ -19,6 +19,7 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import stop_after
 from rxdag.runtime._handles import AsyncRun, Run
 from rxdag.runtime._result import RunResult, RunStats
+from rxdag.runtime._tasks import failed_by_itself
 from rxdag.sources import Backoff
 
 _log = logging.getLogger("rxdag")
@@ -154,32 +155,39 @@ class TaskRun:
         self._thing = thing
         self._task = asyncio.ensure_future(thing.run())
         self._stopping: asyncio.Future[Any] | None = None
-        self._stop_error: Exception | None = None
+        self._stop_error: BaseException | None = None
+        self._is_cut = False
 
     def begin_drain(self, *, flush: bool = False) -> None:
         stop = getattr(self._thing, "stop", None) or getattr(self._thing, "close", None)
         if stop is None:
-            self._task.cancel()
+            self.cancel()
             return
         try:
             stopping = stop()
             if inspect.isawaitable(stopping):
                 self._stopping = asyncio.ensure_future(self._stopped(stopping))
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
             self._stop_failed(error)
 
     async def _stopped(self, stopping: Awaitable[Any]) -> None:
         try:
             await stopping
-        except Exception as error:
-            self._stop_failed(error)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # unless it was cut, a CancelledError is an error of `stop`
+            if not (self._is_cut and isinstance(error, asyncio.CancelledError)):
+                self._stop_failed(error)
 
-    def _stop_failed(self, error: Exception) -> None:
+    def _stop_failed(self, error: BaseException) -> None:
         """Cancel what could not be stopped otherwise."""
         self._stop_error = error
-        self._task.cancel()
+        self.cancel()
 
     def cancel(self) -> None:
+        self._is_cut = True
         self._task.cancel()
         if self._stopping is not None:
             self._stopping.cancel()
@@ -191,8 +199,9 @@ class TaskRun:
         await asyncio.wait([self._task])
         if self._stopping is not None:  # it may end the run before it has done its work
             await asyncio.wait([self._stopping])
-        error = None if self._task.cancelled() else self._task.exception()
-        return error or self._stop_error
+        if self._task.cancelled() and self._is_cut:
+            return self._stop_error
+        return (failed_by_itself(self._task) if self._task.cancelled() else self._task).exception() or self._stop_error
 
 
 class Supervised:
@@ -299,7 +308,9 @@ class Supervised:
         self.began = self._clock.now()
         try:
             self.run = run = self.job.start()
-        except Exception as error:  # a dag that cannot be run is a failed run
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a dag that cannot be run is a failed run
             return error
         self._become("running")
         self.tell("running")

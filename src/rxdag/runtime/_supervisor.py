@@ -303,5 +303,7 @@ async def _repeat(seconds: float, fn: Callable[[], None]) -> None:
         await asyncio.sleep(seconds)
         try:
             fn()
-        except Exception:  # of the user's own measure: the next one may do better
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # of the user's own measure: the next one may do better
             _log.exception("runtime: what is called every %g s failed", seconds)

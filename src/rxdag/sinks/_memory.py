@@ -69,6 +69,11 @@ class _CallWriter(_Counted):
                     if inspect.iscoroutine(made):
                         made.close()
                     raise BadProgram(f"call: fn must not return an awaitable, got {shown(made)}; use sinks.acall")
+                if made is not None and (inspect.isgenerator(made) or inspect.isasyncgen(made)):
+                    raise BadProgram(
+                        f"call: fn must not return a generator, of which nothing runs, got {shown(made)}; "
+                        f"put ops.explode or ops.flat_map before the sink"
+                    )
         except Exception as error:
             self.n += index
             raise WriteFailed(index, error) from error

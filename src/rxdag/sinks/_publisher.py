@@ -134,11 +134,11 @@ class Hub(Writer):
     def close(self, *, ok: bool) -> None:
         error = None if ok else self._context.error or RxDagError("run: was cancelled")
         self._end = (error,)
-        failed: list[Exception] = []
+        failed: list[BaseException] = []
         for each in self._all:
             try:
                 each.end(error)
-            except Exception as raised:  # the others must hear of the end too
+            except BaseException as raised:  # the others must hear of the end too
                 failed.append(raised)
         self._all = ()
         if failed:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from rxdag.contract import (
+    BadProgram,
     Overflow,
     Reader,
     Shape,
@@ -97,7 +99,23 @@ class _Callback(_Pushed[T]):
 
     def open(self, context: SourceContext) -> Reader:
         queue = self._queue(context)
-        return _Registered(queue, self.register(Push(queue)))
+        leave: object = self.register(Push(queue))
+        if leave is not None and not callable(leave):
+            queue.close()
+            raise BadProgram(_wrong_register(leave))
+        return _Registered(queue, leave)
+
+
+def _wrong_register(given: object) -> str:
+    """Return what to say of something that a `register` has returned."""
+    text = f"callback: register must return a function that stops the calls, or None, got {shown(given)}"
+    if inspect.iscoroutine(given):
+        given.close()
+    if inspect.isawaitable(given) or isinstance(given, AsyncIterable):
+        return f"{text}; what is awaited goes into sources.async_iterable"
+    if hasattr(given, "dispose"):
+        return f"{text}; return its `dispose`"
+    return text
 
 
 def callback(
@@ -179,7 +197,7 @@ class _Subscribed:
             self._disposable = self._observable.subscribe(self._push, self._queue.end, lambda: self._queue.end(None))
         except _Left:
             pass
-        except Exception as error:  # the run fails with it
+        except BaseException as error:  # the run fails with it, whatever it is: nobody else sees this thread
             self._queue.end(error)
         if self._is_disposed:
             self.dispose()

@@ -26,9 +26,10 @@ from rxdag.contract import (
     checked_overflow,
     format_ns,
     item_type,
+    plain_result,
     positive_ns,
 )
-from rxdag.errors import GraphError, SourceError, shown, text_of
+from rxdag.errors import GraphError, SourceError, named_text, shown, text_of
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName
 from rxdag.sources._iterable import Once
@@ -94,6 +95,8 @@ class LiveReader(Reader):
         self._error: BaseException | None = None
         self._is_done = False
         self._has_left = False
+        self._failed_late = False
+        """True if it has failed while it was being closed."""
         self._is_up = lifeline.reconnect is None
         self._task = asyncio.ensure_future(self._live())
 
@@ -107,6 +110,7 @@ class LiveReader(Reader):
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise  # it is this task that is cancelled, and not something that the iterator awaits
             self._error = error
+            self._failed_late = self._has_left
         self._is_done = True
         self._context.wake()
 
@@ -114,6 +118,10 @@ class LiveReader(Reader):
         waits, failures = backoff.waits(), 0
         while True:
             error = await self._lost_for(backoff.reset_after_ns())
+            if self._has_left:  # the iterator has made an end, or an error, of the cancel
+                if error is not None:
+                    raise error
+                return
             self._is_up = False
             self._tell("lost", error)
             failures = 1 if self._was_of_use else failures + 1
@@ -175,6 +183,8 @@ class LiveReader(Reader):
                         item = await anext(items)
                     except StopAsyncIteration:
                         return
+                    if self._has_left:  # the iterator has swallowed the cancel
+                        return
                     if silent_s is not None:
                         limit.reschedule(None)
                     if not is_told:
@@ -194,8 +204,19 @@ class LiveReader(Reader):
         self._is_up = True
         self._tell("connected")
         if self._connection > 1 and self._lifeline.marker is not None:
-            self._buffer.append(self._lifeline.marker(self._connection))
+            self._buffer.append(self._marked(self._lifeline.marker))
             self._context.wake()
+
+    def _marked(self, marker: Callable[[int], Any]) -> Any:
+        """Make the item that goes before those of a connection; what fails there is no lost connection."""
+        try:
+            return plain_result(marker(self._connection), "on_reconnect", instead="")
+        except BadProgram:
+            raise
+        except Exception as error:
+            raise BadProgram(
+                f"on_reconnect must return an item, and failed on {self._connection}: {named_text(error)}"
+            ) from error
 
     def _tell(
         self,
@@ -244,6 +265,8 @@ class LiveReader(Reader):
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         await asyncio.sleep(0)  # a line that was cut in the middle is let go of in the loop's next turn
+        if self._failed_late and self._error is not None:
+            raise self._error
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,20 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
-from rxdag.contract import END, Boundary, Chunk, Overflow, Read, Reader, Saw, SourceContext, refuse_fork, unseen
-from rxdag.errors import BufferOverflow, RxDagError
+from rxdag.contract import (
+    END,
+    BadProgram,
+    Boundary,
+    Chunk,
+    Overflow,
+    Read,
+    Reader,
+    Saw,
+    SourceContext,
+    refuse_fork,
+    unseen,
+)
+from rxdag.errors import BufferOverflow, RxDagError, shown
 
 
 class ItemQueue:
@@ -34,7 +46,7 @@ class ItemQueue:
         self.waiting: deque[tuple[Any, Future[None]]] = deque()
         self.is_complete = False
         self.is_closed = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.context: SourceContext | None = None
         self.dropped = 0
         self.discarded = 0
@@ -181,8 +193,10 @@ class ItemQueue:
             taken = [self.items.popleft() for _ in range(min(max_items, len(self.items)))]
         return Chunk(taken) if taken else None
 
-    def end(self, error: Exception | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         """Nothing more is pushed: the stream ends, or fails, behind what is in."""
+        if error is not None and not isinstance(error, BaseException):  # pyright: ignore[reportUnnecessaryIsInstance]  # foreign
+            error = BadProgram(f"{self.label}: a feed must fail with an exception, got {shown(error)}")
         with self.lock:
             self.is_complete = True
             self.error = self.error or error

@@ -21,6 +21,7 @@ from rxdag.contract import (
     check_function,
     import_extra,
     item_type,
+    plain_result,
     positive_ns,
     whole,
 )
@@ -54,7 +55,7 @@ class _Marker:
     make: Callable[[int], Any]
 
     def __call__(self, connection: int) -> _Made:
-        return _Made(self.make(connection))
+        return _Made(plain_result(self.make(connection), "on_reconnect", instead=""))
 
 
 class _FrameReader(LiveReader):

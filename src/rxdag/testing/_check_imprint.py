@@ -8,7 +8,7 @@ import types
 from collections import deque
 from typing import Any
 
-from rxdag.contract import Kernel
+from rxdag.contract import FirstCall, Kernel
 
 _SET_FOR_IT = ("watermark", "inputs", "opened")
 """Attributes of a kernel that the engine sets."""
@@ -17,6 +17,8 @@ _SLOTS_OF_TYPES = ("__dict__", "__weakref__")
 
 def imprint(value: object, seen: tuple[int, ...] = ()) -> Any:
     """What a value holds; functions, classes and frozen dataclasses count as themselves."""
+    if isinstance(value, FirstCall):
+        value = value.fn
     kind: Any = type(value)
     if value is None or kind in (bool, int, float, complex, str, bytes):
         return kind.__name__, repr(value)

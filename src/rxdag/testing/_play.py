@@ -10,6 +10,7 @@ from rxdag.errors import GraphError
 from rxdag.graph import Dag, Stream, from_source
 from rxdag.operators import Operator
 from rxdag.plan import compile
+from rxdag.runtime import warn_of_losses
 from rxdag.sinks import collect
 from rxdag.testing._sources import Chunked, Timeline
 from rxdag.testing._virtual import run_virtual, settle_virtual, virtual
@@ -123,12 +124,16 @@ def play(op: Operator[str, Any], marbles: str, /) -> str:
 def feed(op: Operator[A, B], items: Iterable[A], /) -> list[B]:
     """Run an operator over items, in virtual time, and return what comes out.
 
+    It warns (GraphWarning) of items that are late, dead, unrouted or lost otherwise, as `collect` does.
+
     Example:
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2])
         [1, 3]
     """
     kept = from_source(Chunked((tuple(items),))).pipe(op).to(collect())
-    return run_virtual(kept)[kept]
+    result = run_virtual(kept)
+    warn_of_losses(result)
+    return result[kept]
 
 
 def aggregate(of: Aggregate[A, R], items: Iterable[A], /) -> R:

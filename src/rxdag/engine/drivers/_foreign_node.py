@@ -13,7 +13,7 @@ from reactivex.subject import Subject
 
 from rxdag.contract import ENDED, FLUSHED, RAISE
 from rxdag.engine._context import RunContext
-from rxdag.engine._faults import node_error
+from rxdag.engine._faults import NO_ITEM, node_error
 from rxdag.engine._guarded import Guarded
 from rxdag.engine.drivers._flow import FlowScheduler
 
@@ -40,7 +40,7 @@ class ForeignNode(Guarded):
         self._build = build
         self._subject: Subject[Any] = Subject()
         self._subscription = SerialDisposable()
-        self._item: Any = None
+        self._item: Any = NO_ITEM
         self._sent_end = False
         self._mark: int | None = None
 
@@ -51,8 +51,8 @@ class ForeignNode(Guarded):
             self._subscription.disposable = observable.subscribe(
                 self._on_next, self._on_error, self._on_completed, scheduler=self._scheduler
             )
-        except Exception as error:
-            self.fail(node_error(self.name, error))
+        except BaseException as error:
+            self.break_down(error)
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
@@ -79,9 +79,15 @@ class ForeignNode(Guarded):
             return
         if error is None and self._mark is not None:
             self._sent_end = True
-            self._subject.on_completed()
+            try:
+                self._subject.on_completed()
+            except BaseException as failure:
+                if self.is_ended:  # it has said that it is complete, and then failed
+                    self._fail_run(failure)
+                else:
+                    self.break_down(failure)
             return
-        self._subscription.dispose()
+        self._dispose()
         self.give_end(error)
         self.seal()
 
@@ -117,10 +123,21 @@ class ForeignNode(Guarded):
         else:
             fn()
 
+    def _fail_run(self, error: BaseException) -> None:
+        self.domain.interrupt_for(error)
+        self.run.fail(node_error(self.name, error))
+
+    def _dispose(self) -> None:
+        """Leave what the operator has made; what fails there fails the run."""
+        try:
+            self._subscription.dispose()
+        except BaseException as error:
+            self._fail_run(error)
+
     def retire(self) -> None:
-        self._subscription.dispose()
+        self._dispose()
         super().retire()
 
     def cancel(self) -> None:
         super().cancel()
-        self._subscription.dispose()
+        self._dispose()

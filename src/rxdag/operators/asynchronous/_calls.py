@@ -57,8 +57,12 @@ class _CallReader(Reader):
         return Chunk([self._task.result()])
 
     async def aclose(self) -> None:
+        was_done = self._task.done()
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait((self._task,))
+        error = None if self._task.cancelled() else self._task.exception()
+        if error is not None and not was_done:  # of its cleanup
+            raise error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64, mypyc_attr
 
-from rxdag.contract import ColumnsEmit, Emit, Kernel
+from rxdag.contract import ColumnsEmit, Emit, Kernel, first_call
 from rxdag.engine import StatelessNode
 from rxdag.expressions import ITEM, Reader, Several, called, why_opaque
 
@@ -36,6 +36,10 @@ class _CallNode(StatelessNode):
         self.given: Callable[[Any], Any] = kernel.fn
         self.fn: Callable[[Any], Any] = called(kernel.fn)
 
+    def look_first(self, where: str) -> None:
+        """Look at what the function returns first."""
+        self.fn = first_call(self.fn, where, self, "fn")
+
 
 class _MapNode(_CallNode):
     def step(self) -> Any:
@@ -57,6 +61,10 @@ class _MapNode(_CallNode):
 
 
 class _FilterNode(_CallNode):
+    def bind(self) -> None:
+        super().bind()
+        self.look_first("filter: predicate")
+
     def step(self) -> Any:
         return "filter", self.given
 
@@ -78,6 +86,10 @@ class _FilterNode(_CallNode):
 
 
 class _TapNode(_CallNode):
+    def bind(self) -> None:
+        super().bind()
+        self.look_first("tap: fn")
+
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         if self.is_quiet and self.wake_up():

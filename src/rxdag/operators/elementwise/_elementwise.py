@@ -159,7 +159,7 @@ class _Explode(Operator[A, B]):
     label = "explode"
 
     def check(self, shape: Shape, where: str) -> None:
-        check_field(self.fn, shape.item_type, f"{where}: fn")
+        check_field(self.fn, shape.item_type, f"{where}: fn", generators=True)
 
     def bound(self, shape: Shape) -> Self:
         return replace(self, fn=bound(self.fn, shape.item_type))
@@ -194,4 +194,4 @@ def explode(fn: Any, /) -> Any:
         >>> feed(ops.explode(lambda word: word.upper()), ["ab", "", "c"])
         ['A', 'B', 'C']
     """
-    return _Explode[Any, Any](field_of(fn, "explode: fn"))
+    return _Explode[Any, Any](field_of(fn, "explode: fn", generators=True))

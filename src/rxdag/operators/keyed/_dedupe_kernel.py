@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
-from rxdag.contract import MAX, MIN, Emit, Kernel, OnError
+from rxdag.contract import MAX, MIN, Emit, Kernel, OnError, first_call
 from rxdag.engine import ITEM, KernelNode, RunContext
 from rxdag.expressions import Reader, called, why_opaque
 from rxdag.operators.keyed._key_by_kernel import blamed_key
@@ -30,7 +30,7 @@ class _DedupeNode(KernelNode):
         super().bind()
         kernel: Any = self.kernel  # it and this node are one operator
         self.spans: SpansKernel = kernel
-        self.key_of: Callable[[Any], Any] = called(kernel._key_of)
+        self.key_of: Callable[[Any], Any] = first_call(called(kernel._key_of), "dedupe: key", self, "key_of")
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         if self.in_clock_time or self.marks.some_idle or self.is_ended:
@@ -190,7 +190,7 @@ class CappedKernel(_Deduped):
     derived = ("wake",)
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
-        self._key_of = key_of
+        self._key_of = key_of if isinstance(key_of, Reader) else first_call(key_of, "dedupe: key", self, "_key_of")
         self._within = within
         self._max_keys = max_keys
         self.first: OrderedDict[Hashable, int] = OrderedDict()

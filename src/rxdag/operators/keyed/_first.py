@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator
+from rxdag.contract import Duration, Emit, Kernel, Operator, first_call
 from rxdag.expressions import Field
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators.keyed._by_key import KeyedKernel, Lasting, ttl_ns
@@ -19,7 +19,7 @@ class _FirstKernel(Kernel):
     state = ("is_found",)
 
     def __init__(self, fn: Callable[[Any], Any] | None) -> None:
-        self._fn = fn
+        self._fn = first_call(fn, "first: predicate", self, "_fn")
         self.is_found = False
 
     def is_finished(self) -> bool:
@@ -38,7 +38,7 @@ class _KeyedFirstKernel(KeyedKernel):
 
     def __init__(self, fn: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting)
-        self._fn = fn
+        self._fn = first_call(fn, "first: predicate", self, "_fn")
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         at = now if self.by_clock else ts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import ColumnsEmit, Emit, Kernel
+from rxdag.contract import ColumnsEmit, Emit, Kernel, first_call
 from rxdag.engine import StatelessNode
 from rxdag.errors import shown, text_of
 from rxdag.expressions import called, why_opaque
@@ -20,7 +20,7 @@ class _KeyByNode(StatelessNode):
     def bind(self) -> None:
         super().bind()
         kernel: Any = self.kernel  # it and this node are one operator
-        self.key_of: Callable[[Any], Any] = called(kernel._key_of)
+        self.key_of: Callable[[Any], Any] = first_call(called(kernel._key_of), "key_by: key", self, "key_of")
         self.is_plain = kernel._is_plain
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:

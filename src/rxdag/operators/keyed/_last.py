@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Operator
+from rxdag.contract import Duration, Emit, Operator, first_call
 from rxdag.expressions import Field
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._least import LeastTime
@@ -25,7 +25,7 @@ class _LastKernel(KeyedKernel):
 
     def __init__(self, fn: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting)
-        self._fn = fn
+        self._fn = first_call(fn, "last: predicate", self, "_fn")
         self._times = LeastTime()
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:

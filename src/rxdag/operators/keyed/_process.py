@@ -311,7 +311,7 @@ def process(
     if not isinstance(given, KeyedProcess):
         raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {shown(given)}")
     for name in ("initial", "on_item", "on_timer", "on_end"):
-        check_plain(getattr(given, name), f"process: {name}")
+        check_plain(getattr(given, name), f"process: {name}", yields="give items out by ctx.emit(item)")
     for port in process.ports:
         if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
             raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {shown(port)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator
+from rxdag.contract import Duration, Emit, Kernel, Operator, first_call
 from rxdag.expressions import Field
 from rxdag.operators._arguments import field_of
 from rxdag.operators.keyed._by_key import KeyedKernel, Lasting, ttl_ns
@@ -19,7 +19,7 @@ class _SkipWhileKernel(Kernel):
     state = ("is_open",)
 
     def __init__(self, fn: Callable[[Any], Any]) -> None:
-        self._fn = fn
+        self._fn = first_call(fn, "skip_while: predicate", self, "_fn")
         self.is_open = False
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
@@ -36,7 +36,7 @@ class _KeyedSkipWhileKernel(KeyedKernel):
 
     def __init__(self, fn: Callable[[Any], Any], lasting: Lasting) -> None:
         super().__init__(lasting)
-        self._fn = fn
+        self._fn = first_call(fn, "skip_while: predicate", self, "_fn")
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         at = now if self.by_clock else ts

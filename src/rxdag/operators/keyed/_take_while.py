@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, flag
+from rxdag.contract import Duration, Emit, Kernel, Operator, first_call, flag
 from rxdag.expressions import Field
 from rxdag.operators._arguments import field_of
 from rxdag.operators.keyed._by_key import KeyedKernel, Lasting, ttl_ns
@@ -19,7 +19,7 @@ class _TakeWhileKernel(Kernel):
     state = ("is_over",)
 
     def __init__(self, fn: Callable[[Any], Any], *, inclusive: bool) -> None:
-        self._fn = fn
+        self._fn = first_call(fn, "take_while: predicate", self, "_fn")
         self._inclusive = inclusive
         self.is_over = False
 
@@ -40,7 +40,7 @@ class _KeyedTakeWhileKernel(KeyedKernel):
 
     def __init__(self, fn: Callable[[Any], Any], lasting: Lasting, *, inclusive: bool) -> None:
         super().__init__(lasting)
-        self._fn = fn
+        self._fn = first_call(fn, "take_while: predicate", self, "_fn")
         self._inclusive = inclusive
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import Emit, Kernel, Splitter
+from rxdag.contract import Emit, FirstCall, Kernel, Splitter, first_call
 from rxdag.engine import Exit, KernelNode
 from rxdag.expressions import called
 
@@ -54,9 +55,14 @@ class ConditionsNode(_RouteNode):
         kernel = self.kernel
         assert isinstance(kernel, Splitter)
         self.ways: list[tuple[Exit, Callable[[Any], Any]]] = [
-            (self.ports[port], called(condition)) for port, condition in kernel.conditions
+            (self.ports[port], FirstCall(called(condition), f'route: predicate of "{port}"', partial(self.put_way, i)))
+            for i, (port, condition) in enumerate(kernel.conditions)
         ]
         self.otherwise: Exit | None = None if kernel.default is None else self.ports[kernel.default]
+
+    def put_way(self, i: int, condition: Callable[[Any], Any]) -> None:
+        """Put a condition in its place, now that its first result was looked at."""
+        self.ways[i] = (self.ways[i][0], condition)
 
     def way_of(self, item: Any) -> Exit | None:
         for way, condition in self.ways:
@@ -72,7 +78,7 @@ class RouteByNode(_RouteNode):
         super().open()
         kernel = self.kernel
         assert isinstance(kernel, RouteByKernel)
-        self.key_of: Callable[[Any], Any] = called(kernel.key_of)
+        self.key_of: Callable[[Any], Any] = first_call(called(kernel.key_of), "route_by: key", self, "key_of")
         self.ways: dict[Any, Exit] = {value: self.ports[port] for value, port in kernel.port_of.items()}
         self.otherwise: Exit | None = None if kernel.default is None else self.ports[kernel.default]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import Emit, Kernel, RouteOp, Shape, Splitter, flag
+from rxdag.contract import Emit, FirstCall, Kernel, RouteOp, Shape, Splitter, flag
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import TAKEN, checked_default, field_of
@@ -36,8 +37,14 @@ class _EveryRouteKernel(Kernel):
     passes = False
 
     def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
-        self._conditions = conditions
+        self._conditions: list[tuple[str, Callable[[Any], Any]]] = [
+            (port, FirstCall(condition, f'route: predicate of "{port}"', partial(self._put, i)))
+            for i, (port, condition) in enumerate(conditions)
+        ]
         self._default = default
+
+    def _put(self, i: int, condition: Callable[[Any], Any]) -> None:
+        self._conditions[i] = (self._conditions[i][0], condition)
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         ports = [port for port, condition in self._conditions if condition(item)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxdag.contract import Accumulator, Aggregate, BadItem
+from rxdag.contract import Accumulator, Aggregate, BadItem, check_accumulator
 from rxdag.errors import GraphError, shown
 
 
@@ -22,6 +22,7 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
         raise GraphError(
             f"{name}: {type(aggregate).__name__}.accumulator() must return an Accumulator, got {shown(made)}"
         )
+    check_accumulator(made)
     return aggregate
 
 

@@ -1,0 +1,63 @@
+"""First calls: what a user's function returns first is looked at, and nothing of what it returns later."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from rxdag.contract._functions import MAP_ASYNC, RETURN
+from rxdag.contract._kernel import BadProgram
+from rxdag.errors import shown
+
+
+def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC) -> Any:
+    """Return what a function has returned.
+
+    Args:
+        made: What it has returned. A future passes: it runs without anybody who awaits it.
+        where: Operator and argument, for the message.
+        instead: What to do with a coroutine.
+
+    Raises:
+        BadProgram: If it is a coroutine or a generator, of which nothing runs.
+    """
+    if inspect.isgenerator(made):
+        raise BadProgram(f"{where} must return a value, got the generator {shown(made)}; {RETURN}")
+    if inspect.isasyncgen(made) or (inspect.isawaitable(made) and not _is_future(made)):
+        text = shown(made)
+        if inspect.iscoroutine(made):
+            made.close()
+        raise BadProgram(f"{where} must return a value, got {text}{f'; {instead}' if instead else ''}")
+    return made
+
+
+def _is_future(made: Any) -> bool:
+    """Return what `asyncio.isfuture` does; to define a graph loads no asyncio."""
+    return hasattr(type(made), "_asyncio_future_blocking")
+
+
+class FirstCall:
+    """A function whose first result is looked at; then it is called with nothing around it.
+
+    Args:
+        fn: The function.
+        where: Operator and argument, for the message.
+        put: Puts the function itself where this object is.
+    """
+
+    def __init__(self, fn: Callable[[Any], Any], where: str, put: Callable[[Callable[[Any], Any]], None]) -> None:
+        self.fn = fn
+        self._where = where
+        self._put = put
+        self.__qualname__ = getattr(fn, "__qualname__", type(fn).__name__)
+
+    def __call__(self, item: Any) -> Any:
+        made = plain_result(self.fn(item), self._where)
+        self._put(self.fn)
+        return made
+
+
+def first_call(fn: Any, where: str, holder: Any, attribute: str) -> Any:
+    """Return what looks at a function's first result and then puts the function into that attribute; None for None."""
+    return None if fn is None else FirstCall(fn, where, lambda given: setattr(holder, attribute, given))

@@ -1,0 +1,52 @@
+"""Losses of runs whose books nobody gets to see: a warning says what went where, and the likely fix."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
+from typing import Final
+
+from rxdag.contract import label_of
+from rxdag.errors import GraphWarning
+from rxdag.runtime._result import RunResult, losses_of
+
+_PORTS: Final = {
+    "late": "late",
+    "dead": "dead",
+    "unrouted": "unrouted",
+    "unassigned": "unassigned",
+    "dropped (unmatched)": "dropped",
+    "dropped (overflow)": "dropped",
+}
+"""What is told of, and the port on which somebody may read it."""
+_PAIRING: Final = ("zip", "combine_latest", "with_latest_from")
+"""Operators that are not meant to leave items out for want of a partner, as a join is."""
+
+
+def warn_of_losses(result: RunResult) -> None:
+    """Warn of items that left by another way, of which nobody hears who has only the items that came out."""
+    read = {f"{edge.producer}.{edge.port}" for edge in result.dag.edges}
+    lost = [
+        line
+        for name, what, line in losses_of(result)
+        if what in _PORTS
+        and f"{name}.{_PORTS[what]}" not in read
+        and (what != "dropped (unmatched)" or label_of(result.dag.nodes[name].thing) in _PAIRING)
+    ]
+    lost += [
+        f"{edge.dropped:,} dropped by the full gate {edge.name}: take a larger max_items, or another overflow"
+        for edge in result.stats.edges
+        if edge.dropped
+    ]
+    if lost:
+        warnings.warn("; ".join(lost), GraphWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """Return how many frames up the code stands that called rxdag."""
+    n = 1
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):
+        frame, n = frame.f_back, n + 1
+    return n - 1
