@@ -29,8 +29,8 @@ class Process(ops.KeyedProcess):
     def initial(self):
         return None
 
-    def on_item(self, item, context):
-        yield item
+    def on_item(self, ctx, state, item, /):
+        return state
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any, Final
 from mypy_extensions import i64
 
 from rxdag.contract import MAX, BadItem, Kernel, on_item_parameters
+from rxdag.engine._faults import node_error
 from rxdag.engine._kernel_node import KernelNode
 from rxdag.engine._point import INPUT, Entry
 
@@ -179,8 +180,10 @@ class StepNode(KernelNode):
         if close is not None:
             try:
                 close()
-            except BaseException:  # it may be on the stack; then it ends with its frame
-                return
+            except BaseException as error:
+                if not getattr(outputs, "gi_running", False):  # on the stack it ends with its frame
+                    self.domain.interrupt_for(error)
+                    self.run.fail(node_error(self.name, error))
 
 
 class ReleaseNode(KernelNode):

@@ -18,10 +18,10 @@ from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, Thr
 from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
-from rxdag.runtime._result import RunResult, RunStats, State, shown_watermark
+from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._stacks import stack_of
 from rxdag.runtime._stall import stalled
-from rxdag.runtime._stats import stats_of
+from rxdag.runtime._stats import say_if_silent, stats_of
 from rxdag.runtime._tasks import failed_by_itself
 from rxdag.runtime._wiring import wire
 
@@ -186,7 +186,12 @@ class Execution:
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.domain.settle()
         if any(node.in_shape.timed for node in self.plan.dag.nodes.values()):
-            self.main.at(self._began + SILENT_NS, self._say_if_silent, is_background=True, is_patient=True)
+            self.main.at(
+                self._began + SILENT_NS,
+                lambda: say_if_silent(self.plan.dag, self.stats()),
+                is_background=True,
+                is_patient=True,
+            )
         for source in program.sources:
             source.start()
         for pump in program.pumps:
@@ -203,8 +208,8 @@ class Execution:
                 driver.start()
 
     def is_done(self) -> bool:
-        """True once all sinks and all sources are closed and no task is left."""
-        if self._open_sinks or self._tasks:
+        """True once all sinks and all sources are closed, and no task and no node that has something to give back is left."""
+        if self._open_sinks or self._tasks or self.main.domain.retired:
             return False
         return not self._open_sources or self._only_blocked_left()
 
@@ -392,15 +397,3 @@ class Execution:
         for problem in out:
             _log.error("books: %s", problem)
         return out
-
-    def _say_if_silent(self) -> None:
-        stats = self.stats()
-        came = sum(stats.nodes[name].made for name in self.plan.dag.sources)
-        went = sum(stats.nodes[name].arrived for name in self.plan.dag.sinks)
-        if came and not went:
-            _log.warning(
-                "%s: %s in, 0 out, watermark at %s: is unit= right?",
-                self.plan.dag.name,
-                f"{came:,}",
-                shown_watermark(stats.watermarks),
-            )
