@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -19,6 +20,7 @@ from rxdag.columns._arithmetic import (
     extreme,
     int_of,
     negative,
+    power,
 )
 from rxdag.columns._column import INT64_MAX, INT64_MIN, Coded, Column, Nullable, column_of, is_array, is_ndarray
 from rxdag.columns._truth import COMPARISONS, both, compare, comparison, either, is_in, negation
@@ -181,6 +183,8 @@ def _binary(expr: Binary) -> Step:
         return lambda c: both(left(c), right(c))
     if op == "|":
         return lambda c: either(left(c), right(c))
+    if op == "**":
+        return lambda c: power(expr.fn or operator.pow, left(c), right(c))
     slow: Callable[[Value, Value], Value] = partial(divide if op in ("/", "//", "%") else arithmetic, op)
     by = int_of(expr.right)
     fast = BY_INT.get(op) if by is not None and abs(by) < SMALL and (by > 0 or op in "+-*") else None
