@@ -133,7 +133,7 @@ def power(fn: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
             return a**by, min(0, -most), max(1, most)
     if kind_of(a) not in _NUMBERS or kind_of(b) not in _NUMBERS or not (is_ndarray(a) or is_ndarray(b)):
         raise Uncertain
-    n = len(a) if is_ndarray(a) else len(b)
+    n = max(len(each) for each in (a, b) if is_ndarray(each))
     bases, exponents = (each.tolist() if is_ndarray(each) else [each] * n for each in (a, b))
     made = column_of([fn(base, by) for base, by in zip(bases, exponents, strict=True)])
     if not is_array(made, "if"):

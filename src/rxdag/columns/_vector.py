@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -184,13 +183,18 @@ def _binary(expr: Binary) -> Step:
     if op == "|":
         return lambda c: either(left(c), right(c))
     if op == "**":
-        return lambda c: power(expr.fn or operator.pow, left(c), right(c))
+        raised = _raised if expr.fn is None else expr.fn
+        return lambda c: power(raised, left(c), right(c))
     slow: Callable[[Value, Value], Value] = partial(divide if op in ("/", "//", "%") else arithmetic, op)
     by = int_of(expr.right)
     fast = BY_INT.get(op) if by is not None and abs(by) < SMALL and (by > 0 or op in "+-*") else None
     if fast is None or by is None:
         return lambda c: slow(left(c), right(c))
     return lambda c: by_int(fast, by, left(c)) or slow(left(c), right(c))
+
+
+def _raised(base: Any, by: Any) -> Any:
+    return base**by
 
 
 def _is_null(of: Expr) -> Step:

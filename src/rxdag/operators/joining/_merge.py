@@ -78,7 +78,8 @@ class _DriftKernel(Kernel):
 
     def _caught_up(self) -> list[int]:
         """Return the inputs that are held back no more, or were further ahead than is known."""
-        ahead, changed = self._ahead, []
+        ahead = self._ahead
+        changed: list[int] = []
         limit = self._slowest(MAX - self._max_drift) + self._max_drift
         while ahead and ahead[0][0] <= limit:
             input = heapq.heappop(ahead)[1]

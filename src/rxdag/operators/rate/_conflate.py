@@ -58,7 +58,7 @@ class _InstantKernel(Kernel):
         """Return the rows of a key at an instant, to be added to."""
         groups = self.instants.get(ts)
         if groups is None:
-            groups = {}
+            groups = dict[Any, list[list[Any]]]()
             rows = groups.setdefault(group, [])  # raises, if the key has no hash, before anything has changed
             self.instants[ts] = groups
             heapq.heappush(self._times, ts)
