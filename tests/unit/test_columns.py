@@ -104,8 +104,16 @@ def _by_item(fn: Reader, rows: list[Row]) -> Any:
     return values
 
 
+_POWERS = st.one_of(st.integers(-3, 4).map(lit), st.sampled_from([0.5, -1.5, 2.0]).map(lit), st.just(col.b))
+_RAISED = st.one_of(
+    st.tuples(st.recursive(_LEAVES, _grow, max_leaves=3), _POWERS).map(lambda x: x[0] ** x[1]),
+    st.tuples(st.sampled_from([2, -3, 0, 1.5, -0.5, True]), _POWERS).map(lambda x: lit(x[0]) ** x[1]),
+    st.tuples(st.sampled_from([2, -3, 0, 1.5, -0.5]), st.just(col.i % 8 - 3)).map(lambda x: x[0] ** x[1]),
+)
+
+
 @settings(max_examples=700, deadline=None)
-@given(_ROWS, st.recursive(_LEAVES, _grow, max_leaves=6))
+@given(_ROWS, st.one_of(st.recursive(_LEAVES, _grow, max_leaves=6), _RAISED, _RAISED.map(lambda x: x + col.i)))
 def test_an_expression_gives_the_same_over_columns_as_item_by_item(rows: list[Row], expr: Expr) -> None:
     fn = Reader(expr, Row)
     expected = _by_item(fn, rows)
@@ -126,6 +134,8 @@ def test_common_expressions_are_not_looked_at_item_by_item(monkeypatch: pytest.M
     for expr in (
         col.i * 2 + col.j,
         col.i % 3 == 0,
+        col.i**2 + col.j**3,
+        col.f**2,
         col.f * col.g,
         (col.f > 0) & (col.s == "a"),
         ~(col.s != "a") | col.b,

@@ -1,5 +1,6 @@
 """What an item costs does not grow with what is open: counted in lines, not in time."""
 
+import asyncio
 import sys
 
 import pytest
@@ -27,6 +28,40 @@ def many_keys(n):
     """Give times of which each has a key of its own, in order."""
     stream = rxdag.from_source(sources.range(n))
     return stream.pipe(ops.event_time(lambda x: x, unit="ms")).pipe(ops.key_by(lambda x: x))
+
+
+def behind(n):
+    """Give n times in order, of which half are ahead of the watermark."""
+    stream = rxdag.from_source(sources.range(n))
+    return stream.pipe(ops.event_time(lambda x: x, unit="ms", out_of_order=f"{n // 2}ms"))
+
+
+def many_streams(n):
+    """Give n times in streams of 25, each in order, that advance together."""
+    k = n // 25
+    ranges = [rxdag.from_source(sources.iterable(range(i, n, k)), name=f"s{i}") for i in range(k)]
+    return [stream.pipe(ops.event_time(lambda x: x, unit="ms")) for stream in ranges]
+
+
+def one_after_the_other(n):
+    """Give two streams of n items; all of the first come before any of the second."""
+    both = rxdag.from_source(sources.range(2 * n)).pipe(ops.event_time(lambda x: x, unit="ms"))
+    return both.pipe(ops.filter(lambda x: x < n)), both.pipe(ops.filter(lambda x: x >= n))
+
+
+def looked_up(n):
+    """Look up n keys, many at once: no call comes back before half of them are made."""
+    most = n // 2
+    came, all_came = [], asyncio.Event()
+
+    async def fn(key):
+        came.append(key)
+        if len(came) == most:
+            all_came.set()
+        await all_came.wait()
+        return key
+
+    return rxdag.from_source(sources.range(n)).pipe(ops.lookup(fn, key=lambda x: x, concurrency=most))
 
 
 def interval(n):
@@ -68,6 +103,15 @@ GRAPHS = {
         ops.arbitrate(sequence=lambda x: x // 10, wait="1d", max_pending=n)
     ),
     "merge_sorted": lambda n: rxdag.merge_sorted(keyed(shuffled(n), "a"), keyed(shuffled(n), "b")),
+    "merge_sorted, many streams": lambda n: rxdag.merge_sorted(*many_streams(n), max_items=4),
+    "merge in step, many streams": lambda n: rxdag.merge(*many_streams(n), max_drift="1ms"),
+    "zip, many streams": lambda n: rxdag.zip(*many_streams(n)),
+    "zip, one ahead": lambda n: rxdag.zip(*one_after_the_other(n), max_items=n),
+    "concat, many streams": lambda n: rxdag.concat(*many_streams(n)),
+    "rolling, out of order": lambda n: behind(n).pipe(ops.rolling("1ms", agg.count())),
+    "conflate by instant, out of order": lambda n: behind(n).pipe(ops.conflate(per="instant")),
+    "window of items": lambda n: behind(n).pipe(ops.window_all(windows.count(n // 2, slide=1), agg.sum(lambda x: x))),
+    "lookup": looked_up,
 }
 
 

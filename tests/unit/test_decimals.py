@@ -154,3 +154,30 @@ def test_a_sliding_window_of_floats_and_decimals_says_that_they_do_not_add_up(na
     stream = timed(items).pipe(ops.window_all(windows.sliding("2m", "1m"), AGGREGATES[name][0]))
     with pytest.raises(rxdag.NodeError, match="cast all to one type"):
         rxdag.run(stream.to(sinks.collect()))
+
+
+SIGNALS = {
+    "min": (ops.min(), "min: value must have an order"),
+    "max": (ops.max(), "max: value must have an order"),
+    "min of a value": (ops.min(lambda x: x), "min: value must have an order"),
+    "top_n": (ops.top_n(2, by=lambda x: x), "top_n: by must have an order"),
+    "imbalance": (
+        ops.window_all(windows.tumbling("1s"), market.imbalance(lambda x: 1, lambda x: x)),
+        "imbalance: sign must be 1, 0 or -1",
+    ),
+    "agg.min": (ops.window_all(windows.tumbling("1s"), agg.min(lambda x: x)), "min: value must be a finite number"),
+    "agg.sum": (ops.window_all(windows.tumbling("1s"), agg.sum(lambda x: x)), "sum: value must be a finite number"),
+    "tick_rule": (market.tick_rule(lambda x: x), "tick_rule: price must be a finite number"),
+}
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_nan_that_signals_goes_to_dead_as_any_nan(name):
+    operator, said = SIGNALS[name]
+    items = [Decimal(1), Decimal("sNaN"), Decimal("NaN"), Decimal(-1)]
+    node = rxdag.from_source(sources.iterable(items)).pipe(ops.event_time(lambda x: 0)).pipe(operator)
+    out, dead = node.to(sinks.collect()), node.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert [str(letter.item) for letter in result[dead]] == ["sNaN", "NaN"]
+    assert all(str(letter.error).startswith(said) for letter in result[dead])
+    assert result.problems == ()

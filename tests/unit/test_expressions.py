@@ -64,6 +64,13 @@ CASES = [
     (10 / col.qty, 2.5, "10 / col.qty"),
     (col.qty // 3 + col.qty % 3, 2, "(col.qty // 3) + (col.qty % 3)"),
     (-col.qty, -4, "-col.qty"),
+    (col.qty**2, 16, "col.qty ** 2"),
+    (col.qty**-2, 0.0625, "col.qty ** -2"),
+    (2**col.qty, 16, "lit(2) ** col.qty"),
+    ((-2) ** (col.qty - 1), -8, "lit(-2) ** (col.qty - 1)"),
+    (-(col.qty**2), -16, "-(col.qty ** 2)"),
+    ((-col.qty) ** 2, 16, "(-col.qty) ** 2"),
+    (col.price**0.5, 2.5**0.5, "col.price ** 0.5"),
     ((-col.qty).abs(), 4, "(-col.qty).abs()"),
     (col.price.min(col.qty), 2.5, "col.price.min(col.qty)"),
     (col.price.max(3), 3, "col.price.max(3)"),
@@ -221,7 +228,7 @@ def test_text_becomes_the_expression_it_says(text, same):
         ("f'{a}'", "got joinedstr"),
         ("(a := 1)", "got namedexpr"),
         ("a if b else c", "got ifexp"),
-        ("a ** 99999", "got binop"),
+        ("a @ 99999", "got binop"),
         ("~a", "must be - or not, got invert"),
         ("a in b", "column 6: must be a list of values behind in"),
         ("a in [b]", "must be a list of plain values behind in"),
@@ -267,6 +274,7 @@ def nested(text, n):
         ("max('a', 'b') * q", "* must be of numbers, got the text"),
         ("fill_null('a', 'b') * q", "* must be of numbers, got the text"),
         ("'%999999999d' % q", "column 1: % must be of numbers, got the text '%999999999d'"),
+        ("'a' ** q", "column 1: ** must be of numbers, got the text 'a'"),
         ("str(q) % q", "% must be of numbers, got the text col.q.cast(str)"),
         (nested("fill_null({}, 1)", 20), "must have at most 10,000 fields, values and operators written out, got"),
         (nested("(0 < {} < 9)", 20), "must have at most 10,000 fields, values and operators written out, got"),
@@ -297,6 +305,28 @@ def test_a_field_that_holds_a_text_or_a_list_is_not_multiplied(text, value, lane
 def test_a_field_that_holds_a_text_is_no_format(text, value):
     with pytest.raises(NodeError, match="TypeError: expression: % must be of numbers, got"):
         rxdag.from_source(sources.iterable([{"s": value, "q": 1}])).pipe(ops.map(expressions.parse(text))).collect()
+
+
+@pytest.mark.parametrize("lane", ["rows", "columns"])
+@pytest.mark.parametrize("text", ["q ** 99999", "2 ** (q * 1000000)", "(q ** q) ** 5000"])
+def test_a_power_of_a_text_has_no_more_than_10_000_bits(text, lane):
+    source = sources.iterable([{"q": 7}]) if lane == "rows" else sources.arrays({"q": [7]})
+    with pytest.raises(
+        NodeError, match=r"OverflowError: expression: \*\* must give a number of at most 10,000 bits, got"
+    ):
+        rxdag.from_source(source).pipe(ops.map(expressions.parse(text))).collect()
+
+
+def test_powers_of_texts_are_those_of_python():
+    values = [3, True, 2.5, Decimal("1.5"), Fraction(1, 3), -2, 0]
+    items = [{"a": a} for a in values]
+    for text in ("a ** 2", "a ** 500", "-a ** 2", "a ** 0"):
+        got = rxdag.from_source(sources.iterable(items)).pipe(ops.map(expressions.parse(text))).collect()
+        assert got == [eval(text, {"a": a}) for a in values]
+    assert expressions.parse("1 ** a").is_same(expressions.parse(expressions.unparse(expressions.parse("1 ** a"))))
+    assert rxdag.from_source(sources.iterable([{"a": 10**9}])).pipe(ops.map(expressions.parse("1 ** a"))).collect() == [
+        1
+    ]
 
 
 def test_numbers_of_all_kinds_are_multiplied_as_python_does():

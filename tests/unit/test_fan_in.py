@@ -151,3 +151,23 @@ def test_join_window_and_interval_send_late_items_to_their_port():
 def test_what_operators_of_several_streams_refuse(make, said):
     stream = timed([1])
     assert said in refused(lambda: make(stream, stream.pipe(ops.key_by(lambda x: x))))
+
+
+def test_the_slowest_input_that_is_not_idle_is_read_though_it_is_full():
+    names = ("quiet", "slow", "fast")
+    inputs = [rxdag.from_source(testing.manual(timed=True), name=name) for name in names]
+    out = rxdag.merge_sorted(*inputs, max_items=2).to(sinks.collect())
+    run = testing.start(rxdag.Dag(out))
+    run.inputs["quiet"].watermark(1 * S)
+    run.inputs["quiet"].idle()
+    for name, mark in (("slow", 5), ("fast", 9)):
+        run.inputs[name].watermark(mark * S)
+        run.inputs[name].push(mark + 1, ts=(mark + 1) * S)
+        run.inputs[name].push(mark + 2, ts=(mark + 2) * S)
+    run.settle()
+    run.inputs["slow"].push(20, ts=20 * S)
+    run.inputs["slow"].watermark(10 * S)
+    run.settle()
+    assert run[out] == [6, 7]
+    run.cancel()
+    assert run.finish().problems == ()

@@ -222,3 +222,35 @@ def test_a_function_that_is_no_coroutine_and_a_result_that_is_no_stream_say_so()
         rxdag.from_source(sources.range(1)).pipe(ops.map_async(lambda x: 1)).collect()
     with pytest.raises(rxdag.NodeError, match="flat_map"):
         rxdag.from_source(sources.range(1)).pipe(ops.flat_map(lambda x: 1)).collect()
+
+
+def test_lookup_asks_for_a_key_that_is_nan_as_a_dict_finds_it():
+    nan, asked = float("nan"), []
+
+    async def fn(key):
+        asked.append(key)
+        return len(asked)
+
+    rows = rxdag.from_source(sources.iterable([1.0, nan, nan]))
+    assert [value for _, value in rows.pipe(ops.lookup(fn, key=lambda x: x)).collect()] == [1, 2, 2]
+    assert len(asked) == 2
+
+
+class Odd(BaseException):
+    """No Exception."""
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [lambda fn: ops.lookup(fn, key=lambda x: 0), lambda fn: ops.lookup(fn, key=lambda x: x), ops.map_async],
+    ids=["lookup of one key", "lookup", "map_async"],
+)
+def test_an_error_that_is_no_exception_leaves_balanced_books(operator):
+    async def fn(x):
+        raise Odd("x")
+
+    run = rxdag.start(rxdag.from_source(sources.range(3)).pipe(operator(fn)).to(sinks.null()))
+    with pytest.raises(rxdag.NodeError, match="failed on 0: Odd: x"):
+        run.wait()
+    books = run.stats().nodes[next(name for name in run.stats().nodes if name in ("lookup", "map_async"))]
+    assert (books.failed, books.held, books.failed + books.discarded + books.unread) == (1, 0, books.arrived)

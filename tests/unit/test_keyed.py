@@ -490,3 +490,19 @@ def test_lists_that_overlap_or_leave_items_out():
     assert feed(ops.batch(3, skip=2), range(6)) == [[0, 1, 2], [2, 3, 4], [4, 5]]
     assert feed(ops.batch(2, skip=3), range(8)) == [[0, 1], [3, 4], [6, 7]]
     assert "skip goes with max_items" in refused(lambda: ops.batch(max_wait="1s", skip=2))
+
+
+@pytest.mark.parametrize("name", ["scan", "fold", "agg.fold"])
+def test_a_first_value_that_cannot_be_copied_is_refused_where_it_is_given(name):
+    make = {"scan": ops.scan, "fold": ops.fold, "agg.fold": agg.fold}[name]
+    with pytest.raises(rxdag.GraphError) as caught:
+        make((x for x in ()), lambda total, x: total)
+    assert f"{name[-4:]}: initial must be a value that copy.deepcopy copies, got <generator" in str(caught.value)
+    assert "give None, and let the function make the value of the first item" in str(caught.value)
+
+
+def test_a_value_of_agg_fold_that_cannot_be_copied_is_an_error_of_the_program():
+    timed = rxdag.from_source(sources.range(2)).pipe(ops.event_time(lambda x: x))
+    panes = timed.pipe(ops.window_all(windows.tumbling("1s"), agg.fold(None, lambda total, x: (y for y in ()))))
+    with pytest.raises(rxdag.NodeError, match="fold: fn must return a value that copy.deepcopy copies"):
+        panes.collect()

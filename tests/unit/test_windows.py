@@ -125,3 +125,49 @@ def test_items_that_cannot_be_compared_take_their_place_in_top_n():
     rows = [("a", np.array([3, 1])), ("a", np.array([3, 1])), ("b", np.array([2, 2]))]
     got = feed(ops.top_n(2, lambda r: int(r[1][0]), unique=lambda r: r[0]), rows)
     assert [[name for name, _ in top] for top in got] == [["a"], ["a"], ["a", "b"]]
+
+
+class Last(Accumulator):
+    """The items; it takes the oldest out again, but never a multiple of 3, and fails on a sum above 30."""
+
+    def __init__(self):
+        self.items = []
+
+    def add(self, item, /):
+        if sum(self.items) + item > 30:
+            raise ValueError("too much")
+        self.items.append(item)
+
+    def remove(self, item, /):
+        return self.items.pop(0) % 3 != 0
+
+    def result(self):
+        return list(self.items)
+
+
+@dataclass(frozen=True)
+class Lasts(Aggregate):
+    def accumulator(self):
+        return Last()
+
+
+@pytest.mark.parametrize(("size", "slide"), [(1, 1), (3, 1), (3, 2), (4, 3), (3, 3)])
+def test_a_window_of_items_is_that_of_a_new_accumulator(size, slide):
+    items = [random.Random(1).randrange(1, 10) for _ in range(3)] + list(range(1, 13)) + [3, 1, 2, 6, 6, 5, 1]
+    timed = rxdag.from_source(sources.iterable(items)).pipe(ops.event_time(lambda x: x, out_of_order="1h"))
+    panes = timed.pipe(ops.window_all(windows.count(size, slide=slide), Lasts()), on_error=on_error.dead)
+    kept, dead = panes.to(sinks.collect()), panes.dead.to(sinks.collect())
+    result = rxdag.run(kept, dead)
+    rows, since, expected, failed = [], 0, [], []
+    for item in items:
+        window = [*rows, item][-size:]
+        if since + 1 == slide and sum(window) > 30:
+            failed.append(item)
+            continue
+        rows, since = window, since + 1
+        if since == slide:
+            expected.append((min(rows), max(rows) + 1, rows))
+            rows, since = [] if size == slide else rows, 0
+    assert [(pane.start, pane.end, pane.value) for pane in result[kept]] == expected
+    assert [letter.item for letter in result[dead]] == failed
+    assert result.problems == ()

@@ -20,11 +20,13 @@ class ArrayBar(ColumnsAggregate):
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Raises BadItem for what is no trade.
+        check: Returns price and quantity as numbers of Python's own; raises BadItem for what is no trade.
         make: Makes a bar of open, high, low, close, volume, vwap and count.
     """
 
-    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], object], make: Callable[..., Any]) -> None:
+    def __init__(
+        self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]], make: Callable[..., Any]
+    ) -> None:
         self._price = price
         self._qty = qty
         self._check = check

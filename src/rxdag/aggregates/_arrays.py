@@ -16,13 +16,13 @@ from rxdag.errors import text_of
 _INF: Final = float("inf")
 
 
-def numbers(columns: Columns, fn: Any, check: Callable[[Any], object]) -> Array:
+def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
     """A field as int64, float64 or checked Python numbers.
 
     Args:
         columns: The items.
         fn: Reader of the field.
-        check: Raises BadItem for a value that is not finite.
+        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
 
     Raises:
         RowFailed: With that, for the first such value.
@@ -36,16 +36,16 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], object]) -> Array:
                 index = int(np.argmin(np.isfinite(column)))
                 refuse(index, check, float(column[index]))
             return column
-    objects = objects_of(column)
+    objects = objects_of(column).copy()
     for index, value in enumerate(objects.tolist()):
-        refuse(index, check, value)
+        objects[index] = refuse(index, check, value)
     return objects
 
 
-def refuse(index: int, check: Callable[[Any], object], value: Any) -> None:
-    """Raise what a check has against a value, as the failure of a row."""
+def refuse(index: int, check: Callable[[Any], Any], value: Any) -> Any:
+    """Return what a check makes of a value; raise what it has against it as the failure of a row."""
     try:
-        check(value)
+        return check(value)
     except BadItem as error:
         raise RowFailed(index, error) from error
 
@@ -89,10 +89,10 @@ class ArraySum(ColumnsAggregate):
 
     Args:
         get: Reader of the value.
-        check: Raises BadItem for a value that is no finite number.
+        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
     """
 
-    def __init__(self, get: Any, check: Callable[[Any], object]) -> None:
+    def __init__(self, get: Any, check: Callable[[Any], Any]) -> None:
         self._get = get
         self._check = check
         self._count = ArrayCount()
@@ -145,11 +145,11 @@ class ArrayExtreme(ColumnsAggregate):
 
     Args:
         get: Reader of the value.
-        check: Raises BadItem for a value that is no finite number.
+        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
         is_max: True for the greatest.
     """
 
-    def __init__(self, get: Any, check: Callable[[Any], object], *, is_max: bool) -> None:
+    def __init__(self, get: Any, check: Callable[[Any], Any], *, is_max: bool) -> None:
         self._get = get
         self._check = check
         self._count = ArrayCount()
@@ -181,13 +181,16 @@ class ArrayExtreme(ColumnsAggregate):
         self._count.n[place] = 1
 
 
-def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], object]) -> tuple[Array, Array]:
+def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> tuple[Array, Array]:
     """Prices and quantities, checked."""
     prices = _unchecked(columns, price)
     quantities = _unchecked(columns, qty)
     if "O" in (prices.dtype.kind, quantities.dtype.kind):
-        for index, pair in enumerate(zip(prices.tolist(), quantities.tolist(), strict=True)):
-            refuse(index, lambda pair: check(*pair), pair)
+        pairs = enumerate(zip(prices.tolist(), quantities.tolist(), strict=True))
+        checked = [refuse(index, lambda pair: check(*pair), pair) for index, pair in pairs]
+        prices, quantities = np.empty((2, len(checked)), object)
+        for index, pair in enumerate(checked):
+            prices[index], quantities[index] = pair
         return prices, quantities
     good = (prices > -_INF) & (prices < _INF) & (quantities >= 0) & (quantities < _INF)
     if not bool(good.all()):
@@ -209,10 +212,10 @@ class ArrayVwap(ColumnsAggregate):
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Raises BadItem for what is no trade.
+        check: Returns price and quantity as numbers of Python's own; raises BadItem for what is no trade.
     """
 
-    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], object]) -> None:
+    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> None:
         self._price = price
         self._qty = qty
         self._check = check

@@ -15,13 +15,11 @@ class EachValue(ColumnsAggregate):
 
     Args:
         get: Reader of the value.
-        check: Raises BadItem for a value that is no finite number; None to take any.
+        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite; None to take any.
         make: Makes an accumulator of values: its items are what `get` gives.
     """
 
-    def __init__(
-        self, get: Any, check: Callable[[Any], object] | None, make: Callable[[], Accumulator[Any, Any]]
-    ) -> None:
+    def __init__(self, get: Any, check: Callable[[Any], Any] | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
         self._get = get
         self._check = check
         self._make = make

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rxdag.aggregates.accumulators import Folded, Reduced
-from rxdag.contract import Aggregate, check_function
+from rxdag.contract import Aggregate, check_copyable, check_function
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr
 
@@ -29,17 +29,18 @@ def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] |
     """`fn(... fn(fn(initial, item), item) ..., item)`, in order of arrival.
 
     Args:
-        initial: First value; each pane begins with a copy of it.
+        initial: First value; each pane begins with a copy of it, as `copy.deepcopy` makes it.
         fn: A function of the value and the item that returns the next value.
         merge: A function of two values, that of the older items first; windows that merge need it, as sessions do.
 
     Raises:
-        GraphError: If a function is none.
+        GraphError: If a function is none, or `initial` cannot be copied.
 
     Example:
         >>> aggregate(agg.fold(0, lambda total, x: total + x), [1, 2, 3])
         6
     """
+    check_copyable(initial, "fold: initial")
     for name, given in (("fn", fn), ("merge", merge)):
         if (given is not None or name == "fn") and (not callable(given) or isinstance(given, Expr)):
             raise GraphError(f"fold: {name} must be a function, got {shown(given)}")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra, share, whole
+from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra, own_number, share, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field, check_number
 
@@ -149,6 +149,7 @@ class _Distinct(Accumulator[Any, int]):
 
 def _hashable(value: Any) -> int | float | str:
     """What the sketch takes, the same for values that are equal."""
+    value = own_number(value)
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():

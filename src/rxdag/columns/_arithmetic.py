@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from rxdag.columns._column import INT64_MAX, INT64_MIN, Array, is_array, is_ndarray
+from rxdag.columns._column import INT64_MAX, INT64_MIN, Array, column_of, is_array, is_ndarray
 from rxdag.columns._value import EXACT, INT64_CHAR, Step, Uncertain, Value, kind_of, measured, numbers, plain_int
 from rxdag.expressions import Expr, Literal
 
 if TYPE_CHECKING:
     from rxdag.columns._columns import Columns
 
+_NUMBERS: Final = ("i", "f", "b")
 _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": np.add,
     "-": np.subtract,
@@ -117,6 +118,27 @@ def divide(op: str, left: Value, right: Value) -> Value:
     if left[1] == INT64_MIN:
         raise Uncertain  # its quotient by -1 is no int64
     return (*_tight(_ARITHMETIC[op](a, b))[:1], INT64_MIN, INT64_MAX)
+
+
+def power(fn: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
+    """One side raised to the other: by Python, item by item, but for ints to a small int that stay int64.
+
+    numpy rounds powers of floats otherwise than Python, and gives infinity or NaN where Python raises or gives a complex number.
+    """
+    a, b = left[0], right[0]
+    by = b if type(b) is int and 0 <= b < 64 else None
+    if by is not None and is_ndarray(a) and a.dtype.char == INT64_CHAR:
+        most = max(abs(left[1]), abs(left[2])) ** by
+        if most <= INT64_MAX:
+            return a**by, min(0, -most), max(1, most)
+    if kind_of(a) not in _NUMBERS or kind_of(b) not in _NUMBERS or not (is_ndarray(a) or is_ndarray(b)):
+        raise Uncertain
+    n = max(len(each) for each in (a, b) if is_ndarray(each))
+    bases, exponents = (each.tolist() if is_ndarray(each) else [each] * n for each in (a, b))
+    made = column_of([fn(base, by) for base, by in zip(bases, exponents, strict=True)])
+    if not is_array(made, "if"):
+        raise Uncertain
+    return measured(made)
 
 
 def negative(of: Step) -> Step:

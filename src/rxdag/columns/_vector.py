@@ -19,6 +19,7 @@ from rxdag.columns._arithmetic import (
     extreme,
     int_of,
     negative,
+    power,
 )
 from rxdag.columns._column import INT64_MAX, INT64_MIN, Coded, Column, Nullable, column_of, is_array, is_ndarray
 from rxdag.columns._truth import COMPARISONS, both, compare, comparison, either, is_in, negation
@@ -181,12 +182,19 @@ def _binary(expr: Binary) -> Step:
         return lambda c: both(left(c), right(c))
     if op == "|":
         return lambda c: either(left(c), right(c))
+    if op == "**":
+        raised = _raised if expr.fn is None else expr.fn
+        return lambda c: power(raised, left(c), right(c))
     slow: Callable[[Value, Value], Value] = partial(divide if op in ("/", "//", "%") else arithmetic, op)
     by = int_of(expr.right)
     fast = BY_INT.get(op) if by is not None and abs(by) < SMALL and (by > 0 or op in "+-*") else None
     if fast is None or by is None:
         return lambda c: slow(left(c), right(c))
     return lambda c: by_int(fast, by, left(c)) or slow(left(c), right(c))
+
+
+def _raised(base: Any, by: Any) -> Any:
+    return base**by
 
 
 def _is_null(of: Expr) -> Step:

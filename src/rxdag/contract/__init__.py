@@ -2,7 +2,16 @@
 
 from rxdag.contract._accumulator import Accumulator
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
-from rxdag.contract._arguments import factor_of, flag, item_type, positive, share, whole, whole_or_none
+from rxdag.contract._arguments import (
+    check_copyable,
+    factor_of,
+    flag,
+    item_type,
+    positive,
+    share,
+    whole,
+    whole_or_none,
+)
 from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
@@ -26,7 +35,7 @@ from rxdag.contract._ends import (
 )
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import import_extra
-from rxdag.contract._finite import finite, plus
+from rxdag.contract._finite import finite, own_number, plus
 from rxdag.contract._first_call import FirstCall, first_call, plain_result
 from rxdag.contract._fork import is_forked, refuse_fork
 from rxdag.contract._functions import (
@@ -146,6 +155,7 @@ __all__ = [
     "share",
     "whole",
     "whole_or_none",
+    "check_copyable",
     "check_function",
     "check_methods",
     "check_named_arguments",
@@ -166,6 +176,7 @@ __all__ = [
     "made_by",
     "on_item_parameters",
     "plain_result",
+    "own_number",
     "plus",
     "positive_ns",
     "signed_ns",

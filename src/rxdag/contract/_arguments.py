@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from numbers import Integral
 from typing import Any, Final
 
-from rxdag.errors import GraphError, shown
+from rxdag.errors import GraphError, shown, text_of
 
 _OF_TYPES: Final = ("typing", "types", "typing_extensions")
 
@@ -103,3 +104,14 @@ def item_type(of: Any, where: str) -> Any:
     if of is None or isinstance(of, type) or type(of).__module__ in _OF_TYPES:
         return of
     raise GraphError(f"{where} must be a type, got {shown(of)}")
+
+
+def check_copyable(value: Any, where: str) -> None:
+    """Raise GraphError if a first value cannot be copied: each run, key and pane begins with a copy of its own."""
+    try:
+        copy.deepcopy(value)
+    except Exception as error:
+        raise GraphError(
+            f"{where} must be a value that copy.deepcopy copies, got {shown(value)}: {text_of(error)}; give None, and let "
+            f"the function make the value of the first item"
+        ) from error

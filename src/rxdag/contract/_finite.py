@@ -11,15 +11,28 @@ _INF: Final = float("inf")
 
 
 def finite(value: Any, what: str) -> Any:
-    """Return the value if it is a finite number, else raise BadItem."""
-    if type(value) is float and -_INF < value < _INF:
-        return value
-    try:
+    """Return the value if it is a finite number, else raise BadItem; one of numpy's comes back as Python's own."""
+    if type(value) is float:
         if -_INF < value < _INF:
             return value
-    except (TypeError, ValueError, ArithmeticError):  # no number, an array, a NaN among decimals
-        pass
+    elif type(value) is int:
+        return value
+    else:
+        try:
+            if -_INF < value < _INF and not getattr(value, "ndim", 0):
+                return own_number(value)
+        except (TypeError, ValueError, ArithmeticError):  # no number, an array, a NaN among decimals
+            pass
     raise BadItem(f"{what} must be a finite number, got {shown(value)}")
+
+
+def own_number(value: Any) -> Any:
+    """Return a number of numpy's as Python's own, whose integers do not overflow; anything else as it is."""
+    if type(value) is float or type(value) is int:
+        return value
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 and value.dtype.kind in "biuf":
+        return value.item()
+    return value
 
 
 def plus(total: Any, value: Any, what: str) -> Any:

@@ -74,6 +74,13 @@ class InnerKernel(Kernel, ABC):
         """An inner stream has failed for good: each item that it fails for gets the error, and comes out by `ready`."""
         inner.error = (error, attempts)
 
+    def let_go(self, inner: Inner) -> Inner | None:
+        """Stop holding an inner stream and the item that it fails for, at once; returns that item, None if it is not held."""
+        if inner not in self.inner:
+            return None
+        self.inner.remove(inner)
+        return inner
+
     def ready(self) -> Inner | None:
         """Return the next item that is done or has failed, and stop holding it.
 

@@ -133,6 +133,14 @@ class Kernel:
         """Return the most items it takes from one input now; for kernels with several inputs."""
         return self.want(now)
 
+    def changed_wants(self) -> Iterable[int] | None:
+        """Return the inputs whose `want_from` says something else than when it was last asked; None if it may be any.
+
+        An input that has just brought something is asked before, in any case. Override this where an item must not cost more
+        the more inputs there are.
+        """
+        return None
+
     def low(self) -> int:
         """Return the least event time of the items held here that will still come out; MAX for none.
 

@@ -43,6 +43,9 @@ class CallingNode(Guarded):
         self.rests_inputs = False
         """True if what comes rests here while the node cannot work on it."""
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
+        self.tells_changed = inputs > 1 and kind.changed_wants is not Kernel.changed_wants
+        self.heard: list[int] = []
+        """Inputs that have brought something since the kernel was last asked what it wants; if it tells what has changed."""
         self.holds_back = kind.low is not Kernel.low
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer

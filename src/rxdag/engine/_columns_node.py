@@ -90,6 +90,8 @@ class ColumnsNode(KernelNode):
 
     def accept(self, input: int, columns: Any, inputs: frozenset[int]) -> None:
         """Work on a run that came by one input, or by several on which the watermark is the same."""
+        if self.tells_changed:
+            self.heard += inputs
         if self.marks.some_idle:
             for each in sorted(inputs):
                 self.give_out(self.marks.wake(each))

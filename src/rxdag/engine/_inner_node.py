@@ -46,6 +46,8 @@ class InnerNode(KernelNode):
         self.came_inside = 0
         """Items that inner streams brought and that count as lost here."""
         self.readings: dict[Inner, Reading] = {}
+        self.matched: list[Inner] = []
+        """Streams that the kernel had when it was last looked at."""
         self.is_scheduled = False
         self.drains = False
         self.is_draining = False
@@ -196,8 +198,9 @@ class InnerNode(KernelNode):
     def match(self) -> None:
         """Have a reading for each stream that the kernel has, and for no other."""
         wanted = self.inner_kernel.inner
-        if len(wanted) == len(self.readings) and all(inner in self.readings for inner in wanted):
+        if wanted == self.matched:
             return
+        self.matched = list(wanted)
         kept = set(wanted)
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close()
@@ -289,11 +292,12 @@ class InnerNode(KernelNode):
         reading.attempts += 1
         reading.close()
         if not isinstance(error, Exception):
-            self.failed += 1
             self.readings.pop(inner, None)
-            if inner in kernel.inner:
-                kernel.inner.remove(inner)
-            self.fail(node_error(self.name, error, inner.item))
+            held = kernel.let_go(inner)
+            if held is None:
+                self.break_down(error)
+            else:
+                self.bury(held.item, error, reading.attempts)
             return
         is_bad = isinstance(self.blamed(inner.item, error), BadItem)
         again = not inner.given and not is_bad

@@ -34,6 +34,10 @@ class KernelNode(WatermarkNode):
         super().__init__(name, run, policy, make, clock, inputs)
         self.open_inputs = inputs
         self.inlets: list[Inlet] = []
+        self.opened: int | None = None
+        """Number of inputs, counted from the first, whose entries are open; None for all."""
+        self.asks_all = True
+        """True if each input is to be asked what is wanted of it."""
         self.input_error: Exception | None = None
         self.is_drained = False
         """True once one of several inputs has ended for the drain, not by itself."""
@@ -80,6 +84,8 @@ class KernelNode(WatermarkNode):
 
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Call the kernel with an item."""
+        if self.tells_changed:
+            self.heard.append(input)
         emit = self.emit
         emit.input = input
         emit.item = item
@@ -129,17 +135,39 @@ class KernelNode(WatermarkNode):
 
     def shut_inputs(self) -> None:
         """Shut the inputs of which it takes nothing now, and open the others."""
+        kernel = self.kernel
         if not self.inlets:
             if self.has_want:
                 self.set_shut(self.kernel.want_from(0, self.run.clock.now()) == 0)
             return
-        opened = self.kernel.open_inputs
-        now = self.run.clock.now() if self.has_want else 0
-        for i, inlet in enumerate(self.inlets):
-            inlet.set_entry_shut(opened is not None and i >= opened)
-            inlet.set_shut(self.has_want and self.kernel.want_from(i, now) == 0)
+        self.shut_entries(kernel.open_inputs)
+        if self.has_want:
+            now = self.run.clock.now()
+            for i in self.heard:
+                self.shut_input(i, now)
+            self.heard.clear()
+            changed = kernel.changed_wants() if self.tells_changed else None
+            if changed is None or self.asks_all:
+                self.asks_all = False
+                changed = range(len(self.inlets))
+            for i in changed:
+                self.shut_input(i, now)
         if self.is_drained:
             self.end_if_refused()
+
+    def shut_input(self, input: int, now: int) -> None:
+        """Shut an input of which it takes nothing now, or open it; one that has ended stays open for its end."""
+        is_over = self.marks.of[input] >= FLUSHED
+        self.inlets[input].set_shut(not is_over and self.kernel.want_from(input, now) == 0)
+
+    def shut_entries(self, opened: int | None) -> None:
+        """Let something into the gates of the first inputs only; None for all."""
+        if opened == self.opened:
+            return
+        self.opened = opened
+        self.asks_all = True
+        for i, inlet in enumerate(self.inlets):
+            inlet.set_entry_shut(opened is not None and i >= opened)
 
     def end_if_refused(self) -> None:
         """End if nothing can come any more: a drain has ended some inputs, and the others have to wait for those."""

@@ -63,6 +63,8 @@ class StepNode(KernelNode):
         if self.is_ended:
             self.unread += 1
             return
+        if self.tells_changed:
+            self.heard.append(input)
         if self.marks.some_idle:
             self.give_out(self.marks.wake(input))
         free = self.obstacles()

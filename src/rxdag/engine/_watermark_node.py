@@ -81,6 +81,8 @@ class WatermarkNode(CallingNode):
         """Take a watermark of an input."""
         if self.is_ended:
             return
+        if self.tells_changed:
+            self.heard.append(input)
         if watermark >= FLUSHED:
             self.note_input_end(input)
         self.give_out(self.marks.advance(input, watermark))

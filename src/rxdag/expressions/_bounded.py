@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Rational
 from typing import Any, Final
 
 from rxdag.errors import shown
@@ -12,6 +13,7 @@ _NUMBERS: Final = frozenset((int, float, bool))
 _DEEPEST: Final = 190
 """Python reads 200 parentheses within each other; each level has one."""
 _LARGEST: Final = 10_000
+_MOST_BITS: Final = 10_000
 
 
 def product(left: Any, right: Any) -> Any:
@@ -38,6 +40,27 @@ def remainder(left: Any, right: Any) -> Any:
     return left % right
 
 
+def power(left: Any, right: Any) -> Any:
+    """Return a number raised to a power.
+
+    Raises:
+        TypeError: If one is an array of objects.
+        OverflowError: If the result is a whole number or a fraction of more than 10,000 bits.
+    """
+    for each in (left, right):
+        if _may_hold_texts(each):
+            raise TypeError(f"expression: ** must be of numbers, got {shown(each, most=80)}")
+    if isinstance(left, Rational) and isinstance(right, Rational):
+        exponent: Any = right
+        bits = max(int(left.numerator).bit_length(), int(left.denominator).bit_length())
+        if bits > 1 and bits * abs(exponent) > _MOST_BITS:
+            raise OverflowError(
+                f"expression: ** must give a number of at most {_MOST_BITS:,} bits, "
+                f"got {shown(left, most=80)} ** {shown(right, most=80)}; cast one to float"
+            )
+    return left**right
+
+
 def _may_hold_texts(value: Any) -> bool:
     """Return whether a value is an array of objects or of texts, without loading numpy."""
     return getattr(getattr(value, "dtype", None), "kind", "") in tuple("OSUTV")
@@ -51,6 +74,14 @@ def multiplied(left: Expr, right: Expr) -> Expr:
 def divided(left: Expr, right: Expr) -> Expr:
     """Return `left % right` that takes no text on the left; raises ValueError if that is known to be one."""
     return _of_numbers("%", left, right, (left,), remainder)
+
+
+def raised(left: Expr, right: Expr) -> Expr:
+    """Return `left ** right` of bounded size; raises ValueError if one of them is known to be a text."""
+    for each in (left, right):
+        if _is_text(each, all):
+            raise ValueError(f"** must be of numbers, got the text {shown(each, most=80)}")
+    return Binary("**", left, right, fn=power)
 
 
 def _of_numbers(op: str, left: Expr, right: Expr, checked: tuple[Expr, ...], fn: Callable[[Any, Any], Any]) -> Expr:

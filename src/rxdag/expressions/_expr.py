@@ -78,6 +78,12 @@ class Expr:
     def __rmod__(self, other: object, /) -> Expr:
         return Binary("%", other, self)
 
+    def __pow__(self, other: object, /) -> Expr:
+        return Binary("**", self, other)
+
+    def __rpow__(self, other: object, /) -> Expr:
+        return Binary("**", other, self)
+
     def __neg__(self) -> Expr:
         return Unary("-", self)
 
@@ -118,9 +124,8 @@ class Expr:
         return hash((type(self).__name__, self.fields, repr(self)))
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(
-            f"{shown(self)} has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not"
-        )
+        what = "has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not"
+        raise TypeError(f"{shown(self)} {what}")
 
     def __iter__(self) -> NoReturn:
         raise TypeError(f"{shown(self)} stands for a value of an item and cannot be iterated")
@@ -166,15 +171,10 @@ def as_expr(value: object) -> Expr:
 
 
 def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    if len(a) != len(b):
-        return False
-    for left, right in zip(a, b, strict=True):
-        if isinstance(left, Expr):
-            if not left.is_same(right):
-                return False
-        elif isinstance(right, Expr) or type(left) is not type(right) or left != right:
-            return False
-    return True
+    return len(a) == len(b) and all(
+        left.is_same(right) if isinstance(left, Expr) else type(left) is type(right) and left == right
+        for left, right in zip(a, b, strict=True)
+    )
 
 
 def union(*exprs: Expr) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ class Literal(Expr):
 
     def text(self, read: Write, bind: Bind) -> str:
         if self.value is None or type(self.value) in _PLAIN:
-            return repr(self.value)
+            return f"({self.value!r})"
         return bind(self.value)
 
     def parts(self) -> tuple[Any, ...]:
@@ -262,7 +262,8 @@ class Binary(Expr):
         self.fields = union(self.left, self.right)
 
     def __repr__(self) -> str:
-        return f"{_inner(self.left)} {self.op} {_inner(self.right)}"
+        left = _receiver(self.left) if self.op == "**" else _inner(self.left)  # -2 ** 2 is -(2 ** 2)
+        return f"{left} {self.op} {_inner(self.right)}"
 
     def text(self, read: Write, bind: Bind) -> str:
         left, right = self.left.text(read, bind), self.right.text(read, bind)

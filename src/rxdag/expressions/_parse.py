@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.errors import SpecError
-from rxdag.expressions._bounded import check_size, divided, multiplied
+from rxdag.expressions._bounded import check_size, divided, multiplied, raised
 from rxdag.expressions._expr import Expr, Field, as_expr
 
 
@@ -18,7 +18,7 @@ def _cast_to(kind: type[Any]) -> Callable[[Expr], Expr]:
 
 _BINARY: Final[dict[type[ast.AST], Callable[[Expr, Expr], Expr]]] = {
     ast.Add: Expr.__add__, ast.Sub: Expr.__sub__, ast.Mult: multiplied, ast.Div: Expr.__truediv__,
-    ast.FloorDiv: Expr.__floordiv__, ast.Mod: divided,
+    ast.FloorDiv: Expr.__floordiv__, ast.Mod: divided, ast.Pow: raised,
 }  # fmt: skip
 _COMPARE: Final[dict[type[ast.AST], Callable[[Expr, object], Expr]]] = {
     ast.Lt: Expr.__lt__, ast.LtE: Expr.__le__, ast.Gt: Expr.__gt__, ast.GtE: Expr.__ge__,
@@ -44,8 +44,9 @@ def parse(text: str) -> Expr:
     Names are fields. Allowed are numbers, texts, True, False and None, arithmetic, comparisons, `and or not`, `in` and
     `not in` a list, `is None`, the functions abs, min, max, between, fill_null, int, float, str and bool, and `col["odd name"]`.
 
-    It is safe to parse and to run the text of a stranger: `*` takes no text or list and `%` no text on its left, for
-    they could fill the memory. A field of an item that holds one all the same fails the node with a TypeError.
+    It is safe to parse and to run the text of a stranger: `*` takes no text or list, `%` no text on its left, and `**` gives
+    no whole number of more than 10,000 bits, for they could fill the memory. A field of an item that holds one all the same
+    fails the node with a TypeError, an OverflowError for `**`.
 
     Raises:
         SpecError: If there is anything else; says where. Also if a text is longer than 10,000 characters, nested deeper

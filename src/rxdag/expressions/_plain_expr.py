@@ -20,6 +20,7 @@ _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.Div: "/",
     ast.FloorDiv: "//",
     ast.Mod: "%",
+    ast.Pow: "**",
 }
 _COMPARISON: Final[dict[type[ast.cmpop], str]] = {
     ast.Lt: "<",

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rxdag.errors import GraphError, shown
 from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
 
-_ARITHMETIC: Final = ("+", "-", "*", "/", "//", "%")
+_ARITHMETIC: Final = ("+", "-", "*", "/", "//", "%", "**")
 _ORDER: Final = ("<", "<=", ">", ">=")
 
 

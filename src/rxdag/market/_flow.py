@@ -112,7 +112,11 @@ class _Imbalance(Accumulator[Any, "float | None"]):
         qty, sign = finite(self._qty(item), "imbalance: qty"), self._sign(item)
         if qty < 0:
             raise BadItem(f"imbalance: qty must be 0 or more, got {shown(qty)}")
-        if sign not in (1, 0, -1):
+        try:
+            is_sign = sign in (1, 0, -1)
+        except ArithmeticError:  # a NaN among decimals that signals
+            is_sign = False
+        if not is_sign:
             raise BadItem(f"imbalance: sign must be 1, 0 or -1, got {shown(sign)}")
         return qty, int(sign)
 

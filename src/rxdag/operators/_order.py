@@ -25,6 +25,10 @@ def ranked(value: Any, where: str) -> Any:
     Raises:
         BadItem: If it has none.
     """
-    if value is None or value != value:
+    try:
+        is_nan = value != value
+    except ArithmeticError:  # a NaN among decimals that signals
+        is_nan = True
+    if value is None or is_nan:
         raise BadItem(f"{where} must have an order, got {shown(value)}")
     return value

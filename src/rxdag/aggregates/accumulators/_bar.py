@@ -72,6 +72,7 @@ class Bar(Accumulator[Any, Ohlcv]):
             self._volume += q
             self._turnover += p * q
         else:
+            price, qty = priced(price, qty, "ohlcv")
             self._add_objects(price, qty, ts, sequence)
         if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
             self.last_ts = ts
@@ -84,7 +85,6 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.count += 1
 
     def _add_objects(self, price: Any, qty: Any, ts: i64, sequence: Any) -> None:
-        priced(price, qty, "ohlcv")
         is_outside = not self.low <= price <= self.high
         volume, turnover = self._sums()
         volume = plus(volume, qty, "ohlcv: qty")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import Accumulator, BadProgram
+from rxdag.errors import shown, text_of
 
 
 class Folded(Accumulator[Any, Any]):
@@ -32,7 +33,12 @@ class Folded(Accumulator[Any, Any]):
             self.value = checked[2]
 
     def result(self) -> Any:
-        return copy.deepcopy(self.value)  # a window may go on and fire again
+        try:
+            return copy.deepcopy(self.value)  # a window may go on and fire again
+        except Exception as error:
+            raise BadProgram(
+                f"fold: fn must return a value that copy.deepcopy copies, got {shown(self.value)}: {text_of(error)}"
+            ) from error
 
     def can_merge(self) -> bool:
         return self._merge is not None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Accumulator, finite, plus
+from rxdag.contract import Accumulator, finite, own_number, plus
 
 
 class Mean(Accumulator[Any, float]):
@@ -28,7 +28,7 @@ class Mean(Accumulator[Any, float]):
     def remove(self, item: Any, /) -> bool:
         if type(self.total) is not int:
             return False
-        self.total -= self._get(item)
+        self.total -= own_number(self._get(item))
         self.n -= 1
         return True
 

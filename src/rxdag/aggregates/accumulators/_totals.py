@@ -6,7 +6,7 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
-from rxdag.contract import Accumulator, BadItem, finite, plus
+from rxdag.contract import Accumulator, BadItem, finite, own_number, plus
 from rxdag.errors import shown
 
 
@@ -48,7 +48,7 @@ class Sum(Accumulator[Any, float]):
     def remove(self, item: Any, /) -> bool:
         if type(self.total) is not int:  # floats that are added and taken away leave rounding behind
             return False
-        self.total -= self._get(item)
+        self.total -= own_number(self._get(item))
         return True
 
     def result(self) -> Any:
@@ -87,9 +87,9 @@ class Vwap(Accumulator[Any, "float | None"]):
 
 
 def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
-    """Return price and quantity if they make a trade, else raise BadItem."""
-    finite(price, f"{where}: price")
-    finite(qty, f"{where}: qty")
+    """Return price and quantity, of numpy's as Python's own, if they make a trade, else raise BadItem."""
+    price = finite(price, f"{where}: price")
+    qty = finite(qty, f"{where}: qty")
     if qty < 0:
         raise BadItem(f"{where}: qty must be 0 or more, got {shown(qty)}")
     return price, qty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from rxdag.contract import MAX, Duration, Emit, Inner, InnerKernel, Operator, Sh
 from rxdag.expressions import Expr, Field, bound, called, check_field
 from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none
 from rxdag.operators._compact import pop_first
+from rxdag.operators._least import LeastTime
 from rxdag.operators.asynchronous._calls import Call
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 from rxdag.operators.keyed._key_by_kernel import blamed_key
@@ -27,7 +28,7 @@ class _LookupKernel(InnerKernel):
     """Items wait in order for the value of their key; one call for each key, and a memory of what they gave."""
 
     state = ("waiting", "known", "now", "lingers")
-    derived = ("inner",)
+    derived = ("inner", "_asking", "_times")
     passes = True
     ends_alone = True
 
@@ -41,8 +42,11 @@ class _LookupKernel(InnerKernel):
         self._max_keys = spec.max_keys
         self.concurrency = spec.concurrency
         self.resource = spec.resource
-        self.waiting: list[tuple[Any, Inner]] = []
+        self.waiting: deque[tuple[Any, Inner]] = deque()
         """Key that is asked for and item, in order."""
+        self._asking: dict[Any, list[Inner]] = {}
+        """Items that wait for a call, by key, in order. A NaN is found again as the same object, as in any dict."""
+        self._times = LeastTime()
         self.known: dict[Any, tuple[Any, int]] = OrderedDict()
         """Value and when it is too old, by key, the one longest unused first."""
         self._now = 0
@@ -59,15 +63,22 @@ class _LookupKernel(InnerKernel):
         found = self.known.pop(asked, None)
         row = Inner(item, ts, sequence, key)
         self.waiting.append((asked, row))
+        self._times.add(ts)
         self._now = now
         if found is not None and found[1] > now:
             self.known[asked] = found
             row.results.append(found[0])
-        elif all(inner.item != asked for inner in self.inner):
-            self._call(asked, ts, sequence, key)
+        else:
+            self._ask(asked, row)
 
-    def _call(self, asked: Any, ts: int, sequence: int, key: Any) -> None:
-        call = Inner(asked, ts, sequence, key)
+    def _ask(self, asked: Any, row: Inner) -> None:
+        """Have an item wait for the call of its key, which is made if none is under way."""
+        rows = self._asking.get(asked)
+        if rows is not None:
+            rows.append(row)
+            return
+        self._asking[asked] = [row]
+        call = Inner(asked, row.ts, row.sequence, row.key)
         call.results.append(self._now)  # when it was made
         self.inner.append(call)
 
@@ -77,21 +88,31 @@ class _LookupKernel(InnerKernel):
 
     def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
         self.inner.remove(inner)
-        for asked, row in self.waiting:
-            if asked == inner.item and not row.is_settled:
-                row.results.append(item)
+        for row in self._asking.pop(inner.item):
+            row.results.append(item)
         self.known[inner.item] = (item, MAX if self._ttl_ns is None else inner.results[0] + self._ttl_ns)
         if len(self.known) > self._max_keys:
             pop_first(self.known)
 
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
         self.inner.remove(inner)
-        for asked, row in self.waiting:
-            if asked == inner.item and not row.is_settled:
-                row.error = (error, attempts)
+        for row in self._asking.pop(inner.item):
+            row.error = (error, attempts)
+
+    def let_go(self, inner: Inner) -> Inner | None:
+        if super().let_go(inner) is None:
+            return None
+        first = self._asking.pop(inner.item)[0]
+        self.waiting = deque(each for each in self.waiting if each[1] is not first)
+        self._times.remove(first.ts)
+        return first
 
     def ready(self) -> Inner | None:
-        return self.waiting.pop(0)[1] if self.waiting and self.waiting[0][1].is_settled else None
+        if not self.waiting or not self.waiting[0][1].is_settled:
+            return None
+        row = self.waiting.popleft()[1]
+        self._times.remove(row.ts)
+        return row
 
     def give(self, inner: Inner, emit: Emit[Any]) -> None:
         value = inner.results[0]
@@ -101,7 +122,7 @@ class _LookupKernel(InnerKernel):
         return len(self.waiting)
 
     def low(self) -> int:
-        return min((row.ts for _, row in self.waiting), default=MAX)
+        return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
         rows = [[asked, row.item, row.ts, row.sequence, row.key, list(row.results)] for asked, row in self.waiting]
@@ -109,14 +130,16 @@ class _LookupKernel(InnerKernel):
         return {"waiting": rows, "known": known, "now": self._now, "lingers": self.lingers}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting, self.inner = [], []
+        self.waiting, self.inner, self._asking = deque(), [], {}
+        self._times.clear()
         self._now, self.lingers = saved["now"], saved["lingers"]
         for asked, item, ts, sequence, key, results in saved["waiting"]:
             row = Inner(item, ts, sequence, key)
             row.results = list(results)
             self.waiting.append((asked, row))
-            if not results and all(inner.item != asked for inner in self.inner):
-                self._call(asked, ts, sequence, key)
+            self._times.add(ts)
+            if not results:
+                self._ask(asked, row)
         self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, TypeVar, overload
 from rxdag.contract import Emit, FanIn, Kernel, Shape, whole
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
+from rxdag.operators._least import LeastTime
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,6 +26,7 @@ def common_shape(shapes: tuple[Shape, ...], item_type: Any = None) -> Shape:
 
 class _ZipKernel(Kernel):
     state = ("queues", "ended")
+    derived = ("_empty", "_times", "_has_given", "_finished")
     passes = False
     may_park = True
 
@@ -31,42 +34,72 @@ class _ZipKernel(Kernel):
         self._max_items = max_items
         self.queues: list[deque[list[Any]]] = [deque() for _ in range(n)]
         self.ended = [False] * n
+        self._empty = n
+        """How many queues are empty."""
+        self._times = LeastTime()
+        self._has_given = False
+        """True if items have left the queues since the node asked last."""
+        self._finished = False
 
     def want_from(self, input: int, now: int) -> int | None:
         return self._max_items - len(self.queues[input])
 
+    def changed_wants(self) -> list[int] | None:
+        if self._has_given:
+            self._has_given = False
+            return None
+        return []
+
     def on_item(self, item: Any, ts: int, sequence: int, input: int, emit: Emit[Any]) -> None:
-        self.queues[input].append([item, ts, sequence])
-        if all(self.queues):
-            rows = [queue.popleft() for queue in self.queues]
-            last = max(rows, key=lambda row: (row[1], row[2]))
-            emit.absorbed(len(rows))
-            emit(tuple(row[0] for row in rows), ts=last[1], sequence=last[2])
+        queue = self.queues[input]
+        if not queue:
+            self._empty -= 1
+        queue.append([item, ts, sequence])
+        self._times.add(ts)
+        if not self._empty:
+            self._give_first(emit)
+
+    def _give_first(self, emit: Emit[Any]) -> None:
+        """Give out the first items of all queues together."""
+        rows = [queue.popleft() for queue in self.queues]
+        self._has_given = True
+        for input, (queue, row) in enumerate(builtins.zip(self.queues, rows, strict=True)):
+            self._times.remove(row[1])
+            if not queue:
+                self._empty += 1
+                self._finished = self._finished or self.ended[input]
+        last = max(rows, key=lambda row: (row[1], row[2]))
+        emit.absorbed(len(rows))
+        emit(tuple(row[0] for row in rows), ts=last[1], sequence=last[2])
 
     def on_input_end(self, input: int, emit: Emit[Any]) -> None:
         self.ended[input] = True
-        self._let_go_if_finished(emit)
+        if not self.queues[input]:
+            self._finished = True
+        if self._finished:
+            self._let_go(emit)
 
-    def _let_go_if_finished(self, emit: Emit[Any]) -> None:
-        if self.is_finished():
-            for queue in self.queues:
-                while queue:
-                    emit.dropped(queue.popleft()[0], "unmatched")
-
-    def is_finished(self) -> bool:
-        return any(ended and not self.queues[input] for input, ended in enumerate(self.ended))
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        self.ended = [True] * len(self.ended)
+    def _let_go(self, emit: Emit[Any]) -> None:
         for queue in self.queues:
             while queue:
                 emit.dropped(queue.popleft()[0], "unmatched")
+        self._empty = len(self.queues)
+        self._has_given = True
+        self._times.clear()
+
+    def is_finished(self) -> bool:
+        return self._finished
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self.ended = [True] * len(self.ended)
+        self._finished = True
+        self._let_go(emit)
 
     def held(self) -> int:
         return sum(len(queue) for queue in self.queues)
 
     def low(self) -> int:
-        return min((row[1] for queue in self.queues for row in queue), default=super().low())
+        return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
         return {"queues": [[list(row) for row in queue] for queue in self.queues], "ended": list(self.ended)}
@@ -74,6 +107,12 @@ class _ZipKernel(Kernel):
     def restore(self, saved: dict[str, Any]) -> None:
         self.queues = [deque(list(row) for row in queue) for queue in saved["queues"]]
         self.ended = list(saved["ended"])
+        self._times.clear()
+        for queue in self.queues:
+            for row in queue:
+                self._times.add(row[1])
+        self._empty = sum(1 for queue in self.queues if not queue)
+        self._finished = any(not queue and ended for queue, ended in builtins.zip(self.queues, self.ended, strict=True))
 
 
 class _LatestKernel(Kernel):

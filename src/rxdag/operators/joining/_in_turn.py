@@ -26,6 +26,9 @@ class _ConcatKernel(Kernel):
     def want_from(self, input: int, now: int) -> int | None:
         return None if input < (self.open_inputs or 0) else 0
 
+    def changed_wants(self) -> list[int]:
+        return []  # all are asked when `open_inputs` has changed
+
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         emit(item)
 

@@ -36,26 +36,75 @@ class _MergeKernel(Kernel):
 
 
 class _DriftKernel(Kernel):
-    """Takes nothing from an input that is too far ahead of the slowest; the slowest is never held back."""
+    """Takes nothing from an input that is too far ahead of the slowest; the slowest is never held back.
+
+    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so the slowest
+    is found in a heap whose entries are brought up to date as they come up.
+    """
 
     state = ("newest",)
+    derived = ("_places", "_placed", "_ahead", "_waits", "_rejoined")
     may_park = True
 
     def __init__(self, n: int, max_drift: int) -> None:
         self._max_drift = max_drift
         self.newest = [MIN] * n
+        self._places = [(MIN, input) for input in range(n)]
+        """Of the inputs that are waited for; a place may be an older one."""
+        self._placed = [True] * n
+        self._ahead: list[tuple[int, int]] = []
+        """Place and number of each input that is held back."""
+        self._waits = [False] * n
+        self._rejoined = False
+        """True if an input that was not waited for is waited for again."""
 
     def want_from(self, input: int, now: int) -> int | None:
-        marks = self.inputs.of
-        places = [
-            max(newest, mark)
-            for i, (newest, mark) in enumerate(zip(self.newest, marks, strict=True))
-            if mark < FLUSHED and not self.inputs.is_idle(i)
-        ]
-        own = max(self.newest[input], marks[input])
-        if own == MIN or own - min(places, default=own) <= self._max_drift:
+        own = max(self.newest[input], self.inputs.of[input])
+        if not self._placed[input] and self._counts(input):
+            heapq.heappush(self._places, (own, input))
+            self._placed[input] = self._rejoined = True
+        if own == MIN or own - self._slowest(own) <= self._max_drift:
             return 1  # the next one may be far ahead
+        if not self._waits[input]:
+            self._waits[input] = True
+            heapq.heappush(self._ahead, (own, input))
         return 0
+
+    def changed_wants(self) -> list[int] | None:
+        if self._rejoined:
+            self._rejoined = False
+            return None
+        return self._caught_up() if self._ahead else []
+
+    def _caught_up(self) -> list[int]:
+        """Return the inputs that are held back no more, or were further ahead than is known."""
+        ahead = self._ahead
+        changed: list[int] = []
+        limit = self._slowest(MAX - self._max_drift) + self._max_drift
+        while ahead and ahead[0][0] <= limit:
+            input = heapq.heappop(ahead)[1]
+            self._waits[input] = False
+            changed.append(input)
+        return changed
+
+    def _slowest(self, default: int) -> int:
+        """Return the place of the slowest input that is waited for."""
+        places, marks = self._places, self.inputs.of
+        while places:
+            place, input = places[0]
+            if not self._counts(input):
+                heapq.heappop(places)
+                self._placed[input] = False
+                continue
+            current = max(self.newest[input], marks[input])
+            if current == place:
+                return place
+            heapq.heapreplace(places, (current, input))
+        return default
+
+    def _counts(self, input: int) -> bool:
+        """Return True if an input is waited for: it has not ended and is not idle."""
+        return self.inputs.of[input] < FLUSHED and not self.inputs.is_idle(input)
 
     def on_item(self, item: Any, ts: int, input: int, emit: Emit[Any]) -> None:
         if ts > self.newest[input]:
@@ -71,22 +120,39 @@ class _SortedKernel(Kernel):
     """
 
     state = ("rows", "arrived", "wake", "last")
-    derived = ("counts",)
+    derived = ("counts", "_ahead", "_waits", "_gave")
     may_park = True
 
     def __init__(self, n: int, max_items: int) -> None:
         self._max_items = max_items
         self.rows: list[tuple[int, int, int, int, Any]] = []
         self.counts = [0] * n
+        self._ahead: list[tuple[int, int]] = []
+        """Watermark and number of each input that is held back; the watermark may be an older one."""
+        self._waits = [False] * n
+        self._gave: list[int] = []
+        """Inputs that were full and have given an item since the node asked last."""
         self.arrived = 0
         self.last = MIN
         """Largest event time that has left."""
 
     def want_from(self, input: int, now: int) -> int | None:
-        marks = self.inputs.of
-        if marks[input] <= min((mark for mark in marks if mark < FLUSHED), default=MIN):
-            return None  # the others wait for it
-        return self._max_items - self.counts[input]
+        mark = self.inputs.of[input]
+        if mark <= self.watermark:
+            return None  # the others wait for it, or may come to
+        room = max(0, self._max_items - self.counts[input])
+        if not room and not self._waits[input]:
+            self._waits[input] = True
+            heapq.heappush(self._ahead, (mark, input))
+        return room
+
+    def changed_wants(self) -> list[int]:
+        changed, self._gave = self._gave, []
+        while self._ahead and self._ahead[0][0] <= self.watermark:
+            input = heapq.heappop(self._ahead)[1]
+            self._waits[input] = False
+            changed.append(input)
+        return changed
 
     def on_item(self, item: Any, ts: int, sequence: int, input: int, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
@@ -108,6 +174,8 @@ class _SortedKernel(Kernel):
     def _give_first(self, emit: Emit[Any]) -> int:
         """Give out the first item; returns its event time."""
         ts, sequence, input, _, item = heapq.heappop(self.rows)
+        if self.counts[input] == self._max_items:
+            self._gave.append(input)
         self.counts[input] -= 1
         emit(item, ts=ts, sequence=sequence)
         return ts

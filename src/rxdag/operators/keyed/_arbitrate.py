@@ -41,13 +41,15 @@ class Gap:
 class _Feed:
     """One sequence: the number that comes next, what waits for it, and what was given up."""
 
-    __slots__ = ("began", "gaps", "next", "pending")
+    __slots__ = ("began", "gaps", "next", "numbers", "pending")
 
     def __init__(self, began: int) -> None:
         self.began = began
         self.next = began
         self.pending: dict[int, list[Any]] = {}
         """By number: [due, item, ts, sequence, key]."""
+        self.numbers: list[int] = []
+        """Heap of the numbers of `pending`."""
         self.gaps: list[list[int]] = []
         """The last ones: [first, last]."""
 
@@ -101,6 +103,7 @@ class _ArbitrateKernel(Kernel):
         else:
             due = min((now if self._by_clock else ts) + self._wait, MAX)
             feed.pending[n] = [due, item, ts, sequence, key]
+            heapq.heappush(feed.numbers, n)
             self._times.add(ts)
             self._n += 1
             self._arrived += 1
@@ -117,7 +120,8 @@ class _ArbitrateKernel(Kernel):
 
     def _release(self, feed: _Feed, emit: Emit[Any]) -> None:
         """Give out what waited, as far as it is without a hole."""
-        while feed.next in feed.pending:
+        while feed.numbers and feed.numbers[0] == feed.next:
+            heapq.heappop(feed.numbers)
             _, item, ts, sequence, key = feed.pending.pop(feed.next)
             self._times.remove(ts)
             feed.next += 1
@@ -126,7 +130,7 @@ class _ArbitrateKernel(Kernel):
 
     def _give_up(self, group: Any, feed: _Feed, emit: Emit[Any]) -> None:
         """Wait no longer for what is missing before the first that waits."""
-        behind = min(feed.pending)
+        behind = feed.numbers[0]
         _, _, ts, sequence, key = feed.pending[behind]
         gap = [feed.next, behind - 1]
         feed.gaps = [*feed.gaps[-_MOST_GAPS + 1 :], gap]
@@ -187,6 +191,7 @@ class _ArbitrateKernel(Kernel):
             feed = self.feeds[group] = _Feed(began)
             feed.next, feed.gaps = following, gaps
             feed.pending = {n: row for n, *row in pending}
+            feed.numbers = sorted(feed.pending)
             self._n += len(pending)
             for row in feed.pending.values():
                 self._times.add(row[2])

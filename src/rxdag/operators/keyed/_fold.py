@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
-from rxdag.contract import Emit, Kernel, Operator, Shape
+from rxdag.contract import Emit, Kernel, Operator, Shape, check_copyable
 from rxdag.operators._arguments import function
 from rxdag.operators._order import in_order
 from rxdag.operators.keyed._fold_kernel import FoldKernel
@@ -82,14 +82,15 @@ def fold(initial: B, fn: Callable[[B, A], B], /) -> Operator[A, B]:
     Clock: none.
 
     Args:
-        initial: First value.
+        initial: First value, one that `copy.deepcopy` copies.
         fn: A function of the value and the item that returns the next value.
 
     Raises:
-        GraphError: If `fn` cannot be called.
+        GraphError: If `fn` cannot be called, or `initial` cannot be copied.
 
     Example:
         >>> feed(ops.fold(0, lambda total, x: total + x), [1, 2, 3])
         [6]
     """
+    check_copyable(initial, "fold: initial")
     return _Fold(initial, function(fn, "fold: fn", "the state", "the item"))

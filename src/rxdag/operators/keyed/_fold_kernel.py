@@ -7,14 +7,19 @@ from typing import Any, ClassVar
 
 from mypy_extensions import i64, mypyc_attr
 
-from rxdag.contract import MIN, Emit, Kernel
+from rxdag.contract import MIN, Emit, Kernel, own_number
 from rxdag.engine import KernelNode
 from rxdag.operators.keyed._expiring import ABSENT
 
 
 def added(total: Any, value: Any) -> Any:
-    """Return the sum of two values."""
-    return total + value
+    """Return the sum of two values; integers of numpy's do not overflow."""
+    return total + own_number(value)
+
+
+def _is_own(values: list[Any]) -> bool:
+    """Return True if none of the values is a number of numpy's."""
+    return all(own_number(value) is value for value in values)
 
 
 class _FoldNode(KernelNode):
@@ -49,12 +54,12 @@ class _FoldNode(KernelNode):
         total = fold.value
         n = 0
         try:
-            for item in items:
+            for item in items if _is_own(items[:1]) else ():
                 total = total + item
                 n += 1
         except BaseException:
             total = None
-        if n == len(items) and not self.is_ended and not self.marks.some_idle:
+        if n == len(items) and _is_own([total]) and not self.is_ended and not self.marks.some_idle:
             self.came += n
             fold.value = total
             fold.n += n

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator
+from rxdag.contract import Duration, Emit, Kernel, Operator, check_copyable
 from rxdag.operators._arguments import function
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
@@ -125,7 +125,7 @@ def scan(
     Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
 
     Args:
-        initial: First value.
+        initial: First value, one that `copy.deepcopy` copies.
         fn: A function of the value and the item that returns the next value.
         ttl: How long a key lasts after its last item, more than 0; by default for ever.
         clock: Of `ttl`: "event" or "processing".
@@ -137,6 +137,7 @@ def scan(
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
         [1, 3, 6]
     """
+    check_copyable(initial, "scan: initial")
     return Scan(
         initial,
         function(fn, "scan: fn", "the state", "the item"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,13 +24,15 @@ class _InstantKernel(Kernel):
     """Items by (ts, key), until the watermark passes them: rows of [item, sequence, stream's key]."""
 
     state = ("rows",)
-    derived = ("instants", "wake", "_n", "_surplus")
+    derived = ("instants", "wake", "_n", "_surplus", "_times")
 
     def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
         self._key_of = key_of
         self._keep = keep
         self.passes_all = keep == "all"
         self.instants: dict[int, dict[Any, list[list[Any]]]] = {}
+        self._times: list[int] = []
+        """Heap of the event times of `instants`."""
         self.wake = MAX
         self._n = 0
         self._surplus: list[list[Any]] = []
@@ -39,8 +42,8 @@ class _InstantKernel(Kernel):
         if ts <= self.watermark:
             return emit.late(item)
         group = key if self._key_of is None else self._key_of(item)
-        rows = self.instants.setdefault(ts, {}).setdefault(group, [])
-        self.wake = min(self.wake, ts)
+        rows = self._rows_of(ts, group)
+        self.wake = self._times[0]
         if self._keep != "last" or not rows:
             rows.append([item, sequence, key])
             self._n += 1
@@ -51,15 +54,27 @@ class _InstantKernel(Kernel):
             return emit.dropped(item, "conflated")
         return None
 
+    def _rows_of(self, ts: int, group: Any) -> list[list[Any]]:
+        """Return the rows of a key at an instant, to be added to."""
+        groups = self.instants.get(ts)
+        if groups is None:
+            groups = dict[Any, list[list[Any]]]()
+            rows = groups.setdefault(group, [])  # raises, if the key has no hash, before anything has changed
+            self.instants[ts] = groups
+            heapq.heappush(self._times, ts)
+            return rows
+        return groups.setdefault(group, [])
+
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         while self._surplus:
             self._n -= 1
             emit.dropped(self._surplus.pop()[0], "conflated")
-        for ts in sorted(ts for ts in self.instants if ts <= watermark):
+        while self._times and self._times[0] <= watermark:
+            ts = heapq.heappop(self._times)
             for rows in self.instants.pop(ts).values():
                 self._n -= len(rows)
                 self._give_out(ts, rows, emit)
-        self.wake = min(self.instants, default=MAX)
+        self.wake = self._times[0] if self._times else MAX
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("conflate", self._key_of, item, error)
@@ -93,11 +108,11 @@ class _InstantKernel(Kernel):
         return {"rows": self._surplus + rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.instants, self._surplus = {}, []
+        self.instants, self._times, self._surplus = {}, [], []
         self._n = len(saved["rows"])
         for item, ts, sequence, key in saved["rows"]:
             group = key if self._key_of is None else self._key_of(item)
-            rows = self.instants.setdefault(ts, {}).setdefault(group, [])
+            rows = self._rows_of(ts, group)
             if self._keep == "last" and rows and sequence < rows[0][1]:
                 self._surplus.append([item, ts, sequence, key])
                 continue
@@ -105,7 +120,7 @@ class _InstantKernel(Kernel):
                 older, *beside = rows.pop()
                 self._surplus.append([older, ts, *beside])
             rows.append([item, sequence, key])
-        self.wake = min(self.instants, default=MAX)
+        self.wake = self._times[0] if self._times else MAX
 
 
 class _BurstKernel(_InstantKernel):

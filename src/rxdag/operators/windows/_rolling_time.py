@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ class RollingTimeKernel(Kernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
     state = ("waiting", "past")
-    derived = ("windows", "wake", "_n")
+    derived = ("windows", "wake", "_n", "_times")
 
     def __init__(
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
@@ -31,6 +32,8 @@ class RollingTimeKernel(Kernel):
         self._has_end = closed in ("right", "both")
         self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
         """By event time: sequence, key, item, in order of arrival."""
+        self._times: list[int] = []
+        """Heap of the event times of `waiting`."""
         self._n = 0
         self._windows = Expiring()
 
@@ -41,6 +44,7 @@ class RollingTimeKernel(Kernel):
         rows = self.waiting.get(ts)
         if rows is None:
             rows = self.waiting[ts] = []
+            heapq.heappush(self._times, ts)
             if ts < self.wake:
                 self.wake = ts
         rows.append((sequence, key, item))
@@ -60,13 +64,18 @@ class RollingTimeKernel(Kernel):
         return RollingTimeColumnsKernel(self._period, self._aggregate, arrays, self._into, has_start=start, has_end=end)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        for ts in sorted(ts for ts in self.waiting if ts <= watermark):
+        while self._times and self._times[0] <= watermark:
+            ts = self._times[0]
             self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
         self._windows.take_out(watermark + 1)
-        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
+        self.wake = self._next_wake()
+
+    def _next_wake(self) -> int:
+        """Return the watermark that sets something free."""
+        return min(self._times[0] if self._times else MAX, self._windows.due - 1)
 
     def _give_out(self, ts: int, rows: list[tuple[int, Any, Any]], emit: Emit[Any]) -> None:
-        """Give out one result for each item of an instant; items of one instant are in each other's windows, or none is."""
+        """Give out one result for each item of the first instant; items of one instant are in each other's windows, or none is."""
         start = ts - self._period + (0 if self._has_start else 1)
         windows: dict[Any, RollingRows] = {}
         for sequence, key, item in rows:
@@ -79,6 +88,7 @@ class RollingTimeKernel(Kernel):
         for sequence, key, item in rows if not self._has_end else ():
             windows[key].add((ts, sequence, item))
         del self.waiting[ts]
+        heapq.heappop(self._times)
         self._n -= len(rows)
         for out, (sequence, key, _) in zip(made, rows, strict=True):
             emit(out, ts=ts, sequence=sequence, key=key)
@@ -123,10 +133,11 @@ class RollingTimeKernel(Kernel):
         self.waiting = {}
         for item, ts, sequence, key in saved["waiting"]:
             self.waiting.setdefault(ts, []).append((sequence, key, item))
+        self._times = sorted(self.waiting)
         self._n = len(saved["waiting"])
         by_key: dict[Any, list[list[Any]]] = {}
         for item, ts, sequence, key in saved["past"]:
             by_key.setdefault(key, []).append([ts, sequence, item])
         aggregate = self._aggregate
         self._windows.load([[key, restored(aggregate, rows), self._until(rows[-1][0])] for key, rows in by_key.items()])
-        self.wake = min(min(self.waiting, default=MAX), self._windows.due - 1)
+        self.wake = self._next_wake()

@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Aggregate, Emit, Kernel, Pane
+from rxdag.contract import Aggregate, Emit, Kernel
+from rxdag.operators.windows._counted_rows import CountedRows
 from rxdag.operators.windows._panes import blamed
-
-_Row = tuple[Any, int, int]
 
 
 class CountedWindowKernel(Kernel):
@@ -23,6 +22,7 @@ class CountedWindowKernel(Kernel):
     """
 
     state = ("rows", "since")
+    derived = ("keys",)
     passes = False
 
     def __init__(
@@ -33,8 +33,7 @@ class CountedWindowKernel(Kernel):
         self._aggregate = aggregate
         self._new = aggregate.factory()
         self._into = into
-        self.rows: dict[Any, deque[_Row]] = {}
-        self.since: dict[Any, int] = {}
+        self.keys: dict[Any, CountedRows] = {}
 
     def in_columns(self) -> Kernel | str:
         return "its windows are counted item by item"
@@ -43,57 +42,54 @@ class CountedWindowKernel(Kernel):
         return blamed(self._aggregate, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        row, since = (item, ts, sequence), self.since.get(key, 0) + 1
-        if since < self._slide:
+        row, kept = (item, ts, sequence), self.keys.get(key)
+        if kept is None:
+            kept = CountedRows(self._new())
+        if kept.since + 1 < self._slide:
             self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
-            self._take_in(key, row, since, emit)
+            gone = kept.take_in(row, self._size)
+            kept.since += 1
+            self.keys[key] = kept
+            if gone is not None:
+                emit.absorbed(1)
             return
-        made, end = self._pane(key, [*self.rows.get(key, ()), row][-self._size :])
-        self._take_in(key, row, 0, emit)
+        gone = kept.take_in(row, self._size)
+        try:
+            pane: Any = kept.pane(key, self._new())
+            end = pane.end
+            made = pane if self._into is None else self._into(pane)
+        except BaseException:
+            kept.give_back(gone)
+            raise
+        kept.since = 0
+        self.keys[key] = kept
+        if gone is not None:
+            emit.absorbed(1)
         if self._slide == self._size:
-            self._let_go(self.rows[key], self._size, emit)
-            del self.rows[key], self.since[key]
+            emit.absorbed(len(self.keys.pop(key).rows))
         emit(made, ts=end - 1, sequence=0, key=key)
 
-    def _take_in(self, key: Any, row: _Row, since: int, emit: Emit[Any]) -> None:
-        rows = self.rows.setdefault(key, deque())
-        rows.append(row)
-        self.since[key] = since
-        if len(rows) > self._size:
-            self._let_go(rows, len(rows) - self._size, emit)
-
-    def _pane(self, key: Any, rows: list[_Row]) -> tuple[Any, int]:
-        """Return what comes out for the last items of a key, and the end of their window."""
-        accumulator = self._new()
-        for item, ts, sequence in rows:
-            accumulator.add_at(item, ts, sequence)
-        times = [ts for _, ts, _ in rows]
-        start, end = min(times), max(times) + 1
-        pane: Any = Pane(key, start, end, 0, accumulator.result_in(start, end), "count")
-        return (pane if self._into is None else self._into(pane)), end
-
-    def _let_go(self, rows: deque[_Row], n: int, emit: Emit[Any]) -> None:
-        for _ in range(n):
-            rows.popleft()
-        emit.absorbed(n)
-
     def on_end(self, emit: Emit[Any]) -> None:
-        for key, rows in self.rows.items():
-            since = self.since[key]
-            emit.absorbed(len(rows) - since)
-            for item, _, _ in list(rows)[len(rows) - since :]:
+        for kept in self.keys.values():
+            n_old = len(kept.rows) - kept.since
+            emit.absorbed(n_old)
+            for item, _, _ in list(kept.rows)[n_old:]:
                 emit.dropped(item, "leftover")
-        self.rows, self.since = {}, {}
+        self.keys = {}
 
     def held(self) -> int:
-        return sum(len(rows) for rows in self.rows.values())
+        return sum(len(kept.rows) for kept in self.keys.values())
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "rows": [[key, [list(row) for row in rows]] for key, rows in self.rows.items()],
-            "since": [[key, n] for key, n in self.since.items()],
+            "rows": [[key, [list(row) for row in kept.rows]] for key, kept in self.keys.items()],
+            "since": [[key, kept.since] for key, kept in self.keys.items()],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.rows = {key: deque((item, ts, sequence) for item, ts, sequence in rows) for key, rows in saved["rows"]}
-        self.since = {key: n for key, n in saved["since"]}  # noqa: C416  # the rows are lists
+        since = dict(saved["since"])
+        self.keys = {}
+        for key, rows in saved["rows"]:
+            kept = self.keys[key] = CountedRows(self._new())
+            kept.load(deque((item, ts, sequence) for item, ts, sequence in rows))
+            kept.since = since[key]
