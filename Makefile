@@ -7,6 +7,7 @@ DATA ?=
 OUT ?= out
 SECONDS ?= 60
 GRAPHS ?= 1000
+MINUTES ?= 30
 KIND ?= all
 MUTANTS ?= 25
 SCHEDULES ?= 1000
@@ -20,7 +21,7 @@ QUICK := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress loom mutants mutate chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress soak loom mutants mutate chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,8 +91,11 @@ $(SIBLINGS)/.ready: pyproject.toml siblings.txt
 test-siblings: $(SIBLINGS)/.ready ## run the tests with the real market-data packages, and those of market-data-pipeline
 	@RXDAG_SIBLINGS='$(THEIRS)' $(SIBLINGS)/bin/python -m pytest tests/siblings $(PYTEST_ARGS)
 
-stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all; SEED=n runs one alone
-	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SEED),--seed $(SEED))
+soak: $(READY) ## two runs under live-like load for MINUTES=30: memory, books, warnings
+	@$(BIN)/python -W error -m tests.soak --minutes $(MINUTES)
+
+stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all, or for SECONDS=n; SEED=n runs one alone
+	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 loom: $(READY) ## small graphs on threads under SCHEDULES=n schedules each, drawn from seeds; 10,000 take half an hour
 	@RXDAG_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -q tests/engine/test_loom.py --timeout 0 $(PYTEST_ARGS)

@@ -14,7 +14,7 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 import rxdag
@@ -58,18 +58,15 @@ async def feed(rng: random.Random) -> AsyncIterator[Trade]:
     raise Lost("cut")
 
 
-class Batch:
-    """A database that takes its time."""
-
-    async def write(self, items: list[Any], /) -> None:
-        """Write a batch."""
-        await asyncio.sleep(0.02)
+async def write(items: list[Any], /) -> None:
+    """Write a batch to a database that takes its time."""
+    await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
-async def database() -> AsyncIterator[Batch]:
+async def database() -> AsyncIterator[Callable[[list[Any]], Awaitable[None]]]:
     """Connect."""
-    yield Batch()
+    yield write
 
 
 def graph(seed: int, seen: dict[str, int]) -> rxdag.Dag:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import logging
+import math
 import sys
 import time
 import traceback
@@ -31,10 +32,12 @@ def lanes(seed: int, tally: Tally) -> None:
 ALL = {**KINDS, "lanes": lanes}
 
 
-def torture(kind: str, first: int, graphs: int) -> bool:
-    """Run graphs of a kind, and say how it went; False if one has failed, or hardly any node has rested."""
+def torture(kind: str, first: int, graphs: int, seconds: float = math.inf) -> bool:
+    """Run graphs of a kind, for so long at most, and say how it went; False if one has failed, or hardly any node has rested."""
     tally, failures, began = Tally(), 0, time.monotonic()
     for seed in range(first, first + graphs):
+        if time.monotonic() - began > seconds:
+            break
         faulthandler.dump_traceback_later(LONGEST_S, exit=True)
         try:
             ALL[kind](seed, tally)
@@ -60,12 +63,15 @@ def main() -> int:
     parser.add_argument("--kind", choices=[*ALL, "all"], default="all")
     parser.add_argument("--graphs", type=int, default=1000, help="of each kind")
     parser.add_argument("--first", type=int, default=0, help="seed of the first graph")
+    parser.add_argument("--seconds", type=float, help="of all kinds together, in place of a number of graphs")
     parser.add_argument("--seed", type=int, help="of the only graph")
     args = parser.parse_args()
     sys.setswitchinterval(1e-5)
     logging.disable(logging.ERROR)  # runs that are stopped say so
     first, graphs = (args.first, args.graphs) if args.seed is None else (args.seed, 1)
-    passed = [torture(kind, first, graphs) for kind in (ALL if args.kind == "all" else [args.kind])]
+    kinds = list(ALL) if args.kind == "all" else [args.kind]
+    seconds = math.inf if args.seconds is None else args.seconds / len(kinds)
+    passed = [torture(kind, first, graphs if args.seconds is None else 1 << 31, seconds) for kind in kinds]
     return 0 if all(passed) else 1
 
 

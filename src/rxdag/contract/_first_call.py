@@ -34,7 +34,7 @@ def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC) -> Any:
 
 def _is_future(made: Any) -> bool:
     """Return what `asyncio.isfuture` does; to define a graph loads no asyncio."""
-    return hasattr(type(made), "_asyncio_future_blocking")
+    return hasattr(made.__class__, "_asyncio_future_blocking")
 
 
 class FirstCall:

@@ -27,6 +27,7 @@ from rxdag.contract import (
     whole_or_none,
 )
 from rxdag.errors import GraphError, shown
+from rxdag.graph._misplaced import not_an_operator
 from rxdag.graph._node import Input, Node
 from rxdag.graph._runner import runner
 
@@ -111,7 +112,7 @@ class Stream(Generic[T_co]):
 
     def _then(self, op: Any, name: str | None, on_error: OnError) -> Any:
         if not isinstance(op, AnyOperator):
-            raise GraphError(_not_an_operator(op))
+            raise GraphError(not_an_operator(op))
         if isinstance(op, FanIn):
             raise GraphError("pipe: an operator with several inputs takes its streams as arguments: rxdag.merge(a, b)")
         if isinstance(op, Beside):
@@ -394,17 +395,3 @@ def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
         if not isinstance(stream, Stream):
             raise GraphError(f"{op.label}: takes streams, got {shown(stream)}")
     return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]
-
-
-def _not_an_operator(op: Any) -> str:
-    if isinstance(op, Source):
-        return "pipe: takes an operator, got a source; start a stream with rxdag.from_source(...)"
-    if isinstance(op, Sink):
-        return "pipe: takes an operator, got a sink; sinks go into .to(...)"
-    if callable(op):
-        name = getattr(op, "__name__", None) or shown(op)
-        return (
-            f"pipe: takes an operator, got the function {name}; a reactivex operator goes into .rx(...), "
-            f"a function of streams into .through(...), a function of items into ops.map(...)"
-        )
-    return f"pipe: takes an operator, got {shown(op)}; see rxdag.operators"

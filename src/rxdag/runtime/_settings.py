@@ -209,14 +209,14 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
                     f"{PREFIX}{section.upper()}__{path[0].removeprefix(f'{section}_').upper()}"
                 )
             continue
-        inner = layer
+        inner: Any = layer
         for part in path[:-1]:
             inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
+            if not _is_section(inner):
                 raise SpecError(
                     f"settings: {name} and {PREFIX}{part.upper()} must not be set both: the one is part of the other"
                 )
-        if isinstance(inner.get(path[-1]), dict):
+        if _is_section(inner.get(path[-1])):
             part = path[-1].upper()
             raise SpecError(
                 f"settings: {name} and {PREFIX}{part}__... must not be set both: the one is part of the other"
@@ -224,6 +224,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         inner[path[-1]] = _value(text)
     _make_lists(RuntimeSettings, layer)
     return layer
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _make_lists(kind: Any, layer: dict[str, Any]) -> None:

@@ -195,7 +195,7 @@ class ItemQueue:
 
     def end(self, error: BaseException | None) -> None:
         """Nothing more is pushed: the stream ends, or fails, behind what is in."""
-        if error is not None and not isinstance(error, BaseException):  # pyright: ignore[reportUnnecessaryIsInstance]  # foreign
+        if error is not None and not isinstance(error, BaseException):  # foreign
             error = BadProgram(f"{self.label}: a feed must fail with an exception, got {shown(error)}")
         with self.lock:
             self.is_complete = True

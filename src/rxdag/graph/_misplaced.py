@@ -1,0 +1,23 @@
+"""What stands where an operator must: what to say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxdag.contract import Sink, Source
+from rxdag.errors import shown
+
+
+def not_an_operator(op: Any) -> str:
+    """Return the message for what was given to `pipe` in place of an operator."""
+    if isinstance(op, Source):
+        return "pipe: takes an operator, got a source; start a stream with rxdag.from_source(...)"
+    if isinstance(op, Sink):
+        return "pipe: takes an operator, got a sink; sinks go into .to(...)"
+    if callable(op):
+        name = getattr(op, "__name__", None) or shown(op)
+        return (
+            f"pipe: takes an operator, got the function {name}; a reactivex operator goes into .rx(...), "
+            f"a function of streams into .through(...), a function of items into ops.map(...)"
+        )
+    return f"pipe: takes an operator, got {shown(op)}; see rxdag.operators"
