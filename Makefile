@@ -95,7 +95,7 @@ soak: $(READY) ## two runs under live-like load for MINUTES=30: memory, books, w
 	@$(BIN)/python -W error -m tests.soak --minutes $(MINUTES)
 
 stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all, or for SECONDS=n; SEED=n runs one alone
-	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.stress --kind $(KIND) --graphs $(GRAPHS) $(if $(filter command,$(origin SECONDS)),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 loom: $(READY) ## small graphs on threads under SCHEDULES=n schedules each, drawn from seeds; 10,000 take half an hour
 	@RXDAG_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -q tests/engine/test_loom.py --timeout 0 $(PYTEST_ARGS)
