@@ -9,7 +9,7 @@ from tests.unit.drive import Driven
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import on_error, sinks, sources, windows
+from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.contract import Accumulator, Aggregate, Assigner
 from rxdag.testing import feed
@@ -223,3 +223,31 @@ def test_an_item_that_an_aggregate_fails_on_was_tried_once():
     result = rxdag.run(out, dead)
     assert [(letter.item, letter.attempts) for letter in result[dead]] == [(7, 1)]
     assert [pane.value for pane in result[out]] == [1]
+
+
+@pytest.mark.parametrize("behind", ["nothing", "map"])
+def test_an_item_that_ends_a_pause_is_in_its_window_and_holds_the_watermark_again(behind):
+    source = rxdag.from_source(testing.manual(timed=True), name="in")
+    panes = source.pipe(ops.window_all(windows.tumbling("10ns"), agg.collect(), into=lambda pane: pane.value))
+    if behind == "map":
+        panes = panes.pipe(ops.map(lambda value: value))
+    other = rxdag.from_source(testing.manual(timed=True), name="other")
+    out = rxdag.merge_sorted(panes, other).to(sinks.collect())
+    run = testing.start(rxdag.Dag(out))
+    run.inputs["in"].push("a", ts=3)
+    run.inputs["in"].watermark(5)
+    run.inputs["in"].idle()
+    run.inputs["other"].push("x", ts=5)
+    run.inputs["other"].watermark(5)
+    run.settle()
+    assert run[out] == ["x"]
+    run.inputs["in"].push("b", ts=6)
+    run.inputs["other"].push("y", ts=30)
+    run.inputs["other"].watermark(30)
+    run.settle()
+    assert run[out] == ["x"]
+    run.inputs["in"].watermark(9)
+    run.settle()
+    assert run[out] == ["x", ["a", "b"]]
+    run.cancel()
+    assert run.finish().problems == ()
