@@ -2,7 +2,8 @@
 
 import pytest
 
-from rxdag.contract import Overflow
+from rxdag.columns import Columns
+from rxdag.contract import FLUSHED, Overflow
 from rxdag.engine import NOWHERE, Domain, Gate, GatePump, Point, Watch
 
 
@@ -30,10 +31,12 @@ class Driver:
 
 class Seen:
     def __init__(self):
-        self.items, self.ends = [], []
+        self.items, self.rows, self.marks, self.ends = [], [], [], []
 
     def on_next(self, chunk, /):
         self.items += chunk.items
+        self.rows += zip(chunk.items, chunk.ts or [], chunk.sequence or [], chunk.key or [], strict=False)
+        self.marks += [watermark for _, watermark in chunk.marks]
 
     def end(self, error, /):
         self.ends.append(error)
@@ -43,7 +46,8 @@ class Two:
     """A gate between two domains: `above` fills it in one, its pump empties it in the other."""
 
     def __init__(self, gate):
-        self.gate, self.above, self.seen = gate, Point("above"), Seen()
+        self.gate, self.above, self.seen, self.above_left = gate, Point("above"), Seen(), []
+        self.above.release = self.above_left.append
         self.here, self.there = Driver(), Driver()
         self.pump = GatePump("a -> b", "b", gate)
         self.pump.out = Watch("b", NOWHERE, self.seen, object())
@@ -52,8 +56,13 @@ class Two:
             domain.driver, domain.ticks = driver, driver.ticks
         gate.domain = self.above.domain = self.domains[0]
         self.pump.domain = self.domains[1]
+        self.failures = []
+        self.domains[1].run = self
         gate.reader = self.pump
-        gate.up = [self.above]
+        gate.up = gate.feeders = [self.above]
+
+    def fail(self, error):
+        self.failures.append(error)
 
     def put(self, *items):
         for item in items:
@@ -165,3 +174,100 @@ def test_a_gate_without_room_lets_an_item_in_only_if_the_reader_waits():
     two.put(2, 3)
     assert two.take(9) == [2]
     assert (two.gate.n_dropped, two.gate.n) == (2, 0)
+
+
+def test_a_gate_that_fails_on_the_size_of_an_item_counts_it_as_lost():
+    def size_of(item):
+        return {"a": 3, "b": 4}[item]
+
+    two = Two(Gate("a -> b", 8, max_bytes=100, size_of=size_of))
+    two.put("a", "b", "?")
+    assert (two.gate.came, two.gate.lost, two.gate.n, two.gate.n_bytes) == (3, 1, 2, 7)
+    assert two.take(9) == ["a", "b"]
+    assert [str(error) for error in two.seen.ends] == [
+        "gate a -> b: size_of must give the size of each item as a number, raised KeyError('?') on '?'"
+    ]
+    assert two.failures == two.seen.ends
+
+
+def test_a_gate_tells_how_many_bytes_rested_in_it_at_most():
+    two = Two(Gate("a -> b", 8, max_bytes=100, size_of=lambda item: item))
+    two.put(5, 7)
+    two.take(1)
+    two.put(2)
+    assert (two.gate.n_bytes, two.gate.high_water_bytes) == (9, 12)
+
+
+def test_the_item_that_is_one_too_many_is_not_in_the_gate():
+    two = Two(Gate("a -> b", 2, Overflow.ERROR, max_bytes=100, size_of=lambda item: item))
+    two.put(10, 20, 30)
+    assert (two.gate.n, two.gate.n_dropped, two.gate.n_bytes, two.gate.high_water_bytes) == (2, 1, 30, 30)
+    assert two.take(9) == [10, 20]
+    assert list(two.gate.queue) == []
+
+
+def test_an_abandoned_gate_lets_go_of_what_rested():
+    two = Two(Gate("a -> b", 2))
+    two.put(1, 2)
+    two.gate.abandon()
+    assert (list(two.gate.queue), two.above_left) == ([], [two.gate])
+
+
+class TestPump:
+    def test_an_item_keeps_its_time_its_sequence_and_its_key(self):
+        two = Two(Gate("a -> b", 2))
+        two.gate.push("x", 3, 5, "k")
+        two.take(9)
+        assert two.seen.rows == [("x", 3, 5, "k")]
+
+    def test_columns_of_more_items_than_a_turn_moves_go_on_with_the_next(self):
+        two = Two(Gate("a -> b", 9))
+        two.gate.push_columns(Columns.from_items([1, 2, 3, 4, 5]))
+        assert two.take(2) == [1, 2]
+        assert (two.take(3), list(two.gate.queue), two.gate.n) == ([3, 4, 5], [], 0)
+
+    def test_it_is_parked_only_while_something_is_in_the_way(self):
+        two, behind = Two(Gate("a -> b", 2)), Gate("b -> c", 1)
+        behind.domain, behind.reader, behind.is_full = two.domains[1], two.pump, True
+        two.pump.gates = [behind]
+        two.put(1)
+        two.pump.blocked = 1
+        two.pump.step()
+        assert (two.pump.is_parked, behind.waits, two.seen.items) == (True, 1, [])
+        two.pump.blocked = 0
+        two.pump.step()
+        assert (two.pump.is_parked, two.seen.items) == (False, [1])
+
+    @pytest.mark.parametrize("marks_without_room", [False, True])
+    def test_marks_wait_for_room_but_for_those_of_the_end(self, marks_without_room):
+        two = Two(Gate("a -> b", 2))
+        if marks_without_room:
+            two.pump.marks_without_room = True
+        two.pump.blocked = 1
+        two.gate.mark(5)
+        two.pump.step()
+        assert two.seen.marks == ([5] if marks_without_room else [])
+        two.pump.blocked = 0
+        two.take(9)
+        two.pump.blocked = 1
+        two.gate.mark(FLUSHED)
+        two.pump.step()
+        assert two.seen.marks == [5, FLUSHED]
+
+    def test_it_moves_nothing_more_once_its_reader_has_left(self):
+        two = Two(Gate("a -> b", 2))
+        two.put(1, 2)
+        two.pump.release(NOWHERE)
+        two.pump.step()
+        assert two.seen.items == []
+
+    def test_a_reader_that_leaves_behind_the_end_frees_those_above(self):
+        two = Two(Gate("a -> b", 2))
+        two.gate.end(None)
+        two.take(9)
+        assert two.above_left == []
+        two.pump.release(NOWHERE)
+        two.here.call_all()
+        assert two.above_left == [two.gate]
+        two.pump.release(NOWHERE)
+        assert two.here.calls == []

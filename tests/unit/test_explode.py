@@ -95,3 +95,41 @@ def test_streams_within_may_be_falsy_too(inner, what):
     stream = rxdag.from_source(sources.range(1)).pipe(inner(lambda _: GIVEN[what]()))
     result = testing.run_virtual(stream.to(sinks.collect(), name="out"))
     assert result["out"] == EXPECTED.get(what, [])
+
+
+def test_an_item_that_has_given_something_before_it_failed_is_not_tried_again():
+    calls = []
+
+    def parts(x):
+        calls.append(x)
+        yield x
+        if x == 1:
+            raise OSError("half way")
+        yield -x
+
+    policy = on_error.retry(3, base="1s", then=on_error.dead)
+    stream = rxdag.from_source(sources.range(3)).pipe(ops.explode(parts), name="parts", on_error=policy)
+    dead = stream.dead.to(sinks.collect(), name="letters")
+    result = testing.run_virtual(stream.to(sinks.collect(), name="out"), dead)
+    assert (result["out"], calls) == ([0, 0, 1, 2, -2], [0, 1, 2])
+    assert [(letter.item, letter.attempts) for letter in result["letters"]] == [(1, 1)]
+    assert (result.stats.nodes["parts"].retried, result.problems) == (0, ())
+
+
+def test_an_item_that_has_given_nothing_is_tried_again_from_the_start():
+    fails = {1: 2, 2: 9}
+
+    def parts(x):
+        if fails.get(x):
+            fails[x] -= 1
+            raise OSError("not yet")
+        yield x
+        yield -x
+
+    policy = on_error.retry(3, base="1s", then=on_error.dead)
+    stream = rxdag.from_source(sources.range(4)).pipe(ops.explode(parts), name="parts", on_error=policy)
+    dead = stream.dead.to(sinks.collect(), name="letters")
+    result = testing.run_virtual(stream.to(sinks.collect(), name="out"), dead)
+    assert result["out"] == [0, 0, 1, -1, 3, -3]
+    assert [(letter.item, letter.attempts) for letter in result["letters"]] == [(2, 3)]
+    assert (result.stats.nodes["parts"].retried, result.problems) == (4, ())

@@ -12,6 +12,7 @@ import rxdag
 from rxdag import NodeError, on_error, sinks, sources, testing, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
+from rxdag.contract import BadItem, Enough, Sink, WriteFailed, Writer
 
 
 class Bar(msgspec.Struct):
@@ -280,3 +281,170 @@ def test_a_sink_goes_on_when_the_reader_of_its_dead_letters_has_ended(kind, ends
 
 def test_null_counts():
     assert into(sinks.null(), range(5)) == 5
+
+
+S = 10**9
+
+
+class Pen(Writer):
+    """Writes what it is given down, by what its paper says."""
+
+    def __init__(self, paper, context):
+        self._paper, self._context = paper, context
+
+    def write(self, chunk):
+        paper = self._paper
+        paper.tried.append((self._context.clock.now() // S, list(chunk.items)))
+        for at, item in enumerate(chunk.items):
+            if item == paper.last:
+                raise Enough(at)
+            if paper.fails.get(item):
+                paper.fails[item] -= 1
+                raise WriteFailed(at, paper.cause(f"bad {item}"))
+            paper.items.append(item)
+            paper.places.append(tuple(each[at] if each else None for each in (chunk.ts, chunk.sequence, chunk.key)))
+
+    def want(self):
+        return self._paper.wants
+
+    def close(self, *, ok):
+        self._paper.closed.append(ok)
+        return len(self._paper.items)
+
+
+class Paper(Sink):
+    """A sink of whole chunks.
+
+    Args:
+        fails: How often an item fails.
+        cause: What it fails with.
+        last: An item with which the sink has enough.
+        wants: How many items it takes at once; None for any number.
+    """
+
+    label = "paper"
+
+    def __init__(self, fails=(), *, cause=OSError, last=None, wants=None):
+        self.fails, self.cause, self.last, self.wants = dict(fails), cause, last, wants
+        self.paces = wants is not None
+        self.tried, self.items, self.places, self.closed = [], [], [], []
+
+    def open(self, context):
+        return Pen(self, context)
+
+
+def put_down(paper, items, *, policy=None):
+    stream = rxdag.from_source(items if isinstance(items, rxdag.Source) else sources.iterable(items))
+    out = stream.to(paper, name="out") if policy is None else stream.to(paper, name="out", on_error=policy)
+    dead = out.dead.to(sinks.collect(), name="letters")
+    result = testing.run_virtual(out, dead)
+    assert result.problems == ()
+    return result, [(letter.item, letter.attempts) for letter in result["letters"]]
+
+
+RETRY = on_error.retry(3, base="1s", factor=1, then=on_error.dead)
+
+
+def test_attempts_are_counted_for_each_item_of_a_chunk_by_itself():
+    paper = Paper({1: 9, 2: 9, 4: 1, 5: 2})
+    result, letters = put_down(paper, range(7), policy=RETRY)
+    assert (paper.items, letters) == ([0, 3, 4, 5, 6], [(1, 3), (2, 3)])
+    start = paper.tried[0][0]
+    assert [(when - start, items[0]) for when, items in paper.tried] == [
+        *[(0, 0), (1, 1), (2, 1)],
+        *[(2, 2), (3, 2), (4, 2)],
+        *[(4, 3), (5, 4), (6, 5), (7, 5)],
+    ]
+    book = result.stats.nodes["out"]
+    assert (book.retried, book.dead, result.stats.writes["out"].failed, result.stats.writes["out"].n) == (7, 2, 9, 1)
+    assert paper.closed == [True]
+
+
+ENDLESS = pytest.mark.xfail(strict=True, reason="each write of an async sink begins to count anew")
+
+
+@pytest.mark.parametrize("is_async", [False, pytest.param(True, marks=ENDLESS)])
+def test_attempts_are_counted_for_each_item_of_a_call_by_itself(is_async):
+    fails, seen = {1: 9, 2: 9, 4: 1, 5: 2}, []
+
+    def fn(x):
+        if fails.get(x):
+            fails[x] -= 1
+            raise OSError("bad")
+        seen.append(x)
+
+    async def afn(x):
+        fn(x)
+
+    result, letters = put_down(sinks.acall(afn) if is_async else sinks.call(fn), range(7), policy=RETRY)
+    assert (seen, letters) == ([0, 3, 4, 5, 6], [(1, 3), (2, 3)])
+    assert (result.stats.nodes["out"].retried, result.stats.writes["out"].failed) == (7, 9)
+    assert result.stats.writes["out"].n == 5
+
+
+def test_an_item_that_is_wrong_in_itself_is_not_tried_again():
+    paper = Paper({1: 9}, cause=BadItem)
+    result, letters = put_down(paper, range(3), policy=RETRY)
+    assert (paper.items, letters, result.stats.nodes["out"].retried) == ([0, 2], [(1, 1)], 0)
+
+
+def test_without_a_wait_an_item_is_tried_again_at_once_with_what_comes_behind_it():
+    paper = Paper({1: 2})
+    put_down(paper, range(3), policy=on_error.retry(3, base="0s"))
+    assert [items for _, items in paper.tried] == [[0, 1, 2], [1, 2], [1, 2]]
+    assert paper.items == [0, 1, 2]
+
+
+def test_what_comes_while_an_item_waits_to_be_tried_again_is_written_behind_it():
+    paper = Paper({"a": 2})
+    put_down(paper, testing.timeline(("1s", "a"), ("1s", "b"), ("2s", "c"), ("9s", "d")), policy=RETRY)
+    assert paper.items == list("abcd")
+    start = paper.tried[0][0]
+    assert [(when - start, items[0]) for when, items in paper.tried][:3] == [(0, "a"), (1, "a"), (2, "a")]
+
+
+def test_a_sink_that_has_enough_has_what_came_before_and_reads_no_more():
+    paper = Paper(last=3)
+    result, _ = put_down(paper, range(9))
+    assert (paper.items, result["out"], result.stats.nodes["out"].out["delivered"]) == ([0, 1, 2], 3, 3)
+    assert (paper.closed, len(paper.tried)) == ([True], 1)
+
+
+@pytest.mark.parametrize("wants", [1, 3])
+def test_a_sink_that_paces_is_given_no_more_than_it_wants(wants):
+    paper = Paper(wants=wants)
+    put_down(paper, range(7))
+    assert paper.items == list(range(7))
+    assert max(len(items) for _, items in paper.tried) == wants
+
+
+def test_a_write_is_of_as_many_items_as_a_turn_moves():
+    paper = Paper()
+    put_down(paper, range(2500))
+    assert [len(items) for _, items in paper.tried] == [1024, 1024, 452]
+    assert paper.items == list(range(2500))
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_each_item_is_written_with_its_own_time_sequence_and_key(gated):
+    paper = Paper({2: 1})
+    timed = ops.event_time(lambda x: x * 10, unit="ns", sequence=lambda x: 7 - x)
+    stream = rxdag.from_source(sources.range(4)).pipe(timed)
+    keyed = stream.pipe(ops.key_by(lambda x: "ab"[x % 2]))
+    result = testing.run_virtual((keyed.buffered(max_items=2) if gated else keyed).to(paper, on_error=RETRY))
+    assert (result.problems, paper.items) == ((), [0, 1, 2, 3])
+    assert paper.places == [(0, 7, "a"), (10, 6, "b"), (20, 5, "a"), (30, 4, "b")]
+
+
+def test_what_was_gathered_before_a_failure_is_written():
+    paper = Paper()
+
+    def boom(x):
+        if x == 3:
+            raise ValueError("boom")
+        return x
+
+    stream = rxdag.from_source(sources.range(9)).pipe(ops.map(boom))
+    with pytest.raises(NodeError, match="boom"):
+        testing.run_virtual(stream.to(paper))
+    assert (paper.items, paper.closed) == ([0, 1, 2], [False])

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests.unit.drive import Driven
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import on_error, sinks, sources, windows
+from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.contract import Accumulator, Aggregate, Assigner
 from rxdag.testing import feed
@@ -171,3 +172,128 @@ def test_a_window_of_items_is_that_of_a_new_accumulator(size, slide):
     assert [(pane.start, pane.end, pane.value) for pane in result[kept]] == expected
     assert [letter.item for letter in result[dead]] == failed
     assert result.problems == ()
+
+
+@dataclass(frozen=True)
+class SameEnd(Assigner):
+    """Two windows of different length that end together."""
+
+    @property
+    def overlaps(self):
+        return True
+
+    def assign(self, ts):
+        end = ts // 10 * 10 + 10
+        return ((end - 20, end), (end - 10, end))
+
+
+def held_and_absorbed(driven):
+    return driven.kernel.held(), sum(entry[1] for entry in driven.exits.seen if entry[0] == "absorbed")
+
+
+def counts(driven):
+    """How many items each pane has of a count, or of a list of them."""
+    return [(pane.start, pane.end, pane.value if type(pane.value) is int else len(pane.value)) for pane in driven.out]
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+@pytest.mark.parametrize("aggregate", [agg.count(), agg.collect()], ids=["in stretches", "in each window"])
+def test_an_item_of_windows_that_overlap_is_held_once_until_the_last_of_them_ends(aggregate, recovers):
+    driven = Driven(ops.window(windows.sliding("10ns", "5ns"), aggregate))
+    seen = []
+    for ts in (7, 8, 12):
+        driven.item(ts, ts=ts, key="k")
+        seen.append(held_and_absorbed(driven))
+    if recovers:
+        driven.recover()
+    for watermark in (8, 9, 14, 19):
+        driven.mark(watermark)
+        seen.append(held_and_absorbed(driven))
+    assert seen == [(1, 0), (2, 0), (3, 0), (3, 0), (3, 0), (1, 2), (0, 3)]
+    assert counts(driven) == [(0, 10, 2), (5, 15, 3), (10, 20, 1)]
+
+
+@pytest.mark.parametrize("aggregate", [agg.count(), agg.collect()], ids=["in stretches", "in each window"])
+def test_an_item_that_is_late_for_one_window_is_in_those_that_are_open(aggregate):
+    driven = Driven(ops.window(windows.sliding("10ns", "5ns"), aggregate))
+    driven.item(1, ts=1, key="k")
+    driven.mark(9)
+    driven.item(8, ts=8, key="k")
+    driven.item(4, ts=4, key="k")
+    driven.item(9, ts=9, key="k")
+    driven.end()
+    assert counts(driven) == [(-5, 5, 1), (0, 10, 1), (5, 15, 2)]
+    assert [entry for entry in driven.exits.seen if entry[0] == "late"] == [("late", 4)]
+    assert held_and_absorbed(driven) == (0, 3)
+
+
+def test_windows_that_end_together_hold_an_item_once():
+    driven = Driven(ops.window(SameEnd(), agg.collect()))
+    for ts in (1, 12):
+        driven.item(ts, ts=ts, key="k")
+    assert held_and_absorbed(driven) == (2, 0)
+    driven.mark(9)
+    assert held_and_absorbed(driven) == (1, 1)
+    driven.end()
+    assert held_and_absorbed(driven) == (0, 2)
+    assert counts(driven) == [(-10, 10, 1), (0, 10, 1), (0, 20, 1), (10, 20, 1)]
+
+
+def test_out_of_order_items_about_a_border_are_each_in_their_own_window():
+    driven = Driven(ops.window(windows.tumbling("10ns"), agg.collect()))
+    for ts in (9, 10, 9, 10, 25, 10, 20, 19, 29, 0):
+        driven.item(ts, ts=ts, key="k")
+    driven.end()
+    assert counts(driven) == [(0, 10, 3), (10, 20, 4), (20, 30, 3)]
+
+
+def test_an_item_that_no_window_takes_goes_to_its_port_and_is_counted_once():
+    stream = rxdag.from_source(sources.iterable([5, 25, 14, 6, 7])).pipe(
+        ops.event_time(lambda x: x, unit="ns"), ops.key_by(lambda x: "k")
+    )
+    panes = stream.pipe(
+        ops.window(windows.sliding("10ns", "20ns"), agg.collect()), name="panes", on_error=on_error.dead
+    )
+    kept = {port: panes.side(port).to(sinks.collect()) for port in ("late", "unassigned", "dead")}
+    out = panes.to(sinks.collect())
+    result = rxdag.run(out, *kept.values())
+    assert [(pane.start, pane.value) for pane in result[out]] == [(0, [5]), (20, [25])]
+    assert (result[kept["late"]], result[kept["unassigned"]], result[kept["dead"]]) == ([6, 7], [14], [])
+    assert (result.stats.nodes["panes"].late, result.problems) == (2, ())
+
+
+def test_an_item_that_an_aggregate_fails_on_was_tried_once():
+    stream = rxdag.from_source(sources.iterable([1, 7])).pipe(ops.event_time(lambda x: x, unit="ns"))
+    panes = stream.pipe(ops.window_all(windows.tumbling("10ns"), CountOfNoSeven()), on_error=on_error.dead)
+    out, dead = panes.to(sinks.collect()), panes.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert [(letter.item, letter.attempts) for letter in result[dead]] == [(7, 1)]
+    assert [pane.value for pane in result[out]] == [1]
+
+
+@pytest.mark.parametrize("behind", ["nothing", "map"])
+def test_an_item_that_ends_a_pause_is_in_its_window_and_holds_the_watermark_again(behind):
+    source = rxdag.from_source(testing.manual(timed=True), name="in")
+    panes = source.pipe(ops.window_all(windows.tumbling("10ns"), agg.collect(), into=lambda pane: pane.value))
+    if behind == "map":
+        panes = panes.pipe(ops.map(lambda value: value))
+    other = rxdag.from_source(testing.manual(timed=True), name="other")
+    out = rxdag.merge_sorted(panes, other).to(sinks.collect())
+    run = testing.start(rxdag.Dag(out))
+    run.inputs["in"].push("a", ts=3)
+    run.inputs["in"].watermark(5)
+    run.inputs["in"].idle()
+    run.inputs["other"].push("x", ts=5)
+    run.inputs["other"].watermark(5)
+    run.settle()
+    assert run[out] == ["x"]
+    run.inputs["in"].push("b", ts=6)
+    run.inputs["other"].push("y", ts=30)
+    run.inputs["other"].watermark(30)
+    run.settle()
+    assert run[out] == ["x"]
+    run.inputs["in"].watermark(9)
+    run.settle()
+    assert run[out] == ["x", ["a", "b"]]
+    run.cancel()
+    assert run.finish().problems == ()
