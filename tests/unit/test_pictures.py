@@ -194,6 +194,9 @@ class TestProgress:
             clock = testing.virtual(rxdag.compile(rxdag.Dag(rxdag.wrap([1]).to(sinks.null())))).clock
             wants_columns = False
 
+            def wants_thread(self):
+                return False
+
             def bad(self, item, error):
                 raise error
 

@@ -219,8 +219,8 @@ class SinkNode(OpenedSink):
                     continue
                 self.admit()
                 break
-            self.attempts = 0
             if pending is None:
+                self.attempts = 0
                 self.passed += len(chunk)
                 self.writes.add(self.domain.ticks() - self.began)
             else:
