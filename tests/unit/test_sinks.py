@@ -448,3 +448,54 @@ def test_what_was_gathered_before_a_failure_is_written():
     with pytest.raises(NodeError, match="boom"):
         testing.run_virtual(stream.to(paper))
     assert (paper.items, paper.closed) == ([0, 1, 2], [False])
+
+
+def test_what_comes_behind_an_item_that_fails_the_sink_is_discarded_and_counted():
+    paper = Paper({2: 9})
+    out = rxdag.from_source(sources.range(5)).to(paper, name="out")
+    result = testing.start(rxdag.Dag(out)).finish()
+    book = result.stats.nodes["out"]
+    assert (result.state, str(result.error)) == ("failed", 'node "out" failed on 2: OSError: bad 2')
+    assert (paper.items, book.arrived, book.out["delivered"], book.failed, book.discarded) == ([0, 1], 5, 2, 1, 2)
+    assert (paper.closed, result.problems) == ([False], ())
+
+
+@pytest.mark.parametrize("before", ["nothing", "expressions", "event time", "keys"])
+def test_what_has_come_is_written_before_the_source_rests(before):
+    paper, feed = Paper(), sources.ingress()
+    stream = rxdag.from_source(feed)
+    if before == "expressions":
+        stream = stream.pipe(ops.map(rxdag.element * 2), ops.filter(rxdag.element != 6))
+    elif before == "event time":
+        stream = stream.pipe(ops.event_time(lambda x: x))
+    elif before == "keys":
+        stream = stream.pipe(ops.key_by(lambda x: x))
+    run = testing.start(rxdag.Dag(stream.to(paper, name="out")))
+    expected = [2, 4, 8] if before == "expressions" else [1, 2, 4]
+    for item in (1, 2):
+        feed.offer(item)
+    run.settle()
+    assert paper.items == expected[:2]
+    feed.offer(4)
+    run.settle()
+    assert paper.items == expected
+    feed.complete()
+    result = run.finish()
+    assert (result.stats.nodes["out"].arrived, result.problems) == (3, ())
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_expressions_bring_several_items_at_once_and_each_is_counted_and_written(pauses):
+    paper = Paper()
+    items = testing.manual() if pauses else sources.range(3000)
+    stream = rxdag.from_source(items, name="in").pipe(ops.map(rxdag.element + 1), ops.filter(rxdag.element % 3 != 0))
+    run = testing.start(rxdag.Dag(stream.to(paper, name="out")))
+    if pauses:
+        run.inputs["in"].push(0, 1, 2, 3)
+        run.settle()
+        assert paper.items == [1, 2, 4]
+        run.inputs["in"].push(*range(4, 3000))
+        run.inputs["in"].complete()
+    result = run.finish()
+    assert paper.items == [x for x in range(1, 3001) if x % 3]
+    assert (result.stats.nodes["out"].arrived, result["out"], result.problems) == (2000, 2000, ())
