@@ -484,18 +484,21 @@ def test_what_has_come_is_written_before_the_source_rests(before):
     assert (result.stats.nodes["out"].arrived, result.problems) == (3, ())
 
 
-@pytest.mark.parametrize("pauses", [False, True])
-def test_expressions_bring_several_items_at_once_and_each_is_counted_and_written(pauses):
+def of_expressions(source, paper):
+    stream = rxdag.from_source(source).pipe(ops.map(rxdag.element + 1), ops.filter(rxdag.element % 3 != 0))
+    return stream.to(paper, name="out")
+
+
+def test_expressions_bring_several_items_at_once_and_each_is_counted():
     paper = Paper()
-    items = testing.manual() if pauses else sources.range(3000)
-    stream = rxdag.from_source(items, name="in").pipe(ops.map(rxdag.element + 1), ops.filter(rxdag.element % 3 != 0))
-    run = testing.start(rxdag.Dag(stream.to(paper, name="out")))
-    if pauses:
-        run.inputs["in"].push(0, 1, 2, 3)
-        run.settle()
-        assert paper.items == [1, 2, 4]
-        run.inputs["in"].push(*range(4, 3000))
-        run.inputs["in"].complete()
-    result = run.finish()
+    result = testing.run_virtual(of_expressions(sources.range(3000), paper))
     assert paper.items == [x for x in range(1, 3001) if x % 3]
     assert (result.stats.nodes["out"].arrived, result["out"], result.problems) == (2000, 2000, ())
+
+
+def test_what_expressions_bring_is_written_before_the_source_rests():
+    paper = Paper()
+    testing.run_virtual(of_expressions(testing.timeline(("1s", 0), ("1s", 1), ("2s", 2), ("5s", 3)), paper))
+    start = paper.tried[0][0]
+    written = [(when - start, item) for when, items in paper.tried for item in items]
+    assert written == [(0, 1), (0, 2), (4, 4)]
