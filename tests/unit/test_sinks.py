@@ -357,7 +357,7 @@ def test_attempts_are_counted_for_each_item_of_a_chunk_by_itself():
     ]
     book = result.stats.nodes["out"]
     assert (book.retried, book.dead, result.stats.writes["out"].failed, result.stats.writes["out"].n) == (7, 2, 9, 1)
-    assert paper.closed == [True]
+    assert (paper.closed, result.stats.writes["out"].total_ns) == ([True], 0)  # in virtual time a write takes none
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -445,3 +445,57 @@ def test_what_was_gathered_before_a_failure_is_written():
     with pytest.raises(NodeError, match="boom"):
         testing.run_virtual(stream.to(paper))
     assert (paper.items, paper.closed) == ([0, 1, 2], [False])
+
+
+def test_what_comes_behind_an_item_that_fails_the_sink_is_discarded_and_counted():
+    paper = Paper({2: 9})
+    out = rxdag.from_source(sources.range(5)).to(paper, name="out")
+    result = testing.start(rxdag.Dag(out)).finish()
+    book = result.stats.nodes["out"]
+    assert (result.state, str(result.error)) == ("failed", 'node "out" failed on 2: OSError: bad 2')
+    assert (paper.items, book.arrived, book.out["delivered"], book.failed, book.discarded) == ([0, 1], 5, 2, 1, 2)
+    assert (paper.closed, result.problems) == ([False], ())
+
+
+@pytest.mark.parametrize("before", ["nothing", "expressions", "event time", "keys"])
+def test_what_has_come_is_written_before_the_source_rests(before):
+    paper, feed = Paper(), sources.ingress()
+    stream = rxdag.from_source(feed)
+    if before == "expressions":
+        stream = stream.pipe(ops.map(rxdag.element * 2), ops.filter(rxdag.element != 6))
+    elif before == "event time":
+        stream = stream.pipe(ops.event_time(lambda x: x))
+    elif before == "keys":
+        stream = stream.pipe(ops.key_by(lambda x: x))
+    run = testing.start(rxdag.Dag(stream.to(paper, name="out")))
+    expected = [2, 4, 8] if before == "expressions" else [1, 2, 4]
+    for item in (1, 2):
+        feed.offer(item)
+    run.settle()
+    assert paper.items == expected[:2]
+    feed.offer(4)
+    run.settle()
+    assert paper.items == expected
+    feed.complete()
+    result = run.finish()
+    assert (result.stats.nodes["out"].arrived, result.problems) == (3, ())
+
+
+def of_expressions(source, paper):
+    stream = rxdag.from_source(source).pipe(ops.map(rxdag.element + 1), ops.filter(rxdag.element % 3 != 0))
+    return stream.to(paper, name="out")
+
+
+def test_expressions_bring_several_items_at_once_and_each_is_counted():
+    paper = Paper()
+    result = testing.run_virtual(of_expressions(sources.range(3000), paper))
+    assert paper.items == [x for x in range(1, 3001) if x % 3]
+    assert (result.stats.nodes["out"].arrived, result["out"], result.problems) == (2000, 2000, ())
+
+
+def test_what_expressions_bring_is_written_before_the_source_rests():
+    paper = Paper()
+    testing.run_virtual(of_expressions(testing.timeline(("1s", 0), ("1s", 1), ("2s", 2), ("5s", 3)), paper))
+    start = paper.tried[0][0]
+    written = [(when - start, item) for when, items in paper.tried for item in items]
+    assert written == [(0, 1), (0, 2), (4, 4)]
