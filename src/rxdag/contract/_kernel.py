@@ -100,6 +100,10 @@ class Kernel:
     """True: what it holds goes out by `release` as room appears behind it; it takes items even while there is none."""
     may_park: ClassVar[bool] = False
     """True: `want` can be 0 while the node is alive, so its input needs a gate."""
+    pauses: ClassVar[bool] = False
+    """True: `on_watermark` may stop in the middle, with `is_paused` set; it is then called again with the same watermark."""
+    is_paused: bool = False
+    """True while something is due at the watermark and has not come out."""
     wake: int = MAX
     """Least watermark at which `on_watermark` has something to do; it is not called below."""
     watermark: int = MIN

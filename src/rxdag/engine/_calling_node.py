@@ -40,7 +40,7 @@ class CallingNode(Guarded):
         self.n_inputs = inputs
         self.marks = InputMarks(inputs)
         self.in_clock_time = clock == "processing"
-        self.rests_inputs = False
+        self.rests_inputs: bool = kernel.pauses
         """True if what comes rests here while the node cannot work on it."""
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self.tells_changed = inputs > 1 and kind.changed_wants is not Kernel.changed_wants

@@ -22,6 +22,11 @@ def is_over(emit: Any) -> bool:
     return isinstance(emit, KernelEmit) and emit.is_over()
 
 
+def must_pause(emit: Any) -> bool:
+    """Return True if what else is due is to wait; of a kernel that `pauses`."""
+    return isinstance(emit, KernelEmit) and emit.must_pause()
+
+
 class KernelEmit:
     """The exits of a kernel, into the node that holds it."""
 
@@ -70,6 +75,11 @@ class KernelEmit:
         if main is not None:
             node.made += 1
             node.give(main, item, ts, 0, key)
+
+    def must_pause(self) -> bool:
+        """Return True if the rest is to wait: there is no room, or the run wants the thread back."""
+        node = self._node
+        return node.blocked > node.free or node.domain.must_give_back()
 
     def is_over(self) -> bool:
         """Return True if nobody takes what goes out here any more."""

@@ -12,7 +12,7 @@ from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
 from rxdag.engine._faults import node_error
 from rxdag.engine._inlet import Inlet
-from rxdag.engine._point import INPUT_END, INPUT_MARK, Entry
+from rxdag.engine._point import FIRING, INPUT_END, INPUT_MARK, MARKS, Entry
 from rxdag.engine._watermark_node import WatermarkNode
 
 
@@ -233,6 +233,12 @@ class KernelNode(WatermarkNode):
     def take_up(self, entry: Entry) -> None:
         if entry[0] == INPUT_MARK:
             super().take_mark(entry[1], entry[3])
+        elif entry[0] == FIRING:
+            self.go_on_firing(entry[3])
+            self.look()
+        elif entry[0] == MARKS:
+            self.give_out((entry[3],))
+            self.look()
         else:
             self.end_input(entry[1], None)
 

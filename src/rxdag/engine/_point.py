@@ -24,6 +24,8 @@ INPUT_MARK: Final = 4
 INPUT_END: Final = 5
 COLUMNS: Final = 6
 INPUT_COLUMNS: Final = 7
+MARKS: Final = 8
+FIRING: Final = 9
 
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 """What rests in a node: kind, exit (or index of the next one), item (or error), time (or watermark), sequence, key."""

@@ -9,6 +9,7 @@ from mypy_extensions import i64
 from rxdag.contract import ENDED, FLUSHED, IDLE, MAX, MIN, Kernel, OnError
 from rxdag.engine._calling_node import CallingNode
 from rxdag.engine._context import RunContext
+from rxdag.engine._point import FIRING, MARKS
 
 
 class WatermarkNode(CallingNode):
@@ -31,13 +32,7 @@ class WatermarkNode(CallingNode):
         self.hears_ends = type(self.kernel).on_input_end is not Kernel.on_input_end
         self.fires_before = self.in_clock_time
         """True if the time of an item says that everything before it has come."""
-        self.is_simple = (
-            inputs == 1
-            and not self.makes_time
-            and not self.in_clock_time
-            and not self.holds_back
-            and not self.rests_inputs
-        )
+        self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
         """True if a watermark goes through as it is, behind what it sets free."""
         self.ended_inputs: set[int] = set()
         self.held_mark: i64 = MIN
@@ -63,7 +58,13 @@ class WatermarkNode(CallingNode):
                 self.guard(self.call_watermark, ts - 1)
 
     def mark(self, watermark: i64) -> None:
-        if not self.is_simple or watermark >= FLUSHED or self.is_ended or not self.marks.rises(watermark):
+        if (
+            not self.is_simple
+            or watermark >= FLUSHED
+            or self.is_ended
+            or (self.rests_inputs and self.is_resting)
+            or not self.marks.rises(watermark)
+        ):
             self.take_mark(0, watermark)
             return
         kernel = self.kernel
@@ -72,6 +73,9 @@ class WatermarkNode(CallingNode):
             if self.has_watermark and int(watermark) >= kernel.wake:
                 self.guard(self.call_watermark, watermark)
                 if self.is_ended:
+                    return
+                if kernel.is_paused:
+                    self.hold((FIRING, 0, None, watermark, 0, None))
                     return
         self.give_mark(watermark)
         if self.watches:
@@ -98,24 +102,46 @@ class WatermarkNode(CallingNode):
     def give_out(self, marks: tuple[int, ...]) -> None:
         """Take the watermarks of all inputs together, one after the other."""
         for mark in marks:
-            if not self.is_ended:
+            if self.is_ended:
+                return
+            if self.kernel.is_paused:  # behind what is due yet
+                self.hold((MARKS, 0, None, mark, 0, None))
+            else:
                 self.combined(mark)
 
     def combined(self, watermark: i64) -> None:
         """All inputs together have got to a watermark, or are idle, or active again."""
         kernel = self.kernel
-        if watermark >= FLUSHED:
-            if watermark == ENDED and not self.in_clock_time:
+        if watermark == ENDED:
+            if not self.in_clock_time:
                 kernel.watermark = MAX
                 if self.has_watermark:
-                    self.guard(self.call_watermark, MAX)
+                    self.go_on_firing(watermark)
+                    return
+        elif watermark < FLUSHED and not self.makes_time and not self.in_clock_time and watermark > kernel.watermark:
+            kernel.watermark = watermark
+            if self.has_watermark and int(watermark) >= kernel.wake:
+                self.go_on_firing(watermark)
+                return
+        self.fired(watermark)
+
+    def go_on_firing(self, watermark: i64) -> None:
+        """Have the kernel do what is due at a watermark; if it pauses, the rest waits here."""
+        self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
+        if self.is_ended:
+            return
+        if self.kernel.is_paused:
+            self.hold((FIRING, 0, None, watermark, 0, None))
+        else:
+            self.fired(watermark)
+
+    def fired(self, watermark: i64) -> None:
+        """What was due at a watermark is done: it goes on."""
+        kernel = self.kernel
+        if watermark >= FLUSHED:
             self.end_kernel()
         elif self.makes_time:
             return
-        elif not self.in_clock_time and watermark > kernel.watermark:
-            kernel.watermark = watermark
-            if self.has_watermark and int(watermark) >= kernel.wake:
-                self.guard(self.call_watermark, watermark)
         if self.is_ended:
             return
         if watermark >= FLUSHED and kernel.lingers:

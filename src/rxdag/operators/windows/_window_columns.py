@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
+from rxdag.engine import is_over, must_pause
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
@@ -31,8 +32,9 @@ class WindowColumnsKernel(Kernel):
     """
 
     state = ("slices", "open")
-    derived = ("wake", "counts", "_arrays", "_free", "_places")
+    derived = ("wake", "counts", "_arrays", "_free", "_places", "is_paused", "_left", "_left_of")
     passes = False
+    pauses = True
     gives_columns = False
 
     def __init__(
@@ -53,6 +55,9 @@ class WindowColumnsKernel(Kernel):
         self.wake = MAX
         self._free: list[int] = []
         self._places = 0
+        self._left: list[tuple[Any, Any]] = []
+        self._left_of: tuple[int, int] | None = None
+        """The window whose panes come out, if it has paused, and those that have not, the next one last."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -162,28 +167,57 @@ class WindowColumnsKernel(Kernel):
     # ---- output
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        self._fire([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
+        due = [window for window in self.open if window[0] - 1 <= watermark]
+        self.is_paused = not self._fire(due, "watermark", emit)
         self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
 
     def on_end(self, emit: Emit[Any]) -> None:
         self._fire(list(self.open), "end", emit)
 
-    def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
+    def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> bool:
+        """Give out the panes of windows; False if it pauses at a watermark, and others are still to come."""
+        pauses = closed_by == "watermark"
         for end, start in sorted(windows):
-            opened = self.open.pop((end, start))
-            keys = in_order(opened)
-            places = [opened[key] for key in keys]
-            for key, value in zip(keys, self._arrays.results(np.array(places, np.intp)), strict=True):
+            opened = self.open[end, start]
+            left = self._left if self._left_of == (end, start) else self._results(opened)
+            while left:
+                key, value = left.pop()
                 pane: Any = Pane(key, start, end, 0, value, closed_by)
-                emit(pane if self._into is None else self._into(pane), ts=min(end - 1, MAX - 1), sequence=0, key=key)
-            self._free += places
+                made = pane if self._into is None else self._into(pane)
+                emit(made, ts=min(end - 1, MAX - 1), sequence=0, key=key)
+                if is_over(emit):
+                    return True
+                if pauses and left and must_pause(emit):
+                    self._left, self._left_of = left, (end, start)
+                    return False
+            self._left_of = None
+            del self.open[end, start]
+            self._free += opened.values()
             emit.absorbed(self.counts.pop((end, start)))
+            if pauses and must_pause(emit):
+                return False
+        return True
+
+    def _results(self, opened: _Open) -> list[tuple[Any, Any]]:
+        """Return the key and the result of each pane of a window, the first one last."""
+        keys = in_order(opened)
+        results = self._arrays.results(np.array([opened[key] for key in keys], np.intp))
+        return [*zip(keys, results, strict=True)][::-1]
 
     # ---- state
 
+    def _to_come(self, window: tuple[int, int]) -> _Open:
+        """Return the panes of a window that have not come out yet."""
+        opened = self.open[window]
+        if self._left_of != window:
+            return opened
+        left = {key for key, _ in self._left}
+        return {key: place for key, place in opened.items() if key in left}
+
     def snapshot(self) -> dict[str, Any]:
         rows: list[Any] = []
-        for (end, start), opened in self.open.items():
+        for end, start in self.open:
+            opened = self._to_come((end, start))
             states = self._arrays.snapshot(np.array(list(opened.values()), np.intp))
             rows.append(
                 [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
@@ -192,6 +226,7 @@ class WindowColumnsKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self.counts = {}, {}
+        self._left_of = None
         for end, start, n, rows in saved["slices"]:
             self.counts[end, start] = n
             opened = self.open[end, start] = {}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelEmit, KernelNode, is_over
+from rxdag.engine import KernelEmit, KernelNode, is_over, must_pause
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
@@ -94,8 +94,21 @@ class OpenWindowKernel(Kernel):
 
     node: ClassVar[Any] = _OpenWindowNode
     state = ("slices", "open")
-    derived = ("wake", "_ends", "taken", "at_start", "at_end", "at", "at_all", "_other")
+    derived = (
+        "wake",
+        "_ends",
+        "taken",
+        "at_start",
+        "at_end",
+        "at",
+        "at_all",
+        "_other",
+        "is_paused",
+        "_left",
+        "_left_of",
+    )
     passes = False
+    pauses = True
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
         self._assigner = assigner
@@ -115,6 +128,9 @@ class OpenWindowKernel(Kernel):
         self.at: _Slice | None = None
         self.at_all: list[_Slice] = []
         self._other: _Slice | None = None
+        self._left: list[Any] = []
+        self._left_of: tuple[int, int] | None = None
+        """The window whose panes come out, if it has paused, and the keys of those that have not, the next one last."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -261,9 +277,16 @@ class OpenWindowKernel(Kernel):
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         self._put_away()
+        self.is_paused = False
         ends = self._ends
         while ends and ends[0][0] - 1 <= watermark and not is_over(emit):
-            self._fire(heapq.heappop(ends), "watermark", emit)
+            if not self._fire(ends[0], "watermark", emit):
+                self.is_paused = True
+                break
+            heapq.heappop(ends)
+            if ends and ends[0][0] - 1 <= watermark and must_pause(emit):
+                self.is_paused = True
+                break
         self.wake = ends[0][0] - 1 if ends else MAX
 
     def on_end(self, emit: Emit[Any]) -> None:
@@ -273,25 +296,35 @@ class OpenWindowKernel(Kernel):
             self._fire(heapq.heappop(ends), "end", emit)
         self.wake = MAX
 
-    def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> None:
-        slices = self.open.pop(which)
+    def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
+        """Give out the panes of a window; False if it pauses at a watermark, and the others are still to come."""
+        slices = self.open[which]
         end, start = which
+        pauses = closed_by == "watermark" and len(slices) == 1 and slices[0].last_end == end
         keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
         ts = min(end - 1, MAX - 1)
-        for key in in_order(keys):
+        left = self._left if self._left_of == which else in_order(keys)[::-1]
+        while left:
+            key = left.pop()
             pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
             made = pane if self._into is None else self._into(pane)
             if isinstance(emit, KernelEmit):
                 emit.make(made, ts, key)
                 if emit.is_over():
-                    return
+                    return True
+                if pauses and left and emit.must_pause():
+                    self._left, self._left_of = left, which
+                    return False
             else:
                 emit(made, ts=ts, sequence=0, key=key)
+        self._left_of = None
+        del self.open[which]
         for slice_ in slices:
             if slice_.last_end == end:
                 del self.slices[slice_.end, slice_.start]
                 self.taken -= slice_.n
                 emit.absorbed(int(slice_.n))
+        return True
 
     def _merged(self, slices: list[_Slice]) -> _Open:
         """Return what is in several slices, in order of time; the slices stay as they are."""
@@ -310,15 +343,23 @@ class OpenWindowKernel(Kernel):
                 whole.merge(part)
         return kept
 
+    def _to_come(self, slice_: _Slice) -> _Open:
+        """Return what of a slice has not come out yet."""
+        if self._left_of != (slice_.end, slice_.start):
+            return slice_.keys
+        left = set(self._left)
+        return {key: kept for key, kept in slice_.keys.items() if key in left}
+
     def snapshot(self) -> dict[str, Any]:
         rows = [
-            [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in slice_.keys.items()]]
+            [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in self._to_come(slice_).items()]]
             for (end, start), slice_ in self.slices.items()
         ]
         return {"slices": rows, "open": [list(which) for which in self.open]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.slices, self.open, self._ends, self.taken, self.wake = {}, {}, [], 0, MAX
+        self._left_of = None
         live = {(end, start) for end, start in saved["open"]}
         for end, start, n, rows in saved["slices"]:
             windows = [(start, end)]
