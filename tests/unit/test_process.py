@@ -204,3 +204,15 @@ def test_timers_and_states_are_there_after_a_restart(shape):
     driven.mark(7)
     driven.clock(7)
     assert timers(driven) == [("a", "y", 4)]
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+@pytest.mark.parametrize("again", [("set_timer", 90, "x"), ("clear_timer", "x"), ("clear",)])
+def test_a_timer_that_is_not_set_any_more_wakes_nobody(again, recovers):
+    driven = told(CLOCK, ttl="20ns")
+    driven.item(("set_timer", 50, "x"), key="a", now=1)
+    driven.item(again, key="a", now=2)
+    driven.item(("set_timer", 70, "y"), key="b", now=30)
+    if recovers:
+        driven.recover()
+    assert driven.kernel.timer == 70

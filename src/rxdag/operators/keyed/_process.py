@@ -180,6 +180,8 @@ class _ProcessKernel(Kernel):
         return when if when > self._seen else self._seen
 
     def _set_alarm(self) -> None:
+        while self._due and not self._is_set(self._due[0][0], self._due[0][2], self._due[0][3]):
+            heapq.heappop(self._due)  # else it would wake the kernel, which then forgets what no other run forgets
         due = self._due[0][0] if self._due else None
         if self._by_clock:
             self.timer = due
