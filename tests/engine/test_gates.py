@@ -4,7 +4,7 @@ import pytest
 
 from rxdag.columns import Columns
 from rxdag.contract import FLUSHED, Overflow
-from rxdag.engine import NOWHERE, Domain, Gate, GatePump, Point, Watch
+from rxdag.engine import NOWHERE, Domain, Exit, Gate, GatePump, Point, Watch
 
 
 class Driver:
@@ -46,8 +46,12 @@ class Two:
     """A gate between two domains: `above` fills it in one, its pump empties it in the other."""
 
     def __init__(self, gate):
-        self.gate, self.above, self.seen, self.above_left = gate, Point("above"), Seen(), []
-        self.above.release = self.above_left.append
+        self.gate, self.above, self.seen = gate, Point("above"), Seen()
+        self.way = Exit("out", timed=True)
+        self.way.out = self.way.reader = gate
+        self.way.is_read = True
+        self.above.add_exit(self.way)
+        self.above.live = 1
         self.here, self.there = Driver(), Driver()
         self.pump = GatePump("a -> b", "b", gate)
         self.pump.out = Watch("b", NOWHERE, self.seen, object())
@@ -91,7 +95,7 @@ def test_what_is_released_on_the_other_side_is_discarded_where_the_gate_is_fille
     two.pump.release(NOWHERE)
     assert (two.gate.n, two.gate.lost) == (2, 0)
     two.here.call_all()
-    assert (two.gate.n, two.gate.lost, two.above.blocked) == (0, 2, 0)
+    assert (two.gate.n, two.gate.lost, two.above.blocked) == (0, 2, two.above.obstacles())
     two.put(3)
     assert (two.gate.n, two.gate.lost) == (0, 3)
 
@@ -210,7 +214,7 @@ def test_an_abandoned_gate_lets_go_of_what_rested():
     two = Two(Gate("a -> b", 2))
     two.put(1, 2)
     two.gate.abandon()
-    assert (list(two.gate.queue), two.above_left) == ([], [two.gate])
+    assert (list(two.gate.queue), two.way.is_read) == ([], False)
 
 
 class TestPump:
@@ -265,9 +269,9 @@ class TestPump:
         two = Two(Gate("a -> b", 2))
         two.gate.end(None)
         two.take(9)
-        assert two.above_left == []
+        assert two.way.is_read
         two.pump.release(NOWHERE)
         two.here.call_all()
-        assert two.above_left == [two.gate]
+        assert not two.way.is_read
         two.pump.release(NOWHERE)
         assert two.here.calls == []

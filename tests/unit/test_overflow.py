@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 
 import pytest
 from tests.unit.gates import Line
@@ -131,12 +132,23 @@ def test_a_branch_that_drops_does_not_hold_the_other_up():
 
 @pytest.mark.parametrize("on_thread", [True, False])
 def test_an_overflow_fails_the_run_after_what_rested(on_thread):
-    stream = rxdag.from_source(sources.range(500))
-    gated = stream.buffered(max_items=10, overflow="error")
+    is_over, seen = threading.Event(), []
+
+    def numbers():
+        try:
+            yield from range(500)
+        finally:
+            is_over.set()
+
+    def see(item):
+        if on_thread:
+            is_over.wait(10)
+        seen.append(item)
+
+    gated = rxdag.from_source(sources.iterable(numbers())).buffered(max_items=10, overflow="error")
     if on_thread:
         gated = gated.on("other")
-    seen = []
-    out = gated.pipe(ops.map(lambda x: x)).to(sinks.call(seen.append))
+    out = gated.pipe(ops.map(lambda x: x)).to(sinks.call(see))
     plan = rxdag.compile(rxdag.Dag(out))
     assert ": error, 10 items" in plan.explain()
     run = rxdag.start(plan)
