@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ _OF_TYPES: Final = ("typing", "types", "typing_extensions")
 
 
 def whole(n: Any, where: str, *, least: int = 0, most: int | None = None) -> int:
-    """A whole number.
+    """Return a whole number.
 
     Raises:
         GraphError: If it is none, or out of range.
@@ -26,7 +27,7 @@ def whole(n: Any, where: str, *, least: int = 0, most: int | None = None) -> int
 
 
 def whole_or_none(n: Any, where: str, *, least: int = 1) -> int | None:
-    """As `whole`, or None.
+    """Return a whole number, or None.
 
     Raises:
         GraphError: If it is neither.
@@ -45,47 +46,40 @@ def _number(n: Any) -> int | None:
 
 
 def share(value: Any, where: str) -> float:
-    """A number from 0 to 1.
+    """Return a number from 0 to 1.
 
     Raises:
         GraphError: If it is none.
     """
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise GraphError(f"{where} must be 0 to 1, got {shown(value)}")
-    number: float = value
-    return number
+    return _real(value, where, "0 to 1", lambda number: 0 <= number <= 1)
 
 
 def positive(value: Any, where: str) -> float:
-    """A finite number above 0.
+    """Return a finite number above 0.
 
     Raises:
         GraphError: If it is none.
     """
-    if not _is_number(value) or not 0 < value < math.inf:
-        raise GraphError(f"{where} must be more than 0, got {shown(value)}")
-    number: float = value
-    return number
+    return _real(value, where, "more than 0", lambda number: 0 < number < math.inf)
 
 
 def factor_of(value: Any, where: str) -> float:
-    """A finite number of 1 or more.
+    """Return a finite number of 1 or more.
 
     Raises:
         GraphError: If it is none.
     """
-    if not _is_number(value) or not 1 <= value < math.inf:
-        raise GraphError(f"{where} must be 1 or more, got {shown(value)}")
-    number: float = value
-    return number
+    return _real(value, where, "1 or more", lambda number: 1 <= number < math.inf)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _real(value: Any, where: str, must: str, is_right: Callable[[float], bool]) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_right(value):
+        raise GraphError(f"{where} must be {must}, got {shown(value)}")
+    return value
 
 
 def flag(value: Any, where: str) -> bool:
-    """True or False, and nothing that is only taken for one of them.
+    """Return True or False; refuse what is only taken for one of them.
 
     Raises:
         GraphError: If it is neither.
@@ -96,7 +90,7 @@ def flag(value: Any, where: str) -> bool:
 
 
 def item_type(of: Any, where: str) -> Any:
-    """A type of items, or None.
+    """Return a type of items, or None.
 
     Raises:
         GraphError: If it is neither.

@@ -69,7 +69,7 @@ class SourceNode(SourceFeed):
         self.wake()
 
     def stop_before_others(self) -> None:
-        """Have a turn although nodes behind go on without end: it is what they wait for."""
+        """Take a turn now if nodes behind are not done: an endless one would keep the stop from them."""
         if self.domain.is_unsettled:
             self.step()
 

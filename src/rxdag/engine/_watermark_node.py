@@ -126,7 +126,7 @@ class WatermarkNode(CallingNode):
         self.fired(watermark)
 
     def go_on_firing(self, watermark: i64) -> None:
-        """Have the kernel do what is due at a watermark; if it pauses, the rest waits here."""
+        """Call the kernel for what is due at a watermark; if it pauses, keep the watermark here and go on later."""
         self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
         if self.is_ended:
             return
@@ -136,7 +136,7 @@ class WatermarkNode(CallingNode):
             self.fired(watermark)
 
     def fired(self, watermark: i64) -> None:
-        """What was due at a watermark is done: it goes on."""
+        """Hand a watermark on, now that what was due at it is out."""
         kernel = self.kernel
         if watermark >= FLUSHED:
             self.end_kernel()

@@ -72,7 +72,7 @@ class _LookupKernel(InnerKernel):
             self._ask(asked, row)
 
     def _ask(self, asked: Any, row: Inner) -> None:
-        """Have an item wait for the call of its key, which is made if none is under way."""
+        """Keep an item until the call for its key has returned; make the call if none is under way."""
         rows = self._asking.get(asked)
         if rows is not None:
             rows.append(row)
