@@ -39,6 +39,7 @@ STREAMS = {
         ops.flat_map(lambda x: forever(error)), name="n"
     ),
     "flat_map": lambda error: rxdag.from_source(sources.range(1)).pipe(ops.flat_map(lambda x: plain(error)), name="n"),
+    "explode": lambda error: rxdag.from_source(sources.range(1)).pipe(ops.explode(lambda x: plain(error)), name="n"),
 }
 
 
