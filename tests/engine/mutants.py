@@ -144,8 +144,8 @@ MUTANTS: Final = (
     Mutant(
         "8: emit stays open behind its method",
         "engine/_emit.py",
-        "        if not self.is_open:\n            raise RuntimeError(",
-        "        if self.is_open is None:\n            raise RuntimeError(",
+        "        if self.given < 0:\n            raise RuntimeError(",
+        "        if self.given < -1:\n            raise RuntimeError(",
         RULES,
     ),
     Mutant(

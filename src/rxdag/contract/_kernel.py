@@ -101,9 +101,9 @@ class Kernel:
     may_park: ClassVar[bool] = False
     """True: `want` can be 0 while the node is alive, so its input needs a gate."""
     pauses: ClassVar[bool] = False
-    """True: `on_watermark` may stop in the middle, with `is_paused` set; it is then called again with the same watermark."""
+    """True: `on_watermark` and `on_end` may stop in the middle, with `is_paused` set; they are then called again."""
     is_paused: bool = False
-    """True while something is due at the watermark and has not come out."""
+    """Set where such a call stops; the node sets it back before the next one."""
     wake: int = MAX
     """Least watermark at which `on_watermark` has something to do; it is not called below."""
     watermark: int = MIN

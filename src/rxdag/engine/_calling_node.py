@@ -102,24 +102,26 @@ class CallingNode(Guarded):
     def guard(self, fn: Callable[[i64], None], value: i64) -> None:
         """Call into the kernel; its failure ends the node."""
         emit = self.emit
-        emit.is_open = True
+        emit.given = 0
         try:
             fn(value)
         except BaseException as error:
-            emit.is_open = False
+            emit.given = -1
             self.break_down(error)
-        emit.is_open = False
+        emit.given = -1
 
     def call_start(self, value: i64) -> None:
         self.kernel.on_start(self.run.clock.now(), self.emit)
 
     def call_watermark(self, value: i64) -> None:
+        self.kernel.is_paused = False
         self.kernel.on_watermark(value, self.emit)
 
     def call_timer(self, value: i64) -> None:
         self.kernel.on_timer(value, self.emit)
 
     def call_end(self, value: i64) -> None:
+        self.kernel.is_paused = False
         self.kernel.on_end(self.emit)
 
     def call_input_end(self, value: i64) -> None:

@@ -69,6 +69,8 @@ class ColumnsExits:
                 node.passed += 1
             else:
                 node.made += 1
+            if i and node.domain.must_give_back():
+                node.rest_on()
             node.give(main, value, times[i], sequences[i], keys[i])
 
     def watermark(self, watermark: int, /) -> None:
@@ -90,6 +92,8 @@ class ColumnsExits:
             return
         times, sequences, keys = columns.beside_rows()
         for i, item in enumerate(columns.rows()):
+            if i and node.domain.must_give_back():
+                node.rest_on()
             node.give(exit_, item, times[i], sequences[i], keys[i])
 
     def absorbed(self, n: int, /) -> None:

@@ -205,12 +205,14 @@ class ColumnsNode(KernelNode):
         self.kernel.on_start(self.run.clock.now(), self.outlet)
 
     def call_watermark(self, value: i64) -> None:
+        self.kernel.is_paused = False
         self.kernel.on_watermark(value, self.outlet)
 
     def call_timer(self, value: i64) -> None:
         self.kernel.on_timer(value, self.outlet)
 
     def call_end(self, value: i64) -> None:
+        self.kernel.is_paused = False
         self.kernel.on_end(self.outlet)
 
     def call_input_end(self, value: i64) -> None:

@@ -23,8 +23,13 @@ def is_over(emit: Any) -> bool:
 
 
 def must_pause(emit: Any) -> bool:
-    """Return True if what else is due is to wait; of a kernel that `pauses`."""
+    """Return True if what else is due is to wait: there is no room, or the run wants the thread; of a kernel that `pauses`."""
     return isinstance(emit, KernelEmit) and emit.must_pause()
+
+
+def must_give_back(emit: Any) -> bool:
+    """Return True if the run wants the thread; of a kernel that `pauses`, and to which each pause is dear."""
+    return isinstance(emit, KernelEmit) and emit.must_give_back()
 
 
 class KernelEmit:
@@ -32,7 +37,8 @@ class KernelEmit:
 
     def __init__(self, node: CallingNode) -> None:
         self._node = node
-        self.is_open = False
+        self.given: i64 = -1
+        """-1 while it is closed; else 1 if the call at hand has given something out, and 0 if not."""
         self.item: Any = None
         self.ts: Any = 0
         self.sequence: Any = 0
@@ -41,15 +47,28 @@ class KernelEmit:
         self.input: Any = 0
 
     def _check(self) -> None:
-        if not self.is_open:
+        if self.given < 0:
             raise RuntimeError(
                 f'node "{self._node.name}": emit is open only while its method runs, and was called later; '
                 f"emit in the method itself, or keep the item and emit it in on_timer, on_watermark or on_end"
             )
 
+    def _again(self) -> None:
+        """Have what the call gives out from here on rest in the node if the run wants the thread back."""
+        self._check()
+        if self._node.domain.must_give_back():
+            self._node.rest_on()
+
+    def _give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        if self.given:
+            self._again()
+        self.given = 1
+        self._node.give(exit_, item, ts, sequence, key)
+
     def __call__(self, item: Any, /, *, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
-        if not self.is_open:
-            self._check()
+        if self.given:
+            self._again()
+        self.given = 1
         node = self._node
         main = node.main
         if main is None:
@@ -68,7 +87,7 @@ class KernelEmit:
 
     def make(self, item: Any, ts: i64, key: Any) -> None:
         """Send out an item that is none of those that came in; the short way, for kernels that know they have this class."""
-        if not self.is_open:
+        if self.given < 0:
             self._check()
         node = self._node
         main = node.main
@@ -80,6 +99,10 @@ class KernelEmit:
         """Return True if the rest is to wait: there is no room, or the run wants the thread back."""
         node = self._node
         return node.blocked > node.free or node.domain.must_give_back()
+
+    def must_give_back(self) -> bool:
+        """Return True if the run wants the thread back."""
+        return self._node.domain.must_give_back()
 
     def is_over(self) -> bool:
         """Return True if nobody takes what goes out here any more."""
@@ -111,7 +134,7 @@ class KernelEmit:
             node.passed += 1
         else:
             node.made += 1
-        node.give(exit_, item, self.ts, self.sequence, self.key)
+        self._give(exit_, item, self.ts, self.sequence, self.key)
 
     def _exit(self, port: str) -> Exit:
         exit_ = self._node.ports.get(port)
@@ -124,7 +147,7 @@ class KernelEmit:
         self._check()
         exit_ = self._exit(port)
         self._node.made += 1
-        self._node.give(exit_, item, self._time(ts), sequence, key)
+        self._give(exit_, item, self._time(ts), sequence, key)
 
     def watermark(self, watermark: int, /) -> None:
         """Send a watermark out."""
@@ -168,7 +191,7 @@ class KernelEmit:
     def _leave(self, port: str, item: object) -> None:
         exit_ = self._node.ports.get(port)
         if exit_ is not None:
-            self._node.give(exit_, item, self.ts, self.sequence, self.key)
+            self._give(exit_, item, self.ts, self.sequence, self.key)
 
     def snapshot(self) -> tuple[int, Any, Any]:
         """Return time, sequence and key of the last item: outputs at a timer or at the end have them unless given others."""

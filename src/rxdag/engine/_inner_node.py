@@ -187,13 +187,13 @@ class InnerNode(KernelNode):
                 error, attempts = inner.error
                 self.bury(inner.item, self.blamed(inner.item, error), attempts)
                 continue
-            self.emit.is_open = True
+            self.emit.given = 0
             try:
                 kernel.give(inner, self.emit)
             except BaseException as failure:
-                self.emit.is_open = False
+                self.emit.given = -1
                 self.bury(inner.item, self.blamed(inner.item, failure), 1)
-            self.emit.is_open = False
+            self.emit.given = -1
 
     def match(self) -> None:
         """Have a reading for each stream that the kernel has, and for no other."""
@@ -262,14 +262,14 @@ class InnerNode(KernelNode):
                 inner.skip -= 1
                 continue
             inner.given += 1
-            emit.is_open = True
+            emit.given = 0
             try:
                 self.inner_kernel.on_inner(inner, item, emit)
             except BaseException as error:
-                emit.is_open = False
+                emit.given = -1
                 self.fail(node_error(self.name, error))
                 return
-            emit.is_open = False
+            emit.given = -1
 
     def stream_ended(self, reading: Reading) -> None:
         """A stream has ended."""
@@ -278,13 +278,13 @@ class InnerNode(KernelNode):
         inner.is_done = True
         reading.close()
         self.readings.pop(inner, None)
-        self.emit.is_open = True
+        self.emit.given = 0
         try:
             self.inner_kernel.on_inner_end(inner, self.emit)
         except BaseException as error:
-            self.emit.is_open = False
+            self.emit.given = -1
             self.fail(node_error(self.name, error))
-        self.emit.is_open = False
+        self.emit.given = -1
 
     def stream_failed(self, reading: Reading, error: BaseException) -> None:
         """A stream has failed: try again if it has given nothing yet, else its items go the way of the policy."""

@@ -12,7 +12,7 @@ from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
 from rxdag.engine._faults import node_error
 from rxdag.engine._inlet import Inlet
-from rxdag.engine._point import FIRING, INPUT_END, INPUT_MARK, MARKS, Entry
+from rxdag.engine._point import FIRING, INPUT, INPUT_END, INPUT_MARK, MARKS, Entry
 from rxdag.engine._watermark_node import WatermarkNode
 
 
@@ -76,6 +76,9 @@ class KernelNode(WatermarkNode):
             if self.is_ended:
                 self.unread += 1
                 return
+            if self.kernel.is_paused:
+                self.hold((INPUT, input, item, ts, sequence, key))
+                return
         self.work(input, item, ts, sequence, key)
 
     def take_columns(self, input: int, columns: Any) -> None:
@@ -94,13 +97,13 @@ class KernelNode(WatermarkNode):
         emit.key = key
         if self.has_now:
             emit.now = self.run.clock.now()
-        emit.is_open = True
+        emit.given = 0
         try:
             self.call(item, ts, sequence, key)
         except BaseException as error:
-            emit.is_open = False
+            emit.given = -1
             self.bury(item, self.blamed(item, error), 1)
-        emit.is_open = False
+        emit.given = -1
         if self.watches:
             self.look()
 
@@ -239,6 +242,9 @@ class KernelNode(WatermarkNode):
         elif entry[0] == MARKS:
             self.give_out((entry[3],))
             self.look()
+        elif entry[0] == INPUT:
+            self.came -= 1  # it was counted when it came
+            self.take(entry[1], entry[2], entry[3], entry[4], entry[5])
         else:
             self.end_input(entry[1], None)
 

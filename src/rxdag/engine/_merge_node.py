@@ -13,13 +13,7 @@ from rxdag.engine._point import ITEM
 class MergeNode(KernelNode):
     """Hands on each item of every input."""
 
-    def take(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        self.came += 1
-        if self.is_ended:
-            self.unread += 1
-            return
-        if self.marks.some_idle:
-            self.give_out(self.marks.wake(input))
+    def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         main = self.main
         assert main is not None
         self.passed += 1

@@ -44,7 +44,7 @@ class Point(Node):
         self.only_timed: Exit | None = None
         """The exit by which watermarks go out, if that is one only."""
         self.free: i64 = 0
-        """While an input that rested is taken up: the part of `blocked` that is this node's own."""
+        """While an input that rested is taken up: the part of `blocked` that is this node's own; -1 once the rest is to wait."""
         self.front: list[Entry] = []
         """What an input that rested has given and there was no room for."""
         self.order: list[Node] = []
@@ -195,6 +195,13 @@ class Point(Node):
             block_all(self.up)
         block_all(self.order)
         self.domain.resting.append(self)
+
+    def rest_on(self) -> None:
+        """Have what else the call at hand gives out rest here; what it gives next is held."""
+        if self.free:
+            self.free = -1
+        elif not self.is_resting:
+            self.rest()
 
     def rise(self) -> None:
         """Rest no more."""

@@ -77,6 +77,7 @@ def snapshot(node: Node) -> dict[str, Any]:
     if isinstance(node, KernelNode):
         saved["kernel"] = node.kernel.snapshot()
         saved["kernel watermark"] = node.kernel.watermark
+        saved["kernel is paused"] = node.kernel.is_paused
         saved["emit"] = node.emit.snapshot()
         saved["marks"] = node.marks.snapshot()
         saved["inlets"] = [snapshot(inlet) for inlet in node.inlets]
@@ -104,6 +105,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
     if isinstance(node, KernelNode):
         node.kernel.restore(saved["kernel"])
         node.kernel.watermark = saved["kernel watermark"]
+        node.kernel.is_paused = saved["kernel is paused"]
         node.emit.restore(saved["emit"])
         node.marks.restore(saved["marks"])
         for inlet, each in zip(node.inlets, saved["inlets"], strict=True):

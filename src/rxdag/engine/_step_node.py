@@ -73,7 +73,7 @@ class StepNode(KernelNode):
             if self.is_ended:
                 self.unread += 1
                 return
-            if self.blocked > free:  # behind what rests for want of room now
+            if self.blocked > free or self.kernel.is_paused:  # behind what rests for want of room now
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         n = 0
@@ -90,11 +90,11 @@ class StepNode(KernelNode):
             emit.key = key
             if self.has_now:
                 emit.now = self.run.clock.now()
-            emit.is_open = True
+            emit.given = 0
             try:
                 is_done = self.advance(item, ts, sequence, key)
             except BaseException as error:
-                emit.is_open = False
+                emit.given = -1
                 wait = self.wait_ns(item, error)
                 if wait < 0:
                     attempts, self.attempts = self.attempts, 0
@@ -107,7 +107,7 @@ class StepNode(KernelNode):
                     self.hold_first((INPUT, input, item, ts, sequence, key))
                     return
                 continue
-            emit.is_open = False
+            emit.given = -1
             if self.is_ended:
                 self.outputs = None
                 self.count_cut_off()

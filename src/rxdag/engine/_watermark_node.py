@@ -52,7 +52,9 @@ class WatermarkNode(CallingNode):
         if self.in_clock_time:
             ts = self.run.clock.now()
         kernel = self.kernel
-        if ts - 1 > kernel.watermark:
+        if kernel.is_paused:
+            self.guard(self.call_watermark, int(kernel.watermark))
+        elif ts - 1 > kernel.watermark:
             kernel.watermark = ts - 1
             if self.has_watermark and int(ts - 1) >= kernel.wake:
                 self.guard(self.call_watermark, ts - 1)
@@ -72,10 +74,7 @@ class WatermarkNode(CallingNode):
             kernel.watermark = watermark
             if self.has_watermark and int(watermark) >= kernel.wake:
                 self.guard(self.call_watermark, watermark)
-                if self.is_ended:
-                    return
-                if kernel.is_paused:
-                    self.hold((FIRING, 0, None, watermark, 0, None))
+                if self.is_ended or self.has_paused(watermark):
                     return
         self.give_mark(watermark)
         if self.watches:
@@ -127,19 +126,26 @@ class WatermarkNode(CallingNode):
 
     def go_on_firing(self, watermark: i64) -> None:
         """Call the kernel for what is due at a watermark; if it pauses, keep the watermark here and go on later."""
-        self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
-        if self.is_ended:
-            return
-        if self.kernel.is_paused:
-            self.hold((FIRING, 0, None, watermark, 0, None))
-        else:
-            self.fired(watermark)
+        if not self.is_end_called:  # else it has paused at the end
+            self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
+            if self.is_ended or self.has_paused(watermark):
+                return
+        self.fired(watermark)
+
+    def has_paused(self, watermark: i64) -> bool:
+        """Return True if the kernel has stopped in the middle; the watermark is then kept here."""
+        if not self.kernel.is_paused or self.is_ended:
+            return False
+        self.hold((FIRING, 0, None, watermark, 0, None))
+        return True
 
     def fired(self, watermark: i64) -> None:
         """Hand a watermark on, now that what was due at it is out."""
         kernel = self.kernel
         if watermark >= FLUSHED:
             self.end_kernel()
+            if self.has_paused(watermark):
+                return
         elif self.makes_time:
             return
         if self.is_ended:
@@ -180,7 +186,7 @@ class WatermarkNode(CallingNode):
         return self.kernel.timer is not None
 
     def end_kernel(self) -> None:
-        """Tell the kernel of the end; once."""
-        if not self.is_end_called and not self.is_ended:
+        """Tell the kernel of the end; once, or until it has given out all."""
+        if (not self.is_end_called or self.kernel.is_paused) and not self.is_ended:
             self.is_end_called = True
             self.guard(self.call_end, 0)

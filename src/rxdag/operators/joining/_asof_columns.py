@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns, joined
 from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, Kernel
+from rxdag.engine import must_give_back
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, rows_of, saved_rows, split_late, times
 
 _SWEEP_FROM: Final = 4096
@@ -63,7 +64,8 @@ class AsofColumnsKernel(Kernel):
     """
 
     state = ("lefts", "rights")
-    derived = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted")
+    derived = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted", "is_paused")
+    pauses = True
     gives_columns = False
 
     def __init__(
@@ -136,6 +138,9 @@ class AsofColumnsKernel(Kernel):
                 made = (left, right) if self._into is None else self._into(left, right)
                 given += 1
                 emit(made, ts=ts, sequence=sequence, key=key)
+                if given < n and must_give_back(emit):
+                    self.is_paused = True
+                    break
         finally:
             self.settling = lefts[given:] if given < lefts.n else None
 
@@ -184,7 +189,8 @@ class AsofColumnsKernel(Kernel):
 
     def on_end(self, emit: Any) -> None:
         self.on_watermark(MAX, emit)
-        self._let_go(emit)
+        if not self.is_paused:
+            self._let_go(emit)
 
     # ---- what is kept
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
+from rxdag.engine import must_pause
 
 Strategy = Literal["backward", "forward", "nearest"]
 """Which right item is taken."""
@@ -46,7 +47,8 @@ class AsofKernel(Kernel):
     """
 
     state = ("lefts", "rights")
-    derived = ("arrived", "wake", "_n_rights", "_sweep_at")
+    derived = ("arrived", "wake", "_n_rights", "_sweep_at", "is_paused")
+    pauses = True
 
     def __init__(
         self, strategy: Strategy, tolerance: int | None, exact: bool, into: Callable[[Any, Any], Any] | None
@@ -103,6 +105,9 @@ class AsofKernel(Kernel):
             made = (item, found) if self._into is None else self._into(item, found)
             heapq.heappop(self.lefts)
             emit(made, ts=ts, sequence=sequence, key=key)
+            if self.lefts and self.lefts[0][0] <= watermark and must_pause(emit):
+                self.is_paused = True
+                break
         self.wake = self.lefts[0][0] if self.lefts else MAX
 
     def _match(self, ts: int, key: Any, watermark: int) -> Any:
@@ -145,7 +150,8 @@ class AsofKernel(Kernel):
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.on_watermark(MAX, emit)
-        self._let_go(emit)
+        if not self.is_paused:
+            self._let_go(emit)
 
     # ---- what is kept
 

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import MAX, Duration, Emit, Kernel, signed_ns
+from rxdag.engine import is_over
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -77,9 +78,13 @@ class _IntervalJoinKernel(Kernel):
             met = known[1].between(ts + self._lower, ts + self._upper)
         elif known is not None:
             met = known[0].between(ts - self._upper, ts - self._lower)
-        made = [self._made(row, other) for other in met]
+        made: list[Any] = []
+        for other in met:
+            if made and is_over(emit):
+                break
+            made.append(self._made(row, other))
         self._wait(key, row)
-        for other, out in zip(met, made, strict=True):
+        for other, out in zip(met, made, strict=False):
             row.was_paired = other.was_paired = True
             emit(out, ts=max(row.ts, other.ts), sequence=sequence)
         return None

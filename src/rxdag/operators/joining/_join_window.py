@@ -5,12 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import MAX, Assigner, Emit, Kernel
+from rxdag.engine import must_pause
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -39,9 +40,10 @@ _start_of = attrgetter("start")
 class _WindowJoinKernel(Kernel):
     """Open windows by key, in order of their starts; a heap says which one ends next."""
 
-    state = ("panes", "rows", "wake")
-    derived = ("_n", "_ends", "_order")
+    state = ("panes", "rows", "wake", "given")
+    derived = ("_n", "_ends", "_order", "_left", "_pairs", "is_paused")
     passes = False
+    pauses = True
 
     def __init__(self, assigner: Assigner, into: Callable[[Any, Any], Any] | None) -> None:
         self._assigner = assigner
@@ -50,6 +52,12 @@ class _WindowJoinKernel(Kernel):
         self._ends: list[tuple[int, int, Any, _Pane]] = []
         self._order = itertools.count()
         self._n = 0
+        self._left: list[tuple[Any, _Pane]] = []
+        """The panes that are still to come out of the window at hand, the next one last."""
+        self._pairs: Iterator[tuple[Row, Row]] | None = None
+        """What is still to come out of the pane at hand; None if nothing of it has."""
+        self.given = 0
+        """So many of its pairs have come out."""
 
     def on_item(self, item: Any, ts: int, key: Any, input: int, emit: Emit[Any]) -> None:
         windows = self._assigner.assign(ts)
@@ -108,28 +116,51 @@ class _WindowJoinKernel(Kernel):
         self.wake = min(self._ends[0][0], MAX) if self._ends else MAX
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        due: dict[tuple[int, int], dict[Any, _Pane]] = {}
-        while self._ends and self._ends[0][0] <= watermark:
-            _, _, key, pane = heapq.heappop(self._ends)
-            if not pane.is_gone:
-                due.setdefault((pane.end, pane.start), {})[key] = pane
-        for window in sorted(due):
-            for key in in_order(due[window]):
-                self._close(key, due[window][key], emit)
+        while not self.is_paused and (self._left or self._is_due(watermark)):
+            if not self._left:
+                self._left = self._next_due()
+            while self._left and self._close(*self._left[-1], emit):
+                self._left.pop()
+                if (self._left or self._is_due(watermark)) and must_pause(emit):
+                    self.is_paused = True
+                    break
         self._set_wake()
 
-    def _close(self, key: Any, pane: _Pane, emit: Emit[Any]) -> None:
+    def _is_due(self, watermark: int) -> bool:
+        return bool(self._ends) and self._ends[0][0] <= watermark
+
+    def _next_due(self) -> list[tuple[Any, _Pane]]:
+        """Return the panes of all windows that end first, by window and key, the first one last."""
+        end = self._ends[0][0]
+        due: dict[int, dict[Any, _Pane]] = {}
+        while self._is_due(end):
+            _, _, key, pane = heapq.heappop(self._ends)
+            if not pane.is_gone:
+                due.setdefault(pane.start, {})[key] = pane
+        return [(key, due[start][key]) for start in sorted(due) for key in in_order(due[start])][::-1]
+
+    def _close(self, key: Any, pane: _Pane, emit: Emit[Any]) -> bool:
+        """Give out what a pane has; False if it pauses, and more is to come."""
         lefts, rights = pane.sides
-        for left, right in itertools.product(lefts, rights):
+        if self._pairs is None:
+            self._pairs = itertools.islice(itertools.product(lefts, rights), self.given, None)
+        n = len(lefts) * len(rights)
+        for left, right in self._pairs:
             left.was_paired = right.was_paired = True
             made = (left.item, right.item) if self._into is None else self._into(left.item, right.item)
+            self.given += 1
             emit(made, ts=min(pane.end - 1, MAX - 1), sequence=0, key=key)
+            if self.given < n and must_pause(emit):
+                self.is_paused = True
+                return False
+        self._pairs, self.given = None, 0
         pane.is_gone = True
         panes = self.panes[key]
         del panes[next(i for i in range(bisect_left(panes, pane.start, key=_start_of), len(panes)) if panes[i] is pane)]
         if not panes:
             del self.panes[key]
         self._n -= sum(row.let_go(emit) for row in (*lefts, *rights))
+        return True
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.on_watermark(2 * MAX, emit)
@@ -145,7 +176,7 @@ class _WindowJoinKernel(Kernel):
                 sides = [[rows.setdefault(id(row), (len(rows), row))[0] for row in side] for side in pane.sides]
                 panes.append([key, pane.start, pane.end, *sides])
         plain = [[row.item, row.ts, row.input, row.n, row.was_paired] for _, row in rows.values()]
-        return {"rows": plain, "panes": panes, "wake": self.wake}
+        return {"rows": plain, "panes": panes, "wake": self.wake, "given": self.given}
 
     def restore(self, saved: dict[str, Any]) -> None:
         rows = [Row(*row) for row in saved["rows"]]
@@ -154,7 +185,8 @@ class _WindowJoinKernel(Kernel):
             pane = _Pane(start, end, ([rows[i] for i in lefts], [rows[i] for i in rights]))
             self.panes.setdefault(key, []).append(pane)
             self._await_end(key, pane)
-        self._n, self.wake = len(rows), saved["wake"]
+        self._n, self.wake, self.given = len(rows), saved["wake"], saved["given"]
+        self._left, self._pairs = [], None
 
 
 @dataclass(frozen=True)

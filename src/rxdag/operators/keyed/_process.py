@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from rxdag.contract import MAX, MIN, BadProgram, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
-from rxdag.engine import is_over
+from rxdag.engine import must_pause
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
@@ -79,8 +79,9 @@ class _ProcessKernel(Kernel):
     """
 
     state = ("states", "timers", "now", "seen")
-    derived = ("wake", "timer", "_due", "_n_set", "_context", "_sweep_at")
+    derived = ("wake", "timer", "_due", "_n_set", "_context", "_sweep_at", "_left", "is_paused")
     passes = False
+    pauses = True
     fires_before = True
 
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any], ttl: int | None, *, by_clock: bool) -> None:
@@ -96,6 +97,8 @@ class _ProcessKernel(Kernel):
         self._seen = MIN
         """The watermark when the last item came."""
         self._sweep_at = LEAST
+        self._left: list[Any] = []
+        """At the end: the keys whose `on_end` is still to be called, the next one last."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         at = now if self._by_clock else ts
@@ -158,8 +161,10 @@ class _ProcessKernel(Kernel):
             emit.made(item, ts=own if ts is None else ts, sequence=sequence, key=None, port=port)
 
     def _fire(self, until: int, emit: Emit[Any]) -> None:
-        """Call the process for each timer that is due, in their order."""
-        while self._due and self._due[0][0] <= until and not is_over(emit):
+        """Call the process for each timer that is due, in their order, as long as there is room for what comes of it."""
+        n = 0
+        while self._is_due(until) and not (n and must_pause(emit)):
+            n += 1
             when, _, key, name = heapq.heappop(self._due)
             timers = self._timers.get(key)
             if timers is None or timers.get(name) != when:
@@ -172,6 +177,9 @@ class _ProcessKernel(Kernel):
             following = self._checked(self._process.on_timer(self._context, state, name), state, "on_timer")
             self._take_effect(key, when, following, 0, emit)
         self._set_alarm()
+
+    def _is_due(self, time: int) -> bool:
+        return bool(self._due) and self._due[0][0] <= time
 
     def _watermark_at(self, when: int) -> int:
         """How far event time is when a timer is called, however far the watermark has jumped."""
@@ -191,6 +199,7 @@ class _ProcessKernel(Kernel):
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         if not self._by_clock:
             self._fire(watermark, emit)
+            self.is_paused = self._is_due(watermark)
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         self._now = now
@@ -201,14 +210,15 @@ class _ProcessKernel(Kernel):
         self.timer = None
         if self._by_clock:
             self._forget(self._now)
-        left = dict(self._states.take_all())
-        for key in in_order(left):
-            state, last = left[key].value
+        left = self._left = self._left or in_order(self._states.values)[::-1]
+        while left and not self.is_paused:
+            key = left.pop()
+            state, last = self._states.values[key].value
             self._context.begin(key, last, self.watermark, self._now)
             self._process.on_end(self._context, state)
+            self._states.drop(key)
             self._send(0, emit)
-            if is_over(emit):
-                return
+            self.is_paused = len(left) > 0 and must_pause(emit)
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -225,6 +235,7 @@ class _ProcessKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._states.load(saved["states"])
+        self._left = []
         self._timers, self._due = {}, []
         for when, n, key, name in saved["timers"]:
             self._timers.setdefault(key, {})[name] = when

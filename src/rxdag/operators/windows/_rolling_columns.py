@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns, Groups, joined
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
+from rxdag.engine import must_give_back
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 from rxdag.operators.windows._panes import blamed
 
@@ -139,7 +140,8 @@ class RollingTimeColumnsKernel(_RollingColumns):
     """
 
     state = ("waiting", "past")
-    derived = ("runs", "wake", "_arrays", "_places")
+    derived = ("runs", "wake", "_arrays", "_places", "is_paused")
+    pauses = True
 
     def __init__(
         self,
@@ -180,17 +182,24 @@ class RollingTimeColumnsKernel(_RollingColumns):
         except BaseException:
             self.runs.add(ready)
             raise
-        self._give_out(ready, values, emit)
+        n = self._give_out(ready, values, emit)
+        if n < ready.n:
+            self.wake = self.runs.wake
+            watermark = self.wake - 1
         least = max(watermark + 1 - self._period, -(1 << 63))
-        still = whole.where(times(whole) >= least) if least < MAX - self._period else None
+        at = times(whole)
+        still = whole.where((at >= least) & (at <= watermark)) if least < MAX - self._period else None
         self.past = still if still is not None and still.n else None
 
-    def _give_out(self, ready: Columns, values: list[Any], emit: Emit[Any]) -> None:
-        """Give out what `into` makes of the items; of an instant all or none."""
+    def _give_out(self, ready: Columns, values: list[Any], emit: Emit[Any]) -> int:
+        """Give out what `into` makes of the items, of an instant all or none; returns of how many, fewer if it pauses."""
         ts, keys = ready.times() or [], ready.keys() or [None] * ready.n
         made: list[Any] = []
         try:
-            for item, value in zip(ready.rows(), values, strict=True):
+            for i, (item, value) in enumerate(zip(ready.rows(), values, strict=True)):
+                if i and self._into is not None and ts[i] > ts[i - 1] and must_give_back(emit):
+                    self.is_paused = True
+                    break
                 made.append(value if self._into is None else self._into(item, value))
         finally:
             if len(made) < ready.n:
@@ -198,6 +207,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
                 self.runs.add(ready[len(made) :])
             for out, at, sequence, key in zip(made, ts, ready.sequences() or [], keys, strict=False):
                 emit(out, ts=at, sequence=sequence, key=key)
+        return len(made)
 
     def _rolled(self, whole: Columns, before: int) -> list[Any]:
         """The results of the rows behind those that came before."""

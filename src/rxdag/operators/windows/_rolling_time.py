@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from rxdag.contract import MAX, MIN, Aggregate, Emit, Kernel
+from rxdag.engine import must_give_back, must_pause
 from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
@@ -14,12 +15,16 @@ from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_
 Closed = Literal["right", "left", "both", "none"]
 """Which ends of a window count."""
 
+_Instant: TypeAlias = tuple[list[tuple[int, Any, Any]], dict[Any, RollingRows], list[Any]]
+"""Items of one event time in their order (sequence, key, item), the windows of their keys, and results for the first of them."""
+
 
 class RollingTimeKernel(Kernel):
     """Items by event time until the watermark passes them; behind it the windows that later ones still need."""
 
     state = ("waiting", "past")
-    derived = ("windows", "wake", "_n", "_times")
+    derived = ("windows", "wake", "_n", "_times", "_at_hand", "is_paused")
+    pauses = True
 
     def __init__(
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
@@ -36,6 +41,8 @@ class RollingTimeKernel(Kernel):
         """Heap of the event times of `waiting`."""
         self._n = 0
         self._windows = Expiring()
+        self._at_hand: _Instant | None = None
+        """The first instant, if its results are not all made yet."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
@@ -64,27 +71,33 @@ class RollingTimeKernel(Kernel):
         return RollingTimeColumnsKernel(self._period, self._aggregate, arrays, self._into, has_start=start, has_end=end)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        while self._times and self._times[0] <= watermark:
-            ts = self._times[0]
-            self._give_out(ts, sorted(self.waiting[ts], key=lambda row: row[0]), emit)
-        self._windows.take_out(watermark + 1)
+        n = 0
+        while self._times and self._times[0] <= watermark and not self.is_paused:
+            self.is_paused = (n > 0 and must_pause(emit)) or not self._give_out(self._times[0], emit)
+            n += 1
+        if not self.is_paused:
+            self._windows.take_out(watermark + 1)
         self.wake = self._next_wake()
 
     def _next_wake(self) -> int:
         """Return the watermark that sets something free."""
         return min(self._times[0] if self._times else MAX, self._windows.due - 1)
 
-    def _give_out(self, ts: int, rows: list[tuple[int, Any, Any]], emit: Emit[Any]) -> None:
-        """Give out one result for each item of the first instant; items of one instant are in each other's windows, or none is."""
-        start = ts - self._period + (0 if self._has_start else 1)
-        windows: dict[Any, RollingRows] = {}
-        for sequence, key, item in rows:
-            window = windows.get(key)
-            if window is None:
-                window = windows[key] = self._from(key, ts, start)
-            if self._has_end:
-                window.add((ts, sequence, item))
-        made = [result_of(self._into, item, windows[key], start, ts) for _, key, item in rows]
+    def _start_of(self, ts: int) -> int:
+        """Return the first time in the windows of an instant."""
+        return ts - self._period + (0 if self._has_start else 1)
+
+    def _give_out(self, ts: int, emit: Emit[Any]) -> bool:
+        """Give out one result for each item of the first instant; False if it pauses before all of them are made."""
+        if self._at_hand is None:
+            self._at_hand = self._begin(ts)
+        rows, windows, made = self._at_hand
+        start = self._start_of(ts)
+        for _, key, item in rows[len(made) :]:
+            if made and must_give_back(emit):
+                return False
+            made.append(result_of(self._into, item, windows[key], start, ts))
+        self._at_hand = None
         for sequence, key, item in rows if not self._has_end else ():
             windows[key].add((ts, sequence, item))
         del self.waiting[ts]
@@ -92,6 +105,19 @@ class RollingTimeKernel(Kernel):
         self._n -= len(rows)
         for out, (sequence, key, _) in zip(made, rows, strict=True):
             emit(out, ts=ts, sequence=sequence, key=key)
+        return True
+
+    def _begin(self, ts: int) -> _Instant:
+        """Return the items of an instant and the windows of their keys: they are in each other's windows, or none is."""
+        rows = sorted(self.waiting[ts], key=lambda row: row[0])
+        windows: dict[Any, RollingRows] = {}
+        for sequence, key, item in rows:
+            window = windows.get(key)
+            if window is None:
+                window = windows[key] = self._from(key, ts, self._start_of(ts))
+            if self._has_end:
+                window.add((ts, sequence, item))
+        return rows, windows, []
 
     def _from(self, key: Any, ts: int, start: int) -> RollingRows:
         """The window of a key, without what lies before its start."""
@@ -120,17 +146,19 @@ class RollingTimeKernel(Kernel):
     def snapshot(self) -> dict[str, Any]:
         """Return rows [item, ts, sequence, key]: those that wait in order of arrival, past ones of each key in that of time."""
         waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows]
+        at_hand = MAX if self._at_hand is None else self._times[0]  # its items are in `waiting`
         return {
             "waiting": waiting,
             "past": [
                 [item, ts, sequence, key]
                 for key, window, _ in self._windows.rows()
                 for ts, sequence, item in window.rows
+                if ts < at_hand
             ],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.waiting = {}
+        self.waiting, self._at_hand = {}, None
         for item, ts, sequence, key in saved["waiting"]:
             self.waiting.setdefault(ts, []).append((sequence, key, item))
         self._times = sorted(self.waiting)

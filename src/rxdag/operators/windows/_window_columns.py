@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
-from rxdag.engine import is_over, must_pause
+from rxdag.engine import must_pause
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
@@ -31,8 +31,8 @@ class WindowColumnsKernel(Kernel):
         into: What becomes of a pane.
     """
 
-    state = ("slices", "open")
-    derived = ("wake", "counts", "_arrays", "_free", "_places", "is_paused", "_left", "_left_of")
+    state = ("slices", "open", "left")
+    derived = ("wake", "counts", "_arrays", "_free", "_places", "is_paused", "_left_of", "_values")
     passes = False
     pauses = True
     gives_columns = False
@@ -55,9 +55,11 @@ class WindowColumnsKernel(Kernel):
         self.wake = MAX
         self._free: list[int] = []
         self._places = 0
-        self._left: list[tuple[Any, Any]] = []
+        self._left: list[Any] = []
+        """The keys of the panes that are still to come out of the window at hand, if it has paused, the next one last."""
         self._left_of: tuple[int, int] | None = None
-        """The window whose panes come out, if it has paused, and those that have not, the next one last."""
+        self._values: list[Any] = []
+        """What comes out for these keys; of none if that is to be computed again."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -167,66 +169,57 @@ class WindowColumnsKernel(Kernel):
     # ---- output
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        due = [window for window in self.open if window[0] - 1 <= watermark]
-        self.is_paused = not self._fire(due, "watermark", emit)
-        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+        self._close([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
 
     def on_end(self, emit: Emit[Any]) -> None:
-        self._fire(list(self.open), "end", emit)
+        self._close(list(self.open), "end", emit)
 
-    def _fire(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of windows; False if it pauses at a watermark, and others are still to come."""
-        pauses = closed_by == "watermark"
-        for end, start in sorted(windows):
-            opened = self.open[end, start]
-            left = self._left if self._left_of == (end, start) else self._results(opened)
-            while left:
-                key, value = left.pop()
-                pane: Any = Pane(key, start, end, 0, value, closed_by)
-                made = pane if self._into is None else self._into(pane)
-                emit(made, ts=min(end - 1, MAX - 1), sequence=0, key=key)
-                if is_over(emit):
-                    return True
-                if pauses and left and must_pause(emit):
-                    self._left, self._left_of = left, (end, start)
-                    return False
-            self._left_of = None
-            del self.open[end, start]
-            self._free += opened.values()
-            emit.absorbed(self.counts.pop((end, start)))
-            if pauses and must_pause(emit):
+    def _close(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
+        """Give out the panes of windows."""
+        windows.sort(reverse=True)
+        while windows and not self.is_paused:
+            self.is_paused = not self._fire(windows.pop(), closed_by, emit) or (len(windows) > 0 and must_pause(emit))
+        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+
+    def _fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
+        """Give out the panes of a window; False if it pauses, and others are still to come."""
+        end, start = window
+        opened = self.open[window]
+        left = self._left if self._left_of == window else in_order(opened)[::-1]
+        values = self._values or list(self._arrays.results(np.array([opened[key] for key in left], np.intp)))
+        while left:
+            key = left.pop()
+            pane: Any = Pane(key, start, end, 0, values.pop(), closed_by)
+            made = pane if self._into is None else self._into(pane)
+            emit(made, ts=min(end - 1, MAX - 1), sequence=0, key=key)
+            if left and must_pause(emit):
+                self._left, self._left_of, self._values = left, window, values
                 return False
+        self._left, self._left_of, self._values = [], None, []
+        del self.open[window]
+        self._free += opened.values()
+        emit.absorbed(self.counts.pop(window))
         return True
 
-    def _results(self, opened: _Open) -> list[tuple[Any, Any]]:
-        """Return the key and the result of each pane of a window, the first one last."""
-        keys = in_order(opened)
-        results = self._arrays.results(np.array([opened[key] for key in keys], np.intp))
-        return [*zip(keys, results, strict=True)][::-1]
-
     # ---- state
-
-    def _to_come(self, window: tuple[int, int]) -> _Open:
-        """Return the panes of a window that have not come out yet."""
-        opened = self.open[window]
-        if self._left_of != window:
-            return opened
-        left = {key for key, _ in self._left}
-        return {key: place for key, place in opened.items() if key in left}
 
     def snapshot(self) -> dict[str, Any]:
         rows: list[Any] = []
         for end, start in self.open:
-            opened = self._to_come((end, start))
+            opened = self.open[end, start]
             states = self._arrays.snapshot(np.array(list(opened.values()), np.intp))
             rows.append(
                 [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
             )
-        return {"slices": rows, "open": [list(window) for window in self.open]}
+        left = [] if self._left_of is None else [list(self._left_of), list(self._left)]
+        return {"slices": rows, "open": [list(window) for window in self.open], "left": left}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self.counts = {}, {}
-        self._left_of = None
+        self._left, self._left_of, self._values = [], None, []
+        if saved["left"]:
+            (end, start), self._left = saved["left"]
+            self._left_of = end, start
         for end, start, n, rows in saved["slices"]:
             self.counts[end, start] = n
             opened = self.open[end, start] = {}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelEmit, KernelNode, is_over, must_pause
+from rxdag.engine import KernelEmit, KernelNode, must_pause
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._panes import blamed
 
@@ -93,7 +93,7 @@ class OpenWindowKernel(Kernel):
     """
 
     node: ClassVar[Any] = _OpenWindowNode
-    state = ("slices", "open")
+    state = ("slices", "open", "left")
     derived = (
         "wake",
         "_ends",
@@ -104,8 +104,8 @@ class OpenWindowKernel(Kernel):
         "at_all",
         "_other",
         "is_paused",
-        "_left",
         "_left_of",
+        "_panes",
     )
     passes = False
     pauses = True
@@ -129,8 +129,10 @@ class OpenWindowKernel(Kernel):
         self.at_all: list[_Slice] = []
         self._other: _Slice | None = None
         self._left: list[Any] = []
+        """The keys of the panes that are still to come out of the window at hand, if it has paused, the next one last."""
         self._left_of: tuple[int, int] | None = None
-        """The window whose panes come out, if it has paused, and the keys of those that have not, the next one last."""
+        self._panes: _Open | None = None
+        """The panes of that window; None if they are to be put together again."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -276,11 +278,17 @@ class OpenWindowKernel(Kernel):
         return int(self.taken)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        self._close(watermark, "watermark", emit)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self._close(2 * MAX, "end", emit)
+
+    def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
+        """Give out the windows that end at or before the place behind a watermark."""
         self._put_away()
-        self.is_paused = False
         ends = self._ends
-        while ends and ends[0][0] - 1 <= watermark and not is_over(emit):
-            if not self._fire(ends[0], "watermark", emit):
+        while ends and ends[0][0] - 1 <= watermark:
+            if not self._fire(ends[0], closed_by, emit):
                 self.is_paused = True
                 break
             heapq.heappop(ends)
@@ -289,19 +297,13 @@ class OpenWindowKernel(Kernel):
                 break
         self.wake = ends[0][0] - 1 if ends else MAX
 
-    def on_end(self, emit: Emit[Any]) -> None:
-        self._put_away()
-        ends = self._ends
-        while ends and not is_over(emit):
-            self._fire(heapq.heappop(ends), "end", emit)
-        self.wake = MAX
-
     def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of a window; False if it pauses at a watermark, and the others are still to come."""
+        """Give out the panes of a window; False if it pauses, and others are still to come."""
         slices = self.open[which]
         end, start = which
-        pauses = closed_by == "watermark" and len(slices) == 1 and slices[0].last_end == end
-        keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
+        keys = self._panes
+        if keys is None:
+            keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
         ts = min(end - 1, MAX - 1)
         left = self._left if self._left_of == which else in_order(keys)[::-1]
         while left:
@@ -310,14 +312,12 @@ class OpenWindowKernel(Kernel):
             made = pane if self._into is None else self._into(pane)
             if isinstance(emit, KernelEmit):
                 emit.make(made, ts, key)
-                if emit.is_over():
-                    return True
-                if pauses and left and emit.must_pause():
-                    self._left, self._left_of = left, which
+                if left and emit.must_pause():
+                    self._left, self._left_of, self._panes = left, which, keys
                     return False
             else:
                 emit(made, ts=ts, sequence=0, key=key)
-        self._left_of = None
+        self._left, self._left_of, self._panes = [], None, None
         del self.open[which]
         for slice_ in slices:
             if slice_.last_end == end:
@@ -343,23 +343,20 @@ class OpenWindowKernel(Kernel):
                 whole.merge(part)
         return kept
 
-    def _to_come(self, slice_: _Slice) -> _Open:
-        """Return what of a slice has not come out yet."""
-        if self._left_of != (slice_.end, slice_.start):
-            return slice_.keys
-        left = set(self._left)
-        return {key: kept for key, kept in slice_.keys.items() if key in left}
-
     def snapshot(self) -> dict[str, Any]:
         rows = [
-            [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in self._to_come(slice_).items()]]
+            [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in slice_.keys.items()]]
             for (end, start), slice_ in self.slices.items()
         ]
-        return {"slices": rows, "open": [list(which) for which in self.open]}
+        left = [] if self._left_of is None else [list(self._left_of), list(self._left)]
+        return {"slices": rows, "open": [list(which) for which in self.open], "left": left}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.slices, self.open, self._ends, self.taken, self.wake = {}, {}, [], 0, MAX
-        self._left_of = None
+        self._left, self._left_of, self._panes = [], None, None
+        if saved["left"]:
+            (end, start), self._left = saved["left"]
+            self._left_of = end, start
         live = {(end, start) for end, start in saved["open"]}
         for end, start, n, rows in saved["slices"]:
             windows = [(start, end)]

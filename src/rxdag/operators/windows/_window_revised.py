@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelNode, is_over
+from rxdag.engine import KernelNode, must_pause
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._open_panes import OpenPane, found_in, in_time, start_of
@@ -58,8 +58,9 @@ class RevisedWindowKernel(Kernel):
 
     node: ClassVar[Any] = _RevisedWindowNode
     state = ("parts",)
-    derived = ("wake", "_order", "_due", "_sweep_at")
+    derived = ("wake", "_order", "_due", "_sweep_at", "_left", "is_paused")
     passes = False
+    pauses = True
 
     def __init__(
         self,
@@ -85,6 +86,8 @@ class RevisedWindowKernel(Kernel):
         self._order = itertools.count()
         self._due: list[tuple[int, int, OpenPane]] = []
         self._sweep_at = LEAST
+        self._left: list[tuple[int, OpenPane]] = []
+        """What is still to come out of the panes that are due at one time, with that time, the next one last."""
 
     def in_columns(self) -> Kernel | str:
         return "its windows can merge, or fire again"
@@ -292,49 +295,55 @@ class RevisedWindowKernel(Kernel):
         self.wake = self._due[0][0]
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        fires: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
-        past: list[OpenPane] = []
-        while self._due and self._due[0][0] <= watermark:
+        due = self._due
+        while not self.is_paused and (self._left or (due and due[0][0] <= watermark)):
+            if not self._left:
+                self._left = self._next_due()
+            self._fire("watermark", emit)
+            if due and due[0][0] <= watermark and must_pause(emit):
+                self.is_paused = True
+        self.wake = self._due[0][0] if self._due else MAX
+
+    def _next_due(self) -> list[tuple[int, OpenPane]]:
+        """Return what is due at the earliest time at which anything is, the first pane last."""
+        time = self._due[0][0]
+        due: list[OpenPane] = []
+        while self._due and self._due[0][0] == time:
             when, _, part = heapq.heappop(self._due)
             if part.is_gone or part.when != when:
                 continue
             part.when = None
             if part.is_due and part.closes_at > when and part.early_at > when:  # a session that has become longer
                 self._schedule(part)
-                continue
-            if part.is_due:
-                fires.setdefault((when, part.end, part.start), {})[part.key] = part
-            if part.closes_at > when:
-                part.early_at = MAX
-            elif when >= in_time(part.closes_at + self._lateness):
-                past.append(part)
-                continue
             else:
-                part.is_due = False
-            self._schedule(part)
-        self._fire(fires, "watermark", emit)
-        for part in past:
-            self._purge(part, emit)
-        self.wake = self._due[0][0] if self._due else MAX
+                due.append(part)
+        return self._in_turn([(time, part) for part in due])
+
+    def _in_turn(self, due: list[tuple[int, OpenPane]]) -> list[tuple[int, OpenPane]]:
+        """Return what is due by its time, the window and the key, the first one last."""
+        panes: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
+        for when, part in due:
+            panes.setdefault((when, part.end, part.start), {})[part.key] = part
+        return [(which[0], panes[which][key]) for which in sorted(panes) for key in in_order(panes[which])][::-1]
 
     def on_end(self, emit: Emit[Any]) -> None:
-        parts = [part for parts in self.parts.values() for part in parts]
-        fires: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
-        for part in parts:
-            if part.is_due:
-                fires.setdefault((part.closes_at, part.end, part.start), {})[part.key] = part
-        self._fire(fires, "end", emit)
-        for part in parts:
-            self._purge(part, emit)
-        self._due, self.wake = [], MAX
+        if not self._left:
+            self._left = self._in_turn([(part.closes_at, part) for parts in self.parts.values() for part in parts])
+            self._due, self.wake = [], MAX
+        self._fire("end", emit)
 
-    def _fire(self, fires: dict[tuple[int, int, int], dict[Any, OpenPane]], closed_by: Any, emit: Emit[Any]) -> None:
-        for when, end, start in sorted(fires):
-            parts = fires[when, end, start]
-            for key in in_order(parts):
-                self._give_out(parts[key], closed_by if when >= min(end - 1, MAX) else "early", when, emit)
-                if is_over(emit):
-                    return
+    def _fire(self, closed_by: Any, emit: Emit[Any]) -> None:
+        """Give out the panes at hand; it may pause."""
+        left = self._left
+        while left and not self.is_paused:
+            when, part = left.pop()
+            if part.is_due:
+                self._give_out(part, closed_by if when >= min(part.end - 1, MAX) else "early", when, emit)
+            if closed_by == "end" or when >= in_time(part.closes_at + self._lateness):
+                self._purge(part, emit)
+            else:
+                self._schedule(part)
+            self.is_paused = len(left) > 0 and must_pause(emit)
 
     def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
@@ -381,7 +390,7 @@ class RevisedWindowKernel(Kernel):
         return {"parts": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.parts, self._due = {}, []
+        self.parts, self._due, self._left = {}, [], []
         for key, start, end, n, last, is_due, fresh, early_at, most_ts, state in saved["parts"]:
             accumulator = self._new()
             accumulator.restore(state)
