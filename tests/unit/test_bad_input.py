@@ -231,5 +231,5 @@ def test_event_time_of_a_field_that_may_be_a_time_is_taken(kind):
 
 @pytest.mark.parametrize("given", ["2", -1, 1.5, None, True])
 def test_head_says_itself_what_it_takes(given):
-    with pytest.raises(rxdag.GraphError, match="head: max_items must be 0 or more, got"):
+    with pytest.raises(rxdag.GraphError, match="head: max_items must be .*0 or more, got"):
         rxdag.from_source(sources.range(3)).head(given)

@@ -43,6 +43,15 @@ ASKED = {
     'route: predicate of "a"': lambda fn: numbers().pipe(ops.route({"a": fn}, default="b"), name="n")["a"],
     'route: predicate of "a", multi': lambda fn: numbers().pipe(ops.route({"a": fn}, multi=True), name="n")["a"],
     'route: predicate of "true"': lambda fn: numbers().pipe(ops.split(fn), name="n")["true"],
+    "conflate: key": lambda fn: numbers().pipe(ops.conflate(fn), name="n"),
+    "conflate: key, instant": lambda fn: timed().pipe(ops.conflate(fn, per="instant"), name="n"),
+    "throttle: key": lambda fn: numbers().pipe(ops.throttle(1, key=fn), name="n"),
+    "throttle: key, shape": lambda fn: numbers().pipe(ops.throttle(1, key=fn, mode="shape"), name="n"),
+    "partition: key": lambda fn: numbers().pipe(ops.partition(2, fn), name="n")["0"],
+    "partitioned: key": lambda fn: numbers().pipe(ops.partitioned(fn), name="n"),
+    "lookup: key": lambda fn: numbers().pipe(ops.lookup(awaited, key=fn), name="n"),
+    "arbitrate: key": lambda fn: timed().pipe(ops.arbitrate(fn, sequence=lambda x: x), name="n"),
+    "top_n: unique": lambda fn: numbers().pipe(ops.top_n(2, lambda x: x, unique=fn), name="n"),
     "route_by: key": lambda fn: numbers().pipe(ops.route_by(fn, ("a",), default="b"), name="n")["a"],
 }
 PLACES = pytest.mark.parametrize("place", ASKED)
@@ -100,6 +109,13 @@ def test_only_the_first_result_is_looked_at(place):
     )
     plain.collect()
     assert seen
+
+
+def test_map_may_give_generators_and_no_coroutines():
+    """Whoever takes a generator runs it; a coroutine is awaited by nobody."""
+    assert numbers(3).pipe(ops.map(lambda x: generated(x)), ops.explode(lambda made: made)).collect() == [0, 1, 0]
+    with pytest.raises(NodeError, match="map: fn must return a value, got <coroutine .*; ops.map_async awaits one"):
+        numbers().pipe(ops.map(lambda x: awaited(x))).collect()
 
 
 def test_after_the_first_item_the_function_is_called_with_nothing_around_it():

@@ -197,7 +197,7 @@ def test_the_result_of_a_sink_that_did_not_run_is_an_error():
 def test_bad_arguments_are_errors_when_the_operator_is_made():
     cases = {
         lambda: ops.take(-1): "take: max_items must be 0 or more, got -1",
-        lambda: ops.take(True): "take: max_items must be 0 or more, got True",
+        lambda: ops.take(True): "take: max_items must be a whole number, 0 or more, got True",
         lambda: ops.map(
             3
         ): "map: fn must be a field's name, an expression of col.<name> or a function of the item, got 3",

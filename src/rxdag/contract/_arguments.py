@@ -22,7 +22,7 @@ def whole(n: Any, where: str, *, least: int = 0, most: int | None = None) -> int
     number = _number(n)
     if number is None or number < least or (most is not None and number > most):
         bounds = f"{least} or more" if most is None else f"{least} to {most}"
-        raise GraphError(f"{where} must be {bounds}, got {shown(n)}")
+        raise GraphError(f"{where} must be {'a whole number, ' if number is None else ''}{bounds}, got {shown(n)}")
     return number
 
 
@@ -36,7 +36,8 @@ def whole_or_none(n: Any, where: str, *, least: int = 1) -> int | None:
         return None
     number = _number(n)
     if number is None or number < least:
-        raise GraphError(f"{where} must be {least} or more, or None, got {shown(n)}")
+        kind = "a whole number, " if number is None else ""
+        raise GraphError(f"{where} must be {kind}{least} or more, or None, got {shown(n)}")
     return number
 
 

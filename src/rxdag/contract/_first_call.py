@@ -11,18 +11,19 @@ from rxdag.contract._kernel import BadProgram
 from rxdag.errors import shown
 
 
-def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC) -> Any:
+def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC, may_yield: bool = False) -> Any:
     """Return what a function has returned.
 
     Args:
         made: What it has returned. A future passes: it runs without anybody who awaits it.
         where: Operator and argument, for the message.
         instead: What to do with a coroutine.
+        may_yield: True if it may be a generator: whoever takes the value runs it.
 
     Raises:
         BadProgram: If it is a coroutine or a generator, of which nothing runs.
     """
-    if inspect.isgenerator(made):
+    if inspect.isgenerator(made) and not may_yield:
         raise BadProgram(f"{where} must return a value, got the generator {shown(made)}; {RETURN}")
     if inspect.isasyncgen(made) or (inspect.isawaitable(made) and not _is_future(made)):
         text = shown(made)
@@ -44,20 +45,31 @@ class FirstCall:
         fn: The function.
         where: Operator and argument, for the message.
         put: Puts the function itself where this object is.
+        may_yield: True if its result may be a generator.
     """
 
-    def __init__(self, fn: Callable[[Any], Any], where: str, put: Callable[[Callable[[Any], Any]], None]) -> None:
+    def __init__(
+        self,
+        fn: Callable[[Any], Any],
+        where: str,
+        put: Callable[[Callable[[Any], Any]], None],
+        *,
+        may_yield: bool = False,
+    ) -> None:
         self.fn = fn
         self._where = where
         self._put = put
+        self._may_yield = may_yield
         self.__qualname__ = getattr(fn, "__qualname__", type(fn).__name__)
 
     def __call__(self, item: Any) -> Any:
-        made = plain_result(self.fn(item), self._where)
+        made = plain_result(self.fn(item), self._where, may_yield=self._may_yield)
         self._put(self.fn)
         return made
 
 
-def first_call(fn: Any, where: str, holder: Any, attribute: str) -> Any:
+def first_call(fn: Any, where: str, holder: Any, attribute: str, *, may_yield: bool = False) -> Any:
     """Return what looks at a function's first result and then puts the function into that attribute; None for None."""
-    return None if fn is None else FirstCall(fn, where, lambda given: setattr(holder, attribute, given))
+    if fn is None:
+        return None
+    return FirstCall(fn, where, lambda given: setattr(holder, attribute, given), may_yield=may_yield)

@@ -12,6 +12,7 @@ from rxdag.contract import MAX, Duration, Emit, Inner, InnerKernel, Operator, Sh
 from rxdag.expressions import Expr, Field, bound, called, check_field
 from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none
 from rxdag.operators._compact import pop_first
+from rxdag.operators._first_read import first_read
 from rxdag.operators._least import LeastTime
 from rxdag.operators.asynchronous._calls import Call
 from rxdag.operators.asynchronous._inner import CONCURRENCY
@@ -35,7 +36,7 @@ class _LookupKernel(InnerKernel):
     def __init__(self, spec: _Lookup[Any, Any], key_of: Callable[[Any], Any]) -> None:
         super().__init__()
         self._fn = spec.fn
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "lookup: key", self, "_key_of")
         self._into = spec.into
         self._most = spec.concurrency
         self._ttl_ns = spec.ttl_ns

@@ -36,12 +36,16 @@ class _CallNode(StatelessNode):
         self.given: Callable[[Any], Any] = kernel.fn
         self.fn: Callable[[Any], Any] = called(kernel.fn)
 
-    def look_first(self, where: str) -> None:
+    def look_first(self, where: str, *, may_yield: bool = False) -> None:
         """Look at what the function returns first."""
-        self.fn = first_call(self.fn, where, self, "fn")
+        self.fn = first_call(self.fn, where, self, "fn", may_yield=may_yield)
 
 
 class _MapNode(_CallNode):
+    def bind(self) -> None:
+        super().bind()
+        self.look_first("map: fn", may_yield=True)
+
     def step(self) -> Any:
         return "map", self.given
 

@@ -12,6 +12,7 @@ from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of
 from rxdag.operators._declared import check_sequence
+from rxdag.operators._first_read import first_read
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._least import LeastTime
 from rxdag.operators._sequence import sequence_number
@@ -74,7 +75,7 @@ class _ArbitrateKernel(Kernel):
         *,
         by_clock: bool,
     ) -> None:
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "arbitrate: key", self, "_key_of")
         self._sequence_of = sequence_of
         self._wait = wait
         self._max_pending = max_pending

@@ -11,6 +11,7 @@ from mypy_extensions import i64
 from rxdag.contract import MAX, MIN, Emit, Kernel, OnError, first_call
 from rxdag.engine import ITEM, KernelNode, RunContext
 from rxdag.expressions import Reader, called, why_opaque
+from rxdag.operators._first_read import first_read
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
 _MOST_SPANS: Final = 8
@@ -190,7 +191,7 @@ class CappedKernel(_Deduped):
     derived = ("wake",)
 
     def __init__(self, key_of: Callable[[Any], Hashable], within: int | None, max_keys: int) -> None:
-        self._key_of = key_of if isinstance(key_of, Reader) else first_call(key_of, "dedupe: key", self, "_key_of")
+        self._key_of = first_read(key_of, "dedupe: key", self, "_key_of")
         self._within = within
         self._max_keys = max_keys
         self.first: OrderedDict[Hashable, int] = OrderedDict()

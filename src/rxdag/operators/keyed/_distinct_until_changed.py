@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, first_call, whole
+from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, whole
 from rxdag.errors import GraphError
 from rxdag.expressions import Field, Reader, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._compact import pop_first
+from rxdag.operators._first_read import first_read
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 
 A = TypeVar("A")
@@ -24,7 +25,7 @@ class _ChangedKernel(Kernel):
     state = ("values",)
 
     def __init__(self, value_of: Callable[[Any], Any] | None, max_keys: int | None) -> None:
-        self._value_of = value_of if isinstance(value_of, Reader) else first_call(value_of, _VALUE, self, "_value_of")
+        self._value_of = first_read(value_of, _VALUE, self, "_value_of")
         self._max_keys = max_keys
         self.values: dict[Any, Any] = {} if max_keys is None else OrderedDict()
 
@@ -65,7 +66,7 @@ class _ExpiringChangedKernel(KeyedKernel):
 
     def __init__(self, value_of: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting)
-        self._value_of = value_of if isinstance(value_of, Reader) else first_call(value_of, _VALUE, self, "_value_of")
+        self._value_of = first_read(value_of, _VALUE, self, "_value_of")
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         value = item if self._value_of is None else self._value_of(item)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 from rxdag.contract import Duration, Emit, Operator, Shape, whole
 from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of, field_or_none
+from rxdag.operators._first_read import first_read
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Kept
@@ -30,7 +31,7 @@ class _TopKernel(KeyedKernel):
         super().__init__(lasting)
         self._n = n
         self._by = by
-        self._unique = unique
+        self._unique = first_read(unique, "top_n: unique", self, "_unique")
         self._held = 0
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:

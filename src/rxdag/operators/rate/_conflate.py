@@ -13,6 +13,7 @@ from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, Reader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
+from rxdag.operators._first_read import first_read
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.keyed._keyed import one_reader
@@ -27,7 +28,7 @@ class _InstantKernel(Kernel):
     derived = ("instants", "wake", "_n", "_surplus", "_times")
 
     def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "conflate: key", self, "_key_of")
         self._keep = keep
         self.passes_all = keep == "all"
         self.instants: dict[int, dict[Any, list[list[Any]]]] = {}
@@ -141,7 +142,7 @@ class _NewestKernel(Kernel):
     releases = True
 
     def __init__(self, key_of: Callable[[Any], Any] | None) -> None:
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "conflate: key", self, "_key_of")
         self.newest: dict[Any, list[Any]] = OrderedDict()
         self._times = LeastTime()
 

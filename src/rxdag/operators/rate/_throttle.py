@@ -11,6 +11,7 @@ from rxdag.contract import MIN, Duration, Emit, Kernel, Operator, Shape, positiv
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_or_none
+from rxdag.operators._first_read import first_read
 from rxdag.operators._least import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring
@@ -84,7 +85,7 @@ class _KeyedDropKernel(KeyedKernel):
     def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting if lasting.ttl is not None else Lasting(by_clock=True))
         self._bucket = bucket
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "throttle: key", self, "_key_of")
         self._has_ttl = lasting.ttl is not None
 
     def blame(self, item: Any, error: Exception) -> Exception:
@@ -122,7 +123,7 @@ class _KeyedShapeKernel(Kernel):
 
     def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, max_items: int) -> None:
         self._bucket = bucket
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "throttle: key", self, "_key_of")
         self._max_items = max_items
         self._full_at = Expiring()
         self.queue: list[tuple[int, int, list[Any]]] = []

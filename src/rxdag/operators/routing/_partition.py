@@ -10,6 +10,7 @@ from rxdag.contract import Emit, Kernel, RouteOp, Shape, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import TAKEN, checked_default, field_of
+from rxdag.operators._first_read import first_read
 from rxdag.operators.routing._route_nodes import RouteByKernel
 
 A = TypeVar("A")
@@ -20,7 +21,7 @@ Hash = Literal["murmur3_32", "murmur3_64"]
 class _PartitionKernel(Kernel):
     def __init__(self, n: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
         self._n = n
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "partition: key", self, "_key_of")
         self._hash_of = HASHES[hash_by]
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:

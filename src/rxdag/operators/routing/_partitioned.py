@@ -10,6 +10,7 @@ from rxdag.contract import Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_of
+from rxdag.operators._first_read import first_read
 from rxdag.operators.routing._partition import HASHES, Hash
 
 A = TypeVar("A")
@@ -19,7 +20,7 @@ class _PartitionedKernel(Kernel):
     def __init__(self, worker: int, workers: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
         self._worker = worker
         self._workers = workers
-        self._key_of = key_of
+        self._key_of = first_read(key_of, "partitioned: key", self, "_key_of")
         self._hash_of = HASHES[hash_by]
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
