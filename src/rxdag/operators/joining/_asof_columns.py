@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -64,7 +64,7 @@ class AsofColumnsKernel(Kernel):
     """
 
     state = ("lefts", "rights")
-    derived = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted", "is_paused")
+    derived = ("settling", "wake", "_n_rights", "_sweep_at", "_sorted", "_certain", "_n_certain", "is_paused")
     pauses = True
     gives_columns = False
 
@@ -84,7 +84,10 @@ class AsofColumnsKernel(Kernel):
         self._into = into
         self.lefts = Runs()
         self.settling: Columns | None = None
-        """Left items that the watermark has passed, in order, the first of which is not certain yet."""
+        """Left items that the watermark has passed, in order, the first of which is not certain yet or has not come out."""
+        self._certain: Iterator[tuple[list[Any], Any]] | None = None
+        """What comes out of the first of them, if it has paused: rows and their right items."""
+        self._n_certain = 0
         self.rights: list[Columns] = []
         self._n_rights = 0
         self._sweep_at = _SWEEP_FROM
@@ -124,24 +127,29 @@ class AsofColumnsKernel(Kernel):
 
     def _settle(self, lefts: Columns, watermark: int, emit: Any) -> None:
         """Give out the left items whose match is certain, up to the first that is not."""
-        found, reach = self._matches(lefts)
-        n = lefts.n
-        if self._forward and watermark != MAX:
-            open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
-            n = int(open_ones[0]) if len(open_ones) else n
-        done = lefts[:n]
-        items = self.rights[0].rows() if self.rights else []
+        certain = self._certain
+        if certain is None:
+            found, reach = self._matches(lefts)
+            n = lefts.n
+            if self._forward and watermark != MAX:
+                open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
+                n = int(open_ones[0]) if len(open_ones) else n
+            items = self.rights[0].rows() if self.rights else []
+            rights = [items[at] if at >= 0 else None for at in found[:n].tolist()]
+            certain, self._n_certain = zip(rows_of(lefts[:n]), rights, strict=True), n
+        self._certain = None
         given = 0
         try:
-            for (left, ts, sequence, key), at in zip(rows_of(done), found[:n].tolist(), strict=True):
-                right = items[at] if at >= 0 else None
+            for (left, ts, sequence, key), right in certain:
                 made = (left, right) if self._into is None else self._into(left, right)
                 given += 1
                 emit(made, ts=ts, sequence=sequence, key=key)
-                if given < n and must_give_back(emit):
+                if given < self._n_certain and must_give_back(emit):
                     self.is_paused = True
+                    self._certain = certain
                     break
         finally:
+            self._n_certain -= given
             self.settling = lefts[given:] if given < lefts.n else None
 
     def _matches(self, lefts: Columns) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -236,7 +244,7 @@ class AsofColumnsKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.lefts.load(saved["lefts"])
-        self.settling = None
+        self.settling = self._certain = None
         rights = columns_of(saved["rights"])
         self.rights = [] if rights is None else [rights]
         self._sorted = None

@@ -140,7 +140,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
     """
 
     state = ("waiting", "past")
-    derived = ("runs", "wake", "_arrays", "_places", "is_paused")
+    derived = ("runs", "wake", "_arrays", "_places", "is_paused", "_left", "_whole")
     pauses = True
 
     def __init__(
@@ -159,6 +159,10 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self._has_end = has_end
         self.runs = Runs()
         self.wake = MAX
+        self._left: list[tuple[list[Any], Any]] = []
+        """Rows that the watermark has passed and their results, as far as they have not come out, the next one last."""
+        self._whole: Columns | None = None
+        """What the watermark has passed last, and what came before that."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)
@@ -171,10 +175,21 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self.wake = self.runs.wake
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        while self._left or self._take_up(watermark):
+            try:
+                self._give_out(emit)
+            finally:
+                self.wake = self._left[-1][0][1] if self._left else self.runs.wake
+            if self._left:
+                return
+            self.past = self._needed(watermark)
+
+    def _take_up(self, watermark: int) -> bool:
+        """Compute the results of what the watermark has passed; False if that is nothing."""
         ready = self.runs.take_up_to(watermark)
-        self.wake = self.runs.wake
         if ready is None:
-            return
+            self.wake = self.runs.wake
+            return False
         ready = ready.take(in_time(ready))
         whole, before = self._with_past(ready)
         try:
@@ -182,32 +197,34 @@ class RollingTimeColumnsKernel(_RollingColumns):
         except BaseException:
             self.runs.add(ready)
             raise
-        n = self._give_out(ready, values, emit)
-        if n < ready.n:
-            self.wake = self.runs.wake
-            watermark = self.wake - 1
-        least = max(watermark + 1 - self._period, -(1 << 63))
-        at = times(whole)
-        still = whole.where((at >= least) & (at <= watermark)) if least < MAX - self._period else None
-        self.past = still if still is not None and still.n else None
+        self._left = [*zip(saved_rows(ready), values, strict=True)][::-1]
+        self._whole = whole
+        return True
 
-    def _give_out(self, ready: Columns, values: list[Any], emit: Emit[Any]) -> int:
-        """Give out what `into` makes of the items, of an instant all or none; returns of how many, fewer if it pauses."""
-        ts, keys = ready.times() or [], ready.keys() or [None] * ready.n
-        made: list[Any] = []
-        try:
-            for i, (item, value) in enumerate(zip(ready.rows(), values, strict=True)):
-                if i and self._into is not None and ts[i] > ts[i - 1] and must_give_back(emit):
-                    self.is_paused = True
+    def _give_out(self, emit: Emit[Any]) -> None:
+        """Give out what `into` makes of the items, of an instant all or none; it may pause between two instants."""
+        left = self._left
+        while left and not self.is_paused:
+            instant = left[-1][0][1]
+            made: list[Any] = []
+            for (item, ts, _, _), value in reversed(left):
+                if ts > instant:
                     break
                 made.append(value if self._into is None else self._into(item, value))
-        finally:
-            if len(made) < ready.n:
-                del made[ts.index(ts[len(made)]) :]
-                self.runs.add(ready[len(made) :])
-            for out, at, sequence, key in zip(made, ts, ready.sequences() or [], keys, strict=False):
-                emit(out, ts=at, sequence=sequence, key=key)
-        return len(made)
+            for out in made:
+                (_, ts, sequence, key), _ = left.pop()
+                emit(out, ts=ts, sequence=sequence, key=key)
+            self.is_paused = len(left) > 0 and must_give_back(emit)
+
+    def _needed(self, watermark: int) -> Columns | None:
+        """Return what later windows still need of what came out up to a time."""
+        whole = self._whole
+        least = max(watermark + 1 - self._period, -(1 << 63))
+        if whole is None or least >= MAX - self._period:
+            return None
+        at = times(whole)
+        still = whole.where((at >= least) & (at <= watermark))
+        return still if still.n else None
 
     def _rolled(self, whole: Columns, before: int) -> list[Any]:
         """The results of the rows behind those that came before."""
@@ -231,13 +248,15 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self.on_watermark(MAX, emit)
 
     def held(self) -> int:
-        return self.runs.n
+        return self.runs.n + len(self._left)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"waiting": self.runs.rows(), "past": saved_rows(self.past)}
+        past = self._needed(self._left[-1][0][1] - 1) if self._left else self.past
+        return {"waiting": [row for row, _ in self._left[::-1]] + self.runs.rows(), "past": saved_rows(past)}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.runs.load(saved["waiting"])
+        self._left = []
         self.past = columns_of(saved["past"])
         self.wake = self.runs.wake
 

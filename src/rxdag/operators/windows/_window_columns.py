@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ class WindowColumnsKernel(Kernel):
     """
 
     state = ("slices", "open", "left")
-    derived = ("wake", "counts", "_arrays", "_free", "_places", "is_paused", "_left_of", "_values")
+    derived = ("wake", "counts", "_ends", "_arrays", "_free", "_places", "is_paused", "_left_of", "_values")
     passes = False
     pauses = True
     gives_columns = False
@@ -52,6 +53,8 @@ class WindowColumnsKernel(Kernel):
         self._into = into
         self.open: dict[tuple[int, int], _Open] = {}
         self.counts: dict[tuple[int, int], int] = {}
+        self._ends: list[tuple[int, int]] = []
+        """Heap of the windows that are open."""
         self.wake = MAX
         self._free: list[int] = []
         self._places = 0
@@ -152,7 +155,8 @@ class WindowColumnsKernel(Kernel):
         if opened is None:
             opened = self.open[window] = {}
             self.counts[window] = 0
-            self.wake = min(self.wake, window[0] - 1)
+            heapq.heappush(self._ends, window)
+            self.wake = self._ends[0][0] - 1
         return window, opened
 
     def _new_place(self) -> int:
@@ -169,17 +173,23 @@ class WindowColumnsKernel(Kernel):
     # ---- output
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        self._close([window for window in self.open if window[0] - 1 <= watermark], "watermark", emit)
+        self._close(watermark, "watermark", emit)
 
     def on_end(self, emit: Emit[Any]) -> None:
-        self._close(list(self.open), "end", emit)
+        self._close(2 * MAX, "end", emit)
 
-    def _close(self, windows: list[tuple[int, int]], closed_by: Any, emit: Emit[Any]) -> None:
-        """Give out the panes of windows."""
-        windows.sort(reverse=True)
-        while windows and not self.is_paused:
-            self.is_paused = not self._fire(windows.pop(), closed_by, emit) or (len(windows) > 0 and must_pause(emit))
-        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+    def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
+        """Give out the windows that end at or before the place behind a watermark."""
+        ends = self._ends
+        while ends and ends[0][0] - 1 <= watermark:
+            if not self._fire(ends[0], closed_by, emit):
+                self.is_paused = True
+                break
+            heapq.heappop(ends)
+            if ends and ends[0][0] - 1 <= watermark and must_pause(emit):
+                self.is_paused = True
+                break
+        self.wake = ends[0][0] - 1 if ends else MAX
 
     def _fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
         """Give out the panes of a window; False if it pauses, and others are still to come."""
@@ -227,4 +237,5 @@ class WindowColumnsKernel(Kernel):
                 place = opened[key] = self._new_place()
                 self._arrays.clear(np.array([place], np.intp))
                 self._arrays.restore(place, state)
-        self.wake = min((end for end, _ in self.open), default=MAX + 1) - 1
+        self._ends = sorted(self.open)
+        self.wake = self._ends[0][0] - 1 if self._ends else MAX
