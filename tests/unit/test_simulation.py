@@ -151,7 +151,7 @@ def test_a_jump_of_the_wall_clock_is_seen_by_users_and_by_no_timer(by):
     ("make", "said"),
     [
         (lambda: faults.raises("x", item=0), "raises: item must be 1 or more, got 0"),
-        (lambda: faults.cancels(step=True), "cancels: step must be 1 or more, got True"),
+        (lambda: faults.cancels(step=True), "cancels: step must be a whole number, 1 or more, got True"),
         (
             lambda: testing.run(plain(), faults=[faults.raises("tims", item=1)]),
             'raises: node "tims" must be an operator',
