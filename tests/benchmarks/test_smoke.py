@@ -1,6 +1,8 @@
 """The benchmark at a small part of its size: the answers, no times."""
 
 import asyncio
+import subprocess
+import sys
 from itertools import accumulate, pairwise
 
 import pytest
@@ -51,12 +53,22 @@ def test_items_come_up_to_200_ms_out_of_order():
     assert sorted(times) == [BEGAN_US + 100 * i for i in range(5_000)]
 
 
-@pytest.mark.parametrize("make", [ticks, repeated])
+NEAR = """
+from itertools import pairwise
+from tests.benchmarks.data import {make}
+made = {make}(100_000)
+for place in ([id(tick) for tick in made], [id(tick.ts) for tick in made], [id(tick.price) for tick in made]):
+    print(sum(abs(b - a) < 4096 for a, b in pairwise(place)) / len(place))
+"""
+
+
+@pytest.mark.parametrize("make", ["ticks", "repeated"])
 def test_items_lie_in_memory_in_the_order_in_which_they_arrive(make):
-    made = make(100_000)
-    for place in ([id(tick) for tick in made], [id(tick.ts) for tick in made], [id(tick.price) for tick in made]):
-        near = sum(abs(b - a) < 4096 for a, b in pairwise(place))
-        assert near > 0.9 * len(place)
+    """In a process of its own, as the benchmark's is: one that has run long has gaps in its memory."""
+    told = subprocess.run([sys.executable, "-c", NEAR.format(make=make)], capture_output=True, text=True, check=True)
+    shares = [float(line) for line in told.stdout.split()]
+    assert len(shares) == 3
+    assert min(shares) > 0.9
 
 
 def test_a_tenth_of_the_ticks_of_w3_comes_again_within_8_s():
