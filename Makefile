@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEMO_READY := $(VENV)/.demo-ready
 DATA ?=
 OUT ?= out
 SECONDS ?= 60
@@ -28,13 +29,21 @@ help: ## list the targets
 
 setup: $(READY) plain ## make .venv with everything that is pinned in constraints.txt; the plain form
 
-$(READY): pyproject.toml constraints.txt README.md
+$(VENV)/pyvenv.cfg:
 	@command -v $(PYTHON) >/dev/null || { echo "make: python3 is missing; install Python 3.11 or newer (Debian: apt-get install python3 python3-venv)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: python3 must be 3.11 or newer, got $$($(PYTHON) -V 2>&1); install one and say make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: python3 lacks its venv module; install it (Debian: apt-get install python3-venv)"; exit 1; }
-	@echo "setting up $(VENV)"
+	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
+
+$(READY): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt README.md
+	@echo "installing rxdag, its tests and its checkers into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(DEMO_READY): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "installing rxdag and what its command line needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cli]'
 	@touch $@
 
 compiled: $(READY) ## compile the hot modules in place, with mypyc and a C compiler; all other targets run what is there
@@ -49,7 +58,7 @@ wheel: $(READY) ## write a compiled wheel for this platform and a plain one into
 	@$(PINNED) RXDAG_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@ls dist/*
 
-demo: $(READY) ## run the main job on simulated trades; DATA=trades.csv.gz OUT=dir for a file
+demo: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY)) ## run the main job on simulated trades; DATA=trades.csv.gz OUT=dir for a file
 	@$(BIN)/rxdag demo $(if $(DATA),--data '$(DATA)') --out '$(OUT)'
 
 test: $(READY) ## run the tests

@@ -1,6 +1,6 @@
 """A pipeline of market-data-pipeline, unchanged, beside a graph, and its bars as a stream.
 
-python examples/existing_pipeline.py        needs pip install "rxdag[market-data]"
+python examples/existing_pipeline.py        needs pip install '.[market-data]'
 """
 
 import asyncio
@@ -15,7 +15,7 @@ try:
     from market_data_pipeline.operator import SecondBarAggregator
     from market_data_pipeline.source import SyntheticSource
 except ImportError as error:
-    raise SystemExit(f'{error.name} is not installed: pip install "rxdag[market-data]"') from None
+    raise SystemExit(f"{error.name} is not installed: pip install '.[market-data]'") from None
 
 
 class Screen:

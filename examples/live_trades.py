@@ -1,6 +1,6 @@
 """Live trades of a public exchange: one-second bars on the screen, whatever becomes of the connection.
 
-python examples/live_trades.py [url [seconds]]        needs pip install "rxdag[ws]"
+python examples/live_trades.py [url [seconds]]        needs pip install '.[ws]'
 
 By default it reads BTCUSDT and ETHUSDT from Binance's public stream for a minute. Ctrl-C drains it before.
 """

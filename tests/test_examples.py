@@ -172,7 +172,7 @@ def test_an_example_without_its_package_says_what_is_missing(tmp_path):
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, str(EXISTING)], capture_output=True, text=True, timeout=60, env=env)
     assert done.returncode == 1
-    assert done.stderr == 'market_data_pipeline is not installed: pip install "rxdag[market-data]"\n'
+    assert done.stderr == "market_data_pipeline is not installed: pip install '.[market-data]'\n"
 
 
 def test_the_spec_makes_the_bars_of_the_graph_in_python(tmp_path):

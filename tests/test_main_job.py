@@ -12,6 +12,7 @@ import pytest
 
 import rxdag
 from rxdag import market, sinks, sources
+from rxdag.contract import INSTALL, install_line
 from rxdag.testing import run_virtual, timeline
 
 polars = pytest.importorskip("polars")
@@ -264,8 +265,13 @@ def test_without_its_extra_the_command_line_says_what_to_install():
     code = "import sys; sys.modules['typer'] = None\nfrom rxdag.cli import main\nmain([])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert "pip install 'rxdag[cli]'" in done.stderr
+    assert install_line("cli") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_readme_installs_as_the_messages_say():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert f"$ {INSTALL.format(extra='cli')} " in readme
 
 
 def test_a_demo_that_is_terminated_drains_exits_with_143_and_writes_no_open_bar(tmp_path):

@@ -65,7 +65,7 @@ def command_page() -> str:
     """All commands and their options."""
     out = [
         "# The command line",
-        "`pip install 'rxdag[cli]'`, and what a command needs: `yaml` for specs, `graph` for pictures, `charts` for candles. A SPEC is a YAML file, `-` for the "
+        "`pip install '.[cli]'` in a checkout installs everything that the commands need. A SPEC is a YAML file, `-` for the "
         "standard input, or `package.module:dag` for a graph in Python. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted.",
     ]
     for command in sorted(app.registered_commands, key=lambda each: each.name or each.callback.__name__):  # type: ignore[union-attr]
@@ -155,7 +155,7 @@ _WHEN: Final = {
     "MissingExtra": (
         "it is used",
         "a package is not installed",
-        'the message has the line: `pip install "rxdag[...]"`',
+        "the message has the line: `pip install ...`",
     ),
     "GraphWarning": (
         "a graph is defined",

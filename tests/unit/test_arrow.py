@@ -329,7 +329,7 @@ def test_without_pyarrow_the_message_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        'source "parquet": parquet: pyarrow must be installed, and is not; say pip install "rxdag[arrow]" MissingExtra\n'
+        'source "parquet": parquet: pyarrow must be installed, and is not; say pip install "pyarrow>=17.0" (extra "arrow") MissingExtra\n'
     )
 
 

@@ -82,7 +82,7 @@ class TestNotebooks:
         monkeypatch.setitem(sys.modules, "igraph", None)
         bundle = dag()._repr_mimebundle_()
         assert set(bundle) == {"text/plain"}
-        assert 'pip install "rxdag[graph]"' in bundle["text/plain"]
+        assert 'pip install "igraph' in bundle["text/plain"]
 
 
 def shown(renderable):

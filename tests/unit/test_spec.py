@@ -393,7 +393,7 @@ settings: {untl: 5s}
 
     def test_without_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
-        with pytest.raises(MissingExtra, match=r'pip install "rxdag\[yaml\]"'):
+        with pytest.raises(MissingExtra, match=r'pip install "ruamel-yaml>=0.18" \(extra "yaml"\)'):
             load("nodes: {}")
 
 

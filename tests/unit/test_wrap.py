@@ -481,5 +481,8 @@ class TestWaysOut:
 def test_an_adapter_without_its_package_says_what_to_install(use, monkeypatch):
     for name in ("market_data_core", "market_data_core.telemetry", "market_data_ibkr"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtra, match=r'must be installed, and is not; say pip install "rxdag\[market-data\]"'):
+    with pytest.raises(
+        MissingExtra,
+        match=r'must be installed, and is not; say pip install "market-data-core.*" \(extra "market-data"\)',
+    ):
         use()

@@ -93,7 +93,7 @@ def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 
 
     Raises:
         GraphError: If an argument is not as above.
-        MissingExtra: If ddsketch is not installed: `pip install "rxdag[sketches]"`.
+        MissingExtra: If ddsketch is not installed.
 
     Example:
         >>> round(aggregate(agg.quantile(lambda x: x, 0.5), [1, 100, 3]), 1)
@@ -190,7 +190,7 @@ def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, i
 
     Raises:
         GraphError: If an argument is not as above.
-        MissingExtra: If datasketches is not installed: `pip install "rxdag[sketches]"`.
+        MissingExtra: If datasketches is not installed.
 
     Example:
         >>> aggregate(agg.count_distinct(lambda x: x), "abcab")

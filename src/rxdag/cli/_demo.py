@@ -14,6 +14,7 @@ import rxdag
 from rxdag import market, on_error, render, sinks, sources
 from rxdag.cli._exit import with_exit_code
 from rxdag.cli._progress import Progressing
+from rxdag.contract import install_line
 from rxdag.errors import MissingExtra
 from rxdag.market import BAR_COLUMNS, Bar, Trade
 from rxdag.runtime import RunResult, RunStats
@@ -129,7 +130,7 @@ def _chart(last: Bars, out: Path) -> str:
     try:
         page = render.candlesticks(bars, by=lambda bar: f"{bar.venue} {bar.symbol}", title="1 s bars", most=_CHARTED)
     except MissingExtra:
-        return 'none; pip install "rxdag[charts]" for one'
+        return f"none; {install_line('charts')} draws one"
     path = out / "bars.html"
     path.write_text(page, encoding="utf-8")
     return str(path)

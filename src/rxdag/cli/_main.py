@@ -6,6 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
+from rxdag.contract import install_line
 from rxdag.errors import CompileError, RxDagError, SpecError, text_of
 
 
@@ -19,7 +20,7 @@ def main(args: list[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        print(f"rxdag: the command line needs {error.name}; install it with: pip install 'rxdag[cli]'", file=sys.stderr)
+        print(f"rxdag: the command line needs {error.name}; install it with: {install_line('cli')}", file=sys.stderr)
         raise SystemExit(2) from None
     given = sys.argv[1:] if args is None else args
     try:

@@ -34,7 +34,7 @@ from rxdag.contract._ends import (
     unseen,
 )
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
-from rxdag.contract._extra import import_extra
+from rxdag.contract._extra import INSTALL, import_extra, install_line
 from rxdag.contract._finite import finite, own_number, plus
 from rxdag.contract._first_call import FirstCall, first_call, plain_result
 from rxdag.contract._fork import is_forked, refuse_fork
@@ -81,6 +81,7 @@ __all__ = [
     "ENDED",
     "FLUSHED",
     "IDLE",
+    "INSTALL",
     "MAP_ASYNC",
     "MAX",
     "MIN",
@@ -170,6 +171,7 @@ __all__ = [
     "first_call",
     "format_ns",
     "import_extra",
+    "install_line",
     "is_forked",
     "joined",
     "label_of",

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from importlib import metadata
+from typing import Any, Final
 
 from rxdag.errors import MissingExtra
+
+INSTALL: Final = "pip install '.[{extra}]'"
+"""How to install rxdag and an extra from a checkout: the line of the README."""
+
+
+def install_line(extra: str) -> str:
+    """Return the command that installs the packages of an extra, wherever rxdag itself was installed from."""
+    try:
+        required = metadata.requires("rxdag") or []
+    except metadata.PackageNotFoundError:
+        required = []
+    packages = [text.partition(";")[0].strip() for text in required if text.endswith(f"extra == '{extra}'")]
+    return " ".join(["pip install", *(f'"{name}"' for name in packages)]) if packages else INSTALL.format(extra=extra)
 
 
 def import_extra(module: str, extra: str, where: str) -> Any:
@@ -24,5 +38,5 @@ def import_extra(module: str, extra: str, where: str) -> Any:
     except ImportError as error:
         package = module.partition(".")[0]
         raise MissingExtra(
-            f'{where}: {package} must be installed, and is not; say pip install "rxdag[{extra}]"'
+            f'{where}: {package} must be installed, and is not; say {install_line(extra)} (extra "{extra}")'
         ) from error
