@@ -72,9 +72,11 @@ from rxdag.contract._path import checked_path
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
+from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
 __all__ = [
+    "argument",
     "CONTEXT",
     "DEAD",
     "END",
@@ -156,6 +158,7 @@ __all__ = [
     "share",
     "whole",
     "whole_or_none",
+    "written",
     "check_copyable",
     "check_function",
     "check_methods",

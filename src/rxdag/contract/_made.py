@@ -22,11 +22,17 @@ class Made:
         room: What kind of thing it makes.
         name: Of the function.
         arguments: By parameter, streams left out; positional ones that are any number as a tuple.
+        keywords: Parameters that were given by name, and must be.
+        variable: The parameter that takes any number of positional arguments.
+        options: Parameters that the function has not declared and hands on.
     """
 
     room: Room
     name: str
     arguments: tuple[tuple[str, Any], ...]
+    keywords: frozenset[str] = frozenset()
+    variable: str | None = None
+    options: frozenset[str] = frozenset()
 
 
 def made_by(thing: object) -> Made | None:
@@ -51,13 +57,16 @@ def remember(namespace: dict[str, Any], names: Iterable[str], room: Room) -> Non
 
 def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]:
     signature = inspect.signature(fn)
+    keywords = frozenset(n for n, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY)
+    variable = next((n for n, p in signature.parameters.items() if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
 
     @functools.wraps(fn)
     def noting(*args: Any, **named: Any) -> Any:
         result = fn(*args, **named)
         thing = getattr(getattr(result, "node", None), "thing", result)
         given = signature.bind(*args, **named).arguments
-        made = Made(room, name, tuple(_without_streams(signature, given)))
+        options = frozenset(named) - frozenset(signature.parameters)
+        made = Made(room, name, tuple(_without_streams(signature, given)), keywords, variable, options)
         for each in (
             thing,
             getattr(thing, "fan_in", None),

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from rxdag.contract import Aggregate, Assigner, Sink, Source, format_ns
-from rxdag.errors import shown
+from rxdag.contract import Sink, Source, argument, format_ns, written
 from rxdag.graph._node import Node
 
 if TYPE_CHECKING:
@@ -26,7 +25,10 @@ def describe(name: str, nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> s
 
 
 def parameters(node: Node) -> str:
-    """The thing as a user would write it, functions by name."""
+    """The thing as its user wrote it; of a class of the user's, its name and its fields."""
+    call = written(node.thing)
+    if call is not None:
+        return call
     return f"{node.label}({', '.join(_arguments(node.thing))})" if is_dataclass(node.thing) else node.label
 
 
@@ -43,16 +45,12 @@ def _arguments(thing: Any) -> list[str]:
 
 def _argument(name: str, value: Any) -> list[str]:
     kind: Any = value.__class__
-    is_part = issubclass(kind, Aggregate | Assigner)
     if name.endswith("_ns") and kind is int:
         return [f"{name.removesuffix('_ns')}={format_ns(value)}"] if value else []
     inner = _arguments(value) if is_dataclass(kind) else []
-    if is_part:
-        return [f"{kind.__name__.strip('_').removesuffix('Of').lower()}({', '.join(inner)})"]
     if inner and kind.__name__.startswith("_"):  # parameters that several operators have in common
         return inner
-    called = getattr(value, "__name__", None) or kind.__name__
-    return [f"{name}={called[:60] if callable(value) else shown(value, most=60)}"]
+    return [f"{name}={argument(value)}"]
 
 
 def mermaid(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> str:
