@@ -8,6 +8,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing, windows
+from rxdag.contract import ENDED
 
 N = 500
 
@@ -178,3 +179,32 @@ def test_a_drain_that_comes_between_panes_lets_them_all_out():
     result = run.wait(timeout=30)
     assert (result.state, result.problems) == ("completed", ())
     assert [pane.key for pane in result[out]] == list(range(N))
+
+
+class Marks:
+    """Notes how many items had come before each watermark."""
+
+    def __init__(self):
+        self.n = 0
+        self.seen = []
+
+    def on_next(self, chunk):
+        self.n += len(chunk.items)
+        self.seen += [(self.n, mark) for _, mark in chunk.marks]
+
+    def end(self, error):
+        pass
+
+
+def test_a_watermark_that_an_as_of_join_has_held_back_does_not_take_the_place_of_the_one_at_which_it_pauses():
+    def timed(*times):
+        return rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t), ops.key_by(lambda t: 0))
+
+    joined = rxdag.join_asof(timed(1, 5, 6, 20), timed(10, 30), strategy="forward")
+    execution = testing.virtual(rxdag.compile(rxdag.Dag(joined.buffered(max_items=1).to(sinks.null(), name="end"))))
+    for domain in {each.domain for each in execution.schedulers.values()}:
+        domain.quantum = 1
+    marks = Marks()
+    execution.program.observe("end", marks, execution)
+    assert testing.settle_virtual(execution).problems == ()
+    assert marks.seen == [(0, 0), (3, 19), (4, ENDED)]
