@@ -45,6 +45,8 @@ class _Context:
     def _send(self, port: str, item: Any, ts: int | None) -> None:
         if ts is not None and type(ts) is not int:
             raise BadProgram(f"ctx.emit: ts must be nanoseconds since the epoch, got {shown(ts)}")
+        if ts is not None and not MIN < ts < MAX:
+            raise OverflowError(f"ctx.emit: ts must be nanoseconds since the epoch in 64 bits, got {ts}")
         self.out.append((port, item, ts))
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
