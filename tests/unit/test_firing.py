@@ -1,8 +1,11 @@
 """A watermark that closes many windows is no step of its own: panes come out as there is room, and the thread is given back."""
 
 import asyncio
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from tests.engine.running import Stepped
 
 import rxdag
 from rxdag import aggregates as agg
@@ -18,9 +21,19 @@ def panes(assigner, **given):
     return timed.pipe(ops.window(assigner, agg.count(), **given), name="window")
 
 
+class Tick(NamedTuple):
+    n: int
+    zero: int
+
+
+def arrays(ts, key, n=N):
+    """In columns; the watermark follows behind the last item."""
+    ticks = sources.arrays({"n": np.arange(n), "zero": np.zeros(n, int)}, Tick)
+    return rxdag.from_source(ticks).pipe(ops.event_time(ts, out_of_order="1s"), ops.key_by(key))
+
+
 def in_columns(assigner):
-    timed = rxdag.from_source(sources.range(N)).pipe(ops.event_time(rxdag.element * 0)).pipe(ops.key_by(rxdag.element))
-    return timed.pipe(ops.window(assigner, agg.count()), name="window")
+    return arrays("zero", "n").pipe(ops.window(assigner, agg.count()), name="window")
 
 
 @pytest.mark.parametrize("make", [panes, in_columns])
@@ -99,6 +112,18 @@ FIRINGS = {
     "join_asof": lambda slow: rxdag.join_asof(in_order(), keyed(1), into=lambda left, right: slow(left)),
     "rolling": lambda slow: in_order().pipe(ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))),
     "rolling, one instant": lambda slow: keyed().pipe(ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))),
+    "columns, tumbling": lambda slow: arrays("zero", "n").pipe(
+        ops.window(windows.tumbling("1s"), agg.count(), into=slow)
+    ),
+    "columns, join_asof": lambda slow: rxdag.join_asof(
+        arrays("n", "zero"), arrays("n", "zero", 1), into=lambda left, right: slow(left)
+    ),
+    "columns, rolling": lambda slow: arrays("n", "zero").pipe(
+        ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))
+    ),
+    "columns, rolling, one instant": lambda slow: arrays("zero", "zero").pipe(
+        ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))
+    ),
     # their outputs make user code behind them run
     "join_interval": lambda slow: rxdag.join_interval(
         keyed(N, key=lambda x: 0), keyed(1, key=lambda x: 0), lower="0ns", upper="1s"
@@ -158,6 +183,23 @@ def test_a_cancel_ends_it_between_two_calls(kind):
     runs.append(rxdag.start(FIRINGS[kind](slow).to(sinks.null())))
     assert runs[0].wait(timeout=30).state == "cancelled"
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FIRINGS if kind.startswith("columns")])
+def test_these_work_on_columns(kind):
+    nodes = testing.virtual(rxdag.compile(rxdag.Dag(FIRINGS[kind](repr).to(sinks.null())))).program.nodes
+    assert type([*nodes.values()][-2]).__name__ == "ColumnsNode"
+
+
+@pytest.mark.parametrize("kind", FIRINGS)
+def test_where_each_call_must_give_back_at_once_all_comes_out_yet(kind):
+    whole, items = [], []
+    assert testing.run_virtual(FIRINGS[kind](repr).to(sinks.call(whole.append))).problems == ()
+    execution = Stepped(rxdag.compile(rxdag.Dag(FIRINGS[kind](repr).to(sinks.call(items.append)))), 1024)
+    for domain in execution.domains:
+        domain.is_timed, domain.deadline = True, 0
+    assert execution.settle() is None
+    assert items == whole
 
 
 def test_a_drain_that_comes_between_panes_lets_them_all_out():
