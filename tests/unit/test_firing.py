@@ -250,3 +250,16 @@ def test_a_watermark_that_an_as_of_join_has_held_back_does_not_take_the_place_of
     execution.program.observe("end", marks, execution)
     assert testing.settle_virtual(execution).problems == ()
     assert marks.seen == [(0, 0), (3, 19), (4, ENDED)]
+
+
+@pytest.mark.parametrize("step", range(1, 40))
+def test_a_drain_that_ends_one_input_before_the_other_lets_out_all_that_is_due(step):
+    def timed(*times):
+        return rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t), ops.key_by(lambda t: 0))
+
+    lefts = timed(*[2] * 8, 500, *[501] * 30).buffered(max_items=50)
+    items = []
+    out = rxdag.join_asof(lefts, timed(*[3] * 8, 1000)).buffered(max_items=1).to(sinks.call(items.append))
+    execution = Stepped(rxdag.compile(rxdag.Dag(out)), 3, act=lambda n: execution.drain() if n == step else None)
+    assert execution.settle() is None
+    assert [left for left, _ in items[:8]] in ([], [2] * 8)

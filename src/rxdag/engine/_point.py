@@ -27,6 +27,9 @@ INPUT_COLUMNS: Final = 7
 MARKS: Final = 8
 FIRING: Final = 9
 
+_GIVEN: Final = frozenset((ITEM, MARK, END, COLUMNS))
+"""The kinds of entries that this node has given; the others have come in."""
+
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 """What rests in a node: kind, exit (or index of the next one), item (or error), time (or watermark), sequence, key."""
 
@@ -186,6 +189,10 @@ class Point(Node):
         self.pending.appendleft(entry)
         if not self.is_resting:
             self.rest()
+
+    def rests_with_inputs(self) -> bool:
+        """Return True if something rests here that is yet to be worked on, outputs and their ends apart."""
+        return any(entry[0] not in _GIVEN for entry in (*self.front, *self.pending))
 
     def rest(self) -> None:
         """Begin to rest: points above are blocked until nothing is pending."""
