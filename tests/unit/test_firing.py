@@ -9,8 +9,8 @@ from tests.engine.running import Stepped
 
 import rxdag
 from rxdag import aggregates as agg
+from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
-from rxdag import sinks, sources, testing, windows
 from rxdag.contract import ENDED
 
 N = 500
@@ -263,3 +263,27 @@ def test_a_drain_that_ends_one_input_before_the_other_lets_out_all_that_is_due(s
     execution = Stepped(rxdag.compile(rxdag.Dag(out)), 3, act=lambda n: execution.drain() if n == step else None)
     assert execution.settle() is None
     assert [left for left, _ in items[:8]] in ([], [2] * 8)
+
+
+def test_a_watermark_that_waits_for_room_at_one_exit_comes_there_before_the_end():
+    def timed(*times):
+        return rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t), ops.key_by(lambda t: 0))
+
+    joined = rxdag.join_asof(timed(1, 5), timed(2, 9, 20), strategy="nearest")
+    pairs = joined.pipe(ops.key_by(str)).pipe(ops.window(windows.sliding("4ns", "1ns"), agg.count()))
+    out, late = pairs.buffered(max_items=1).to(sinks.null()), joined.late.to(sinks.null())
+    execution = Stepped(rxdag.compile(rxdag.Dag(out, late)), 1024)
+    assert execution.settle() is None
+    assert execution.faults == []
+
+
+def test_a_source_with_two_exits_ends_at_both_though_it_sets_much_free_while_one_is_full(tmp_path):
+    path = tmp_path / "numbers.jsonl"
+    path.write_text("".join(f'{{"n": {n}}}\n' for n in range(30)) + "no number\n")
+    source = rxdag.from_source(sources.jsonl(path, of=dict), on_error=on_error.dead, name="in")
+    timed = source.pipe(ops.event_time(lambda row: 5), ops.key_by(lambda row: row["n"]))
+    panes = timed.pipe(ops.window(windows.tumbling("1s"), agg.count())).buffered(max_items=1).to(sinks.collect())
+    dead = source.dead.buffered(max_items=1).to(sinks.collect())
+    result = testing.run_virtual(panes, dead)
+    assert (result.state, result.problems) == ("completed", ())
+    assert (len(result[panes]), len(result[dead])) == (30, 1)
