@@ -1,13 +1,17 @@
 """A watermark that closes many windows is no step of its own: panes come out as there is room, and the thread is given back."""
 
 import asyncio
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from tests.engine.running import Stepped
 
 import rxdag
 from rxdag import aggregates as agg
+from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
-from rxdag import sinks, sources, testing, windows
+from rxdag.contract import ENDED
 
 N = 500
 
@@ -17,9 +21,19 @@ def panes(assigner, **given):
     return timed.pipe(ops.window(assigner, agg.count(), **given), name="window")
 
 
+class Tick(NamedTuple):
+    n: int
+    zero: int
+
+
+def arrays(ts, key, n=N):
+    """In columns; the watermark follows behind the last item."""
+    ticks = sources.arrays({"n": np.arange(n), "zero": np.zeros(n, int)}, Tick)
+    return rxdag.from_source(ticks).pipe(ops.event_time(ts, out_of_order="1s"), ops.key_by(key))
+
+
 def in_columns(assigner):
-    timed = rxdag.from_source(sources.range(N)).pipe(ops.event_time(rxdag.element * 0)).pipe(ops.key_by(rxdag.element))
-    return timed.pipe(ops.window(assigner, agg.count()), name="window")
+    return arrays("zero", "n").pipe(ops.window(assigner, agg.count()), name="window")
 
 
 @pytest.mark.parametrize("make", [panes, in_columns])
@@ -98,6 +112,18 @@ FIRINGS = {
     "join_asof": lambda slow: rxdag.join_asof(in_order(), keyed(1), into=lambda left, right: slow(left)),
     "rolling": lambda slow: in_order().pipe(ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))),
     "rolling, one instant": lambda slow: keyed().pipe(ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))),
+    "columns, tumbling": lambda slow: arrays("zero", "n").pipe(
+        ops.window(windows.tumbling("1s"), agg.count(), into=slow)
+    ),
+    "columns, join_asof": lambda slow: rxdag.join_asof(
+        arrays("n", "zero"), arrays("n", "zero", 1), into=lambda left, right: slow(left)
+    ),
+    "columns, rolling": lambda slow: arrays("n", "zero").pipe(
+        ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))
+    ),
+    "columns, rolling, one instant": lambda slow: arrays("zero", "zero").pipe(
+        ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))
+    ),
     # their outputs make user code behind them run
     "join_interval": lambda slow: rxdag.join_interval(
         keyed(N, key=lambda x: 0), keyed(1, key=lambda x: 0), lower="0ns", upper="1s"
@@ -159,6 +185,23 @@ def test_a_cancel_ends_it_between_two_calls(kind):
     assert len(calls) == 5
 
 
+@pytest.mark.parametrize("kind", [kind for kind in FIRINGS if kind.startswith("columns")])
+def test_these_work_on_columns(kind):
+    nodes = testing.virtual(rxdag.compile(rxdag.Dag(FIRINGS[kind](repr).to(sinks.null())))).program.nodes
+    assert type([*nodes.values()][-2]).__name__ == "ColumnsNode"
+
+
+@pytest.mark.parametrize("kind", FIRINGS)
+def test_where_each_call_must_give_back_at_once_all_comes_out_yet(kind):
+    whole, items = [], []
+    assert testing.run_virtual(FIRINGS[kind](repr).to(sinks.call(whole.append))).problems == ()
+    execution = Stepped(rxdag.compile(rxdag.Dag(FIRINGS[kind](repr).to(sinks.call(items.append)))), 1024)
+    for domain in execution.domains:
+        domain.is_timed, domain.deadline = True, 0
+    assert execution.settle() is None
+    assert items == whole
+
+
 def test_a_drain_that_comes_between_panes_lets_them_all_out():
     class Calls(list):
         run = None
@@ -178,3 +221,69 @@ def test_a_drain_that_comes_between_panes_lets_them_all_out():
     result = run.wait(timeout=30)
     assert (result.state, result.problems) == ("completed", ())
     assert [pane.key for pane in result[out]] == list(range(N))
+
+
+class Marks:
+    """Notes how many items had come before each watermark."""
+
+    def __init__(self):
+        self.n = 0
+        self.seen = []
+
+    def on_next(self, chunk):
+        self.n += len(chunk.items)
+        self.seen += [(self.n, mark) for _, mark in chunk.marks]
+
+    def end(self, error):
+        pass
+
+
+def test_a_watermark_that_an_as_of_join_has_held_back_does_not_take_the_place_of_the_one_at_which_it_pauses():
+    def timed(*times):
+        return rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t), ops.key_by(lambda t: 0))
+
+    joined = rxdag.join_asof(timed(1, 5, 6, 20), timed(10, 30), strategy="forward")
+    execution = testing.virtual(rxdag.compile(rxdag.Dag(joined.buffered(max_items=1).to(sinks.null(), name="end"))))
+    for domain in {each.domain for each in execution.schedulers.values()}:
+        domain.quantum = 1
+    marks = Marks()
+    execution.program.observe("end", marks, execution)
+    assert testing.settle_virtual(execution).problems == ()
+    assert marks.seen == [(0, 0), (3, 19), (4, ENDED)]
+
+
+@pytest.mark.parametrize("step", range(1, 40))
+def test_a_drain_that_ends_one_input_before_the_other_lets_out_all_that_is_due(step):
+    def timed(*times):
+        return rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t), ops.key_by(lambda t: 0))
+
+    lefts = timed(*[2] * 8, 500, *[501] * 30).buffered(max_items=50)
+    items = []
+    out = rxdag.join_asof(lefts, timed(*[3] * 8, 1000)).buffered(max_items=1).to(sinks.call(items.append))
+    execution = Stepped(rxdag.compile(rxdag.Dag(out)), 3, act=lambda n: execution.drain() if n == step else None)
+    assert execution.settle() is None
+    assert [left for left, _ in items[:8]] in ([], [2] * 8)
+
+
+def test_a_watermark_that_waits_for_room_at_one_exit_comes_there_before_the_end():
+    def timed(*times):
+        return rxdag.from_source(sources.iterable(times)).pipe(ops.event_time(lambda t: t), ops.key_by(lambda t: 0))
+
+    joined = rxdag.join_asof(timed(1, 5), timed(2, 9, 20), strategy="nearest")
+    pairs = joined.pipe(ops.key_by(str)).pipe(ops.window(windows.sliding("4ns", "1ns"), agg.count()))
+    out, late = pairs.buffered(max_items=1).to(sinks.null()), joined.late.to(sinks.null())
+    execution = Stepped(rxdag.compile(rxdag.Dag(out, late)), 1024)
+    assert execution.settle() is None
+    assert execution.faults == []
+
+
+def test_a_source_with_two_exits_ends_at_both_though_it_sets_much_free_while_one_is_full(tmp_path):
+    path = tmp_path / "numbers.jsonl"
+    path.write_text("".join(f'{{"n": {n}}}\n' for n in range(30)) + "no number\n")
+    source = rxdag.from_source(sources.jsonl(path, of=dict), on_error=on_error.dead, name="in")
+    timed = source.pipe(ops.event_time(lambda row: 5), ops.key_by(lambda row: row["n"]))
+    panes = timed.pipe(ops.window(windows.tumbling("1s"), agg.count())).buffered(max_items=1).to(sinks.collect())
+    dead = source.dead.buffered(max_items=1).to(sinks.collect())
+    result = testing.run_virtual(panes, dead)
+    assert (result.state, result.problems) == ("completed", ())
+    assert (len(result[panes]), len(result[dead])) == (30, 1)

@@ -395,6 +395,8 @@ class Bad(ops.KeyedProcess):
             ctx.set_timer(1.5)
         if self.what == "ts":
             ctx.emit(item, ts="now")
+        if self.what == "far":
+            ctx.emit(item, ts=2**63)
         ctx.set_timer(ctx.ts)
         return state
 
@@ -410,6 +412,7 @@ class Bad(ops.KeyedProcess):
         ("port", 'ctx.emit_to: port must be one of the class\'s ports (), got "nowhere"'),
         ("when", "ctx.set_timer: when must be nanoseconds since the epoch, got 1.5"),
         ("ts", "ctx.emit: ts must be nanoseconds since the epoch, got 'now'"),
+        ("far", "ctx.emit: ts must be nanoseconds since the epoch in 64 bits, got 9223372036854775808"),
         ("timer", "ctx.set_timer: a timer that a timer sets must be later than 0, got 0: it would be due for ever"),
     ],
 )
@@ -417,6 +420,22 @@ def test_a_process_that_does_what_it_must_not_is_told(what, said):
     with pytest.raises(rxdag.NodeError) as caught:
         timed([(0, "a"), (9, "a")]).pipe(ops.process(Bad(what))).collect()
     assert said in str(caught.value)
+
+
+def test_an_item_for_which_a_process_gives_a_time_that_is_none_is_dead_and_leaves_the_state_as_it_was():
+    class Later(ops.KeyedProcess):
+        def initial(self):
+            return 0
+
+        def on_item(self, ctx, state, item):
+            ctx.emit(state, ts=2 ** item[0])
+            return state + 1
+
+    stream = timed([(1, "a"), (63, "a"), (9, "a")]).pipe(ops.process(Later()), on_error=on_error.dead)
+    out, dead = stream.to(sinks.collect()), stream.dead.to(sinks.collect())
+    result = testing.run_virtual(out, dead)
+    assert (result.problems, result[out]) == ((), [0, 1])
+    assert [letter.item for letter in result[dead]] == [(63, "a")]
 
 
 def test_what_process_refuses():

@@ -1,5 +1,7 @@
 """Items that leave by another exit are streams like any other, in every lane."""
 
+from dataclasses import dataclass
+
 import pytest
 
 import rxdag
@@ -87,3 +89,34 @@ def test_a_route_may_not_be_called_as_a_port_of_all_nodes(name):
     ):
         with pytest.raises(rxdag.GraphError, match=f"got '{name}'"):
             make()
+
+
+class Restamped(rxdag.Kernel):
+    """Gives items out at the event time that they are, as themselves or as something that is made of them."""
+
+    def __init__(self, makes):
+        self.makes = makes
+
+    def on_item(self, item, emit):
+        if self.makes:
+            emit.made(item, ts=item, sequence=0, key=None)
+            emit.absorbed(1)
+        else:
+            emit(item, ts=item)
+
+
+@dataclass(frozen=True)
+class Restamp(rxdag.Operator):
+    makes: bool
+    ports = ("out", "dead")
+
+    def kernel(self):
+        return Restamped(self.makes)
+
+
+@pytest.mark.parametrize("makes", [False, True])
+@pytest.mark.parametrize("ts", [2**63, "no time", 1.5])
+def test_an_item_that_a_kernel_gives_a_time_that_is_none_leaves_as_dead_and_in_no_other_way(makes, ts):
+    stream = numbers(1, ts, 2).pipe(Restamp(makes), on_error=on_error.dead)
+    out, dead = collected(stream, stream.dead)
+    assert (out, [letter.item for letter in dead]) == ([1, 2], [ts])

@@ -285,6 +285,50 @@ def test_a_waived_law_is_not_checked():
     check_operator(operator_of(_Forgets), NUMBERS, waive=["state", "recover"])
 
 
+class _OneByOne(ops.Kernel):
+    """Holds items until the watermark has passed them, and pauses behind each that comes out."""
+
+    passes = False
+    pauses = True
+    state = ("waiting",)
+    derived = ("wake", "is_paused")
+
+    def __init__(self):
+        self.waiting = []
+
+    def on_item(self, item, ts, emit):
+        self.waiting = sorted([*self.waiting, (ts, item)])
+        self.wake = self.waiting[0][0]
+
+    def on_watermark(self, watermark, emit):
+        if self.waiting and self.waiting[0][0] <= watermark:
+            ts, item = self.waiting.pop(0)
+            emit.absorbed(1)
+            emit(item, ts=ts)
+        self.wake = self.waiting[0][0] if self.waiting else contract.MAX
+        self.is_paused = self.wake <= watermark and len(self.waiting) > 0
+
+    def on_end(self, emit):
+        self.on_watermark(contract.MAX, emit)
+
+    def held(self):
+        return len(self.waiting)
+
+    def restore(self, saved):
+        super().restore(saved)
+        self.wake = self.waiting[0][0] if self.waiting else contract.MAX
+
+
+def test_a_users_kernel_that_pauses_is_called_again_by_check_operator_and_in_a_run():
+    def timed(stream):
+        return stream.pipe(ops.event_time(lambda x: x, out_of_order="8ns"))
+
+    items = [3, 1, 2, 9, 7, 7, 40, 33, 50]
+    check_operator(operator_of(_OneByOne), items, before=timed)
+    stream = timed(rxdag.from_source(rxdag.sources.iterable(items))).pipe(operator_of(_OneByOne)())
+    assert stream.buffered(max_items=1).collect() == [1, 2, 3, 7, 7, 9, 33, 40, 50]
+
+
 def test_a_users_kernel_with_a_timer_fires_in_virtual_time():
     class Late(ops.Kernel):
         state = ("waiting",)

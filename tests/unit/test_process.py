@@ -78,6 +78,18 @@ def test_timers_are_called_by_when_they_are_due_then_in_order_of_setting():
     assert timers(driven)[1:] == [("b", "y", 2), ("a", "x", 2), ("b", "x", 2)]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_timer_that_is_moved_and_moved_back_comes_behind_those_set_meanwhile(restarts):
+    driven = told()
+    for key, when in [("a", 5), ("b", 5), ("a", 8)]:
+        driven.item(("set_timer", when), ts=1, key=key)
+    if restarts:
+        driven.recover()
+    driven.item(("set_timer", 5), ts=1, key="a")
+    driven.mark(9)
+    assert timers(driven) == [("b", "", 1), ("a", "", 3)]
+
+
 def test_order_of_setting_holds_over_a_restart():
     driven = told()
     for key in "cb":

@@ -73,6 +73,7 @@ class KernelEmit:
         main = node.main
         if main is None:
             raise BadProgram(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
+        time = self.ts if ts is _KEEP else self._time(ts)  # it may raise, and then nothing has gone out
         if node.passes:
             node.passed += 1
         else:
@@ -80,7 +81,7 @@ class KernelEmit:
         node.give(
             main,
             item,
-            self.ts if ts is _KEEP else self._time(ts),
+            time,
             self.sequence if sequence is _KEEP else sequence,
             self.key if key is _KEEP else key,
         )
@@ -146,8 +147,9 @@ class KernelEmit:
         """Send out an item that is none of those that came in."""
         self._check()
         exit_ = self._exit(port)
+        time = self._time(ts)
         self._node.made += 1
-        self._give(exit_, item, self._time(ts), sequence, key)
+        self._give(exit_, item, time, sequence, key)
 
     def watermark(self, watermark: int, /) -> None:
         """Send a watermark out."""

@@ -174,7 +174,9 @@ class KernelNode(WatermarkNode):
 
     def end_if_refused(self) -> None:
         """End if nothing can come any more: a drain has ended some inputs, and the others have to wait for those."""
-        if self.kernel.timer is None and all(inlet.is_ended or inlet.is_shut for inlet in self.inlets):
+        if self.kernel.timer is not None or self.rests_with_inputs():
+            return
+        if all(inlet.is_ended or inlet.is_shut for inlet in self.inlets):
             self.inputs_ended(None)
             self.leave()
 

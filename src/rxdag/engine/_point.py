@@ -27,6 +27,9 @@ INPUT_COLUMNS: Final = 7
 MARKS: Final = 8
 FIRING: Final = 9
 
+_GIVEN: Final = frozenset((ITEM, MARK, END, COLUMNS))
+"""The kinds of entries that this node has given; the others have come in."""
+
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 """What rests in a node: kind, exit (or index of the next one), item (or error), time (or watermark), sequence, key."""
 
@@ -138,7 +141,7 @@ class Point(Node):
         free: i64 = self.obstacles()
         while at < n:
             if self.blocked > free:
-                self.hold_first((MARK, at, None, watermark, 0, None))
+                self.hold_rest((MARK, at, None, watermark, 0, None))
                 return
             exit_ = exits[at]
             at += 1
@@ -152,7 +155,7 @@ class Point(Node):
         free: i64 = self.obstacles()
         while at < n:
             if error is None and self.blocked > free:
-                self.hold_first((END, at, None, 0, 0, None))
+                self.hold_rest((END, at, None, 0, 0, None))
                 return
             exit_ = exits[at]
             at += 1
@@ -186,6 +189,25 @@ class Point(Node):
         self.pending.appendleft(entry)
         if not self.is_resting:
             self.rest()
+
+    def hold_rest(self, entry: Entry) -> None:
+        """Keep the rest of an output: what is given after it comes behind it, also while an input is taken up."""
+        if self.free:
+            self.front.append(entry)
+        else:
+            self.hold_first(entry)
+
+    def put_front(self) -> None:
+        """Have what was given meanwhile rest before all else, once an input is taken up."""
+        if self.front:
+            self.pending.extendleft(reversed(self.front))
+            self.front = []
+            if not self.is_resting:
+                self.rest()
+
+    def rests_with_inputs(self) -> bool:
+        """Return True if something rests here that is yet to be worked on, outputs and their ends apart."""
+        return any(entry[0] not in _GIVEN for entry in (*self.front, *self.pending))
 
     def rest(self) -> None:
         """Begin to rest: points above are blocked until nothing is pending."""
@@ -243,9 +265,7 @@ class Point(Node):
             self.free = self.obstacles()
             self.take_up(entry)
             self.free = 0
-            if self.front:
-                self.pending.extendleft(reversed(self.front))
-                self.front = []
+            self.put_front()
 
     def take_up(self, entry: Entry) -> None:
         """Take up an input that rested; of nodes that keep inputs."""
@@ -264,7 +284,7 @@ class Point(Node):
             exit_.out.push_columns(columns[:room])
             columns = columns[room:]
             if self.blocked > free:
-                self.hold_first((COLUMNS, exit_, columns, 0, 0, None))
+                self.hold_rest((COLUMNS, exit_, columns, 0, 0, None))
                 return
 
     def seal(self) -> None:

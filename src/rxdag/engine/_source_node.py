@@ -204,6 +204,7 @@ class SourceNode(SourceFeed):
             self.give_mark(watermark)
         self.finish(None)
         self.free = own
+        self.put_front()
 
     def finish(self, error: Exception | None) -> None:
         """Send the end out, and close the reader."""

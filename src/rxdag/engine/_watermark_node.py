@@ -164,6 +164,8 @@ class WatermarkNode(CallingNode):
 
     def mark_below(self) -> None:
         """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
+        if self.kernel.is_paused:  # they come behind what is due yet
+            return
         try:
             low: i64 = max(MIN, min(self.kernel.low(), MAX))  # of whatever kernel
         except BaseException as error:

@@ -175,7 +175,7 @@ class DrivenNode:
         if self.by_clock and now - 1 > self._clock_mark:
             self._clock_mark = self.kernel.watermark = now - 1
             if now - 1 >= self.kernel.wake:
-                self.guard(lambda: self.kernel.on_watermark(now - 1, self.out))
+                self._call_out(lambda: self.kernel.on_watermark(now - 1, self.out))
         if self.fires_before and ts - 1 > self.kernel.watermark:
             self._advance(ts - 1)
             if self.is_ended:
@@ -239,10 +239,10 @@ class DrivenNode:
         if mark >= FLUSHED:
             if not self.by_clock:
                 self._advance(MAX)
-                self.guard(lambda: kernel.on_watermark(MAX, out))
+                self._call_out(lambda: kernel.on_watermark(MAX, out))
             if not self._is_end_called:
                 self._is_end_called = True
-                self.guard(lambda: kernel.on_end(out))
+                self._call_out(lambda: kernel.on_end(out))
             if kernel.lingers:
                 self._lingering = mark
             else:
@@ -263,7 +263,7 @@ class DrivenNode:
         for each in (*steps_between(kernel.watermark, mark, kernel.wake, self.split), mark):
             kernel.watermark = each
             if each >= kernel.wake:
-                self.guard(partial(kernel.on_watermark, each, self.out))
+                self._call_out(partial(kernel.on_watermark, each, self.out))
 
     def _finish(self) -> None:
         if not self.is_ended:
@@ -320,6 +320,13 @@ class DrivenNode:
             fn()
         except Exception as error:
             self.fail(error)
+
+    def _call_out(self, fn: Callable[[], None]) -> None:
+        """Call a method that may pause until all that is due is out."""
+        self.kernel.is_paused = True
+        while self.kernel.is_paused and not self.is_ended:
+            self.kernel.is_paused = False
+            self.guard(fn)
 
     def fail(self, error: Exception) -> None:
         """End with an error."""

@@ -45,6 +45,8 @@ class _Context:
     def _send(self, port: str, item: Any, ts: int | None) -> None:
         if ts is not None and type(ts) is not int:
             raise BadProgram(f"ctx.emit: ts must be nanoseconds since the epoch, got {shown(ts)}")
+        if ts is not None and not MIN < ts < MAX:
+            raise OverflowError(f"ctx.emit: ts must be nanoseconds since the epoch in 64 bits, got {ts}")
         self.out.append((port, item, ts))
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
@@ -89,7 +91,8 @@ class _ProcessKernel(Kernel):
         self._by_clock = by_clock
         self._ttl = ttl
         self._states = Expiring()
-        self._timers: dict[Any, dict[str, int]] = {}
+        self._timers: dict[Any, dict[str, tuple[int, int]]] = {}
+        """By key and name: when the timer is due, and its number in the order of setting."""
         self._due: list[tuple[int, int, Any, str]] = []
         self._n_set = 0
         self._context = _Context(process)
@@ -139,12 +142,12 @@ class _ProcessKernel(Kernel):
         for name, when in context.timers.items():
             if when is None:
                 self._timers.get(key, {}).pop(name, None)
-            elif self._timers.get(key, {}).get(name) != when:
-                self._timers.setdefault(key, {})[name] = when
+            elif self._timers.get(key, {}).get(name, (None, 0))[0] != when:
                 self._n_set += 1
+                self._timers.setdefault(key, {})[name] = when, self._n_set
                 heapq.heappush(self._due, (when, self._n_set, key, name))
         if len(self._due) > self._sweep_at:
-            self._sweep_at = swept(self._due, lambda row: self._is_set(row[0], row[2], row[3]))
+            self._sweep_at = swept(self._due, self._is_set)
         self._send(sequence, emit)
 
     def _keep(self, key: Any, at: int, state: Any) -> None:
@@ -165,10 +168,11 @@ class _ProcessKernel(Kernel):
         n = 0
         while self._is_due(until) and not (n and must_pause(emit)):
             n += 1
-            when, _, key, name = heapq.heappop(self._due)
-            timers = self._timers.get(key)
-            if timers is None or timers.get(name) != when:
+            row = heapq.heappop(self._due)
+            if not self._is_set(row):
                 continue
+            when, _, key, name = row
+            timers = self._timers[key]
             del timers[name]
             if not timers:
                 del self._timers[key]
@@ -188,7 +192,7 @@ class _ProcessKernel(Kernel):
         return when if when > self._seen else self._seen
 
     def _set_alarm(self) -> None:
-        while self._due and not self._is_set(self._due[0][0], self._due[0][2], self._due[0][3]):
+        while self._due and not self._is_set(self._due[0]):
             heapq.heappop(self._due)  # else it would wake the kernel, which then forgets what no other run forgets
         due = self._due[0][0] if self._due else None
         if self._by_clock:
@@ -223,22 +227,21 @@ class _ProcessKernel(Kernel):
     def snapshot(self) -> dict[str, Any]:
         return {
             "states": [[key, list(value), until] for key, value, until in self._states.rows()],
-            "timers": [
-                list(row) for row in sorted(self._due, key=lambda row: row[:2]) if self._is_set(row[0], row[2], row[3])
-            ],
+            "timers": [list(row) for row in sorted(self._due, key=lambda row: row[:2]) if self._is_set(row)],
             "now": self._now,
             "seen": self._seen,
         }
 
-    def _is_set(self, when: int, key: Any, name: str) -> bool:
-        return self._timers.get(key, {}).get(name) == when
+    def _is_set(self, row: tuple[int, int, Any, str]) -> bool:
+        when, n, key, name = row
+        return self._timers.get(key, {}).get(name) == (when, n)
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._states.load(saved["states"])
         self._left = []
         self._timers, self._due = {}, []
         for when, n, key, name in saved["timers"]:
-            self._timers.setdefault(key, {})[name] = when
+            self._timers.setdefault(key, {})[name] = when, n
             self._due.append((when, n, key, name))  # sorted, so a heap
             self._n_set = max(self._n_set, n)
         self._now, self._seen = saved["now"], saved["seen"]

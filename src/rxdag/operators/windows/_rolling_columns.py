@@ -140,7 +140,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
     """
 
     state = ("waiting", "past")
-    derived = ("runs", "wake", "_arrays", "_places", "is_paused", "_left", "_whole")
+    derived = ("runs", "wake", "_arrays", "_places", "is_paused", "_left", "_made", "_whole")
     pauses = True
 
     def __init__(
@@ -161,6 +161,8 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self.wake = MAX
         self._left: list[tuple[list[Any], Any]] = []
         """Rows that the watermark has passed and their results, as far as they have not come out, the next one last."""
+        self._made: list[Any] = []
+        """What comes out for the first of them, of one instant; kept until all of that instant is made."""
         self._whole: Columns | None = None
         """What the watermark has passed last, and what came before that."""
 
@@ -202,19 +204,23 @@ class RollingTimeColumnsKernel(_RollingColumns):
         return True
 
     def _give_out(self, emit: Emit[Any]) -> None:
-        """Give out what `into` makes of the items, of an instant all or none; it may pause between two instants."""
-        left = self._left
-        while left and not self.is_paused:
-            instant = left[-1][0][1]
-            made: list[Any] = []
-            for (item, ts, _, _), value in reversed(left):
-                if ts > instant:
-                    break
+        """Give out what `into` makes of the items, of an instant all or none; it may pause between two calls."""
+        left, made = self._left, self._made
+        n = 0
+        while left:
+            at = len(left) - 1 - len(made)
+            if at >= 0 and left[at][0][1] == left[-1][0][1]:
+                if n and must_give_back(emit):
+                    self.is_paused = True
+                    return
+                n += 1
+                (item, *_), value = left[at]
                 made.append(value if self._into is None else self._into(item, value))
+                continue
             for out in made:
                 (_, ts, sequence, key), _ = left.pop()
                 emit(out, ts=ts, sequence=sequence, key=key)
-            self.is_paused = len(left) > 0 and must_give_back(emit)
+            made.clear()
 
     def _needed(self, watermark: int) -> Columns | None:
         """Return what later windows still need of what came out up to a time."""
@@ -256,7 +262,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.runs.load(saved["waiting"])
-        self._left = []
+        self._left, self._made = [], []
         self.past = columns_of(saved["past"])
         self.wake = self.runs.wake
 

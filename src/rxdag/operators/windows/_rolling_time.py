@@ -93,9 +93,11 @@ class RollingTimeKernel(Kernel):
             self._at_hand = self._begin(ts)
         rows, windows, made = self._at_hand
         start = self._start_of(ts)
-        for _, key, item in rows[len(made) :]:
-            if made and must_give_back(emit):
+        first = len(made)
+        for at in range(first, len(rows)):
+            if at > first and must_give_back(emit):  # not before the first: each call must get on
                 return False
+            _, key, item = rows[at]
             made.append(result_of(self._into, item, windows[key], start, ts))
         self._at_hand = None
         for sequence, key, item in rows if not self._has_end else ():
