@@ -16,6 +16,7 @@ from rxdag.errors import shown
 _MOST_CHARS: Final = 60
 _MOST_ITEMS: Final = 8
 """Longer sequences are shown as their length."""
+_SENT: Final = (str, bytes, Mapping, Sequence)
 _LOGIN: Final = re.compile(r"(?<=://)[^/@\s]*@")
 
 
@@ -29,20 +30,14 @@ def written(thing: object) -> str | None:
 
 
 def _arguments(thing: Any, made: Made) -> list[str]:
-    hidden = {each.name for each in fields(thing) if not each.repr} if is_dataclass(thing) else set[str]()
+    kept = {each.name: each.repr for each in fields(thing)} if is_dataclass(thing) else {}
     parts: list[str] = []
     for name, value in made.arguments:
-        if name in made.options:
-            text = "..." if made.room in ("source", "sink") else argument(value)
-            parts.append(f"{name}={text}")
-        elif name in made.keywords:
-            parts.append(f"{name}={'...' if name in hidden else argument(value)}")
-        elif name in hidden:
-            parts.append("...")
-        elif name == made.variable:
-            parts += [argument(each) for each in value]
-        else:
-            parts.append(argument(value))
+        is_named = name in made.keywords or name in made.options
+        for each in value if name == made.variable else (value,):
+            # What an end hands on to a server may be a key or a password.
+            is_open = kept.get(name, made.room not in ("source", "sink") or not isinstance(each, _SENT))
+            parts.append(f"{f'{name}=' if is_named else ''}{argument(each) if is_open else '...'}")
     return parts
 
 
@@ -58,13 +53,14 @@ def argument(value: Any) -> str:
         return value.__qualname__
     if inspect.isroutine(value) or isinstance(value, partial):
         return _function(value)
+    given: Any = value
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{argument(key)}: {_inside(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{argument(key)}: {_inside(each)}" for key, each in given.items()) + "}"
     if isinstance(value, list | tuple):
-        return _sequence(value)
+        return _sequence(given)
     if isinstance(value, Set):
-        return f"{{{len(value):,} values}}"
-    return shown(value, most=_MOST_CHARS)
+        return f"{{{len(given):,} values}}"
+    return shown(given, most=_MOST_CHARS)
 
 
 def _sequence(value: Sequence[Any]) -> str:

@@ -47,7 +47,7 @@ def _argument(name: str, value: Any) -> list[str]:
     kind: Any = value.__class__
     if name.endswith("_ns") and kind is int:
         return [f"{name.removesuffix('_ns')}={format_ns(value)}"] if value else []
-    inner = _arguments(value) if is_dataclass(kind) else []
+    inner = _arguments(value) if hasattr(kind, "__dataclass_fields__") else []
     if inner and kind.__name__.startswith("_"):  # parameters that several operators have in common
         return inner
     return [f"{name}={argument(value)}"]

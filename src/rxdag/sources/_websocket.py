@@ -104,7 +104,7 @@ class _FrameReader(LiveReader):
 @dataclass(frozen=True)
 class _Websocket(Source[T]):
     url: str
-    subscribe: tuple[str | bytes, ...]
+    subscribe: tuple[str | bytes, ...] = field(repr=False)
     decode: Callable[[str | bytes], T | None] = field(repr=False)
     lifeline: Lifeline = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)

@@ -1,0 +1,103 @@
+"""Calls as their user wrote them, in `explain()` and `describe()`: no private class, no address, nothing that is secret or large."""
+
+import datetime as dt
+from functools import partial
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import col, sinks, sources, windows
+from rxdag import operators as ops
+from rxdag.contract import written
+
+
+def is_large(item, least=10):
+    return item > least
+
+
+class Kept:
+    def keeps(self, item):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (
+            ops.window(windows.tumbling("1s"), agg.ohlcv("price", "qty")),
+            'window(tumbling("1s"), ohlcv("price", "qty"))',
+        ),
+        (
+            ops.window(windows.session("30s"), agg.count(), allowed_lateness="5s"),
+            'window(session("30s"), count(), allowed_lateness="5s")',
+        ),
+        (ops.event_time("ts", unit="ms", out_of_order="500ms"), 'event_time("ts", unit="ms", out_of_order="500ms")'),
+        (ops.dedupe("symbol", col.trade_id, within="5s"), 'dedupe("symbol", col.trade_id, within="5s")'),
+        (ops.throttle(5, per=dt.timedelta(seconds=2)), "throttle(5, per=datetime.timedelta(seconds=2))"),
+        (ops.filter(is_large), "filter(is_large)"),
+        (ops.filter(partial(is_large, least=3)), "filter(partial(is_large, ...))"),
+        (ops.filter(Kept().keeps), "filter(Kept.keeps)"),
+        (ops.filter(col.qty > 0), "filter(col.qty > 0)"),
+        (ops.route({"a": is_large, "b": "is_open"}), 'route({"a": is_large, "b": ...})'),
+        (ops.select("symbol", value=col.price * 2), 'select("symbol", value=col.price * 2)'),
+        (ops.take(5), "take(5)"),
+        (sources.range(10), "range(10)"),
+        (sources.iterable([1, 2, 3]), "iterable(...)"),
+        (sinks.csv("out.csv"), 'csv("out.csv")'),
+    ],
+)
+def test_a_call_is_shown_as_it_was_written(made, text):
+    assert written(made) == text
+
+
+def test_a_lambda_is_shown_by_its_place():
+    text = written(ops.map(lambda x: x))
+    assert text is not None
+    assert text.startswith("map(<lambda test_written.py:")
+
+
+def test_a_login_in_an_address_and_what_is_sent_to_a_server_are_not_shown():
+    made = sources.websocket("wss://me:secret@host/feed", headers={"Authorization": "secret"}, subscribe="secret")
+    assert written(made) == 'websocket("wss://...@host/feed", subscribe=..., headers=...)'
+
+
+def test_what_is_large_is_counted():
+    assert written(ops.route_by("x", tuple(f"p{i}" for i in range(1000)), default="q")) == (
+        'route_by("x", (1,000 items), default="q")'
+    )
+    assert len(written(ops.event_time("t" * 500)) or "") < 80
+
+
+def test_an_operator_of_the_users_is_shown_by_its_fields():
+    from dataclasses import dataclass
+
+    class Kernel(rxdag.Kernel):
+        def on_item(self, item, emit):
+            emit(item)
+
+    @dataclass(frozen=True)
+    class Scaled(rxdag.Operator):
+        factor: int
+        label = "scaled"
+
+        def kernel(self):
+            return Kernel()
+
+    out = rxdag.from_source(sources.range(3)).pipe(Scaled(3)).to(sinks.null())
+    assert "scaled(factor=3)" in rxdag.compile(rxdag.Dag(out)).explain()
+
+
+@pytest.mark.parametrize("module", [ops, sources, sinks])
+def test_no_text_has_an_address(module):
+    """Of everything that can be made without arguments."""
+    n = 0
+    for name in module.__all__:
+        try:
+            made = getattr(module, name)()
+        except Exception:
+            continue
+        text = written(made)
+        assert text is None or (" at 0x" not in text and text.startswith(name))
+        n += text is not None
+    assert n
