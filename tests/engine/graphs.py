@@ -448,7 +448,7 @@ class _Maker:
         return self.piped(way, "at_marks", Own(lambda: AtMarks(knock)))
 
     def scanned(self, way: Way) -> Way:
-        operator = self.rng.choice([ops.scan(0, _added), ops.reduce(_added), ops.distinct_until_changed()])
+        operator = self.rng.choice([ops.scan(0, _added), ops.scan(_added), ops.distinct_until_changed()])
         return self.piped(way, "scan", operator)
 
     def deduped(self, way: Way) -> Way:

@@ -25,7 +25,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc"), st.integ
 
 WITHOUT_TIME = {
     "scan": lambda **how: ops.scan(0, lambda n, x: n * 3 + x, **how),
-    "reduce": lambda **how: ops.reduce(lambda n, x: n * 3 + x, **how),
+    "scan without a first value": lambda **how: ops.scan(lambda n, x: n * 3 + x, **how),
     "count": lambda **how: ops.count(**how),
     "sum": lambda **how: ops.sum(**how),
     "min": lambda **how: ops.min(**how),

@@ -170,7 +170,6 @@ def test_operators_that_hand_items_on_keep_their_order():
         "pairwise",
         "partition",
         "partitioned",
-        "reduce",
         "rolling",
         "route",
         "route_by",

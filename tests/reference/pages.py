@@ -12,7 +12,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, market, sources, testing, windows
 from rxdag import operators as ops
-from rxdag.contract import OnError, Overflow, Shape
+from rxdag.contract import LEFT_OUT, OnError, Overflow, Shape, optional_first
 from rxdag.errors import GraphError
 from rxdag.graph import Node, Routes, stream_of
 from rxdag.testing import strategies
@@ -54,12 +54,22 @@ def signature(prefix: str, name: str, function: Any) -> str:
     """A call as it is written, without types."""
     if isinstance(function, EnumMeta):  # each version of Python has its own
         return f"{prefix}.{name}(value)"
+    whole = inspect.signature(function)
+    optional = optional_first(whole) or ()
+    names = [[name for name in whole.parameters if name not in optional[:1]], list(whole.parameters)]
+    forms = [_form(whole, each) for each in (names if optional else names[1:])]
+    return "`, `".join(f"{prefix}.{name}{text}".replace("'", '"') for text in forms)
+
+
+def _form(whole: inspect.Signature, names: list[str]) -> inspect.Signature:
+    """A signature of some of the parameters, without types."""
     empty = inspect.Parameter.empty
-    parameters = [
-        p.replace(annotation=empty, default=_shown(p.default)) for p in inspect.signature(function).parameters.values()
-    ]
-    text = str(inspect.Signature(parameters))
-    return f"{prefix}.{name}{text}".replace("'", '"')
+    return inspect.Signature(
+        [
+            p.replace(annotation=empty, default=empty if p.default is LEFT_OUT else _shown(p.default))
+            for p in map(whole.parameters.__getitem__, names)
+        ]
+    )
 
 
 class _Named:

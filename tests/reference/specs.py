@@ -11,7 +11,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "Item by item",
         "Operators that look at one item after the other, and those whose items become streams or calls.",
         (
-            "map", "filter", "explode", "select", "with_columns", "tap", "scan", "fold", "count", "sum", "min", "max",
+            "map", "filter", "explode", "select", "with_columns", "tap", "scan", "reduce", "count", "sum", "min", "max",
             "pairwise", "start_with", "default_if_empty", "distinct_until_changed", "take", "take_while", "take_until",
             "skip", "skip_while", "skip_until", "first", "last", "map_async", "lookup", "flat_map", "concat_map",
             "switch_map", "map_batch",
@@ -28,7 +28,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "keyed": (
         "Keys",
         "Operators that keep something of each key.",
-        ("key_by", "unkey", "dedupe", "conflate", "reduce", "rolling", "top_n", "process"),
+        ("key_by", "unkey", "dedupe", "conflate", "rolling", "top_n", "process"),
     ),
     "windows": ("Windows", "Aggregates over stretches of event time.", ("window", "window_all")),
     "fan-out": (
@@ -63,8 +63,13 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
     "scan": (
         D('ops.scan("", lambda seen, x: seen + x)', ("ab-c|",)),
         D('ops.scan("", lambda seen, x: seen + x)', ("aBb-A|",), "keyed"),
+        D("ops.scan(lambda a, b: a + b)", ("ab-c|",)),
     ),
-    "fold": (D('ops.fold("", lambda seen, x: seen + x)', ("ab-c|",)),),
+    "reduce": (
+        D("ops.reduce(lambda a, b: a + b)", ("ab-c|",)),
+        D('ops.reduce("x", lambda seen, x: seen + x)', ("ab-c|",)),
+        D("ops.reduce(max)", ("1425|",), "keyed"),
+    ),
     "count": (
         D("ops.count()", ("ab-c|",)),
         D("ops.count()", ("aBb|",), "keyed"),
@@ -127,7 +132,6 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
         D('ops.conflate(lambda x: 0, per="instant")', ("11-2-3|",), "timed"),
         D('ops.conflate(lambda x: 0, per="instant", keep="list")', ("11-2-3|",), "timed"),
     ),
-    "reduce": (D("ops.reduce(lambda a, b: a + b)", ("ab-c|",)), D("ops.reduce(max)", ("1425|",), "keyed")),
     "rolling": (
         D("ops.rolling(2, agg.collect())", ("ab-c|",)),
         D('ops.rolling("2s", agg.collect())', ("12-35|",), "timed"),
@@ -174,9 +178,9 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
 }  # fmt: skip
 
 DIFFERS: Final[dict[str, str]] = {
-    "scan": "RxPY's `scan` has no keys; Flink's keyed `fold` and `aggregate` do. polars: `cum_sum().over(key)`.",
-    "fold": "RxPY's `reduce(fn, seed)`. Flink's fold gives every step: that is `scan` here.",
-    "reduce": "Python's and RxPY's `reduce` give the last value alone; put `ops.last()` behind it.",
+    "scan": "RxPY's `scan(fn, seed)` has no keys; Flink's keyed `reduce` and `aggregate` do. polars: `cum_sum().over(key)`.",
+    "reduce": "RxPY's `reduce(fn, seed)`, which fails on an empty stream without a seed. Flink's and Kafka Streams' reduce gives every step: "
+    "that is `scan` here. polars: `fold`.",
     "min": "RxPY fails on an empty stream; here nothing comes out.",
     "max": "RxPY fails on an empty stream; here nothing comes out.",
     "first": "RxPY fails on an empty stream; here nothing comes out, and `ops.default_if_empty` says what should.",
@@ -262,7 +266,7 @@ ORDER: Final[dict[str, str]] = {
     "arbitrate": "sequence of each key",
     "throttle": "yes; with `shape` of each key",
     "process": "of items and timers",
-    "fold": "by key",
+    "reduce": "by key",
     "count": "by key",
     "sum": "by key",
     "min": "by key",
@@ -276,7 +280,7 @@ ORDER: Final[dict[str, str]] = {
 }
 
 STATE: Final[dict[str, str]] = {
-    "fold": "by key",
+    "reduce": "by key",
     "process": "by key, `ttl`",
     "rolling": "by key; `ttl` with a number",
     "window": "by key",

@@ -42,7 +42,7 @@ second = windows.tumbling("1s")
 
 # ---- one value after the other
 assert_type(keyed.pipe(ops.scan(0.0, lambda total, t: total + t.qty, ttl="1m")), KeyedStream[str, float])
-assert_type(keyed.pipe(ops.fold(0.0, lambda total, t: total + t.qty)), KeyedStream[str, float])
+assert_type(keyed.pipe(ops.reduce(0.0, lambda total, t: total + t.qty)), KeyedStream[str, float])
 assert_type(keyed.pipe(ops.reduce(lambda a, b: a if a.price > b.price else b)), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.sum(lambda t: t.qty)), Stream[Any])
 assert_type(trades.pipe(ops.min(lambda t: t.qty)), Stream[Any])
@@ -227,5 +227,5 @@ assert_type(
     keyed.pipe(ops.rolling(20, agg.count(), ttl="1m", clock="event", into=lambda t, n: (t.symbol, n))),
     KeyedStream[str, tuple[str, int]],
 )
-assert_type(keyed.pipe(ops.reduce(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.scan(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.window_all(second, agg.count())), Stream[Pane[None, int]])

@@ -143,10 +143,6 @@ SAMPLES = {
     ],
     "with_columns": [(lambda s: s.pipe(ops.select(n=element)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
     "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
-    "fold": [
-        (lambda: ops.fold(0, lambda n, x: n * 3 + x), NUMBERS, None),
-        (lambda: ops.fold([], _kept), EVENTS, keyed),
-    ],
     "debounce": [
         (lambda: ops.debounce("2s"), NUMBERS, None),
         (lambda: ops.debounce("2s"), EVENTS, keyed),
@@ -288,11 +284,16 @@ SAMPLES = {
         (lambda: ops.scan([], _kept), EVENTS, keyed),
         (lambda: ops.scan([], _kept, ttl="4s"), EVENTS, keyed),
         (lambda: ops.scan(0, lambda total, x: total + x, ttl="1s"), NUMBERS, None),
+        (lambda: ops.scan(lambda total, x: total + x), NUMBERS, None),
+        (lambda: ops.scan(lambda a, b: max(a, b)), EVENTS, keyed),
+        (lambda: ops.scan(lambda a, b: max(a, b), ttl="3s"), EVENTS, keyed),
     ],
     "reduce": [
-        (lambda: ops.reduce(lambda total, x: total + x), NUMBERS, None),
+        (lambda: ops.reduce(0, lambda n, x: n * 3 + x), NUMBERS, None),
+        (lambda: ops.reduce([], _kept), EVENTS, keyed),
+        (lambda: ops.reduce(lambda n, x: n * 3 + x), NUMBERS, None),
         (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, keyed),
-        (lambda: ops.reduce(lambda a, b: max(a, b), ttl="3s"), EVENTS, keyed),
+        (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, timed),
     ],
     "take": [
         (lambda: ops.take(7), NUMBERS, None),

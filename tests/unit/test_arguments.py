@@ -87,7 +87,6 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "filter": (plain, {"predicate": one}),
     "first": (keyed, {"predicate": one, "ttl": "1h", "clock": "event"}),
     "flat_map": (plain, {"fn": one, "concurrency": 3}),
-    "fold": (plain, {"initial": 0, "fn": two}),
     "key_by": (plain, {"key": "sym"}),
     "last": (keyed, {"predicate": one, "ttl": "1h", "clock": "event"}),
     "lookup": (
@@ -103,7 +102,7 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "partition": (plain, {"n": 2, "key": "sym", "hash_fn": "murmur3_32"}),
     "partitioned": (plain, {"key": "sym", "hash_fn": "murmur3_32"}),
     "process": (keyed, {"process": Process(), "ttl": "1h", "clock": "event"}),
-    "reduce": (keyed, {"fn": two, "ttl": "1h", "clock": "event"}),
+    "reduce": (keyed, {"initial": 0, "fn": two}),
     "rolling": (
         keyed,
         {"period": "1s", "aggregate": agg.count(), "closed": "right", "into": two, "ttl": None, "clock": None},

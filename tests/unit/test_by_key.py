@@ -76,8 +76,10 @@ BY_KEY = {
         lambda: ops.scan(0, lambda total, n: total + n),
         [("b", 5, 0), ("a", 1, 1), ("b", 12, 2), ("a", 5, 3), ("b", 18, 4), ("a", 7, 5)],
     ),
-    "reduce": (
-        lambda: ops.reduce(lambda x, y: x * y),
+    "reduce": (lambda: ops.reduce(lambda x, y: x * y), [("a", 8, 5), ("b", 210, 4)]),
+    "reduce from a first value": (lambda: ops.reduce(2, lambda x, y: x * y), [("a", 16, 5), ("b", 420, 4)]),
+    "scan without a first value": (
+        lambda: ops.scan(lambda x, y: x * y),
         [("b", 5, 0), ("a", 1, 1), ("b", 35, 2), ("a", 4, 3), ("b", 210, 4), ("a", 8, 5)],
     ),
     "batch": (lambda: ops.batch(2), [("b", [5, 7], 2), ("a", [1, 4], 3), ("a", [2], 5), ("b", [6], 4)]),
@@ -124,7 +126,10 @@ TTL = {
         [("a", 1, 1), ("b", 4, 5), ("a", 8, 8)],
     ),
     "scan": (lambda: ops.scan(0, lambda n, _: n + 1, ttl="3s"), [("a", 1, 1), ("a", 2, 2), ("b", 1, 5), ("a", 1, 8)]),
-    "reduce": (lambda: ops.reduce(lambda x, y: x + y, ttl="3s"), [("a", 1, 1), ("a", 3, 2), ("b", 4, 5), ("a", 8, 8)]),
+    "scan without a first value": (
+        lambda: ops.scan(lambda x, y: x + y, ttl="3s"),
+        [("a", 1, 1), ("a", 3, 2), ("b", 4, 5), ("a", 8, 8)],
+    ),
     "batch": (lambda: ops.batch(9, ttl="3s"), [("a", [1, 2], 2), ("b", [4], 5), ("a", [8], 8)]),
     "batch skip": (lambda: ops.batch(3, skip=4, ttl="3s"), [("a", [1, 2], 2), ("b", [4], 5), ("a", [8], 8)]),
     "rolling": (

@@ -195,6 +195,24 @@ class TestOwnNodes:
         assert rxdag.run(load(self.TEXT, allow=[MINE]))["o"] == [0, 40, 80]
         assert rxdag.run(load(self.TEXT, allow="tests"))["o"] == [0, 40, 80]
 
+    def test_a_first_value_may_be_left_out_and_may_be_null(self):
+        text = f"""
+        nodes:
+          n: {{source: range, bounds: [1, 4]}}
+          running: {{op: scan, input: n, fn: '{MINE}:pair'}}
+          whole: {{op: reduce, input: n, initial: 10, fn: '{MINE}:pair'}}
+          of_null: {{op: reduce, input: n, initial: null, fn: '{MINE}:pair'}}
+          running_out: {{sink: collect, input: running}}
+          whole_out: {{sink: collect, input: whole}}
+          null_out: {{sink: collect, input: of_null}}
+        """
+        dag = load(text, allow=[MINE])
+        for each in (dag, load(rxdag.dump_spec(dag), allow=[MINE])):
+            result = rxdag.run(each)
+            assert result["running_out"] == [1, [1, 2], [[1, 2], 3]]
+            assert result["whole_out"] == [[[[10, 1], 2], 3]]
+            assert result["null_out"] == [[[[None, 1], 2], 3]]
+
     def test_only_of_modules_that_are_allowed(self):
         found = problems(self.TEXT, allow=["other"])
         assert len(found) == 4

@@ -52,7 +52,7 @@ from rxdag.contract._functions import (
 )
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
-from rxdag.contract._made import Made, Room, made_by, remember
+from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits
 from rxdag.contract._operator import (
     AnyOperator,
@@ -111,6 +111,7 @@ __all__ = [
     "InnerKernel",
     "Inputs",
     "Kernel",
+    "LEFT_OUT",
     "Made",
     "KernelOf",
     "KeyBy",
@@ -175,6 +176,7 @@ __all__ = [
     "label_of",
     "made_by",
     "on_item_parameters",
+    "optional_first",
     "plain_result",
     "own_number",
     "plus",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
+from rxdag.contract import LEFT_OUT, optional_first
 from rxdag.spec._kinds import (
     AnyPlain,
     BackoffKind,
@@ -134,6 +135,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("route_by", "values"): ListOf(_SCALAR),
         ("scan", "initial"): AnyPlain(),
         ("fold", "initial"): AnyPlain(),
+        ("reduce", "initial"): AnyPlain(),
         ("default_if_empty", "value"): AnyPlain(),
         ("start_with", "items"): AnyPlain(),
         ("select", "fields"): FieldKind(),
@@ -222,7 +224,9 @@ def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
     hints = _hints(fn)
     params: dict[str, Param] = {}
     inputs: list[str] = []
-    for parameter in inspect.signature(fn).parameters.values():
+    signature = inspect.signature(fn)
+    left_out, needed = optional_first(signature) or ("", "")
+    for parameter in signature.parameters.values():
         if _is_stream(parameter):
             inputs.append("*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else parameter.name)
             continue
@@ -231,12 +235,13 @@ def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
             continue
         label = _RENAMED.get(parameter.name, parameter.name)
         spread = _spread(parameter)
-        has_default = parameter.default is not inspect.Parameter.empty
+        default = LEFT_OUT if parameter.name == left_out else parameter.default
+        has_default = default is not inspect.Parameter.empty and parameter.name != needed
         params[label] = Param(
             label,
             ListOf(kind) if spread == "*" else kind,
             not has_default and not spread,
-            parameter.default if has_default else None,
+            default if has_default else None,
             spread,
             parameter.kind is inspect.Parameter.POSITIONAL_ONLY,
         )
