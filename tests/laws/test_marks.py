@@ -169,7 +169,7 @@ def test_operators_that_hand_items_on_keep_their_order():
         "merge_sorted",
         "pairwise",
         "partition",
-        "partitioned",
+        "shard",
         "rolling",
         "route",
         "route_by",

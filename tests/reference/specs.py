@@ -34,7 +34,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "fan-out": (
         "One stream to several",
         "A stream that is piped twice goes both ways, and waits for the slower. These send each item one way.",
-        ("route", "route_by", "split", "partition", "partitioned"),
+        ("route", "route_by", "split", "partition", "shard"),
     ),
     "fan-in": (
         "Several streams to one",
@@ -157,7 +157,7 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
     "route_by": (D('ops.route_by(lambda x: x, ["a", "b"], default="rest")', ("abca|",)),),
     "split": (D('ops.split(lambda x: x == "a")', ("abca|",)),),
     "partition": (D("ops.partition(2, lambda x: x)", ("abcdea|",)),),
-    "partitioned": (D("ops.partitioned(lambda x: x).part(0, 2)", ("abcdea|",)),),
+    "shard": (D("ops.shard(lambda x: x).part(0, 2)", ("abcdea|",)),),
     "merge": (D("rxdag.merge(a, b)", ("a-b--|", "-1--2--|"))),
     "merge_sorted": (D("rxdag.merge_sorted(a, b)", ("1-4-7|", "--25-6|"), "timed")),
     "zip": (D("rxdag.zip(a, b)", ("ab--c|", "-12-3-|"))),
@@ -213,7 +213,7 @@ DIFFERS: Final[dict[str, str]] = {
     "top_n": "Flink SQL's Top-N gives changes of rows; here comes the whole list.",
     "process": "Flink's `KeyedProcessFunction`; a timer has a name, so that there is one of each and not one of each time.",
     "route": "Flink's side outputs; each item goes one way unless `multi`.",
-    "partitioned": "Kafka divides the partitions of a topic among the consumers of a group; here each worker reads all, and passes its share.",
+    "shard": "Kafka divides the partitions of a topic among the consumers of a group; here each worker reads all, and passes its share.",
     "partition": "Kafka hashes the bytes of a key with murmur2, this one their text with murmur3.",
     "merge": "RxPY's `merge` has no watermarks: a quiet input here holds up event time, unless it is idle (`event_time(idle_timeout=...)`).",
     "zip": "RxPY's `zip` keeps what is ahead without bound; here it waits.",

@@ -331,7 +331,7 @@ assert_type(keyed_trades.pipe(ops.timeout("1s")), KeyedStream[str, Trade])
 assert_type(keyed_trades.pipe(ops.throttle(10, burst=5, mode="shape")), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.partition(4, lambda t: t.symbol))["0"], Stream[Trade])
 assert_type(keyed_trades.pipe(ops.partition(4, "symbol")), KeyedRoutes[str, Trade])
-assert_type(trades.pipe(ops.partitioned("symbol")), Stream[Trade])
+assert_type(trades.pipe(ops.shard("symbol")), Stream[Trade])
 assert_type(trades.pipe(ops.route({"a": lambda t: t.qty > 0}, multi=True))["a"], Stream[Trade])
 
 

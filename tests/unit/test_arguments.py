@@ -100,7 +100,7 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "min": (keyed, {"value": "price", "ttl": "1h", "clock": "event"}),
     "pairwise": (keyed, {"ttl": "1h", "clock": "event"}),
     "partition": (plain, {"n": 2, "key": "sym", "hash_fn": "murmur3_32"}),
-    "partitioned": (plain, {"key": "sym", "hash_fn": "murmur3_32"}),
+    "shard": (plain, {"key": "sym", "hash_fn": "murmur3_32"}),
     "process": (keyed, {"process": Process(), "ttl": "1h", "clock": "event"}),
     "reduce": (keyed, {"initial": 0, "fn": two}),
     "rolling": (

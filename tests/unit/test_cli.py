@@ -292,7 +292,7 @@ name: bars
 nodes:
   trades: {source: simulated_trades, trades: 3000}
   timed: {op: event_time, input: trades, ts: trade_ms, unit: ms, out_of_order: 250ms}
-  mine: {op: partitioned, input: timed, key: symbol}
+  mine: {op: shard, input: timed, key: symbol}
   keyed: {op: key_by, input: mine, key: [venue, symbol]}
   bars: {op: window, input: keyed, window: {type: tumbling, size: 1s}, aggregate: {type: ohlcv, price: price, qty: qty}}
   out: {sink: stdout, input: bars, form: jsonl}
@@ -340,7 +340,7 @@ class TestWorkers:
     def test_a_graph_without_shares_refuses_to_be_run_by_several(self, bars):
         code, _, err = rxdag_("run", bars, "--partition", "0/2")
         assert code != 0
-        assert "must have an ops.partitioned(key)" in " ".join(err.split())
+        assert "must have an ops.shard(key)" in " ".join(err.split())
 
 
 class TestClusters:

@@ -74,7 +74,7 @@ PLAIN = {
     "ops.route_by key": (lambda fn: ops.route_by(fn, ("a",)), 1),
     "ops.split condition": (ops.split, 1),
     "ops.partition key": (lambda fn: ops.partition(2, fn), 1),
-    "ops.partitioned key": (ops.partitioned, 1),
+    "ops.shard key": (ops.shard, 1),
     "ops.select named": (lambda fn: ops.select(a=fn), 1),
     "ops.with_columns named": (lambda fn: ops.with_columns(a=fn), 1),
     "ops.rolling into": (lambda fn: ops.rolling(2, agg.count(), into=fn), 2),

@@ -110,7 +110,7 @@ def run(
     metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
     partition: Annotated[
         str | None,
-        typer.Option(help="Be worker I of N, from 0: take that share of what is partitioned.", metavar="I/N"),
+        typer.Option(help="Be worker I of N, from 0: pass that share of each ops.shard.", metavar="I/N"),
     ] = None,
     allow: Allow = None,
     outside: Outside = False,

@@ -34,7 +34,7 @@ class Loaded:
 
         Raises:
             SpecError: If the text is not like that.
-            GraphError: If there is no such worker, or nothing is partitioned.
+            GraphError: If there is no such worker, or no ops.shard.
         """
         if share is None:
             return self

@@ -82,9 +82,9 @@ from rxdag.operators.rate import (
 )
 from rxdag.operators.routing import (
     partition,
-    partitioned,
     route,
     route_by,
+    shard,
     split,
 )
 from rxdag.operators.time import (
@@ -142,7 +142,6 @@ __all__ = [
     "min",
     "pairwise",
     "partition",
-    "partitioned",
     "process",
     "reduce",
     "rolling",
@@ -151,6 +150,7 @@ __all__ = [
     "sample",
     "scan",
     "select",
+    "shard",
     "skip",
     "skip_until",
     "skip_while",
