@@ -143,7 +143,7 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
         D('ops.window(windows.tumbling("3s"), agg.collect(), allowed_lateness="9s")', ("13-1---7|",), "timed keyed"),
         D('ops.window(windows.session("1s"), agg.collect())', ("13579|",), "timed keyed"),
         D('ops.window(windows.count(2), agg.collect())', ("1325-7|",), "timed keyed"),
-        D('ops.window(windows.global_window(), agg.collect(), early=2)', ("1357-9|",), "timed keyed"),
+        D('ops.window(windows.global_(), agg.collect(), early=2)', ("1357-9|",), "timed keyed"),
     ),
     "window_all": (
         D('ops.window_all(windows.tumbling("3s"), agg.collect())', ("12-45|",), "timed"),

@@ -93,7 +93,7 @@ assert_type(trades.pipe(ops.rolling("5s", agg.count(), closed="left")), Stream[i
 assert_type(trades.pipe(ops.rolling("5s", agg.count(), into=lambda t, n: (t.symbol, n))), Stream[tuple[str, int]])
 assert_type(keyed.pipe(ops.window(second, agg.count(), early=100)), WindowedStream[Trade, Pane[str, int]])
 assert_type(
-    keyed.pipe(ops.window(windows.global_window(), agg.count(), early="1m", into=lambda p: p.value)),
+    keyed.pipe(ops.window(windows.global_(), agg.count(), early="1m", into=lambda p: p.value)),
     WindowedStream[Trade, int],
 )
 assert_type(trades.pipe(ops.window_all(second, agg.count())), Stream[Pane[None, int]])

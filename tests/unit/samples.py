@@ -335,8 +335,8 @@ SAMPLES = {
         (lambda: ops.window(windows.tumbling("9s"), agg.count(), early=3, allowed_lateness="1s"), EVENTS, keyed),
         (lambda: ops.window(windows.session("2s"), agg.collect(), early="1s", allowed_lateness="2s"), EVENTS, keyed),
         (lambda: ops.window(windows.sliding("6s", "2s"), agg.collect(), early="4s"), EVENTS, keyed),
-        (lambda: ops.window(windows.global_window(), agg.collect(), early="7s"), EVENTS, keyed),
-        (lambda: ops.window(windows.global_window(), agg.count(), early=4), EVENTS, keyed),
+        (lambda: ops.window(windows.global_(), agg.collect(), early="7s"), EVENTS, keyed),
+        (lambda: ops.window(windows.global_(), agg.count(), early=4), EVENTS, keyed),
         (
             lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
             EVENTS,

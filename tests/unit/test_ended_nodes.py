@@ -188,7 +188,7 @@ FIRING = {
     "lateness": lambda fn: timed().pipe(
         ops.window(windows.tumbling("1s"), agg.count(), into=fn, allowed_lateness="1s")
     ),
-    "count": lambda fn: timed().pipe(ops.window(windows.global_window(), agg.count(), into=fn)),
+    "count": lambda fn: timed().pipe(ops.window(windows.global_(), agg.count(), into=fn)),
     "window_all": lambda fn: timed().pipe(ops.window_all(windows.tumbling("1ns"), agg.count(), into=fn)),
     "timers": lambda fn: timed().pipe(ops.process(Alarms(fn, "timer"))),
     "ends": lambda fn: timed().pipe(ops.process(Alarms(fn, "end"))),

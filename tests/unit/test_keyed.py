@@ -184,9 +184,9 @@ def test_early_panes_by_time_come_when_the_watermark_has_passed_a_multiple():
 
 def test_the_global_window_comes_out_at_the_end_and_as_early_says():
     rows = [(second, "ab"[second % 2]) for second in range(6)]
-    plain = timed(rows).pipe(ops.window(windows.global_window(), agg.count())).collect()
+    plain = timed(rows).pipe(ops.window(windows.global_(), agg.count())).collect()
     assert [(p.key, p.value, p.closed_by) for p in plain] == [("a", 3, "watermark"), ("b", 3, "watermark")]
-    every_two = timed(rows).pipe(ops.window(windows.global_window(), agg.count(), early=2)).collect()
+    every_two = timed(rows).pipe(ops.window(windows.global_(), agg.count(), early=2)).collect()
     assert [(p.key, p.value, p.revision) for p in every_two] == [("a", 2, 0), ("b", 2, 0), ("a", 3, 1), ("b", 3, 1)]
 
 

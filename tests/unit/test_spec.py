@@ -114,6 +114,18 @@ class TestLoading:
         again = load(rxdag.dump_spec(dag))
         assert rxdag.run(again)["counts_out"] == [1, 2, 1]
 
+    def test_the_global_window_has_a_name_without_underscore(self):
+        text = """
+        nodes:
+          rows: {source: iterable, items: [{t: 0}, {t: 1}]}
+          timed: {op: event_time, input: rows, ts: t, unit: s}
+          all: {op: window_all, input: timed, window: global, aggregate: count}
+          out: {sink: collect, input: all}
+        """
+        dag = load(text)
+        assert "window: global, aggregate: count" in rxdag.dump_spec(dag)
+        assert [pane.value for pane in rxdag.run(dag)["out"]] == [2]
+
     def test_json_is_yaml(self):
         text = json.dumps(
             {"nodes": {"a": {"source": "range", "bounds": [2, 5]}, "b": {"sink": "collect", "input": "a"}}}
