@@ -252,7 +252,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         return sorted({*globals(), *__all__})
 
     def _did_you_mean(name: str) -> str:
-        return importlib.import_module("rxdag.graph").did_you_mean(name, __all__)
+        return importlib.import_module("rxdag.errors").did_you_mean(name, __all__)
 
     def picture_of(thing: Any) -> str:
         """A dag or a run as SVG."""

@@ -127,6 +127,8 @@ def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts
     print(rolled)
     # sinks and sources of other items
     trades.to(sinks.batched(text_writer))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.pipe(ops.take(1), on_error="skipp")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    trades.to(sinks.null(), on_error="retry")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.buffered(overflow="spill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.buffered(max_bytes=10, size_of=lambda t: t.sice)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     rxdag.from_observable(trades)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

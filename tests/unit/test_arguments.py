@@ -288,7 +288,7 @@ BAD: dict[str, list[Any]] = {
     "type": [3, "Tick", object(), one],
     "exceptions": [3, (3,), "ValueError", (ValueError, "x"), object()],
     "path": [3, object(), True, None],
-    "OnError": ["dead", 3, object(), ValueError],
+    "OnError": ["deaf", 3, object(), ValueError],
 }
 """What no argument of a kind can be."""
 

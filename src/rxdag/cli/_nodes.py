@@ -6,8 +6,7 @@ import inspect
 from typing import Any
 
 from rxdag.contract import LEFT_OUT
-from rxdag.errors import SpecError
-from rxdag.graph import did_you_mean
+from rxdag.errors import SpecError, did_you_mean
 from rxdag.spec import NodeType, registry
 
 

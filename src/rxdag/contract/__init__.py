@@ -53,7 +53,7 @@ from rxdag.contract._functions import (
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
-from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
 from rxdag.contract._operator import (
     AnyOperator,
     Beside,
@@ -117,6 +117,7 @@ __all__ = [
     "KeyBy",
     "KeyedProcess",
     "OnError",
+    "OnErrorName",
     "Operator",
     "Overflow",
     "Pane",
@@ -164,6 +165,7 @@ __all__ = [
     "checked_backoff",
     "checked_end",
     "checked_errors",
+    "checked_on_error",
     "checked_overflow",
     "checked_path",
     "duration_ns",

@@ -10,9 +10,8 @@ from types import FrameType
 from typing import Any
 
 from rxdag.contract import AnyOperator, Boundary, Foreign, Sink, Source
-from rxdag.errors import GraphError, GraphWarning, shown
+from rxdag.errors import GraphError, GraphWarning, did_you_mean, shown
 from rxdag.graph._draw import describe, mermaid
-from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Node, Thing, checked_name
 from rxdag.graph._picture import bundle
 from rxdag.graph._stream import SinkNode

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
-from rxdag.contract import SKIP, Duration, OnError, check_function, positive_ns
+from rxdag.contract import SKIP, Duration, OnError, OnErrorName, check_function, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import (
@@ -170,7 +170,7 @@ class PipelineRuntime(Supervisor):
         restart: RestartPolicy | None = None,
         backoff: Backoff | None = None,
         until: Duration | None = None,
-        on_error: OnError = SKIP,
+        on_error: OnError | OnErrorName = SKIP,
     ) -> None:
         """Register a linear pipeline, unchanged: source, operator, batcher and sink objects, or one with a coroutine `run()`.
 

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.contract import MAX, MIN, Sink, Source
 from rxdag.engine import EdgeBook, Ledger, Writes
-from rxdag.errors import GraphError, text_of
-from rxdag.graph import Dag, SinkNode, bundle, did_you_mean
+from rxdag.errors import GraphError, did_you_mean, text_of
+from rxdag.graph import Dag, SinkNode, bundle
 
 R = TypeVar("R")
 

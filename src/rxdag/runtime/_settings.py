@@ -10,8 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_origin
 import msgspec
 
 from rxdag.contract import import_extra, positive_ns
-from rxdag.errors import SpecError, shown
-from rxdag.graph import did_you_mean
+from rxdag.errors import SpecError, did_you_mean, shown
 from rxdag.sources import Backoff
 
 RestartPolicy: TypeAlias = Literal["never", "on_failure", "always"]

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError, RxDagError, Terminated, text_of
-from rxdag.graph import Dag, did_you_mean
+from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_of
+from rxdag.graph import Dag
 from rxdag.plan import Plan, compile
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rxdag.errors import GraphError, SpecError, text_of
-from rxdag.graph import checked_name, did_you_mean
+from rxdag.errors import GraphError, SpecError, did_you_mean, text_of
+from rxdag.graph import checked_name
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, check_feeds
 from rxdag.spec._kinds import DurationKind, Kind, PathKind, Plain

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from rxdag import on_error as policies
 from rxdag.contract import OnError
-from rxdag.errors import GraphError, RxDagError, text_of
-from rxdag.graph import checked_name, did_you_mean
+from rxdag.errors import GraphError, RxDagError, did_you_mean, text_of
+from rxdag.graph import checked_name
 from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, read_feeds
 from rxdag.spec._kinds import DurationKind, Kind, Plain

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxdag.contract import made_by
-from rxdag.errors import RxDagError, text_of
-from rxdag.graph import did_you_mean
+from rxdag.errors import RxDagError, did_you_mean, text_of
 from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._kinds import Kind, reference_to
 from rxdag.spec._nodes import NodeType, node_type
