@@ -78,9 +78,12 @@ async def loop() -> None:
         assert_type(bar.key, str)
     run = rxdag.start_async(dag)
     assert_type(await run.drain("10s", flush=False), rxdag.RunResult)
+    assert_type(await run.wait(0.5), rxdag.RunResult)
 
 
 assert_type(rxdag.start(dag).wait(), rxdag.RunResult)
+assert_type(rxdag.start(dag).wait("10s"), rxdag.RunResult)
+assert_type(rxdag.start(dag).drain(10), rxdag.RunResult)
 assert_type(rxdag.start(dag).stats(), rxdag.RunStats)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from tests.unit.linear import BATCHES, Source, pipeline
@@ -253,6 +254,22 @@ class TestLife:
             await until(lambda: runtime.status().jobs["stuck"].state == "running")
             await runtime.stop(timeout="10ms")
             assert runtime.status().jobs["stuck"].result.state == "cancelled"
+
+    @pytest.mark.parametrize("nothing", [0, "0s", timedelta(0)])
+    async def test_a_timeout_of_nothing_cancels_at_once(self, nothing):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("ticks", ticking())
+            await until(lambda: runtime.status().jobs["ticks"].state == "running")
+            await runtime.stop(timeout=nothing)
+            assert runtime.status().jobs["ticks"].state == "stopped"
+
+    async def test_what_is_no_timeout_stops_nothing(self):
+        async with rxdag.PipelineRuntime({"drain_timeout": 0.5}) as runtime:
+            runtime.create_dag("ticks", ticking())
+            await until(lambda: runtime.status().jobs["ticks"].state == "running")
+            with pytest.raises(GraphError, match=r"^runtime\.stop: timeout must be seconds"):
+                await runtime.stop(timeout="soon")
+            assert runtime.status().jobs["ticks"].state == "running"
 
     async def test_one_that_waits_to_start_again_is_stopped_at_once(self):
         async with rxdag.PipelineRuntime() as runtime:
@@ -864,7 +881,8 @@ class TestSettings:
             ({"providers": {"p": {"rate": 1}}}, {}, '"providers.p.rate" is not known'),
             ({"restart": {"policy": "sometimes"}}, {}, r"sometimes.*restart\.policy"),
             ({"max_concurrent_runs": 0}, {}, "max_concurrent_runs must be 1 or more, or null, got 0"),
-            ({"drain_timeout": "soon"}, {}, "drain_timeout"),
+            ({"drain_timeout": "soon"}, {}, "drain_timeout must be seconds, from 0 to 146 years, or a duration"),
+            ({"drain_timeout": -1}, {}, "drain_timeout must be seconds"),
             ({}, {"RXDAG_RESTART__POLIC": "x"}, 'the environment: "restart.polic" is not known'),
             ({}, {"RXDAG_RESTART_POLICY": "always"}, "two underscores: RXDAG_RESTART__POLICY"),
         ],

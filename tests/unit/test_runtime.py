@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from datetime import timedelta
 
 import pytest
 import reactivex as rx
@@ -151,11 +152,39 @@ def test_states_go_from_running_to_their_end():
     run = rxdag.start(rxdag.from_source(ingress).to(sinks.collect(), name="out"))
     ingress.push(1)
     assert run.state in ("created", "running")
-    with pytest.raises(TimeoutError, match="did not end within"):
-        run.wait(0.01)
+    for timeout in (0.01, "10ms", timedelta(milliseconds=10)):
+        with pytest.raises(TimeoutError, match=r"^run: did not end within 0\.01 s; it goes on$"):
+            run.wait(timeout)
     ingress.complete()
     result = run.wait()
     assert (run.state, result.state, result["out"], run.result) == ("completed", "completed", [1], result)
+
+
+def test_a_drain_that_cannot_wait_so_long_has_not_begun():
+    ingress = sources.ingress()
+    run = rxdag.start(rxdag.from_source(ingress).to(sinks.collect(), name="out"))
+    for call, name in ((run.drain, "run.drain"), (run.wait, "run.wait")):
+        with pytest.raises(
+            rxdag.GraphError, match=f"^{name}: timeout must be seconds, from 0 to 146 years, or a duration"
+        ):
+            call("soon")
+    assert run.state in ("created", "running")
+    ingress.push(1)
+    assert run.drain(30).state == "completed"
+
+
+async def test_a_run_on_a_loop_takes_the_same_timeouts():
+    ingress = sources.ingress()
+    run = rxdag.start_async(rxdag.Dag(rxdag.from_source(ingress).to(sinks.collect(), name="out")))
+    for timeout in (0, "0s", timedelta(0)):
+        with pytest.raises(TimeoutError, match="^run: did not end within 0 s; it goes on$"):
+            await run.wait(timeout)
+    for call, name in ((run.drain, "run.drain"), (run.wait, "run.wait")):
+        with pytest.raises(rxdag.GraphError, match=f"^{name}: timeout must be seconds"):
+            await call(-1)
+    assert run.state in ("created", "running")
+    assert (await run.drain(30)).state == "completed"
+    assert (await run.wait("1s")).state == "completed"
 
 
 def test_two_runs_of_one_plan_at_once_do_not_meet():

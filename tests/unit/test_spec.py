@@ -126,6 +126,11 @@ class TestLoading:
         assert "window: global, aggregate: count" in rxdag.dump_spec(dag)
         assert [pane.value for pane in rxdag.run(dag)["out"]] == [2]
 
+    @pytest.mark.parametrize(("written", "read"), [("5s", "5s"), ("5", 5), ("0.5", 0.5)])
+    def test_a_drain_timeout_is_seconds_or_a_duration(self, written, read):
+        text = f"settings: {{drain_timeout: {written}}}\n{specs.BARS}"
+        assert spec.read_spec(text=text).settings == {"drain_timeout": read}
+
     def test_json_is_yaml(self):
         text = json.dumps(
             {"nodes": {"a": {"source": "range", "bounds": [2, 5]}, "b": {"sink": "collect", "input": "a"}}}

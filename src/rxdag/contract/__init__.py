@@ -16,7 +16,7 @@ from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
-from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
+from rxdag.contract._duration import UNITS, Duration, Timeout, duration_ns, format_ns, positive_ns, signed_ns, timeout_s
 from rxdag.contract._ends import (
     END,
     Batching,
@@ -139,6 +139,7 @@ __all__ = [
     "Splitter",
     "Subscriber",
     "Subscription",
+    "Timeout",
     "Unkeyed",
     "Waits",
     "Where",
@@ -188,6 +189,7 @@ __all__ = [
     "remember",
     "settled",
     "size_of",
+    "timeout_s",
     "unseen",
     "zone_of",
 ]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
-from rxdag.contract import SKIP, Duration, OnError, OnErrorName, check_function, positive_ns
+from rxdag.contract import SKIP, Duration, OnError, OnErrorName, Timeout, check_function, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import (
@@ -267,13 +267,14 @@ class PipelineRuntime(Supervisor):
             self._is_adopted_up = True
         await super().start()
 
-    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
+    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Timeout | None = None) -> None:  # noqa: ASYNC109  # as that of a run
         """Stop everything; see `Supervisor.stop`.
 
         Args:
             drain: True to read no more and let what is under way go through; False to cancel.
             flush: True to close open panes; see `Run.drain`.
-            timeout: How long to drain before what is left is cancelled; by default what the settings say.
+            timeout: How long to drain before what is left is cancelled, as 10, "10s" or a timedelta; by default what the
+                settings say.
         """
         await super().stop(drain=drain, flush=flush, timeout=timeout)
         if self._is_adopted_up:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from rxdag.contract import Duration, positive_ns
+from rxdag.contract import Duration, Timeout, positive_ns, timeout_s
 from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_of
 from rxdag.graph import Dag
 from rxdag.plan import Plan, compile
@@ -100,15 +100,19 @@ class Supervisor:
                 job.start()
         self._begin_waiting()
 
-    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
+    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Timeout | None = None) -> None:  # noqa: ASYNC109  # as that of a run
         """Stop everything.
 
         Args:
             drain: True to read no more and let what is under way go through; False to cancel.
             flush: True to close open panes; see `Run.drain`.
-            timeout: How long to drain before what is left is cancelled; by default what the settings say.
+            timeout: How long to drain before what is left is cancelled, as 10, "10s" or a timedelta; by default what the
+                settings say.
+
+        Raises:
+            GraphError: If `timeout` is none.
         """
-        limit_s = positive_ns(timeout or self.settings.drain_timeout, "stop: timeout") / 1e9
+        limit_s = timeout_s(self.settings.drain_timeout if timeout is None else timeout, "runtime.stop: timeout")
         for name in self._waiting:
             self._tell(RuntimeEvent("stopped", name, self._clock.now()))
         self._waiting.clear()
@@ -249,7 +253,7 @@ class Supervisor:
         job.start()
 
     async def _stop_one(self, job: Supervised, *, drain: bool) -> None:
-        limit_s = positive_ns(self.settings.drain_timeout, "drain_timeout") / 1e9
+        limit_s = timeout_s(self.settings.drain_timeout, "drain_timeout")
         await job.stop(drain=drain, flush=False, timeout_s=limit_s)
 
     def status(self) -> RuntimeStatus:
