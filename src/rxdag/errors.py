@@ -77,7 +77,7 @@ class NodeError(RxDagError):
 
 
 class BufferOverflow(RxDagError):
-    """A gate with `overflow=Overflow.ERROR` was full."""
+    """A gate with `overflow=Overflow.ERROR` was full, or `collect(max_items=)` too small."""
 
 
 class Stalled(RxDagError):

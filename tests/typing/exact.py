@@ -313,6 +313,8 @@ assert_type(rxdag.from_source(sources.parquet("trades.parquet", Trade)), Stream[
 assert_type(rxdag.from_source(sources.parquet("trades.parquet")), Stream[dict[str, Any]])
 assert_type(rxdag.from_source(sources.arrays({"a": [1]}, Row)), Stream[Row])
 
+assert_type(trades.collect(max_items=1000), list[Trade])
+
 # ---- positions, neighbours, folds
 keyed_trades = trades.pipe(ops.key_by(lambda t: t.symbol))
 assert_type(trades.pipe(ops.skip(2)), Stream[Trade])

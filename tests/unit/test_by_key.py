@@ -316,6 +316,28 @@ def test_head_counts_the_items_of_all_keys_and_reads_no_further():
     assert len(read) < 10**6
 
 
+def test_collect_stops_with_an_error_at_the_first_item_too_many():
+    read = []
+    numbers = rxdag.from_source(sources.range(10**6)).pipe(ops.tap(read.append)).pipe(ops.key_by(lambda n: n % 2))
+    with pytest.raises(rxdag.BufferOverflow) as caught:
+        numbers.collect(max_items=3)
+    assert str(caught.value) == (
+        "collect: max_items must be at least the number of items, got 3, and more have come; head(3) returns the first ones"
+    )
+    assert len(read) < 10**6
+
+
+@pytest.mark.parametrize("max_items", [3, 4, None])
+def test_collect_of_no_more_than_it_may_is_all(max_items):
+    assert rxdag.from_source(sources.range(3)).collect(max_items=max_items) == [0, 1, 2]
+
+
+def test_collect_of_nothing_may_be_asked_for():
+    assert rxdag.from_source(sources.range(0)).collect(max_items=0) == []
+    with pytest.raises(rxdag.BufferOverflow, match="got 0"):
+        rxdag.from_source(sources.range(1)).collect(max_items=0)
+
+
 def test_a_keyed_take_reads_its_source_to_the_end():
     out = values(ROWS).pipe(ops.take(0)).to(sinks.collect())
     result = rxdag.run(out)

@@ -253,12 +253,20 @@ class Stream(Generic[T_co]):
         return stream_of(self.node, self.node.checked_port(name))
 
     def head(self, max_items: int = 5, /) -> list[T_co]:
-        """Run just enough of the graph for the first items, whatever their keys, and return them."""
+        """Run just enough of the graph for the first items, whatever their keys, and return them; see `collect`."""
         return runner().head(self, max_items)
 
-    def collect(self) -> list[T_co]:
-        """Run the graph to its end and return all items."""
-        return runner().collect(self)
+    def collect(self, *, max_items: int | None = None) -> list[T_co]:
+        """Run the graph to its end and return all items.
+
+        Args:
+            max_items: Most items to collect, 0 or more; None for any number. One more is an error and stops the run, so
+                that a stream without end does not fill the memory; `head` takes the first ones of such a stream.
+
+        Raises:
+            BufferOverflow: If there are more than `max_items`.
+        """
+        return runner().collect(self, max_items)
 
     def __iter__(self) -> Iterator[T_co]:
         return runner().iterate(self)
