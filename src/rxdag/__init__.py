@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         WindowedStream,
         from_source,
     )
-    from rxdag.operators import (
+    from rxdag.operators.joining import (
         catch,
         combine_latest,
         concat,
@@ -221,7 +221,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         "errors",
         "expressions",
         "graph",
-        "operators",
+        "operators.joining",
         "sources",
         "plan",
         "runtime",

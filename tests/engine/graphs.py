@@ -703,7 +703,7 @@ class _Maker:
         return self.piped(way, "map", ops.map(whole))
 
     def latest(self, a: Way, b: Way, order: int) -> Way:
-        stream = self.rng.choice([rxdag.combine_latest, ops.with_latest_from])(a.stream, b.stream)
+        stream = self.rng.choice([rxdag.combine_latest, rxdag.with_latest_from])(a.stream, b.stream)
         way = self.both(a, b, "latest", stream, order=order, tag=self.tag_of(a, b, order), is_punctual=False)
         return self.piped(way, "map", ops.map(whole))
 

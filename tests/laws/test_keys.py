@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import MAX
+from rxdag.operators import joining
 from rxdag.testing import feed
 from tests.unit.drive import KEYED, Driven, run
 
@@ -254,6 +255,9 @@ def test_what_comes_out_of_items_in_time_is_not_late_behind(name, steps):
 
 
 def test_every_operator_with_a_ttl_is_among_them():
-    with_ttl = {name for name in ops.__all__ if "ttl" in getattr(getattr(ops, name), "__annotations__", {})}
+    homes = (ops, joining)
+    with_ttl = {
+        name for home in homes for name in home.__all__ if "ttl" in getattr(getattr(home, name), "__annotations__", {})
+    }
     named = {name.split(",")[0].split(" ")[0] for name in MADE}
     assert with_ttl - named == {"lookup"}

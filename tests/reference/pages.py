@@ -15,6 +15,7 @@ from rxdag import operators as ops
 from rxdag.contract import LEFT_OUT, OnError, Overflow, Shape, optional_first
 from rxdag.errors import GraphError
 from rxdag.graph import Node, Routes, stream_of
+from rxdag.operators import joining
 from rxdag.testing import strategies
 from tests.reference.marbles import draw
 from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER, STATE
@@ -30,15 +31,12 @@ from rxdag import aggregates as agg, col, element, lit, market, on_error, operat
 from rxdag.testing import aggregate, feed, play
 ```
 """
-FUNCTIONS: Final = ("merge", "merge_sorted", "zip", "combine_latest", "with_latest_from", "concat", "catch")
 
 
 def function_of(name: str) -> tuple[str, Any]:
     """How users call it, and the function."""
-    if hasattr(ops, name):
-        prefix = "rxdag" if name in FUNCTIONS or name.startswith("join_") else "ops"
-        return prefix, getattr(ops, name)
-    return "market", getattr(market, name)
+    homes = {"ops": ops, "rxdag": joining, "market": market}
+    return next((prefix, getattr(home, name)) for prefix, home in homes.items() if name in home.__all__)
 
 
 def sections(doc: str) -> dict[str, str]:
@@ -225,7 +223,7 @@ def state_of(name: str) -> str:
     """What an operator keeps its state of."""
     if name in STATE:
         return STATE[name]
-    return "by key, `ttl`" if "ttl" in inspect.signature(getattr(ops, name)).parameters else "-"
+    return "by key, `ttl`" if "ttl" in inspect.signature(function_of(name)[1]).parameters else "-"
 
 
 def table() -> str:
@@ -245,7 +243,7 @@ def table() -> str:
     lines: list[str] = []
     for family, (_, _, names) in FAMILIES.items():
         for name in names:
-            if not hasattr(ops, name):
+            if function_of(name)[0] == "market":
                 continue
             key, time = _keeps(name)
             lanes = "rows, columns" if works_on_columns(name) else "rows"

@@ -13,6 +13,7 @@ from rxdag import aggregates as agg
 from rxdag import col, sinks, sources, spec, windows
 from rxdag import operators as ops
 from rxdag.errors import MissingExtra, SpecError
+from rxdag.operators import joining
 from rxdag.testing import run_virtual
 
 MINE = "tests.unit.specs"
@@ -502,7 +503,7 @@ class TestSchema:
 def test_every_operator_can_be_named():
     """But those whose parameters a spec cannot say."""
     known = spec.registry().nodes
-    public = {name for name in ops.__all__ if name.islower()}
+    public = {name for name in (*ops.__all__, *joining.__all__) if name.islower()}
     assert public <= set(known["op"])
 
 

@@ -1,5 +1,9 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
 from rxdag.contract import (
     Emit,
     Kernel,
@@ -26,24 +30,12 @@ from rxdag.operators.elementwise import (
     map,
     map_batch,
     select,
+    skip_until,
     start_with,
+    take_until,
     tap,
     timestamp,
     with_columns,
-)
-from rxdag.operators.joining import (
-    catch,
-    combine_latest,
-    concat,
-    join_asof,
-    join_interval,
-    join_window,
-    merge,
-    merge_sorted,
-    skip_until,
-    take_until,
-    with_latest_from,
-    zip,
 )
 from rxdag.operators.keyed import (
     Gap,
@@ -111,9 +103,6 @@ __all__ = [
     "arbitrate",
     "audit",
     "batch",
-    "catch",
-    "combine_latest",
-    "concat",
     "concat_map",
     "conflate",
     "count",
@@ -127,9 +116,6 @@ __all__ = [
     "filter",
     "first",
     "flat_map",
-    "join_asof",
-    "join_interval",
-    "join_window",
     "key_by",
     "last",
     "lookup",
@@ -137,8 +123,6 @@ __all__ = [
     "map_async",
     "map_batch",
     "max",
-    "merge",
-    "merge_sorted",
     "min",
     "pairwise",
     "partition",
@@ -171,8 +155,15 @@ __all__ = [
     "window",
     "window_all",
     "with_columns",
-    "with_latest_from",
-    "zip",
 ]
 
 remember(globals(), __all__, "op")
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        if name in importlib.import_module("rxdag.operators.joining").__all__:
+            streams = "left, right" if name.startswith("join_") else "a, b"
+            raise AttributeError(f"ops.{name}: takes streams and goes into no pipe; use rxdag.{name}({streams})")
+        # Python offers the nearest name itself, where it knows the module.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])

@@ -287,14 +287,19 @@ class Registry:
 def registry() -> Registry:
     """The library's nodes, and those of plugins that are installed."""
     from rxdag import market, operators, sinks, sources
+    from rxdag.operators import joining
 
     nodes: dict[Role, dict[str, NodeType]] = {"source": {}, "op": {}, "sink": {}}
-    rooms: tuple[tuple[Role, ModuleType], ...] = (("source", sources), ("op", operators), ("sink", sinks))
-    for role, module in rooms:
-        for name in module.__all__:
-            fn = getattr(module, name)
-            if inspect.isfunction(fn) and name not in _EXCLUDED[role]:
-                nodes[role][name] = node_type(name, role, fn)
+    rooms: tuple[tuple[Role, tuple[ModuleType, ...]], ...] = (
+        ("source", (sources,)),
+        ("op", (operators, joining)),
+        ("sink", (sinks,)),
+    )
+    for role, modules in rooms:
+        known = {name: getattr(module, name) for module in modules for name in module.__all__}
+        for name in sorted(known):
+            if inspect.isfunction(known[name]) and name not in _EXCLUDED[role]:
+                nodes[role][name] = node_type(name, role, known[name])
     for name in ("book_top", "resample_ohlc", "rollup", "tick_rule", "trade_bars"):
         nodes["op"][name] = node_type(name, "op", getattr(market, name))
     made = Registry(nodes)
