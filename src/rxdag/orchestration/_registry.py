@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.errors import GraphError, RxDagError, did_you_mean, shown
-from rxdag.orchestration._quotes import SimulatedQuotes
+from rxdag.orchestration._provider_quotes import SimulatedQuotes
 
 GROUPS: Final = ("market_data.providers", "rxdag.sources")
 """Entry point groups in which packages announce theirs."""
