@@ -75,6 +75,7 @@ assert_type(trades.pipe(ops.switch_map(lambda t: sources.iterable([t.symbol]))),
 assert_type(keyed.pipe(ops.map_async(price_of, concurrency=8, timeout="1s")), KeyedStream[str, float])
 assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol)), Stream[tuple[Trade, Quote]])
 assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol, into=edge)), Stream[float])
+assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol, into=edge, timeout="1s")), Stream[float])
 
 # ---- time
 assert_type(keyed.pipe(ops.audit("1s")), KeyedStream[str, Trade])

@@ -452,6 +452,7 @@ SAMPLES = {
     ],
     "lookup": [
         (lambda: ops.lookup(_slowly, key=lambda x: x % 5), NUMBERS, None),
+        (lambda: ops.lookup(_slowly, key=lambda x: x % 5, timeout="1h"), NUMBERS, None),
         (lambda: ops.lookup(_at_once, key=lambda e: e[1], ttl="1s", max_keys=1, into=_pair), EVENTS, keyed),
         (lambda s: s.pipe(ops.lookup(_not_nine, key=lambda x: x % 10), on_error=on_error.dead), NUMBERS, None),
     ],

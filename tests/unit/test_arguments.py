@@ -91,7 +91,8 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "last": (keyed, {"predicate": one, "ttl": "1h", "clock": "event"}),
     "lookup": (
         plain,
-        {"fn": awaited, "key": "sym", "into": two, "resource": None, "concurrency": 3, "ttl": "1s", "max_keys": 3},
+        {"fn": awaited, "key": "sym", "into": two, "resource": None, "concurrency": 3, "ttl": "1s", "max_keys": 3}
+        | {"timeout": "1s"},
     ),
     "map": (plain, {"fn": one}),
     "map_async": (plain, {"fn": awaited, "resource": None, "concurrency": 3, "ordered": True, "timeout": "1s"}),
