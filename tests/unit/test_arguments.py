@@ -167,7 +167,13 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rxdag.merge_sorted": (rxdag.merge_sorted, {"streams": (timed(), timed()), "max_items": 3}),
     "rxdag.run": (
         rxdag.run,
-        {"what": (plain().to(sinks.null()),), "until": "1s", "on_progress": one, "progress_every": "1s"},
+        {
+            "what": (plain().to(sinks.null()),),
+            "until": "1s",
+            "flush": False,
+            "on_progress": one,
+            "progress_every": "1s",
+        },
     ),
     "rxdag.with_latest_from": (rxdag.with_latest_from, {"streams": (plain(), plain())}),
     "rxdag.zip": (rxdag.zip, {"streams": (plain(), plain()), "max_items": 3}),

@@ -133,6 +133,21 @@ class TestRun:
         said = json.loads(out)
         assert (code, said["state"], said["was_drained"]) == (0, "completed", True)
 
+    @pytest.mark.parametrize("policy", ["never", "on_failure"])
+    @pytest.mark.parametrize("flush", [True, False])
+    def test_flush_closes_the_windows_that_until_leaves_open(self, policy, flush):
+        text = """
+nodes:
+  n: {source: interval, every: 1ms}
+  s: {op: timestamp, input: n}
+  t: {op: event_time, input: s, ts: ts}
+  w: {op: window_all, input: t, window: global, aggregate: count}
+  o: {sink: stdout, input: w, form: jsonl}
+"""
+        code, out, _ = rxdag_("run", "-", "--until", "50ms", "--restart", policy, *["--flush"] * flush, given=text)
+        assert code == 0
+        assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"] * flush
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     @pytest.mark.parametrize("restart", ["never", "on_failure"])
     def test_a_signal_drains_and_is_told(self, tmp_path, number, code, restart):

@@ -12,8 +12,9 @@ import pytest
 from tests.unit.linear import BATCHES, Source, pipeline
 
 import rxdag
+from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag import sinks, sources
+from rxdag import sinks, sources, windows
 from rxdag.engine import Writes
 from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
 from rxdag.orchestration import FeedbackPolicy
@@ -30,6 +31,13 @@ def numbers(n=3):
 
 def ticking():
     return rxdag.from_source(sources.interval("1ms")).to(sinks.collect(), name="out")
+
+
+def counting():
+    """One window that no tick closes: only a flush does."""
+    ticks = rxdag.from_source(sources.interval("1ms")).pipe(ops.event_time(lambda x: x))
+    panes = ticks.pipe(ops.window_all(windows.tumbling("3h"), agg.count()), name="w")
+    return panes.to(sinks.collect(), name="out")
 
 
 def striking(number, at=3):
@@ -307,6 +315,35 @@ class TestLife:
         results = runtime.run(until="50ms")
         assert results["a"]["out"] == [0, 1, 2]
         assert results["b"].was_drained
+
+    def test_drains_close_windows_as_each_dag_was_told_unless_the_runtime_is_told_otherwise(self):
+        for flush, closed in ((None, {"a": 1, "b": 0}), (True, {"a": 1, "b": 1}), (False, {"a": 0, "b": 0})):
+            runtime = rxdag.PipelineRuntime()
+            runtime.create_dag("a", counting(), flush=True)
+            runtime.create_dag("b", counting())
+            results = runtime.run(until="100ms", flush=flush)
+            assert {name: len(result["out"]) for name, result in results.items()} == closed
+
+    def test_until_of_one_dag_flushes(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("a", counting(), until="50ms", flush=True)
+        assert [pane.closed_by for pane in runtime.run()["a"]["out"]] == ["end"]
+
+    async def test_the_block_and_a_replaced_dag_flush_as_they_were_told(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", counting(), flush=True)
+            await until(lambda: runtime.status().jobs["a"].state == "running")
+            await runtime.replace("a", rxdag.Dag(counting(), name="a"))
+            await until(lambda: runtime.status().jobs["a"].stats.nodes["w"].arrived)
+        assert [pane.closed_by for pane in runtime.status().jobs["a"].result["out"]] == ["end"]
+
+    @pytest.mark.parametrize("flush", ["yes", 1])
+    async def test_what_is_neither_true_nor_false_is_refused(self, flush):
+        runtime = rxdag.PipelineRuntime()
+        with pytest.raises(GraphError, match="flush must be True or False, got"):
+            runtime.create_dag("a", counting(), flush=flush)
+        with pytest.raises(GraphError, match=r"runtime\.stop: flush must be True or False, got"):
+            await runtime.stop(flush=flush)
 
     @pytest.mark.parametrize(("number", "kind"), [("SIGTERM", rxdag.Terminated), ("SIGINT", KeyboardInterrupt)])
     def test_blocking_is_drained_by_a_signal(self, number, kind):

@@ -99,7 +99,7 @@ class _Handle:
         """
         return publisher_of(self._execution, name)
 
-    def begin_drain(self, *, flush: bool = False) -> None:
+    def begin_drain(self, *, flush: bool | None = None) -> None:
         """Begin a drain, and return at once: from any thread, a signal handler, or inside an operator; see `Run.drain`."""
         refuse_fork(self._execution.pid, "run.begin_drain")
         self._execution.drain(flush=flush)
@@ -151,12 +151,13 @@ class Run(_Handle):
         self._thread.join()
         return self._outcome()
 
-    def drain(self, timeout: Timeout | None = None, *, flush: bool = False) -> RunResult:
+    def drain(self, timeout: Timeout | None = None, *, flush: bool | None = None) -> RunResult:
         """Read no more, let what is under way go through, and wait for the end.
 
         Args:
             timeout: After that the run is cancelled, as 10, "10s" or a timedelta; None to wait as long as it takes.
-            flush: True to close open panes, marked `closed_by="end"`; else they stay held and are reported.
+            flush: True to close open panes, marked `closed_by="end"`; False to leave them held and report them. By default
+                what `start` was told.
 
         Raises:
             GraphError: If `timeout` is none.
@@ -208,7 +209,7 @@ class AsyncRun(_Handle):
         await self._task
         return self._outcome()
 
-    async def drain(self, timeout: Timeout | None = None, *, flush: bool = False) -> RunResult:  # noqa: ASYNC109  # the twin of Run.drain
+    async def drain(self, timeout: Timeout | None = None, *, flush: bool | None = None) -> RunResult:  # noqa: ASYNC109  # the twin of Run.drain
         """Read no more, let what is under way go through, and await the end; see `Run.drain`."""
         limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)

@@ -23,7 +23,7 @@ _FIXES: Final = {
     "dropped (unmatched)": "they found no partner; port dropped has them",
     "dropped (overflow)": "they found the queue full; take a larger max_items, or another overflow",
     "dropped (skipped)": "on_error.dead shows them on port dead",
-    "held": "a drain closes no window; drain(flush=True) does, marked closed_by=end",
+    "held": "a drain closes no window; flush=True does, marked closed_by=end",
     "discarded": "they were under way when the run ended",
     "unread": "they came after the node had ended",
 }
