@@ -166,4 +166,5 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
             streams = "left, right" if name.startswith("join_") else "a, b"
             raise AttributeError(f"ops.{name}: takes streams and goes into no pipe; use rxdag.{name}({streams})")
         # Python offers the nearest name itself, where it knows the module.
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        text = f"module '{__name__}' has no attribute '{name}'"
+        raise AttributeError(text, name=name, obj=sys.modules[__name__])
