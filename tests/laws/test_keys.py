@@ -24,9 +24,18 @@ pytestmark = pytest.mark.timeout(120 if EXAMPLES < 1_000 else 1_200)
 
 EVENTS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc"), st.integers(0, 9)), max_size=30).map(sorted)
 
+
+def _appended(seen, x):
+    seen.append(x)
+    return seen
+
+
 WITHOUT_TIME = {
     "scan": lambda **how: ops.scan(0, lambda n, x: n * 3 + x, **how),
     "scan without a first value": lambda **how: ops.scan(lambda n, x: n * 3 + x, **how),
+    "reduce": lambda **how: ops.reduce(5, lambda n, x: n * 3 + x, **how),
+    "reduce without a first value": lambda **how: ops.reduce(lambda n, x: n * 3 + x, **how),
+    "reduce into a list": lambda **how: ops.reduce([], _appended, **how),
     "count": lambda **how: ops.count(**how),
     "sum": lambda **how: ops.sum(**how),
     "min": lambda **how: ops.min(**how),

@@ -759,7 +759,17 @@ class _Source(Kernel):
     pass
 
 
-BY_CLOCK = {("count", 4), ("count", 5), ("pairwise", 3), ("first", 4), ("last", 3), ("take", 5), ("top_n", 3)}
+BY_CLOCK = {
+    ("count", 4),
+    ("count", 5),
+    ("reduce", 6),
+    ("reduce", 7),
+    ("pairwise", 3),
+    ("first", 4),
+    ("last", 3),
+    ("take", 5),
+    ("top_n", 3),
+}
 """Samples whose ttl is time of the clock."""
 
 CLOCKLESS = [

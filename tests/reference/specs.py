@@ -69,6 +69,7 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
         D("ops.reduce(lambda a, b: a + b)", ("ab-c|",)),
         D('ops.reduce("x", lambda seen, x: seen + x)', ("ab-c|",)),
         D("ops.reduce(max)", ("1425|",), "keyed"),
+        D('ops.reduce(max, ttl="3s")', ("12----1|",), "keyed"),
     ),
     "count": (
         D("ops.count()", ("ab-c|",)),
@@ -280,7 +281,6 @@ ORDER: Final[dict[str, str]] = {
 }
 
 STATE: Final[dict[str, str]] = {
-    "reduce": "by key",
     "process": "by key, `ttl`",
     "rolling": "by key; `ttl` with a number",
     "window": "by key",

@@ -229,4 +229,6 @@ assert_type(
     KeyedStream[str, tuple[str, int]],
 )
 assert_type(keyed.pipe(ops.scan(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.reduce(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.reduce(0.0, lambda total, t: total + t.qty, ttl="1m")), KeyedStream[str, float])
 assert_type(keyed.pipe(ops.window_all(second, agg.count())), Stream[Pane[None, int]])

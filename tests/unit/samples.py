@@ -294,6 +294,9 @@ SAMPLES = {
         (lambda: ops.reduce(lambda n, x: n * 3 + x), NUMBERS, None),
         (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, keyed),
         (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, timed),
+        (lambda: ops.reduce([], _kept, ttl="3s"), EVENTS, keyed),
+        (lambda: ops.reduce(lambda a, b: max(a, b), ttl="1s", clock="processing"), EVENTS, keyed),
+        (lambda: ops.reduce(0, lambda n, x: n * 3 + x, ttl="1s"), NUMBERS, None),
     ],
     "take": [
         (lambda: ops.take(7), NUMBERS, None),

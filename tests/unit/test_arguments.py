@@ -103,7 +103,7 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "partition": (plain, {"n": 2, "key": "sym", "hash_fn": "murmur3_32"}),
     "shard": (plain, {"key": "sym", "hash_fn": "murmur3_32"}),
     "process": (keyed, {"process": Process(), "ttl": "1h", "clock": "event"}),
-    "reduce": (keyed, {"initial": 0, "fn": two}),
+    "reduce": (keyed, {"initial": 0, "fn": two, "ttl": "1h", "clock": "event"}),
     "rolling": (
         keyed,
         {"period": "1s", "aggregate": agg.count(), "closed": "right", "into": two, "ttl": None, "clock": None},

@@ -76,8 +76,8 @@ BY_KEY = {
         lambda: ops.scan(0, lambda total, n: total + n),
         [("b", 5, 0), ("a", 1, 1), ("b", 12, 2), ("a", 5, 3), ("b", 18, 4), ("a", 7, 5)],
     ),
-    "reduce": (lambda: ops.reduce(lambda x, y: x * y), [("a", 8, 5), ("b", 210, 4)]),
-    "reduce from a first value": (lambda: ops.reduce(2, lambda x, y: x * y), [("a", 16, 5), ("b", 420, 4)]),
+    "reduce": (lambda: ops.reduce(lambda x, y: x * y), [("a", 8, 5), ("b", 210, 5)]),
+    "reduce from a first value": (lambda: ops.reduce(2, lambda x, y: x * y), [("a", 16, 5), ("b", 420, 5)]),
     "scan without a first value": (
         lambda: ops.scan(lambda x, y: x * y),
         [("b", 5, 0), ("a", 1, 1), ("b", 35, 2), ("a", 4, 3), ("b", 210, 4), ("a", 8, 5)],
@@ -129,6 +129,11 @@ TTL = {
     "scan without a first value": (
         lambda: ops.scan(lambda x, y: x + y, ttl="3s"),
         [("a", 1, 1), ("a", 3, 2), ("b", 4, 5), ("a", 8, 8)],
+    ),
+    "reduce": (lambda: ops.reduce(1, lambda x, y: x + y, ttl="3s"), [("a", 4, 4), ("b", 5, 7), ("a", 9, 10)]),
+    "reduce without a first value": (
+        lambda: ops.reduce(lambda x, y: x + y, ttl="3s"),
+        [("a", 3, 4), ("b", 4, 7), ("a", 8, 10)],
     ),
     "batch": (lambda: ops.batch(9, ttl="3s"), [("a", [1, 2], 2), ("b", [4], 5), ("a", [8], 8)]),
     "batch skip": (lambda: ops.batch(3, skip=4, ttl="3s"), [("a", [1, 2], 2), ("b", [4], 5), ("a", [8], 8)]),
@@ -295,7 +300,15 @@ def test_what_comes_out_with_its_own_time_is_not_late_behind(operator):
     assert [(pane.key, pane.start // S) for pane in result[out]] == [("a", 0), ("b", 90)]
 
 
-@pytest.mark.parametrize("make", [lambda **how: ops.count(**how), lambda **how: ops.max(lambda row: row[2], **how)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **how: ops.count(**how),
+        lambda **how: ops.max(lambda row: row[2], **how),
+        lambda **how: ops.reduce(lambda a, b: b, **how),
+        lambda **how: ops.reduce(0, lambda n, row: n + 1, **how),
+    ],
+)
 @pytest.mark.parametrize("how", [{}, {"ttl": "20s"}, {"ttl": "20s", "clock": "processing"}], ids=str)
 def test_totals_of_keys_are_not_late_behind(make, how):
     rows = [(0, "a", 1), (50, "b", 2), (90, "b", 3)]

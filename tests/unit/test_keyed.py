@@ -88,6 +88,11 @@ def test_a_first_value_behind_the_function_is_said_to_be_in_the_wrong_place(name
     assert refused(lambda: getattr(ops, name)(lambda a, b: a + b, 0)) == message
 
 
+def test_with_a_ttl_an_empty_stream_still_gives_the_first_value():
+    assert feed(ops.reduce([7], lambda a, b: a, ttl="1s"), []) == [[7]]
+    assert feed(ops.reduce(lambda a, b: a, ttl="1s"), []) == []
+
+
 def test_scan_without_a_first_value_and_last_is_reduce():
     running = rxdag.from_source(sources.range(1, 6)).pipe(ops.scan(lambda a, b: a * b))
     assert running.collect() == [1, 2, 6, 24, 120]
