@@ -149,6 +149,8 @@ def test_a_policy_may_be_given_by_its_name_wherever_one_is_taken(name):
     assert stream.to(batched).node.on_error is NAMED[name]
     assert on_error.retry(2, then=name).then is NAMED[name]
     assert rxdag.wrap([1], on_error=name).node.on_error is NAMED[name]
+    written = stream.to(rxdag.adapters.writer(_nowhere, on_error=name))
+    assert written.node.on_error is NAMED[name]
     dag = rxdag.DagBuilder("d").node("in", source, on_error=name).node("out", sinks.null()).edge("in", "out").build()
     assert dag.nodes["in"].on_error is NAMED[name]
 

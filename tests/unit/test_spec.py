@@ -322,6 +322,7 @@ class TestRefusals:
             ("  n: {source: csv, path: /etc/passwd, of: {a: int}}", "nodes.n.path", "must be inside"),
             ("  n: {source: csv, path: x.csv, of: {a: integer}}", "nodes.n.of.a", "must be int, float, str or bool"),
             ("  n: {source: csv, path: x.csv, of: Trad}", "nodes.n.of", 'did you mean "Trade"'),
+            ("  n: {sink: collect, input: src, on_error: skipp}", "nodes.n.on_error", "got 'skipp'; did you mean \"skip\"?"),
             ("  n: {sink: collect, input: src, on_error: ignore}", "nodes.n.on_error", "must be raise, skip, dead or"),
             ("  n: {sink: collect, input: src, on_error: {retry: {attempts: 0}}}", "nodes.n.on_error.retry", "attempts must be 1 or more"),
             ("  n: {sink: collect, input: src, on_error: {retry: {attemps: 1}}}", "nodes.n.on_error.retry.attemps", 'did you mean "attempts"'),

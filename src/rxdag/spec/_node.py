@@ -120,7 +120,8 @@ def _policy(tree: Tree | None, context: Context) -> OnError | None:
         return named[tree.value]
     retry = tree.mapping().get("retry")
     if retry is None or len(tree.mapping()) != 1:
-        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {tree_text(tree)}")
+        near = did_you_mean(tree.value, named) if isinstance(tree.value, str) else ""
+        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {tree_text(tree)}{near}")
         return None
     kinds: dict[str, Kind] = {
         "attempts": Plain(int), "base": DurationKind(), "factor": Plain(float), "cap": DurationKind(),
