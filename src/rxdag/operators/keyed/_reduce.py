@@ -12,7 +12,7 @@ from rxdag.operators.keyed._by_key import ByKey, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
 from rxdag.operators.keyed._first_value import first_value
 from rxdag.operators.keyed._fold_kernel import FoldKernel
-from rxdag.operators.keyed._keyed_total_kernel import KeyedTotalKernel
+from rxdag.operators.keyed._keyed_total_kernel import ExpiringTotalKernel, KeyedTotalKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -35,11 +35,13 @@ class _Reduce(ByKey[A, B], Generic[A, B]):
     label = "reduce"
     keeps_order = False
 
-    def kernel(self) -> FoldKernel | KeyedTotalKernel:
+    def kernel(self) -> FoldKernel | KeyedTotalKernel | ExpiringTotalKernel:
         has_none = self.initial is ABSENT
         fn = _Combined(self.fn) if has_none else self.fn
-        if self.by_key or self.ttl_ns is not None:
-            return KeyedTotalKernel(self.initial, fn, self.lasting, by_key=self.by_key)
+        if self.ttl_ns is not None:
+            return ExpiringTotalKernel(self.initial, fn, self.lasting, by_key=self.by_key)
+        if self.by_key:
+            return KeyedTotalKernel(self.initial, fn)
         return FoldKernel(ABSENT if has_none else copy.deepcopy(self.initial), fn)
 
 

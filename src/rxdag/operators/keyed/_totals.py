@@ -13,7 +13,7 @@ from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
 from rxdag.operators.keyed._fold_kernel import FoldKernel, added
-from rxdag.operators.keyed._keyed_total_kernel import KeyedTotalKernel
+from rxdag.operators.keyed._keyed_total_kernel import ExpiringTotalKernel, KeyedTotalKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -87,11 +87,13 @@ class _Total(ByKey[A, B], Generic[A, B]):
     def bound(self, shape: Shape) -> Self:
         return replace(super().bound(shape), value=bound(self.value, shape.item_type))
 
-    def kernel(self) -> FoldKernel | KeyedTotalKernel:
+    def kernel(self) -> FoldKernel | KeyedTotalKernel | ExpiringTotalKernel:
         initial, step = _STEPS[self.name]
         fn = step if self.value is None else _Of(step, called(self.value))
-        if self.by_key or self.ttl_ns is not None:
-            return KeyedTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
+        if self.ttl_ns is not None:
+            return ExpiringTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
+        if self.by_key:
+            return KeyedTotalKernel(initial, fn)
         return _TotalKernel(self.name, initial, fn, step, bound(element, Any) if self.value is None else self.value)
 
 
