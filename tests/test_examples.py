@@ -124,7 +124,7 @@ class TestOutputs:
         assert lines[-1].startswith("in the end ")
 
     def test_three_workers_make_what_one_makes(self, tmp_path):
-        lines = output_of("partitioned_workers", cwd=tmp_path)
+        lines = output_of("sharded_workers", cwd=tmp_path)
         shares = [number(line.split()[2]) for line in lines[:3]]
         assert lines[3] == f"one worker: {sum(shares):,} bars; the same as all shares together: True"
         assert all(line.split()[2] == line.split()[4] for line in lines[:3])  # what the metrics say

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         WindowedStream,
         from_source,
     )
-    from rxdag.operators import (
+    from rxdag.operators.joining import (
         catch,
         combine_latest,
         concat,
@@ -221,7 +221,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         "errors",
         "expressions",
         "graph",
-        "operators",
+        "operators.joining",
         "sources",
         "plan",
         "runtime",
@@ -252,7 +252,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         return sorted({*globals(), *__all__})
 
     def _did_you_mean(name: str) -> str:
-        return importlib.import_module("rxdag.graph").did_you_mean(name, __all__)
+        return importlib.import_module("rxdag.errors").did_you_mean(name, __all__)
 
     def picture_of(thing: Any) -> str:
         """A dag or a run as SVG."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Final, TypeAlias, cast
 
@@ -76,7 +77,7 @@ class NodeError(RxDagError):
 
 
 class BufferOverflow(RxDagError):
-    """A gate with `overflow=Overflow.ERROR` was full."""
+    """A gate with `overflow=Overflow.ERROR` was full, or `collect(max_items=)` too small."""
 
 
 class Stalled(RxDagError):
@@ -122,6 +123,14 @@ def shown(item: object, *, most: int = _ITEM_CHARS) -> str:
     except BaseException as broken:  # some libraries raise what is no Exception
         return f"a {type(item).__name__} whose repr raises {type(broken).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return '; did you mean "dedupe"?', or nothing if no known name is near."""
+    from difflib import get_close_matches  # only errors need it
+
+    near = get_close_matches(name, list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:

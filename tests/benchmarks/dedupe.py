@@ -79,9 +79,7 @@ def by_expressions(stream: rxdag.Stream[Tick]) -> rxdag.Stream[Share]:
 def counted(shares: rxdag.Stream[Share], *, columns: bool = True) -> list[Any]:
     """Count and sum by operators, and run."""
     totals = agg.named(n=agg.count(), total=agg.sum("value"))
-    return collected(
-        shares.pipe(ops.key_by("branch")).pipe(ops.window(windows.global_window(), totals)), columns=columns
-    )
+    return collected(shares.pipe(ops.key_by("branch")).pipe(ops.window(windows.global_(), totals)), columns=columns)
 
 
 def from_panes(panes: list[Any]) -> tuple[Any, ...]:

@@ -448,7 +448,7 @@ class _Maker:
         return self.piped(way, "at_marks", Own(lambda: AtMarks(knock)))
 
     def scanned(self, way: Way) -> Way:
-        operator = self.rng.choice([ops.scan(0, _added), ops.reduce(_added), ops.distinct_until_changed()])
+        operator = self.rng.choice([ops.scan(0, _added), ops.scan(_added), ops.distinct_until_changed()])
         return self.piped(way, "scan", operator)
 
     def deduped(self, way: Way) -> Way:
@@ -703,7 +703,7 @@ class _Maker:
         return self.piped(way, "map", ops.map(whole))
 
     def latest(self, a: Way, b: Way, order: int) -> Way:
-        stream = self.rng.choice([rxdag.combine_latest, ops.with_latest_from])(a.stream, b.stream)
+        stream = self.rng.choice([rxdag.combine_latest, rxdag.with_latest_from])(a.stream, b.stream)
         way = self.both(a, b, "latest", stream, order=order, tag=self.tag_of(a, b, order), is_punctual=False)
         return self.piped(way, "map", ops.map(whole))
 

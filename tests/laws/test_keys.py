@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import MAX
+from rxdag.operators import joining
 from rxdag.testing import feed
 from tests.unit.drive import KEYED, Driven, run
 
@@ -23,9 +24,18 @@ pytestmark = pytest.mark.timeout(120 if EXAMPLES < 1_000 else 1_200)
 
 EVENTS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc"), st.integers(0, 9)), max_size=30).map(sorted)
 
+
+def _appended(seen, x):
+    seen.append(x)
+    return seen
+
+
 WITHOUT_TIME = {
     "scan": lambda **how: ops.scan(0, lambda n, x: n * 3 + x, **how),
-    "reduce": lambda **how: ops.reduce(lambda n, x: n * 3 + x, **how),
+    "scan without a first value": lambda **how: ops.scan(lambda n, x: n * 3 + x, **how),
+    "reduce": lambda **how: ops.reduce(5, lambda n, x: n * 3 + x, **how),
+    "reduce without a first value": lambda **how: ops.reduce(lambda n, x: n * 3 + x, **how),
+    "reduce into a list": lambda **how: ops.reduce([], _appended, **how),
     "count": lambda **how: ops.count(**how),
     "sum": lambda **how: ops.sum(**how),
     "min": lambda **how: ops.min(**how),
@@ -254,6 +264,9 @@ def test_what_comes_out_of_items_in_time_is_not_late_behind(name, steps):
 
 
 def test_every_operator_with_a_ttl_is_among_them():
-    with_ttl = {name for name in ops.__all__ if "ttl" in getattr(getattr(ops, name), "__annotations__", {})}
+    homes = (ops, joining)
+    with_ttl = {
+        name for home in homes for name in home.__all__ if "ttl" in getattr(getattr(home, name), "__annotations__", {})
+    }
     named = {name.split(",")[0].split(" ")[0] for name in MADE}
     assert with_ttl - named == {"lookup"}

@@ -293,7 +293,7 @@ ANYTHING = {
     "window": lambda s: s.pipe(ops.window(windows.tumbling("1s"), agg.ohlcv(lambda e: e[2], lambda e: e[2]))),
     "sessions": lambda s: s.pipe(ops.window(windows.session("1s"), agg.sum(lambda e: e[2]), allowed_lateness="1s")),
     "sliding": lambda s: s.pipe(ops.window(windows.sliding("3s", "2s"), agg.max(lambda e: e[2]), early="1s")),
-    "global": lambda s: s.pipe(ops.window(windows.global_window(), agg.mean(lambda e: e[2]), early=2)),
+    "global": lambda s: s.pipe(ops.window(windows.global_(), agg.mean(lambda e: e[2]), early=2)),
     "rolling": lambda s: s.pipe(ops.rolling("1s", agg.sum(lambda e: e[2]))),
     "scan": lambda s: s.pipe(ops.scan(0, lambda n, e: n + e[2], ttl="1s"), on_error=on_error.dead),
     "top_n": lambda s: s.pipe(ops.top_n(2, lambda e: e[2], unique=lambda e: e[1]), on_error=on_error.dead),

@@ -206,8 +206,8 @@ RARE = {
         FEEDS,
         None,
     ),
-    "fold with the largest time in the middle": (
-        lambda: ops.fold(0, lambda n, e: n + 1),
+    "reduce with the largest time in the middle": (
+        lambda: ops.reduce(0, lambda n, e: n + 1),
         HIGH_AND_LOW,
         lambda s: s.pipe(ops.event_time(lambda e: e[0], unit="s", sequence=lambda e: e[2], out_of_order="99s")),
     ),
@@ -357,8 +357,9 @@ OVER_FALSY = {
     "map": lambda: ops.map(lambda x: x),
     "filter": lambda: ops.filter(lambda x: x is None),
     "scan": lambda: ops.scan(None, second_of),
-    "reduce": lambda: ops.reduce(second_of),
-    "fold": lambda: ops.fold("", second_of),
+    "scan without a first value": lambda: ops.scan(second_of),
+    "reduce": lambda: ops.reduce("", second_of),
+    "reduce without a first value": lambda: ops.reduce(second_of),
     "last": lambda: ops.last(),
     "first": lambda: ops.first(lambda x: x == ""),
     "pairwise": lambda: ops.pairwise(),
@@ -383,8 +384,9 @@ OVER_FALSY = {
 OVER_FALSY_EVENTS = {
     "scan": lambda: ops.scan(None, nothing_of),
     "scan with a ttl": lambda: ops.scan(0, lambda a, e: e[2], ttl="4s"),
-    "reduce": lambda: ops.reduce(second_of),
-    "fold": lambda: ops.fold(None, nothing_of),
+    "scan without a first value": lambda: ops.scan(second_of),
+    "reduce": lambda: ops.reduce(None, nothing_of),
+    "reduce without a first value": lambda: ops.reduce(second_of),
     "top_n": lambda: ops.top_n(2, lambda e: e[0] % 3, unique=value_of),
     "window": lambda: ops.window(windows.tumbling("4s"), agg.collect(), into=nothing_of),
     "window of folds": lambda: ops.window(windows.sliding("4s", "2s"), agg.fold(None, nothing_of)),
@@ -757,7 +759,17 @@ class _Source(Kernel):
     pass
 
 
-BY_CLOCK = {("count", 4), ("count", 5), ("pairwise", 3), ("first", 4), ("last", 3), ("take", 5), ("top_n", 3)}
+BY_CLOCK = {
+    ("count", 4),
+    ("count", 5),
+    ("reduce", 6),
+    ("reduce", 7),
+    ("pairwise", 3),
+    ("first", 4),
+    ("last", 3),
+    ("take", 5),
+    ("top_n", 3),
+}
 """Samples whose ttl is time of the clock."""
 
 CLOCKLESS = [

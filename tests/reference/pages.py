@@ -12,9 +12,10 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, market, sources, testing, windows
 from rxdag import operators as ops
-from rxdag.contract import OnError, Overflow, Shape
+from rxdag.contract import LEFT_OUT, OnError, Overflow, Shape, optional_first
 from rxdag.errors import GraphError
 from rxdag.graph import Node, Routes, stream_of
+from rxdag.operators import joining
 from rxdag.testing import strategies
 from tests.reference.marbles import draw
 from tests.reference.specs import COLUMNS, DIAGRAMS, DIFFERS, FAMILIES, ORDER, STATE
@@ -30,15 +31,12 @@ from rxdag import aggregates as agg, col, element, lit, market, on_error, operat
 from rxdag.testing import aggregate, feed, play
 ```
 """
-FUNCTIONS: Final = ("merge", "merge_sorted", "zip", "combine_latest", "with_latest_from", "concat", "catch")
 
 
 def function_of(name: str) -> tuple[str, Any]:
     """How users call it, and the function."""
-    if hasattr(ops, name):
-        prefix = "rxdag" if name in FUNCTIONS or name.startswith("join_") else "ops"
-        return prefix, getattr(ops, name)
-    return "market", getattr(market, name)
+    homes = {"ops": ops, "rxdag": joining, "market": market}
+    return next((prefix, getattr(home, name)) for prefix, home in homes.items() if name in home.__all__)
 
 
 def sections(doc: str) -> dict[str, str]:
@@ -54,12 +52,22 @@ def signature(prefix: str, name: str, function: Any) -> str:
     """A call as it is written, without types."""
     if isinstance(function, EnumMeta):  # each version of Python has its own
         return f"{prefix}.{name}(value)"
+    whole = inspect.signature(function)
+    optional = optional_first(whole) or ()
+    names = [[name for name in whole.parameters if name not in optional[:1]], list(whole.parameters)]
+    forms = [_form(whole, each) for each in (names if optional else names[1:])]
+    return "`, `".join(f"{prefix}.{name}{text}".replace("'", '"') for text in forms)
+
+
+def _form(whole: inspect.Signature, names: list[str]) -> inspect.Signature:
+    """A signature of some of the parameters, without types."""
     empty = inspect.Parameter.empty
-    parameters = [
-        p.replace(annotation=empty, default=_shown(p.default)) for p in inspect.signature(function).parameters.values()
-    ]
-    text = str(inspect.Signature(parameters))
-    return f"{prefix}.{name}{text}".replace("'", '"')
+    return inspect.Signature(
+        [
+            p.replace(annotation=empty, default=empty if p.default is LEFT_OUT else _shown(p.default))
+            for p in map(whole.parameters.__getitem__, names)
+        ]
+    )
 
 
 class _Named:
@@ -215,7 +223,7 @@ def state_of(name: str) -> str:
     """What an operator keeps its state of."""
     if name in STATE:
         return STATE[name]
-    return "by key, `ttl`" if "ttl" in inspect.signature(getattr(ops, name)).parameters else "-"
+    return "by key, `ttl`" if "ttl" in inspect.signature(function_of(name)[1]).parameters else "-"
 
 
 def table() -> str:
@@ -235,7 +243,7 @@ def table() -> str:
     lines: list[str] = []
     for family, (_, _, names) in FAMILIES.items():
         for name in names:
-            if not hasattr(ops, name):
+            if function_of(name)[0] == "market":
                 continue
             key, time = _keeps(name)
             lanes = "rows, columns" if works_on_columns(name) else "rows"

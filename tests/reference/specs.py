@@ -11,7 +11,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "Item by item",
         "Operators that look at one item after the other, and those whose items become streams or calls.",
         (
-            "map", "filter", "explode", "select", "with_columns", "tap", "scan", "fold", "count", "sum", "min", "max",
+            "map", "filter", "explode", "select", "with_columns", "tap", "scan", "reduce", "count", "sum", "min", "max",
             "pairwise", "start_with", "default_if_empty", "distinct_until_changed", "take", "take_while", "take_until",
             "skip", "skip_while", "skip_until", "first", "last", "map_async", "lookup", "flat_map", "concat_map",
             "switch_map", "map_batch",
@@ -28,13 +28,13 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "keyed": (
         "Keys",
         "Operators that keep something of each key.",
-        ("key_by", "unkey", "dedupe", "conflate", "reduce", "rolling", "top_n", "process"),
+        ("key_by", "unkey", "dedupe", "conflate", "rolling", "top_n", "process"),
     ),
     "windows": ("Windows", "Aggregates over stretches of event time.", ("window", "window_all")),
     "fan-out": (
         "One stream to several",
         "A stream that is piped twice goes both ways, and waits for the slower. These send each item one way.",
-        ("route", "route_by", "split", "partition", "partitioned"),
+        ("route", "route_by", "split", "partition", "shard"),
     ),
     "fan-in": (
         "Several streams to one",
@@ -63,8 +63,14 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
     "scan": (
         D('ops.scan("", lambda seen, x: seen + x)', ("ab-c|",)),
         D('ops.scan("", lambda seen, x: seen + x)', ("aBb-A|",), "keyed"),
+        D("ops.scan(lambda a, b: a + b)", ("ab-c|",)),
     ),
-    "fold": (D('ops.fold("", lambda seen, x: seen + x)', ("ab-c|",)),),
+    "reduce": (
+        D("ops.reduce(lambda a, b: a + b)", ("ab-c|",)),
+        D('ops.reduce("x", lambda seen, x: seen + x)', ("ab-c|",)),
+        D("ops.reduce(max)", ("1425|",), "keyed"),
+        D('ops.reduce(max, ttl="3s")', ("12----1|",), "keyed"),
+    ),
     "count": (
         D("ops.count()", ("ab-c|",)),
         D("ops.count()", ("aBb|",), "keyed"),
@@ -127,7 +133,6 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
         D('ops.conflate(lambda x: 0, per="instant")', ("11-2-3|",), "timed"),
         D('ops.conflate(lambda x: 0, per="instant", keep="list")', ("11-2-3|",), "timed"),
     ),
-    "reduce": (D("ops.reduce(lambda a, b: a + b)", ("ab-c|",)), D("ops.reduce(max)", ("1425|",), "keyed")),
     "rolling": (
         D("ops.rolling(2, agg.collect())", ("ab-c|",)),
         D('ops.rolling("2s", agg.collect())', ("12-35|",), "timed"),
@@ -139,7 +144,7 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
         D('ops.window(windows.tumbling("3s"), agg.collect(), allowed_lateness="9s")', ("13-1---7|",), "timed keyed"),
         D('ops.window(windows.session("1s"), agg.collect())', ("13579|",), "timed keyed"),
         D('ops.window(windows.count(2), agg.collect())', ("1325-7|",), "timed keyed"),
-        D('ops.window(windows.global_window(), agg.collect(), early=2)', ("1357-9|",), "timed keyed"),
+        D('ops.window(windows.global_(), agg.collect(), early=2)', ("1357-9|",), "timed keyed"),
     ),
     "window_all": (
         D('ops.window_all(windows.tumbling("3s"), agg.collect())', ("12-45|",), "timed"),
@@ -153,7 +158,7 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
     "route_by": (D('ops.route_by(lambda x: x, ["a", "b"], default="rest")', ("abca|",)),),
     "split": (D('ops.split(lambda x: x == "a")', ("abca|",)),),
     "partition": (D("ops.partition(2, lambda x: x)", ("abcdea|",)),),
-    "partitioned": (D("ops.partitioned(lambda x: x).part(0, 2)", ("abcdea|",)),),
+    "shard": (D("ops.shard(lambda x: x).part(0, 2)", ("abcdea|",)),),
     "merge": (D("rxdag.merge(a, b)", ("a-b--|", "-1--2--|"))),
     "merge_sorted": (D("rxdag.merge_sorted(a, b)", ("1-4-7|", "--25-6|"), "timed")),
     "zip": (D("rxdag.zip(a, b)", ("ab--c|", "-12-3-|"))),
@@ -174,9 +179,9 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
 }  # fmt: skip
 
 DIFFERS: Final[dict[str, str]] = {
-    "scan": "RxPY's `scan` has no keys; Flink's keyed `fold` and `aggregate` do. polars: `cum_sum().over(key)`.",
-    "fold": "RxPY's `reduce(fn, seed)`. Flink's fold gives every step: that is `scan` here.",
-    "reduce": "Python's and RxPY's `reduce` give the last value alone; put `ops.last()` behind it.",
+    "scan": "RxPY's `scan(fn, seed)` has no keys; Flink's keyed `reduce` and `aggregate` do. polars: `cum_sum().over(key)`.",
+    "reduce": "RxPY's `reduce(fn, seed)`, which fails on an empty stream without a seed. Flink's and Kafka Streams' reduce gives every step: "
+    "that is `scan` here. polars: `fold`.",
     "min": "RxPY fails on an empty stream; here nothing comes out.",
     "max": "RxPY fails on an empty stream; here nothing comes out.",
     "first": "RxPY fails on an empty stream; here nothing comes out, and `ops.default_if_empty` says what should.",
@@ -209,7 +214,7 @@ DIFFERS: Final[dict[str, str]] = {
     "top_n": "Flink SQL's Top-N gives changes of rows; here comes the whole list.",
     "process": "Flink's `KeyedProcessFunction`; a timer has a name, so that there is one of each and not one of each time.",
     "route": "Flink's side outputs; each item goes one way unless `multi`.",
-    "partitioned": "Kafka divides the partitions of a topic among the consumers of a group; here each worker reads all, and passes its share.",
+    "shard": "Kafka divides the partitions of a topic among the consumers of a group; here each worker reads all, and passes its share.",
     "partition": "Kafka hashes the bytes of a key with murmur2, this one their text with murmur3.",
     "merge": "RxPY's `merge` has no watermarks: a quiet input here holds up event time, unless it is idle (`event_time(idle_timeout=...)`).",
     "zip": "RxPY's `zip` keeps what is ahead without bound; here it waits.",
@@ -262,7 +267,7 @@ ORDER: Final[dict[str, str]] = {
     "arbitrate": "sequence of each key",
     "throttle": "yes; with `shape` of each key",
     "process": "of items and timers",
-    "fold": "by key",
+    "reduce": "by key",
     "count": "by key",
     "sum": "by key",
     "min": "by key",
@@ -276,7 +281,6 @@ ORDER: Final[dict[str, str]] = {
 }
 
 STATE: Final[dict[str, str]] = {
-    "fold": "by key",
     "process": "by key, `ttl`",
     "rolling": "by key; `ttl` with a number",
     "window": "by key",

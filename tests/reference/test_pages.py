@@ -8,6 +8,7 @@ import pytest
 
 import rxdag
 from rxdag import aggregates, market, operators, windows
+from rxdag.operators import joining
 from tests.reference.pages import FOLDER, PICTURE, pages
 from tests.reference.picture import picture
 from tests.reference.specs import DIAGRAMS, FAMILIES
@@ -46,7 +47,8 @@ def test_every_public_name_is_on_a_page(made):
 
 def test_every_public_operator_is_on_a_page_and_every_diagram_is_used():
     listed = {name for _, _, names in FAMILIES.values() for name in names}
-    public = {name for name in operators.__all__ if inspect.isfunction(getattr(operators, name))}
+    homes = (operators, joining)
+    public = {name for home in homes for name in home.__all__ if inspect.isfunction(getattr(home, name))}
     assert public <= listed
     helpers = {"as_bar", "by_venue", "iso_utc"}
     assert {name for name in market.__all__ if inspect.isfunction(getattr(market, name))} - helpers <= listed

@@ -78,9 +78,12 @@ async def loop() -> None:
         assert_type(bar.key, str)
     run = rxdag.start_async(dag)
     assert_type(await run.drain("10s", flush=False), rxdag.RunResult)
+    assert_type(await run.wait(0.5), rxdag.RunResult)
 
 
 assert_type(rxdag.start(dag).wait(), rxdag.RunResult)
+assert_type(rxdag.start(dag).wait("10s"), rxdag.RunResult)
+assert_type(rxdag.start(dag).drain(10), rxdag.RunResult)
 assert_type(rxdag.start(dag).stats(), rxdag.RunStats)
 
 
@@ -94,6 +97,9 @@ assert_type(timed.pipe(ops.dedupe("symbol", col.trade_id)), Stream[Trade])
 # ---- elementwise operators
 assert_type(trades.pipe(ops.map(lambda t: t.price)), Stream[float])
 assert_type(trades.pipe(ops.map(lambda t: t.price), name="clean", on_error=on_error.skip), Stream[float])
+assert_type(trades.pipe(ops.map(lambda t: t.price), on_error="skip"), Stream[float])
+assert_type(trades.pipe(ops.key_by(lambda t: t.symbol), on_error="dead"), KeyedStream[str, Trade])
+assert_type(rxdag.from_source(sources.csv("trades.csv", Trade), on_error="raise"), Stream[Trade])
 assert_type(trades.pipe(ops.map(lambda t: (t.symbol, t.price))).pipe(ops.map(lambda p: p[1])), Stream[float])
 assert_type(trades.pipe(ops.map(lambda t: t.price)).pipe(ops.filter(lambda p: p > 0)), Stream[float])
 assert_type(trades.pipe(ops.filter("is_open")), Stream[Trade])
@@ -307,6 +313,8 @@ assert_type(rxdag.from_source(sources.parquet("trades.parquet", Trade)), Stream[
 assert_type(rxdag.from_source(sources.parquet("trades.parquet")), Stream[dict[str, Any]])
 assert_type(rxdag.from_source(sources.arrays({"a": [1]}, Row)), Stream[Row])
 
+assert_type(trades.collect(max_items=1000), list[Trade])
+
 # ---- positions, neighbours, folds
 keyed_trades = trades.pipe(ops.key_by(lambda t: t.symbol))
 assert_type(trades.pipe(ops.skip(2)), Stream[Trade])
@@ -317,7 +325,10 @@ assert_type(keyed_trades.pipe(ops.last()), KeyedStream[str, Trade])
 assert_type(keyed_trades.pipe(ops.pairwise()), KeyedStream[str, tuple[Trade, Trade]])
 assert_type(keyed_trades.pipe(ops.distinct_until_changed(lambda t: t.price)), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.default_if_empty(None)), Stream[Trade | None])
-assert_type(trades.pipe(ops.fold(0.0, lambda total, t: total + t.qty)), Stream[float])
+assert_type(trades.pipe(ops.scan(0.0, lambda total, t: total + t.qty)), Stream[float])
+assert_type(trades.pipe(ops.scan(lambda a, b: a if a.price > b.price else b)), Stream[Trade])
+assert_type(trades.pipe(ops.reduce(0.0, lambda total, t: total + t.qty)), Stream[float])
+assert_type(trades.pipe(ops.reduce(lambda a, b: a if a.price > b.price else b)), Stream[Trade])
 assert_type(keyed_trades.pipe(ops.count()), KeyedStream[str, int])
 assert_type(trades.pipe(ops.max(lambda t: t.price)), Stream[Any])
 assert_type(trades.pipe(ops.explode(lambda t: [t.price, t.qty])), Stream[float])
@@ -328,7 +339,7 @@ assert_type(keyed_trades.pipe(ops.timeout("1s")), KeyedStream[str, Trade])
 assert_type(keyed_trades.pipe(ops.throttle(10, burst=5, mode="shape")), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.partition(4, lambda t: t.symbol))["0"], Stream[Trade])
 assert_type(keyed_trades.pipe(ops.partition(4, "symbol")), KeyedRoutes[str, Trade])
-assert_type(trades.pipe(ops.partitioned("symbol")), Stream[Trade])
+assert_type(trades.pipe(ops.shard("symbol")), Stream[Trade])
 assert_type(trades.pipe(ops.route({"a": lambda t: t.qty > 0}, multi=True))["a"], Stream[Trade])
 
 

@@ -122,11 +122,15 @@ def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts
     trades.pipe(ops.map_async(positive))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
     trades.pipe(ops.flat_map(lambda t: t.price))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
     rxdag.join_asof(keyed, keyed, strategy="sideways")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    # functions of streams are in rxdag alone
+    ops.merge(trades, trades)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     # the type of a result
     rolled: KeyedStream[str, str] = keyed.pipe(ops.rolling(3, agg.count()))  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
     print(rolled)
     # sinks and sources of other items
     trades.to(sinks.batched(text_writer))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.pipe(ops.take(1), on_error="skipp")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    trades.to(sinks.null(), on_error="retry")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.buffered(overflow="spill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.buffered(max_bytes=10, size_of=lambda t: t.sice)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     rxdag.from_observable(trades)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

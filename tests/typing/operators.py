@@ -42,7 +42,7 @@ second = windows.tumbling("1s")
 
 # ---- one value after the other
 assert_type(keyed.pipe(ops.scan(0.0, lambda total, t: total + t.qty, ttl="1m")), KeyedStream[str, float])
-assert_type(keyed.pipe(ops.fold(0.0, lambda total, t: total + t.qty)), KeyedStream[str, float])
+assert_type(keyed.pipe(ops.reduce(0.0, lambda total, t: total + t.qty)), KeyedStream[str, float])
 assert_type(keyed.pipe(ops.reduce(lambda a, b: a if a.price > b.price else b)), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.sum(lambda t: t.qty)), Stream[Any])
 assert_type(trades.pipe(ops.min(lambda t: t.qty)), Stream[Any])
@@ -75,6 +75,7 @@ assert_type(trades.pipe(ops.switch_map(lambda t: sources.iterable([t.symbol]))),
 assert_type(keyed.pipe(ops.map_async(price_of, concurrency=8, timeout="1s")), KeyedStream[str, float])
 assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol)), Stream[tuple[Trade, Quote]])
 assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol, into=edge)), Stream[float])
+assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol, into=edge, timeout="1s")), Stream[float])
 
 # ---- time
 assert_type(keyed.pipe(ops.audit("1s")), KeyedStream[str, Trade])
@@ -93,7 +94,7 @@ assert_type(trades.pipe(ops.rolling("5s", agg.count(), closed="left")), Stream[i
 assert_type(trades.pipe(ops.rolling("5s", agg.count(), into=lambda t, n: (t.symbol, n))), Stream[tuple[str, int]])
 assert_type(keyed.pipe(ops.window(second, agg.count(), early=100)), WindowedStream[Trade, Pane[str, int]])
 assert_type(
-    keyed.pipe(ops.window(windows.global_window(), agg.count(), early="1m", into=lambda p: p.value)),
+    keyed.pipe(ops.window(windows.global_(), agg.count(), early="1m", into=lambda p: p.value)),
     WindowedStream[Trade, int],
 )
 assert_type(trades.pipe(ops.window_all(second, agg.count())), Stream[Pane[None, int]])
@@ -227,5 +228,7 @@ assert_type(
     keyed.pipe(ops.rolling(20, agg.count(), ttl="1m", clock="event", into=lambda t, n: (t.symbol, n))),
     KeyedStream[str, tuple[str, int]],
 )
+assert_type(keyed.pipe(ops.scan(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.reduce(lambda a, b: a if a.qty > b.qty else b, ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.reduce(0.0, lambda total, t: total + t.qty, ttl="1m")), KeyedStream[str, float])
 assert_type(keyed.pipe(ops.window_all(second, agg.count())), Stream[Pane[None, int]])

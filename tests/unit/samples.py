@@ -143,10 +143,6 @@ SAMPLES = {
     ],
     "with_columns": [(lambda s: s.pipe(ops.select(n=element)).pipe(ops.with_columns(m=col.n + 1)), NUMBERS, None)],
     "tap": [(lambda: ops.tap(lambda x: None), NUMBERS, None)],
-    "fold": [
-        (lambda: ops.fold(0, lambda n, x: n * 3 + x), NUMBERS, None),
-        (lambda: ops.fold([], _kept), EVENTS, keyed),
-    ],
     "debounce": [
         (lambda: ops.debounce("2s"), NUMBERS, None),
         (lambda: ops.debounce("2s"), EVENTS, keyed),
@@ -185,9 +181,9 @@ SAMPLES = {
         (lambda: ops.partition(3, lambda x: x), NUMBERS, None),
         (lambda: ops.partition(2, lambda e: e[1], hash_fn="murmur3_64"), EVENTS, keyed),
     ],
-    "partitioned": [
-        (lambda: ops.partitioned(lambda x: x).part(1, 2), NUMBERS, None),
-        (lambda: ops.partitioned(lambda e: e[1]).part(0, 3), EVENTS, keyed),
+    "shard": [
+        (lambda: ops.shard(lambda x: x).part(1, 2), NUMBERS, None),
+        (lambda: ops.shard(lambda e: e[1]).part(0, 3), EVENTS, keyed),
     ],
     "timeout": [(lambda: ops.timeout("2s"), NUMBERS, None), (lambda: ops.timeout("2s"), EVENTS, keyed)],
     "delay": [
@@ -288,11 +284,19 @@ SAMPLES = {
         (lambda: ops.scan([], _kept), EVENTS, keyed),
         (lambda: ops.scan([], _kept, ttl="4s"), EVENTS, keyed),
         (lambda: ops.scan(0, lambda total, x: total + x, ttl="1s"), NUMBERS, None),
+        (lambda: ops.scan(lambda total, x: total + x), NUMBERS, None),
+        (lambda: ops.scan(lambda a, b: max(a, b)), EVENTS, keyed),
+        (lambda: ops.scan(lambda a, b: max(a, b), ttl="3s"), EVENTS, keyed),
     ],
     "reduce": [
-        (lambda: ops.reduce(lambda total, x: total + x), NUMBERS, None),
+        (lambda: ops.reduce(0, lambda n, x: n * 3 + x), NUMBERS, None),
+        (lambda: ops.reduce([], _kept), EVENTS, keyed),
+        (lambda: ops.reduce(lambda n, x: n * 3 + x), NUMBERS, None),
         (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, keyed),
-        (lambda: ops.reduce(lambda a, b: max(a, b), ttl="3s"), EVENTS, keyed),
+        (lambda: ops.reduce(lambda a, b: max(a, b)), EVENTS, timed),
+        (lambda: ops.reduce([], _kept, ttl="3s"), EVENTS, keyed),
+        (lambda: ops.reduce(lambda a, b: max(a, b), ttl="1s", clock="processing"), EVENTS, keyed),
+        (lambda: ops.reduce(0, lambda n, x: n * 3 + x, ttl="1s"), NUMBERS, None),
     ],
     "take": [
         (lambda: ops.take(7), NUMBERS, None),
@@ -334,8 +338,8 @@ SAMPLES = {
         (lambda: ops.window(windows.tumbling("9s"), agg.count(), early=3, allowed_lateness="1s"), EVENTS, keyed),
         (lambda: ops.window(windows.session("2s"), agg.collect(), early="1s", allowed_lateness="2s"), EVENTS, keyed),
         (lambda: ops.window(windows.sliding("6s", "2s"), agg.collect(), early="4s"), EVENTS, keyed),
-        (lambda: ops.window(windows.global_window(), agg.collect(), early="7s"), EVENTS, keyed),
-        (lambda: ops.window(windows.global_window(), agg.count(), early=4), EVENTS, keyed),
+        (lambda: ops.window(windows.global_(), agg.collect(), early="7s"), EVENTS, keyed),
+        (lambda: ops.window(windows.global_(), agg.count(), early=4), EVENTS, keyed),
         (
             lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
             EVENTS,
@@ -451,6 +455,7 @@ SAMPLES = {
     ],
     "lookup": [
         (lambda: ops.lookup(_slowly, key=lambda x: x % 5), NUMBERS, None),
+        (lambda: ops.lookup(_slowly, key=lambda x: x % 5, timeout="1h"), NUMBERS, None),
         (lambda: ops.lookup(_at_once, key=lambda e: e[1], ttl="1s", max_keys=1, into=_pair), EVENTS, keyed),
         (lambda s: s.pipe(ops.lookup(_not_nine, key=lambda x: x % 10), on_error=on_error.dead), NUMBERS, None),
     ],

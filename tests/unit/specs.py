@@ -58,6 +58,10 @@ def double(item):
     return item * 2
 
 
+def pair(a, b):
+    return [a, b]
+
+
 def counting(n: int, *, step: int = 1):
     """A source of the user's own."""
     return sources.range(0, n * step, step)

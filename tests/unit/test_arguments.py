@@ -87,12 +87,12 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "filter": (plain, {"predicate": one}),
     "first": (keyed, {"predicate": one, "ttl": "1h", "clock": "event"}),
     "flat_map": (plain, {"fn": one, "concurrency": 3}),
-    "fold": (plain, {"initial": 0, "fn": two}),
     "key_by": (plain, {"key": "sym"}),
     "last": (keyed, {"predicate": one, "ttl": "1h", "clock": "event"}),
     "lookup": (
         plain,
-        {"fn": awaited, "key": "sym", "into": two, "resource": None, "concurrency": 3, "ttl": "1s", "max_keys": 3},
+        {"fn": awaited, "key": "sym", "into": two, "resource": None, "concurrency": 3, "ttl": "1s", "max_keys": 3}
+        | {"timeout": "1s"},
     ),
     "map": (plain, {"fn": one}),
     "map_async": (plain, {"fn": awaited, "resource": None, "concurrency": 3, "ordered": True, "timeout": "1s"}),
@@ -101,9 +101,9 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "min": (keyed, {"value": "price", "ttl": "1h", "clock": "event"}),
     "pairwise": (keyed, {"ttl": "1h", "clock": "event"}),
     "partition": (plain, {"n": 2, "key": "sym", "hash_fn": "murmur3_32"}),
-    "partitioned": (plain, {"key": "sym", "hash_fn": "murmur3_32"}),
+    "shard": (plain, {"key": "sym", "hash_fn": "murmur3_32"}),
     "process": (keyed, {"process": Process(), "ttl": "1h", "clock": "event"}),
-    "reduce": (keyed, {"fn": two, "ttl": "1h", "clock": "event"}),
+    "reduce": (keyed, {"initial": 0, "fn": two, "ttl": "1h", "clock": "event"}),
     "rolling": (
         keyed,
         {"period": "1s", "aggregate": agg.count(), "closed": "right", "into": two, "ttl": None, "clock": None},
@@ -167,7 +167,13 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rxdag.merge_sorted": (rxdag.merge_sorted, {"streams": (timed(), timed()), "max_items": 3}),
     "rxdag.run": (
         rxdag.run,
-        {"what": (plain().to(sinks.null()),), "until": "1s", "on_progress": one, "progress_every": "1s"},
+        {
+            "what": (plain().to(sinks.null()),),
+            "until": "1s",
+            "flush": False,
+            "on_progress": one,
+            "progress_every": "1s",
+        },
     ),
     "rxdag.with_latest_from": (rxdag.with_latest_from, {"streams": (plain(), plain())}),
     "rxdag.zip": (rxdag.zip, {"streams": (plain(), plain()), "max_items": 3}),
@@ -289,7 +295,7 @@ BAD: dict[str, list[Any]] = {
     "type": [3, "Tick", object(), one],
     "exceptions": [3, (3,), "ValueError", (ValueError, "x"), object()],
     "path": [3, object(), True, None],
-    "OnError": ["dead", 3, object(), ValueError],
+    "OnError": ["deaf", 3, object(), ValueError],
 }
 """What no argument of a kind can be."""
 

@@ -233,3 +233,9 @@ def test_event_time_of_a_field_that_may_be_a_time_is_taken(kind):
 def test_head_says_itself_what_it_takes(given):
     with pytest.raises(rxdag.GraphError, match="head: max_items must be .*0 or more, got"):
         rxdag.from_source(sources.range(3)).head(given)
+
+
+@pytest.mark.parametrize("given", ["2", -1, 1.5, True])
+def test_collect_says_itself_what_it_takes(given):
+    with pytest.raises(rxdag.GraphError, match="collect: max_items must be .*0 or more, got"):
+        rxdag.from_source(sources.range(3)).collect(max_items=given)

@@ -233,13 +233,16 @@ def test_it_runs_on_a_real_loop():
     assert [len(batch) for batch in table.batches] == [1000, 1000, 500]
 
 
+POLICIES = "on_error must be one of raise, skip, dead, or a policy of rxdag.on_error"
+
+
 @pytest.mark.parametrize(
     ("args", "how", "said"),
     [
         ((3,), {}, "batched: factory must be a function that makes an async context manager, got 3"),
         ((Table(),), {"max_items": 0}, "batched: max_items must be 1 or more, got 0"),
         ((Table(),), {"max_wait": "0s"}, "batched: max_wait must be more than 0, got '0s'"),
-        ((Table(),), {"on_error": "dead"}, "batched: on_error must be one of rxdag.on_error, got 'dead'"),
+        ((Table(),), {"on_error": "deed"}, f"batched: {POLICIES}, got 'deed'; did you mean \"dead\"?"),
     ],
 )
 def test_bad_arguments_are_said_at_once(args, how, said):

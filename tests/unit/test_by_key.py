@@ -76,8 +76,10 @@ BY_KEY = {
         lambda: ops.scan(0, lambda total, n: total + n),
         [("b", 5, 0), ("a", 1, 1), ("b", 12, 2), ("a", 5, 3), ("b", 18, 4), ("a", 7, 5)],
     ),
-    "reduce": (
-        lambda: ops.reduce(lambda x, y: x * y),
+    "reduce": (lambda: ops.reduce(lambda x, y: x * y), [("a", 8, 5), ("b", 210, 5)]),
+    "reduce from a first value": (lambda: ops.reduce(2, lambda x, y: x * y), [("a", 16, 5), ("b", 420, 5)]),
+    "scan without a first value": (
+        lambda: ops.scan(lambda x, y: x * y),
         [("b", 5, 0), ("a", 1, 1), ("b", 35, 2), ("a", 4, 3), ("b", 210, 4), ("a", 8, 5)],
     ),
     "batch": (lambda: ops.batch(2), [("b", [5, 7], 2), ("a", [1, 4], 3), ("a", [2], 5), ("b", [6], 4)]),
@@ -124,7 +126,15 @@ TTL = {
         [("a", 1, 1), ("b", 4, 5), ("a", 8, 8)],
     ),
     "scan": (lambda: ops.scan(0, lambda n, _: n + 1, ttl="3s"), [("a", 1, 1), ("a", 2, 2), ("b", 1, 5), ("a", 1, 8)]),
-    "reduce": (lambda: ops.reduce(lambda x, y: x + y, ttl="3s"), [("a", 1, 1), ("a", 3, 2), ("b", 4, 5), ("a", 8, 8)]),
+    "scan without a first value": (
+        lambda: ops.scan(lambda x, y: x + y, ttl="3s"),
+        [("a", 1, 1), ("a", 3, 2), ("b", 4, 5), ("a", 8, 8)],
+    ),
+    "reduce": (lambda: ops.reduce(1, lambda x, y: x + y, ttl="3s"), [("a", 4, 4), ("b", 5, 7), ("a", 9, 10)]),
+    "reduce without a first value": (
+        lambda: ops.reduce(lambda x, y: x + y, ttl="3s"),
+        [("a", 3, 4), ("b", 4, 7), ("a", 8, 10)],
+    ),
     "batch": (lambda: ops.batch(9, ttl="3s"), [("a", [1, 2], 2), ("b", [4], 5), ("a", [8], 8)]),
     "batch skip": (lambda: ops.batch(3, skip=4, ttl="3s"), [("a", [1, 2], 2), ("b", [4], 5), ("a", [8], 8)]),
     "rolling": (
@@ -290,7 +300,15 @@ def test_what_comes_out_with_its_own_time_is_not_late_behind(operator):
     assert [(pane.key, pane.start // S) for pane in result[out]] == [("a", 0), ("b", 90)]
 
 
-@pytest.mark.parametrize("make", [lambda **how: ops.count(**how), lambda **how: ops.max(lambda row: row[2], **how)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **how: ops.count(**how),
+        lambda **how: ops.max(lambda row: row[2], **how),
+        lambda **how: ops.reduce(lambda a, b: b, **how),
+        lambda **how: ops.reduce(0, lambda n, row: n + 1, **how),
+    ],
+)
 @pytest.mark.parametrize("how", [{}, {"ttl": "20s"}, {"ttl": "20s", "clock": "processing"}], ids=str)
 def test_totals_of_keys_are_not_late_behind(make, how):
     rows = [(0, "a", 1), (50, "b", 2), (90, "b", 3)]
@@ -309,6 +327,28 @@ def test_head_counts_the_items_of_all_keys_and_reads_no_further():
     numbers = rxdag.from_source(sources.range(10**6)).pipe(ops.tap(read.append)).pipe(ops.key_by(lambda n: n % 2))
     assert numbers.head(3) == [0, 1, 2]
     assert len(read) < 10**6
+
+
+def test_collect_stops_with_an_error_at_the_first_item_too_many():
+    read = []
+    numbers = rxdag.from_source(sources.range(10**6)).pipe(ops.tap(read.append)).pipe(ops.key_by(lambda n: n % 2))
+    with pytest.raises(rxdag.BufferOverflow) as caught:
+        numbers.collect(max_items=3)
+    assert str(caught.value) == (
+        "collect: max_items must be at least the number of items, got 3, and more have come; head(3) returns the first ones"
+    )
+    assert len(read) < 10**6
+
+
+@pytest.mark.parametrize("max_items", [3, 4, None])
+def test_collect_of_no_more_than_it_may_is_all(max_items):
+    assert rxdag.from_source(sources.range(3)).collect(max_items=max_items) == [0, 1, 2]
+
+
+def test_collect_of_nothing_may_be_asked_for():
+    assert rxdag.from_source(sources.range(0)).collect(max_items=0) == []
+    with pytest.raises(rxdag.BufferOverflow, match="got 0"):
+        rxdag.from_source(sources.range(1)).collect(max_items=0)
 
 
 def test_a_keyed_take_reads_its_source_to_the_end():

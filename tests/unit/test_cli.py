@@ -133,6 +133,21 @@ class TestRun:
         said = json.loads(out)
         assert (code, said["state"], said["was_drained"]) == (0, "completed", True)
 
+    @pytest.mark.parametrize("policy", ["never", "on_failure"])
+    @pytest.mark.parametrize("flush", [True, False])
+    def test_flush_closes_the_windows_that_until_leaves_open(self, policy, flush):
+        text = """
+nodes:
+  n: {source: interval, every: 1ms}
+  s: {op: timestamp, input: n}
+  t: {op: event_time, input: s, ts: ts}
+  w: {op: window_all, input: t, window: global, aggregate: count}
+  o: {sink: stdout, input: w, form: jsonl}
+"""
+        code, out, _ = rxdag_("run", "-", "--until", "50ms", "--restart", policy, *["--flush"] * flush, given=text)
+        assert code == 0
+        assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"] * flush
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     @pytest.mark.parametrize("restart", ["never", "on_failure"])
     def test_a_signal_drains_and_is_told(self, tmp_path, number, code, restart):
@@ -292,7 +307,7 @@ name: bars
 nodes:
   trades: {source: simulated_trades, trades: 3000}
   timed: {op: event_time, input: trades, ts: trade_ms, unit: ms, out_of_order: 250ms}
-  mine: {op: partitioned, input: timed, key: symbol}
+  mine: {op: shard, input: timed, key: symbol}
   keyed: {op: key_by, input: mine, key: [venue, symbol]}
   bars: {op: window, input: keyed, window: {type: tumbling, size: 1s}, aggregate: {type: ohlcv, price: price, qty: qty}}
   out: {sink: stdout, input: bars, form: jsonl}
@@ -340,7 +355,7 @@ class TestWorkers:
     def test_a_graph_without_shares_refuses_to_be_run_by_several(self, bars):
         code, _, err = rxdag_("run", bars, "--partition", "0/2")
         assert code != 0
-        assert "must have an ops.partitioned(key)" in " ".join(err.split())
+        assert "must have an ops.shard(key)" in " ".join(err.split())
 
 
 class TestClusters:

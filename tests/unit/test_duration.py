@@ -1,10 +1,11 @@
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from rxdag import GraphError, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import duration_ns, format_ns, positive_ns, signed_ns
+from rxdag.contract import duration_ns, format_ns, positive_ns, signed_ns, timeout_s
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,28 @@ def test_a_positive_duration_is_more_than_0():
 @pytest.mark.parametrize(("ns", "text"), [(1_500_000_000, "1500ms"), (0, "0s"), (60_000_000_000, "1m"), (7, "7ns")])
 def test_nanoseconds_are_written_in_the_largest_whole_unit(ns, text):
     assert format_ns(ns) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (10, 10.0),
+        (0.5, 0.5),
+        (0, 0.0),
+        (np.int64(2), 2.0),
+        ("10s", 10.0),
+        ("0s", 0.0),
+        (timedelta(minutes=1), 60.0),
+        (None, None),
+    ],
+)
+def test_a_timeout_is_seconds_or_a_duration(value, seconds):
+    assert timeout_s(value, "x") == seconds
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), True, "5", "soon", [1], 1e10])
+def test_what_is_no_timeout_has_one_message(value):
+    with pytest.raises(GraphError) as caught:
+        timeout_s(value, "run.wait: timeout")
+    said = f'run.wait: timeout must be seconds, from 0 to 146 years, or a duration such as "10s", got {value!r}'
+    assert str(caught.value) == said

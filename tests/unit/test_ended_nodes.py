@@ -72,8 +72,9 @@ ONE_CALL = {
     "partition": lambda fn: ops.partition(2, fn),
     "explode": lambda fn: ops.explode(fn),
     "scan": lambda fn: ops.scan(0, fn),
-    "reduce": lambda fn: ops.reduce(fn),
-    "fold": lambda fn: ops.fold(0, fn),
+    "scan from the first": lambda fn: ops.scan(fn),
+    "reduce": lambda fn: ops.reduce(0, fn),
+    "reduce from the first": lambda fn: ops.reduce(fn),
     "sum": lambda fn: ops.sum(fn),
     "min": lambda fn: ops.min(fn),
     "max": lambda fn: ops.max(fn),
@@ -116,7 +117,7 @@ def test_a_node_that_has_failed_calls_nothing_any_more(name, calls):
         stream = stream[PORT[name]]
     plan = rxdag.compile(rxdag.Dag(stream.to(sinks.null(), name="out")))
     result = testing.settle_virtual(testing.virtual(plan))
-    assert str(result.error) == f'node "fails" failed on {2 if name == "reduce" else 1}: ValueError: no'
+    assert str(result.error) == f'node "fails" failed on {2 if name.endswith(" from the first") else 1}: ValueError: no'
     assert fn.calls == calls
     assert result.problems == ()
 
@@ -187,7 +188,7 @@ FIRING = {
     "lateness": lambda fn: timed().pipe(
         ops.window(windows.tumbling("1s"), agg.count(), into=fn, allowed_lateness="1s")
     ),
-    "count": lambda fn: timed().pipe(ops.window(windows.global_window(), agg.count(), into=fn)),
+    "count": lambda fn: timed().pipe(ops.window(windows.global_(), agg.count(), into=fn)),
     "window_all": lambda fn: timed().pipe(ops.window_all(windows.tumbling("1ns"), agg.count(), into=fn)),
     "timers": lambda fn: timed().pipe(ops.process(Alarms(fn, "timer"))),
     "ends": lambda fn: timed().pipe(ops.process(Alarms(fn, "end"))),

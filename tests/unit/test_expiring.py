@@ -160,6 +160,7 @@ def _arbitrate(clock):
 
 COSTS = {
     "scan": lambda: ops.scan(0, lambda n, _: n + 1, ttl="9h"),
+    "scan without a first value": lambda: ops.scan(lambda a, _: a, ttl="9h"),
     "reduce": lambda: ops.reduce(lambda a, _: a, ttl="9h"),
     "count": lambda: ops.count(ttl="9h"),
     "sum": lambda: ops.sum(ttl="9h"),

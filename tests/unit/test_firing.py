@@ -103,7 +103,7 @@ FIRINGS = {
     "lateness": lambda slow: keyed().pipe(
         ops.window(windows.tumbling("1s"), agg.count(), into=slow, allowed_lateness="1s")
     ),
-    "global": lambda slow: keyed().pipe(ops.window(windows.global_window(), agg.count(), into=slow)),
+    "global": lambda slow: keyed().pipe(ops.window(windows.global_(), agg.count(), into=slow)),
     "timers": lambda slow: keyed().pipe(ops.process(AtOnce(slow, at_end=False))),
     "on_end": lambda slow: keyed().pipe(ops.process(AtOnce(slow, at_end=True))),
     "join_window": lambda slow: rxdag.join_window(

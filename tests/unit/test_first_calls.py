@@ -48,7 +48,7 @@ ASKED = {
     "throttle: key": lambda fn: numbers().pipe(ops.throttle(1, key=fn), name="n"),
     "throttle: key, shape": lambda fn: numbers().pipe(ops.throttle(1, key=fn, mode="shape"), name="n"),
     "partition: key": lambda fn: numbers().pipe(ops.partition(2, fn), name="n")["0"],
-    "partitioned: key": lambda fn: numbers().pipe(ops.partitioned(fn), name="n"),
+    "shard: key": lambda fn: numbers().pipe(ops.shard(fn), name="n"),
     "lookup: key": lambda fn: numbers().pipe(ops.lookup(awaited, key=fn), name="n"),
     "arbitrate: key": lambda fn: timed().pipe(ops.arbitrate(fn, sequence=lambda x: x), name="n"),
     "top_n: unique": lambda fn: numbers().pipe(ops.top_n(2, lambda x: x, unique=fn), name="n"),

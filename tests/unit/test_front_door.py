@@ -4,6 +4,8 @@ import sys
 import pytest
 
 import rxdag
+from rxdag import operators as ops
+from rxdag.operators import joining
 
 
 def test_import_loads_nothing_heavy():
@@ -25,6 +27,23 @@ assert not {'reactivex', 'numpy', 'threading'} & (set(sys.modules) - before), sy
 def test_every_public_name_is_there(name):
     assert getattr(rxdag, name) is not None
     assert name in dir(rxdag)
+
+
+def test_functions_of_streams_are_no_operators():
+    for name in joining.__all__:
+        streams = "left, right" if name.startswith("join_") else "a, b"
+        with pytest.raises(AttributeError) as caught:
+            getattr(ops, name)
+        said = f"ops.{name}: takes streams and goes into no pipe; use rxdag.{name}({streams})"
+        assert str(caught.value) == said
+        assert name not in ops.__all__
+        assert getattr(rxdag, name) is getattr(joining, name)
+
+
+def test_another_name_that_is_no_operator_is_an_ordinary_error():
+    with pytest.raises(AttributeError, match=r"^module 'rxdag.operators' has no attribute 'mapp'$") as caught:
+        ops.mapp
+    assert (caught.value.name, caught.value.obj) == ("mapp", ops)
 
 
 def test_a_misspelt_name_offers_the_nearest():

@@ -261,7 +261,13 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: trades().buffered(
             max_items=0
         ): 'buffered: max_items must be 1 or more, or 0 with overflow="drop_newest", got 0',
-        lambda: trades().pipe(ops.take(1), on_error="skip"): "take: on_error must be one of rxdag.on_error, got 'skip'",
+        lambda: trades().pipe(
+            ops.take(1),
+            on_error="skipp",  # type: ignore[call-overload]
+        ): (
+            "take: on_error must be one of raise, skip, dead, or a policy of rxdag.on_error, got 'skipp'; did you mean "
+            '"skip"?'
+        ),
         lambda: trades().pipe(ops.take(1), ops.take(1), name="x"): "pipe: name= and on_error= go with one operator",
     }
     for make, expected in cases.items():

@@ -184,6 +184,51 @@ def test_a_failed_lookup_is_not_remembered():
     assert balanced(out)[out] == [("a", "a")]
 
 
+def test_a_lookup_that_takes_longer_than_its_timeout_fails_each_item_that_waits_for_it():
+    meter = Meter(lambda x: x)
+    rows = rxdag.from_source(sources.iterable([1, 3, 3, 2]))
+    looked = rows.pipe(ops.lookup(meter, key=lambda x: x, timeout="2500ms"), on_error="dead")
+    good, bad = looked.to(sinks.collect()), looked.dead.to(sinks.collect())
+    result = balanced(good, bad)
+    assert result[good] == [(1, 1), (2, 2)]
+    said = "lookup: a call must return within 2500ms, and has not"
+    assert [(letter.item, type(letter.error), str(letter.error)) for letter in result[bad]] == [
+        (3, TimeoutError, said)
+    ] * 2
+    assert (meter.calls, meter.cancelled) == ([1, 3, 2], 1)
+
+
+def test_the_time_of_a_lookup_ends_the_run_unless_its_node_says_otherwise():
+    rows = rxdag.from_source(sources.iterable([1]))
+    looked = rows.pipe(ops.lookup(Meter(lambda x: x), key=lambda x: x, timeout="1s"), name="names")
+    with pytest.raises(
+        rxdag.NodeError, match='node "names" failed on 1: TimeoutError: lookup: a call must return within 1s'
+    ):
+        testing.run_virtual(looked.to(sinks.null()))
+
+
+def test_a_lookup_that_took_too_long_is_tried_again_with_the_same_time():
+    waits = iter([9, 9, 1])
+    meter = Meter(lambda x: next(waits))
+    rows = rxdag.from_source(sources.iterable(["a"])).pipe(
+        ops.lookup(meter, key=lambda x: x, timeout="2s"), on_error=on_error.retry(3, base="1s", factor=1)
+    )
+    out = rows.to(sinks.collect())
+    result = balanced(out)
+    assert result[out] == [("a", "a")]
+    assert (meter.calls, meter.cancelled) == (["a", "a", "a"], 2)
+    assert result.stats.elapsed_s == 7  # two calls of 2 s, two waits of 1 s, a call of 1 s
+
+
+def test_a_timeout_error_of_the_coroutine_itself_is_its_own():
+    async def slow(x):
+        raise TimeoutError("the server's")
+
+    looked = rxdag.from_source(sources.iterable([1])).pipe(ops.lookup(slow, key=lambda x: x, timeout="1h"))
+    with pytest.raises(rxdag.NodeError, match="TimeoutError: the server's"):
+        testing.run_virtual(looked.to(sinks.null()))
+
+
 def test_flat_map_takes_no_more_streams_than_concurrency_and_switch_map_leaves_the_old_one():
     assert play(ops.concat_map(lambda x: [x, x.upper()]), "ab|") == "(aA)(bB)|"
     assert play(ops.switch_map(lambda x: sources.timer("2s")), "ab---|") == "---0-|"
@@ -207,6 +252,7 @@ def test_flat_map_takes_no_more_streams_than_concurrency_and_switch_map_leaves_t
         (lambda: ops.map_async(3), "map_async: fn must be a function, got 3"),
         (lambda: ops.map_async(len, concurrency=0), "map_async: concurrency must be 1 or more, got 0"),
         (lambda: ops.flat_map(len, concurrency=0), "flat_map: concurrency must be 1 or more, got 0"),
+        (lambda: ops.lookup(len, key=len, timeout="0s"), "lookup: timeout must be more than 0"),
         (lambda: ops.lookup(len, key=len, max_keys=0), "lookup: max_keys must be 1 or more, got 0"),
         (lambda: ops.map_async(len, timeout="0s"), "map_async: timeout must be more than 0"),
     ],

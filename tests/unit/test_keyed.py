@@ -48,13 +48,56 @@ def test_with_a_ttl_a_key_begins_anew_when_nothing_has_come_for_so_long():
     rows = [(0, "a"), (4, "a"), (9, "a"), (13, "a"), (13, "b"), (30, "a")]
     counts = timed(rows).pipe(ops.scan(0, lambda n, _: n + 1, ttl="5s"))
     assert counts.collect() == [1, 2, 1, 2, 1, 1]
-    firsts = timed(rows).pipe(ops.reduce(lambda first, _: first, ttl="5s"))
+    firsts = timed(rows).pipe(ops.scan(lambda first, _: first, ttl="5s"))
     assert [row[0] for row in firsts.collect()] == [0, 0, 9, 9, 13, 30]
 
 
-def test_a_fold_of_a_keyed_stream_gives_one_value_for_each_key_in_their_order():
-    folded = timed([(1, "b"), (5, "a"), (3, "b")]).pipe(ops.fold(0, lambda n, row: n + row[0]))
-    assert folded.collect() == [5, 4]
+def test_reduce_on_a_keyed_stream_gives_one_value_for_each_key_in_their_order():
+    rows = timed([(1, "b"), (5, "a"), (3, "b")])
+    assert rows.pipe(ops.reduce(0, lambda n, row: n + row[0])).collect() == [5, 4]
+    assert rows.pipe(ops.reduce(lambda a, b: (a[0] * 10 + b[0], b[1]))).collect() == [(5, "a"), (13, "b")]
+
+
+def test_reduce_of_an_empty_stream_gives_its_first_value_and_without_one_nothing():
+    assert feed(ops.reduce(7, lambda a, b: a + b), []) == [7]
+    assert feed(ops.reduce(lambda a, b: a + b), []) == []
+    assert timed([]).pipe(ops.reduce(7, lambda a, b: a + b)).collect() == []
+
+
+def test_none_is_a_first_value():
+    assert feed(ops.reduce(None, lambda seen, x: (seen, x)), [1]) == [(None, 1)]
+    assert feed(ops.scan(None, lambda seen, x: (seen, x)), [1]) == [(None, 1)]
+
+
+def test_reduce_of_one_item_is_that_item():
+    assert feed(ops.reduce(lambda a, b: a + b), [5]) == [5]
+
+
+def test_each_run_of_a_reduce_begins_with_a_copy_of_its_first_value():
+    def added(seen, x):
+        seen.append(x)
+        return seen
+
+    reduced = rxdag.from_source(sources.range(3)).pipe(ops.reduce([], added))
+    assert reduced.collect() == reduced.collect() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("name", ["scan", "reduce"])
+def test_a_first_value_behind_the_function_is_said_to_be_in_the_wrong_place(name):
+    message = f"{name}: fn must be a function, got 0; the first value goes before it: ops.{name}(initial, fn)"
+    assert refused(lambda: getattr(ops, name)(lambda a, b: a + b, 0)) == message
+
+
+def test_with_a_ttl_an_empty_stream_still_gives_the_first_value():
+    assert feed(ops.reduce([7], lambda a, b: a, ttl="1s"), []) == [[7]]
+    assert feed(ops.reduce(lambda a, b: a, ttl="1s"), []) == []
+
+
+def test_scan_without_a_first_value_and_last_is_reduce():
+    running = rxdag.from_source(sources.range(1, 6)).pipe(ops.scan(lambda a, b: a * b))
+    assert running.collect() == [1, 2, 6, 24, 120]
+    reduced = rxdag.from_source(sources.range(1, 6)).pipe(ops.reduce(lambda a, b: a * b))
+    assert running.pipe(ops.last()).collect() == reduced.collect() == [120]
 
 
 # ---- rolling
@@ -146,9 +189,9 @@ def test_early_panes_by_time_come_when_the_watermark_has_passed_a_multiple():
 
 def test_the_global_window_comes_out_at_the_end_and_as_early_says():
     rows = [(second, "ab"[second % 2]) for second in range(6)]
-    plain = timed(rows).pipe(ops.window(windows.global_window(), agg.count())).collect()
+    plain = timed(rows).pipe(ops.window(windows.global_(), agg.count())).collect()
     assert [(p.key, p.value, p.closed_by) for p in plain] == [("a", 3, "watermark"), ("b", 3, "watermark")]
-    every_two = timed(rows).pipe(ops.window(windows.global_window(), agg.count(), early=2)).collect()
+    every_two = timed(rows).pipe(ops.window(windows.global_(), agg.count(), early=2)).collect()
     assert [(p.key, p.value, p.revision) for p in every_two] == [("a", 2, 0), ("b", 2, 0), ("a", 3, 1), ("b", 3, 1)]
 
 
@@ -511,12 +554,14 @@ def test_lists_that_overlap_or_leave_items_out():
     assert "skip goes with max_items" in refused(lambda: ops.batch(max_wait="1s", skip=2))
 
 
-@pytest.mark.parametrize("name", ["scan", "fold", "agg.fold"])
+@pytest.mark.parametrize("name", ["scan", "reduce", "agg.fold"])
 def test_a_first_value_that_cannot_be_copied_is_refused_where_it_is_given(name):
-    make = {"scan": ops.scan, "fold": ops.fold, "agg.fold": agg.fold}[name]
+    make = {"scan": ops.scan, "reduce": ops.reduce, "agg.fold": agg.fold}[name]
     with pytest.raises(rxdag.GraphError) as caught:
         make((x for x in ()), lambda total, x: total)
-    assert f"{name[-4:]}: initial must be a value that copy.deepcopy copies, got <generator" in str(caught.value)
+    assert f"{name.removeprefix('agg.')}: initial must be a value that copy.deepcopy copies, got <generator" in str(
+        caught.value
+    )
     assert "give None, and let the function make the value of the first item" in str(caught.value)
 
 

@@ -21,7 +21,7 @@ def keyed(thread):
 JOINS = {
     "merge": lambda a, b: rxdag.merge(numbers(a), numbers(b)),
     "merge_sorted": lambda a, b: rxdag.merge_sorted(numbers(a), numbers(b)),
-    "concat": lambda a, b: ops.concat(numbers(a), numbers(b)),
+    "concat": lambda a, b: rxdag.concat(numbers(a), numbers(b)),
     "catch": lambda a, b: rxdag.catch(numbers(a), numbers(b)),
     "zip": lambda a, b: rxdag.zip(numbers(a), numbers(b)),
     "combine_latest": lambda a, b: rxdag.combine_latest(numbers(a), numbers(b)),

@@ -16,6 +16,7 @@ from rxdag import aggregates as agg
 from rxdag import col, contract, on_error, sinks, windows
 from rxdag import operators as ops
 from rxdag.graph import stream_of
+from rxdag.operators import joining
 from rxdag.testing import Chunked, LawBroken, check_operator, feed, play, settle_virtual, virtual
 
 
@@ -203,7 +204,8 @@ def with_policy(stream, operator, policy=None):
 
 
 def exported():
-    return [name for name in ops.__all__ if inspect.isfunction(getattr(ops, name))]
+    homes = (ops, joining)
+    return {name: fn for home in homes for name in home.__all__ if inspect.isfunction(fn := getattr(home, name))}
 
 
 @pytest.mark.parametrize("name", exported())
@@ -215,8 +217,8 @@ def test_an_exported_operator_holds_the_laws(name):
 
 @pytest.mark.parametrize("name", exported())
 def test_an_exported_operator_documents_its_six_lines(name):
-    text = inspect.getdoc(getattr(ops, name))
-    takes = ("Args:",) if inspect.signature(getattr(ops, name)).parameters else ()
+    text = inspect.getdoc(exported()[name])
+    takes = ("Args:",) if inspect.signature(exported()[name]).parameters else ()
     for line in ("Emits:", "Drops:", "Holds:", "Ends:", "Fails:", "Clock:", "Example:", *takes):
         assert line in text, f"{name} lacks {line}"
 

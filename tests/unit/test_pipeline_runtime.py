@@ -6,13 +6,15 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from tests.unit.linear import BATCHES, Source, pipeline
 
 import rxdag
+from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag import sinks, sources
+from rxdag import sinks, sources, windows
 from rxdag.engine import Writes
 from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
 from rxdag.orchestration import FeedbackPolicy
@@ -29,6 +31,13 @@ def numbers(n=3):
 
 def ticking():
     return rxdag.from_source(sources.interval("1ms")).to(sinks.collect(), name="out")
+
+
+def counting():
+    """One window that no tick closes: only a flush does."""
+    ticks = rxdag.from_source(sources.interval("1ms")).pipe(ops.event_time(lambda x: x))
+    panes = ticks.pipe(ops.window_all(windows.tumbling("3h"), agg.count()), name="w")
+    return panes.to(sinks.collect(), name="out")
 
 
 def striking(number, at=3):
@@ -254,6 +263,22 @@ class TestLife:
             await runtime.stop(timeout="10ms")
             assert runtime.status().jobs["stuck"].result.state == "cancelled"
 
+    @pytest.mark.parametrize("nothing", [0, "0s", timedelta(0)])
+    async def test_a_timeout_of_nothing_cancels_at_once(self, nothing):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("ticks", ticking())
+            await until(lambda: runtime.status().jobs["ticks"].state == "running")
+            await runtime.stop(timeout=nothing)
+            assert runtime.status().jobs["ticks"].state == "stopped"
+
+    async def test_what_is_no_timeout_stops_nothing(self):
+        async with rxdag.PipelineRuntime({"drain_timeout": 0.5}) as runtime:
+            runtime.create_dag("ticks", ticking())
+            await until(lambda: runtime.status().jobs["ticks"].state == "running")
+            with pytest.raises(GraphError, match=r"^runtime\.stop: timeout must be seconds"):
+                await runtime.stop(timeout="soon")
+            assert runtime.status().jobs["ticks"].state == "running"
+
     async def test_one_that_waits_to_start_again_is_stopped_at_once(self):
         async with rxdag.PipelineRuntime() as runtime:
             runtime.create_dag("bad", failing(9), restart="on_failure", backoff=Backoff(base="1h", cap="1h"))
@@ -290,6 +315,35 @@ class TestLife:
         results = runtime.run(until="50ms")
         assert results["a"]["out"] == [0, 1, 2]
         assert results["b"].was_drained
+
+    def test_drains_close_windows_as_each_dag_was_told_unless_the_runtime_is_told_otherwise(self):
+        for flush, closed in ((None, {"a": 1, "b": 0}), (True, {"a": 1, "b": 1}), (False, {"a": 0, "b": 0})):
+            runtime = rxdag.PipelineRuntime()
+            runtime.create_dag("a", counting(), flush=True)
+            runtime.create_dag("b", counting())
+            results = runtime.run(until="100ms", flush=flush)
+            assert {name: len(result["out"]) for name, result in results.items()} == closed
+
+    def test_until_of_one_dag_flushes(self):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("a", counting(), until="50ms", flush=True)
+        assert [pane.closed_by for pane in runtime.run()["a"]["out"]] == ["end"]
+
+    async def test_the_block_and_a_replaced_dag_flush_as_they_were_told(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", counting(), flush=True)
+            await until(lambda: runtime.status().jobs["a"].state == "running")
+            await runtime.replace("a", rxdag.Dag(counting(), name="a"))
+            await until(lambda: runtime.status().jobs["a"].stats.nodes["w"].arrived)
+        assert [pane.closed_by for pane in runtime.status().jobs["a"].result["out"]] == ["end"]
+
+    @pytest.mark.parametrize("flush", ["yes", 1])
+    async def test_what_is_neither_true_nor_false_is_refused(self, flush):
+        runtime = rxdag.PipelineRuntime()
+        with pytest.raises(GraphError, match="flush must be True or False, got"):
+            runtime.create_dag("a", counting(), flush=flush)
+        with pytest.raises(GraphError, match=r"runtime\.stop: flush must be True or False, got"):
+            await runtime.stop(flush=flush)
 
     @pytest.mark.parametrize(("number", "kind"), [("SIGTERM", rxdag.Terminated), ("SIGINT", KeyboardInterrupt)])
     def test_blocking_is_drained_by_a_signal(self, number, kind):
@@ -864,7 +918,8 @@ class TestSettings:
             ({"providers": {"p": {"rate": 1}}}, {}, '"providers.p.rate" is not known'),
             ({"restart": {"policy": "sometimes"}}, {}, r"sometimes.*restart\.policy"),
             ({"max_concurrent_runs": 0}, {}, "max_concurrent_runs must be 1 or more, or null, got 0"),
-            ({"drain_timeout": "soon"}, {}, "drain_timeout"),
+            ({"drain_timeout": "soon"}, {}, "drain_timeout must be seconds, from 0 to 146 years, or a duration"),
+            ({"drain_timeout": -1}, {}, "drain_timeout must be seconds"),
             ({}, {"RXDAG_RESTART__POLIC": "x"}, 'the environment: "restart.polic" is not known'),
             ({}, {"RXDAG_RESTART_POLICY": "always"}, "two underscores: RXDAG_RESTART__POLICY"),
         ],

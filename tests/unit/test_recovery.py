@@ -1,5 +1,6 @@
 """Errors that are not the end: tries again, other streams, sources that are opened anew."""
 
+import contextlib
 from dataclasses import dataclass
 
 import pytest
@@ -115,7 +116,11 @@ def test_a_run_that_is_cancelled_while_an_item_waits_for_its_next_try_balances()
         (lambda: on_error.retry(0), "retry: attempts must be 1 or more, got 0"),
         (lambda: on_error.retry(2, factor=0.5), "factor"),
         (lambda: on_error.retry(2, jitter=2), "jitter"),
-        (lambda: on_error.retry(2, then=on_error.retry(2)), "retry: then must be on_error.raise_, skip or dead"),
+        (lambda: on_error.retry(2, then=on_error.retry(2)), "retry: then must be raise, skip or dead"),
+        (
+            lambda: on_error.retry(2, then="deaf"),
+            "retry: then must be one of raise, skip, dead, or a policy of rxdag.on_error, got 'deaf'; did you mean",
+        ),
         (
             lambda: sources.reconnecting(sources.range(1), attempts=0),
             "reconnecting: attempts must be 1 or more, or None",
@@ -127,6 +132,48 @@ def test_what_retry_and_reconnecting_refuse(make, said):
     with pytest.raises(rxdag.GraphError) as caught:
         make()
     assert said in str(caught.value)
+
+
+NAMED = {"raise": on_error.raise_, "skip": on_error.skip, "dead": on_error.dead}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_policy_may_be_given_by_its_name_wherever_one_is_taken(name):
+    source = sources.range(1)
+    stream = rxdag.from_source(source, on_error=name)
+    keyed = stream.pipe(ops.key_by(lambda x: x), on_error=name)
+    routes = keyed.pipe(ops.route({"a": lambda x: True}), on_error=name)
+    batched = sinks.batched(_nowhere, on_error=name)
+    assert stream.node.on_error is keyed.node.on_error is routes.node.on_error is NAMED[name]
+    assert stream.to(sinks.null(), on_error=name).node.on_error is NAMED[name]
+    assert stream.to(batched).node.on_error is NAMED[name]
+    assert on_error.retry(2, then=name).then is NAMED[name]
+    assert rxdag.wrap([1], on_error=name).node.on_error is NAMED[name]
+    written = stream.to(rxdag.adapters.writer(_nowhere, on_error=name))
+    assert written.node.on_error is NAMED[name]
+    dag = rxdag.DagBuilder("d").node("in", source, on_error=name).node("out", sinks.null()).edge("in", "out").build()
+    assert dag.nodes["in"].on_error is NAMED[name]
+
+
+@contextlib.asynccontextmanager
+async def _nowhere():
+    async def write(batch): ...
+
+    yield write
+
+
+def test_a_sink_of_ones_own_may_name_its_policy():
+    class Mine(type(sinks.null())):
+        on_error = "dead"
+
+    assert rxdag.from_source(sources.range(1)).to(Mine()).node.on_error is on_error.dead
+
+
+def test_what_is_no_policy_is_refused_by_the_name_of_its_node():
+    with pytest.raises(rxdag.GraphError) as caught:
+        rxdag.from_source(sources.range(1), name="numbers", on_error=ValueError)
+    said = "on_error must be one of raise, skip, dead, or a policy of rxdag.on_error, got <class 'ValueError'>"
+    assert str(caught.value) == f'iterable "numbers": {said}'
 
 
 # ---- sources that connect again

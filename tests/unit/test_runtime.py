@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from datetime import timedelta
 
 import pytest
 import reactivex as rx
@@ -151,11 +152,39 @@ def test_states_go_from_running_to_their_end():
     run = rxdag.start(rxdag.from_source(ingress).to(sinks.collect(), name="out"))
     ingress.push(1)
     assert run.state in ("created", "running")
-    with pytest.raises(TimeoutError, match="did not end within"):
-        run.wait(0.01)
+    for timeout in (0.01, "10ms", timedelta(milliseconds=10)):
+        with pytest.raises(TimeoutError, match=r"^run: did not end within 0\.01 s; it goes on$"):
+            run.wait(timeout)
     ingress.complete()
     result = run.wait()
     assert (run.state, result.state, result["out"], run.result) == ("completed", "completed", [1], result)
+
+
+def test_a_drain_that_cannot_wait_so_long_has_not_begun():
+    ingress = sources.ingress()
+    run = rxdag.start(rxdag.from_source(ingress).to(sinks.collect(), name="out"))
+    for call, name in ((run.drain, "run.drain"), (run.wait, "run.wait")):
+        with pytest.raises(
+            rxdag.GraphError, match=f"^{name}: timeout must be seconds, from 0 to 146 years, or a duration"
+        ):
+            call("soon")
+    assert run.state in ("created", "running")
+    ingress.push(1)
+    assert run.drain(30).state == "completed"
+
+
+async def test_a_run_on_a_loop_takes_the_same_timeouts():
+    ingress = sources.ingress()
+    run = rxdag.start_async(rxdag.Dag(rxdag.from_source(ingress).to(sinks.collect(), name="out")))
+    for timeout in (0, "0s", timedelta(0)):
+        with pytest.raises(TimeoutError, match="^run: did not end within 0 s; it goes on$"):
+            await run.wait(timeout)
+    for call, name in ((run.drain, "run.drain"), (run.wait, "run.wait")):
+        with pytest.raises(rxdag.GraphError, match=f"^{name}: timeout must be seconds"):
+            await call(-1)
+    assert run.state in ("created", "running")
+    assert (await run.drain(30)).state == "completed"
+    assert (await run.wait("1s")).state == "completed"
 
 
 def test_two_runs_of_one_plan_at_once_do_not_meet():
@@ -219,7 +248,7 @@ def test_drain_moves_no_event_time_and_reports_what_is_held():
     result = run.drain("10s")
     assert [(p.value, p.closed_by) for p in result["out"]] == [(2, "watermark")]
     assert (result.state, result.was_drained, books(result)["w"].held) == ("completed", True, 1)
-    assert "1 held at w: a drain closes no window; drain(flush=True) does" in str(result)
+    assert "1 held at w: a drain closes no window; flush=True does" in str(result)
 
 
 def test_drain_with_flush_closes_open_panes_marked_end():
@@ -232,6 +261,55 @@ def test_drain_with_flush_closes_open_panes_marked_end():
     result = run.drain(flush=True)
     assert [(p.value, p.closed_by) for p in result["out"]] == [(2, "watermark"), (1, "end")]
     assert books(result)["w"].held == 0
+
+
+def ticking_counts(every="1ms"):
+    """Windows of three hours over the first seconds of a feed: only a flush closes one."""
+    ticks = rxdag.from_source(sources.interval(every)).pipe(ops.event_time(lambda x: x, unit="s"))
+    return ticks.pipe(ops.window_all(windows.tumbling("3h"), agg.count()), name="w").to(sinks.collect(), name="out")
+
+
+@pytest.mark.parametrize(("flush", "closed"), [(True, [(2, "end")]), (False, [])])
+def test_until_closes_open_panes_only_with_flush(flush, closed):
+    result = run_virtual(ticking_counts("1s"), until="2500ms", flush=flush)
+    assert [(pane.value, pane.closed_by) for pane in result["out"]] == closed
+    assert (result.was_drained, books(result)["w"].held) == (True, 0 if flush else 2)
+
+
+def closed_by(result):
+    return [pane.closed_by for pane in result["out"]]
+
+
+def test_run_flushes_when_its_time_is_over():
+    assert closed_by(rxdag.run(ticking_counts(), until="50ms", flush=True)) == ["end"]
+    assert closed_by(rxdag.run(ticking_counts(), until="50ms")) == []
+
+
+async def test_run_async_flushes_when_its_time_is_over():
+    assert closed_by(await rxdag.run_async(ticking_counts(), until="50ms", flush=True)) == ["end"]
+    assert closed_by(await rxdag.run_async(ticking_counts(), until="50ms")) == []
+
+
+@pytest.mark.parametrize(
+    ("flush", "of_drain", "closed"), [(True, {}, ["end"]), (True, {"flush": False}, []), (False, {}, [])]
+)
+def test_a_drain_flushes_as_start_was_told_unless_it_says_so_itself(flush, of_drain, closed):
+    run = rxdag.start(ticking_counts(), flush=flush)
+    while not run.stats().nodes["w"].arrived:
+        pass
+    assert closed_by(run.drain("10s", **of_drain)) == closed
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, rxdag.Terminated), (signal.SIGINT, KeyboardInterrupt)])
+@pytest.mark.parametrize("flush", [True, False])
+def test_a_signal_flushes_if_the_run_does(number, kind, flush):
+    ticks = rxdag.from_source(sources.interval("1ms")).pipe(
+        ops.tap(lambda x: os.kill(os.getpid(), number) if x == 3 else None)
+    )
+    panes = ticks.pipe(ops.event_time(lambda x: x)).pipe(ops.window_all(windows.tumbling("3h"), agg.count()))
+    with pytest.raises(kind) as ended:
+        rxdag.run(panes.to(sinks.collect(), name="out"), flush=flush)
+    assert closed_by(ended.value.result) == ["end"] * flush
 
 
 def test_drain_takes_along_what_was_pushed_and_cancel_counts_it():

@@ -13,6 +13,7 @@ from rxdag import aggregates as agg
 from rxdag import col, sinks, sources, spec, windows
 from rxdag import operators as ops
 from rxdag.errors import MissingExtra, SpecError
+from rxdag.operators import joining
 from rxdag.testing import run_virtual
 
 MINE = "tests.unit.specs"
@@ -114,6 +115,23 @@ class TestLoading:
         again = load(rxdag.dump_spec(dag))
         assert rxdag.run(again)["counts_out"] == [1, 2, 1]
 
+    def test_the_global_window_has_a_name_without_underscore(self):
+        text = """
+        nodes:
+          rows: {source: iterable, items: [{t: 0}, {t: 1}]}
+          timed: {op: event_time, input: rows, ts: t, unit: s}
+          all: {op: window_all, input: timed, window: global, aggregate: count}
+          out: {sink: collect, input: all}
+        """
+        dag = load(text)
+        assert "window: global, aggregate: count" in rxdag.dump_spec(dag)
+        assert [pane.value for pane in rxdag.run(dag)["out"]] == [2]
+
+    @pytest.mark.parametrize(("written", "read"), [("5s", "5s"), ("5", 5), ("0.5", 0.5)])
+    def test_a_drain_timeout_is_seconds_or_a_duration(self, written, read):
+        text = f"settings: {{drain_timeout: {written}}}\n{specs.BARS}"
+        assert spec.read_spec(text=text).settings == {"drain_timeout": read}
+
     def test_json_is_yaml(self):
         text = json.dumps(
             {"nodes": {"a": {"source": "range", "bounds": [2, 5]}, "b": {"sink": "collect", "input": "a"}}}
@@ -194,6 +212,24 @@ class TestOwnNodes:
     def test_by_module_and_name(self):
         assert rxdag.run(load(self.TEXT, allow=[MINE]))["o"] == [0, 40, 80]
         assert rxdag.run(load(self.TEXT, allow="tests"))["o"] == [0, 40, 80]
+
+    def test_a_first_value_may_be_left_out_and_may_be_null(self):
+        text = f"""
+        nodes:
+          n: {{source: range, bounds: [1, 4]}}
+          running: {{op: scan, input: n, fn: '{MINE}:pair'}}
+          whole: {{op: reduce, input: n, initial: 10, fn: '{MINE}:pair'}}
+          of_null: {{op: reduce, input: n, initial: null, fn: '{MINE}:pair'}}
+          running_out: {{sink: collect, input: running}}
+          whole_out: {{sink: collect, input: whole}}
+          null_out: {{sink: collect, input: of_null}}
+        """
+        dag = load(text, allow=[MINE])
+        for each in (dag, load(rxdag.dump_spec(dag), allow=[MINE])):
+            result = rxdag.run(each)
+            assert result["running_out"] == [1, [1, 2], [[1, 2], 3]]
+            assert result["whole_out"] == [[[[10, 1], 2], 3]]
+            assert result["null_out"] == [[[[None, 1], 2], 3]]
 
     def test_only_of_modules_that_are_allowed(self):
         found = problems(self.TEXT, allow=["other"])
@@ -286,6 +322,7 @@ class TestRefusals:
             ("  n: {source: csv, path: /etc/passwd, of: {a: int}}", "nodes.n.path", "must be inside"),
             ("  n: {source: csv, path: x.csv, of: {a: integer}}", "nodes.n.of.a", "must be int, float, str or bool"),
             ("  n: {source: csv, path: x.csv, of: Trad}", "nodes.n.of", 'did you mean "Trade"'),
+            ("  n: {sink: collect, input: src, on_error: skipp}", "nodes.n.on_error", "got 'skipp'; did you mean \"skip\"?"),
             ("  n: {sink: collect, input: src, on_error: ignore}", "nodes.n.on_error", "must be raise, skip, dead or"),
             ("  n: {sink: collect, input: src, on_error: {retry: {attempts: 0}}}", "nodes.n.on_error.retry", "attempts must be 1 or more"),
             ("  n: {sink: collect, input: src, on_error: {retry: {attemps: 1}}}", "nodes.n.on_error.retry.attemps", 'did you mean "attempts"'),
@@ -467,7 +504,7 @@ class TestSchema:
 def test_every_operator_can_be_named():
     """But those whose parameters a spec cannot say."""
     known = spec.registry().nodes
-    public = {name for name in ops.__all__ if name.islower()}
+    public = {name for name in (*ops.__all__, *joining.__all__) if name.islower()}
     assert public <= set(known["op"])
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from rxdag.adapters._leaving import Leaving, called
-from rxdag.contract import SKIP, Chunk, OnError, Read, Reader, Shape, Source, SourceContext
+from rxdag.contract import SKIP, Chunk, OnError, OnErrorName, Read, Reader, Shape, Source, SourceContext
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, from_source
 from rxdag.sinks import batched
@@ -181,7 +181,7 @@ def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any
     return _LinearSource(made, gives)
 
 
-def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError = SKIP) -> Dag:
+def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError | OnErrorName = SKIP) -> Dag:
     """A linear pipeline as a dag of two nodes, "pipeline" and "sink": batches are written as its own `run` would.
 
     Args:

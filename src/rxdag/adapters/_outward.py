@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxdag.adapters._leaving import Leaving, awaited, called
-from rxdag.contract import Duration, OnError, Sink
+from rxdag.contract import Duration, OnError, OnErrorName, Sink
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, checked_stream
 from rxdag.sinks import batched
@@ -21,7 +21,7 @@ def writer(
     max_items: int = 500,
     max_wait: Duration | None = "1s",
     timeout: Duration | None = "30s",
-    on_error: OnError | None = None,
+    on_error: OnError | OnErrorName | None = None,
 ) -> Sink[Any, int]:
     """Write batches with an object that has `async write(batch)`, and perhaps `async close()`, called at any end.
 

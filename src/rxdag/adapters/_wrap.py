@@ -15,7 +15,7 @@ from rxdag.adapters._callbacks import registering, required
 from rxdag.adapters._linear import Gives, is_linear, pipeline
 from rxdag.adapters._service import is_service, service
 from rxdag.adapters._threads import Futures, Threaded, ThreadQueue
-from rxdag.contract import RAISE, OnError, Overflow, Reader, Shape, Source, SourceContext
+from rxdag.contract import RAISE, OnError, OnErrorName, Overflow, Reader, Shape, Source, SourceContext
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, from_source
 from rxdag.sources import OverflowName, async_iterable, callback, iterable, observable
@@ -33,7 +33,7 @@ def wrap(
     /,
     *,
     name: str | None = None,
-    on_error: OnError = RAISE,
+    on_error: OnError | OnErrorName = RAISE,
     overflow: Overflow | OverflowName = Overflow.BLOCK,
     max_items: int | None = None,
     hot: bool | None = None,

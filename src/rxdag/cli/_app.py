@@ -100,6 +100,12 @@ def run(
     spec: Spec,
     sets: Set = None,
     until: Annotated[str | None, typer.Option(help="Drain after that long, as 60s.", metavar="DURATION")] = None,
+    flush: Annotated[
+        bool,
+        typer.Option(
+            "--flush", help="Close open windows when --until or a signal drains it; their panes say closed_by=end."
+        ),
+    ] = False,
     restart: Annotated[_Restart | None, typer.Option(help="Start it again, with growing waits.")] = None,
     metrics_port: Annotated[
         int | None,
@@ -110,7 +116,7 @@ def run(
     metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
     partition: Annotated[
         str | None,
-        typer.Option(help="Be worker I of N, from 0: take that share of what is partitioned.", metavar="I/N"),
+        typer.Option(help="Be worker I of N, from 0: pass that share of each ops.shard.", metavar="I/N"),
     ] = None,
     allow: Allow = None,
     outside: Outside = False,
@@ -123,6 +129,7 @@ def run(
         run_loaded(
             _load(spec, sets, allow, outside).part(partition),
             until=until,
+            flush=flush,
             restart=None if restart is None else restart.value,
             as_json=as_json,
             quiet=quiet,

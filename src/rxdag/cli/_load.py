@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rxdag.errors import SpecError, shown, text_of
-from rxdag.graph import Dag, did_you_mean
+from rxdag.errors import SpecError, did_you_mean, shown, text_of
+from rxdag.graph import Dag
 from rxdag.plan import Plan
 from rxdag.spec import build_dag, read_spec
 
@@ -34,7 +34,7 @@ class Loaded:
 
         Raises:
             SpecError: If the text is not like that.
-            GraphError: If there is no such worker, or nothing is partitioned.
+            GraphError: If there is no such worker, or no ops.shard.
         """
         if share is None:
             return self

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from rxdag.errors import SpecError
-from rxdag.graph import did_you_mean
+from rxdag.contract import LEFT_OUT
+from rxdag.errors import SpecError, did_you_mean
 from rxdag.spec import NodeType, registry
 
 
@@ -57,7 +57,7 @@ def _described(each: NodeType) -> str:
 def _default(value: Any) -> str:
     if inspect.isfunction(value):
         return value.__name__.strip("_")
-    return "none" if value is None else str(getattr(value, "value", value))
+    return "none" if value is None or value is LEFT_OUT else str(getattr(value, "value", value))
 
 
 def _kind(kind: Any) -> str:
@@ -89,7 +89,11 @@ def nodes_as_data(name: str | None) -> list[dict[str, Any]]:
             "summary": each.summary,
             "inputs": list(each.inputs),
             "params": {
-                p.name: {"required": p.is_required, "default": p.default, "schema": p.kind.schema()}
+                p.name: {
+                    "required": p.is_required,
+                    "default": None if p.default is LEFT_OUT else p.default,
+                    "schema": p.kind.schema(),
+                }
                 for p in each.params.values()
             },
         }

@@ -13,8 +13,7 @@ from typing import IO, Any, cast
 import rxdag
 from rxdag import sinks, sources
 from rxdag.cli._exit import with_exit_code
-from rxdag.errors import SourceError
-from rxdag.graph import did_you_mean
+from rxdag.errors import SourceError, did_you_mean
 
 
 def run_replay(file: str, time: str | None, unit: Any, speed: float, until: str | None) -> int:

@@ -23,6 +23,7 @@ def run_loaded(
     loaded: Loaded,
     *,
     until: str | None,
+    flush: bool,
     restart: Any,
     as_json: bool,
     quiet: bool,
@@ -35,9 +36,9 @@ def run_loaded(
     try:
         if policy == "never" and "drain_timeout" not in loaded.settings and serves is None:
             shows = console.is_terminal and not quiet
-            result, code = with_exit_code(lambda: _once(loaded, until, console, shows=shows))
+            result, code = with_exit_code(lambda: _once(loaded, until, console, flush=flush, shows=shows))
         else:
-            results, code = with_exit_code(lambda: _supervised(loaded, until, policy, serves))
+            results, code = with_exit_code(lambda: _supervised(loaded, until, policy, serves, flush=flush))
             result = results[loaded.dag.name]
     except RxDagError as error:
         if as_json:
@@ -50,16 +51,18 @@ def run_loaded(
     return code
 
 
-def _once(loaded: Loaded, until: str | None, console: Console, *, shows: bool) -> RunResult:
+def _once(loaded: Loaded, until: str | None, console: Console, *, flush: bool, shows: bool) -> RunResult:
     if not shows:
-        return rxdag.run(loaded.dag, until=until)
+        return rxdag.run(loaded.dag, until=until, flush=flush)
     with Progressing(console, lambda stats: _progress(loaded, stats)) as progress:
-        return rxdag.run(loaded.dag, until=until, on_progress=progress.update, progress_every="200ms")
+        return rxdag.run(loaded.dag, until=until, flush=flush, on_progress=progress.update, progress_every="200ms")
 
 
-def _supervised(loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None) -> dict[str, RunResult]:
+def _supervised(
+    loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None, *, flush: bool
+) -> dict[str, RunResult]:
     runtime = PipelineRuntime({"drain_timeout": loaded.settings.get("drain_timeout", "10s")})
-    runtime.add(loaded.dag, restart=policy)
+    runtime.add(loaded.dag, restart=policy, flush=flush)
     if serves is None:
         return runtime.run(until=until)
     registry = CollectorRegistry()

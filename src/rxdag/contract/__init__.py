@@ -16,7 +16,7 @@ from rxdag.contract._around import ReaderAround, SourceAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
-from rxdag.contract._duration import UNITS, Duration, duration_ns, format_ns, positive_ns, signed_ns
+from rxdag.contract._duration import UNITS, Duration, Timeout, duration_ns, format_ns, positive_ns, signed_ns, timeout_s
 from rxdag.contract._ends import (
     END,
     Batching,
@@ -52,8 +52,8 @@ from rxdag.contract._functions import (
 )
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
-from rxdag.contract._made import Made, Room, made_by, remember
-from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, Waits
+from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
 from rxdag.contract._operator import (
     AnyOperator,
     Beside,
@@ -114,11 +114,13 @@ __all__ = [
     "InnerKernel",
     "Inputs",
     "Kernel",
+    "LEFT_OUT",
     "Made",
     "KernelOf",
     "KeyBy",
     "KeyedProcess",
     "OnError",
+    "OnErrorName",
     "Operator",
     "Overflow",
     "Pane",
@@ -140,6 +142,7 @@ __all__ = [
     "Splitter",
     "Subscriber",
     "Subscription",
+    "Timeout",
     "Unkeyed",
     "Waits",
     "Where",
@@ -167,6 +170,7 @@ __all__ = [
     "checked_backoff",
     "checked_end",
     "checked_errors",
+    "checked_on_error",
     "checked_overflow",
     "checked_path",
     "duration_ns",
@@ -180,6 +184,7 @@ __all__ = [
     "label_of",
     "made_by",
     "on_item_parameters",
+    "optional_first",
     "plain_result",
     "own_number",
     "plus",
@@ -189,6 +194,7 @@ __all__ = [
     "remember",
     "settled",
     "size_of",
+    "timeout_s",
     "unseen",
     "zone_of",
 ]

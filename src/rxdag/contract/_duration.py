@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from numbers import Real
 from typing import Final, TypeAlias
 
 from rxdag.errors import GraphError, shown
 
 Duration: TypeAlias = str | timedelta
+Timeout: TypeAlias = float | Duration
+"""How long to wait: a number of seconds, or a duration."""
 
 UNITS: Final = {
     "ns": 1,
@@ -68,6 +71,22 @@ def signed_ns(value: Duration, where: str) -> int:
 def positive_ns(value: Duration, where: str) -> int:
     """Turn a duration of more than 0 into nanoseconds; raises GraphError otherwise."""
     return duration_ns(value, where, least=1)
+
+
+def timeout_s(value: Timeout | None, where: str) -> float | None:
+    """Turn a number of seconds or a duration into seconds; None, for as long as it takes, stays None.
+
+    Raises:
+        GraphError: If it is neither, less than 0, or over 146 years.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str | timedelta):
+        if isinstance(value, timedelta) or _TEXT.fullmatch(value):
+            return duration_ns(value, where) / 1e9
+    elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= _LONGEST / 1e9:
+        return float(value)
+    raise GraphError(f'{where} must be seconds, from 0 to 146 years, or a duration such as "10s", got {shown(value)}')
 
 
 def format_ns(ns: int) -> str:

@@ -7,11 +7,21 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
 Room: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
 
 _ATTRIBUTE: Final = "_rxdag_made"
+
+
+class _LeftOut:
+    def __repr__(self) -> str:
+        return "LEFT_OUT"
+
+
+LEFT_OUT: Final[Any] = _LeftOut()
+"""Default of a second argument, of a function whose first may be left out: `scan(initial, fn)` and `scan(fn)`."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]
     signature = inspect.signature(fn)
     keywords = frozenset(n for n, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY)
     variable = next((n for n, p in signature.parameters.items() if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+    optional = optional_first(signature)
 
     @functools.wraps(fn)
     def noting(*args: Any, **named: Any) -> Any:
@@ -66,6 +77,8 @@ def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]
         thing = getattr(getattr(result, "node", None), "thing", result)
         given = signature.bind(*args, **named).arguments
         options = frozenset(named) - frozenset(signature.parameters)
+        if optional is not None and len(args) == 1:
+            given[optional[1]] = given.pop(optional[0])
         made = Made(room, name, tuple(_without_streams(signature, given)), keywords, variable, options)
         for each in (
             thing,
@@ -75,6 +88,14 @@ def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]
         return result
 
     return noting
+
+
+def optional_first(signature: inspect.Signature) -> tuple[str, str] | None:
+    """Return the names of a first argument that may be left out, and of the second; None if it may not."""
+    for first, second in pairwise(signature.parameters.values()):
+        if second.default is LEFT_OUT:
+            return first.name, second.name
+    return None
 
 
 def _without_streams(signature: inspect.Signature, given: dict[str, Any]) -> Iterable[tuple[str, Any]]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias, get_args
 
 from rxdag.contract._kernel import BadProgram
+from rxdag.errors import GraphError, did_you_mean, shown
+
+OnErrorName: TypeAlias = Literal["raise", "skip", "dead"]
+"""A policy by its name; `on_error.retry(...)` has none."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,21 @@ class OnError:
 RAISE: Final = OnError("raise")
 SKIP: Final = OnError("skip")
 DEAD: Final = OnError("dead")
+_NAMED: Final[dict[str, OnError]] = dict(zip(get_args(OnErrorName), (RAISE, SKIP, DEAD), strict=True))
+
+
+def checked_on_error(given: OnError | OnErrorName, where: str) -> OnError:
+    """Return the policy, which may be given by its name.
+
+    Raises:
+        GraphError: If there is none of that name, or it is something else.
+    """
+    if isinstance(given, OnError):
+        return given
+    is_text = isinstance(given, str)
+    if is_text and given in _NAMED:
+        return _NAMED[given]
+    raise GraphError(
+        f"{where} must be one of {', '.join(_NAMED)}, or a policy of rxdag.on_error, got {shown(given)}"
+        f"{did_you_mean(given, _NAMED) if is_text else ''}"
+    )

@@ -3,7 +3,7 @@
 from rxdag.graph._builder import DagBuilder
 from rxdag.graph._dag import Dag, Edge
 from rxdag.graph._draw import parameters
-from rxdag.graph._nearest import did_you_mean
+from rxdag.graph._fan_in import checked_stream, fan_in
 from rxdag.graph._node import Input, Node, Thing, checked_name
 from rxdag.graph._picture import bundle
 from rxdag.graph._runner import Runner
@@ -15,8 +15,6 @@ from rxdag.graph._stream import (
     SinkNode,
     Stream,
     WindowedStream,
-    checked_stream,
-    fan_in,
     from_source,
     stream_of,
 )
@@ -39,7 +37,6 @@ __all__ = [
     "bundle",
     "checked_name",
     "checked_stream",
-    "did_you_mean",
     "fan_in",
     "from_source",
     "parameters",

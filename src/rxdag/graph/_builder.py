@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rxdag.contract import RAISE, AnyOperator, FanIn, OnError, Sink, Source
-from rxdag.errors import GraphError, shown, text_of
+from rxdag.contract import RAISE, AnyOperator, FanIn, OnError, OnErrorName, Sink, Source
+from rxdag.errors import GraphError, did_you_mean, shown, text_of
 from rxdag.graph._dag import Dag
-from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Input, Node, Thing
 from rxdag.graph._stream import SinkNode
 
@@ -33,12 +32,17 @@ class DagBuilder:
 
     def __init__(self, name: str, /) -> None:
         self.name = name
-        self._things: dict[str, tuple[Thing, OnError]] = {}
+        self._things: dict[str, tuple[Thing, OnError | OnErrorName]] = {}
         self._edges: list[_Edge] = []
         self._problems: list[str] = []
 
     def node(
-        self, name: str, thing: Source[Any] | Sink[Any, Any] | AnyOperator, /, *, on_error: OnError = RAISE
+        self,
+        name: str,
+        thing: Source[Any] | Sink[Any, Any] | AnyOperator,
+        /,
+        *,
+        on_error: OnError | OnErrorName = RAISE,
     ) -> Self:
         """Add a node."""
         if name in self._things:

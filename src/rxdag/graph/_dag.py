@@ -10,9 +10,8 @@ from types import FrameType
 from typing import Any
 
 from rxdag.contract import AnyOperator, Boundary, Foreign, Sink, Source
-from rxdag.errors import GraphError, GraphWarning, shown
+from rxdag.errors import GraphError, GraphWarning, did_you_mean, shown
 from rxdag.graph._draw import describe, mermaid
-from rxdag.graph._nearest import did_you_mean
 from rxdag.graph._node import Node, Thing, checked_name
 from rxdag.graph._picture import bundle
 from rxdag.graph._stream import SinkNode
@@ -134,7 +133,7 @@ class Dag:
         return self._with(nodes)
 
     def part(self, worker: int, workers: int, /) -> Dag:
-        """Return the same dag for one of several workers: its `ops.partitioned` pass the share of that one.
+        """Return the same dag for one of several workers: each `ops.shard` passes the share of that one.
 
         Args:
             worker: Which one, from 0.
@@ -155,7 +154,7 @@ class Dag:
         parts = {name: thing for name, thing in things.items() if thing is not self.nodes[name].thing}
         if not parts:
             raise GraphError(
-                f'dag "{self.name}": part: must have an ops.partitioned(key) that says which items go to which worker, '
+                f'dag "{self.name}": part: must have an ops.shard(key) that says which items go to which worker, '
                 f"else each of them takes all; it has none"
             )
         return self._with(parts)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
-from rxdag.contract import RAISE, AnyOperator, Boundary, FanIn, Foreign, OnError, Pane, Shape, Sink, Source, label_of
-from rxdag.errors import GraphError, shown
-from rxdag.graph._nearest import did_you_mean
+from rxdag.contract import (
+    RAISE,
+    AnyOperator,
+    Boundary,
+    FanIn,
+    Foreign,
+    OnError,
+    OnErrorName,
+    Pane,
+    Shape,
+    Sink,
+    Source,
+    checked_on_error,
+    label_of,
+)
+from rxdag.errors import GraphError, did_you_mean, shown
 
 Thing: TypeAlias = Source[Any] | AnyOperator | Sink[Any, Any]
 _NAME: Final = re.compile(r"[A-Za-z_][\w.\-]*")
@@ -44,21 +57,23 @@ class Node:
         thing: What it is: its frozen parameters.
         inputs: What feeds it, in order.
         name: As the user called it; None until a dag gives it one.
-        on_error: What becomes of an item on which user code fails.
+        policy: The same as `on_error`, perhaps by its name.
         origin: The node that this one replaces in a dag; itself if none.
         sinks: Sinks that were put behind it.
         is_spoken_for: True once the node was in a dag, or a warning was given that it was in none.
+        on_error: What becomes of an item on which user code fails.
     """
 
     thing: Thing
     inputs: tuple[Input, ...] = ()
     name: str | None = None
-    on_error: OnError = RAISE
+    policy: InitVar[OnError | OnErrorName] = RAISE
     origin: Node | None = None
     sinks: list[Node] = field(default_factory=lambda: list[Node](), repr=False)
     is_spoken_for: bool = False
+    on_error: OnError = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, policy: OnError | OnErrorName) -> None:
         if self.name is not None:
             checked_name(self.name, self.label)
         where = self.where
@@ -70,8 +85,7 @@ class Node:
             self.in_shape = Shape()
         if isinstance(self.thing, AnyOperator | Sink):
             self.thing.check(self.in_shape, where)
-        if not isinstance(self.on_error, OnError):
-            raise GraphError(f"{where}: on_error must be one of rxdag.on_error, got {shown(self.on_error)}")
+        self.on_error = checked_on_error(policy, f"{where}: on_error")
         if isinstance(self.thing, Foreign) and self.on_error is not RAISE:
             raise GraphError(f"{where}: a reactivex operator has no on_error policy; handle errors inside it")
 

@@ -16,6 +16,7 @@ from rxdag.contract import (
     Foreign,
     KeyBy,
     OnError,
+    OnErrorName,
     Operator,
     Overflow,
     RouteOp,
@@ -72,18 +73,24 @@ class Stream(Generic[T_co]):
         return f"<{type(self).__name__} {self.node.where}, port {self.port}>"
 
     @overload
-    def pipe(self, op: Operator[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[B]: ...
-    @overload
-    def pipe(self, op: Unkeyed[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[B]: ...
+    def pipe(
+        self, op: Operator[T_co, B], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
+    ) -> Stream[B]: ...
     @overload
     def pipe(
-        self, op: KeyBy[T_co, K2], /, *, name: str | None = None, on_error: OnError = RAISE
+        self, op: Unkeyed[T_co, B], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
+    ) -> Stream[B]: ...
+    @overload
+    def pipe(
+        self, op: KeyBy[T_co, K2], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> KeyedStream[K2, T_co]: ...
     @overload
-    def pipe(self, op: RouteOp[T_co], /, *, name: str | None = None, on_error: OnError = RAISE) -> Routes[T_co]: ...
+    def pipe(
+        self, op: RouteOp[T_co], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
+    ) -> Routes[T_co]: ...
     @overload
     def pipe(self, first: AnyOp, second: AnyOp, /, *more: AnyOp) -> Stream[Any]: ...
-    def pipe(self, *ops: Any, name: str | None = None, on_error: OnError = RAISE) -> Any:
+    def pipe(self, *ops: Any, name: str | None = None, on_error: OnError | OnErrorName = RAISE) -> Any:
         """Put an operator behind this stream.
 
         One operator a call is typed exactly; several give `Stream[Any]`.
@@ -91,14 +98,15 @@ class Stream(Generic[T_co]):
         Args:
             ops: The operator or operators, in order.
             name: Name of the node; by default that of the operator. With one operator only.
-            on_error: What becomes of an item on which the operator's user code fails. With one operator only.
+            on_error: What becomes of an item on which the operator's user code fails: "raise", "skip", "dead" or
+                `on_error.retry(...)`. With one operator only.
 
         Raises:
             GraphError: If the operator cannot work on this stream, or is none.
         """
         return self._piped(ops, name, on_error)
 
-    def _piped(self, ops: tuple[Any, ...], name: str | None, on_error: OnError) -> Any:
+    def _piped(self, ops: tuple[Any, ...], name: str | None, on_error: OnError | OnErrorName) -> Any:
         if not ops:
             raise GraphError("pipe: takes one operator or more, got none")
         if len(ops) > 1 and (name is not None or on_error is not RAISE):
@@ -110,7 +118,7 @@ class Stream(Generic[T_co]):
             stream = stream._then(op, name, on_error)
         return stream
 
-    def _then(self, op: Any, name: str | None, on_error: OnError) -> Any:
+    def _then(self, op: Any, name: str | None, on_error: OnError | OnErrorName) -> Any:
         if not isinstance(op, AnyOperator):
             raise GraphError(not_an_operator(op))
         if isinstance(op, FanIn):
@@ -146,7 +154,7 @@ class Stream(Generic[T_co]):
         return fn(self)
 
     def to(
-        self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError | None = None
+        self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError | OnErrorName | None = None
     ) -> SinkNode[T_co, R]:
         """Put a sink behind this stream; what comes back goes into `rxdag.run` or `rxdag.Dag`.
 
@@ -245,12 +253,20 @@ class Stream(Generic[T_co]):
         return stream_of(self.node, self.node.checked_port(name))
 
     def head(self, max_items: int = 5, /) -> list[T_co]:
-        """Run just enough of the graph for the first items, whatever their keys, and return them."""
+        """Run just enough of the graph for the first items, whatever their keys, and return them; see `collect`."""
         return runner().head(self, max_items)
 
-    def collect(self) -> list[T_co]:
-        """Run the graph to its end and return all items."""
-        return runner().collect(self)
+    def collect(self, *, max_items: int | None = None) -> list[T_co]:
+        """Run the graph to its end and return all items.
+
+        Args:
+            max_items: Most items to collect, 0 or more; None for any number. One more is an error and stops the run, so
+                that a stream without end does not fill the memory; `head` takes the first ones of such a stream.
+
+        Raises:
+            BufferOverflow: If there are more than `max_items`.
+        """
+        return runner().collect(self, max_items)
 
     def __iter__(self) -> Iterator[T_co]:
         return runner().iterate(self)
@@ -264,26 +280,28 @@ class KeyedStream(Stream[T_co], Generic[K, T_co]):
 
     @overload
     def pipe(
-        self, op: Operator[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE
+        self, op: Operator[T_co, B], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> KeyedStream[K, B]: ...
     @overload
-    def pipe(self, op: Unkeyed[T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[B]: ...
+    def pipe(
+        self, op: Unkeyed[T_co, B], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
+    ) -> Stream[B]: ...
     @overload
     def pipe(
-        self, op: KeyBy[T_co, K2], /, *, name: str | None = None, on_error: OnError = RAISE
+        self, op: KeyBy[T_co, K2], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> KeyedStream[K2, T_co]: ...
     @overload
     def pipe(
-        self, op: RouteOp[T_co], /, *, name: str | None = None, on_error: OnError = RAISE
+        self, op: RouteOp[T_co], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> KeyedRoutes[K, T_co]: ...
     @overload
     def pipe(
-        self, op: WindowOp[K, T_co, B], /, *, name: str | None = None, on_error: OnError = RAISE
+        self, op: WindowOp[K, T_co, B], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> WindowedStream[T_co, B]: ...
     @overload
     def pipe(self, first: AnyOp, second: AnyOp, /, *more: AnyOp) -> Stream[Any]: ...
     def pipe(  # pyright: ignore[reportIncompatibleMethodOverride]  # pyright does not match the variadic overload; mypy does
-        self, *ops: Any, name: str | None = None, on_error: OnError = RAISE
+        self, *ops: Any, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> Any:
         """Put an operator behind this stream; see `Stream.pipe`."""
         return self._piped(ops, name, on_error)
@@ -324,7 +342,7 @@ class Routes(Generic[T_co]):
 
     @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
-        """Items on which a predicate failed, with `on_error=on_error.dead`."""
+        """Items on which a predicate failed, with `on_error="dead"`."""
         return Stream(self.node, "dead")
 
     @property
@@ -351,7 +369,7 @@ class SinkNode(Generic[T_co, R_co]):
 
     @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
-        """Items that the sink could not take, with `on_error=on_error.dead`."""
+        """Items that the sink could not take, with `on_error="dead"`."""
         return Stream(self.node, "dead")
 
     def _result_type(self) -> R_co:  # gives the type parameter its place
@@ -363,7 +381,7 @@ def stream_of(node: Node, port: str = "out") -> Stream[Any]:
     return KeyedStream[Any, Any](node, port) if node.port_shape(port).keyed else Stream[Any](node, port)
 
 
-def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnError = RAISE) -> Stream[T]:
+def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE) -> Stream[T]:
     """Start a stream at a source.
 
     Args:
@@ -376,22 +394,3 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
             f"from_source: takes a source, got {shown(source)}; sources.iterable(...) makes one of an iterable"
         )
     return Stream(Node(source, (), name, on_error), boundary=source.boundary)
-
-
-def checked_stream(stream: Any, where: str) -> Stream[Any]:
-    """Return a stream.
-
-    Raises:
-        GraphError: If it is none.
-    """
-    if not isinstance(stream, Stream):
-        raise GraphError(f"{where}: takes a stream, got {shown(stream)}")
-    return stream  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
-
-
-def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
-    """Put an operator with several inputs behind streams."""
-    for stream in streams:
-        if not isinstance(stream, Stream):
-            raise GraphError(f"{op.label}: takes streams, got {shown(stream)}")
-    return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]

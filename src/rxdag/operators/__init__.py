@@ -1,5 +1,9 @@
 """Operators: `from rxdag import operators as ops`, one per `pipe` call."""
 
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
 from rxdag.contract import (
     Emit,
     Kernel,
@@ -26,24 +30,12 @@ from rxdag.operators.elementwise import (
     map,
     map_batch,
     select,
+    skip_until,
     start_with,
+    take_until,
     tap,
     timestamp,
     with_columns,
-)
-from rxdag.operators.joining import (
-    catch,
-    combine_latest,
-    concat,
-    join_asof,
-    join_interval,
-    join_window,
-    merge,
-    merge_sorted,
-    skip_until,
-    take_until,
-    with_latest_from,
-    zip,
 )
 from rxdag.operators.keyed import (
     Gap,
@@ -54,7 +46,6 @@ from rxdag.operators.keyed import (
     default_if_empty,
     distinct_until_changed,
     first,
-    fold,
     key_by,
     last,
     max,
@@ -83,9 +74,9 @@ from rxdag.operators.rate import (
 )
 from rxdag.operators.routing import (
     partition,
-    partitioned,
     route,
     route_by,
+    shard,
     split,
 )
 from rxdag.operators.time import (
@@ -112,9 +103,6 @@ __all__ = [
     "arbitrate",
     "audit",
     "batch",
-    "catch",
-    "combine_latest",
-    "concat",
     "concat_map",
     "conflate",
     "count",
@@ -128,10 +116,6 @@ __all__ = [
     "filter",
     "first",
     "flat_map",
-    "fold",
-    "join_asof",
-    "join_interval",
-    "join_window",
     "key_by",
     "last",
     "lookup",
@@ -139,12 +123,9 @@ __all__ = [
     "map_async",
     "map_batch",
     "max",
-    "merge",
-    "merge_sorted",
     "min",
     "pairwise",
     "partition",
-    "partitioned",
     "process",
     "reduce",
     "rolling",
@@ -153,6 +134,7 @@ __all__ = [
     "sample",
     "scan",
     "select",
+    "shard",
     "skip",
     "skip_until",
     "skip_while",
@@ -173,8 +155,16 @@ __all__ = [
     "window",
     "window_all",
     "with_columns",
-    "with_latest_from",
-    "zip",
 ]
 
 remember(globals(), __all__, "op")
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        if name in importlib.import_module("rxdag.operators.joining").__all__:
+            streams = "left, right" if name.startswith("join_") else "a, b"
+            raise AttributeError(f"ops.{name}: takes streams and goes into no pipe; use rxdag.{name}({streams})")
+        # Python offers the nearest name itself, where it knows the module.
+        text = f"module '{__name__}' has no attribute '{name}'"
+        raise AttributeError(text, name=name, obj=sys.modules[__name__])

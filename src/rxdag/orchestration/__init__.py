@@ -3,7 +3,7 @@
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker, CircuitOpen
 from rxdag.orchestration._bucket import TokenBucket
 from rxdag.orchestration._feedback import Feedback, FeedbackDecision, FeedbackPolicy, PressureLevel
-from rxdag.orchestration._quotes import Quote, SimulatedQuotes
+from rxdag.orchestration._provider_quotes import ProviderQuote, SimulatedQuotes
 from rxdag.orchestration._rates import ProviderState, RateCoordinator
 from rxdag.orchestration._registry import SourceRegistry
 from rxdag.orchestration._router import RouterEvent, SourceRouter
@@ -16,8 +16,8 @@ __all__ = [
     "FeedbackDecision",
     "FeedbackPolicy",
     "PressureLevel",
+    "ProviderQuote",
     "ProviderState",
-    "Quote",
     "RateCoordinator",
     "RouterEvent",
     "SimulatedQuotes",

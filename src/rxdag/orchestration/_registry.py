@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from rxdag.errors import GraphError, RxDagError, shown
-from rxdag.graph import did_you_mean
-from rxdag.orchestration._quotes import SimulatedQuotes
+from rxdag.errors import GraphError, RxDagError, did_you_mean, shown
+from rxdag.orchestration._provider_quotes import SimulatedQuotes
 
 GROUPS: Final = ("market_data.providers", "rxdag.sources")
 """Entry point groups in which packages announce theirs."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from rxdag.contract import Duration, Foreign, Kernel, positive_ns
-from rxdag.errors import GraphError
-from rxdag.graph import Edge, did_you_mean, parameters
+from rxdag.errors import GraphError, did_you_mean
+from rxdag.graph import Edge, parameters
 from rxdag.plan._domains import MAIN
 from rxdag.plan._lanes import PARTED
 from rxdag.plan._stalls import stalls

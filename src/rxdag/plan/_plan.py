@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rxdag.contract import Duration, Overflow, Publisher, Sink, Source, flag
 from rxdag.engine import COLUMNS_QUANTUM, QUANTUM
-from rxdag.errors import CompileError, GraphError, shown
-from rxdag.graph import Dag, Edge, did_you_mean
+from rxdag.errors import CompileError, GraphError, did_you_mean, shown
+from rxdag.graph import Dag, Edge
 from rxdag.plan._catching import caught_nodes
 from rxdag.plan._domains import assign_domains, needs_loop
 from rxdag.plan._explain import explanation

@@ -68,8 +68,8 @@ class Execution:
         self._tasks: set[asyncio.Future[Any]] = set()
         self._cut: set[asyncio.Future[Any]] = set()
         """Tasks that the run has cancelled."""
-        self._is_cancelled = False
-        self._has_cancelled_tasks = False
+        self.flush = False  # whether a drain closes open panes, unless it says so itself
+        self._is_cancelled = self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
@@ -248,8 +248,9 @@ class Execution:
         waits |= any(isinstance(node, InnerNode | SinkNode) and node.waits for node in program.nodes.values())
         return waits or any(isinstance(node, ForeignNode) and not node.is_ended for node in program.nodes.values())
 
-    def drain(self, *, flush: bool = False) -> None:
+    def drain(self, *, flush: bool | None = None) -> None:
         """Read no more; let what is under way go through. From any thread."""
+        flush = self.flush if flush is None else flush
         with self._lock:
             if self.state not in ("created", "running"):
                 return

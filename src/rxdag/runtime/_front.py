@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Duration, check_function, positive_ns
+from rxdag.contract import Duration, check_function, flag, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
@@ -50,6 +50,7 @@ def report_progress(execution: Execution, tell: Callable[[RunStats], object], ev
 def run(
     *what: Dag | Plan | SinkNode[Any, Any],
     until: Duration | None = None,
+    flush: bool = False,
     on_progress: Callable[[RunStats], object] | None = None,
     progress_every: Duration = "1s",
 ) -> RunResult:
@@ -64,6 +65,8 @@ def run(
     Args:
         what: Sinks, or one Dag, or one Plan.
         until: Drain after that long.
+        flush: True to close open panes when `until` or a signal ends the run, marked `closed_by="end"`; else they stay held and are
+            reported.
         on_progress: Called with the books as they stand, on the thread of the graph.
         progress_every: How often.
 
@@ -74,11 +77,13 @@ def run(
         KeyboardInterrupt: If Ctrl-C was pressed.
     """
     plan = planned(what, "run")
+    flush = flag(flush, "run: flush")
     if on_progress is not None:
         check_function(on_progress, "run: on_progress", "the books", instead="")
     with draining_on_signals() as drain:
 
         def on_start(execution: Execution) -> None:
+            execution.flush = flush
             drain.attach(execution)
             stop_after(execution, until)
             if on_progress is not None:
@@ -88,7 +93,9 @@ def run(
     return drain.outcome(result)
 
 
-async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -> RunResult:
+async def run_async(
+    *what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None, flush: bool = False
+) -> RunResult:
     """Run to the end, on this event loop; cancelling the task cancels the run.
 
     Handles no signal: that is up to the program whose loop it is.
@@ -96,12 +103,14 @@ async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | No
     Args:
         what: Sinks, or one Dag, or one Plan.
         until: Drain after that long.
+        flush: See `run`.
 
     Raises:
         GraphError: If there is nothing to run.
         NodeError: If a node failed.
     """
     execution = Execution(planned(what, "run_async"))
+    execution.flush = flag(flush, "run_async: flush")
     stop_after(execution, until)
     result = await run_on_loop(execution)
     if result.error is not None:
@@ -109,23 +118,29 @@ async def run_async(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | No
     return result
 
 
-def start(*what: Dag | Plan | SinkNode[Any, Any]) -> Run:
+def start(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> Run:
     """Start a run on threads of its own; hold on to what it returns.
 
     Handles no signal; `begin_drain` may be called in a handler of yours.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
+        flush: Whether drains close open panes, unless they say so themselves; see `Run.drain`.
     """
-    return Run(Execution(planned(what, "start")))
+    execution = Execution(planned(what, "start"))
+    execution.flush = flag(flush, "start: flush")
+    return Run(execution)
 
 
-def start_async(*what: Dag | Plan | SinkNode[Any, Any]) -> AsyncRun:
+def start_async(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> AsyncRun:
     """Start a run on this event loop; hold on to what it returns.
 
     Handles no signal; `begin_drain` may be called in a handler of yours.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
+        flush: Whether drains close open panes, unless they say so themselves; see `Run.drain`.
     """
-    return AsyncRun(Execution(planned(what, "start_async")))
+    execution = Execution(planned(what, "start_async"))
+    execution.flush = flag(flush, "start_async: flush")
+    return AsyncRun(execution)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 
-from rxdag.contract import Duration, Publisher, duration_ns, refuse_fork
+from rxdag.contract import Publisher, Timeout, refuse_fork, timeout_s
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag
 from rxdag.plan import Plan
@@ -99,7 +99,7 @@ class _Handle:
         """
         return publisher_of(self._execution, name)
 
-    def begin_drain(self, *, flush: bool = False) -> None:
+    def begin_drain(self, *, flush: bool | None = None) -> None:
         """Begin a drain, and return at once: from any thread, a signal handler, or inside an operator; see `Run.drain`."""
         refuse_fork(self._execution.pid, "run.begin_drain")
         self._execution.drain(flush=flush)
@@ -131,41 +131,45 @@ class Run(_Handle):
         )
         self._thread.start()
 
-    def wait(self, timeout: float | None = None) -> RunResult:
+    def wait(self, timeout: Timeout | None = None) -> RunResult:
         """Wait for the end.
 
         Args:
-            timeout: Most seconds to wait; None for as long as it takes.
+            timeout: How long to wait, as 10, "10s" or a timedelta; None for as long as it takes.
 
         Raises:
+            GraphError: If `timeout` is none.
             TimeoutError: If it has not ended in time; it goes on.
             RxDagError: If the run itself would wait, in its own code.
             NodeError: If a node failed.
         """
         self._refuse_own_threads("wait")
         refuse_fork(self._execution.pid, "run.wait")
-        if not self._execution.done.wait(timeout):
-            raise TimeoutError(f"run: did not end within {timeout} s; it goes on")
+        limit_s = timeout_s(timeout, "run.wait: timeout")
+        if not self._execution.done.wait(limit_s):
+            raise TimeoutError(f"run: did not end within {limit_s:g} s; it goes on")
         self._thread.join()
         return self._outcome()
 
-    def drain(self, timeout: Duration | None = None, *, flush: bool = False) -> RunResult:
+    def drain(self, timeout: Timeout | None = None, *, flush: bool | None = None) -> RunResult:
         """Read no more, let what is under way go through, and wait for the end.
 
         Args:
-            timeout: After that the run is cancelled; None to wait as long as it takes.
-            flush: True to close open panes, marked `closed_by="end"`; else they stay held and are reported.
+            timeout: After that the run is cancelled, as 10, "10s" or a timedelta; None to wait as long as it takes.
+            flush: True to close open panes, marked `closed_by="end"`; False to leave them held and report them. By default
+                what `start` was told.
 
         Raises:
+            GraphError: If `timeout` is none.
             RxDagError: If user code does not return even then; names the node and shows its stack. Or if the run itself
                 would wait, in its own code.
             NodeError: If a node failed.
         """
         self._refuse_own_threads("drain")
         refuse_fork(self._execution.pid, "run.drain")
+        limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)
-        limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9
-        if not self._execution.done.wait(limit):
+        if not self._execution.done.wait(limit_s):
             self._execution.cancel()
             if not self._execution.done.wait(_CANCEL_S):
                 raise RxDagError(f"drain: user code must return, it hangs in {self._execution.where_stuck()}")
@@ -187,21 +191,30 @@ class AsyncRun(_Handle):
         super().__init__(execution)
         self._task = asyncio.get_running_loop().create_task(run_on_loop(execution))
 
-    async def wait(self) -> RunResult:
+    async def wait(self, timeout: Timeout | None = None) -> RunResult:  # noqa: ASYNC109  # the twin of Run.wait
         """Await the end; being cancelled does not cancel the run.
 
+        Args:
+            timeout: See `Run.wait`.
+
         Raises:
+            GraphError: If `timeout` is none.
+            TimeoutError: If it has not ended in time; it goes on.
             NodeError: If a node failed.
         """
-        await asyncio.shield(self._task)
+        limit_s = timeout_s(timeout, "run.wait: timeout")
+        done, _ = await asyncio.wait((self._task,), timeout=limit_s)
+        if not done:
+            raise TimeoutError(f"run: did not end within {limit_s:g} s; it goes on")
+        await self._task
         return self._outcome()
 
-    async def drain(self, timeout: Duration | None = None, *, flush: bool = False) -> RunResult:  # noqa: ASYNC109  # the twin of Run.drain
+    async def drain(self, timeout: Timeout | None = None, *, flush: bool | None = None) -> RunResult:  # noqa: ASYNC109  # the twin of Run.drain
         """Read no more, let what is under way go through, and await the end; see `Run.drain`."""
+        limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)
-        limit = None if timeout is None else duration_ns(timeout, "drain: timeout") / 1e9
         try:
-            await asyncio.wait_for(asyncio.shield(self._task), limit)
+            await asyncio.wait_for(asyncio.shield(self._task), limit_s)
         except TimeoutError:
             self._execution.cancel()
             await asyncio.shield(self._task)

@@ -16,7 +16,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, whole
-from rxdag.errors import GraphWarning, RxDagError
+from rxdag.errors import BufferOverflow, GraphWarning, RxDagError
 from rxdag.graph import Dag, Node, SinkNode, Stream, checked_stream
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
@@ -67,21 +67,33 @@ def _plan_into(stream: Stream[Any], sink: Sink[Any, Any]) -> Plan:
     return compile(Dag.glance(SinkNode(node)))
 
 
+def _first(stream: Stream[Any], max_items: int) -> Stream[Any]:
+    """Return the first items of a stream, whatever their keys."""
+    is_keyed = stream.node.port_shape(stream.port).keyed
+    return (stream.pipe(ops.unkey()) if is_keyed else stream).pipe(ops.take(max_items))
+
+
 class StreamRunner:
     """Gives streams their `head`, `collect` and loops."""
 
     def head(self, stream: Stream[Any], max_items: Any) -> list[Any]:
-        max_items = whole(max_items, "head: max_items")
-        is_keyed = stream.node.port_shape(stream.port).keyed
-        of_all = stream.pipe(ops.unkey()) if is_keyed else stream
-        return self.collect(of_all.pipe(ops.take(max_items)))
+        return self.collect(_first(stream, whole(max_items, "head: max_items")), None)
 
-    def collect(self, stream: Stream[Any]) -> list[Any]:
+    def collect(self, stream: Stream[Any], max_items: Any) -> list[Any]:
+        if max_items is not None:
+            most = whole(max_items, "collect: max_items")
+            kept = self.collect(_first(stream, most + 1), None)
+            if len(kept) > most:
+                raise BufferOverflow(
+                    f"collect: max_items must be at least the number of items, got {most}, and more have come; "
+                    f"head({most}) returns the first ones"
+                )
+            return kept
         plan = _plan_into(stream, sinks.collect())
         result = run(plan)
         warn_of_losses(result)
-        kept: list[Any] = result[plan.dag.sinks[0]]
-        return kept
+        items: list[Any] = result[plan.dag.sinks[0]]
+        return items
 
     def iterate(self, stream: Stream[Any]) -> Iterator[Any]:
         buffer = _Buffer()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, overload
 
 from rxdag.adapters import is_linear, linear_dag, market_data
-from rxdag.contract import SKIP, Duration, OnError, check_function, positive_ns
+from rxdag.contract import SKIP, Duration, OnError, OnErrorName, Timeout, check_function, positive_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import (
@@ -145,6 +145,7 @@ class PipelineRuntime(Supervisor):
         restart: RestartPolicy | None = None,
         backoff: Backoff | None = None,
         until: Duration | None = None,
+        flush: bool = False,
     ) -> None:
         """Register a dag under its name; it starts with the runtime, or at once if that has started.
 
@@ -153,13 +154,14 @@ class PipelineRuntime(Supervisor):
             restart: "never", "on_failure" or "always"; by default what the settings say.
             backoff: When it is started again; by default what the settings say.
             until: Drain each of its runs after that long.
+            flush: True to have drains close open panes, whatever causes them; see `Run.drain`.
 
         Raises:
             GraphError: If the name is taken.
             CompileError: If it cannot be compiled.
         """
         plan = dag if isinstance(dag, Plan) else compile(dag)
-        self._register(plan.dag.name, DagJob(plan, until), restart, backoff)
+        self._register(plan.dag.name, DagJob(plan, until, flush=flush), restart, backoff)
 
     def add_pipeline(
         self,
@@ -170,7 +172,8 @@ class PipelineRuntime(Supervisor):
         restart: RestartPolicy | None = None,
         backoff: Backoff | None = None,
         until: Duration | None = None,
-        on_error: OnError = SKIP,
+        flush: bool = False,
+        on_error: OnError | OnErrorName = SKIP,
     ) -> None:
         """Register a linear pipeline, unchanged: source, operator, batcher and sink objects, or one with a coroutine `run()`.
 
@@ -180,6 +183,7 @@ class PipelineRuntime(Supervisor):
             restart: See `add`.
             backoff: See `add`.
             until: Drain it after that long.
+            flush: See `add`; of a pipeline with source, operator, batcher and sink.
             on_error: What becomes of a tick or batch on which its code fails: by default it is left out and counted, as the
                 pipeline's own `run` goes on after it.
 
@@ -188,7 +192,7 @@ class PipelineRuntime(Supervisor):
         """
         job: Job
         if is_linear(pipeline):
-            job = DagJob(compile(linear_dag(name, pipeline, on_error=on_error)), until, "pipeline")
+            job = DagJob(compile(linear_dag(name, pipeline, on_error=on_error)), until, "pipeline", flush=flush)
         elif hasattr(pipeline, "run"):
             job = TaskJob(pipeline)
         else:
@@ -267,13 +271,14 @@ class PipelineRuntime(Supervisor):
             self._is_adopted_up = True
         await super().start()
 
-    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
+    async def stop(self, *, drain: bool = True, flush: bool | None = None, timeout: Timeout | None = None) -> None:  # noqa: ASYNC109  # as that of a run
         """Stop everything; see `Supervisor.stop`.
 
         Args:
             drain: True to read no more and let what is under way go through; False to cancel.
-            flush: True to close open panes; see `Run.drain`.
-            timeout: How long to drain before what is left is cancelled; by default what the settings say.
+            flush: True to close open panes, False to leave them open; by default as `add` was told of each dag.
+            timeout: How long to drain before what is left is cancelled, as 10, "10s" or a timedelta; by default what the
+                settings say.
         """
         await super().stop(drain=drain, flush=flush, timeout=timeout)
         if self._is_adopted_up:

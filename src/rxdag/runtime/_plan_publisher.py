@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from rxdag.contract import Sink, Subscriber
-from rxdag.errors import GraphError, RxDagError, shown
-from rxdag.graph import Dag, Input, Node, SinkNode, did_you_mean
+from rxdag.errors import GraphError, RxDagError, did_you_mean, shown
+from rxdag.graph import Dag, Input, Node, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import run_here

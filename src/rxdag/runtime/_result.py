@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.contract import MAX, MIN, Sink, Source
 from rxdag.engine import EdgeBook, Ledger, Writes
-from rxdag.errors import GraphError, text_of
-from rxdag.graph import Dag, SinkNode, bundle, did_you_mean
+from rxdag.errors import GraphError, did_you_mean, text_of
+from rxdag.graph import Dag, SinkNode, bundle
 
 R = TypeVar("R")
 
@@ -23,7 +23,7 @@ _FIXES: Final = {
     "dropped (unmatched)": "they found no partner; port dropped has them",
     "dropped (overflow)": "they found the queue full; take a larger max_items, or another overflow",
     "dropped (skipped)": "on_error.dead shows them on port dead",
-    "held": "a drain closes no window; drain(flush=True) does, marked closed_by=end",
+    "held": "a drain closes no window; flush=True does, marked closed_by=end",
     "discarded": "they were under way when the run ended",
     "unread": "they came after the node had ended",
 }

@@ -9,9 +9,8 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_origin
 
 import msgspec
 
-from rxdag.contract import import_extra, positive_ns
-from rxdag.errors import SpecError, shown
-from rxdag.graph import did_you_mean
+from rxdag.contract import import_extra, timeout_s
+from rxdag.errors import SpecError, did_you_mean, shown
 from rxdag.sources import Backoff
 
 RestartPolicy: TypeAlias = Literal["never", "on_failure", "always"]
@@ -84,14 +83,14 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         max_concurrent_runs: Runs at one time; others wait for their turn. None for any number.
-        drain_timeout: How long `stop` lets what is under way go through, before it cancels.
+        drain_timeout: How long `stop` lets what is under way go through, before it cancels: seconds, or a duration as text.
         restart: When a run that has ended is started again, unless its dag says otherwise.
         providers: Budgets by provider.
         quotes: Where `stream_quotes` takes its quotes.
     """
 
     max_concurrent_runs: int | None = None
-    drain_timeout: str = "10s"
+    drain_timeout: float | str = "10s"
     restart: RestartSettings = RestartSettings()
     providers: dict[str, ProviderSettings] = {}
     quotes: QuotesSettings = QuotesSettings()
@@ -100,7 +99,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         most = self.max_concurrent_runs
         if most is not None and most < 1:
             raise ValueError(f"max_concurrent_runs must be 1 or more, or null, got {most}")
-        positive_ns(self.drain_timeout, "drain_timeout")
+        timeout_s(self.drain_timeout, "drain_timeout")
         self.restart.backoff()
 
     @classmethod

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from rxdag.contract import Clock, positive_ns
+from rxdag.contract import Clock, flag, positive_ns
 from rxdag.errors import RxDagError, text_of
 from rxdag.orchestration import FeedbackDecision
 from rxdag.plan import Plan
@@ -56,7 +56,7 @@ class RuntimeEvent:
 class Started(Protocol):
     """A run that has begun."""
 
-    def begin_drain(self, *, flush: bool = False) -> None: ...
+    def begin_drain(self, *, flush: bool | None = None) -> None: ...
     def cancel(self) -> None: ...
     def stats(self) -> RunStats | None: ...
     async def ended(self) -> BaseException | None:
@@ -82,25 +82,28 @@ class DagJob:
         plan: What to run.
         until: Drain each run after that long.
         kind: "dag", or "pipeline" for one that was made of a linear pipeline.
+        flush: True to have drains close open panes.
     """
 
-    def __init__(self, plan: Plan, until: Any = None, kind: str = "dag") -> None:
+    def __init__(self, plan: Plan, until: Any = None, kind: str = "dag", *, flush: bool = False) -> None:
         self.plan = plan
+        self.flush = flag(flush, "flush")
         self.kind = kind
         self.until = until
         if until is not None:
             positive_ns(until, "until")
 
     def start(self) -> DagRun:
-        return DagRun(self.plan, self.until)
+        return DagRun(self.plan, self.until, flush=self.flush)
 
 
 class DagRun:
     """One run of a dag."""
 
-    def __init__(self, plan: Plan, until: Any) -> None:
+    def __init__(self, plan: Plan, until: Any, *, flush: bool) -> None:
         loop = asyncio.get_running_loop()
         self.execution = execution = Execution(plan)
+        execution.flush = flush
         stop_after(execution, until)
         self.is_over = asyncio.Event()
         execution.on_done(lambda: _tell(loop, self.is_over))
@@ -110,7 +113,7 @@ class DagRun:
     def result(self) -> RunResult | None:
         return self.handle.result
 
-    def begin_drain(self, *, flush: bool = False) -> None:
+    def begin_drain(self, *, flush: bool | None = None) -> None:
         self.handle.begin_drain(flush=flush)
 
     def cancel(self) -> None:
@@ -158,7 +161,7 @@ class TaskRun:
         self._stop_error: BaseException | None = None
         self._is_cut = False
 
-    def begin_drain(self, *, flush: bool = False) -> None:
+    def begin_drain(self, *, flush: bool | None = None) -> None:
         stop = getattr(self._thing, "stop", None) or getattr(self._thing, "close", None)
         if stop is None:
             self.cancel()
@@ -320,7 +323,7 @@ class Supervised:
             run.cancel()
             raise
 
-    async def stop(self, *, drain: bool, flush: bool, timeout_s: float | None) -> None:
+    async def stop(self, *, drain: bool, flush: bool | None, timeout_s: float | None) -> None:
         """End it: let what is under way go through, within the time, or cancel."""
         task = self._task
         if task is None or task.done():

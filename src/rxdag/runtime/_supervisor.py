@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from rxdag.contract import Duration, positive_ns
-from rxdag.errors import GraphError, RxDagError, Terminated, text_of
-from rxdag.graph import Dag, did_you_mean
+from rxdag.contract import Duration, Timeout, flag, positive_ns, timeout_s
+from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_of
+from rxdag.graph import Dag
 from rxdag.plan import Plan, compile
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
@@ -100,15 +100,20 @@ class Supervisor:
                 job.start()
         self._begin_waiting()
 
-    async def stop(self, *, drain: bool = True, flush: bool = False, timeout: Duration | None = None) -> None:  # noqa: ASYNC109  # as that of a run
+    async def stop(self, *, drain: bool = True, flush: bool | None = None, timeout: Timeout | None = None) -> None:  # noqa: ASYNC109  # as that of a run
         """Stop everything.
 
         Args:
             drain: True to read no more and let what is under way go through; False to cancel.
-            flush: True to close open panes; see `Run.drain`.
-            timeout: How long to drain before what is left is cancelled; by default what the settings say.
+            flush: True to close open panes, False to leave them open; by default as `add` was told of each dag.
+            timeout: How long to drain before what is left is cancelled, as 10, "10s" or a timedelta; by default what the
+                settings say.
+
+        Raises:
+            GraphError: If `timeout` is none.
         """
-        limit_s = positive_ns(timeout or self.settings.drain_timeout, "stop: timeout") / 1e9
+        limit_s = timeout_s(self.settings.drain_timeout if timeout is None else timeout, "runtime.stop: timeout")
+        flush = None if flush is None else flag(flush, "runtime.stop: flush")
         for name in self._waiting:
             self._tell(RuntimeEvent("stopped", name, self._clock.now()))
         self._waiting.clear()
@@ -139,7 +144,7 @@ class Supervisor:
         if is_terminated and (error is None or isinstance(error, asyncio.CancelledError | Terminated)):
             raise Terminated(self._ended()) from None
 
-    def run(self, *, until: Duration | None = None) -> dict[str, RunResult]:
+    def run(self, *, until: Duration | None = None, flush: bool | None = None) -> dict[str, RunResult]:
         """Start everything, block until all has ended, and return the results by name: the blocking form.
 
         In the main thread, Ctrl-C and SIGTERM drain, and a second signal cancels. Then the program ends: SIGTERM raises
@@ -147,23 +152,24 @@ class Supervisor:
 
         Args:
             until: Stop everything after that long.
+            flush: Of the drains that `until` and signals cause: see `stop`.
 
         Raises:
             RxDagError: If something has failed and is not started again.
             Terminated: If SIGTERM came; a SystemExit with code 143.
             KeyboardInterrupt: If Ctrl-C was pressed.
         """
-        caught, results = asyncio.run(self._run(until))
+        caught, results = asyncio.run(self._run(until, None if flush is None else flag(flush, "runtime.run: flush")))
         return caught.outcome(results)
 
-    async def _run(self, until: Duration | None) -> tuple[Caught, dict[str, RunResult]]:
+    async def _run(self, until: Duration | None, flush: bool | None) -> tuple[Caught, dict[str, RunResult]]:
         limit_s = None if until is None else positive_ns(until, "run: until") / 1e9
         await self.start()
         stops: list[asyncio.Task[None]] = []
         loop = asyncio.get_running_loop()
 
         def stop(name: str) -> None:
-            stops.append(loop.create_task(self._stop_by(name, drain=not stops)))
+            stops.append(loop.create_task(self._stop_by(name, drain=not stops, flush=flush)))
 
         def react(caught: Caught) -> None:
             loop.call_soon_threadsafe(stop, caught.name)
@@ -175,17 +181,17 @@ class Supervisor:
             except TimeoutError:
                 pass
             finally:
-                await self.stop()
+                await self.stop(flush=flush)
                 if stops:
                     await asyncio.wait(stops)
         return caught, self._results()
 
-    async def _stop_by(self, name: str, /, *, drain: bool) -> None:
+    async def _stop_by(self, name: str, /, *, drain: bool, flush: bool | None = None) -> None:
         """Stop everything, and note in each run which signal asked for it."""
         for job in self._jobs.values():
             if isinstance(job.run, DagRun):
                 job.run.execution.signal = name
-        await self.stop(drain=drain)
+        await self.stop(drain=drain, flush=flush)
 
     async def run_until_complete(self) -> dict[str, RunResult]:
         """Wait until everything has ended and will not start again; returns the last result of each dag by name.
@@ -244,13 +250,14 @@ class Supervisor:
         plan = dag if isinstance(dag, Plan) else compile(dag)
         job = self._found(name)
         await self._stop_one(job, drain=drain)
-        job.job = DagJob(plan, job.job.until if isinstance(job.job, DagJob) else None)
+        before = job.job
+        job.job = DagJob(plan, before.until, flush=before.flush) if isinstance(before, DagJob) else DagJob(plan)
         job.tell("replaced")
         job.start()
 
     async def _stop_one(self, job: Supervised, *, drain: bool) -> None:
-        limit_s = positive_ns(self.settings.drain_timeout, "drain_timeout") / 1e9
-        await job.stop(drain=drain, flush=False, timeout_s=limit_s)
+        limit_s = timeout_s(self.settings.drain_timeout, "drain_timeout")
+        await job.stop(drain=drain, flush=None, timeout_s=limit_s)
 
     def status(self) -> RuntimeStatus:
         """Return how everything stands, with the books of what runs."""

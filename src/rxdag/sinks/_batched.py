@@ -17,11 +17,13 @@ from rxdag.contract import (
     Chunk,
     Duration,
     OnError,
+    OnErrorName,
     Sink,
     SinkContext,
     Writer,
     check_awaited,
     check_function,
+    checked_on_error,
     positive_ns,
     whole,
 )
@@ -95,7 +97,7 @@ def batched(
     max_items: int = 1000,
     max_wait: Duration | None = "1s",
     timeout: Duration | None = "30s",
-    on_error: OnError | None = None,
+    on_error: OnError | OnErrorName | None = None,
 ) -> Sink[T, int]:
     """Write batches to a database or a service; `result[sink]` is how many items were written.
 
@@ -136,9 +138,9 @@ def batched(
         )
     check_function(factory, "batched: factory", instead=CONTEXT)
     max_items = whole(max_items, "batched: max_items", least=1)
-    policy = policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error
-    if not isinstance(policy, OnError):
-        raise GraphError(f"batched: on_error must be one of rxdag.on_error, got {shown(on_error)}")
+    policy = checked_on_error(
+        policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error, "batched: on_error"
+    )
     wait_ns = None if max_wait is None else positive_ns(max_wait, "batched: max_wait")
     timeout_s = None if timeout is None else positive_ns(timeout, "batched: timeout") / 1e9
     return _Batched(Batching(factory, max_items, wait_ns), timeout_s, policy)

@@ -265,7 +265,7 @@ def parquet(path: str | PathLike[str], /, of: Any = None, *, tz: str | tzinfo | 
             below the microsecond is cut off), dicts into one that is a record, and texts into an enumeration. A value that
             does not fit is malformed, as a null in a field that is not `| None`, an int that no float is, or one beyond a
             limit of `msgspec.Meta`; so is a row that `__post_init__` of the type refuses. It ends the run with column
-            and row; with `from_source(..., on_error=on_error.dead)` the row goes to port "dead" as a dict and the run
+            and row; with `from_source(..., on_error="dead")` the row goes to port "dead" as a dict and the run
             goes on. A column of another type ends the run always, as does no column for any of the fields. A field
             `np.datetime64` keeps the times as they are, and is faster; a type with `__post_init__` is read row by row.
         tz: What times without a zone are, as pandas and polars write them by default: the IANA name of a zone, as

@@ -262,8 +262,8 @@ def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = 
 
     Columns are found by name; those that the type does not have are left out. An empty value of an optional field is
     None. A value beyond a limit of `msgspec.Meta` is malformed, as is a row that `__post_init__` of the type refuses; such a
-    type is read row by row. A malformed row ends the run, with file, line, column and value; with `from_source(..., on_error=
-    on_error.dead)` it goes to port "dead" as a list of texts and the run goes on. A row that is no CSV goes there as a
+    type is read row by row. A malformed row ends the run, with file, line, column and value; with `from_source(...,
+    on_error="dead")` it goes to port "dead" as a list of texts and the run goes on. A row that is no CSV goes there as a
     list of one text, its first line, and reading goes on with the next line: a quote that is never closed costs one row.
     A header without any field of the type, a truncated file and invalid UTF-8 end the run always. Digits of a time below
     the microsecond are cut off; a field may have up to 131,072 characters, as the module `csv` says.

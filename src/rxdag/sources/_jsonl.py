@@ -68,7 +68,7 @@ class _Jsonl(Source[T]):
 def jsonl(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a file of JSON lines as typed items.
 
-    A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error=on_error.dead)` it
+    A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error="dead")` it
     goes to port "dead" as text and the run goes on. An object that has none of the fields of its type is malformed, even
     if each of them has a default. A truncated file or invalid UTF-8 ends the run always. Digits of a time below the
     microsecond are cut off.

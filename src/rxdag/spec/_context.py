@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from rxdag.errors import named_text, shown
-from rxdag.graph import did_you_mean
+from rxdag.errors import did_you_mean, named_text, shown
 from rxdag.spec._problems import Mark, Problems
 from rxdag.spec._tree import Tree
 

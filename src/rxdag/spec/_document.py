@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rxdag.errors import GraphError, SpecError, text_of
-from rxdag.graph import checked_name, did_you_mean
+from rxdag.errors import GraphError, SpecError, did_you_mean, text_of
+from rxdag.graph import checked_name
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, check_feeds
-from rxdag.spec._kinds import DurationKind, Kind, PathKind, Plain
+from rxdag.spec._kinds import DurationKind, Either, Kind, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
 from rxdag.spec._params import by_kinds
 from rxdag.spec._problems import Mark, Problem, Problems, spec_error
@@ -20,9 +20,14 @@ from rxdag.spec._tree import Tree, read_tree, scalar
 
 TOP: Final = ("version", "name", "nodes", "settings", "include")
 
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 SETTINGS: Final[dict[str, Kind]] = {
     "until": DurationKind(),
-    "drain_timeout": DurationKind(),
+    "drain_timeout": Either(_is_number, Plain(float), DurationKind()),
     "restart": Plain(Literal["never", "on_failure", "always"]),
 }
 

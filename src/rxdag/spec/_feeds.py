@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, cast
 
-from rxdag.graph import did_you_mean
+from rxdag.errors import did_you_mean
 from rxdag.spec._context import Context, tree_text
 from rxdag.spec._kinds import Kind, OrNone, Plain
 from rxdag.spec._nodes import NodeType, Role

@@ -11,9 +11,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from rxdag.contract import UNITS, duration_ns, signed_ns, zone_of
-from rxdag.errors import RxDagError, shown, text_of
+from rxdag.errors import RxDagError, did_you_mean, shown, text_of
 from rxdag.expressions import Expr, FieldExpr, parse, unparse
-from rxdag.graph import did_you_mean
 from rxdag.sources import Backoff
 from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._tree import Tree

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from rxdag import on_error as policies
 from rxdag.contract import OnError
-from rxdag.errors import GraphError, RxDagError, text_of
-from rxdag.graph import checked_name, did_you_mean
+from rxdag.errors import GraphError, RxDagError, did_you_mean, text_of
+from rxdag.graph import checked_name
 from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, read_feeds
 from rxdag.spec._kinds import DurationKind, Kind, Plain
@@ -120,7 +120,8 @@ def _policy(tree: Tree | None, context: Context) -> OnError | None:
         return named[tree.value]
     retry = tree.mapping().get("retry")
     if retry is None or len(tree.mapping()) != 1:
-        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {tree_text(tree)}")
+        near = did_you_mean(tree.value, named) if isinstance(tree.value, str) else ""
+        context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {tree_text(tree)}{near}")
         return None
     kinds: dict[str, Kind] = {
         "attempts": Plain(int), "base": DurationKind(), "factor": Plain(float), "cap": DurationKind(),

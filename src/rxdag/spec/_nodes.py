@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
+from rxdag.contract import LEFT_OUT, optional_first
 from rxdag.spec._kinds import (
     AnyPlain,
     BackoffKind,
@@ -134,6 +135,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("route_by", "values"): ListOf(_SCALAR),
         ("scan", "initial"): AnyPlain(),
         ("fold", "initial"): AnyPlain(),
+        ("reduce", "initial"): AnyPlain(),
         ("default_if_empty", "value"): AnyPlain(),
         ("start_with", "items"): AnyPlain(),
         ("select", "fields"): FieldKind(),
@@ -222,7 +224,9 @@ def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
     hints = _hints(fn)
     params: dict[str, Param] = {}
     inputs: list[str] = []
-    for parameter in inspect.signature(fn).parameters.values():
+    signature = inspect.signature(fn)
+    left_out, needed = optional_first(signature) or ("", "")
+    for parameter in signature.parameters.values():
         if _is_stream(parameter):
             inputs.append("*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else parameter.name)
             continue
@@ -231,12 +235,13 @@ def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
             continue
         label = _RENAMED.get(parameter.name, parameter.name)
         spread = _spread(parameter)
-        has_default = parameter.default is not inspect.Parameter.empty
+        default = LEFT_OUT if parameter.name == left_out else parameter.default
+        has_default = default is not inspect.Parameter.empty and parameter.name != needed
         params[label] = Param(
             label,
             ListOf(kind) if spread == "*" else kind,
             not has_default and not spread,
-            parameter.default if has_default else None,
+            default if has_default else None,
             spread,
             parameter.kind is inspect.Parameter.POSITIONAL_ONLY,
         )
@@ -282,14 +287,19 @@ class Registry:
 def registry() -> Registry:
     """The library's nodes, and those of plugins that are installed."""
     from rxdag import market, operators, sinks, sources
+    from rxdag.operators import joining
 
     nodes: dict[Role, dict[str, NodeType]] = {"source": {}, "op": {}, "sink": {}}
-    rooms: tuple[tuple[Role, ModuleType], ...] = (("source", sources), ("op", operators), ("sink", sinks))
-    for role, module in rooms:
-        for name in module.__all__:
-            fn = getattr(module, name)
-            if inspect.isfunction(fn) and name not in _EXCLUDED[role]:
-                nodes[role][name] = node_type(name, role, fn)
+    rooms: tuple[tuple[Role, tuple[ModuleType, ...]], ...] = (
+        ("source", (sources,)),
+        ("op", (operators, joining)),
+        ("sink", (sinks,)),
+    )
+    for role, modules in rooms:
+        known = {name: getattr(module, name) for module in modules for name in module.__all__}
+        for name in sorted(known):
+            if inspect.isfunction(known[name]) and name not in _EXCLUDED[role]:
+                nodes[role][name] = node_type(name, role, known[name])
     for name in ("book_top", "resample_ohlc", "rollup", "tick_rule", "trade_bars"):
         nodes["op"][name] = node_type(name, "op", getattr(market, name))
     made = Registry(nodes)

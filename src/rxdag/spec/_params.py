@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rxdag.errors import text_of
-from rxdag.graph import did_you_mean
+from rxdag.errors import did_you_mean, text_of
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._kinds import Kind, ListOf, Unwritable
 from rxdag.spec._nodes import NodeType

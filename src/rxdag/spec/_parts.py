@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxdag.contract import made_by
-from rxdag.errors import RxDagError, text_of
-from rxdag.graph import did_you_mean
+from rxdag.errors import RxDagError, did_you_mean, text_of
 from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._kinds import Kind, reference_to
 from rxdag.spec._nodes import NodeType, node_type
@@ -67,10 +66,11 @@ class PartKind(Kind):
     def write(self, value: Any) -> Any:
         made = made_by(value)
         types = self.types()
-        if made is None or made.name not in types:
+        name = "" if made is None else _in_spec(made.name)
+        if made is None or name not in types:
             return reference_to(value)
-        written = write_params(types[made.name], dict(made.arguments))
-        return {"type": made.name} | written if written else made.name
+        written = write_params(types[name], dict(made.arguments))
+        return {"type": name} | written if written else name
 
 
 @functools.cache
@@ -97,8 +97,13 @@ def _with_parts(each: NodeType) -> NodeType:
 def _windows() -> Mapping[str, NodeType]:
     from rxdag import windows
 
-    functions = ((name, getattr(windows, name)) for name in windows.__all__)
+    functions = ((_in_spec(name), getattr(windows, name)) for name in windows.__all__)
     return {name: node_type(name, "source", fn) for name, fn in functions if inspect.isfunction(fn)}
+
+
+def _in_spec(name: str) -> str:
+    """Return the name of a function in a spec, where no word of Python is in the way: "global" of `global_`."""
+    return name.removesuffix("_")
 
 
 def aggregate_kind() -> PartKind:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag.contract import import_extra
-from rxdag.graph import did_you_mean
+from rxdag.errors import did_you_mean
 from rxdag.spec._problems import Mark, Problem, spec_error
 
 MAX_BYTES: Final = 1_000_000

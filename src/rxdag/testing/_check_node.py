@@ -88,9 +88,7 @@ class DrivenNode:
         self.n_in = 0
         self.clock = clock
         self.by_clock = by_clock
-        self._given = MIN
-        self._held_mark = MIN
-        self._clock_mark = MIN
+        self._given = self._held_mark = self._clock_mark = MIN
         self._is_end_called = False
         self._lingering: int | None = None
         self._ended_inputs: list[int] = []

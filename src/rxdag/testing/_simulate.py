@@ -10,8 +10,8 @@ from random import Random
 from typing import Any, Final, TypeVar, overload
 
 from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
-from rxdag.errors import GraphError, shown
-from rxdag.graph import Dag, SinkNode, did_you_mean
+from rxdag.errors import GraphError, did_you_mean, shown
+from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, planned, stop_after
 from rxdag.testing._check import LawBroken

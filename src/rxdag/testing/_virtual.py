@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rxdag.contract import Duration
+from rxdag.contract import Duration, flag
 from rxdag.errors import Stalled
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan
@@ -13,7 +13,9 @@ from rxdag.runtime import Execution, RunResult, planned, run_on_loop, stop_after
 from rxdag.schedulers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 
 
-def run_virtual(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None) -> RunResult:
+def run_virtual(
+    *what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None, flush: bool = False
+) -> RunResult:
     """Run in virtual time, on this thread: the clock moves only when nothing is left to do at its instant.
 
     Time starts at 0. Of several inputs that are ready each gives one item a turn, in the order of the nodes. Coroutines
@@ -22,20 +24,22 @@ def run_virtual(*what: Dag | Plan | SinkNode[Any, Any], until: Duration | None =
     Args:
         what: Sinks, or one Dag, or one Plan.
         until: Drain at that time.
+        flush: True to have that drain close open panes; see `rxdag.run`.
 
     Raises:
         NodeError: If a node failed.
         Stalled: If nothing is left that could happen, and the run has not ended.
     """
-    result = settle_virtual(virtual(planned(what, "run_virtual"), until=until))
+    result = settle_virtual(virtual(planned(what, "run_virtual"), until=until, flush=flush))
     if result.error is not None:
         raise result.error
     return result
 
 
-def virtual(plan: Plan, *, until: Duration | None = None) -> Execution:
+def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -> Execution:
     """A run in virtual time that has not begun."""
     execution = Execution(plan, VirtualClock())
+    execution.flush = flag(flush, "run_virtual: flush")
     stop_after(execution, until, is_background=False)
     return execution
 

@@ -10,7 +10,7 @@ from rxdag import operators as ops
 from rxdag import sinks, sources
 from rxdag.errors import MissingExtra
 from rxdag.graph import Dag, Stream, from_source
-from rxdag.operators import merge
+from rxdag.operators.joining import merge
 
 try:
     from hypothesis import strategies as st

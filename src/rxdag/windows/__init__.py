@@ -2,11 +2,11 @@
 
 from rxdag.contract import Assigner, remember
 from rxdag.windows._count import count
-from rxdag.windows._global import global_window
+from rxdag.windows._global import global_
 from rxdag.windows._session import session
 from rxdag.windows._sliding import sliding
 from rxdag.windows._tumbling import tumbling
 
-__all__ = ["Assigner", "count", "global_window", "session", "sliding", "tumbling"]
+__all__ = ["Assigner", "count", "global_", "session", "sliding", "tumbling"]
 
 remember(globals(), __all__, "window")

@@ -20,15 +20,15 @@ class _Global(Assigner):
         return _ALWAYS
 
 
-def global_window() -> Assigner:
+def global_() -> Assigner:
     """One window of all time, whose pane comes out when the source ends; and before that as `early` says.
 
-    As Flink's GlobalWindows: `ops.window(windows.global_window(), agg.sum("qty"), early=100)` gives out the sum of each key so
+    As Flink's GlobalWindows: `ops.window(windows.global_(), agg.sum("qty"), early=100)` gives out the sum of each key so
     far with every 100 items of it, `early="1m"` when a minute of event time has passed. A pane has the largest event time
     of its items; one that is given out early by time, the time that was passed.
 
     Example:
-        >>> windows.global_window().assign(12) == windows.global_window().assign(-12)
+        >>> windows.global_().assign(12) == windows.global_().assign(-12)
         True
     """
     return _Global()

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from rxdag.adapters._leaving import awaited, called
 from rxdag.adapters.market_data._items import symbol_of, utc
-from rxdag.contract import BadProgram, Duration, OnError, Pane, Sink, check_function
+from rxdag.contract import BadProgram, Duration, OnError, OnErrorName, Pane, Sink, check_function
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks import batched, fields_of
 
@@ -139,7 +139,7 @@ def store_sink(
     max_items: int = 500,
     max_wait: Duration | None = "250ms",
     timeout: Duration | None = "30s",
-    on_error: OnError | None = None,
+    on_error: OnError | OnErrorName | None = None,
 ) -> Sink[Any, int]:
     """Write to market-data-store; what it cannot take yet waits in the graph.
 

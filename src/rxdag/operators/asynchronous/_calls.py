@@ -70,7 +70,7 @@ class Call(Source[Any]):
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     timeout_ns: int | None
-    where_from: str
+    operator: str
     label = "call"
     where = "async"
 
@@ -78,12 +78,13 @@ class Call(Source[Any]):
         work = self.fn(*self.args)
         if not inspect.isawaitable(work):
             raise BadProgram(
-                f"{self.where_from} must return an awaitable, got {shown(work)}; a plain function goes into ops.map"
+                f"{self.operator}: fn must return an awaitable, got {shown(work)}; a plain function goes into ops.map"
             )
-        return _CallReader(work if self.timeout_ns is None else _within(work, self.timeout_ns), context)
+        within = work if self.timeout_ns is None else _within(work, self.timeout_ns, self.operator)
+        return _CallReader(within, context)
 
 
-async def _within(work: Awaitable[Any], timeout_ns: int) -> Any:
+async def _within(work: Awaitable[Any], timeout_ns: int, operator: str) -> Any:
     timeout = asyncio.timeout(timeout_ns / 1e9)
     try:
         async with timeout:
@@ -91,7 +92,7 @@ async def _within(work: Awaitable[Any], timeout_ns: int) -> Any:
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        raise TimeoutError(f"map_async: a call must return within {format_ns(timeout_ns)}, and has not") from error
+        raise TimeoutError(f"{operator}: a call must return within {format_ns(timeout_ns)}, and has not") from error
 
 
 class _MapAsyncKernel(InnerKernel):
@@ -118,7 +119,7 @@ class _MapAsyncKernel(InnerKernel):
 
     def source_of(self, inner: Inner) -> Source[Any]:
         args = (inner.item,) if self.resource is None else (self.opened, inner.item)
-        return Call(self._fn, args, self._timeout_ns, "map_async: fn")
+        return Call(self._fn, args, self._timeout_ns, "map_async")
 
     def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
         inner.results.append(item)

@@ -39,6 +39,7 @@ class _LookupKernel(InnerKernel):
         self._key_of = first_read(key_of, "lookup: key", self, "_key_of")
         self._into = spec.into
         self._most = spec.concurrency
+        self._timeout_ns = spec.timeout_ns
         self._ttl_ns = spec.ttl_ns
         self._max_keys = spec.max_keys
         self.concurrency = spec.concurrency
@@ -85,7 +86,7 @@ class _LookupKernel(InnerKernel):
 
     def source_of(self, inner: Inner) -> Source[Any]:
         args = (inner.item,) if self.resource is None else (self.opened, inner.item)
-        return Call(self._fn, args, None, "lookup: fn")
+        return Call(self._fn, args, self._timeout_ns, "lookup")
 
     def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
         self.inner.remove(inner)
@@ -155,6 +156,7 @@ class _Lookup(Operator[A, B], Generic[A, B]):
     into: Callable[[Any, Any], Any]
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None
     concurrency: int
+    timeout_ns: int | None
     ttl_ns: int | None
     max_keys: int
     label = "lookup"
@@ -179,6 +181,7 @@ def lookup(
     *,
     key: Callable[[A], K],
     concurrency: int = ...,
+    timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
 ) -> Operator[A, tuple[A, V]]: ...
@@ -190,6 +193,7 @@ def lookup(
     key: Callable[[A], K],
     into: Callable[[A, V], B],
     concurrency: int = ...,
+    timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
 ) -> Operator[A, B]: ...
@@ -201,6 +205,7 @@ def lookup(
     key: Callable[[A], K],
     resource: Callable[[], AbstractAsyncContextManager[R]],
     concurrency: int = ...,
+    timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
 ) -> Operator[A, tuple[A, V]]: ...
@@ -213,6 +218,7 @@ def lookup(
     into: Callable[[A, V], B],
     resource: Callable[[], AbstractAsyncContextManager[R]],
     concurrency: int = ...,
+    timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
 ) -> Operator[A, B]: ...
@@ -225,6 +231,7 @@ def lookup(
     into: Callable[[Any, Any], B] = ...,
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None = ...,
     concurrency: int = ...,
+    timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
 ) -> Operator[Any, Any]: ...
@@ -236,6 +243,7 @@ def lookup(
     into: Any = _pair,
     resource: Any = None,
     concurrency: int = CONCURRENCY,
+    timeout: Duration | None = None,
     ttl: Duration | None = None,
     max_keys: int = 10_000,
 ) -> Any:
@@ -248,8 +256,9 @@ def lookup(
     Holds: up to `concurrency` items, and no more are taken; up to `max_keys` values, of which the one longest unused goes.
         After a restart calls that were under way are made again.
     Ends: when the source has ended, with the last call; a drain waits for those under way. Fails: when `key`, `fn` or `into`
-        raises, by the node's `on_error`; a failed call fails each item that waits for it, and is not remembered.
-    Clock: processing time for `ttl`.
+        raises, or a call takes longer than `timeout` (TimeoutError), by the node's `on_error`; a failed call fails each item
+        that waits for it, and is not remembered.
+    Clock: processing time for `timeout` and `ttl`.
 
     Args:
         fn: A coroutine function of the key; with `resource` of what that gave and the key.
@@ -257,6 +266,7 @@ def lookup(
         into: A function of the item and the value; by default the two as a tuple.
         resource: Makes an async context manager, as a pool of connections: entered once per run, left at any end of it.
         concurrency: Most items that wait, and most calls at once, 1 or more.
+        timeout: Longest that a call may take; by default any time. It is cancelled then.
         ttl: How long a value is good, from the call; by default for ever.
         max_keys: Most values that are remembered, 1 or more.
 
@@ -275,6 +285,7 @@ def lookup(
         function(into, "lookup: into", "the item", "the value"),
         resource_or_none(resource, "lookup: resource"),
         whole(concurrency, "lookup: concurrency", least=1),
+        None if timeout is None else positive_ns(timeout, "lookup: timeout"),
         None if ttl is None else positive_ns(ttl, "lookup: ttl"),
         whole(max_keys, "lookup: max_keys", least=1),
     )

@@ -1,9 +1,10 @@
-"""Operators that look at one item at a time."""
+"""Operators that look at one item at a time, and whose stream another stream opens or closes."""
 
 from rxdag.operators.elementwise._elementwise import explode, filter, map, tap
 from rxdag.operators.elementwise._fields import select, with_columns
 from rxdag.operators.elementwise._map_batch import map_batch
 from rxdag.operators.elementwise._marked import Timestamped, start_with, timestamp
+from rxdag.operators.elementwise._until import skip_until, take_until
 
 __all__ = [
     "Timestamped",
@@ -12,7 +13,9 @@ __all__ = [
     "map",
     "map_batch",
     "select",
+    "skip_until",
     "start_with",
+    "take_until",
     "tap",
     "timestamp",
     "with_columns",

@@ -6,7 +6,6 @@ from rxdag.operators.keyed._dedupe import dedupe
 from rxdag.operators.keyed._default_if_empty import default_if_empty
 from rxdag.operators.keyed._distinct_until_changed import distinct_until_changed
 from rxdag.operators.keyed._first import first
-from rxdag.operators.keyed._fold import fold
 from rxdag.operators.keyed._keyed import key_by
 from rxdag.operators.keyed._last import last
 from rxdag.operators.keyed._pairwise import pairwise
@@ -30,7 +29,6 @@ __all__ = [
     "default_if_empty",
     "distinct_until_changed",
     "first",
-    "fold",
     "key_by",
     "last",
     "max",

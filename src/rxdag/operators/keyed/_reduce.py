@@ -1,40 +1,94 @@
-"""Reduce: the items combined so far, along the stream or along each key."""
+"""Reduce: one value of all items, or one of those of each key."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, overload
 
-from rxdag.contract import Duration, Operator
-from rxdag.operators._arguments import function
-from rxdag.operators.keyed._by_key import ttl_ns
+from rxdag.contract import LEFT_OUT, Duration, Operator
+from rxdag.operators.keyed._by_key import ByKey, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
-from rxdag.operators.keyed._scan import Scan
+from rxdag.operators.keyed._first_value import first_value
+from rxdag.operators.keyed._fold_kernel import FoldKernel
+from rxdag.operators.keyed._keyed_total_kernel import ExpiringTotalKernel, KeyedTotalKernel
 
 A = TypeVar("A")
+B = TypeVar("B")
 
 
+class _Combined:
+    """A function of two items as one of the value so far, which is ABSENT at the first item."""
+
+    def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
+        self._fn = fn
+
+    def __call__(self, value: Any, item: Any) -> Any:
+        return item if value is ABSENT else self._fn(value, item)
+
+
+@dataclass(frozen=True)
+class _Reduce(ByKey[A, B], Generic[A, B]):
+    initial: Any
+    fn: Callable[[Any, Any], Any]
+    label = "reduce"
+    keeps_order = False
+
+    def kernel(self) -> FoldKernel | KeyedTotalKernel | ExpiringTotalKernel:
+        has_none = self.initial is ABSENT
+        fn = _Combined(self.fn) if has_none else self.fn
+        if self.ttl_ns is not None:
+            return ExpiringTotalKernel(self.initial, fn, self.lasting, by_key=self.by_key)
+        if self.by_key:
+            return KeyedTotalKernel(self.initial, fn)
+        return FoldKernel(ABSENT if has_none else copy.deepcopy(self.initial), fn)
+
+
+@overload
 def reduce(
     fn: Callable[[A, A], A],
     /,
     *,
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
-) -> Operator[A, A]:
-    """Combine each item with what its predecessors made; on a keyed stream those of its key.
+) -> Operator[A, A]: ...
+@overload
+def reduce(
+    initial: B,
+    fn: Callable[[B, A], B],
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, B]: ...
+def reduce(
+    initial: Any,
+    fn: Callable[[Any, Any], Any] = LEFT_OUT,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[Any, Any]:
+    """Make one value of all items; on a keyed stream one for each key.
 
-    As reduce in Flink and Kafka Streams, which gives out every step; for the last one alone, as in RxPY and Python, put
-    `ops.last()` behind it.
+    As functools.reduce, and RxPY's, which takes the first value last. Reduce in Flink and Kafka Streams gives out every
+    step: that is `ops.scan`.
 
-    Emits: the first item itself, then `fn(value, item)` for each, which is the next value; with its event time and key.
-    Drops: nothing.
-    Holds: one value, or one for each key; with `ttl` until nothing has come for so long, and it begins anew.
+    Emits: when the source ends, `fn(... fn(fn(initial, item), item) ..., item)`; without `initial` the first item takes
+        its place. Of an empty stream without keys `initial`, or nothing if there is none. Keys come out in their order,
+        with the largest event time of the stream. With `ttl` the value of a key comes out once nothing has come for so long, with that
+        time, and the key begins anew.
+    Drops: nothing; every item is counted as `absorbed`.
+    Holds: one value, or one for each key, which begins as a copy of `initial`; with `ttl` until nothing has come for the key
+        for so long.
     Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
     Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
 
     Args:
+        initial: First value, one that `copy.deepcopy` copies; by default the first item.
         fn: A function of the value and the item that returns the next value.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
+        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
         clock: Of `ttl`: "event" or "processing".
 
     Raises:
@@ -42,12 +96,9 @@ def reduce(
 
     Example:
         >>> feed(ops.reduce(lambda a, b: a * 10 + b), [1, 2, 3])
-        [1, 12, 123]
+        [123]
+        >>> feed(ops.reduce(0, lambda total, x: total + x), [1, 2, 3])
+        [6]
     """
-    return Scan(
-        ABSENT,
-        function(fn, "reduce: fn", "what it returned before", "the item"),
-        "reduce",
-        ttl_ns=ttl_ns(ttl, clock, "reduce"),
-        chosen_clock=clock,
-    )
+    value, combine = first_value(initial, fn, "reduce")
+    return _Reduce(value, combine, ttl_ns=ttl_ns(ttl, clock, "reduce"), chosen_clock=clock)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
-from rxdag.contract import Duration, Emit, Kernel, Operator, check_copyable
-from rxdag.operators._arguments import function
+from rxdag.contract import LEFT_OUT, Duration, Emit, Kernel, Operator
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
+from rxdag.operators.keyed._first_value import first_value
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -85,16 +85,10 @@ class _ExpiringScanKernel(KeyedKernel):
 
 
 @dataclass(frozen=True)
-class Scan(ByKey[A, B]):
-    """A running value: of `scan`, and of `reduce`, whose first value is the first item."""
-
+class _Scan(ByKey[A, B]):
     initial: Any
     fn: Callable[[Any, Any], Any]
-    name: str = "scan"
-
-    @property
-    def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, two operators
-        return self.name
+    label = "scan"
 
     def kernel(self) -> _ScanKernel | _KeyedScanKernel | _ExpiringScanKernel:
         if self.ttl_ns is not None:
@@ -104,6 +98,15 @@ class Scan(ByKey[A, B]):
         return _ScanKernel(copy.deepcopy(self.initial) if self.initial is not ABSENT else ABSENT, self.fn)
 
 
+@overload
+def scan(
+    fn: Callable[[A, A], A],
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[A, A]: ...
+@overload
 def scan(
     initial: B,
     fn: Callable[[B, A], B],
@@ -111,13 +114,22 @@ def scan(
     *,
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
-) -> Operator[A, B]:
+) -> Operator[A, B]: ...
+def scan(
+    initial: Any,
+    fn: Callable[[Any, Any], Any] = LEFT_OUT,
+    /,
+    *,
+    ttl: Duration | None = None,
+    clock: Literal["event", "processing"] | None = None,
+) -> Operator[Any, Any]:
     """Carry a value along the stream and give it out after each item; on a keyed stream one for each key.
 
-    As Flink's fold of a keyed stream, RxPY's scan, and a cumulative sum in polars.
+    Without `initial` the first item is the first value, as in Flink's reduce; with it as in Flink's fold. RxPY's scan
+    takes the two the other way round. `ops.reduce` gives the last value alone.
 
-    Emits: `fn(value, item)` for each item, which is the next value; with its event time and key. `initial` itself is not
-        emitted.
+    Emits: `fn(value, item)` for each item, which is the next value; with its event time and key. Without `initial` the
+        first item itself; `initial` itself is not emitted.
     Drops: nothing.
     Holds: one value, or one for each key, which begins as a copy of `initial`; with `ttl` until nothing has come for so
         long, and it begins anew.
@@ -125,7 +137,7 @@ def scan(
     Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
 
     Args:
-        initial: First value, one that `copy.deepcopy` copies.
+        initial: First value, one that `copy.deepcopy` copies; by default the first item.
         fn: A function of the value and the item that returns the next value.
         ttl: How long a key lasts after its last item, more than 0; by default for ever.
         clock: Of `ttl`: "event" or "processing".
@@ -136,11 +148,8 @@ def scan(
     Example:
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])
         [1, 3, 6]
+        >>> feed(ops.scan(lambda a, b: a * 10 + b), [1, 2, 3])
+        [1, 12, 123]
     """
-    check_copyable(initial, "scan: initial")
-    return Scan(
-        initial,
-        function(fn, "scan: fn", "the state", "the item"),
-        ttl_ns=ttl_ns(ttl, clock, "scan"),
-        chosen_clock=clock,
-    )
+    value, combine = first_value(initial, fn, "scan")
+    return _Scan(value, combine, ttl_ns=ttl_ns(ttl, clock, "scan"), chosen_clock=clock)

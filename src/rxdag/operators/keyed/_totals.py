@@ -6,80 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
-from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape
+from rxdag.contract import Duration, Kernel, Operator, Shape
 from rxdag.expressions import Field, Reader, bound, called, check_field, check_number, element, why_opaque
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._order import ranked
-from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
-from rxdag.operators.keyed._expiring import ABSENT, Kept
+from rxdag.operators.keyed._by_key import ByKey, ttl_ns
+from rxdag.operators.keyed._expiring import ABSENT
 from rxdag.operators.keyed._fold_kernel import FoldKernel, added
+from rxdag.operators.keyed._keyed_total_kernel import ExpiringTotalKernel, KeyedTotalKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class _KeyedTotalKernel(KeyedKernel):
-    """Spends the items of a key in one value, which comes out when the key ends: [total, items]."""
-
-    state = ("keys", "n", "ts", "sequence", "has_come")
-    passes = False
-    gives_at_end = True
-
-    def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], lasting: Lasting, *, by_key: bool) -> None:
-        super().__init__(lasting)
-        self._initial = initial
-        self._fn = fn
-        self._gives_initial = not by_key and initial is not ABSENT
-        self.n = 0
-        self.ts = MIN + 1
-        self.sequence = 0
-        self.has_come = False
-
-    def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        at = now if self.by_clock else ts
-        kept = self.found(key, at)
-        total = self._fn(self._initial if kept is None else kept.value[0], item)
-        self.n += 1
-        self.has_come = True
-        if (ts, sequence) > (self.ts, self.sequence):
-            self.ts, self.sequence = ts, sequence
-        if kept is None:
-            self.begin(key, [total, 1], at, emit)
-        else:
-            kept.value[0] = total
-            kept.value[1] += 1
-            self.keep(key, kept.value, at)
-
-    def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
-        total, n = kept.value
-        self.n -= n
-        emit.absorbed(n)
-        if self.ttl is None or self.by_clock:
-            emit(total, ts=self.ts, sequence=self.sequence, key=key)
-        else:
-            emit(total, ts=kept.until - 1, sequence=0, key=key)
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        super().on_end(emit)
-        if self._gives_initial and not self.has_come:
-            self.has_come = True
-            emit(self._initial, ts=self.ts, sequence=self.sequence, key=None)
-
-    def held(self) -> int:
-        return self.n
-
-    def low(self) -> int:
-        return self.ts if self.n and (self.ttl is None or self.by_clock) else MAX
-
-    def pack(self, value: Any) -> Any:
-        return list(value)
-
-    def snapshot(self) -> dict[str, Any]:
-        return {**super().snapshot(), "n": self.n, "ts": self.ts, "sequence": self.sequence, "has_come": self.has_come}
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        super().restore(saved)
-        self.n, self.ts, self.sequence, self.has_come = saved["n"], saved["ts"], saved["sequence"], saved["has_come"]
 
 
 def _counted(n: int, _: Any) -> int:
@@ -150,11 +87,13 @@ class _Total(ByKey[A, B], Generic[A, B]):
     def bound(self, shape: Shape) -> Self:
         return replace(super().bound(shape), value=bound(self.value, shape.item_type))
 
-    def kernel(self) -> FoldKernel | _KeyedTotalKernel:
+    def kernel(self) -> FoldKernel | KeyedTotalKernel | ExpiringTotalKernel:
         initial, step = _STEPS[self.name]
         fn = step if self.value is None else _Of(step, called(self.value))
-        if self.by_key or self.ttl_ns is not None:
-            return _KeyedTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
+        if self.ttl_ns is not None:
+            return ExpiringTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
+        if self.by_key:
+            return KeyedTotalKernel(initial, fn)
         return _TotalKernel(self.name, initial, fn, step, bound(element, Any) if self.value is None else self.value)
 
 

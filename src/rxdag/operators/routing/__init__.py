@@ -1,13 +1,13 @@
 """Operators that split a stream."""
 
 from rxdag.operators.routing._partition import partition, route_by
-from rxdag.operators.routing._partitioned import partitioned
 from rxdag.operators.routing._routing import route, split
+from rxdag.operators.routing._shard import shard
 
 __all__ = [
     "partition",
-    "partitioned",
     "route",
     "route_by",
+    "shard",
     "split",
 ]

@@ -357,8 +357,7 @@ class RevisedWindowKernel(Kernel):
         pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
         made = pane if self._into is None else self._into(pane)
         part.last += 1
-        part.fresh = 0
-        part.early_at = MAX
+        part.fresh, part.early_at = 0, MAX
         part.is_due = closed_by == "early"
         # A window without an end has the time of what is in it.
         return made, part.end - 1 if part.end < MAX else part.most_ts if when >= MAX - 1 else when

@@ -16,11 +16,11 @@ from rxdag.operators.routing._partition import HASHES, Hash
 A = TypeVar("A")
 
 
-class _PartitionedKernel(Kernel):
+class _ShardKernel(Kernel):
     def __init__(self, worker: int, workers: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
         self._worker = worker
         self._workers = workers
-        self._key_of = first_read(key_of, "partitioned: key", self, "_key_of")
+        self._key_of = first_read(key_of, "shard: key", self, "_key_of")
         self._hash_of = HASHES[hash_by]
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
@@ -31,12 +31,12 @@ class _PartitionedKernel(Kernel):
 
 
 @dataclass(frozen=True)
-class _Partitioned(Operator[A, A]):
+class _Shard(Operator[A, A]):
     key: Field[A, Any]
     hash_by: Hash
     worker: int = 0
     workers: int = 1
-    label = "partitioned"
+    label = "shard"
 
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.key, shape.item_type, f"{where}: key")
@@ -50,11 +50,11 @@ class _Partitioned(Operator[A, A]):
     def part(self, worker: int, workers: int) -> Self:
         return replace(self, worker=worker, workers=workers)
 
-    def kernel(self) -> _PartitionedKernel:
-        return _PartitionedKernel(self.worker, self.workers, called(self.key), self.hash_by)
+    def kernel(self) -> _ShardKernel:
+        return _ShardKernel(self.worker, self.workers, called(self.key), self.hash_by)
 
 
-def partitioned(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:
+def shard(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:
     """Pass the share of this worker, where several run the same graph: `dag.part(0, 3)`, `rxdag run --partition 0/3`.
 
     Items of one key go through one worker, whichever machine it is on: it is number `hash(key) % workers`, as in `ops.partition`.
@@ -75,11 +75,11 @@ def partitioned(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Opera
         GraphError: If an argument is none of these.
 
     Example:
-        >>> words = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.partitioned(lambda word: word))
+        >>> words = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.shard(lambda word: word))
         >>> dag = rxdag.Dag(words.to(sinks.collect(), name="out"))
         >>> rxdag.run(dag)["out"], [rxdag.run(dag.part(worker, 2))["out"] for worker in (0, 1)]
         (['AAPL', 'MSFT'], [['MSFT'], ['AAPL']])
     """
     if hash_fn not in tuple(HASHES):
-        raise GraphError(f"partitioned: hash_fn must be one of {', '.join(HASHES)}, got {shown(hash_fn)}")
-    return _Partitioned(field_of(key, "partitioned: key"), hash_fn)
+        raise GraphError(f"shard: hash_fn must be one of {', '.join(HASHES)}, got {shown(hash_fn)}")
+    return _Shard(field_of(key, "shard: key"), hash_fn)

@@ -1,4 +1,4 @@
-"""Quotes, and a source of simulated ones."""
+"""Quotes of providers, and a provider of simulated ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import msgspec
 from rxdag.errors import GraphError, shown
 
 
-class Quote(msgspec.Struct, frozen=True):
-    """A quote with its last price; the fields are those of market-data-pipeline's.
+class ProviderQuote(msgspec.Struct, frozen=True):
+    """A provider's quote: its last price, with the best bid and ask.
+
+    The fields are those of market-data-pipeline's Quote.
 
     Attributes:
         symbol: Of the instrument.
@@ -62,20 +64,20 @@ class SimulatedQuotes:
         self._prices = {symbol: Decimal(str(round(self._random.uniform(50, 500), 2))) for symbol in self.symbols}
         self._is_closed = False
 
-    async def stream(self) -> AsyncIterator[Quote]:
+    async def stream(self) -> AsyncIterator[ProviderQuote]:
         """Give quotes, for ever or until it is closed."""
         while not self._is_closed:
             for symbol in self.symbols:
                 yield self._next(symbol)
                 await asyncio.sleep(1 / self.ticks_per_sec)
 
-    def _next(self, symbol: str) -> Quote:
+    def _next(self, symbol: str) -> ProviderQuote:
         cent = Decimal("0.01")
         move = Decimal(str(self._random.uniform(-0.001, 0.001)))
         price = self._prices[symbol] = max(cent, (self._prices[symbol] * (1 + move)).quantize(cent))
         half = max(cent, (price * Decimal("0.0005")).quantize(cent))
         sizes = [Decimal(self._random.randint(1, 500)) for _ in range(3)]
-        return Quote(symbol, datetime.now(UTC), price, sizes[0], price - half, price + half, sizes[1], sizes[2])
+        return ProviderQuote(symbol, datetime.now(UTC), price, sizes[0], price - half, price + half, sizes[1], sizes[2])
 
     async def close(self) -> None:
         """Give no more."""

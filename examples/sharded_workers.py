@@ -3,7 +3,7 @@
 Worker i of n takes the items whose key's MurmurHash3 modulo n is i: no worker knows of the others. On a cluster each is a pod:
 `rxdag run bars.yaml --partition 0/3 --metrics-port 9464`.
 
-python examples/partitioned_workers.py [trades.csv.gz]
+python examples/sharded_workers.py [trades.csv.gz]
 """
 
 import json
@@ -23,7 +23,7 @@ def bars(path: str) -> tuple[rxdag.Dag, rxdag.SinkNode[market.Bar, list[market.B
     made = (
         rxdag.from_source(source, name="trades")
         .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order="250ms"))
-        .pipe(ops.partitioned("symbol"))
+        .pipe(ops.shard("symbol"))
         .pipe(ops.dedupe("venue", "symbol", "trade_id", within="5s"))
         .pipe(ops.key_by("venue", "symbol"))
         .pipe(ops.window(windows.tumbling("1s"), agg.ohlcv("price", "qty"), into=market.as_bar), name="bars")
