@@ -119,7 +119,7 @@ def test_after_so_many_useless_connections_it_is_given_up_and_the_run_fails():
     result = run.finish()
     assert run[out] == ["a"]
     assert [e.kind for e in run[events]][-2:] == ["lost", "given up"]
-    assert 'source "feed": given up after 3 connections in a row that brought nothing, of 3 in all: refused' in str(
+    assert 'source "feed": given up after 3 connections in a row that brought nothing, of 4 in all: refused' in str(
         result.error
     )
     assert "see reconnect=Backoff(attempts=...)" in str(result.error)

@@ -12,7 +12,7 @@ from rxdag.contract._arguments import (
     whole,
     whole_or_none,
 )
-from rxdag.contract._around import ReaderAround, SourceAround
+from rxdag.contract._around import ReaderAround, SinkAround, SourceAround, WriterAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
@@ -135,6 +135,7 @@ __all__ = [
     "Saw",
     "Shape",
     "Sink",
+    "SinkAround",
     "SinkContext",
     "Source",
     "SourceAround",
@@ -149,6 +150,7 @@ __all__ = [
     "WindowOp",
     "WriteFailed",
     "Writer",
+    "WriterAround",
     "async_kind",
     "aware",
     "check_accumulator",

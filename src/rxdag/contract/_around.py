@@ -1,11 +1,12 @@
-"""Sources around sources: one that changes a single thing of another."""
+"""Sources and sinks around others, which change a single thing of them."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
 from rxdag.contract._chunk import Chunk
-from rxdag.contract._ends import Read, Reader, Source, Where
+from rxdag.contract._ends import Batching, Read, Reader, Sink, Source, Where, Writer
+from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
 
@@ -41,6 +42,15 @@ class ReaderAround(Reader):
 
     def dropped(self) -> int:
         return self.reader.dropped()
+
+    def drain(self, *, flush: bool) -> bool:
+        return self.reader.drain(flush=flush)
+
+    def position(self) -> Any:
+        return self.reader.position()
+
+    def seek(self, position: Any) -> None:
+        self.reader.seek(position)
 
     def close(self) -> None:
         self.reader.close()
@@ -105,3 +115,63 @@ class SourceAround(Source[T_co]):
     def overflow(self) -> Overflow:
         """Of its queue, if it has one."""
         return getattr(self.source, "overflow", Overflow.BLOCK)
+
+
+class WriterAround(Writer):
+    """A writer that does what another does."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+
+    def write(self, chunk: Chunk) -> Any:
+        return self.writer.write(chunk)
+
+    def want(self) -> int | None:
+        return self.writer.want()
+
+    def prepare(self) -> None:
+        self.writer.prepare()
+
+    def close(self, *, ok: bool) -> Any:
+        return self.writer.close(ok=ok)
+
+
+class SinkAround(Sink[Any, Any]):
+    """A sink whose attributes are those of the one inside: subclasses have that as `sink`."""
+
+    sink: Sink[Any, Any]
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        return self.sink.label
+
+    @property
+    def where(self) -> Where:  # type: ignore[override]
+        return self.sink.where
+
+    @property
+    def takes_columns(self) -> bool:  # type: ignore[override]
+        return self.sink.takes_columns
+
+    @property
+    def on_error(self) -> OnError:  # type: ignore[override]
+        return self.sink.on_error
+
+    @property
+    def batching(self) -> Batching | None:  # type: ignore[override]
+        return self.sink.batching
+
+    @property
+    def one_by_one(self) -> bool:  # type: ignore[override]
+        return self.sink.one_by_one
+
+    @property
+    def paces(self) -> bool:  # type: ignore[override]
+        return self.sink.paces
+
+    @property
+    def replaces(self) -> str | None:
+        return self.sink.replaces
+
+    def check(self, shape: Shape, where: str) -> None:
+        self.sink.check(shape, where)

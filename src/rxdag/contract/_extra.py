@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import Any, Final
 
 from rxdag.errors import MissingExtra
@@ -14,6 +13,8 @@ INSTALL: Final = "pip install '.[{extra}]'"
 
 def install_line(extra: str) -> str:
     """Return the command that installs the packages of an extra, wherever rxdag itself was installed from."""
+    from importlib import metadata  # it loads threading
+
     try:
         required = metadata.requires("rxdag") or []
     except metadata.PackageNotFoundError:

@@ -115,7 +115,7 @@ class LiveReader(Reader):
         self._context.wake()
 
     async def _reconnect(self, backoff: Backoff) -> None:
-        waits, failures = backoff.waits(), 0
+        waits, tries, useless = backoff.waits(), 0, 0
         while True:
             error = await self._lost_for(backoff.reset_after_ns())
             if self._has_left:  # the iterator has made an end, or an error, of the cancel
@@ -124,14 +124,15 @@ class LiveReader(Reader):
                 return
             self._is_up = False
             self._tell("lost", error)
-            failures = 1 if self._was_of_use else failures + 1
-            if backoff.attempts is not None and failures >= backoff.attempts:
+            tries = 1 if self._was_of_use else tries + 1
+            useless = 0 if self._was_of_use else useless + 1
+            if backoff.attempts is not None and useless >= backoff.attempts:
                 self._tell("given up", error)
                 raise SourceError(
-                    f"given up after {failures} connections in a row that brought nothing, of {self._connection} in all"
+                    f"given up after {useless} connections in a row that brought nothing, of {self._connection} in all"
                     f"{f': {text_of(error)}' if error else ''}; see reconnect=Backoff(attempts=...)"
                 ) from error
-            wait = waits.wait_ns(failures, self._context.random)
+            wait = waits.wait_ns(tries, self._context.random)
             self._tell("retrying", error, wait)
             await asyncio.sleep(wait / 1e9)
 

@@ -65,6 +65,12 @@ class _PacedReader(ReaderAround):
     def rest(self, max_items: int) -> Chunk | None:
         return None
 
+    def drain(self, *, flush: bool) -> bool:
+        return False  # to wait for the pace of what is left is not what a drain is for
+
+    def position(self) -> None:
+        """Return None: what has been read of the source inside may not have come yet."""
+
     def held(self) -> int:
         return len(self._items) - self._at + self.reader.held()
 

@@ -12,14 +12,14 @@ from rxdag.contract import (
     Read,
     Reader,
     ReaderAround,
-    Shape,
     Sink,
+    SinkAround,
     SinkContext,
     Source,
     SourceAround,
     SourceContext,
-    Where,
     Writer,
+    WriterAround,
 )
 from rxdag.errors import GraphError, shown, text_of
 from rxdag.graph import from_source
@@ -137,39 +137,30 @@ def _read(
     return simulation
 
 
-class _CheckedWriter(Writer):
+class _CheckedWriter(WriterAround):
     def __init__(self, writer: Writer, seen: _Seen) -> None:
-        self._writer = writer
+        super().__init__(writer)
         self._seen = seen
 
     def write(self, chunk: Chunk) -> Any:
         if self._seen.closed:
             self._seen.broken.append("was written to after it was closed")
-        return self._writer.write(chunk)
+        return super().write(chunk)
 
-    def want(self) -> int | None:
-        return self._writer.want()
+    def prepare(self) -> None:
+        if self._seen.closed:
+            self._seen.broken.append("was prepared after it was closed")
+        super().prepare()
 
     def close(self, *, ok: bool) -> Any:
         self._seen.closed.append(ok)
-        return self._writer.close(ok=ok)
+        return super().close(ok=ok)
 
 
 @dataclass(frozen=True)
-class _CheckedSink(Sink[Any, Any]):
+class _CheckedSink(SinkAround):
     sink: Sink[Any, Any]
     seen: _Seen
-
-    @property
-    def where(self) -> Where:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the sink
-        return self.sink.where
-
-    @property
-    def paces(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the sink
-        return self.sink.paces
-
-    def check(self, shape: Shape, where: str) -> None:
-        self.sink.check(shape, where)
 
     def open(self, context: SinkContext) -> Writer:
         return _CheckedWriter(self.sink.open(context), self.seen)
