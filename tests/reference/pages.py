@@ -201,21 +201,34 @@ def _keeps(name: str) -> tuple[str, str]:
 
 
 def works_on_columns(name: str) -> bool:
-    """True if an operator does, where it is given expressions."""
+    """True if an operator does, where it is given expressions, on a stream with keys or without."""
     if name not in COLUMNS:
         return False
-    rows = {"n": [1, 2], "s": ["a", "b"], "t": [1, 2]}
-    stream: Any = rxdag.from_source(sources.arrays(rows))
-    if name != "event_time":
-        stream = stream.pipe(ops.event_time("t"))
-    if name not in ("key_by", "event_time", "window_all", "map_batch", "select", "map", "explode"):
-        stream = stream.pipe(ops.key_by("s"))
-    scope = {"s": stream, "ops": ops, "rxdag": rxdag, "agg": agg, "windows": windows, "col": col}
-    made = eval(COLUMNS[name], scope)  # the calls are those of this package
-    built = made if isinstance(made, rxdag.Stream) else stream.pipe(made)
-    ports = list(built) if isinstance(built, Routes) else [built.port]
-    kept = [stream_of(built.node, port).to(rxdag.sinks.collect(), name=f"out{i}") for i, port in enumerate(ports)]
-    plan = rxdag.compile(rxdag.Dag(*kept))
+    return any(_is_on_columns(name, s(), s()) for s in (_plain, _timed, _keyed))
+
+
+def _plain() -> Any:
+    return rxdag.from_source(sources.arrays({"n": [1, 2], "s": ["a", "b"], "t": [1, 2]}))
+
+
+def _timed() -> Any:
+    return _plain().pipe(ops.event_time("t"))
+
+
+def _keyed() -> Any:
+    return _timed().pipe(ops.key_by("s"))
+
+
+def _is_on_columns(name: str, stream: Any, other: Any) -> bool:
+    scope = {"s": stream, "other": other, "ops": ops, "rxdag": rxdag, "agg": agg, "windows": windows, "col": col}
+    try:
+        made = eval(COLUMNS[name], scope)  # the calls are those of this package
+        built = made if isinstance(made, rxdag.Stream) else stream.pipe(made)
+        ports = list(built) if isinstance(built, Routes) else [built.port]
+        kept = [stream_of(built.node, port).to(rxdag.sinks.collect(), name=f"out{i}") for i, port in enumerate(ports)]
+        plan = rxdag.compile(rxdag.Dag(*kept))
+    except rxdag.GraphError:  # it needs a key, or event time
+        return False
     return any(type(plan.dag.nodes[node].thing) is type(built.node.thing) for node in plan.lanes.columns)
 
 
