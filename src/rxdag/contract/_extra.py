@@ -19,7 +19,9 @@ def install_line(extra: str) -> str:
         required = metadata.requires("rxdag") or []
     except metadata.PackageNotFoundError:
         required = []
-    packages = [text.partition(";")[0].strip() for text in required if text.endswith(f"extra == '{extra}'")]
+    packages = [
+        text.partition(";")[0].strip() for text in required if text.replace('"', "'").endswith(f"extra == '{extra}'")
+    ]
     return " ".join(["pip install", *(f'"{name}"' for name in packages)]) if packages else INSTALL.format(extra=extra)
 
 
