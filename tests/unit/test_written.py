@@ -101,3 +101,14 @@ def test_no_text_has_an_address(module):
         assert text is None or (" at 0x" not in text and text.startswith(name))
         n += text is not None
     assert n
+
+
+def test_what_runs_has_a_short_text():
+    dag = rxdag.Dag(rxdag.from_source(sources.range(1000)).pipe(ops.take(10)).to(sinks.null()), name="ten")
+    plan = rxdag.compile(dag)
+    assert repr(plan) == "<Plan ten: 3 nodes, 1 segments, 0 gates>"
+    run = rxdag.start(dag)
+    result = run.wait()
+    assert repr(run) == "<Run ten: completed>"
+    assert repr(result) == f"<RunResult ten: completed, {result.items_in:,} in, 10 out, {result.items_in - 10:,} lost>"
+    assert repr(result.stats).startswith("<RunStats: completed, 3 nodes, 0 gates, ")

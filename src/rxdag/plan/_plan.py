@@ -62,7 +62,7 @@ class Plan:
     needs_loop: bool
 
     def __repr__(self) -> str:
-        return f"<Plan {self.dag.name}: {len(self.members)} segments, {len(self.gates)} gates>"
+        return f"<Plan {self.dag.name}: {len(self.dag.nodes)} nodes, {len(self.members)} segments, {len(self.gates)} gates>"
 
     @property
     def members(self) -> dict[int, list[str]]:

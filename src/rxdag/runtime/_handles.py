@@ -72,6 +72,9 @@ class _Handle:
         self._finalizer = weakref.finalize(self, execution.cancel)
         self._finalizer.atexit = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dag.name}: {self.state}>"
+
     @property
     def state(self) -> State:
         """Where the run is: created, running, draining, completed, failed or cancelled."""

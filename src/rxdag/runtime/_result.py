@@ -69,7 +69,7 @@ class SourceStats:
     progress: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunStats:
     """A run as it stands.
 
@@ -97,8 +97,11 @@ class RunStats:
     sources: Mapping[str, SourceStats] = field(default_factory=lambda: dict[str, SourceStats]())
     writes: Mapping[str, Writes] = field(default_factory=lambda: dict[str, Writes]())
 
+    def __repr__(self) -> str:
+        return f"<RunStats: {self.state}, {len(self.nodes)} nodes, {len(self.gates)} gates, {self.elapsed_s:.2f} s>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """How a run ended; `result[sink]` is what a sink says, `print(result)` the books.
 
@@ -118,7 +121,7 @@ class RunResult:
     error: Exception | None
     was_drained: bool
     problems: tuple[str, ...]
-    values: Mapping[str, Any] = field(repr=False)
+    values: Mapping[str, Any]
     signal: str | None = None
 
     @overload
@@ -157,6 +160,10 @@ class RunResult:
     def items_out(self) -> int:
         """Items that the sinks took."""
         return sum(self.stats.nodes[name].passed for name in self.dag.sinks)
+
+    def __repr__(self) -> str:
+        lost = sum(sum(ledger.lost.values()) for ledger in self.stats.nodes.values())
+        return f"<RunResult {self.dag.name}: {self.state}, {self.items_in:,} in, {self.items_out:,} out, {lost:,} lost>"
 
     def __str__(self) -> str:
         return render(self)
