@@ -94,6 +94,7 @@ def call(fn: Callable[[T], object], /) -> Sink[T, int]:
     """Call a function with each item.
 
     `result[sink]` is the number of calls that returned.
+
     Args:
         fn: The function, called on the thread of the graph. For a coroutine function use `sinks.acall`.
 

@@ -267,8 +267,9 @@ def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = 
     A malformed row ends the run, with file, line, column and value; with `from_source(..., on_error="dead")` it goes to
     port "dead" as a list of texts and the run continues. A row that is not valid CSV goes there as a list of one text,
     its first line, and reading continues with the next line, so a quote that is never closed costs one row. A header
-    without any field of the type, a truncated file and invalid UTF-8 always end the run. Times are truncated to
-    microseconds. A field may have up to 131,072 characters, the limit of the module `csv`.
+    without any field of the type, a truncated file and invalid UTF-8 always end the run. Digits of a time below
+    the microsecond are discarded, except for np.datetime64. A field may have up to 131,072 characters, the limit of the
+    module `csv`.
 
     Args:
         path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.

@@ -187,7 +187,7 @@ def websocket(
 
     Example:
         >>> sources.websocket("wss://stream.binance.com/ws/btcusdt@trade", overflow="drop_oldest", silent_after="30s")
-        _Websocket(url='wss://stream.binance.com/ws/btcusdt@trade', subscribe=())
+        _Websocket(url='wss://stream.binance.com/ws/btcusdt@trade')
     """
     if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
         raise GraphError(f'websocket: url must begin with "ws://" or "wss://", got {shown(url)}')
