@@ -18,6 +18,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 class ColumnsAggregate(ABC):
     """The accumulators of all panes of a window as arrays; each pane has a place.
+
     The results must equal those of the accumulator of its aggregate, to the bit: sums are added one by one in order of
     arrival.
     """

@@ -78,7 +78,7 @@ class SourceContext(Protocol):
         ...
 
     def bad(self, item: object, error: Exception) -> None:
-        """Reject malformed input, as the node's policy says: raise, skip or send to "dead"."""
+        """Reject malformed input by the node's policy: raise, skip or send to "dead"."""
         ...
 
 

@@ -82,8 +82,9 @@ class Kernel:
     """
 
     state: ClassVar[tuple[str, ...]] = ()
-    """Names of the attributes that a snapshot holds; `_x` may be called "x". `wake`, `timer`, `lingers` and `open_inputs`
-    belong here too if the kernel sets them. All kernels of an operator, for rows or columns, share one format.
+    """Names of the attributes that a snapshot holds; `_x` may be called "x". `wake`, `timer`, `lingers` and
+    `open_inputs` belong here too if the kernel sets them. All kernels of an operator, for rows or columns, share one
+    format.
     """
     derived: ClassVar[tuple[str, ...]] = ()
     """Attributes that change but are not in a snapshot; `restore` rebuilds them from the state."""
@@ -93,8 +94,8 @@ class Kernel:
     passes: ClassVar[bool] = True
     """True if each item leaves as itself, one for one; False if items are absorbed into other outputs, as in windows."""
     fires_before: ClassVar[bool] = False
-    """True to call `on_watermark(ts - 1)` before each item at `ts`, if the only input is in order of event time: the item
-    implies that everything before `ts` has arrived.
+    """True to call `on_watermark(ts - 1)` before each item at `ts`, if the only input is in order of event time: the
+    item implies that everything before `ts` has arrived.
     """
     makes_time: ClassVar[bool] = False
     """True if the kernel emits its own watermarks; incoming ones stop here."""
