@@ -1,4 +1,4 @@
-"""What a node does with an item that its user code fails on: `pipe(op, on_error="skip")`, or `on_error.skip`."""
+"""Policies for items on which user code fails: `pipe(op, on_error="skip")`, or `on_error.skip`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ raise_: OnError = RAISE
 skip: OnError = SKIP
 """Drop the item, counted as dropped, reason "skipped"."""
 dead: OnError = DEAD
-"""Send it as a `DeadLetter` to the node's port "dead"; counted also where nobody listens."""
+"""Send the item as a `DeadLetter` to the node's port "dead"; it is counted even if the port is not read."""
 
 
 def retry(

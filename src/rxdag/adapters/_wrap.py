@@ -49,7 +49,7 @@ def wrap(
     * async iterables and generators, which are always closed at the end
     * queues; channels until they are closed
     * objects with `stream()`, such as providers and tick sources; `start()` is called before, `close()` or `stop()`
-    after
+      after
     * coroutines that return one of these; futures; several futures, in order of completion
 
     Push-based objects cannot be paused: `subscribe(callback)`, `start(callback)`, a function that registers a callback,

@@ -21,7 +21,7 @@ class Emit(Protocol[B_contra]):
     """
 
     def __call__(self, item: B_contra, /, *, ts: int = ..., sequence: int = ..., key: Hashable = ...) -> None:
-        """Send an item out; time, sequence and key are those of the item at hand unless given."""
+        """Emit an item; by default with time, sequence and key of the current item."""
         ...
 
     def many(self, items: Sequence[B_contra], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
@@ -69,27 +69,30 @@ class Emit(Protocol[B_contra]):
 
 
 class ColumnsEmit(Protocol):
-    """The exits of a kernel that works on columns; an empty run may go out, and is nothing."""
+    """The exits of a kernel that works on columns; an empty run has no effect."""
 
     def __call__(self, columns: Columns, /) -> None:
-        """Send items out, with the times and keys that stand beside them."""
+        """Emit items, with their times and keys."""
         ...
 
     def to(self, port: str, columns: Columns, /) -> None:
-        """Send items to another port."""
+        """Emit items on another port."""
         ...
 
     def watermark(self, watermark: int, /) -> None:
-        """Say that no item with an event time at or below `watermark` is expected any more."""
+        """Emit a watermark: no item at or below it is expected any more."""
         ...
 
     def late(self, columns: Columns, /) -> None: ...
     def made(self, columns: Columns, /) -> None:
-        """Send out items that are none of those that came in; a kernel that passes nothing uses it."""
+        """Emit items that are not input items; for kernels that pass no input items on."""
         ...
 
     def rows(self, values: list[Any], columns: Columns, /) -> None:
-        """Send out Python values, one for each of these items, with its time and key; of a kernel that gives no columns."""
+        """Emit one Python value per item, with the item's time and key.
+
+        For kernels that do not emit columns.
+        """
         ...
 
     def absorbed(self, n: int, /) -> None: ...

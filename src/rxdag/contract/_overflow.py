@@ -15,7 +15,7 @@ from rxdag.errors import GraphError, shown
 
 
 class Overflow(enum.Enum):
-    """What a full gate does with an arriving item."""
+    """Policy of a full gate for an arriving item."""
 
     BLOCK = "block"
     """The producer waits."""

@@ -284,7 +284,9 @@ def arrow(*, schema: Any = None) -> Sink[object, Any]:
 
 
 def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object, int]:
-    """Write a Parquet file; `result[sink]` is the number of rows. Needs the extra "arrow".
+    """Write a Parquet file; `result[sink]` is the number of rows.
+
+    This needs the extra "arrow".
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; any other item a column
     "value". Conflicting names of panes get prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536

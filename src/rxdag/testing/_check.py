@@ -59,8 +59,7 @@ def check_operator(
 
     * It *ends* when its source does, and the *books* balance at every end.
     * On *columns*, if it supports them, it gives the same results as on rows, for any split into *chunks*. Two *runs*
-    do not
-      affect each other.
+      do not affect each other.
     * *State*: each attribute of a kernel that changes is in its `state`, or in its `derived`.
     * *Recover*: at any point, its state can be moved as bytes into a new run, on rows or columns, which continues as if
       nothing had happened.

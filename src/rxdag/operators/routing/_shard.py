@@ -59,8 +59,8 @@ def shard(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A,
 
     Start the workers with `dag.part(0, 3)` or `rxdag run --partition 0/3`. All items of a key go to worker number
     `hash(key) % workers`, on any machine, as in `ops.partition`. Placed directly behind the source, it saves the most
-    work. Placed behind `event_time`, every worker sees the watermarks of all items, so an item is late on one worker
-    only if it is late on all: the outputs of all workers together equal those of a single one, late items included.
+    work. Placed behind `event_time`, every worker sees the watermarks of all items, so the number of workers does not
+    change which items are late: together, the outputs of all workers equal those of a single one.
 
     Emits: the items of this worker's keys, with their event time and key; all items if there is one worker.
     Drops: items of other workers, counted as filtered.
