@@ -55,6 +55,10 @@ class ProcessContext(Protocol[K_co, Out_contra]):
 
         `when` is in ns since the epoch. A key has one timer per name; a second call moves it. A timer in the past fires
         at the next watermark, or at once in processing time.
+
+        Raises:
+            ValueError: In `on_timer`, if `when` is not later than the timer that is due, which would then fire for
+                ever.
         """
         ...
 
