@@ -21,14 +21,14 @@ _LIBRARY: Final = "rxdag._native__mypyc"
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """The form of rxdag that runs, and the sources that it was made of.
+    """Information about the running form of rxdag and its sources.
 
     Attributes:
-        version: Of rxdag.
-        python: Implementation and version, as "CPython 3.11.7".
+        version: Version of rxdag.
+        python: Implementation and version, such as "CPython 3.11.7".
         compiled: Names of the modules that run compiled, sorted; empty in the plain form.
-        changed: Files, as "rxdag/contract/_time.py", that differ from what was compiled, sorted.
-        sources: SHA-256 of all Python files of the package, the same for both forms.
+        changed: Files, such as "rxdag/contract/_time.py", that differ from the compiled ones, sorted.
+        sources: SHA-256 of all Python files of the package, equal for both forms.
     """
 
     version: str
@@ -49,7 +49,9 @@ class BuildInfo:
 
 
 def build_info() -> BuildInfo:
-    """Tell which form of rxdag runs, compiled or plain. Reads all files of the package.
+    """Return which form of rxdag runs, compiled or plain.
+
+    This reads all files of the package.
 
     Example:
         >>> rxdag.build_info().form in ("compiled", "plain")

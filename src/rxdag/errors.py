@@ -31,9 +31,9 @@ _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class RxDagError(Exception):
-    """Root of every error of this library.
+    """Base class of all errors of this library.
 
-    Every error survives pickle, with its causes and notes. A part that cannot be pickled arrives as its text.
+    Errors can be pickled, with their causes and notes. A part that cannot be pickled is replaced by its text.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -41,33 +41,36 @@ class RxDagError(Exception):
 
 
 class GraphError(RxDagError, ValueError):
-    """A definition is wrong; raised while defining."""
+    """Raised at definition time if a graph is invalid."""
 
 
 class SpecError(RxDagError):
-    """A spec, its settings or an expression in it is wrong.
+    """Raised if a spec, its settings or one of its expressions is invalid.
 
     Attributes:
-        problems: Each thing that is wrong with its place, for specs: `rxdag.spec.Problem`s.
+        problems: For specs, each problem with its location: `rxdag.spec.Problem`s.
     """
 
     problems: tuple[Any, ...] = ()
 
 
 class CompileError(RxDagError):
-    """A dag cannot be compiled."""
+    """Raised if a dag cannot be compiled."""
 
 
 class SourceError(RxDagError):
-    """What a source reads, or what a sink writes to, is not as it must be: a malformed line, a missing file."""
+    """Raised if the input of a source or the target of a sink is invalid or missing.
+
+    Examples are a malformed line and a missing file.
+    """
 
 
 class NodeError(RxDagError):
-    """A node failed; `__cause__` is what was raised in it.
+    """Raised if a node failed; `__cause__` is the original exception.
 
     Attributes:
         node: Name of the node.
-        item: What the node was working on; None where it was not an item (opening a file, a timer).
+        item: The item that was being processed; None if there was none, as when opening a file or in a timer.
     """
 
     def __init__(self, message: str, *, node: str, item: Any = None) -> None:
@@ -77,30 +80,30 @@ class NodeError(RxDagError):
 
 
 class BufferOverflow(RxDagError):
-    """A gate with `overflow=Overflow.ERROR` was full, or `collect(max_items=)` too small."""
+    """Raised if a gate with `Overflow.ERROR` or `collect(max_items=)` overflows."""
 
 
 class Stalled(RxDagError):
-    """Nothing in the graph can move; names the gates and the fix."""
+    """Raised if no node of the graph can make progress; names the gates and the fix."""
 
 
 class StateError(RxDagError):
-    """State cannot be saved, or what was saved cannot be read."""
+    """Raised if state cannot be saved, or saved state cannot be read."""
 
 
 class GraphWarning(UserWarning):
-    """A definition is legal and probably not what was meant."""
+    """Warns of a definition that is legal but probably a mistake."""
 
 
 class MissingExtra(RxDagError, ImportError):
-    """An optional package is needed, and not installed."""
+    """Raised if an optional package is required but not installed."""
 
 
 class Terminated(SystemExit):
-    """SIGTERM has ended a run after a drain; not caught, it ends the process with exit code 143.
+    """Raised after SIGTERM has drained a run; uncaught, it exits with code 143.
 
     Attributes:
-        result: The `RunResult` that `run` would have returned; for `PipelineRuntime`, a dict of them by name.
+        result: The `RunResult` that `run` would have returned; for `PipelineRuntime`, a dict of results by name.
     """
 
     def __init__(self, result: Any) -> None:  # Any: a RunResult, or a dict of them

@@ -1,4 +1,4 @@
-"""What a node does with an item that its user code fails on: `pipe(op, on_error="skip")`, or `on_error.skip`."""
+"""Policies for items on which user code fails: `pipe(op, on_error="skip")`, or `on_error.skip`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ raise_: OnError = RAISE
 skip: OnError = SKIP
 """Drop the item, counted as dropped, reason "skipped"."""
 dead: OnError = DEAD
-"""Send it as a `DeadLetter` to the node's port "dead"; counted also where nobody listens."""
+"""Send the item as a `DeadLetter` to the node's port "dead"; it is counted even if the port is not read."""
 
 
 def retry(
@@ -37,21 +37,21 @@ def retry(
     on: tuple[type[Exception], ...] = (Exception,),
     then: OnError | OnErrorName = RAISE,
 ) -> OnError:
-    """Try an item again, with growing waits; what comes behind it waits too, so that order is kept.
+    """Retry an item, with growing delays.
 
-    An item that is wrong in itself (`BadItem`) is not tried again.
+    Later items wait too, so that order is kept. An item that is itself invalid (`BadItem`) is not retried.
 
     Args:
-        attempts: How often it is tried in all, the first time included, 1 or more.
-        base: Wait before the second try; "0s" for none.
-        factor: By how much each wait is longer than the one before, 1 or more.
-        cap: Longest wait.
-        jitter: Share of the wait by which it varies at random, both ways, 0 to 1.
-        on: Errors that are worth another try, as the user's code raises them.
-        then: What becomes of an item that failed every time: "raise", "skip" or "dead".
+        attempts: Maximum number of attempts, including the first, 1 or more.
+        base: Delay before the second attempt; "0s" for none.
+        factor: Growth of the delay from one attempt to the next, 1 or more.
+        cap: Longest delay.
+        jitter: Share of the delay by which it varies at random, both ways, 0 to 1.
+        on: Exceptions to retry, as raised by user code.
+        then: What to do with an item that failed every time: "raise", "skip" or "dead".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> policy = on_error.retry(3, base="1s", then="dead")

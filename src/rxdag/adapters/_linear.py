@@ -23,11 +23,11 @@ class LinearPipeline(Protocol):
     """The shape of a linear pipeline.
 
     Attributes:
-        source: Has `stream()`, an async iterator, and perhaps `start()` and `close()`.
-        operator: Has `async handle(item)`, which returns an item or None, and perhaps `async flush_all()`. Or `operators`, a list
-            of such, one after the other.
+        source: Has `stream()`, an async iterator, and optionally `start()` and `close()`.
+        operator: Has `async handle(item)`, which returns an item or None, and optionally `async flush_all()`.
+            Alternatively, `operators` is a list of such objects, applied in order.
         batcher: Has `async add(item)`, which returns a list or None, and `async flush()`.
-        sink: Has `async write(batch)`, and perhaps `async close()`.
+        sink: Has `async write(batch)`, and optionally `async close()`.
     """
 
     source: Any
@@ -160,18 +160,19 @@ class _LinearSource(Source[Any]):
 
 
 def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any]:
-    """Read a linear pipeline, unchanged, in place of its own `run`: its sink is not called.
+    """Read a linear pipeline, unchanged, in place of its own `run`.
 
-    The errors that its `run` would log and forget are those of the source's items: they end the run, are skipped, or go to
-    port "dead" with their tick, as `on_error` says. At its own end the open windows of its operator are closed; a drain
-    gives out what its batcher has, and leaves windows open unless it flushes. At any end its source is closed.
+    Its sink is not called. Errors that its `run` would log and ignore are errors of the source's items: they end the
+    run, are skipped, or go to port "dead" with their tick, by `on_error`. When the pipeline ends by itself, the open
+    windows of its operator are closed. A drain emits the items in its batcher, and leaves windows open unless it
+    flushes. Its source is closed however the run ends.
 
     Args:
-        made: Has source, operator, batcher and sink, as market-data-pipeline's StreamingPipeline.
-        gives: "batches", what its sink would be given, or "items", what its operator makes, one by one.
+        made: An object with source, operator, batcher and sink, such as a StreamingPipeline of market-data-pipeline.
+        gives: "batches", as passed to its sink, or "items", as returned by its operator, one by one.
 
     Raises:
-        GraphError: If a part is missing; names all that are.
+        GraphError: If parts are missing; names all of them.
     """
     missing = _missing(made)
     if missing:
@@ -182,13 +183,15 @@ def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any
 
 
 def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError | OnErrorName = SKIP) -> Dag:
-    """A linear pipeline as a dag of two nodes, "pipeline" and "sink": batches are written as its own `run` would.
+    """Convert a linear pipeline to a dag of two nodes, "pipeline" and "sink".
+
+    Batches are written as by its own `run`.
 
     Args:
-        name: Of the dag.
+        name: Name of the dag.
         made: See `pipeline`.
-        on_error: What becomes of a tick or a batch on which the pipeline's code fails: by default it is left out and counted,
-            as the pipeline's own `run` goes on.
+        on_error: What to do with a tick or batch if the pipeline's code fails on it: by default it is skipped and
+            counted, because the pipeline's own `run` also continues after it.
     """
     stream = from_source(pipeline(made), name="pipeline", on_error=on_error)
     sink = made.sink

@@ -23,17 +23,19 @@ def writer(
     timeout: Duration | None = "30s",
     on_error: OnError | OnErrorName | None = None,
 ) -> Sink[Any, int]:
-    """Write batches with an object that has `async write(batch)`, and perhaps `async close()`, called at any end.
+    """Write batches with an object that has `async write(batch)`.
+
+    It may also have `async close()`, which is called however the run ends.
 
     Args:
-        sink: The object; or a function that makes one for each run.
-        max_items: Items of a full batch.
-        max_wait: A batch that is not full is written so long after its first item; None to wait until it is full.
-        timeout: Longest wait for one write.
+        sink: The object; or a function that creates one for each run.
+        max_items: Number of items in a full batch.
+        max_wait: Time after its first item at which an incomplete batch is written; None to wait until it is full.
+        timeout: Longest time for one write.
         on_error: See `sinks.batched`.
 
     Raises:
-        GraphError: If it has no `write`.
+        GraphError: If the object has no `write`.
     """
     if not hasattr(sink, "write") and not callable(sink):
         raise GraphError(
@@ -53,7 +55,7 @@ def writer(
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """How a tick source stands.
+    """Status of a tick source.
 
     Attributes:
         connected: True while it is read.
@@ -65,7 +67,10 @@ class SourceStatus:
 
 
 class TickSource:
-    """A stream as the source of a linear pipeline: `stream()`, `status()`, `start()`, `close()`; `tick_source` makes one."""
+    """A stream as the source of a linear pipeline; created by `tick_source`.
+
+    It has `stream()`, `status()`, `start()` and `close()`.
+    """
 
     def __init__(self, stream: Stream[Any]) -> None:
         self._stream = stream
@@ -73,10 +78,10 @@ class TickSource:
         self._is_closed = False
 
     async def start(self) -> None:
-        """Nothing needs to be warmed."""
+        """Do nothing: no start-up is needed."""
 
     async def stream(self) -> AsyncIterator[Any]:
-        """Run the graph behind the stream, and give its items as they are asked for."""
+        """Run the graph of the stream, and yield its items on demand."""
         if self._is_closed:
             raise GraphError("tick_source: must not be read after close()")
         self._items = items = Leaving(self._stream)
@@ -88,21 +93,23 @@ class TickSource:
             await items.aclose()
 
     async def status(self) -> SourceStatus:
-        """Say whether it is read."""
+        """Return whether it is being read."""
         detail = "closed" if self._is_closed else "running" if self._items is not None else "not started"
         return SourceStatus(self._items is not None, detail)
 
     async def close(self) -> None:
-        """Give no more; the run behind it is cancelled."""
+        """Stop, and cancel the run."""
         self._is_closed = True
         if self._items is not None:
             self._items.leave()
 
 
 def tick_source(stream: Stream[Any], /) -> TickSource:
-    """A stream as an object with `stream()`, `status()`, `start()` and `close()`, as linear pipelines take for a source.
+    """Return a stream as an object that linear pipelines accept as a source.
+
+    It has `stream()`, `status()`, `start()` and `close()`.
 
     Raises:
-        GraphError: If it is no stream.
+        GraphError: If `stream` is not a stream.
     """
     return TickSource(checked_stream(stream, "tick_source"))

@@ -16,12 +16,12 @@ from rxdag.sources import ItemQueue, QueueReader
 
 @dataclass(frozen=True)
 class PipelineEvent:
-    """What happened to a pipeline of a service; port "events" gives them.
+    """An event of a pipeline of a service, emitted on port "events".
 
     Attributes:
         kind: "created", "finished", "failed" or "cancelled".
-        pipeline: Its key, or its name if the service has none for it yet.
-        error: What it failed with.
+        pipeline: Its key, or its name if the service has no key for it yet.
+        error: The error of a failed pipeline.
     """
 
     kind: Literal["created", "finished", "failed", "cancelled"]
@@ -162,19 +162,20 @@ def is_service(thing: Any) -> bool:
 
 
 def service(made: Any, /, *, max_items: int = 64) -> Source[Any]:
-    """Listen to a service that keeps pipelines running in the background, as market-data-pipeline's PipelineService.
+    """Listen to a service that runs pipelines in the background.
 
-    Gives `(key, batch)` for each batch that one of its pipelines has written, those that are created later included: they
-    are listened to before their task starts. Port "events" tells what happens to them, as `PipelineEvent`. The pipelines
-    write to their own sinks as ever; one whose batches are taken too slowly waits. It never ends by itself; once it is left
-    the service is as it was.
+    An example is the PipelineService of market-data-pipeline. Emits `(key, batch)` for each batch that a pipeline has
+    written, including pipelines that are created later: the source listens to them before their task starts. Port
+    "events" emits changes of pipelines as `PipelineEvent`. The pipelines still write to their own sinks; a pipeline
+    waits if its batches are read too slowly. The source never ends by itself; after the run, the service is as it was
+    before.
 
     Args:
         made: The service, on the event loop of the run.
-        max_items: Batches that wait to be taken.
+        max_items: Maximum number of waiting batches.
 
     Raises:
-        GraphError: If it is no such service.
+        GraphError: If `made` is not such a service.
     """
     if not is_service(made):
         raise GraphError(

@@ -41,31 +41,39 @@ def wrap(
     gives: Gives = "batches",
     of: type[Any] | None = None,
 ) -> Stream[Any]:
-    """Give whatever has items as a stream, and leave it as it was.
+    """Return a stream of the items of any iterable, queue, callback or provider.
 
-    What can be asked for items is asked for no more than there is room for: iterables (iterators on a thread of their own,
-    since `next` may wait), async iterables and generators, closed at any end; queues; channels until they are closed;
-    objects with `stream()`, as providers and tick sources, with `start()` before and `close()` or `stop()` behind it;
-    coroutines that return one of these, futures, several futures in the order in which they are done. What calls back
-    (`subscribe(callback)`, `start(callback)`, a function that registers a callback, a hot Observable) cannot be made to wait:
-    say with `overflow` what gives way. A bus without unsubscribe is listened to and, after the end, not heard.
+    The wrapped object is not modified. Pull-based objects are asked only for as many items as there is room for:
+
+    * iterables; iterators run on their own thread, since `next` may block
+    * async iterables and generators, which are always closed at the end
+    * queues; channels until they are closed
+    * objects with `stream()`, such as providers and tick sources; `start()` is called before, `close()` or `stop()`
+      after
+    * coroutines that return one of these; futures; several futures, in order of completion
+
+    Push-based objects cannot be paused: `subscribe(callback)`, `start(callback)`, a function that registers a callback,
+    a hot Observable. Use `overflow` to choose what to drop. If a bus has no unsubscribe, its items are ignored after
+    the end.
 
     Args:
-        thing: What has the items. A function without arguments is called once for each run and makes it; a function of one
-            argument is given a callback, and returns what unregisters it, or None.
+        thing: The object to wrap. A function without arguments is called once per run and returns the object; a
+            function of one argument receives a callback, and returns a function that unregisters it, or None.
         name: Name of the node.
-        on_error: What becomes of items on which the wrapped thing's own code fails, where that is known: linear pipelines.
-        overflow: What gives way when what follows is slower.
-        max_items: Most items that wait to be taken; 4,096 by default where there is a queue, 64 batches of a service.
-        hot: For an Observable: False if it makes its items for each subscriber, in the call of `subscribe`, and can be made
-            to wait. By default True, unless it is connected to nothing: the one choice that loses nothing unsaid.
-        blocking: For an iterable: True for a thread of its own, by default for everything without a length.
-        gives: For a linear pipeline: "batches", what its sink would be given, or "items", what its operator makes.
+        on_error: What to do with items on which code of the wrapped object fails, where this is known: linear
+            pipelines.
+        overflow: Overflow policy if the consumer is slower.
+        max_items: Maximum number of waiting items; by default 4,096 where there is a queue, 64 batches for a service.
+        hot: For an Observable: False if it produces its items for each subscriber, inside the call of `subscribe`, and
+            can therefore be paused. By default True, unless it is not connected to anything: this is the only choice
+            that loses nothing silently.
+        blocking: For an iterable: True to read it on its own thread; by default True for everything without a length.
+        gives: For a linear pipeline: "batches", as passed to its sink, or "items", as returned by its operator.
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If nothing is known of such a thing; lists what is.
-        CompileError: When the dag is compiled, if what calls back has no overflow but "block".
+        GraphError: If the object is of an unknown kind; the message lists the known kinds.
+        CompileError: When the dag is compiled, if a push-based object has the overflow policy "block".
 
     Example:
         >>> rxdag.wrap(iter("ab")).collect()

@@ -40,14 +40,14 @@ class _OhlcvOf(ByFactory[A, Ohlcv]):
 
 
 def ohlcv(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, Ohlcv]:
-    """Open, high, low, close, volume, volume-weighted average price and count of trades.
+    """Compute open, high, low, close, volume, VWAP and count of trades.
 
-    Open and close go by (event time, sequence, arrival). A trade of quantity 0 counts for prices and count, not for
-    the average.
+    Open and close are by (event time, sequence, arrival). A trade of quantity 0 counts for prices and count, but not
+    for the average.
 
     Args:
-        price: Finite price of each item: a field's name, `col.<name>` or a function.
-        qty: Quantity of each item, finite, 0 or more. Items for which this does not hold go to port "dead".
+        price: Finite price of each item: a field name, `col.<name>` or a function.
+        qty: Quantity of each item, finite, 0 or more. Items with an invalid price or quantity go to port "dead".
 
     Example:
         >>> bar = aggregate(agg.ohlcv(lambda t: t[0], lambda t: t[1]), [(10.0, 1), (12.0, 2), (11.0, 1)])

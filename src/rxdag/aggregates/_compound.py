@@ -24,7 +24,7 @@ class _Collect(Aggregate[A, "list[A]"]):
 
 
 def collect() -> Aggregate[A, list[A]]:
-    """The items themselves, in order of arrival. Holds all of them until the window closes.
+    """Collect the items in order of arrival; all are held until the window closes.
 
     Example:
         >>> aggregate(agg.collect(), "ab")
@@ -94,15 +94,18 @@ def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]: ...
 @overload
 def named(into: Callable[..., R], /, **aggregates: Aggregate[A, Any]) -> Aggregate[A, R]: ...
 def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
-    """Several aggregates at once, in a dict by name, or in a class of yours. An item that one of them refuses is in none.
+    """Compute several aggregates at once, as a dict by name or in a class of your own.
+
+    An item that one of the aggregates refuses is left out of all.
 
     Args:
-        into: A class, or a function, that takes the results by name; its type is that of the result. Without it they
-            are in a dict.
-        aggregates: One or more, by the name of the result.
+        into: A class or function that takes the results by name; the result has its type. By default the results are in
+            a dict.
+        aggregates: One or more aggregates, by the name of the result.
 
     Raises:
-        GraphError: If there is none, one is no aggregate, or `into` has no parameter of a name, or needs another.
+        GraphError: If there are no aggregates, a value is not an aggregate, or the parameters of `into` do not match
+            the names.
 
     Example:
         >>> aggregate(agg.named(n=agg.count(), total=agg.sum(lambda x: x)), [1, 2])

@@ -26,15 +26,18 @@ class _FoldOf(Aggregate[A, B]):
 
 
 def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] | None = None) -> Aggregate[A, B]:
-    """`fn(... fn(fn(initial, item), item) ..., item)`, in order of arrival.
+    """Fold the items into a value, in order of arrival.
+
+    The result is `fn(... fn(fn(initial, item), item) ..., item)`.
 
     Args:
-        initial: First value; each pane begins with a copy of it, as `copy.deepcopy` makes it.
+        initial: Initial value; each pane starts with a copy of it, made by `copy.deepcopy`.
         fn: A function of the value and the item that returns the next value.
-        merge: A function of two values, that of the older items first; windows that merge need it, as sessions do.
+        merge: A function that merges two values, the one of the older items first. Windows that merge, such as
+            sessions, require it.
 
     Raises:
-        GraphError: If a function is none, or `initial` cannot be copied.
+        GraphError: If a function is not callable, or `initial` cannot be copied.
 
     Example:
         >>> aggregate(agg.fold(0, lambda total, x: total + x), [1, 2, 3])
@@ -59,13 +62,15 @@ class _ReduceOf(Aggregate[A, A]):
 
 
 def reduce(fn: Callable[[A, A], A], /) -> Aggregate[A, A]:
-    """`fn(... fn(fn(first, second), third) ..., last)`, in order of arrival; of one item that item.
+    """Reduce the items to one value, in order of arrival.
+
+    The result is `fn(... fn(fn(first, second), third) ..., last)`; for a single item, the item itself.
 
     Args:
-        fn: A function of two items, or of what it returned and an item; it must be associative where windows merge.
+        fn: A function of two items, or of its previous result and an item. It must be associative if windows merge.
 
     Raises:
-        GraphError: If `fn` cannot be called.
+        GraphError: If `fn` is not callable.
 
     Example:
         >>> aggregate(agg.reduce(lambda a, b: a + b), ["a", "b", "c"])

@@ -38,10 +38,10 @@ class _MeanOf(ByFactory[A, float]):
 
 
 def mean(value: Field[A, float], /) -> Aggregate[A, float]:
-    """Arithmetic mean of a value, its sum added in order of arrival.
+    """Compute the arithmetic mean of a value; its sum is added in order of arrival.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
 
     Example:
         >>> aggregate(agg.mean(lambda x: x), [1, 2, 6])
@@ -77,12 +77,12 @@ class _SpreadOf(ByFactory[A, "float | None"]):
 
 
 def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
-    """Variance of a value; None of a pane with no more than `ddof` items.
+    """Compute the variance of a value; None for a pane with at most `ddof` items.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
-        ddof: What is taken from the count to divide by: 1 for a sample (as polars and pandas), 0 for all there is (as
-            numpy).
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
+        ddof: Number subtracted from the count to get the divisor: 1 for a sample (as polars and pandas), 0 for a whole
+            population (as numpy).
 
     Raises:
         GraphError: If `ddof` is less than 0.
@@ -95,11 +95,11 @@ def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | Non
 
 
 def std(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
-    """Standard deviation of a value: the root of `var`.
+    """Compute the standard deviation of a value: the square root of `var`.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
-        ddof: What is taken from the count to divide by: 1 for a sample, 0 for all there is.
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
+        ddof: Number subtracted from the count to get the divisor: 1 for a sample, 0 for a whole population.
 
     Raises:
         GraphError: If `ddof` is less than 0.

@@ -27,7 +27,7 @@ class _CountOf(ByFactory[object, int]):
 
 
 def count() -> Aggregate[object, int]:
-    """How many items.
+    """Count the items.
 
     Example:
         >>> aggregate(agg.count(), "abc")
@@ -59,10 +59,12 @@ class _SumOf(ByFactory[A, float]):
 
 
 def sum(value: Field[A, float], /) -> Aggregate[A, float]:
-    """Sum of a value, added in order of arrival; in windows that overlap, so within each stretch, and then stretch by stretch.
+    """Sum a value in order of arrival.
+
+    Overlapping windows sum each stretch of time in order of arrival, and then the stretches in order.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
 
     Example:
         >>> aggregate(agg.sum(lambda x: x), [1, 2, 3])
@@ -97,11 +99,11 @@ class _VwapOf(ByFactory[A, "float | None"]):
 
 
 def vwap(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, float | None]:
-    """Volume-weighted average price; None where nothing was traded.
+    """Compute the volume-weighted average price; None if the volume is 0.
 
     Args:
-        price: Finite price of each item: a field's name, `col.<name>` or a function.
-        qty: Quantity of each item, finite, 0 or more. Items for which this does not hold go to port "dead".
+        price: Finite price of each item: a field name, `col.<name>` or a function.
+        qty: Quantity of each item, finite, 0 or more. Items with an invalid price or quantity go to port "dead".
 
     Example:
         >>> aggregate(agg.vwap(lambda t: t[0], lambda t: t[1]), [(10.0, 1), (20.0, 3)])

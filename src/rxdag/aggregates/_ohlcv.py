@@ -10,12 +10,12 @@ class Ohlcv(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         open: Price of the first trade by (event time, sequence, arrival).
-        high: Largest price.
-        low: Least price.
+        high: Highest price.
+        low: Lowest price.
         close: Price of the last trade by (event time, sequence, arrival).
         volume: Sum of quantities, added in order of arrival.
-        vwap: Volume-weighted average price; None where nothing was traded.
-        count: Trades, those of quantity 0 included.
+        vwap: Volume-weighted average price; None if the volume is 0.
+        count: Number of trades, including those of quantity 0.
     """
 
     open: float

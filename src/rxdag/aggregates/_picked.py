@@ -83,10 +83,10 @@ def _extreme(value: Any, which: str) -> ColumnsAggregate | str:
 
 
 def min(value: Field[A, float], /) -> Aggregate[A, float]:
-    """The least value; of equal ones the first that came.
+    """Return the smallest value; of equal ones, the first to arrive.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
 
     Example:
         >>> aggregate(agg.min(lambda x: x), [2, 1, 3])
@@ -97,10 +97,10 @@ def min(value: Field[A, float], /) -> Aggregate[A, float]:
 
 
 def max(value: Field[A, float], /) -> Aggregate[A, float]:
-    """The greatest value; of equal ones the first that came.
+    """Return the largest value; of equal ones, the first to arrive.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
 
     Example:
         >>> aggregate(agg.max(lambda x: x), [2, 1, 3])
@@ -111,10 +111,10 @@ def max(value: Field[A, float], /) -> Aggregate[A, float]:
 
 
 def first(value: Field[A, V], /) -> Aggregate[A, V]:
-    """The value of the first item by (event time, sequence, arrival).
+    """Return the value of the first item by (event time, sequence, arrival).
 
     Args:
-        value: Anything of each item: a field's name, `col.<name>` or a function.
+        value: Any value of the item: a field name, `col.<name>` or a function.
 
     Example:
         >>> aggregate(agg.first(lambda x: x), "abc")
@@ -125,10 +125,10 @@ def first(value: Field[A, V], /) -> Aggregate[A, V]:
 
 
 def last(value: Field[A, V], /) -> Aggregate[A, V]:
-    """The value of the last item by (event time, sequence, arrival).
+    """Return the value of the last item by (event time, sequence, arrival).
 
     Args:
-        value: Anything of each item: a field's name, `col.<name>` or a function.
+        value: Any value of the item: a field name, `col.<name>` or a function.
 
     Example:
         >>> aggregate(agg.last(lambda x: x), "abc")

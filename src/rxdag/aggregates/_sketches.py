@@ -81,18 +81,19 @@ class _QuantileOf(ByFactory[A, float]):
 
 
 def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 0.01) -> Aggregate[A, float]:
-    """A quantile of a value, within `relative_accuracy` of the exact one: 0.5 is the median.
+    """Estimate a quantile of a value, within `relative_accuracy`; 0.5 is the median.
 
-    A DDSketch (Masson and others 2019) with bins for every power of about 1 + 2 * relative_accuracy: some hundred numbers for
-    prices, 70,000 at most. Of n values it is that of rank q * (n - 1), rounded down. The order of arrival makes no difference.
+    Uses a DDSketch (Masson and others 2019) with a bin for every power of about 1 + 2 * relative_accuracy: some hundred
+    numbers for prices, 70,000 at most. Of n values, the result is the one of rank q * (n - 1), rounded down. It does
+    not depend on the order of arrival.
 
     Args:
-        value: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
-        q: 0 to 1.
-        relative_accuracy: How far the result may be off, as a part of it, more than 0 and less than 1.
+        value: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
+        q: The quantile, 0 to 1.
+        relative_accuracy: Largest relative error of the result, more than 0 and less than 1.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
         MissingExtra: If ddsketch is not installed.
 
     Example:
@@ -178,18 +179,19 @@ class _DistinctOf(ByFactory[A, int]):
 
 
 def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, int]:
-    """How many different values there are, about.
+    """Estimate the number of distinct values.
 
-    A HyperLogLog sketch (Apache DataSketches) of 2 ** lg_k bytes: the standard error is 1.04 / sqrt(2 ** lg_k), 1.6 % for 12, and
-    far less of few values. The order of arrival makes no difference. `agg.collect` gives them all, for an exact count.
+    Uses a HyperLogLog sketch (Apache DataSketches) of 2 ** lg_k bytes. The standard error is 1.04 / sqrt(2 ** lg_k),
+    1.6 % for 12, and far less for few values. The result does not depend on the order of arrival. For an exact count,
+    use `agg.collect`.
 
     Args:
-        value: Something of each item that has a hash: a field's name, `col.<name>` or a function. Texts and numbers are
-            compared as Python does, others by their repr.
-        lg_k: 4 to 21.
+        value: A hashable value per item: a field name, `col.<name>` or a function. Texts and numbers are compared as in
+            Python, other values by their repr.
+        lg_k: Base-2 logarithm of the size of the sketch, 4 to 21.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
         MissingExtra: If datasketches is not installed.
 
     Example:

@@ -19,19 +19,19 @@ _VERSION: Final = 1
 class Codec:
     """Turns state into bytes and back, so that each value returns equal and of the same type.
 
-    It takes None, bool, int of any size, float, complex, str (lone surrogates too), bytes, bytearray, tuple, list, dict in
-    its order, OrderedDict, Counter, defaultdict of a builtin type, set, frozenset, deque with its `maxlen`, range, datetime,
-    date, time and timedelta (zones: fixed offsets and zoneinfo), Decimal, Fraction, UUID, members of enums, numpy arrays and
-    scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples.
+    It takes None, bool, int of any size, float, complex, str (lone surrogates too), bytes, bytearray, tuple, list, dict
+    in its order, OrderedDict, Counter, defaultdict of a builtin type, set, frozenset, deque with its `maxlen`, range,
+    datetime, date, time and timedelta (zones: fixed offsets and zoneinfo), Decimal, Fraction, UUID, members of enums,
+    numpy arrays and scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples.
 
     **References.** A value is a tree. An object that occurs twice returns as two equal objects, and an object that
     contains itself is refused.
 
-    **Classes.** Enums and records are saved by name, and only these two kinds of class are looked up: first among `types`,
-    then, unless `imported` is False, in modules that the process has imported already. Decoding imports no module but numpy,
-    and calls no code from the data. A record returns with its fields as they were saved, and without a call of `__init__`
-    that could change them; a Struct's `__post_init__` is called by msgspec, and its fields are set again afterwards.
-    A field that is new in the class takes its default; a field that the class has lost is dropped.
+    **Classes.** Enums and records are saved by name, and only these two kinds of class are looked up: first among
+    `types`, then, unless `imported` is False, in modules that the process has imported already. Decoding imports no
+    module but numpy, and calls no code from the data. A record returns with its fields as they were saved, and without
+    a call of `__init__` that could change them; a Struct's `__post_init__` is called by msgspec, and its fields are set
+    again afterwards. A field that is new in the class takes its default; a field that the class has lost is dropped.
 
     Thread-safe.
 
@@ -45,14 +45,14 @@ class Codec:
         self._decoder = Unpacker(self._names)
 
     def encode(self, value: Any, *, where: str = "state") -> bytes:
-        """Return the bytes of a value.
+        """Encode a value as bytes.
 
         Args:
-            value: What to save.
-            where: What it is, for messages.
+            value: The value to save.
+            where: Description of the value, for messages.
 
         Raises:
-            StateError: If something in it cannot be saved; names its place.
+            StateError: If a part of it cannot be saved; names its place.
         """
         try:
             try:
@@ -69,14 +69,14 @@ class Codec:
         return bytes((_VERSION,)) + packed
 
     def decode(self, data: bytes | bytearray | memoryview, *, where: str = "state") -> Any:
-        """Return the value that was encoded.
+        """Decode a value.
 
         Args:
-            data: What `encode` gave.
-            where: What it is, for messages.
+            data: The result of `encode`.
+            where: Description of the value, for messages.
 
         Raises:
-            StateError: If the bytes are damaged, of a newer version, or name a class that is not known.
+            StateError: If the bytes are damaged, from a newer version, or name an unknown class.
         """
         view = memoryview(data)
         if not len(view) or view[0] != _VERSION:

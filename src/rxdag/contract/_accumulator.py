@@ -17,51 +17,55 @@ R_co = TypeVar("R_co", covariant=True)
 class Accumulator(ABC, Generic[A_contra, R_co]):
     """The running state of an aggregate in one pane.
 
-    `add` raises `BadItem` for an item that is wrong in itself, before it changes anything.
+    For an item that is itself invalid, `add` raises `BadItem` before it changes anything.
     """
 
     state: ClassVar[tuple[str, ...]] = ()
-    """Attributes that a snapshot holds."""
+    """Names of the attributes that a snapshot holds."""
 
     def check(self, item: A_contra, /) -> None:  # most take anything
-        """Raise what `add` would raise for the item; `agg.named` asks all its parts before any takes it in."""
+        """Raise the error that `add` would raise for the item.
+
+        `agg.named` checks all its parts before it adds the item to any.
+        """
 
     @abstractmethod
     def add(self, item: A_contra, /) -> None:
-        """Take in one item."""
+        """Add one item."""
 
     def add_at(self, item: A_contra, ts: i64, sequence: Any, /) -> None:
-        """Take in one item and its place in event time; for aggregates that depend on it."""
+        """Add one item with event time and sequence, for aggregates that need them."""
         self.add(item)
 
     def remove(self, item: A_contra, /) -> bool:
-        """Take the oldest item out again, for `ops.rolling`; False to have all that are left added anew instead.
+        """Remove the oldest item, for `ops.rolling`; return False if it cannot.
 
-        It must be so exact that the result is what a new accumulator would say of the others.
+        If False, all remaining items are added again. After a removal, the result must equal exactly that of a new
+        accumulator over the remaining items.
         """
         return False
 
     @abstractmethod
     def result(self) -> R_co:
-        """What the pane says."""
+        """Return the result of the pane."""
 
     def result_in(self, start: int, end: int, /) -> R_co:
-        """What the pane says of its window [start, end), ns; for aggregates that depend on its ends."""
+        """Return the result for the window [start, end), ns, for aggregates that need it."""
         return self.result()
 
     def can_merge(self) -> bool:
-        """True if `merge` is there."""
+        """Return True if `merge` is implemented."""
         return any("merge" in vars(cls) for cls in type(self).__mro__ if cls is not Accumulator)
 
     def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
-        """Take in a younger accumulator; only windows that merge call this."""
+        """Merge a younger accumulator into this one; only windows that merge call it."""
         raise BadProgram(f"{type(self).__name__} must have a method merge to be used in windows that merge")
 
     def snapshot(self) -> list[Any]:
-        """State as plain data."""
+        """Return the state as plain data."""
         return [getattr(self, name) for name in self.state]
 
     def restore(self, saved: list[Any]) -> None:
-        """Take up what `snapshot` gave."""
+        """Load the result of `snapshot`."""
         for name, value in zip(self.state, saved, strict=True):
             setattr(self, name, value)

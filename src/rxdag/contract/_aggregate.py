@@ -17,108 +17,122 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class ColumnsAggregate(ABC):
-    """The accumulators of all panes of a window at once, as arrays; each pane has a place in them.
+    """The accumulators of all panes of a window as arrays; each pane has a place.
 
-    It means what the accumulator of its aggregate means, to the bit: sums are added one by one in order of arrival.
+    The results must equal those of the accumulator of its aggregate, to the bit: sums are added one by one in order of
+    arrival.
     """
 
     @abstractmethod
     def read(self, columns: Columns) -> Any:
-        """What it needs of a run of items, checked.
+        """Extract and check what it needs from a run of items.
 
         Raises:
-            RowFailed: If an item is wrong; with a `BadItem`, if it is so in itself.
+            RowFailed: If an item is wrong; its cause is a `BadItem` if the item itself is invalid.
         """
 
     @abstractmethod
     def reserve(self, size: int) -> None:
-        """Have room for that many places."""
+        """Make room for this many places."""
 
     @abstractmethod
     def clear(self, places: Places) -> None:
-        """Make those places those of new panes."""
+        """Reset these places for new panes."""
 
     @abstractmethod
     def add(self, values: Any, groups: Groups) -> None:
-        """Take in what `read` gave, each item at the place of its group."""
+        """Add the result of `read`, each item at the place of its group."""
 
     @abstractmethod
     def results(self, places: Places) -> Sequence[Any]:
-        """What the panes at those places say."""
+        """Return the results of the panes at these places."""
 
     @abstractmethod
     def snapshot(self, places: Places) -> list[list[Any]]:
-        """State of the panes at those places, each as its accumulator's."""
+        """Return the state of the panes at these places, each as that of its accumulator."""
 
     @abstractmethod
     def restore(self, place: int, saved: list[Any]) -> None:
-        """Take up the state of one pane."""
+        """Load the state of one pane."""
 
 
 class Aggregate(ABC, Generic[A_contra, R_co]):
-    """What a window computes; a subclass is a frozen dataclass."""
+    """The definition of an aggregate; a subclass is a frozen dataclass."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Return the name used in messages."""
         return type(self).__name__.strip("_").removesuffix("Of").lower()
 
     @abstractmethod
     def accumulator(self) -> Accumulator[A_contra, R_co]:
-        """Make the state of one pane."""
+        """Create the state of one pane."""
 
     @property
     def commutes(self) -> bool:
-        """True if accumulators of stretches of time, merged, say what one of all items would, in whatever order they came.
+        """Return True if accumulators of stretches of time can be merged in any order.
 
-        Windows that overlap then add each item once, and merge; else an item is added to each window that it is in.
+        Merged, they must give the result of a single accumulator over all items, in whatever order the items arrived.
+        Overlapping windows then add each item once, and merge; otherwise an item is added to each of its windows.
         """
         return False
 
     def factory(self) -> Callable[[], Accumulator[A_contra, R_co]]:
-        """Return what makes the state of one pane: windows ask for it once, and call it for each pane."""
+        """Return the function that creates the state of one pane.
+
+        Windows ask for it once, and call it for each pane.
+        """
         return self.accumulator
 
     def bound(self, shape: Shape) -> Self:
-        """The aggregate for such a stream: fields by name become functions that know the items' type."""
+        """Return the aggregate for a stream of this shape.
+
+        In it, field names have become functions that know the item type.
+        """
         return self
 
     def in_columns(self) -> ColumnsAggregate | str:
-        """The same for all panes of a window at once, over columns; or why there is none."""
+        """Return the same aggregate over columns for all panes, or why there is none."""
         return f"the aggregate {self.name} takes items one by one"
 
     def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check
-        """Raise GraphError if a field is not one of the item type."""
+        """Raise GraphError if the item type lacks one of the fields."""
 
 
 class Assigner(ABC):
-    """Which windows an item belongs to."""
+    """The rule that assigns items to windows."""
 
     @property
     def evenly(self) -> tuple[int, int, int] | None:
-        """Size, slide and offset, ns, of windows of one size that begin a slide apart; None for all others."""
+        """Return size, slide and offset, ns, of regular windows; None for all others.
+
+        Regular windows have one size, and begin one slide apart.
+        """
         return None
 
     @property
     def overlaps(self) -> bool:
-        """True if an item can be in several windows; False allows a window that was found to be kept at hand."""
+        """Return True if an item can be in several windows.
+
+        If False, the last window found may be cached.
+        """
         return True
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """Size and slide, in items, of windows that go by count and not by time; None for all others."""
+        """Return size and slide, in items, of windows by count; None for windows by time."""
         return None
 
     @property
     def merges(self) -> bool:
-        """True if windows of a key that touch become one."""
+        """Return True if touching windows of a key merge."""
         return False
 
     @property
     def is_endless(self) -> bool:
-        """True if windows end with the stream alone."""
+        """Return True if windows end only with the stream."""
         return False
 
     @abstractmethod
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
-        """Windows [start, end) of an event time, ns; empty if it falls between them."""
+        """Return the windows [start, end) of an event time, ns; empty if there are none."""

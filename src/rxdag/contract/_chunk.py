@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Chunk:
-    """A run of items.
+    """A run of items that travels together.
 
     Attributes:
-        items: The items, in order: a list, or `Columns`, which hold times, sequence and keys themselves.
+        items: The items, in order: a list, or `Columns`, which also hold times, sequences and keys.
         ts: Event time of each item, ns since the epoch; None on a stream without event time.
-        sequence: Tie-break among equal times, beside `ts`.
+        sequence: Tie-breaker for equal times, one per item, given together with `ts`.
         key: Key of each item; None on a stream without keys.
-        marks: (position, watermark): the watermark holds before the item at that position. Positions do not
-            fall, watermarks rise, with IDLE between; a position equal to the length is after the last item.
+        marks: Pairs (position, watermark): the watermark holds before the item at that position. Positions do not
+            decrease; watermarks increase, with IDLE in between. A position equal to the length is after the last item.
     """
 
     items: Any
@@ -35,18 +35,18 @@ class Chunk:
 
     @property
     def columns(self) -> Columns | None:
-        """The items as columns, if they are; None for a list."""
+        """Return the items if they are columns; None for a list."""
         return None if self.items.__class__ is list else self.items
 
     def rows(self) -> Chunk:
-        """The same run with its items in a list."""
+        """Return the same chunk with its items in a list."""
         columns = self.columns
         if columns is None:
             return self
         return Chunk(columns.rows(), columns.times(), columns.sequences(), columns.keys(), self.marks)
 
     def split(self, n: int) -> tuple[Chunk, Chunk]:
-        """Cut behind the first `n` items; a mark that stands at the cut goes with the head."""
+        """Split after the first `n` items; a mark at the split belongs to the head."""
         ts, sequence, key = self.ts, self.sequence, self.key
         head = Chunk(
             self.items[:n],
@@ -65,7 +65,7 @@ class Chunk:
         return head, tail
 
     def join(self, other: Chunk) -> Chunk:
-        """Put a chunk of the same stream behind this one."""
+        """Append a chunk of the same stream."""
         n = len(self.items)
         marks = settled(self.marks + tuple((p + n, w) for p, w in other.marks))
         if not n or not len(other.items):
@@ -80,7 +80,7 @@ class Chunk:
         )
 
     def singles(self) -> list[Chunk]:
-        """The same run as chunks of one item, marks in chunks of their own."""
+        """Return the same items as chunks of one item, with marks in separate chunks."""
         if self.columns is not None:
             return self.rows().singles()
         if len(self.items) == 1 and not self.marks:

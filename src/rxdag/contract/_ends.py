@@ -43,108 +43,125 @@ def unseen(kind: str, value: object = None, /) -> None:
 
 
 class SourceContext(Protocol):
-    """What a run gives to a source."""
+    """The run as a source sees it."""
 
     clock: Clock
     boundary: Boundary | None
-    """What the user has put right behind it, for a source with a queue of its own."""
+    """The gate that the user requested directly behind it, for a source with its own queue."""
     saw: Saw | None
     random: Random
-    """For what varies at random, as waits; seeded in virtual time."""
+    """Random numbers, for example for delays; seeded in virtual time."""
     wants_columns: bool
-    """True if what reads the source works on columns; a source that gives them may read so then, else rows."""
+    """True if the reader of the source works on columns; a source that can deliver columns may then do so."""
 
     def wake(self) -> None:
-        """Say that `read` may have something now; from any thread."""
+        """Notify the run that `read` may have items now. Thread-safe."""
         ...
 
     def wake_at(self, when: int) -> None:
-        """Ask for a `read` at that time, ns since the epoch."""
+        """Request a `read` at this time, ns since the epoch."""
         ...
 
     def wants_thread(self) -> bool:
-        """Return True if the run wants the thread back: `read` then returns what it has. Where the source is read."""
+        """Return True if the run wants the thread back.
+
+        `read` should then return the items that it has. Call it only where the source is read.
+        """
         ...
 
     def emit(self, port: str, item: object) -> None:
-        """Give an item out on one of the source's own `side_ports`, soon; from any thread."""
+        """Emit an item on one of the source's own `side_ports`, soon. Thread-safe."""
         ...
 
     def drop(self, reason: str, n: int = 1) -> None:
-        """Count items that came and are not given out. Where the source is read."""
+        """Count items that arrived but are not emitted; call it where the source is read."""
         ...
 
     def bad(self, item: object, error: Exception) -> None:
-        """Give up an input that is malformed: raises, skips or sends it to port "dead", as the node's policy says."""
+        """Reject malformed input by the node's policy: raise, skip or send to "dead"."""
         ...
 
 
 class Reader(ABC):
-    """An open source. One thread at a time calls it."""
+    """An open source; it is called by one thread at a time."""
 
     @abstractmethod
     def read(self, max_items: int) -> Read:
-        """Take up to `max_items`: a chunk, None for nothing now (then call `wake`), or END."""
+        """Read up to `max_items` items.
+
+        Return a chunk, None if there is nothing now (then call `wake`), or END.
+        """
 
     def rest(self, max_items: int) -> Chunk | None:
-        """Called instead of `read` once the run drains: up to `max_items` of what was taken in already, None for no more."""
+        """Return up to `max_items` items that were already taken in; None for no more.
+
+        Called instead of `read` once the run drains.
+        """
         return None
 
     def drain(self, *, flush: bool) -> bool:
-        """Called once, when the run drains: True if it comes to an end by itself; it is then read on until END.
+        """Return True if the source ends by itself after a drain.
 
-        By default it is read no more, and `rest` gives what it has taken in.
+        It is then read until END. Called once, when the run drains. By default the source is read no more, and `rest`
+        returns the items already taken in.
 
         Args:
-            flush: True if what is open is to be closed and given out, as windows are.
+            flush: True if open state, such as windows, should be closed and emitted.
         """
         return False
 
     def without_room(self) -> bool:
-        """Called while there is no room to read: True if it is known that nothing more comes, for the end needs none.
+        """Return True if it is certain that no more items come.
 
-        `read(0)` follows then, and must return END.
+        Called while there is no room to read, because the end needs none. If True, `read(0)` is called next, and must
+        return END.
         """
         return False
 
     def position(self) -> Any:
-        """Return where a restart continues, behind what was read last, as plain data; None if it cannot."""
+        """Return the position after the last item read, as plain data; None if unknown."""
         return None
 
     def seek(self, position: Any) -> None:
-        """Continue where another reader of the source was; called before the first read, with what `position` gave."""
+        """Continue at the `position` of another reader; called before the first read."""
         raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
     def held(self) -> int:
-        """Items that were taken in and not read; those left at the end are counted as discarded."""
+        """Return the number of items taken in but not read.
+
+        Items left at the end are counted as discarded.
+        """
         return 0
 
     def backlog(self) -> int | None:
-        """Items that wait to be read, as far as it knows; None if it cannot know. From any thread."""
+        """Return the number of items waiting to be read; None if unknown. Thread-safe."""
         return None
 
     def is_connected(self) -> bool:
-        """False while a connection that it needs is not there. From any thread."""
+        """Return False while a required connection is missing. Thread-safe."""
         return True
 
     def progress(self) -> float | None:
-        """How much of a bounded input has been read, from 0 to 1; None if it has no end, or cannot know. From any thread."""
+        """Return the share of a bounded input that has been read, 0 to 1; None if unknown.
+
+        None also stands for an input without an end. Thread-safe.
+        """
         return None
 
     def dropped(self) -> int:
-        """Items that came and were dropped for want of room, so far."""
+        """Return the number of items dropped so far for lack of room."""
         return 0
 
     def close(self) -> None:  # noqa: B027  # nothing to give back
-        """Give back what is open; called once, at any end."""
+        """Release resources; called once, however the run ends."""
 
     async def aclose(self) -> None:
-        """As `close`, for sources that run on the loop."""
+        """Release resources, as `close`, for sources that run on the event loop."""
         self.close()
 
 
 class Source(ABC, Generic[T_co]):
-    """Where items come from. Frozen parameters; `open` makes the reader of one run."""
+    """The frozen definition of a source; `open` creates the reader of one run."""
 
     label: ClassVar[str] = ""
     where: Where = "inline"
@@ -152,57 +169,63 @@ class Source(ABC, Generic[T_co]):
     gives_columns: bool = False
     """True if it can read its items as columns."""
     is_stored: bool = False
-    """True if its items are there already, as in a list or a file: a read gives as many as are asked for.
+    """True if its items already exist, as in a list or a file: a read returns as many as requested.
 
-    Items that were read and not handed on when the run stops early are counted as `unread`, since the source still has them.
+    If the run stops early, items that were read but not passed on count as `unread`, because the source still has them.
     """
     side_ports: tuple[str, ...] = ()
-    """Names of ports of its own, beside "out" and "dead"; `SourceContext.emit` gives items out there."""
+    """Names of its own ports, besides "out" and "dead"; `SourceContext.emit` emits items there."""
     boundary: Boundary | None = None
-    """The gate behind it, if its maker asked for one."""
+    """The gate behind it, if its creator asked for one."""
     queues: bool = False
-    """True if it has a queue of its own, with `max_items` and `overflow`; `.buffered()` right behind it governs that."""
+    """True if it has its own queue, with `max_items` and `overflow`; `.buffered()` right behind it overrides them."""
     knows_backlog: bool = False
     """True if its reader knows how many items wait: `Reader.backlog`."""
     can_wait: bool = True
-    """False if what feeds its queue cannot be made to wait: its overflow must not be "block"."""
+    """False if the producer that feeds its queue cannot be made to wait; its overflow must then not be "block"."""
 
     @abstractmethod
     def open(self, context: SourceContext) -> Reader:
-        """Open it."""
+        """Create the reader of one run."""
 
 
 class Writer(ABC):
-    """An open sink. One thread at a time calls it."""
+    """An open sink; it is called by one thread at a time."""
 
     @abstractmethod
     def write(self, chunk: Chunk) -> Awaitable[None] | None:
-        """Take a chunk; a sink that runs on the loop returns an awaitable."""
+        """Write a chunk; a sink that runs on the event loop returns an awaitable."""
 
     def want(self) -> int | None:
-        """Most items that it takes now, None for any number; asked for of sinks that pace themselves."""
+        """Return the maximum number of items it accepts now, None for any number.
+
+        Only sinks that pace themselves are asked.
+        """
         return None
 
     def prepare(self) -> None:  # noqa: B027  # most have nothing to do
-        """Make everything written durable, without making it visible as complete; called once, before `close(ok=True)`.
+        """Make all written data durable, without making it visible as complete.
 
-        All sinks of a run are prepared before any of them is closed, so a failure here leaves no sink that looks complete.
+        Called once, before `close(ok=True)`. All sinks of a run are prepared before any of them is closed, so a failure
+        here leaves no sink that looks complete.
         """
 
     @abstractmethod
     def close(self, *, ok: bool) -> Any:
-        """Finish: `ok` is False if the run failed or was cancelled. Returns what `result[sink]` gives.
+        """Finish, and return the value of `result[sink]`.
 
-        An async sink returns an awaitable of it, if closing takes time.
+        `ok` is False if the run failed or was cancelled. An async sink may return an awaitable of the value.
         """
 
 
 class WriteFailed(Exception):  # says what happened, to the node only
-    """Raised by `Writer.write`: the item at `index` failed for `cause`; those before it are written, none after it.
+    """Raised by `Writer.write`: the item at `index` failed for `cause`.
+
+    The items before it are written, the others are not.
 
     Args:
-        index: Of the item, in the chunk.
-        cause: What it failed for.
+        index: Index of the item in the chunk.
+        cause: The error.
     """
 
     def __init__(self, index: int, cause: Exception) -> None:
@@ -212,10 +235,12 @@ class WriteFailed(Exception):  # says what happened, to the node only
 
 
 class Enough(Exception):  # no error: it says something, to the node only
-    """Raised by `Writer.write`: those before `index` are written, and the sink takes nothing more.
+    """Raised by `Writer.write`: the sink accepts no more items.
+
+    The items before `index` are written.
 
     Args:
-        index: Of the first item that it does not take.
+        index: Index of the first item that the sink does not accept.
     """
 
     def __init__(self, index: int) -> None:
@@ -224,7 +249,7 @@ class Enough(Exception):  # no error: it says something, to the node only
 
 
 class SinkContext(Protocol):
-    """What a run gives to a sink."""
+    """The run as a sink sees it."""
 
     clock: Clock
     shape: Shape
@@ -232,15 +257,21 @@ class SinkContext(Protocol):
 
     @property
     def error(self) -> Exception | None:
-        """What the run has failed with, if it has."""
+        """Return the error of the run, if it has failed."""
         ...
 
     def call(self, fn: Callable[[], None], /) -> None:
-        """Have it called where the sink is written, soon; then what it wants is looked at again. From any thread."""
+        """Call a function soon, where the sink is written. Thread-safe.
+
+        Its `want` is asked again afterwards.
+        """
         ...
 
     def enough(self) -> None:
-        """Take nothing more: those before it may stop. Where the sink is written."""
+        """Accept no more items, so that earlier nodes may stop.
+
+        Call it only where the sink is written.
+        """
         ...
 
 
@@ -249,10 +280,10 @@ class Batching:
     """How a sink is written in batches.
 
     Attributes:
-        resource: Makes the async context manager that gives what batches are written with; its writer's `opened` is called
-            with that.
-        max_items: Items of a full batch.
-        max_wait_ns: A batch that is not full is written so long after its first item, ns; None to wait until it is.
+        resource: Makes the async context manager for the writes; the writer's `opened` is called with its value.
+        max_items: Number of items in a full batch.
+        max_wait_ns: Time after its first item at which an incomplete batch is written, ns; None to wait until it is
+            full.
     """
 
     resource: Callable[[], Any]
@@ -261,29 +292,35 @@ class Batching:
 
 
 class Sink(ABC, Generic[A_contra, R_co]):
-    """Where items go; `R_co` is what `result[sink]` gives. `open` makes the writer of one run."""
+    """The definition of a sink; `open` creates the writer of one run.
+
+    `R_co` is the type of `result[sink]`.
+    """
 
     label: ClassVar[str] = ""
     where: Where = "inline"
     takes_columns: bool = False
-    """True if its writer takes chunks of columns, beside those of rows."""
+    """True if its writer accepts chunks of columns, besides those of rows."""
     on_error: OnError = RAISE
-    """What becomes of an item that it fails on, unless `.to(...)` says so."""
+    """Default error policy for items that it fails on; `.to(...)` overrides it."""
     batching: Batching | None = None
-    """How it is written in batches; such a sink runs on the loop."""
+    """How it is written in batches; such a sink runs on the event loop."""
     one_by_one: bool = False
-    """True to write one item at a time, so that a stop takes effect between two items; for sinks that call user code for each."""
+    """True to write one item at a time, for sinks that call user code: a stop then takes effect between two items."""
     paces: bool = False
-    """True if its writer's `want` says how many items it takes: no more are brought, nor read for it."""
+    """True if its writer's `want` limits how many items it accepts; no more are delivered, nor read for it."""
 
     @property
     def replaces(self) -> str | None:
-        """The path of the file that it replaces, for which there may be one sink in a graph; None for all others."""
+        """Return the path of the file that it replaces; None for all others.
+
+        A graph may have only one sink per path.
+        """
         return None
 
     @abstractmethod
     def open(self, context: SinkContext) -> Writer:
-        """Open it."""
+        """Create the writer of one run."""
 
     def check(self, shape: Shape, where: str) -> None:  # most sinks take anything
-        """Raise GraphError if the sink cannot take such a stream."""
+        """Raise GraphError if the sink cannot accept a stream of this shape."""

@@ -14,33 +14,37 @@ B_contra = TypeVar("B_contra", contravariant=True)
 
 
 class Emit(Protocol[B_contra]):
-    """The exits of a kernel. An item that came in leaves by exactly one of them, or is held.
+    """The exits of a kernel.
 
-    They are open only while a method of the kernel runs; a later call raises RuntimeError.
+    Each input item leaves by exactly one of them, or is held. They are open only while a method of the kernel runs; a
+    later call raises RuntimeError.
     """
 
     def __call__(self, item: B_contra, /, *, ts: int = ..., sequence: int = ..., key: Hashable = ...) -> None:
-        """Send an item out; time, sequence and key are those of the item at hand unless given."""
+        """Emit an item; by default with time, sequence and key of the current item."""
         ...
 
     def many(self, items: Sequence[B_contra], /, *, ts: Sequence[int], key: Sequence[Hashable] | None = None) -> None:
-        """Send several items out."""
+        """Emit several items."""
         ...
 
     def to(self, port: str, item: object, /) -> None:
-        """Send the item at hand to another port."""
+        """Emit the current item on another port."""
         ...
 
     def made(self, item: Any, /, *, ts: int, sequence: int, key: Hashable, port: str = ...) -> None:
-        """Send out an item that did not come in, from a kernel that passes items on; or send it to another port."""
+        """Emit an item that is not an input item, from a kernel that passes items on.
+
+        With `port`, it goes to that port.
+        """
         ...
 
     def watermark(self, watermark: int, /) -> None:
-        """Say that no item with an event time at or below `watermark` is expected any more."""
+        """Emit a watermark: no item at or below it is expected any more."""
         ...
 
     def absorbed(self, n: int, /) -> None:
-        """Count `n` items that were held as absorbed: they went into outputs made of them."""
+        """Count `n` held items as absorbed: they went into outputs built from them."""
         ...
 
     def filtered(self, item: object, /) -> None:
@@ -48,7 +52,7 @@ class Emit(Protocol[B_contra]):
         ...
 
     def dropped(self, item: object, reason: str, /) -> None:
-        """Leave the item out for a reason, counted by it; it goes to port "dropped" if that is read."""
+        """Drop the item, counted by reason; it goes to port "dropped" if that is read."""
         ...
 
     def late(self, item: object, /) -> None:
@@ -56,36 +60,39 @@ class Emit(Protocol[B_contra]):
         ...
 
     def unassigned(self, item: object, /) -> None:
-        """Leave the item out because it belongs to no window; it goes to port "unassigned" if that is read."""
+        """Leave out an item that is in no window; it goes to port "unassigned" if read."""
         ...
 
     def unrouted(self, item: object, /) -> None:
-        """Leave the item out because it belongs to no route; it goes to port "unrouted" if that is read."""
+        """Leave out an item that matches no route; it goes to port "unrouted" if read."""
         ...
 
 
 class ColumnsEmit(Protocol):
-    """The exits of a kernel that works on columns; an empty run may go out, and is nothing."""
+    """The exits of a kernel that works on columns; an empty run has no effect."""
 
     def __call__(self, columns: Columns, /) -> None:
-        """Send items out, with the times and keys that stand beside them."""
+        """Emit items, with their times and keys."""
         ...
 
     def to(self, port: str, columns: Columns, /) -> None:
-        """Send items to another port."""
+        """Emit items on another port."""
         ...
 
     def watermark(self, watermark: int, /) -> None:
-        """Say that no item with an event time at or below `watermark` is expected any more."""
+        """Emit a watermark: no item at or below it is expected any more."""
         ...
 
     def late(self, columns: Columns, /) -> None: ...
     def made(self, columns: Columns, /) -> None:
-        """Send out items that are none of those that came in; a kernel that passes nothing uses it."""
+        """Emit items that are not input items; for kernels that pass no input items on."""
         ...
 
     def rows(self, values: list[Any], columns: Columns, /) -> None:
-        """Send out Python values, one for each of these items, with its time and key; of a kernel that gives no columns."""
+        """Emit one Python value per item, with the item's time and key.
+
+        For kernels that do not emit columns.
+        """
         ...
 
     def absorbed(self, n: int, /) -> None: ...
@@ -96,13 +103,13 @@ class ColumnsEmit(Protocol):
 
 
 class Inputs(Protocol):
-    """Progress of each of several inputs."""
+    """The progress of each of several inputs."""
 
     of: list[int]
-    """Watermark of each; at or above FLUSHED for one that has ended."""
+    """Watermark of each input; at or above FLUSHED if it has ended."""
 
     def is_idle(self, input: int) -> bool:
-        """Return True if nothing will come for a while."""
+        """Return True if no items are expected from the input for a while."""
         ...
 
 

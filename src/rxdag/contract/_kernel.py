@@ -18,27 +18,29 @@ if TYPE_CHECKING:
 
 @mypyc_attr(native_class=False)  # it has notes, is pickled, and users derive from it
 class BadItem(ValueError):  # it is the item that is wrong, not the program
-    """The item itself is wrong: it goes to port "dead" under every error policy.
+    """Raised for an item that is itself invalid.
 
-    A kernel or an accumulator raises it before it changes any state.
+    Under every error policy, the item goes to port "dead". A kernel or an accumulator raises it before it changes any
+    state.
     """
 
 
 @mypyc_attr(native_class=False)
 class BadProgram(TypeError):  # it is the program that is wrong, not the item
-    """The program is wrong, whatever the item: it fails the run under every error policy, and is not tried again.
+    """Raised if the program is wrong, whatever the item.
 
-    Raised where a function or a class of the user's gives something of the wrong kind.
+    It fails the run under every error policy, and is not retried. It is raised where a user function or class returns a
+    value of the wrong kind.
     """
 
 
 @mypyc_attr(native_class=False)
 class RowFailed(Exception):  # says what happened, to the node only
-    """Raised by `on_columns`, before it changes any state: the item at `index` failed for `cause`.
+    """Raised by `on_columns`, before any state changes: an item failed.
 
     Args:
-        index: Of the first item that failed, in the columns.
-        cause: What it failed for; a `BadItem` if the item itself is wrong.
+        index: Index of the first item that failed, in the columns.
+        cause: The error; a `BadItem` if the item itself is invalid.
     """
 
     def __init__(self, index: int, cause: Exception) -> None:
@@ -73,43 +75,48 @@ class Kernel:
     """The sans-I/O state machine of an operator; a subclass adds `on_item`.
 
     `on_item` takes any of `item, ts, sequence, key, now, input, emit`, by these names and in this order; `now` is the
-    time of the run's clock. Call user functions first, then change state, then emit: an error of a user function then
-    leaves the state as it was. Each item leaves by `emit(...)` or one other exit, such as `emit.filtered(item)`, or is
-    counted in `held()`. `emit` is open only while a method of the kernel runs; a later call raises RuntimeError.
+    time of the run's clock. First call user functions, then change state, then emit, so that an error in a user
+    function leaves the state unchanged. Each item leaves by `emit(...)` or one other exit, such as
+    `emit.filtered(item)`, or is counted in `held()`. `emit` is open only while a method of the kernel runs; a later
+    call raises RuntimeError.
     """
 
     state: ClassVar[tuple[str, ...]] = ()
-    """Attributes that a snapshot holds, by these names; `_x` may be called "x". `wake`, `timer`, `lingers` and `open_inputs` are
-    such attributes too where the kernel sets them. All kernels of one operator, of rows or of columns, share one format."""
+    """Names of the attributes that a snapshot holds; `_x` may be called "x". `wake`, `timer`, `lingers` and
+    `open_inputs` belong here too if the kernel sets them. All kernels of an operator, for rows or columns, share one
+    format.
+    """
     derived: ClassVar[tuple[str, ...]] = ()
-    """Attributes that change and that a snapshot leaves out, for `restore` makes them anew of the state."""
+    """Attributes that change but are not in a snapshot; `restore` rebuilds them from the state."""
     node: ClassVar[Any] = None
-    """The class of node that runs it; None for the one that calls `on_item`. A node of its own must give the same."""
+    """Class of the node that runs the kernel; None for the one that calls `on_item`. A custom node must give equal
+    results."""
     passes: ClassVar[bool] = True
-    """True: each item leaves as itself, one for one. False: items are absorbed into other outputs, as in a window."""
+    """True if each item leaves as itself, one for one; False if items are absorbed into other outputs, as in windows."""
     fires_before: ClassVar[bool] = False
-    """True: where the only input is in order of event time, an item at `ts` says that everything before `ts` has come, so
-    `on_watermark(ts - 1)` is called before it."""
+    """True to call `on_watermark(ts - 1)` before each item at `ts`, if the only input is in order of event time: the
+    item implies that everything before `ts` has arrived.
+    """
     makes_time: ClassVar[bool] = False
-    """True: the kernel gives out watermarks of its own, and those that come in end here."""
+    """True if the kernel emits its own watermarks; incoming ones stop here."""
     gives_columns: ClassVar[bool] = True
-    """True: what `on_columns` gives out on its main ports are columns too."""
+    """True if the outputs of `on_columns` on the main ports are columns too."""
     needs_columns: ClassVar[bool] = False
-    """True: rows that come in are made columns for it."""
+    """True if incoming rows are converted to columns for the kernel."""
     releases: ClassVar[bool] = False
-    """True: what it holds goes out by `release` as room appears behind it; it takes items even while there is none."""
+    """True if `release` emits held items as room appears downstream; the kernel accepts items even without room."""
     may_park: ClassVar[bool] = False
-    """True: `want` can be 0 while the node is alive, so its input needs a gate."""
+    """True if `want` can be 0 while the node is alive; its input then needs a gate."""
     pauses: ClassVar[bool] = False
-    """True: `on_watermark` and `on_end` may stop in the middle, with `is_paused` set; they are then called again."""
+    """True if `on_watermark` and `on_end` may stop halfway, with `is_paused` set; they are then called again."""
     is_paused: bool = False
-    """Set where such a call stops; the node sets it back before the next one."""
+    """Set when such a call stops; the node resets it before the next call."""
     wake: int = MAX
-    """Least watermark at which `on_watermark` has something to do; it is not called below."""
+    """Lowest watermark at which `on_watermark` has work to do; below it, it is not called."""
     watermark: int = MIN
-    """Watermark at the input. The node keeps it up to date, whether or not `wake` is reached."""
+    """Watermark at the input. The node keeps it up to date, even if `wake` is not reached."""
     timer: int | None = None
-    """When `on_timer` is due, ns since the epoch; None for never."""
+    """Time at which `on_timer` is due, ns since the epoch; None for never."""
     lingers: bool = False
     """Set in `on_end` if a timer will still emit; end-of-stream is delayed until it is False."""
 
@@ -127,56 +134,63 @@ class Kernel:
         _set_first(cls)
 
     def want(self, now: int) -> int | None:
-        """Return the most items it takes now: None for any number, 0 to close the input.
+        """Return the maximum number of items it accepts now.
 
-        The node asks again after each call of the kernel, so a kernel that says 0 needs a timer or another input.
+        None stands for any number; 0 closes the input. The node asks again after each call of the kernel, so a kernel
+        that returns 0 needs a timer or another input.
         """
         return None
 
     def want_from(self, input: int, now: int) -> int | None:
-        """Return the most items it takes from one input now; for kernels with several inputs."""
+        """Return the maximum number of items it accepts from one input now.
+
+        For kernels with several inputs.
+        """
         return self.want(now)
 
     def changed_wants(self) -> Iterable[int] | None:
-        """Return the inputs whose `want_from` says something else than when it was last asked; None if it may be any.
+        """Return the inputs whose `want_from` has changed since it was last asked.
 
-        An input that has just brought something is asked before, in any case. Override this where an item must not cost more
-        the more inputs there are.
+        None means that any of them may have changed. An input that has just delivered an item is asked anyway. Override
+        this method if the cost of an item must not grow with the number of inputs.
         """
         return None
 
     def low(self) -> int:
-        """Return the least event time of the items held here that will still come out; MAX for none.
+        """Return the lowest event time of held items that will be emitted; MAX for none.
 
         The watermark at the output stays below it.
         """
         return MAX
 
     def is_finished(self) -> bool:
-        """Return True once nothing more will come out, whatever goes in."""
+        """Return True once nothing more will be emitted, whatever the input."""
         return False
 
     def held(self) -> int:
-        """Return how many items that came in are held in the state."""
+        """Return the number of input items held in the state."""
         return 0
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
-        """Begin: called once, before any input, and not after a restart."""
+        """Start the run; called once, before any input, and not after a restart."""
 
     def release(self, room: int, emit: Emit[Any]) -> None:
         """Emit up to `room` of the held items; called if `releases` is True."""
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        """Emit what a watermark at or past `wake` sets free.
+        """Emit everything that is due when the watermark is at or past `wake`.
 
-        The result must not depend on the steps by which the watermark got there: 5 and then 9 is the same as 9.
+        The result must not depend on the steps of the watermark: 5 and then 9 must give the same as 9.
         """
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
-        """Emit what is due, and set the next `timer`."""
+        """Emit everything that is due, and set the next `timer`."""
 
     def on_input_end(self, input: int, emit: Emit[Any]) -> None:
-        """Note that one of several inputs has ended or is flushed; called once for each, before `on_end`."""
+        """Note that one of several inputs has ended or is flushed.
+
+        Called once for each input, before `on_end`.
+        """
 
     def catches(self, input: int, error: Exception) -> bool:
         """Return True to continue after an input has failed; it then counts as ended."""
@@ -186,22 +200,27 @@ class Kernel:
         """Emit what is open; called once, when the input has ended or is flushed."""
 
     def in_columns(self) -> Kernel | str:
-        """The kernel that works on columns, this one or another with the same meaning; or why there is none."""
+        """Return the kernel that works on columns, or the reason why there is none.
+
+        It may be this kernel or another one with the same results.
+        """
         return "it works item by item"
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        """Take in a run of items as columns, with the result of `on_item` for each.
+        """Process a run of items as columns, with the same result as `on_item` for each.
 
-        `columns.before` is the watermark that holds before each item, at or above `self.watermark`; None if that holds
-        before all of them. `on_watermark` is called behind the run.
+        `columns.before` is the watermark that holds before each item, at or above `self.watermark`; None if the latter
+        holds before all of them. `on_watermark` is called after the run.
 
         Raises:
-            RowFailed: If an item fails, before any state has changed and anything went out.
+            RowFailed: If an item fails, before any state has changed and anything was emitted.
         """
         raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
 
     def on_columns_from(self, input: int, columns: Columns, emit: ColumnsEmit) -> None:
-        """Take in a run of one of several inputs; `columns.before` is that of all inputs together.
+        """Process a run of one of several inputs as columns.
+
+        `columns.before` is the watermark of all inputs together.
 
         Raises:
             RowFailed: As `on_columns`.
@@ -209,24 +228,31 @@ class Kernel:
         self.on_columns(columns, emit)
 
     def expand(self, item: Any) -> Iterable[Any] | None:
-        """Return the outputs of one item, to be read one by one as there is room. Override it instead of `on_item`."""
+        """Return the outputs of one item, which are read one by one as there is room.
+
+        Override it instead of `on_item`.
+        """
         return None
 
     def blame(self, item: Any, error: Exception) -> Exception:
-        """Return the error to report for an item on which `on_item` raised: `error` itself, or a BadItem."""
+        """Return the error to report for an item on which `on_item` raised.
+
+        It is `error` itself, or a BadItem.
+        """
         return error
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data that `rxdag.codec` can save, under the names in `state`; items and keys are as they are.
+        """Return the state as plain data, under the names in `state`.
 
-        What it returns is read before the kernel is called again, so it may share lists and dicts with the kernel.
+        `rxdag.codec` must be able to save it. Items and keys are returned as they are. The result is read before the
+        kernel is called again, so it may share lists and dicts with the kernel.
         """
         return {name: getattr(self, name) for name in type(self).state}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave, in a new kernel; nobody else holds `saved`, so it may be kept.
+        """Load the result of `snapshot` into a new kernel.
 
-        `watermark` is set afterwards.
+        The kernel may keep `saved`, which is not used elsewhere. `watermark` is set afterwards.
         """
         for name in type(self).state:
             setattr(self, name, saved[name])
@@ -234,15 +260,18 @@ class Kernel:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Splitter(Kernel):
-    """A kernel that sends each item to the port of the first condition that holds, else to `default`."""
+    """A kernel that sends each item to the port of the first condition that holds.
+
+    If none holds, the item goes to `default`.
+    """
 
     conditions: tuple[tuple[str, Callable[[Any], Any]], ...]
-    """Port and condition, in order."""
+    """Pairs of port and condition, in order."""
     default: str | None
-    """Port of what meets none; None to count it as unrouted."""
+    """Port for items that meet no condition; None to count them as unrouted."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        """Send the item its way."""
+        """Send the item to its port."""
         for port, condition in self.conditions:
             if condition(item):
                 return emit.to(port, item)
@@ -251,7 +280,7 @@ class Splitter(Kernel):
         return emit.to(self.default, item)
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        """Send the items their ways; those that meet a condition are not asked for the next."""
+        """Send the items to their ports; conditions after the first match are skipped."""
         parts, rest = columns.divided([condition for _, condition in self.conditions])
         for (port, _), part in zip(self.conditions, parts, strict=True):
             emit.to(port, part)

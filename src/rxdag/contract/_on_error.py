@@ -40,11 +40,11 @@ class OnError:
     """A policy for items on which user code fails.
 
     Attributes:
-        kind: What becomes of them.
-        attempts: With "retry", how often an item is tried in all.
-        backoff: How long to wait before each further try.
-        on: Errors that are worth another try.
-        then: What becomes of an item that failed every time.
+        kind: What to do with such an item.
+        attempts: With "retry", the maximum number of attempts.
+        backoff: Delays before further attempts.
+        on: Exceptions to retry.
+        then: What to do with an item that failed every time.
     """
 
     kind: Literal["raise", "skip", "dead", "retry"]

@@ -18,50 +18,56 @@ K_contra = TypeVar("K_contra", contravariant=True)
 
 
 class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
-    """What all operators have; a subclass is a frozen dataclass."""
+    """The common part of all operators; a subclass is a frozen dataclass."""
 
     label: ClassVar[str] = ""
-    """Name of its nodes where the user gives none; the class name in lower case by default."""
+    """Default name of its nodes; by default the class name in lower case."""
     needs_event_time: ClassVar[bool] = False
     keeps_order: ClassVar[bool] = True
-    """False if items can leave in another order than they came, or with event times that are not in order."""
+    """False if items can leave in a different order, or with event times that are not in order."""
 
     leavings: ClassVar[tuple[str, ...]] = ("dropped",)
-    """Ports of items that leave by another exit: "dropped", "unassigned", "unrouted"; they need not be read."""
+    """Ports for items that leave by other exits: "dropped", "unassigned", "unrouted"; reading them is optional."""
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """Output ports, the main one first."""
+        """Return the output ports, the main one first."""
         return ("out", "dead")
 
     @property
     def all_ports(self) -> tuple[str, ...]:
-        """Output ports and leavings."""
+        """Return the output ports and the leavings."""
         return (*self.ports, *self.leavings)
 
     def check(self, shape: Shape, where: str) -> None:
-        """Raise GraphError if the operator cannot work on such a stream."""
+        """Raise GraphError if the operator cannot work on a stream of this shape."""
         if self.needs_event_time and not shape.timed:
             raise GraphError(f"{where}: needs event time, and the stream has none; put ops.event_time(...) before it")
 
     def bound(self, shape: Shape) -> Self:
-        """The operator for such a stream: fields by name become functions that know the items' type."""
+        """Return the operator for a stream of this shape.
+
+        In it, field names have become functions that know the item type.
+        """
         return self
 
     def part(self, worker: int, workers: int) -> Self:
-        """The operator for one of several workers that run the same graph: itself, unless it divides the items."""
+        """Return the operator for one of several workers that run the same graph.
+
+        By default this is the operator itself; an operator that divides the items overrides it.
+        """
         return self
 
     def shape(self, shape: Shape) -> Shape:
-        """What is known of the main output."""
+        """Return the shape of the main output."""
         return replace(shape, item_type=None)
 
     def clock_for(self, shape: Shape) -> Literal["event", "processing"]:
-        """Which clock stamps the items that the kernel sees."""
+        """Return which clock stamps the items that the kernel sees."""
         return "event"
 
     def port_shape(self, port: str, shape: Shape) -> Shape:
-        """What is known of the port, given the shape of the input."""
+        """Return the shape of a port, given the shape of the input."""
         if port == "dead":
             return Shape()
         if port == "dropped":
@@ -73,72 +79,72 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
 
 
 class Operator(AnyOperator, Generic[A_contra, B_co]):
-    """One input and one output; on a keyed stream it keeps the key."""
+    """An operator with one input and one output; on a keyed stream it keeps the key."""
 
     @abstractmethod
     def kernel(self) -> KernelOf[A_contra, B_co]:
-        """Make the state machine of one run."""
+        """Create the state machine of one run."""
 
 
 class Unkeyed(AnyOperator, Generic[A_contra, B_co]):
-    """As `Operator`, but the key ends here."""
+    """An operator like `Operator`, but its output has no key."""
 
     @abstractmethod
     def kernel(self) -> KernelOf[A_contra, B_co]:
-        """Make the state machine of one run."""
+        """Create the state machine of one run."""
 
     def shape(self, shape: Shape) -> Shape:
         return Shape(None, shape.timed)
 
 
 class KeyBy(AnyOperator, Generic[A_contra, K_co]):
-    """Gives each item a key."""
+    """An operator that assigns a key to each item."""
 
     @abstractmethod
     def kernel(self) -> Kernel:
-        """Make the state machine of one run."""
+        """Create the state machine of one run."""
 
 
 class WindowOp(AnyOperator, Generic[K_contra, A_contra, B_co]):
-    """Takes items of a keyed stream, emits panes, or what `into=` makes of them."""
+    """An operator on a keyed stream that emits panes, or the results of `into=`."""
 
     @abstractmethod
     def kernel(self) -> Kernel:
-        """Make the state machine of one run."""
+        """Create the state machine of one run."""
 
 
 class RouteOp(AnyOperator, Generic[A_contra]):
-    """Sends each item to one of several ports."""
+    """An operator that sends each item to one of several ports."""
 
     leavings = ("dropped", "unrouted")
 
     @abstractmethod
     def kernel(self) -> Kernel:
-        """Make the state machine of one run."""
+        """Create the state machine of one run."""
 
     def port_shape(self, port: str, shape: Shape) -> Shape:
         return shape if port in self.ports and port != "dead" else super().port_shape(port, shape)
 
 
 class FanIn(AnyOperator):
-    """Several inputs, one output."""
+    """An operator with several inputs and one output."""
 
     @abstractmethod
     def kernel(self) -> Kernel:
-        """Make the state machine of one run."""
+        """Create the state machine of one run."""
 
     @abstractmethod
     def merged(self, shapes: tuple[Shape, ...]) -> Shape:
-        """What is known of the output."""
+        """Return the shape of the output."""
 
 
 @dataclass(frozen=True)
 class Beside(Operator[A_contra, B_co]):
-    """An operator that looks at other streams beside the one it is piped behind.
+    """An operator that reads other streams besides the one it is piped behind.
 
     Attributes:
-        fan_in: What has the piped stream and the others as its inputs.
-        others: Streams.
+        fan_in: The fan-in of the piped stream and the others.
+        others: The other streams.
     """
 
     fan_in: FanIn
@@ -149,14 +155,17 @@ class Beside(Operator[A_contra, B_co]):
 
 
 class Foreign(AnyOperator):
-    """A reactivex operator: an island that takes items one by one. Event time, key and watermark end there."""
+    """A reactivex operator, which receives items one by one.
+
+    Its output has no event time, key or watermark.
+    """
 
     leavings = ()
 
     @property
     @abstractmethod
     def build(self) -> Any:
-        """The reactivex operator: Observable -> Observable."""
+        """Return the reactivex operator: Observable -> Observable."""
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -15,18 +15,18 @@ from rxdag.errors import GraphError, shown
 
 
 class Overflow(enum.Enum):
-    """What a full gate does with an item that arrives."""
+    """Policy of a full gate for an arriving item."""
 
     BLOCK = "block"
     """The producer waits."""
     DROP_OLDEST = "drop_oldest"
-    """The item that has rested longest is dropped."""
+    """The item that has waited longest is dropped."""
     DROP_NEWEST = "drop_newest"
     """The item that arrives is dropped."""
     DROP_TAIL = "drop_tail"
-    """The item that came in last is dropped, and the one that arrives takes its place."""
+    """The item that arrived last is dropped, and the new one takes its place."""
     DROP_BUFFER = "drop_buffer"
-    """All that rests is dropped."""
+    """All waiting items are dropped."""
     ERROR = "error"
     """The run fails with a `BufferOverflow`."""
 

@@ -13,16 +13,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 # A Struct is made some ten times as fast as a frozen dataclass, and windows make one for each result.
 class Pane(msgspec.Struct, Generic[K_co, R_co], frozen=True):
-    """One result of a window.
+    """The result of a window for one key.
 
     Attributes:
         key: Key of the stream.
         start: First instant of the window, ns since the epoch, UTC.
         end: First instant after the window, ns since the epoch, UTC.
         revision: 0 for the first result of this key and window, 1 more for each later one.
-        value: What the aggregate says.
-        closed_by: "watermark" if the window's time has passed, "count" if it had all its items, "end" if it was flushed,
-            "early" otherwise.
+        value: Result of the aggregate.
+        closed_by: "watermark" if the window's time has passed, "count" if it had all its items, "end" if it was
+            flushed, "early" otherwise.
     """
 
     key: K_co
@@ -34,14 +34,14 @@ class Pane(msgspec.Struct, Generic[K_co, R_co], frozen=True):
 
 
 class DeadLetter(msgspec.Struct, Generic[T_co], frozen=True):
-    """An item that a node could not work on.
+    """An item that a node could not process.
 
     Attributes:
         node: Name of the node.
         item: The item.
-        error: What was raised.
-        attempts: How many times it was tried.
-        traceback: Where it was raised, as text.
+        error: The exception.
+        attempts: Number of attempts.
+        traceback: Traceback of the exception, as text.
     """
 
     node: str

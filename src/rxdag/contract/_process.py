@@ -14,46 +14,56 @@ State = TypeVar("State")
 
 
 class ProcessContext(Protocol[K_co, Out_contra]):
-    """What a process may ask and do. What it does takes effect when its method has returned; if that raises, nothing does."""
+    """The view that a process has of the run.
+
+    Its actions take effect when the method of the process has returned; if the method raises, none of them does.
+    """
 
     @property
     def key(self) -> K_co:
-        """Key of the item, or of the timer."""
+        """Return the key of the item or timer."""
         ...
 
     @property
     def ts(self) -> int:
-        """Event time of the item, or when the timer was due, ns since the epoch; 0 of a stream without event time."""
+        """Return the time of the item, or the due time of the timer, ns since the epoch.
+
+        For an item it is the event time; 0 on a stream without event time.
+        """
         ...
 
     @property
     def watermark(self) -> int:
-        """No item with an event time at or below it is expected any more, ns since the epoch."""
+        """Return the watermark, ns since the epoch: no item at or below it is expected."""
         ...
 
     @property
     def now(self) -> int:
-        """Time of the run's clock, ns since the epoch."""
+        """Return the time of the run's clock, ns since the epoch."""
         ...
 
     def emit(self, item: Out_contra, /, *, ts: int | None = None) -> None:
-        """Send an item out, with the time of the item at hand or of the timer unless given, ns since the epoch."""
+        """Emit an item at `ts`, ns since the epoch; by default at the time of `ctx.ts`."""
         ...
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
-        """Send an item out on one of the ports that the process has named."""
+        """Emit an item on one of the process's own `ports`."""
         ...
 
     def set_timer(self, when: int, name: str = "", /) -> None:
-        """Have `on_timer` called when the watermark, or the clock, has reached a time, ns since the epoch.
+        """Set a timer: `on_timer` is called when the watermark or clock reaches `when`.
 
-        A key has one timer of each name; a second call moves it. A timer that is past is due at the next watermark, or at once
-        by the clock.
+        `when` is in ns since the epoch. A key has one timer per name; a second call moves it. A timer in the past fires
+        at the next watermark, or at once in processing time.
+
+        Raises:
+            ValueError: In `on_timer`, if `when` is not later than the timer that is due, which would then fire for
+                ever.
         """
         ...
 
     def clear_timer(self, name: str = "", /) -> None:
-        """Take a timer back, if it is set."""
+        """Cancel a timer, if it is set."""
         ...
 
     def clear(self) -> None:
@@ -62,7 +72,7 @@ class ProcessContext(Protocol[K_co, Out_contra]):
 
 
 class KeyedProcess(ABC, Generic[K, In, Out, State]):
-    """A state machine for each key, for `ops.process`; a subclass has parameters, and nothing that changes.
+    """A state machine per key, for `ops.process`; subclasses have no mutable state.
 
     Example:
         class Idle(KeyedProcess[str, Trade, str, int]):  # says which symbols have been quiet for a minute
@@ -79,19 +89,22 @@ class KeyedProcess(ABC, Generic[K, In, Out, State]):
     """
 
     ports: ClassVar[tuple[str, ...]] = ()
-    """Names of ports of its own, for `ctx.emit_to`; `stream.side(name)` reads one."""
+    """Names of its own ports, for `ctx.emit_to`; read one with `stream.side(name)`."""
 
     @abstractmethod
     def initial(self) -> State:
-        """State of a key that is new, or was forgotten."""
+        """Return the state of a key that is new, or was forgotten."""
 
     @abstractmethod
     def on_item(self, ctx: ProcessContext[K, Out], state: State, item: In, /) -> State:
-        """Take in an item; returns the next state. If it raises, the state stays, unless it was changed in place."""
+        """Process an item, and return the next state.
+
+        If it raises, the state stays, unless it was changed in place.
+        """
 
     def on_timer(self, ctx: ProcessContext[K, Out], state: State, name: str, /) -> State:
-        """Called when a timer is due; returns the next state."""
+        """Handle a timer that is due, and return the next state."""
         return state
 
     def on_end(self, ctx: ProcessContext[K, Out], state: State, /) -> None:  # most have nothing to say
-        """Called once for each key, in their order, when the stream has ended or is flushed."""
+        """Finish a key: called once per key, in key order, at the end or on a flush."""

@@ -11,13 +11,13 @@ class Alert:
     """An alert.
 
     Attributes:
-        name: As Prometheus shows it.
-        query: What is looked at; it has a value whenever what it looks at exists.
-        condition: When the query's value is wrong: an operator and a number.
-        lasts: For how long that must hold.
-        severity: "page" if somebody must act now, else "ticket".
-        summary: What is wrong, with the labels of the query.
-        remedy: What to look at first.
+        name: Name in Prometheus.
+        query: The monitored query; it has a value whenever its subject exists.
+        condition: When the value is wrong: an operator and a number.
+        lasts: How long the condition must hold.
+        severity: "page" if someone must act now, else "ticket".
+        summary: Description of the problem, with the labels of the query.
+        remedy: Where to look first.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Alert:
 
     @property
     def expr(self) -> str:
-        """The alert's expression."""
+        """Return the expression of the alert."""
         return f"{self.query} {self.condition}"
 
 
@@ -120,7 +120,7 @@ ALERTS: Final = (
 
 
 def alert_rules() -> dict[str, Any]:
-    """Return the alerts as a file of rules for Prometheus, as plain data."""
+    """Return the alerts as a Prometheus rule file, as plain data."""
     rules = [
         {
             "alert": alert.name,

@@ -25,11 +25,11 @@ class Panel:
     """A panel.
 
     Attributes:
-        metric: What it shows.
-        query: In PromQL, with Grafana's `$dag` and `$__rate_interval`.
-        title: What stands above it.
-        unit: Of its values, in Grafana's words.
-        legend: Of each line.
+        metric: The metric that it shows.
+        query: PromQL, with Grafana's `$dag` and `$__rate_interval`.
+        title: Title of the panel.
+        unit: Unit of the values, as named by Grafana.
+        legend: Legend of each line.
     """
 
     metric: Metric
@@ -40,7 +40,7 @@ class Panel:
 
 
 def panels() -> tuple[Panel, ...]:
-    """Return the panels: one for each metric of a run."""
+    """Return the panels, one for each metric of a run."""
     return tuple(_panel(metric) for metric in METRICS if "dag" in metric.labels)
 
 
@@ -64,7 +64,10 @@ def _panel(metric: Metric) -> Panel:
 
 
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard as plain data, for Grafana's import; it asks for a Prometheus and for dags."""
+    """Return the dashboard as plain data, for import into Grafana.
+
+    On import, Grafana asks for a Prometheus data source and for dags.
+    """
     drawn: list[dict[str, Any]] = []
     y = 0
     for prefix, title in _ROWS:

@@ -25,12 +25,12 @@ _BACKLOG_ITEMS: Final = 1000
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a graph is scaled by.
+    """The metric by which a graph is scaled.
 
     Attributes:
-        by: "backlog": items that wait at the sources; "queued": those in the gates; "busy": seconds of work a second.
-        query: One element, always: over all pods together.
-        threshold: How much of it one pod is for.
+        by: "backlog": items waiting at the sources; "queued": items in the gates; "busy": seconds of work per second.
+        query: A query that always returns one element, over all pods together.
+        threshold: Share of the metric per pod.
     """
 
     by: By
@@ -41,20 +41,20 @@ class Scaling:
 def scaling(
     dag: Dag, /, *, namespace: str | None = None, by: By | None = None, threshold: float | None = None
 ) -> Scaling:
-    """Return what a graph is best scaled by.
+    """Return the metric by which a graph is best scaled.
 
-    That is the backlog of its sources, if one of them knows it; else what rests in its gates, if it has some; else its work: event
-    time that is behind tells that it is slow and not how much is to do, which is why that is an alert.
+    It is the backlog of its sources, if a source knows it; otherwise the items in its gates, if it has gates; otherwise
+    its work. Event-time lag shows that a graph is slow but not how much there is to do, so it is an alert instead.
 
     Args:
         dag: The graph; its name is a label of its metrics.
-        namespace: Of its pods; None for a Prometheus that does not say so.
-        by: What to scale by, if you know better.
-        threshold: How much one pod is for: items, or seconds of work a second. By default 1,000 items that wait, half of what the
-            gates of one pod hold, or 0.7 s of work a second.
+        namespace: Namespace of its pods; None if Prometheus has no such label.
+        by: The metric to use, if you know better.
+        threshold: Amount per pod: items, or seconds of work per second. By default 1,000 waiting items, half of the
+            capacity of the gates of one pod, or 0.7 s of work per second.
 
     Raises:
-        GraphError: If `by` or `threshold` is none of these, or the graph has nothing of that kind.
+        GraphError: If `by` or `threshold` is invalid, or the graph has no such metric.
     """
     knows = [name for name, node in dag.nodes.items() if isinstance(node.thing, Source) and node.thing.knows_backlog]
     gates = compile(dag).gates
@@ -99,26 +99,28 @@ def keda(
 ) -> str:
     """Return the manifests of a graph on Kubernetes, scaled by KEDA: YAML (extra `yaml`).
 
-    A Deployment that runs it, with probes and a drain at the end; a Service and a PodMonitor, by which Prometheus finds its metrics;
-    a ScaledObject, whose query gives one number; and a ConfigMap with the spec, if there is one.
+    They are a Deployment that runs the graph, with probes and a drain at the end; a Service and a PodMonitor, through
+    which Prometheus finds its metrics; a ScaledObject, whose query returns one number; and a ConfigMap with the spec,
+    if any.
 
     Args:
         dag: The graph.
-        deployment: Name of the Deployment, and of all the rest.
-        image: Container image that has rxdag, and what the graph imports.
-        run: What the container runs: `package.module:dag`, or the name of the spec.
-        spec: Text of the spec, which is mounted beside; None for a graph in Python.
-        arguments: Further ones of `rxdag run`, as `--set out.table=bars`.
-        namespace: Where all of it goes.
-        prometheus: Where KEDA asks.
-        min_replicas: Fewest pods; with 0 it scales to none after five minutes with nothing to do, which needs a metric from elsewhere.
-        max_replicas: Most pods.
+        deployment: Name of the Deployment, and of all other objects.
+        image: Container image with rxdag and the modules that the graph imports.
+        run: Graph that the container runs: `package.module:dag`, or the name of the spec.
+        spec: Text of the spec, which is mounted in the container; None for a graph in Python.
+        arguments: Further arguments of `rxdag run`, such as `--set out.table=bars`.
+        namespace: Namespace of all objects.
+        prometheus: Address of the Prometheus that KEDA queries.
+        min_replicas: Minimum number of pods. With 0, it scales to none after five minutes without work, which requires
+            a metric from outside the pods.
+        max_replicas: Maximum number of pods.
         by: See `scaling`.
         threshold: See `scaling`.
-        port: Of the metrics.
+        port: Port of the metrics.
 
     Raises:
-        GraphError: If a name is none that Kubernetes takes, or a number is out of range.
+        GraphError: If a name is not valid in Kubernetes, or a number is out of range.
         MissingExtra: If ruamel.yaml is not installed.
 
     Example:

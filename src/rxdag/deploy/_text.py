@@ -10,7 +10,7 @@ from rxdag.contract import import_extra
 
 
 def yaml_text(documents: Sequence[Any], /) -> str:
-    """Return plain data as YAML documents, in the order in which it is given (extra `yaml`).
+    """Convert plain data to YAML documents, in the given order (extra `yaml`).
 
     Raises:
         MissingExtra: If ruamel.yaml is not installed.

@@ -96,7 +96,7 @@ class Record(Expr):
 
 
 class Columns:
-    """The fields of the item at hand: `col.price`, `col["odd name"]`."""
+    """The fields of the current item: `col.price`, `col["odd name"]`."""
 
     def __getattr__(self, name: str, /) -> Expr:
         if name.startswith("__"):
@@ -127,5 +127,5 @@ element: Final[Expr] = Element()
 
 
 def lit(value: object, /) -> Expr:
-    """A value as an expression: `lit(1) / col.price`."""
+    """Return a constant as an expression: `lit(1) / col.price`."""
     return as_expr(value)

@@ -20,26 +20,26 @@ _WORDS: Final = {"&": "and", "|": "or"}
 class Expr:
     """A value computed from the fields of an item.
 
-    Build them from `col.<name>` and `lit(value)` with arithmetic, comparisons, `& | ~` and the methods below. In rows
-    they mean what Python means: integers do not overflow, NaN is less, equal and more than nothing, division by zero
-    raises. None is null.
+    Build expressions from `col.<name>` and `lit(value)` with arithmetic, comparisons, `& | ~` and the methods below. On
+    rows they follow Python: integers do not overflow, comparisons with NaN are false, and division by zero raises. None
+    is null.
     """
 
     __slots__ = ("fields",)
 
     fields: tuple[str, ...]
-    """Names of the fields it reads."""
+    """Names of the fields that the expression reads."""
 
     def text(self, read: Write, bind: Bind) -> str:
-        """Write it as Python."""
+        """Write the expression as Python source."""
         raise TypeError("an expression must say how it is written")
 
     def parts(self) -> tuple[Any, ...]:
-        """What it is made of, for comparison of structures."""
+        """Return the components, for structural comparison."""
         raise TypeError("an expression must say what it is made of")
 
     def is_same(self, other: object) -> bool:
-        """True if the other is built alike; `==` builds an expression."""
+        """Return True if both have the same structure; `==` builds an expression."""
         return isinstance(other, Expr) and type(other) is type(self) and _alike(self.parts(), other.parts())
 
     def __add__(self, other: object, /) -> Expr:
@@ -131,35 +131,35 @@ class Expr:
         raise TypeError(f"{shown(self)} stands for a value of an item and cannot be iterated")
 
     def abs(self) -> Expr:
-        """Its absolute value."""
+        """Return the absolute value."""
         return Call("abs", (self,))
 
     def min(self, other: object, /) -> Expr:
-        """The lesser of it and another."""
+        """Return the smaller of this value and another."""
         return Call("min", (self, as_expr(other)))
 
     def max(self, other: object, /) -> Expr:
-        """The greater of it and another."""
+        """Return the larger of this value and another."""
         return Call("max", (self, as_expr(other)))
 
     def is_in(self, values: Iterable[object], /) -> Expr:
-        """True if it is one of the values."""
+        """Return True if the value is one of `values`."""
         return IsIn(self, tuple(values))
 
     def between(self, low: object, high: object, /) -> Expr:
-        """True if it is at least `low` and at most `high`."""
+        """Return True if the value is at least `low` and at most `high`."""
         return Between(self, as_expr(low), as_expr(high))
 
     def is_null(self) -> Expr:
-        """True if it is None; NaN is not."""
+        """Return True if the value is None; NaN is not null."""
         return IsNull(self)
 
     def fill_null(self, value: object, /) -> Expr:
-        """Another value where it is None."""
+        """Replace None with another value."""
         return FillNull(self, as_expr(value))
 
     def cast(self, to: type[Any], /) -> Expr:
-        """It as an int, a float, a str or a bool."""
+        """Convert the value to int, float, str or bool."""
         if to not in (int, float, str, bool):
             raise TypeError(f"cast: must be to int, float, str or bool, got {shown(to)}")
         return Call(to.__name__, (self,))

@@ -24,7 +24,7 @@ class _Edge:
 
 
 class DagBuilder:
-    """Builds a dag from nodes and edges by name; `build` reports all problems at once.
+    """A builder of dags by node and edge names; `build` reports all problems at once.
 
     Args:
         name: Name of the dag.
@@ -57,20 +57,20 @@ class DagBuilder:
         """Add an edge.
 
         Args:
-            producer: Name of the node it leaves.
-            consumer: Name of the node it enters.
-            port: Port it leaves by; "out" by default.
-            input: Which input it enters, as "0", "1"; by default the next free one.
+            producer: Name of the node that emits.
+            consumer: Name of the node that receives.
+            port: Output port of the producer; "out" by default.
+            input: Input of the consumer, such as "0" or "1"; by default the next free one.
         """
         self._edges.append(_Edge(producer, consumer, port or "out", input))
         return self
 
     def build(self) -> Dag:
-        """Check everything and return the dag.
+        """Check the definition and return the dag.
 
         Raises:
-            GraphError: With all problems: unknown or doubled names, doubled edges, cycles with their path, a source
-                with an input, an operator without, a dead end, an empty dag.
+            GraphError: Lists all problems: unknown or duplicate names, duplicate edges, cycles with their path, a
+                source with an input, an operator without one, a dead end, an empty dag.
         """
         problems = [*self._problems, *self._unknown(), *self._doubled(), *self._arity()]
         if not self._things:

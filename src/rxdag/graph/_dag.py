@@ -22,11 +22,11 @@ class Edge:
     """A link from an output port to an input.
 
     Attributes:
-        producer: Name of the node it leaves.
-        port: Port it leaves by.
-        consumer: Name of the node it enters.
-        input: Which input of that node, from 0.
-        boundary: The gate the user wants on it, if any.
+        producer: Name of the node that emits.
+        port: Output port of the producer.
+        consumer: Name of the node that receives.
+        input: Index of the consumer's input, from 0.
+        boundary: The gate requested by the user, if any.
     """
 
     producer: str
@@ -41,10 +41,10 @@ class Edge:
 
 
 class Dag:
-    """Sinks and all that feeds them, checked and frozen.
+    """A set of sinks with all their ancestors, checked and frozen.
 
     Args:
-        sinks: What `.to(...)` gave; all their ancestors belong to the dag.
+        sinks: Nodes returned by `.to(...)`; all their ancestors belong to the dag.
         name: Name of the dag, for messages and metrics.
 
     Attributes:
@@ -52,7 +52,7 @@ class Dag:
         edges: The links, in the order of their consumers.
 
     Raises:
-        GraphError: If there is no sink, or two nodes have one name; all problems at once.
+        GraphError: If there are no sinks, or two nodes have the same name. All problems are reported at once.
     """
 
     def __init__(self, *sinks: SinkNode[Any, Any], name: str = "dag") -> None:
@@ -68,7 +68,7 @@ class Dag:
 
     @classmethod
     def glance(cls, sink: SinkNode[Any, Any]) -> Dag:
-        """The dag of one sink, for a look at a stream: other sinks on it are not meant to run."""
+        """Return the dag of a single sink, to inspect a stream without its other sinks."""
         dag = object.__new__(cls)
         dag.name = "glance"
         dag._assemble(ancestors([sink.node]))
@@ -102,22 +102,22 @@ class Dag:
 
     @property
     def sinks(self) -> tuple[str, ...]:
-        """Names of the sinks, in order."""
+        """Return the names of the sinks, in order."""
         return tuple(name for name, node in self.nodes.items() if isinstance(node.thing, Sink))
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the sources, in order."""
+        """Return the names of the sources, in order."""
         return tuple(name for name, node in self.nodes.items() if isinstance(node.thing, Source))
 
     def replace(self, nodes: Mapping[str, Source[Any] | Sink[Any, Any]], /) -> Dag:
-        """Return the same dag with other sources or sinks, for tests, development and backtests.
+        """Return a copy of the dag with other sources or sinks, for tests and backtests.
 
         Args:
-            nodes: New things by node name; a source takes the place of a source, a sink that of a sink.
+            nodes: Replacements by node name: a source for a source, a sink for a sink.
 
         Raises:
-            GraphError: If a name is not known or the kinds differ; all problems at once.
+            GraphError: If a name is unknown or the kinds differ. All problems are reported at once.
         """
         problems: list[str] = []
         for name, thing in nodes.items():
@@ -133,14 +133,16 @@ class Dag:
         return self._with(nodes)
 
     def part(self, worker: int, workers: int, /) -> Dag:
-        """Return the same dag for one of several workers: each `ops.shard` passes the share of that one.
+        """Return a copy of the dag for one of several workers.
+
+        In the copy, each `ops.shard` passes only the items of that worker.
 
         Args:
-            worker: Which one, from 0.
-            workers: How many there are.
+            worker: Index of the worker, from 0.
+            workers: Number of workers.
 
         Raises:
-            GraphError: If there is no such worker, or nothing in the dag divides the items.
+            GraphError: If there is no such worker, or no operator of the dag divides the items.
         """
         if type(worker) is not int or type(workers) is not int or not 0 <= worker < workers:
             raise GraphError(
@@ -175,7 +177,7 @@ class Dag:
         return bundle(self, self.describe())
 
     def describe(self) -> str:
-        """Return the dag as text: one line a node, with what feeds it."""
+        """Return the dag as text: one line per node, with its inputs."""
         return describe(self.name, self.nodes, self.edges)
 
     def mermaid(self) -> str:

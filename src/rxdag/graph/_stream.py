@@ -51,7 +51,7 @@ AnyOp: TypeAlias = Operator[Any, Any] | Unkeyed[Any, Any] | KeyBy[Any, Any] | Wi
 
 @dataclass(frozen=True)
 class ForeignOperator(Foreign):
-    """A reactivex operator, kept as it is."""
+    """Wrap a reactivex operator, unchanged."""
 
     operator: Callable[[Any], Any]
     label = "rx"
@@ -62,7 +62,7 @@ class ForeignOperator(Foreign):
 
 
 class Stream(Generic[T_co]):
-    """A typed handle on the output of a node. Nothing runs until `run`, `head`, `collect` or a loop asks for it."""
+    """A typed handle on the output of a node. Nothing runs until you ask for items."""
 
     def __init__(self, node: Node, port: str = "out", boundary: Boundary | None = None) -> None:
         self.node = node
@@ -91,18 +91,18 @@ class Stream(Generic[T_co]):
     @overload
     def pipe(self, first: AnyOp, second: AnyOp, /, *more: AnyOp) -> Stream[Any]: ...
     def pipe(self, *ops: Any, name: str | None = None, on_error: OnError | OnErrorName = RAISE) -> Any:
-        """Put an operator behind this stream.
+        """Append an operator to this stream.
 
-        One operator a call is typed exactly; several give `Stream[Any]`.
+        A single operator is typed exactly; several in one call give `Stream[Any]`.
 
         Args:
             ops: The operator or operators, in order.
-            name: Name of the node; by default that of the operator. With one operator only.
-            on_error: What becomes of an item on which the operator's user code fails: "raise", "skip", "dead" or
-                `on_error.retry(...)`. With one operator only.
+            name: Name of the node; by default that of the operator. Only with a single operator.
+            on_error: What to do with an item if the operator's user code fails on it: "raise", "skip", "dead" or
+                `on_error.retry(...)`. Only with a single operator.
 
         Raises:
-            GraphError: If the operator cannot work on this stream, or is none.
+            GraphError: If an argument is not an operator, or the operator cannot work on this stream.
         """
         return self._piped(ops, name, on_error)
 
@@ -138,10 +138,10 @@ class Stream(Generic[T_co]):
         return Input(self.node, self.port, self.boundary)
 
     def rx(self, op: Callable[[Observable[T_co]], Observable[B]], /, *, name: str | None = None) -> Stream[B]:
-        """Put a reactivex operator behind this stream: `stream.rx(reactivex.operators.pairwise())`.
+        """Append a reactivex operator: `stream.rx(reactivex.operators.pairwise())`.
 
-        It gets the items one by one. Event time, key and watermark end here. Operators with a queue of their own
-        (observe_on, delay, zip, flat_map, replay) are not bounded by rxdag.
+        The operator receives items one by one. Its output has no event time, key or watermark. rxdag does not bound
+        operators that have their own queue (observe_on, delay, zip, flat_map, replay).
         """
         if isinstance(op, AnyOperator) or not callable(op):
             raise GraphError(
@@ -156,13 +156,13 @@ class Stream(Generic[T_co]):
     def to(
         self, sink: Sink[T_co, R], /, *, name: str | None = None, on_error: OnError | OnErrorName | None = None
     ) -> SinkNode[T_co, R]:
-        """Put a sink behind this stream; what comes back goes into `rxdag.run` or `rxdag.Dag`.
+        """Attach a sink; pass the returned node to `rxdag.run` or `rxdag.Dag`.
 
         Args:
-            sink: One of `rxdag.sinks`, or your own.
+            sink: A sink from `rxdag.sinks`, or your own.
             name: Name of the node; by default that of the sink.
-            on_error: What becomes of an item that the sink fails on; by default what the sink says, which for most is that
-                the run fails.
+            on_error: What to do with an item if the sink fails on it; by default the sink decides. Most sinks fail the
+                run.
         """
         if not isinstance(sink, Sink):
             raise GraphError(f"to: takes a sink, got {shown(sink)}; see rxdag.sinks")
@@ -171,7 +171,7 @@ class Stream(Generic[T_co]):
         return SinkNode(node)
 
     def named(self, name: str, /) -> Self:
-        """Name the node behind this stream."""
+        """Name the node of this stream."""
         self.node.rename(name)
         return self
 
@@ -185,19 +185,21 @@ class Stream(Generic[T_co]):
         max_bytes: int | None = None,
         size_of: Callable[[T_co], int] | None = None,
     ) -> Self:
-        """Put a gate behind this stream: up to `max_items` may rest there, whatever the consumer does.
+        """Append a gate, in which up to `max_items` may wait for the consumer.
 
         Args:
-            max_items: Most items that rest in it; 0, with "drop_newest", lets an item in only if what follows waits for it.
-            overflow: What happens to an item that finds it full: by default the producer waits. What is dropped is counted on
-                the edge; watermarks never are.
-            delay_error: With "error", True to let out what rests before the run fails.
-            max_bytes: Most bytes that rest in it, beside `max_items`; an item larger than that goes in alone. Items go in one by
-                one then, which costs time.
-            size_of: Size of an item, bytes; by default that of itself and of its fields, by `sys.getsizeof`.
+            max_items: Maximum number of waiting items. With 0 and "drop_newest", an item enters only if the consumer
+                waits for one.
+            overflow: What to do with an item that arrives when the gate is full; by default the producer waits. Dropped
+                items are counted on the edge. Watermarks are never dropped.
+            delay_error: With "error", True to deliver the waiting items before the run fails.
+            max_bytes: Maximum size of the waiting items in bytes, in addition to `max_items`; a larger item may enter
+                an empty gate. Items then enter one by one, which is slower.
+            size_of: Function that returns the size of an item in bytes; by default `sys.getsizeof` of the item plus its
+                fields.
 
         Raises:
-            GraphError: If an argument is not as above.
+            GraphError: If an argument is invalid.
         """
         max_bytes = whole_or_none(max_bytes, "buffered: max_bytes")
         if size_of is not None and max_bytes is None:
@@ -216,7 +218,7 @@ class Stream(Generic[T_co]):
         return self._with(boundary)
 
     def on(self, scheduler: str, /) -> Self:
-        """Run what follows on a thread of that name; streams with one name share it.
+        """Run the nodes that follow on the named thread; equal names share a thread.
 
         "main" is the thread of the caller, or the run's event loop if a node needs one.
         """
@@ -227,17 +229,17 @@ class Stream(Generic[T_co]):
 
     @property
     def late(self) -> Stream[Any]:
-        """Items that came after their windows were closed."""
+        """Return the items that arrived after their windows had closed."""
         return self.side("late")
 
     @property
     def dropped(self) -> Stream[Any]:
-        """Items that the node left out for a reason, as repeats or with `on_error.skip`; without event time and key."""
+        """Return items dropped for a reason or by `on_error.skip`, without time and key."""
         return self.side("dropped")
 
     @property
     def dead(self) -> Stream[DeadLetter[Any]]:
-        """Items that the node could not work on."""
+        """Return the items that the node could not process."""
         return self.side("dead")
 
     @overload
@@ -245,26 +247,27 @@ class Stream(Generic[T_co]):
     @overload
     def side(self, name: str, /) -> Stream[Any]: ...
     def side(self, name: str, /, *, of: Any = None) -> Any:
-        """Return another port of the node behind this stream.
+        """Return another port of the node of this stream.
 
         Raises:
-            GraphError: If the node has no such port; the message lists those it has.
+            GraphError: If the node has no such port; the message lists its ports.
         """
         return stream_of(self.node, self.node.checked_port(name))
 
     def head(self, max_items: int = 5, /) -> list[T_co]:
-        """Run just enough of the graph for the first items, whatever their keys, and return them; see `collect`."""
+        """Run just enough of the graph to return the first items, of any key."""
         return runner().head(self, max_items)
 
     def collect(self, *, max_items: int | None = None) -> list[T_co]:
         """Run the graph to its end and return all items.
 
         Args:
-            max_items: Most items to collect, 0 or more; None for any number. One more is an error and stops the run, so
-                that a stream without end does not fill the memory; `head` takes the first ones of such a stream.
+            max_items: Maximum number of items to collect, 0 or more; None for no limit. A further item is an error and
+                stops the run, so that an endless stream cannot fill the memory. Use `head` to take the first items of
+                such a stream.
 
         Raises:
-            BufferOverflow: If there are more than `max_items`.
+            BufferOverflow: If there are more than `max_items` items.
         """
         return runner().collect(self, max_items)
 
@@ -276,7 +279,7 @@ class Stream(Generic[T_co]):
 
 
 class KeyedStream(Stream[T_co], Generic[K, T_co]):
-    """A stream whose items have a key; invariant in the key."""
+    """A stream whose items have a key; invariant in the key type."""
 
     @overload
     def pipe(
@@ -303,26 +306,26 @@ class KeyedStream(Stream[T_co], Generic[K, T_co]):
     def pipe(  # pyright: ignore[reportIncompatibleMethodOverride]  # pyright does not match the variadic overload; mypy does
         self, *ops: Any, name: str | None = None, on_error: OnError | OnErrorName = RAISE
     ) -> Any:
-        """Put an operator behind this stream; see `Stream.pipe`."""
+        """Append an operator to this stream; see `Stream.pipe`."""
         return self._piped(ops, name, on_error)
 
 
 class WindowedStream(Stream[R_co], Generic[T_co, R_co]):
-    """Panes, or what `into=` made of them; `T_co` is the item that went in."""
+    """A stream of panes, or of the results of `into=`; `T_co` is the input item type."""
 
     @property
     def late(self) -> Stream[T_co]:
-        """Items that came after all their windows were closed."""
+        """Return the items that arrived after all their windows had closed."""
         return self.side("late")
 
     @property
     def unassigned(self) -> Stream[T_co]:
-        """Items that fell between windows."""
+        """Return the items that fell between windows."""
         return self.side("unassigned")
 
     @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
-        """Items that the aggregate refused."""
+        """Return the items that the aggregate refused."""
         return self.side("dead")
 
 
@@ -342,24 +345,24 @@ class Routes(Generic[T_co]):
 
     @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
-        """Items on which a predicate failed, with `on_error="dead"`."""
+        """Return the items on which a predicate failed, with `on_error="dead"`."""
         return Stream(self.node, "dead")
 
     @property
     def unrouted(self) -> Stream[T_co]:
-        """Items that belong to no route."""
+        """Return the items that match no route."""
         return stream_of(self.node, self.node.checked_port("unrouted"))
 
 
 class KeyedRoutes(Routes[T_co], Generic[K, T_co]):
-    """The ports of a route of a keyed stream."""
+    """The ports of a route on a keyed stream."""
 
     def __getitem__(self, name: str, /) -> KeyedStream[K, T_co]:
         return KeyedStream(self.node, self.node.checked_port(name))
 
 
 class SinkNode(Generic[T_co, R_co]):
-    """A sink on the graph: `T_co` goes in, `R_co` is its result."""
+    """A sink on the graph: it consumes `T_co`, and its result is `R_co`."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -369,7 +372,7 @@ class SinkNode(Generic[T_co, R_co]):
 
     @property
     def dead(self) -> Stream[DeadLetter[T_co]]:
-        """Items that the sink could not take, with `on_error="dead"`."""
+        """Return the items that the sink could not write, with `on_error="dead"`."""
         return Stream(self.node, "dead")
 
     def _result_type(self) -> R_co:  # gives the type parameter its place
@@ -382,12 +385,12 @@ def stream_of(node: Node, port: str = "out") -> Stream[Any]:
 
 
 def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE) -> Stream[T]:
-    """Start a stream at a source.
+    """Create a stream from a source.
 
     Args:
-        source: One of `rxdag.sources`, or your own.
-        name: Name of the node.
-        on_error: What becomes of malformed input: ends the run (default), is skipped, or goes to port "dead".
+        source: A source from `rxdag.sources`, or your own.
+        name: Name of the node; by default that of the source.
+        on_error: What to do with malformed input: end the run (default), skip it, or send it to port "dead".
     """
     if not isinstance(source, Source):
         raise GraphError(

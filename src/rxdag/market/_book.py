@@ -24,14 +24,14 @@ Level = tuple[float, float]
 
 
 class BookTop(NamedTuple):
-    """The best prices of a book, and what can be had at them.
+    """The best prices of a book, and the sizes available at them.
 
     Attributes:
-        bid: Highest price at which somebody buys; None if nobody does.
-        bid_qty: Size there; 0 if there is none.
-        ask: Lowest price at which somebody sells; None if nobody does.
-        ask_qty: Size there; 0 if there is none.
-        sequence: Of the message that the book has come to.
+        bid: Highest price of the buyers; None without buyers.
+        bid_qty: Size at that price; 0 without buyers.
+        ask: Lowest price of the sellers; None without sellers.
+        ask_qty: Size at that price; 0 without sellers.
+        sequence: Number of the last message applied to the book.
     """
 
     bid: float | None
@@ -300,31 +300,36 @@ def book_top(
     previous: Field[A, int] | None = None,
     max_pending: int = 1024,
 ) -> Operator[A, BookTop]:
-    """Keep an order book from snapshots and changes, and give out its best prices after each message.
+    """Maintain an order book, and emit its best prices after each message.
 
-    On a keyed stream each key has a book. A snapshot begins it anew, whatever its number: so exchanges reset. Changes that
-    come before a snapshot wait for it; those that it has already are dropped. When a change does not follow on the book, numbers are missing: the book is cleared, and nothing comes out
-    until there is a snapshot again.
+    The book is built from snapshots and changes; a keyed stream has one book per key. A snapshot starts the book again,
+    whatever its number, because that is how exchanges reset. Changes that arrive before a snapshot wait for it; those
+    that it already includes are dropped. If a change does not follow on the book, messages are missing: the book is
+    cleared, and nothing is emitted until the next snapshot.
 
-    Emits: a `BookTop` for each message that goes into a book, with the message's event time and key; the book may be crossed,
-        and a side empty. On port "gaps" an `ops.Gap` when messages are missing, for whoever fetches a snapshot.
-    Drops: a message that the book has already, reason "repeated"; the oldest change when more than `max_pending` wait, and all
-        that wait at the end, reason "no snapshot"; one with a level that is none goes to port "dead".
-    Holds: the levels of each book; without a snapshot up to `max_pending` changes of each key.
-    Ends: when the source ends. Fails: when a function raises, by the node's `on_error`; the books stay as they were.
-    Clock: order of arrival; put `ops.arbitrate` before it where changes come out of order.
+    Emits: a `BookTop` for each message applied to a book, with the message's event time and key; the book may be
+        crossed, and a side empty. On port "gaps", an `ops.Gap` if messages are missing, so that you can fetch a
+        snapshot.
+    Drops: a message that the book already includes, reason "repeated"; the oldest change if more than `max_pending`
+        wait, and all waiting changes at the end, reason "no snapshot". A message with an invalid level goes to port
+        "dead".
+    Holds: the levels of each book; without a snapshot, up to `max_pending` changes per key.
+    Ends: when the source ends. Fails: if a function raises, subject to the node's `on_error`; the books stay as they
+        were.
+    Clock: order of arrival; put `ops.arbitrate` before it if changes arrive out of order.
 
     Args:
-        is_snapshot: True for a whole book: a field's name, an expression or a function, as all that follow.
-        sequence: Number of the message, of several that are in it the last. Binance: `u`, `lastUpdateId` of a snapshot.
-        bids: Levels that buyers have changed: of each the price and the size, 0 for one that is gone, as numbers or as texts
-            of numbers; what else is in a level is not looked at. Of a snapshot all.
-        asks: The same of sellers.
-        previous: Number of the message before this one; `sequence` less 1 by default. Binance: `pu`, on spot `U` less 1.
-        max_pending: Most changes of a key that wait for a snapshot, 1 or more.
+        is_snapshot: True for a whole book: a field name, an expression or a function, as are all arguments that follow.
+        sequence: Number of the message; for a message that combines several, the last. Binance: `u`, or `lastUpdateId`
+            of a snapshot.
+        bids: Changed levels of the buyers: price and size of each, as numbers or texts of numbers; size 0 removes a
+            level. Further parts of a level are ignored. A snapshot has all levels.
+        asks: The same for the sellers.
+        previous: Number of the previous message; by default `sequence` less 1. Binance: `pu`, on spot `U` less 1.
+        max_pending: Maximum number of changes of a key that wait for a snapshot, 1 or more.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> messages = [("all", 7, [(9.0, 1.0)], [(11.0, 2.0)]), ("change", 8, [(10.0, 5.0)], [])]

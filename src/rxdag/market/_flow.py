@@ -79,13 +79,14 @@ class _TwapOf(Aggregate[A, float]):
 
 
 def twap(price: Field[A, float], /) -> Aggregate[A, float]:
-    """Time-weighted average price: each price counts for as long as it stood.
+    """Compute the time-weighted average price.
 
-    From the first item of the window to the next price by (event time, sequence), the last one until the end of the window.
-    What stood before the first item is not known to the window, and does not count. Holds a price for each instant.
+    Each price counts for as long as it stood. A price stands from its item to the next one by (event time, sequence);
+    the last one until the end of the window. The price before the first item is unknown to the window and does not
+    count. Holds one price per instant.
 
     Args:
-        price: A finite number of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
+        price: A finite number per item: a field name, `col.<name>` or a function. Other values go to port "dead".
 
     Example:
         >>> trades = rxdag.from_source(sources.iterable([(0, 10.0), (6, 20.0)])).pipe(
@@ -162,12 +163,15 @@ class _ImbalanceOf(Aggregate[A, "float | None"]):
 
 
 def imbalance(qty: Field[A, float], sign: Field[A, float], /) -> Aggregate[A, float | None]:
-    """Trade imbalance: volume that buyers began less that which sellers began, over all; from -1 to 1, None without volume.
+    """Compute the trade imbalance, from -1 to 1; None without volume.
+
+    It is the volume initiated by buyers less that initiated by sellers, divided by the total volume.
 
     Args:
-        qty: A finite number of 0 or more of each item: a field's name, `col.<name>` or a function. Others go to port "dead".
-        sign: 1 for a trade that a buyer began, -1 for a seller, 0 if it is not known: from `market.tick_rule`, or of the exchange's
-            flag as `lambda t: -1 if t.buyer_is_maker else 1`.
+        qty: A finite number per item, 0 or more: a field name, `col.<name>` or a function. Other values go to port
+            "dead".
+        sign: 1 for a trade initiated by a buyer, -1 by a seller, 0 if unknown: from `market.tick_rule`, or from the
+            exchange's flag, as `lambda t: -1 if t.buyer_is_maker else 1`.
 
     Example:
         >>> aggregate(market.imbalance(lambda t: t[0], lambda t: t[1]), [(3, 1), (1, -1)])

@@ -24,14 +24,14 @@ def _field(value: str | Expr, where: str) -> Expr:
 
 
 def mid(bid: str | Expr = "bid", ask: str | Expr = "ask", /) -> Expr:
-    """Mid price: halfway between bid and ask.
+    """Return the mid price: halfway between bid and ask.
 
     Args:
-        bid: A field's name or an expression.
-        ask: A field's name or an expression.
+        bid: A field name or an expression.
+        ask: A field name or an expression.
 
     Raises:
-        GraphError: If an argument is none.
+        GraphError: If an argument is neither.
 
     Example:
         >>> market.mid()
@@ -41,14 +41,14 @@ def mid(bid: str | Expr = "bid", ask: str | Expr = "ask", /) -> Expr:
 
 
 def spread(bid: str | Expr = "bid", ask: str | Expr = "ask", /) -> Expr:
-    """Ask less bid, in units of the price; below 0 for a crossed quote.
+    """Return ask less bid, in units of the price; below 0 for a crossed quote.
 
     Args:
-        bid: A field's name or an expression.
-        ask: A field's name or an expression.
+        bid: A field name or an expression.
+        ask: A field name or an expression.
 
     Raises:
-        GraphError: If an argument is none.
+        GraphError: If an argument is neither.
 
     Example:
         >>> market.spread()
@@ -64,18 +64,19 @@ def microprice(
     ask_qty: str | Expr = "ask_qty",
     /,
 ) -> Expr:
-    """Price between bid and ask, weighted by the size of the other side: nearer to the side with less.
+    """Return the price between bid and ask, weighted by the size of the other side.
 
-    Both sizes 0 is a division by zero, which the node's `on_error` deals with.
+    It is nearer to the side with the smaller size. If both sizes are 0, the division by zero is subject to the node's
+    `on_error`.
 
     Args:
-        bid: A field's name or an expression.
-        bid_qty: A field's name or an expression.
-        ask: A field's name or an expression.
-        ask_qty: A field's name or an expression.
+        bid: A field name or an expression.
+        bid_qty: A field name or an expression.
+        ask: A field name or an expression.
+        ask_qty: A field name or an expression.
 
     Raises:
-        GraphError: If an argument is none.
+        GraphError: If an argument is neither.
 
     Example:
         >>> quotes = rxdag.from_source(sources.iterable([{"bid": 10.0, "bid_qty": 3.0, "ask": 11.0, "ask_qty": 1.0}]))
@@ -139,21 +140,23 @@ def tick_rule(price: Field[A, float], /) -> Operator[A, tuple[A, int]]: ...
 @overload
 def tick_rule(price: Field[A, float], /, *, into: Callable[[A, int], B]) -> Operator[A, B]: ...
 def tick_rule(price: Any, /, *, into: Any = None) -> Any:
-    """Say who began each trade, by the tick rule (Lee and Ready 1991): a buyer if the price is above the last other price.
+    """Classify each trade as buyer- or seller-initiated, by the tick rule.
 
-    Emits: `(item, sign)`, or `into(item, sign)`: 1 for a buyer, -1 for a seller, 0 while the price has not changed yet; with its
-        event time and key. On a keyed stream each key goes by itself.
-    Drops: an item whose price is no finite number, as a text, goes to port "dead".
-    Holds: a price for each key.
-    Ends: when the source ends. Fails: when `price` or `into` raises, by the node's `on_error`.
-    Clock: order of arrival; put `rxdag.merge_sorted` before it where that is not the order of the trades.
+    The rule (Lee and Ready 1991): a buyer initiated the trade if its price is above the last different price.
+
+    Emits: `(item, sign)`, or `into(item, sign)`, with the item's event time and key. The sign is 1 for a buyer, -1 for
+        a seller, 0 while the price has not changed yet. On a keyed stream, each key is separate.
+    Drops: an item whose price is not a finite number, such as a text, goes to port "dead".
+    Holds: one price per key.
+    Ends: when the source ends. Fails: if `price` or `into` raises, subject to the node's `on_error`.
+    Clock: order of arrival; put `rxdag.merge_sorted` before it if that is not the order of the trades.
 
     Args:
-        price: A number of each item: a field's name, an expression or a function.
+        price: A number per item: a field name, an expression or a function.
         into: A function of the item and the sign.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(market.tick_rule(lambda p: p, into=lambda p, sign: sign), [10, 10, 11, 11, 9])

@@ -90,21 +90,21 @@ def resample_ohlc(
     gap: Gap = "skip",
     offset: Duration = "0s",
 ) -> Stream[Pane[K, Ohlcv]]:
-    """Bars of equal length for each key, with or without bars where nothing was traded.
+    """Build bars of equal length for each key, with or without bars for gaps.
 
-    Gaps are filled behind the first tick of a key only, and up to the watermark: a quiet market has flat bars as its time
-    goes on. The end of the data fills none. A bar that fills a gap has volume and count 0 and no vwap.
+    Gaps are filled only after the first tick of a key, and only up to the watermark: a quiet market gets flat bars as
+    its time advances. The end of the data fills no gaps. A bar that fills a gap has volume and count 0 and no VWAP.
 
     Args:
-        ticks: With event time and keys.
+        ticks: Ticks with event time and keys.
         size: Length of a bar, more than 0.
-        price: Finite price of each tick: a field's name, `col.<name>` or a function.
+        price: Finite price of each tick: a field name, `col.<name>` or a function.
         qty: Quantity of each tick, finite, 0 or more.
-        gap: "skip" for no bar, "previous" for one at the close before, "nan" for one without prices.
-        offset: By how much bars start later, or earlier as "-1s"; less than `size`.
+        gap: "skip" for no bar, "previous" for a bar at the previous close, "nan" for a bar without prices.
+        offset: Shift of the bars, later, or earlier as "-1s"; less than `size`.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> quotes = [(1, 10.0), (5, 11.0), (35, 20.0)]

@@ -82,22 +82,23 @@ def rollup(
     tz: str | ZoneInfo | None = None,
     allowed_lateness: Duration = "0s",
 ) -> Stream[Pane[K, Ohlcv]]:
-    """Make longer bars of shorter ones: the same bars that the ticks would give.
+    """Combine shorter bars into longer ones, equal to those of the ticks.
 
-    Bars that fill a gap, with count 0, do not count. A bar that comes again as a revision takes the place of the one before.
-    A bar that is not within one longer bar goes to port "dead".
-    Prices and counts are exactly those of the ticks; volume and vwap are sums of sums, equal to within 1e-12 of their size.
+    Bars that fill a gap, with count 0, are ignored. A revision of a bar replaces the previous one. A bar that does not
+    lie within one longer bar goes to port "dead". Prices and counts are exactly those of the ticks; volume and VWAP are
+    sums of sums, with a relative difference of at most 1e-12.
 
     Args:
-        bars: Panes of `agg.ohlcv`, as of a window or of `resample_ohlc`; one behind the other, as those of
-            `windows.tumbling`, and each within one of the longer bars.
-        size: Length of the longer bars, a multiple of that of the shorter ones; "1d", "1w" and "1mo" with `tz` too.
-        offset: By how much they start later, or earlier as "-1s"; less than `size`.
+        bars: Panes of `agg.ohlcv`, from a window or from `resample_ohlc`. They must be adjacent, as those of
+            `windows.tumbling`, and each must lie within one of the longer bars.
+        size: Length of the longer bars, a multiple of the shorter ones; also "1d", "1w" and "1mo" with `tz`.
+        offset: Shift of the longer bars, later, or earlier as "-1s"; less than `size`.
         tz: Time zone of days, weeks and months.
-        allowed_lateness: How long after its end a longer bar takes in revisions, and comes out again.
+        allowed_lateness: How long after its end a longer bar accepts revisions and is emitted again.
 
     Raises:
-        GraphError: If an argument is not as above, as far as it is known of the bars, or they have no event time.
+        GraphError: If an argument is invalid, as far as this can be known from the bars, or the bars have no event
+            time.
 
     Example:
         >>> ticks = [(1, 10.0), (65, 12.0), (130, 11.0)]

@@ -23,20 +23,20 @@ BAR_COLUMNS: Final = (
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A bar of trades, flat.
+    """A flat bar of trades.
 
     Attributes:
-        venue: Of the exchange.
-        symbol: Of the instrument.
+        venue: Name of the exchange.
+        symbol: Symbol of the instrument.
         start: First instant, ISO 8601 UTC.
-        end: First instant after it, ISO 8601 UTC.
+        end: First instant after the bar, ISO 8601 UTC.
         open: First price by (trade time, trade id).
-        high: Largest price.
-        low: Least price.
+        high: Highest price.
+        low: Lowest price.
         close: Last price by (trade time, trade id).
         volume: Sum of quantities.
-        vwap: Volume-weighted average price; None where nothing was traded.
-        count: Trades.
+        vwap: Volume-weighted average price; None if the volume is 0.
+        count: Number of trades.
     """
 
     venue: str
@@ -53,7 +53,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 def iso_utc(ns: int) -> str:
-    """ISO 8601 of an instant in UTC, with as many digits of the second as it has, in threes."""
+    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second."""
     seconds, rest = divmod(ns, 1_000_000_000)
     text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     digits = f"{rest:09d}"
@@ -63,7 +63,7 @@ def iso_utc(ns: int) -> str:
 
 
 def as_bar(pane: Pane[tuple[str, str], Ohlcv]) -> Bar:
-    """The pane of a window as a flat bar."""
+    """Convert the pane of a window to a flat bar."""
     bar, (venue, symbol) = pane.value, pane.key
     return Bar(
         venue, symbol, iso_utc(pane.start), iso_utc(pane.end),
@@ -82,16 +82,16 @@ def trade_bars(
     out_of_order: Duration = "250ms",
     dedupe_within: Duration = "5s",
 ) -> WindowedStream[Trade, Bar]:
-    """Bars of trades by (venue, symbol), right whatever the order of receipt.
+    """Build bars of trades by (venue, symbol), correct for any order of receipt.
 
     Args:
-        trades: In order of receipt, with repeats.
+        trades: Trades in order of receipt, with repeats.
         size: Length of a bar.
-        out_of_order: How far behind the largest trade time a trade may be and still count.
+        out_of_order: How far a trade may be behind the largest trade time and still count.
         dedupe_within: How long a (venue, symbol, trade_id) is remembered.
 
     Returns:
-        The bars, by start, venue and symbol; `.late` has the trades that came too late.
+        The bars, by start, venue and symbol; `.late` has the trades that arrived too late.
     """
     return (
         trades
@@ -104,7 +104,7 @@ def trade_bars(
 
 
 def by_venue(bars: Stream[Bar], venues: Iterable[str]) -> dict[str, Stream[Bar]]:
-    """Bars of each venue; those of others are under "other"."""
+    """Split bars by venue; those of unlisted venues are under "other"."""
     checked_stream(bars, "by_venue")
     names = tuple(venues)
     routes = bars.pipe(ops.route({name: _is_of(name) for name in names}, default="other"), name="by_venue")

@@ -39,11 +39,11 @@ _KINDS: Final[dict[str, Any]] = {
 
 
 class RunCollector(Collector):
-    """Gives the metrics of what it watches; what nobody holds any more is forgotten.
+    """A collector of the metrics of all watched runs and runtimes.
 
-    Several runs of one name are one to Prometheus: their counters are summed, and gauges are those of the run that was
-    watched last. A run that is forgotten while another one of its name goes on leaves its counts behind, so that no
-    counter goes back. Give dags names of their own to tell them apart.
+    Objects that no one else references are dropped. Prometheus sees several runs of the same name as one: their
+    counters are summed, and gauges are those of the run watched last. If a run is dropped while another one of its name
+    continues, its counts are kept, so that no counter decreases. Give dags different names to tell them apart.
     """
 
     def __init__(self) -> None:
@@ -53,10 +53,10 @@ class RunCollector(Collector):
         """What forgotten runs have counted, by the name of their dag, as long as another run of it is watched."""
 
     def watch(self, thing: Run | AsyncRun | PipelineRuntime, /) -> None:
-        """Have a run, or all that a runtime runs, in the metrics.
+        """Export the metrics of a run, or of everything in a runtime.
 
         Raises:
-            TypeError: If it is neither.
+            TypeError: If `thing` is neither.
         """
         if not isinstance(thing, Run | AsyncRun | PipelineRuntime):
             raise TypeError(f"watch: takes a Run, an AsyncRun or a PipelineRuntime, got {shown(thing)}")
@@ -66,12 +66,12 @@ class RunCollector(Collector):
                 self._watched.append(_Watched(weakref.ref(thing), books))
 
     def unwatch(self, thing: object, /) -> None:
-        """Leave it out from now on."""
+        """Stop exporting it."""
         with self._lock:
             self._watched = [each for each in self._watched if each.ref() is not thing]
 
     def things(self) -> list[Any]:
-        """What is watched, and still there."""
+        """Return the watched objects that still exist."""
         with self._lock:
             found = [(each, each.ref()) for each in self._watched]
             self._watched = [each for each, thing in found if thing is not None]
@@ -86,7 +86,7 @@ class RunCollector(Collector):
             return alive
 
     def subjects(self) -> list[Subject]:
-        """The dags that are watched, as they stand; of several with one name the last."""
+        """Return the state of the watched dags; of several with one name, the last."""
         return list({subject.name: subject for thing in self.things() for subject in subjects_of(thing)}.values())
 
     def _decisions(self) -> dict[tuple[str, str], FeedbackDecision]:
@@ -95,11 +95,11 @@ class RunCollector(Collector):
         return {key: decision for runtime in runtimes for key, decision in tuple(runtime.decisions.items())}
 
     def describe(self) -> Iterable[Any]:
-        """The metrics without values: registering asks nobody how they are."""
+        """Return the metrics without values, so that registration collects nothing."""
         return [_family(metric.name) for metric in METRICS]
 
     def collect(self) -> Iterator[Any]:
-        """The metrics as they stand."""
+        """Return the current metrics."""
         subjects = [subject for thing in self.things() for subject in subjects_of(thing)]
         last = {subject.name: subject for subject in subjects}
         families = _families_of(last.values())

@@ -20,21 +20,21 @@ _NAMES: Final = {
 
 
 class CompatCollector(Collector):
-    """Gives what a runtime knows under the old names, read when it is asked for.
+    """A collector of a runtime's metrics under the old names, computed on request.
 
     Args:
-        runtime: The runtime; forgotten when nobody holds it any more.
+        runtime: The runtime; dropped when no one else references it.
     """
 
     def __init__(self, runtime: PipelineRuntime) -> None:
         self._runtime = weakref.ref(runtime)
 
     def describe(self) -> Iterable[Any]:
-        """The metrics without values."""
+        """Return the metrics without values."""
         return [GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in _NAMES.items()]
 
     def collect(self) -> Iterator[Any]:
-        """The metrics as they stand."""
+        """Return the current metrics."""
         scale, state, depth = self.describe()
         runtime = self._runtime()
         if runtime is not None:
@@ -49,17 +49,17 @@ class CompatCollector(Collector):
 
 
 def compat(runtime: PipelineRuntime, /, *, registry: CollectorRegistry | None = None) -> CompatCollector | None:
-    """Have what a runtime knows under the names of market-data-pipeline, beside those of rxdag.
+    """Export metrics of a runtime under the names of market-data-pipeline.
 
-    `pipeline_rate_scale_factor` and `pipeline_backpressure_state` by provider: 0 at full rate, 2 at a pause, 1 between;
-    `pipeline_feedback_queue_depth` by gate.
+    They complement those of rxdag: `pipeline_rate_scale_factor` and `pipeline_backpressure_state` by provider (0 at
+    full rate, 2 at a pause, 1 between), and `pipeline_feedback_queue_depth` by gate.
 
     Args:
-        runtime: Whose providers and gates.
-        registry: Of prometheus-client; by default that of the process.
+        runtime: The runtime with the providers and gates.
+        registry: Registry of prometheus-client; by default that of the process.
 
     Returns:
-        What gives them; None where market-data-pipeline itself has registered these names there: then they are its own.
+        The collector; None if market-data-pipeline has itself registered these names there, and so exports them.
 
     Example:
         >>> from prometheus_client import CollectorRegistry

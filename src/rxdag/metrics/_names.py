@@ -11,9 +11,9 @@ class Metric:
     """A metric.
 
     Attributes:
-        name: As it is scraped; counters end in `_total`.
+        name: Name as scraped; counters end in `_total`.
         kind: "counter", "gauge" or "histogram".
-        help: What it says.
+        help: Description.
         labels: Names of its labels: dag, node, gate, port, reason, state, provider, level. Never a key of the data.
     """
 

@@ -40,7 +40,7 @@ class _Answer(Exception):  # no error: what is answered
 
 
 class Server:
-    """Serves metrics and health; `metrics.serve` makes one. A context manager; `close` ends it."""
+    """A server of metrics and health, created by `metrics.serve`; a context manager."""
 
     def __init__(self, port: int, host: str, registry: CollectorRegistry, collector: RunCollector) -> None:
         self._registry = registry
@@ -79,13 +79,13 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Return the port on which it listens."""
         sockets = self._started.sockets if self._started is not None else ()
         port: int = sockets[0].getsockname()[1] if sockets else 0
         return port
 
     def close(self) -> None:
-        """End it; what was asked for is not answered any more."""
+        """Stop the server; pending requests are not answered."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -168,7 +168,7 @@ class Server:
         return _Answer(503 if wrong else 200, "\n".join(wrong or ["ready"]) + "\n")
 
     def status(self) -> dict[str, Any]:
-        """The books of all dags, as plain data."""
+        """Return the books of all dags, as plain data."""
         return {each.name: as_data(each) for each in self._collector.subjects()}
 
     def _graph(self) -> _Answer:
@@ -186,19 +186,20 @@ class Server:
 
 
 def serve(port: int = 9464, /, *, host: str = "127.0.0.1", registry: CollectorRegistry | None = None) -> Server:
-    r"""Serve the metrics of all that is watched, and how it is, over HTTP.
+    r"""Serve metrics, health and status of everything watched, over HTTP.
 
-    `/metrics` for Prometheus (OpenMetrics too), `/healthz` (it is alive), `/readyz` (all runs as it should, else 503 and why),
-    `/status` (the books as JSON), `/graph` (a picture, extra `graph`). It reads only, answers one request a connection, and turns
-    away what is too large, too slow or too much.
+    `/metrics` is for Prometheus (also OpenMetrics), `/healthz` reports that the process is alive, `/readyz` that
+    everything runs as it should (else 503 and the reason), `/status` returns the books as JSON, `/graph` a picture
+    (extra `graph`). The server is read-only, answers one request per connection, and rejects requests that are too
+    large, too slow or too many.
 
     Args:
-        port: Where to listen; 0 for a free one, which `Server.port` tells.
-        host: Whom to listen to: this machine only, unless you say otherwise.
-        registry: Of prometheus-client; by default that of the process.
+        port: Port to listen on; 0 for a free one, which `Server.port` returns.
+        host: Address to listen on; by default only this machine can connect.
+        registry: Registry of prometheus-client; by default that of the process.
 
     Raises:
-        RxDagError: If it cannot listen there.
+        RxDagError: If it cannot listen on that port.
 
     Example:
         >>> with rxdag.metrics.serve(0) as server:

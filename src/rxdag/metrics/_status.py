@@ -11,12 +11,13 @@ from rxdag.runtime import AsyncRun, PipelineRuntime, Run
 
 
 def status(thing: Run | AsyncRun | PipelineRuntime, /) -> dict[str, Any]:
-    """Return how a run stands, or all that a runtime runs, as plain data by the name of the dag: what `/status` gives.
+    """Return the status of a run, or of everything in a runtime, as plain data.
 
-    Of each dag: `state`, `restarts`, `error`, `elapsed_s`; `nodes` with their counts that are not 0, and what was lost and what failed for
-    good in all; `gates` with depth, capacity, high_water, waits, dropped and blocked_s; `sources` with is_open, is_connected, is_idle,
-    backlog and progress; `busy_s` by node where a way of items begins;
-    `lag_s` of event time behind the clock, by node; `writes` of sinks: n, failed and total_s.
+    The result is by name of the dag, as in `/status`. For each dag: `state`, `restarts`, `error`, `elapsed_s`; `nodes`
+    with their counts other than 0, and the totals of lost and finally failed items; `gates` with depth, capacity,
+    high_water, waits, dropped and blocked_s; `sources` with is_open, is_connected, is_idle, backlog and progress;
+    `busy_s` by the first node of each segment; `lag_s` of event time behind the clock, by node; `writes` of sinks: n,
+    failed and total_s.
 
     Example:
         >>> run = rxdag.start(rxdag.Dag(rxdag.wrap([1, 2]).to(sinks.null(), name="out"), name="two"))

@@ -15,15 +15,15 @@ _ENDED = ("completed", "finished", "stopped", "cancelled")
 
 @dataclass(frozen=True)
 class Subject:
-    """A dag as it stands.
+    """State of a watched dag.
 
     Attributes:
-        name: Of the dag.
-        state: Of its run, or under supervision.
-        restarts: How often it was started again.
-        stats: Its books; None if it has none yet.
-        dag: The dag; None of a pipeline whose inside nobody knows.
-        error: What it has failed with.
+        name: Name of the dag.
+        state: State of its run, or its state under supervision.
+        restarts: Number of restarts.
+        stats: The books; None if there are none yet.
+        dag: The dag; None for an opaque pipeline.
+        error: The error of a failed run.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Subject:
 
     @property
     def is_ready(self) -> bool:
-        """True if it runs and its sources are connected, or has ended as it should."""
+        """Return True if it runs with its sources connected, or has ended successfully."""
         return self.state in _ENDED or (self.state in ("running", "draining") and not self.disconnected)
 
     @property
     def disconnected(self) -> list[str]:
-        """Sources that are open and have not the connection that they need."""
+        """Return the sources that are open but lack a required connection."""
         if self.stats is None:
             return []
         return [name for name, source in self.stats.sources.items() if source.is_open and not source.is_connected]

@@ -12,23 +12,23 @@ BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 
 
 class CircuitOpen(RxDagError):
-    """What is asked for has failed too often, and is left alone for now."""
+    """Raised if calls have failed too often, and none are allowed for now."""
 
 
 class CircuitBreaker:
-    """Counts failures in a row; from `threshold` on it is open, and nothing may be tried.
+    """A circuit breaker, which opens after `threshold` failures in a row.
 
-    After `timeout` it is half open: `trials` calls may be tried, and no others until those have ended. When all of them
-    have succeeded it is closed; the first that fails opens it again.
+    While open, it allows no calls. After `timeout` it is half open: it allows `trials` calls, and no others until those
+    have ended. If all of them succeed, it closes; the first failure opens it again.
 
     Args:
         threshold: Failures in a row that open it.
         timeout: How long it stays open.
-        trials: Calls that are tried while it is half open, all of which must succeed.
-        clock: What time it is; the world's by default.
+        trials: Number of trial calls while it is half open, all of which must succeed.
+        clock: The clock to use; by default the system clock.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
     """
 
     def __init__(
@@ -45,25 +45,25 @@ class CircuitBreaker:
 
     @property
     def state(self) -> BreakerState:
-        """Where it is: closed, open, or half_open once the time is over."""
+        """Return the state: closed, open, or half_open once the timeout is over."""
         if self._open_until is None:
             return "closed"
         return "open" if self._clock.now() < self._open_until else "half_open"
 
     def opens_in(self) -> int:
-        """How long until something may be tried, ns; 0 for now."""
+        """Return the time until a call is allowed, ns; 0 for now."""
         return 0 if self._open_until is None else max(0, self._open_until - self._clock.now())
 
     def may_try(self) -> bool:
-        """True if a call would be let through now."""
+        """Return True if a call would be allowed now."""
         state = self.state
         return state == "closed" or (state == "half_open" and self._under_trial + self._passed < self.trials)
 
     def enter(self, what: str = "call") -> None:
-        """Let a call through: `succeeded` or `failed` must be called when it has ended.
+        """Start a call; call `succeeded` or `failed` when it has ended.
 
         Raises:
-            CircuitOpen: If it is open, or half open and as many as may be are under trial.
+            CircuitOpen: If it is open, or half open with all trial calls under way.
         """
         if not self.may_try():
             wait = self.opens_in() / 1e9
@@ -73,7 +73,7 @@ class CircuitBreaker:
             self._under_trial += 1
 
     def succeeded(self) -> None:
-        """A call has succeeded."""
+        """Record that a call has succeeded."""
         self._failures = 0
         if self._open_until is not None and self._under_trial:
             self._under_trial -= 1
@@ -82,7 +82,7 @@ class CircuitBreaker:
                 self.reset()
 
     def failed(self) -> None:
-        """A call has failed."""
+        """Record that a call has failed."""
         self._failures += 1
         was_trial = self._under_trial > 0
         if was_trial or (self._open_until is None and self._failures >= self.threshold):
@@ -90,7 +90,7 @@ class CircuitBreaker:
             self._failures = self._under_trial = self._passed = 0
 
     def reset(self) -> None:
-        """Close it, whatever was."""
+        """Close it, whatever its state."""
         self._open_until = None
         self._failures = self._under_trial = self._passed = 0
 
@@ -106,6 +106,6 @@ class CircuitBreaker:
             self.withdrawn()
 
     def withdrawn(self) -> None:
-        """A call has ended without telling anything, as one that was cancelled."""
+        """Record that a call has ended without an outcome, for example by a cancel."""
         if self._under_trial:
             self._under_trial -= 1

@@ -6,15 +6,15 @@ from rxdag.errors import GraphError, shown
 
 
 class TokenBucket:
-    """Holds up to `capacity` tokens and gains `rate` a second; full at first.
+    """A token bucket, which starts full and gains `rate` tokens per second.
 
     Args:
-        capacity: Most tokens, so the largest burst.
-        rate: Tokens a second, more than 0.
-        now: What time it is, ns.
+        capacity: Maximum number of tokens, and so the largest burst.
+        rate: Tokens per second, more than 0.
+        now: Current time, ns.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
     """
 
     def __init__(self, capacity: float, rate: float, now: int) -> None:
@@ -34,17 +34,20 @@ class TokenBucket:
         self._at = max(self._at, now)
 
     def set_scale(self, scale: float, now: int) -> None:
-        """Gain `rate * scale` from now on, 0 for nothing at all; what was gained before stays."""
+        """Gain `rate * scale` from now on, nothing at 0; tokens gained before are kept."""
         self._gain(now)
         self.scale = scale
 
     def tokens(self, now: int) -> float:
-        """How many there are."""
+        """Return the number of tokens."""
         self._gain(now)
         return self._tokens
 
     def take(self, n: float, now: int) -> int | None:
-        """Take `n` tokens if they are there and the bucket is not paused: 0. Else ns until they are, None for never."""
+        """Take `n` tokens, and return the time to wait.
+
+        It is 0 if they were taken; otherwise the time until they are available, ns, or None if the bucket is paused.
+        """
         self._gain(now)
         if self.scale <= 0:
             return None

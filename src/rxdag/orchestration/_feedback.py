@@ -15,20 +15,22 @@ LEVELS: Final[tuple[PressureLevel, ...]] = ("ok", "soft", "hard")
 
 @dataclass(frozen=True)
 class FeedbackPolicy:
-    """When a provider is slowed down, by how much, and how it comes back.
+    """When to slow a provider down, by how much, and how to recover.
 
     Attributes:
         soft: Pressure, 0 to 1, from which the level is "soft".
-        hard: Pressure from which it is "hard".
-        release: A level is left when the pressure is below this share of its threshold: so noise around that changes nothing.
+        hard: Pressure from which the level is "hard".
+        release: A level ends when the pressure is below this share of its threshold, so that noise around it has no
+            effect.
         soft_scale: Share of the rate at "soft".
         hard_scale: Share of the rate at "hard"; 0 pauses.
-        floor: The scale is never below it.
-        hold: The level changes at most once in so long.
-        ramp: How long after the pressure has ended the full rate is back, longer than `hold`; it rises evenly.
+        floor: Lower bound of the scale.
+        hold: Minimum time between two changes of the level.
+        ramp: Time after the end of the pressure until the full rate is restored, longer than `hold`; the rate rises
+            evenly.
 
     Raises:
-        GraphError: If one is not as above.
+        GraphError: If an argument is invalid.
     """
 
     soft: float = 0.5
@@ -59,26 +61,26 @@ class FeedbackPolicy:
 
     @property
     def hold_ns(self) -> int:
-        """`hold`, ns."""
+        """Return `hold` in ns."""
         return positive_ns(self.hold, "FeedbackPolicy: hold")
 
     @property
     def ramp_ns(self) -> int:
-        """`ramp`, ns."""
+        """Return `ramp` in ns."""
         return positive_ns(self.ramp, "FeedbackPolicy: ramp")
 
     def scale_of(self, level: PressureLevel) -> float:
-        """The scale that a level asks for."""
+        """Return the scale for a level."""
         return max(self.floor, {"ok": 1.0, "soft": self.soft_scale, "hard": self.hard_scale}[level])
 
 
 @dataclass(frozen=True)
 class FeedbackDecision:
-    """What a measurement led to.
+    """The outcome of a measurement.
 
     Attributes:
-        at: When, ns.
-        pressure: What was measured, 0 to 1.
+        at: Time of the measurement, ns.
+        pressure: The measured pressure, 0 to 1.
         level: "ok", "soft" or "hard".
         scale: Share of the full rate from now on.
     """
@@ -90,7 +92,7 @@ class FeedbackDecision:
 
 
 class Feedback:
-    """Decides by a policy; times are given, so that it can be tried out in no time.
+    """Applies a policy to measurements; times are arguments, so tests need no waiting.
 
     Args:
         policy: The policy.
@@ -112,11 +114,11 @@ class Feedback:
         self._at: int | None = None
 
     def update(self, pressure: float, now: int) -> FeedbackDecision:
-        """Take a measurement.
+        """Process a measurement, and return the decision.
 
         Args:
-            pressure: How full what is downstream is, 0 to 1; more counts as 1.
-            now: When, ns.
+            pressure: How full the downstream is, 0 to 1; more counts as 1.
+            now: Time of the measurement, ns.
         """
         wanted = self._wanted(pressure)
         may_change = self._changed_at is None or now - self._changed_at >= self.policy.hold_ns

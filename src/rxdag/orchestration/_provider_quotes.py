@@ -14,20 +14,20 @@ from rxdag.errors import GraphError, shown
 
 
 class ProviderQuote(msgspec.Struct, frozen=True):
-    """A provider's quote: its last price, with the best bid and ask.
+    """A quote of a provider: its last price, with the best bid and ask.
 
     The fields are those of market-data-pipeline's Quote.
 
     Attributes:
-        symbol: Of the instrument.
-        timestamp: When it was made, aware, UTC.
+        symbol: Symbol of the instrument.
+        timestamp: Time of the quote, aware, UTC.
         price: Last price, in quote currency.
-        size: Of the last trade, in base currency or contracts.
+        size: Size of the last trade, in base currency or contracts.
         bid: Best bid.
         ask: Best ask.
         bid_size: Size at the best bid.
         ask_size: Size at the best ask.
-        source: Name of what gave it.
+        source: Name of the source.
     """
 
     symbol: str
@@ -42,15 +42,15 @@ class ProviderQuote(msgspec.Struct, frozen=True):
 
 
 class SimulatedQuotes:
-    """Quotes of random walks, one symbol after the other.
+    """Simulated quotes that follow random walks, one symbol after the other.
 
     Args:
-        symbols: Of which instruments; one or more.
-        ticks_per_sec: Quotes a second, over all symbols.
-        seed: Of the walks.
+        symbols: Symbols of one or more instruments.
+        ticks_per_sec: Quotes per second, over all symbols.
+        seed: Seed of the walks.
 
     Raises:
-        GraphError: If there is no symbol, or the rate is not above 0.
+        GraphError: If there are no symbols, or the rate is not above 0.
     """
 
     def __init__(self, symbols: Sequence[str], ticks_per_sec: float = 10, seed: int = 0) -> None:
@@ -65,7 +65,7 @@ class SimulatedQuotes:
         self._is_closed = False
 
     async def stream(self) -> AsyncIterator[ProviderQuote]:
-        """Give quotes, for ever or until it is closed."""
+        """Yield quotes until the source is closed."""
         while not self._is_closed:
             for symbol in self.symbols:
                 yield self._next(symbol)
@@ -80,5 +80,5 @@ class SimulatedQuotes:
         return ProviderQuote(symbol, datetime.now(UTC), price, sizes[0], price - half, price + half, sizes[1], sizes[2])
 
     async def close(self) -> None:
-        """Give no more."""
+        """Stop the quotes."""
         self._is_closed = True

@@ -18,15 +18,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProviderState:
-    """How a provider stands.
+    """State of a provider.
 
     Attributes:
-        provider: Its name.
-        scale: Share of its rate that is given out, 0 to 1; 0 is a pause.
-        tokens: Tokens that are there.
-        waiting: Calls that wait for tokens.
+        provider: Name of the provider.
+        scale: Share of its rate that is granted, 0 to 1; 0 is a pause.
+        tokens: Number of available tokens.
+        waiting: Number of calls that wait for tokens.
         circuit: State of its circuit breaker.
-        cooldown_ns: How long nothing is given out yet, ns; 0 if it does not cool down.
+        cooldown_ns: Remaining cooldown, ns; 0 without one.
     """
 
     provider: str
@@ -49,12 +49,12 @@ class _Provider:
 
 
 class RateCoordinator:
-    """Token buckets and circuit breakers by provider. Used on one event loop.
+    """Token buckets and circuit breakers by provider. It is used on one event loop.
 
-    Calls are served in the order in which they came. What changes a rate, a pause or a cool-down reaches those that wait.
+    Calls are served in order of arrival. Changes of a rate, pauses and cooldowns also affect calls that already wait.
 
     Args:
-        clock: What time it is; the world's by default.
+        clock: The clock to use; by default the system clock.
 
     Example:
         >>> async def main():
@@ -82,18 +82,18 @@ class RateCoordinator:
         breaker_threshold: int = 5,
         breaker_timeout: Duration = "60s",
     ) -> None:
-        """Give a provider a budget; a second call gives it a new one.
+        """Register a provider with a budget; a second call replaces the budget.
 
         Args:
-            name: Of the provider.
-            capacity: Most tokens at once, so the largest burst.
-            refill_rate: Tokens a second.
-            cooldown: How long `trigger_cooldown` gives nothing out, unless it says so itself.
-            breaker_threshold: Failures in a row that open its circuit.
-            breaker_timeout: How long that stays open.
+            name: Name of the provider.
+            capacity: Maximum number of tokens, and so the largest burst.
+            refill_rate: Tokens per second.
+            cooldown: Default duration of `trigger_cooldown`.
+            breaker_threshold: Failures in a row that open the circuit.
+            breaker_timeout: How long the circuit stays open.
 
         Raises:
-            GraphError: If an argument is not as above.
+            GraphError: If an argument is invalid.
         """
         bucket = TokenBucket(capacity, refill_rate, self._clock.now())
         breaker = CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock)
@@ -101,20 +101,21 @@ class RateCoordinator:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Names of all that are registered."""
+        """Return the names of all registered providers."""
         return tuple(self._providers)
 
     async def acquire(self, provider: str, n: float = 1) -> None:
         """Wait for tokens, and take them.
 
-        While the provider's circuit is half open one call is let through, as a trial: tell `breaker(provider)` how it ended.
+        While the provider's circuit is half open, one call is allowed as a trial: report its outcome to
+        `breaker(provider)`.
 
         Args:
-            provider: Whose.
-            n: How many.
+            provider: Name of the provider.
+            n: Number of tokens.
 
         Raises:
-            GraphError: If the provider is not registered, or could never give so many.
+            GraphError: If the provider is not registered, or could never grant that many tokens.
             CircuitOpen: If its circuit is open, or half open with a trial under way.
         """
         found = self._found(provider, "acquire")
@@ -137,7 +138,9 @@ class RateCoordinator:
             found.waiting -= 1
 
     async def limited(self, provider: str, items: AsyncIterable[T], /) -> AsyncIterator[T]:
-        """Give the items of an async iterable within the provider's rate, a token each; it is closed at any end.
+        """Yield the items of an async iterable at the provider's rate, one token each.
+
+        The iterable is closed however the loop ends.
 
         Raises:
             GraphError: If the provider is not registered.
@@ -160,10 +163,10 @@ class RateCoordinator:
         return found.bucket.take(n, now)
 
     def set_scale(self, provider: str, scale: float) -> None:
-        """Give out that share of the provider's rate, 0 to 1; 0 pauses it until another call says otherwise.
+        """Grant this share of the provider's rate, 0 to 1, from now on; 0 pauses it.
 
         Raises:
-            GraphError: If the provider is not registered, or the scale is none.
+            GraphError: If the provider is not registered, or the scale is invalid.
         """
         found = self._found(provider, "set_scale")
         scale = share(scale, "set_scale: scale")
@@ -173,11 +176,11 @@ class RateCoordinator:
             self.on_scale(provider, float(scale))
 
     def trigger_cooldown(self, provider: str, duration: Duration | None = None) -> None:
-        """Give nothing out for a while, as after a pacing violation.
+        """Grant no tokens for a while, as after a pacing violation.
 
         Args:
-            provider: Whose.
-            duration: How long; by default what it was registered with.
+            provider: Name of the provider.
+            duration: Length of the cooldown; by default as registered.
         """
         found = self._found(provider, "trigger_cooldown")
         ns = found.cooldown_ns if duration is None else duration_ns(duration, "trigger_cooldown: duration")
@@ -185,11 +188,11 @@ class RateCoordinator:
         found.changed.set()
 
     def breaker(self, provider: str) -> CircuitBreaker:
-        """Return the provider's circuit breaker, to be told how calls ended."""
+        """Return the provider's circuit breaker, to report outcomes of calls."""
         return self._found(provider, "breaker").breaker
 
     def state(self, provider: str) -> ProviderState:
-        """Return how a provider stands."""
+        """Return the state of a provider."""
         found = self._found(provider, "state")
         now = self._clock.now()
         return ProviderState(

@@ -13,9 +13,10 @@ GROUPS: Final = ("market_data.providers", "rxdag.sources")
 
 
 class SourceRegistry:
-    """Makers of sources by name: what a maker returns has `stream()`, or is an async iterable.
+    """Factories of sources, by name.
 
-    A new one knows "synthetic", simulated quotes.
+    A factory returns an async iterable, or an object with `stream()`. A new registry contains "synthetic", simulated
+    quotes.
     """
 
     def __init__(self) -> None:
@@ -24,10 +25,10 @@ class SourceRegistry:
         """Entry points that could not be loaded, and why."""
 
     def register(self, name: str, maker: Callable[..., Any]) -> None:
-        """Add a maker, or put another in the place of one.
+        """Add or replace a factory.
 
         Raises:
-            GraphError: If it cannot be called.
+            GraphError: If the factory is not callable.
         """
         if not callable(maker):
             raise GraphError(f'register: the maker of "{name}" must be a class or a function, got {shown(maker)}')
@@ -35,14 +36,14 @@ class SourceRegistry:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names that are known."""
+        """Return all registered names."""
         return tuple(self._makers)
 
     def load(self, name: str) -> Callable[..., Any]:
-        """Return the maker of that name.
+        """Return the factory with this name.
 
         Raises:
-            GraphError: If there is none; the message lists those there are.
+            GraphError: If there is none; the message lists the known names.
         """
         if name in self._makers:
             return self._makers[name]
@@ -54,7 +55,9 @@ class SourceRegistry:
         raise GraphError(f'source "{name}" is not known{did_you_mean(name, self._makers)}; there is {known}')
 
     def discover(self, groups: tuple[str, ...] = GROUPS) -> tuple[str, ...]:
-        """Register what installed packages announce as entry points; one that does not load is kept in `failures`.
+        """Register the sources that installed packages announce as entry points.
+
+        Entry points that fail to load are kept in `failures`.
 
         Returns:
             Names that are new.

@@ -17,12 +17,13 @@ from rxdag.schedulers import MonotonicClock
 
 @dataclass(frozen=True)
 class RouterEvent:
-    """What happened at a router.
+    """An event of a router.
 
     Attributes:
-        kind: "using" a source, one "failed", all "waiting" for the first that may be tried again, the router "given up".
+        kind: "using": a source is used; "failed": a source has failed; "waiting": no source may be tried yet; "given
+            up": the router has given up.
         source: Name of the source; empty while all wait.
-        error: What it failed with.
+        error: The error of the source.
     """
 
     kind: Literal["using", "failed", "waiting", "given up"]
@@ -31,24 +32,26 @@ class RouterEvent:
 
 
 class SourceRouter:
-    """Reads the first source, in order of priority, that may be tried; when it fails or falls silent, the next one.
+    """A reader of the first available source, by priority.
 
-    Each source has a circuit breaker: one that keeps failing is left alone, and tried again when its time is over. While
-    none may be tried the router waits. A source that ends by itself ends the stream. What a source would have sent between
-    its failure and the next one's first item is not made up for.
+    If the source fails or falls silent, the router switches to the next one. Each source has a circuit breaker: a
+    source that keeps failing is skipped, and retried after a timeout. While no source may be tried, the router waits.
+    If a source ends by itself, the stream ends. Items that a source would have sent between its failure and the first
+    item of the next source are lost.
 
     Args:
-        sources: By name, in order of priority: what makes the source, which is an async iterable, a coroutine of one, or has
-            `stream()`; it may have `start()` and `close()`.
-        silent_after: A source that brings nothing for so long has failed; by default never.
-        rounds: Failures in a row, over all sources, without an item between, before it is given up; None for any number.
-        breaker_threshold: Failures in a row that open a source's circuit.
-        breaker_timeout: How long that stays open.
-        on_event: Told what happens.
-        clock: What time it is; the world's by default.
+        sources: Factories by name, in order of priority. A factory returns an async iterable, a coroutine of one, or an
+            object with `stream()`; the object may have `start()` and `close()`.
+        silent_after: Silence after which a source counts as failed; by default never.
+        rounds: Failures in a row, over all sources, without an item in between, after which it gives up; None for no
+            limit.
+        breaker_threshold: Failures in a row that open the circuit of a source.
+        breaker_timeout: How long the circuit stays open.
+        on_event: Function called with each event.
+        clock: The clock to use; by default the system clock.
 
     Raises:
-        GraphError: If there is no source, or an argument is not as above.
+        GraphError: If there are no sources, or an argument is invalid.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class SourceRouter:
         """Name of the source that is read now."""
 
     async def stream(self) -> AsyncIterator[Any]:
-        """Give the items of whichever source works.
+        """Yield the items of the source in use.
 
         Raises:
             SourceError: If the sources failed `rounds` times in a row; lists the last failure of each.

@@ -20,13 +20,13 @@ class GatePlan:
     """A bounded buffer on an edge.
 
     Attributes:
-        edge: Where it stands.
-        max_items: Most items that rest in it.
-        reason: Why it is there.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
-        is_by_demand: True if it has room only for what its consumer asks for.
-        max_bytes: Most bytes that rest in it, by the boundary's measure; None for any number.
+        edge: The edge.
+        max_items: Maximum number of items.
+        reason: Why the gate is there.
+        overflow: What to do with an item that arrives when it is full.
+        delay_error: With Overflow.ERROR, whether the waiting items are delivered before the error.
+        is_by_demand: True if it has room only for the items that its consumer requests.
+        max_bytes: Maximum number of bytes, as measured by the boundary; None for no limit.
     """
 
     edge: Edge
@@ -39,7 +39,7 @@ class GatePlan:
 
     @property
     def bound(self) -> str:
-        """How much may rest in it, as text."""
+        """Return the bound as text."""
         bytes_too = "" if self.max_bytes is None else f", {self.max_bytes:,} bytes"
         return f"{self.max_items:,} items{bytes_too}"
 

@@ -43,12 +43,12 @@ class Plan:
     """A compiled dag.
 
     Attributes:
-        dag: What it was compiled from.
+        dag: The definition.
         domains: Name of the serial domain of each node.
         segments: Number of the segment of each node.
         gates: The bounded buffers, by edge.
-        lanes: Which nodes work on columns, and why others do not.
-        caught: Nodes that may fail without failing the run: a node behind them goes on.
+        lanes: Which nodes work on columns, and why the others do not.
+        caught: Nodes whose failure does not fail the run, because a later node switches to another stream.
         needs_loop: True if a node runs on an asyncio loop.
     """
 
@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def members(self) -> dict[int, list[str]]:
-        """Nodes of each segment."""
+        """Return the nodes of each segment."""
         out: dict[int, list[str]] = {}
         for name, number in self.segments.items():
             out.setdefault(number, []).append(name)
@@ -74,7 +74,7 @@ class Plan:
 
     @property
     def max_held(self) -> int:
-        """Hard cap on the items in gates, in sources' queues and in flight, in the whole graph."""
+        """Return the maximum number of items in gates, source queues and in flight."""
         gates = sum(gate.max_items for gate in self.gates.values())
         queues = sum(max_items for _, max_items in self.queues.values())
         choices = sum(self.topology.is_choice(name) for name in self.dag.nodes)
@@ -82,7 +82,7 @@ class Plan:
 
     @property
     def queues(self) -> dict[str, tuple[Overflow, int]]:
-        """The queues of sources that are pushed into: what happens if one is full, and most items in it."""
+        """Return overflow policy and capacity of the queue of each push source."""
         found: dict[str, tuple[Overflow, int]] = {}
         for name, node in self.dag.nodes.items():
             if isinstance(node.thing, Source) and node.thing.queues:
@@ -93,7 +93,7 @@ class Plan:
         return found
 
     def in_flight(self, number: int) -> int:
-        """Most items that a segment works on at once."""
+        """Return the maximum number of items that a segment processes at once."""
         members = self.members[number]
         inputs = [g.max_items for e, g in self.gates.items() if self.segments[e.consumer] == number]
         sources = {n for n in members if isinstance(self.dag.nodes[n].thing, Source)}
@@ -107,26 +107,31 @@ class Plan:
 
     @property
     def max_bytes(self) -> int | None:
-        """Hard cap on the bytes in gates that are bound by bytes; None if there is none."""
+        """Return the maximum number of bytes in byte-bounded gates; None without any."""
         bounds = [gate.max_bytes for gate in self.gates.values() if gate.max_bytes is not None]
         return sum(bounds) if bounds else None
 
     def explain(self, *, service: Mapping[str, Duration] | None = None) -> str:
-        """Return what runs where, where data rests, how much at most, and who can stall whom, as text.
+        """Describe where nodes run, where items wait, and who can block whom, as text.
+
+        The text gives the bound of every gate.
 
         Args:
-            service: How long sinks take for an item, by name: then it says how old an item is at most when they have taken it.
+            service: Time that a sink needs per item, by sink name; the text then includes the maximum age of an item
+                when it has been written.
 
         Raises:
-            GraphError: If a sink is not known.
+            GraphError: If a sink is unknown.
         """
         return explanation(self, service or {})
 
     def observable(self, name: str) -> Observable[Any]:
-        """Return a node's items as a cold observable: each subscription is a run of its own, disposing cancels it.
+        """Return the items of a node as a cold observable.
+
+        Each subscription is a separate run; disposing it cancels the run.
 
         Raises:
-            GraphError: If the node is not known.
+            GraphError: If the node is unknown.
         """
         if name not in self.dag.nodes:
             raise GraphError(f'observable: node "{name}" is not known{did_you_mean(name, self.dag.nodes)}')
@@ -134,13 +139,14 @@ class Plan:
         return made
 
     def publisher(self, name: str) -> Publisher[Any]:
-        """Return a node's items as a publisher (Reactive Streams 1.0.4): no item comes that was not asked for.
+        """Return the items of a node as a publisher (Reactive Streams 1.0.4).
 
-        Each subscriber has a run of its own, on a thread of its own; the whole run goes at the subscriber's pace, and
-        cancelling the subscription cancels it. `run.publisher` serves several subscribers of one run.
+        Items are delivered only on request. Each subscriber has its own run, on its own thread; the whole run advances
+        at the pace of the subscriber, and cancelling the subscription cancels it. To serve several subscribers from one
+        run, use `run.publisher`.
 
         Raises:
-            GraphError: If the node is not known.
+            GraphError: If the node is unknown.
         """
         made: Publisher[Any] = _face("publisher")(self, name)
         return made
@@ -151,10 +157,10 @@ def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
 
     Args:
         dag: The definition.
-        columns: False to have everything work on rows, with the same output.
+        columns: False to run every node on rows, with the same output.
 
     Raises:
-        CompileError: If it is no dag, or a node cannot be run.
+        CompileError: If `dag` is not a dag, or a node cannot be run.
         GraphError: If `columns` is neither True nor False.
     """
     if not isinstance(dag, Dag):

@@ -28,14 +28,17 @@ def candlesticks(
     title: str = "bars",
     most: int = 2000,
 ) -> str:
-    """Return bars as a candlestick chart with their volume: an HTML page that needs no network (extra `charts`).
+    """Return bars as a candlestick chart with volume, as an HTML page.
+
+    The page needs no network. This needs the extra `charts`.
 
     Args:
-        bars: With `open`, `high`, `low`, `close`, `volume` and a time, as attributes or in a mapping; in order.
-        by: The name of the series that a bar belongs to; each can be chosen. By default there is one.
+        bars: Bars in order, with `open`, `high`, `low`, `close`, `volume` and a time, as attributes or in a mapping.
+        by: Function that returns the name of a bar's series, which can be selected. By default there is one series.
         time: Field with the time: a datetime, ISO text, or ms since the epoch.
-        title: Above the chart.
-        most: Of each series the last so many bars; of more than 24 series those with the most bars.
+        title: Title of the chart.
+        most: Maximum number of bars per series: the last ones. Of more than 24 series, those with the most bars are
+            shown.
 
     Raises:
         GraphError: If a bar lacks a field.

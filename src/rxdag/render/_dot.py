@@ -9,7 +9,10 @@ from rxdag.graph import Dag
 
 
 def dot(dag: Dag, /) -> str:
-    """Return a dag in the DOT language; sources are ovals, sinks cylinders, operators boxes."""
+    """Return a dag in the DOT language.
+
+    Sources are ovals, sinks cylinders, operators boxes.
+    """
     lines = [f"digraph {json.dumps(dag.name)} {{", "  rankdir=LR;", '  node [fontname="sans-serif", shape=box];']
     for name, node in dag.nodes.items():
         shape = "oval" if isinstance(node.thing, Source) else "cylinder" if isinstance(node.thing, Sink) else "box"

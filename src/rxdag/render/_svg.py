@@ -53,9 +53,10 @@ class _Box:
 
 
 def svg(what: Dag | RunResult, /) -> str:
-    """Return a dag as an SVG picture, left to right; of a run that has ended with its numbers.
+    """Return a dag or a finished run as an SVG picture, left to right.
 
-    Those are what came in and went out at each node, what was lost there and how, what went over each edge, and how full its gate was.
+    For a run, it shows the numbers: items in and out of each node, what was lost there and how, the items on each edge,
+    and how full its gate was.
 
     Raises:
         MissingExtra: If igraph is not installed: extra `graph`.

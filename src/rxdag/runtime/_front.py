@@ -54,27 +54,29 @@ def run(
     on_progress: Callable[[RunStats], object] | None = None,
     progress_every: Duration = "1s",
 ) -> RunResult:
-    """Run to the end, on this thread.
+    """Run a graph to its end, on this thread.
 
-    In the main thread, Ctrl-C and SIGTERM drain the run for at most 10 s, and a second signal cancels it. Then the program
-    ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute `result`. A run
-    that fails while it drains raises its error. In other threads no signal is handled.
+    In the main thread, Ctrl-C and SIGTERM drain the run for at most 10 s, and a second signal cancels it. Then the
+    program
+    ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute `result`. A
+        run that
+    fails while it drains raises its error. In other threads, signals are not handled.
 
-    Inside a running event loop (Jupyter) it runs on a thread of its own, and this call waits.
+    Inside a running event loop, as in Jupyter, the graph runs on its own thread while this call blocks.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        until: Drain after that long.
-        flush: True to close open panes when `until` or a signal ends the run, marked `closed_by="end"`; else they stay held and are
-            reported.
-        on_progress: Called with the books as they stand, on the thread of the graph.
-        progress_every: How often.
+        until: Drain the run after this time.
+        flush: True to close open panes, marked `closed_by="end"`, when `until` or a signal ends the run; otherwise they
+            are left open and reported.
+        on_progress: Function called with the current books, on the thread of the graph.
+        progress_every: Time between two calls of `on_progress`.
 
     Raises:
         GraphError: If there is nothing to run.
-        NodeError: If a node failed; the error's cause is what was raised in it.
-        Terminated: If SIGTERM came; a SystemExit with code 143.
-        KeyboardInterrupt: If Ctrl-C was pressed.
+        NodeError: If a node failed; its cause is the original exception.
+        Terminated: After SIGTERM; a SystemExit with code 143.
+        KeyboardInterrupt: After Ctrl-C.
     """
     plan = planned(what, "run")
     flush = flag(flush, "run: flush")
@@ -96,13 +98,13 @@ def run(
 async def run_async(
     *what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None, flush: bool = False
 ) -> RunResult:
-    """Run to the end, on this event loop; cancelling the task cancels the run.
+    """Run a graph to its end on this event loop; cancelling the task cancels the run.
 
-    Handles no signal: that is up to the program whose loop it is.
+    Signals are not handled: that is up to the program that owns the loop.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        until: Drain after that long.
+        until: Drain the run after this time.
         flush: See `run`.
 
     Raises:
@@ -119,13 +121,13 @@ async def run_async(
 
 
 def start(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> Run:
-    """Start a run on threads of its own; hold on to what it returns.
+    """Start a run on its own threads and return a handle; keep the handle.
 
-    Handles no signal; `begin_drain` may be called in a handler of yours.
+    Signals are not handled; your own handler may call `begin_drain`.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        flush: Whether drains close open panes, unless they say so themselves; see `Run.drain`.
+        flush: Whether drains close open panes by default; see `Run.drain`.
     """
     execution = Execution(planned(what, "start"))
     execution.flush = flag(flush, "start: flush")
@@ -133,13 +135,13 @@ def start(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> Run:
 
 
 def start_async(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> AsyncRun:
-    """Start a run on this event loop; hold on to what it returns.
+    """Start a run on this event loop and return a handle; keep the handle.
 
-    Handles no signal; `begin_drain` may be called in a handler of yours.
+    Signals are not handled; your own handler may call `begin_drain`.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        flush: Whether drains close open panes, unless they say so themselves; see `Run.drain`.
+        flush: Whether drains close open panes by default; see `Run.drain`.
     """
     execution = Execution(planned(what, "start_async"))
     execution.flush = flag(flush, "start_async: flush")

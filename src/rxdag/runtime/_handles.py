@@ -77,25 +77,27 @@ class _Handle:
 
     @property
     def state(self) -> State:
-        """Where the run is: created, running, draining, completed, failed or cancelled."""
+        """Return the state: created, running, draining, completed, failed or cancelled."""
         return self._execution.state
 
     @property
     def dag(self) -> Dag:
-        """What runs."""
+        """Return the dag of the run."""
         return self._execution.plan.dag
 
     @property
     def result(self) -> RunResult | None:
-        """How the run ended, failures included; None while it goes on."""
+        """Return the result, also of a failed run; None until the run has ended."""
         return self._execution.result
 
     def stats(self) -> RunStats:
-        """Return the books as they stand."""
+        """Return the current books."""
         return self._execution.stats()
 
     def publisher(self, name: str, /) -> Publisher[Any]:
-        """Return a `sinks.publisher()` of this run, for any number of subscribers, in lock-step.
+        """Return a `sinks.publisher()` of this run.
+
+        It serves any number of subscribers, in lock-step.
 
         Raises:
             GraphError: If there is no such sink.
@@ -103,12 +105,18 @@ class _Handle:
         return publisher_of(self._execution, name)
 
     def begin_drain(self, *, flush: bool | None = None) -> None:
-        """Begin a drain, and return at once: from any thread, a signal handler, or inside an operator; see `Run.drain`."""
+        """Begin a drain, and return at once; see `Run.drain`.
+
+        It may be called from any thread, a signal handler, or inside an operator.
+        """
         refuse_fork(self._execution.pid, "run.begin_drain")
         self._execution.drain(flush=flush)
 
     def cancel(self) -> None:
-        """Stop now, from wherever `begin_drain` may be called: what is under way is discarded, and no file looks complete."""
+        """Stop the run now; items under way are discarded, and no file looks complete.
+
+        It may be called wherever `begin_drain` may.
+        """
         refuse_fork(self._execution.pid, "run.cancel")
         self._execution.cancel()
 
@@ -122,9 +130,9 @@ class _Handle:
 
 
 class Run(_Handle):
-    """A run on threads of its own; `rxdag.start` makes one.
+    """A handle on a run on its own threads, returned by `rxdag.start`.
 
-    Dropped without `wait`, it is cancelled.
+    If the handle is garbage-collected without `wait`, the run is cancelled.
     """
 
     def __init__(self, execution: Execution) -> None:
@@ -135,15 +143,15 @@ class Run(_Handle):
         self._thread.start()
 
     def wait(self, timeout: Timeout | None = None) -> RunResult:
-        """Wait for the end.
+        """Block until the run ends, and return the result.
 
         Args:
-            timeout: How long to wait, as 10, "10s" or a timedelta; None for as long as it takes.
+            timeout: Longest time to wait, such as 10, "10s" or a timedelta; None for no limit.
 
         Raises:
-            GraphError: If `timeout` is none.
-            TimeoutError: If it has not ended in time; it goes on.
-            RxDagError: If the run itself would wait, in its own code.
+            GraphError: If `timeout` is invalid.
+            TimeoutError: If the run has not ended in time; it continues.
+            RxDagError: If called from code of the run itself, which would wait for itself.
             NodeError: If a node failed.
         """
         self._refuse_own_threads("wait")
@@ -155,17 +163,17 @@ class Run(_Handle):
         return self._outcome()
 
     def drain(self, timeout: Timeout | None = None, *, flush: bool | None = None) -> RunResult:
-        """Read no more, let what is under way go through, and wait for the end.
+        """Stop reading, let everything under way reach the sinks, and wait for the end.
 
         Args:
-            timeout: After that the run is cancelled, as 10, "10s" or a timedelta; None to wait as long as it takes.
-            flush: True to close open panes, marked `closed_by="end"`; False to leave them held and report them. By default
-                what `start` was told.
+            timeout: Time after which the run is cancelled, such as 10, "10s" or a timedelta; None for no limit.
+            flush: True to close open panes, marked `closed_by="end"`; False to leave them open and report them. By
+                default the value passed to `start`.
 
         Raises:
-            GraphError: If `timeout` is none.
-            RxDagError: If user code does not return even then; names the node and shows its stack. Or if the run itself
-                would wait, in its own code.
+            GraphError: If `timeout` is invalid.
+            RxDagError: If user code does not return even after the cancel; the message names the node and shows its
+                stack. Also if called from code of the run itself, which would wait for itself.
             NodeError: If a node failed.
         """
         self._refuse_own_threads("drain")
@@ -188,21 +196,21 @@ class Run(_Handle):
 
 
 class AsyncRun(_Handle):
-    """A run on this event loop; `rxdag.start_async` makes one."""
+    """A handle on a run on this event loop, returned by `rxdag.start_async`."""
 
     def __init__(self, execution: Execution) -> None:
         super().__init__(execution)
         self._task = asyncio.get_running_loop().create_task(run_on_loop(execution))
 
     async def wait(self, timeout: Timeout | None = None) -> RunResult:  # noqa: ASYNC109  # the twin of Run.wait
-        """Await the end; being cancelled does not cancel the run.
+        """Await the end of the run; cancelling this wait does not cancel the run.
 
         Args:
             timeout: See `Run.wait`.
 
         Raises:
-            GraphError: If `timeout` is none.
-            TimeoutError: If it has not ended in time; it goes on.
+            GraphError: If `timeout` is invalid.
+            TimeoutError: If the run has not ended in time; it continues.
             NodeError: If a node failed.
         """
         limit_s = timeout_s(timeout, "run.wait: timeout")
@@ -213,7 +221,10 @@ class AsyncRun(_Handle):
         return self._outcome()
 
     async def drain(self, timeout: Timeout | None = None, *, flush: bool | None = None) -> RunResult:  # noqa: ASYNC109  # the twin of Run.drain
-        """Read no more, let what is under way go through, and await the end; see `Run.drain`."""
+        """Stop reading, let everything under way reach the sinks, and await the end.
+
+        See `Run.drain`.
+        """
         limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)
         try:

@@ -248,12 +248,13 @@ class _ItemsTo:
 
 
 def to_observable(stream: Stream[T], /) -> Observable[T]:
-    """Return a stream as a cold reactivex observable: each subscription is a run of its own, disposing cancels it.
+    """Convert a stream to a cold reactivex observable.
 
-    It runs on the thread that subscribes, or on the scheduler given there.
+    Each subscription is a separate run, on the subscribing thread or the scheduler given to `subscribe`. Disposing the
+    subscription cancels the run.
 
     Raises:
-        GraphError: If it is no stream.
+        GraphError: If `stream` is not a stream.
     """
     checked_stream(stream, "to_observable")
 

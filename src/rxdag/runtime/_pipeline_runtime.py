@@ -42,19 +42,21 @@ class _Builder(DagBuilder):
 
 
 class PipelineRuntime(Supervisor):
-    """Runs dags and linear pipelines side by side, each supervised by itself: one that fails does not stop its peers.
+    """A runtime that supervises dags and linear pipelines separately, side by side.
 
-    An async context manager, which starts what is registered and stops it in the end; `run()` is the blocking form. What is
-    registered later, on its event loop, starts at once. A dag that needs no event loop runs on threads of its own.
+    A dag or pipeline that fails does not stop the others. The runtime is an async context manager, which starts
+    everything registered and stops it on exit; `run()` is the blocking form. Anything registered later on its event
+    loop starts at once. A dag that needs no event loop runs on its own threads.
 
-    SIGTERM inside the `async with` block drains everything, a second one cancels; then the block is cancelled and raises
-    `Terminated`. Ctrl-C cancels, as asyncio does. A program with a SIGTERM handler of its own keeps it.
+    Inside the `async with` block, SIGTERM drains everything and a second one cancels; then the block is cancelled and
+    raises `Terminated`. Ctrl-C cancels, as in asyncio. A SIGTERM handler installed by the program stays in place.
 
     Args:
-        settings: `RuntimeSettings`, or a dict of them; by default what `RuntimeSettings.load()` finds in the environment.
+        settings: `RuntimeSettings`, or a dict of them; by default `RuntimeSettings.load()`, which reads the
+            environment.
 
     Raises:
-        SpecError: If the settings are wrong.
+        SpecError: If the settings are invalid.
 
     Example:
         >>> async def main():
@@ -89,17 +91,17 @@ class PipelineRuntime(Supervisor):
     def from_existing(
         cls, existing: Any, settings: RuntimeSettings | Mapping[str, Any] | None = None
     ) -> PipelineRuntime:
-        """Adopt a PipelineRuntime of market-data-pipeline: its pipelines go on, and dags run beside them.
+        """Adopt a PipelineRuntime of market-data-pipeline, and run dags beside it.
 
-        Its service keeps running what it runs; `list_pipelines`, `run_pipeline`, `stop_pipeline`, `initialize` and `shutdown`
-        reach it, and its registered sources can be streamed.
+        Its service keeps running its pipelines. `list_pipelines`, `run_pipeline`, `stop_pipeline`, `initialize` and
+        `shutdown` are forwarded to it, and its registered sources can be streamed.
 
         Args:
             existing: The runtime, initialized or not.
-            settings: Of this one.
+            settings: Settings of the new runtime.
 
         Raises:
-            GraphError: If it is none.
+            GraphError: If `existing` is not such a runtime.
         """
         missing = [
             n for n in ("service", "registry", "initialize", "shutdown", "run_pipeline") if not hasattr(existing, n)
@@ -120,15 +122,17 @@ class PipelineRuntime(Supervisor):
     @overload
     def create_dag(self, name: str, first: SinkNode[Any, Any], /, *more: SinkNode[Any, Any], **options: Any) -> Dag: ...
     def create_dag(self, name: str, /, *outputs: SinkNode[Any, Any], **options: Any) -> Dag | DagBuilder:
-        """Make a dag of sinks and register it; without sinks return a builder whose `build()` does.
+        """Create a dag from sinks and register it.
+
+        Without sinks, return a builder whose `build()` registers the dag.
 
         Args:
-            name: Of the dag.
-            outputs: What `.to(...)` gave.
+            name: Name of the dag.
+            outputs: Nodes returned by `.to(...)`.
             options: See `add`.
 
         Raises:
-            GraphError: If the name is taken, or the dag is wrong.
+            GraphError: If the name is taken, or the dag is invalid.
         """
         if not outputs:
             self._check_new(name)
@@ -147,18 +151,20 @@ class PipelineRuntime(Supervisor):
         until: Duration | None = None,
         flush: bool = False,
     ) -> None:
-        """Register a dag under its name; it starts with the runtime, or at once if that has started.
+        """Register a dag under its name.
+
+        It starts with the runtime, or at once if the runtime has started.
 
         Args:
-            dag: What to run.
-            restart: "never", "on_failure" or "always"; by default what the settings say.
-            backoff: When it is started again; by default what the settings say.
-            until: Drain each of its runs after that long.
-            flush: True to have drains close open panes, whatever causes them; see `Run.drain`.
+            dag: The dag to run.
+            restart: "never", "on_failure" or "always"; by default as in the settings.
+            backoff: Delays between restarts; by default as in the settings.
+            until: Drain each run of the dag after this time.
+            flush: True to close open panes on every drain, whatever its cause; see `Run.drain`.
 
         Raises:
             GraphError: If the name is taken.
-            CompileError: If it cannot be compiled.
+            CompileError: If the dag cannot be compiled.
         """
         plan = dag if isinstance(dag, Plan) else compile(dag)
         self._register(plan.dag.name, DagJob(plan, until, flush=flush), restart, backoff)
@@ -175,20 +181,22 @@ class PipelineRuntime(Supervisor):
         flush: bool = False,
         on_error: OnError | OnErrorName = SKIP,
     ) -> None:
-        """Register a linear pipeline, unchanged: source, operator, batcher and sink objects, or one with a coroutine `run()`.
+        """Register a linear pipeline, unchanged.
+
+        It consists of source, operator, batcher and sink objects, or has a coroutine `run()`.
 
         Args:
-            name: Its name here.
-            pipeline: The pipeline, as market-data-pipeline's StreamingPipeline.
+            name: Name in this runtime.
+            pipeline: The pipeline, such as a StreamingPipeline of market-data-pipeline.
             restart: See `add`.
             backoff: See `add`.
-            until: Drain it after that long.
-            flush: See `add`; of a pipeline with source, operator, batcher and sink.
-            on_error: What becomes of a tick or batch on which its code fails: by default it is left out and counted, as the
-                pipeline's own `run` goes on after it.
+            until: Drain the pipeline after this time.
+            flush: See `add`; only for a pipeline with source, operator, batcher and sink.
+            on_error: What to do with a tick or batch if the pipeline's code fails on it: by default it is skipped and
+                counted, because the pipeline's own `run` also continues after it.
 
         Raises:
-            GraphError: If the name is taken, or it is no pipeline.
+            GraphError: If the name is taken, or `pipeline` is not a pipeline.
         """
         job: Job
         if is_linear(pipeline):
@@ -214,23 +222,25 @@ class PipelineRuntime(Supervisor):
         max_latency: Duration | None = None,
         on_decision: Callable[[FeedbackDecision], object] | None = None,
     ) -> None:
-        """Slow a provider down while what a dag does with its data cannot keep up.
+        """Slow a provider down while a dag cannot keep up with its data.
 
-        Every so often it is measured how full things are; what the policy decides becomes the provider's scale in `rates`, which
-        `rates.acquire`, `rates.limited` and `stream_quotes` keep to.
+        At regular intervals, the pressure on the dag is measured. The policy turns it into a scale for the provider in
+        `rates`, which `rates.acquire`, `rates.limited` and `stream_quotes` apply.
 
         Args:
-            name: Of the dag.
-            provider: Whose rate; it must be registered.
-            policy: When, by how much, and how it comes back.
-            every: How often it is measured.
-            pressure: Measures, 0 to 1; by default the fullest gate of the dag. For a store, how full its queue is.
-            max_latency: A write of a sink that takes so long is a pressure of 1: the mean of what was written since it was measured
-                last counts too, if it is more than that of the gates.
-            on_decision: Told of each decision; `events()` tells when the level changes, and when the full rate is back.
+            name: Name of the dag.
+            provider: Provider to slow down; it must be registered.
+            policy: When to slow down, by how much, and how to recover.
+            every: Time between two measurements.
+            pressure: Function that returns the pressure, 0 to 1; by default the fill level of the fullest gate of the
+                dag. For a store, return how full its queue is.
+            max_latency: Write time of a sink that counts as a pressure of 1. The mean write time since the previous
+                measurement is then used too, if its pressure is higher than that of the gates.
+            on_decision: Function called with each decision. `events()` reports changes of the level, and the return to
+                the full rate.
 
         Raises:
-            GraphError: If the provider is not registered, or both a measure and `max_latency` are given.
+            GraphError: If the provider is not registered, or both `pressure` and `max_latency` are given.
         """
         self.rates.state(provider)
         if pressure is not None and max_latency is not None:
@@ -265,7 +275,7 @@ class PipelineRuntime(Supervisor):
     # ---- as it always was
 
     async def start(self) -> None:
-        """Start what is registered, and what is adopted. A second call does nothing."""
+        """Start everything that is registered or adopted. A second call does nothing."""
         if self._adopted is not None and not self._is_adopted_up:
             await self._adopted.initialize()
             self._is_adopted_up = True
@@ -275,10 +285,10 @@ class PipelineRuntime(Supervisor):
         """Stop everything; see `Supervisor.stop`.
 
         Args:
-            drain: True to read no more and let what is under way go through; False to cancel.
-            flush: True to close open panes, False to leave them open; by default as `add` was told of each dag.
-            timeout: How long to drain before what is left is cancelled, as 10, "10s" or a timedelta; by default what the
-                settings say.
+            drain: True to stop reading and let everything under way reach the sinks; False to cancel.
+            flush: True to close open panes, False to leave them open; by default as given to `add` for each dag.
+            timeout: Time after which a drain becomes a cancel, such as 10, "10s" or a timedelta; by default as in the
+                settings.
         """
         await super().stop(drain=drain, flush=flush, timeout=timeout)
         if self._is_adopted_up:
@@ -286,24 +296,25 @@ class PipelineRuntime(Supervisor):
             await self._adopted.shutdown()
 
     async def initialize(self) -> None:
-        """Start what is registered; the same as `start`."""
+        """Start everything that is registered; the same as `start`."""
         await self.start()
 
     async def shutdown(self) -> None:
-        """Stop everything, drained; the same as `stop`."""
+        """Drain and stop everything; the same as `stop`."""
         await self.stop()
 
     async def stream_quotes(
         self, symbols: Sequence[str], source_priority: Sequence[str] | None = None
     ) -> AsyncIterator[Any]:
-        """Give quotes of the first source that works, within its provider's rate.
+        """Yield quotes of the first source that works, within its provider's rate.
 
         Args:
-            symbols: Of which instruments.
-            source_priority: Names in `registry`, in order; by default what the settings say, which is simulated quotes.
+            symbols: Symbols of the instruments.
+            source_priority: Names in `registry`, in order; by default as in the settings, which default to simulated
+                quotes.
 
         Raises:
-            GraphError: If a source is not known.
+            GraphError: If a source is unknown.
             SourceError: If all sources failed too often.
         """
         quotes = self.settings.quotes
@@ -336,14 +347,14 @@ class PipelineRuntime(Supervisor):
                 self.rates.breaker(event.source).reset()
 
     async def run_pipeline(self, spec: Any, /) -> str:
-        """Build and start the pipeline of a PipelineSpec of market-data-pipeline.
+        """Build and start a pipeline from a PipelineSpec of market-data-pipeline.
 
         Returns:
             Its key, "tenant:pipeline".
 
         Raises:
             MissingExtra: If market-data-pipeline is not installed.
-            GraphError: If one of that key is there.
+            GraphError: If a pipeline with that key exists.
         """
         if self._adopted is not None:
             key: str = await self._adopted.run_pipeline(spec)
@@ -354,16 +365,16 @@ class PipelineRuntime(Supervisor):
         return key
 
     async def list_pipelines(self) -> list[str]:
-        """Return the keys of all pipelines that run."""
+        """Return the keys of all running pipelines."""
         own = [name for name, job in self._jobs.items() if job.job.kind == "pipeline" and not job.is_over]
         theirs: list[str] = [] if self._adopted is None else await self._adopted.list_pipelines()
         return [*own, *theirs]
 
     async def stop_pipeline(self, key: str, /) -> None:
-        """Stop a pipeline and forget it.
+        """Stop a pipeline and remove it.
 
         Raises:
-            GraphError: If there is none of that key.
+            GraphError: If no pipeline has that key.
         """
         if key not in self._jobs and self._adopted is not None:
             await self._adopted.stop_pipeline(key)

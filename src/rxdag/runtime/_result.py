@@ -31,15 +31,15 @@ _FIXES: Final = {
 
 @dataclass(frozen=True)
 class GateStats:
-    """A gate.
+    """State of a gate.
 
     Attributes:
-        depth: Items that rest in it.
-        capacity: Most that may.
-        high_water: Most that did.
-        waits: How often something had to wait for room in it.
-        dropped: Items that found it full and were dropped, or others in their place.
-        blocked_s: How long a producer has waited for room, s.
+        depth: Number of items in the gate.
+        capacity: Maximum number of items.
+        high_water: Highest number of items so far.
+        waits: How often a producer had to wait for room.
+        dropped: Items dropped because the gate was full: the arriving ones, or others to make room.
+        blocked_s: Total time that a producer has waited for room, s.
     """
 
     depth: int
@@ -52,14 +52,14 @@ class GateStats:
 
 @dataclass(frozen=True)
 class SourceStats:
-    """A source.
+    """State of a source.
 
     Attributes:
         is_open: True if it has not ended.
-        is_connected: True unless it is open and lacks the connection that it needs.
-        is_idle: True if it is open and had nothing when it was read last.
-        backlog: Items that wait to be read; None where the source cannot know.
-        progress: How much of a bounded input has been read, from 0 to 1; None where it cannot know, and once it is closed.
+        is_connected: False if it is open but lacks a connection that it needs.
+        is_idle: True if it is open and had no items at the last read.
+        backlog: Number of items waiting to be read; None if unknown.
+        progress: Share of a bounded input that has been read, from 0 to 1; None if unknown or closed.
     """
 
     is_open: bool
@@ -71,20 +71,20 @@ class SourceStats:
 
 @dataclass(frozen=True, repr=False)
 class RunStats:
-    """A run as it stands.
+    """Current state of a run.
 
     Attributes:
-        state: Of the run.
-        elapsed_s: Since it started, s.
+        state: State of the run.
+        elapsed_s: Time since the start, s.
         nodes: Ledger of each node.
         edges: Book of each edge.
-        gates: By edge.
-        watermarks: At the output of each operator, ns since the epoch; only where there is one.
-        busy_s: How long items were read and worked on, s, by the node where a segment begins: a source, or a node behind
-            a gate. The time of the nodes that it calls is included. Waiting on an event loop is not, nor is work that a timer
-            or new room in a gate starts later.
-        sources: How sources stand.
-        writes: Of each sink, by how long they took; 100 us to 5 s.
+        gates: State of each gate, by edge.
+        watermarks: Watermark at the output of each operator, ns since the epoch; only for operators that have one.
+        busy_s: Time spent reading and processing items, s, by the first node of each segment: a source, or a node
+            behind a gate. It includes the nodes that this node calls. It excludes time spent waiting on an event loop,
+            and work started later by a timer or by new room in a gate.
+        sources: State of each source.
+        writes: Write times of each sink, as a histogram from 100 us to 5 s.
     """
 
     state: State
@@ -103,16 +103,18 @@ class RunStats:
 
 @dataclass(frozen=True, repr=False)
 class RunResult:
-    """How a run ended; `result[sink]` is what a sink says, `print(result)` the books.
+    """Outcome of a run.
+
+    `result[sink]` is the result of a sink; `print(result)` prints the books.
 
     Attributes:
-        dag: What was run.
+        dag: The dag that was run.
         state: "completed", "failed" or "cancelled".
         stats: The books at the end.
-        error: What it failed with.
-        was_drained: True if it was stopped before its sources ended.
-        problems: Laws of the books that do not hold; empty unless rxdag is wrong.
-        signal: Name of the signal that stopped it, as "SIGINT"; None if none did.
+        error: The error of a failed run.
+        was_drained: True if the run was stopped before its sources ended.
+        problems: Laws of the books that do not hold; empty unless rxdag has a bug.
+        signal: Name of the signal that stopped the run, such as "SIGINT"; None without one.
     """
 
     dag: Dag
@@ -153,12 +155,12 @@ class RunResult:
 
     @property
     def items_in(self) -> int:
-        """Items that the sources gave."""
+        """Return the number of items emitted by the sources."""
         return sum(self.stats.nodes[name].made for name in self.dag.sources)
 
     @property
     def items_out(self) -> int:
-        """Items that the sinks took."""
+        """Return the number of items accepted by the sinks."""
         return sum(self.stats.nodes[name].passed for name in self.dag.sinks)
 
     def __repr__(self) -> str:

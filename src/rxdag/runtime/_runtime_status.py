@@ -14,19 +14,19 @@ from rxdag.runtime._supervised import DagJob, Job, JobState, Supervised
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How a dag or pipeline stands.
+    """Status of a dag or pipeline.
 
     Attributes:
-        name: Its name.
+        name: Name of the dag or pipeline.
         kind: "dag" or "pipeline".
-        state: "created", "waiting" for its turn, "running", "restarting" while it waits to start again, "finished",
+        state: "created", "waiting" for its turn, "running", "restarting" while it waits for a restart, "finished",
             "failed" or "stopped".
-        restarts: How often it was started again.
-        uptime_s: How long its run has lasted, s; 0 if none goes on.
-        error: What its last run failed with.
-        stats: Its books; None if it has not run, or nothing is known of its inside.
-        result: How its last run ended; None while it goes on.
-        dag: The dag; None of a pipeline whose inside nobody knows.
+        restarts: Number of restarts.
+        uptime_s: Duration of the current run, s; 0 if none is running.
+        error: Error of the last run.
+        stats: The books; None if it has not run, or is an opaque pipeline.
+        result: Result of the last run; None while it is running.
+        dag: The dag; None for an opaque pipeline.
     """
 
     name: str
@@ -55,7 +55,7 @@ def dag_of(job: Job) -> Dag | None:
 
 @dataclass(frozen=True)
 class RuntimeStatus:
-    """How a runtime stands.
+    """Status of a runtime.
 
     Attributes:
         is_started: True from `start` to `stop`.
@@ -80,12 +80,12 @@ HealthState: TypeAlias = Literal["ok", "degraded", "down"]
 
 @dataclass(frozen=True)
 class Health:
-    """Whether all is well.
+    """Health of a runtime.
 
     Attributes:
-        state: "ok"; "degraded" while something has failed or waits to start again; "down" if the runtime is not started, or
-            all has failed.
-        components: The same for each dag and pipeline, with what is wrong.
+        state: "ok"; "degraded" while something has failed or waits for a restart; "down" if the runtime is not started,
+            or everything has failed.
+        components: Health of each dag and pipeline, with the problem if any.
     """
 
     state: HealthState

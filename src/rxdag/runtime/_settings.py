@@ -19,16 +19,16 @@ PREFIX: Final = "RXDAG_"
 
 
 class RestartSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a run that has ended is started again.
+    """When to restart a run that has ended.
 
     Attributes:
-        policy: "never", "on_failure", or "always", whatever it ended with.
-        base: Wait before the first restart in a row.
-        factor: By how much each wait is longer than the one before, 1 or more.
-        cap: Longest wait.
-        jitter: Share of the wait by which it varies at random, 0 to 1.
-        attempts: Failures in a row before it is given up; None for any number.
-        reset_after: A run that has lasted so long begins a new row; "0s" for never.
+        policy: "never", "on_failure", or "always", whatever the outcome.
+        base: Delay before the first restart in a row.
+        factor: Growth of the delay from one restart to the next, 1 or more.
+        cap: Longest delay.
+        jitter: Share of the delay by which it varies at random, 0 to 1.
+        attempts: Failures in a row after which the runtime gives up; None for no limit.
+        reset_after: A run that lasts this long starts a new row; "0s" for never.
     """
 
     policy: RestartPolicy = "never"
@@ -40,7 +40,7 @@ class RestartSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reset_after: str = "60s"
 
     def backoff(self) -> Backoff:
-        """The waits."""
+        """Return the delays."""
         return Backoff(self.base, self.factor, self.cap, self.jitter, self.attempts, self.reset_after)
 
 
@@ -48,11 +48,11 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Budget of a provider; see `RateCoordinator.register_provider`.
 
     Attributes:
-        capacity: Most tokens at once.
-        refill_rate: Tokens a second.
-        cooldown: How long nothing is given out after a pacing violation.
-        breaker_threshold: Failures in a row that open its circuit.
-        breaker_timeout: How long that stays open.
+        capacity: Maximum number of tokens.
+        refill_rate: Tokens per second.
+        cooldown: How long no tokens are granted after a pacing violation.
+        breaker_threshold: Failures in a row that open the circuit.
+        breaker_timeout: How long the circuit stays open.
     """
 
     capacity: float = 60
@@ -63,13 +63,13 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class QuotesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where `stream_quotes` takes its quotes.
+    """Sources of the quotes of `stream_quotes`.
 
     Attributes:
         sources: Names in the registry, in order of priority.
-        options: Arguments of each source's maker, beside `symbols`.
-        silent_after: A source that brings nothing for so long has failed; None for never.
-        rounds: Failures in a row before it is given up; None for any number.
+        options: Further arguments for the factory of each source, besides `symbols`.
+        silent_after: Silence after which a source counts as failed; None for never.
+        rounds: Failures in a row after which it gives up; None for no limit.
     """
 
     sources: tuple[str, ...] = ("synthetic",)
@@ -79,14 +79,14 @@ class QuotesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All settings of a PipelineRuntime.
+    """Settings of a PipelineRuntime.
 
     Attributes:
-        max_concurrent_runs: Runs at one time; others wait for their turn. None for any number.
-        drain_timeout: How long `stop` lets what is under way go through, before it cancels: seconds, or a duration as text.
-        restart: When a run that has ended is started again, unless its dag says otherwise.
+        max_concurrent_runs: Maximum number of concurrent runs; others wait for their turn. None for no limit.
+        drain_timeout: How long `stop` drains before it cancels: seconds, or a duration as text.
+        restart: When to restart a run that has ended, unless its dag overrides this.
         providers: Budgets by provider.
-        quotes: Where `stream_quotes` takes its quotes.
+        quotes: Sources of the quotes of `stream_quotes`.
     """
 
     max_concurrent_runs: int | None = None
@@ -110,16 +110,16 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         environ: Mapping[str, str] | None = None,
         **arguments: Any,
     ) -> RuntimeSettings:
-        """Put settings together: defaults, the file, the environment, arguments; each goes before those before it.
+        """Combine the defaults, a file, the environment and arguments; later ones win.
 
         Args:
             path: A `.toml`, `.json`, `.yaml` or `.yml` file (the last two need the extra `yaml`).
             environ: Variables, by default those of the process: `RXDAG_MAX_CONCURRENT_RUNS=3`, and with two underscores
-                for what is inside: `RXDAG_RESTART__POLICY=always`, `RXDAG_PROVIDERS__IBKR__REFILL_RATE=10`.
-            arguments: Fields; what is inside as dicts.
+                for nested fields: `RXDAG_RESTART__POLICY=always`, `RXDAG_PROVIDERS__IBKR__REFILL_RATE=10`.
+            arguments: Fields; nested ones as dicts.
 
         Raises:
-            SpecError: If a key is not known, a value is none, or the file cannot be read.
+            SpecError: If a key is unknown, a value is invalid, or the file cannot be read.
 
         Example:
             >>> settings = rxdag.RuntimeSettings.load(

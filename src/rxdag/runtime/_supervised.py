@@ -33,16 +33,18 @@ ENDED: tuple[JobState, ...] = ("finished", "failed", "stopped")
 
 @dataclass(frozen=True)
 class RuntimeEvent:
-    """What happened to a dag or pipeline of a PipelineRuntime.
+    """An event of a dag or pipeline in a PipelineRuntime.
 
     Attributes:
-        kind: "created"; "running", one of its runs has begun; "failed" or "finished", a run has ended so; "restarted", another
-            one begins; "stopped", it was told to; "replaced", another dag has taken its name; "feedback", see `decision`.
-        name: Of the dag or pipeline.
-        at: When, ns since the epoch.
-        restarts: How often it has been started again.
-        error: What it failed with.
-        decision: Of a "feedback": the level has changed, or the full rate is back.
+        kind: "created"; "running": a run has started; "failed" or "finished": a run has ended; "restarted": a new run
+            starts after one that ended; "stopped": it was stopped on request; "replaced": another dag has taken its
+            name;
+            "feedback": see `decision`.
+        name: Name of the dag or pipeline.
+        at: Time of the event, ns since the epoch.
+        restarts: Number of restarts so far.
+        error: The error of a failed run.
+        decision: The decision of a "feedback" event: the level has changed, or the full rate is restored.
     """
 
     kind: EventKind

@@ -34,10 +34,10 @@ _EVENTS: Final = 1024
 
 
 class Supervisor:
-    """What a PipelineRuntime is, whatever it runs. Used on one event loop.
+    """The supervision part of a PipelineRuntime. It is used on one event loop.
 
     Args:
-        settings: Of the runtime.
+        settings: Settings of the runtime.
     """
 
     def __init__(self, settings: RuntimeSettings) -> None:
@@ -88,7 +88,7 @@ class Supervisor:
         return self._jobs[name]
 
     async def start(self) -> None:
-        """Start what is registered, and again what `stop` has stopped. A second call does nothing."""
+        """Start everything, also again after `stop`; a second call does nothing."""
         if self._loop is not None:
             return
         self._loop = asyncio.get_running_loop()
@@ -104,13 +104,13 @@ class Supervisor:
         """Stop everything.
 
         Args:
-            drain: True to read no more and let what is under way go through; False to cancel.
-            flush: True to close open panes, False to leave them open; by default as `add` was told of each dag.
-            timeout: How long to drain before what is left is cancelled, as 10, "10s" or a timedelta; by default what the
-                settings say.
+            drain: True to stop reading and let everything under way reach the sinks; False to cancel.
+            flush: True to close open panes, False to leave them open; by default as given to `add` for each dag.
+            timeout: Time after which a drain becomes a cancel, such as 10, "10s" or a timedelta; by default as in the
+                settings.
 
         Raises:
-            GraphError: If `timeout` is none.
+            GraphError: If `timeout` is invalid.
         """
         limit_s = timeout_s(self.settings.drain_timeout if timeout is None else timeout, "runtime.stop: timeout")
         flush = None if flush is None else flag(flush, "runtime.stop: flush")
@@ -145,19 +145,19 @@ class Supervisor:
             raise Terminated(self._ended()) from None
 
     def run(self, *, until: Duration | None = None, flush: bool | None = None) -> dict[str, RunResult]:
-        """Start everything, block until all has ended, and return the results by name: the blocking form.
+        """Start everything, block until all has ended, and return the results by name.
 
         In the main thread, Ctrl-C and SIGTERM drain, and a second signal cancels. Then the program ends: SIGTERM raises
         `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the results as attribute `result`.
 
         Args:
-            until: Stop everything after that long.
-            flush: Of the drains that `until` and signals cause: see `stop`.
+            until: Stop everything after this time.
+            flush: Whether drains caused by `until` or signals close open panes; see `stop`.
 
         Raises:
-            RxDagError: If something has failed and is not started again.
-            Terminated: If SIGTERM came; a SystemExit with code 143.
-            KeyboardInterrupt: If Ctrl-C was pressed.
+            RxDagError: If a dag or pipeline has failed and will not be restarted.
+            Terminated: After SIGTERM; a SystemExit with code 143.
+            KeyboardInterrupt: After Ctrl-C.
         """
         caught, results = asyncio.run(self._run(until, None if flush is None else flag(flush, "runtime.run: flush")))
         return caught.outcome(results)
@@ -194,10 +194,13 @@ class Supervisor:
         await self.stop(drain=drain, flush=flush)
 
     async def run_until_complete(self) -> dict[str, RunResult]:
-        """Wait until everything has ended and will not start again; returns the last result of each dag by name.
+        """Wait until everything has ended for good; return the last result of each dag.
+
+        The results are by name.
 
         Raises:
-            RxDagError: If something has failed and is not started again; tells of all, the cause is the first.
+            RxDagError: If a dag or pipeline has failed and will not be restarted. The message names all of them; the
+                cause is the first error.
         """
         await self.start()
         await self._all_over()
@@ -224,10 +227,10 @@ class Supervisor:
         return {name: job.result for name, job in self._jobs.items() if job.result is not None}
 
     async def restart(self, name: str, /, *, drain: bool = True) -> None:
-        """Stop one and start it again.
+        """Stop a dag or pipeline and start it again.
 
         Raises:
-            GraphError: If there is none of that name.
+            GraphError: If the name is unknown.
         """
         job = self._found(name)
         await self._stop_one(job, drain=drain)
@@ -236,16 +239,18 @@ class Supervisor:
         job.start()
 
     async def replace(self, name: str, dag: Dag | Plan, /, *, drain: bool = True) -> None:
-        """Put another dag in the place of one: it is compiled first, so that one that is wrong changes nothing.
+        """Replace a dag with another one.
+
+        The new dag is compiled first, so an invalid one changes nothing.
 
         Args:
-            name: Of what is replaced, and of the new one from now on.
-            dag: The new one.
-            drain: True to let what is under way in the old one go through first.
+            name: Name of the dag to replace; the new one takes over the name.
+            dag: The new dag.
+            drain: True to let everything under way in the old dag reach its sinks first.
 
         Raises:
-            GraphError: If there is none of that name.
-            CompileError: If the new one cannot be compiled.
+            GraphError: If the name is unknown.
+            CompileError: If the new dag cannot be compiled.
         """
         plan = dag if isinstance(dag, Plan) else compile(dag)
         job = self._found(name)
@@ -260,7 +265,7 @@ class Supervisor:
         await job.stop(drain=drain, flush=None, timeout_s=limit_s)
 
     def status(self) -> RuntimeStatus:
-        """Return how everything stands, with the books of what runs."""
+        """Return the status of everything, with the books of what is running."""
         now = self._clock.now()
         # Copies: another thread may ask, as that of the metrics.
         jobs = {name: JobStatus.of(job, now) for name, job in tuple(self._jobs.items())}
@@ -270,11 +275,14 @@ class Supervisor:
         return RuntimeStatus(self._loop is not None, jobs)
 
     def health(self) -> Health:
-        """Return whether all is well: "ok", "degraded" while something has failed or waits to start again, or "down"."""
+        """Return the overall health.
+
+        It is "ok", "degraded" while something has failed or waits for a restart, or "down".
+        """
         return health_of(self.status())
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
-        """Give what happens from now on. Who falls more than 1,024 events behind misses the oldest."""
+        """Yield events from now on; a reader over 1,024 events behind misses the oldest."""
         queue: deque[RuntimeEvent] = deque(maxlen=_EVENTS)
         self._listeners.append(queue)
         try:
@@ -293,14 +301,16 @@ class Supervisor:
         heard.set()
 
     def stream(self, name: str, sink: str | None = None, /) -> AsyncIterator[Any]:
-        """Give what a dag sends into its `sinks.publisher()`, over restarts, as it is asked for: all readers in lock-step.
+        """Yield the items that a dag sends to its `sinks.publisher()`, across restarts.
+
+        Items are delivered on demand; all readers advance in lock-step.
 
         Args:
-            name: Of the dag.
-            sink: Name of the publisher; needed if it has several.
+            name: Name of the dag.
+            sink: Name of the publisher; required if the dag has several.
 
         Raises:
-            GraphError: If there is no such dag, or it has no such publisher.
+            GraphError: If the dag is unknown, or has no such publisher.
         """
         return streamed(self._found(name), sink)
 

@@ -261,17 +261,19 @@ class _Parquet(Sink[object, int]):
 
 
 def arrow(*, schema: Any = None) -> Sink[object, Any]:
-    """Keep all items as an Arrow table; `result[sink]` is the pyarrow.Table. Needs the extra "arrow".
+    """Collect all items in an Arrow table. Needs the extra "arrow".
 
-    A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
-    "value". Names of panes that meet have prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536
-    items: a field that an item lacks is null, and a further one fails the run.
+    `result[sink]` is the pyarrow.Table. A record gives its fields, a pane its key, start, end, value, revision and
+    closed_by; any other item a column "value". Conflicting names of panes get prefixes, as in `sinks.csv`. Columns and
+    types are those of the first 65,536 items: a field that an item lacks is null, and an additional field fails the
+    run.
 
     Args:
-        schema: A pyarrow.Schema, where the first items do not say it all. It must have all fields of the items.
+        schema: A pyarrow.Schema, for cases in which the first items are not enough. It must have all fields of the
+            items.
 
     Raises:
-        GraphError: If `schema` is none.
+        GraphError: If `schema` is not a schema.
 
     Example:
         >>> kept = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.arrow())
@@ -282,20 +284,23 @@ def arrow(*, schema: Any = None) -> Sink[object, Any]:
 
 
 def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object, int]:
-    """Write a Parquet file; `result[sink]` is the number of rows. Needs the extra "arrow".
+    """Write a Parquet file; `result[sink]` is the number of rows.
 
-    A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
-    "value". Names of panes that meet have prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536
-    items: a field that an item lacks is null, and a further one fails the run. The file is there when the run has
-    succeeded, and not before: a failed or cancelled run leaves the old one. Links, modes, devices and FIFOs are as in
-    `sinks.csv`.
+    This needs the extra "arrow".
+
+    A record gives its fields, a pane its key, start, end, value, revision and closed_by; any other item a column
+    "value". Conflicting names of panes get prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536
+    items: a field that an item lacks is null, and an additional field fails the run. The file appears only when the run
+        has succeeded; a
+    failed or cancelled run leaves the old file in place. Links, modes, devices and FIFOs are handled as in `sinks.csv`.
 
     Args:
-        path: Of the file. Its directory is made if it is not there.
-        schema: A pyarrow.Schema, where the first items do not say it all. It must have all fields of the items.
+        path: Path of the file. Its directory is created if missing.
+        schema: A pyarrow.Schema, for cases in which the first items are not enough. It must have all fields of the
+            items.
 
     Raises:
-        GraphError: If `schema` is none.
+        GraphError: If `schema` is not a schema.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.parquet("numbers.parquet"))

@@ -99,25 +99,26 @@ def batched(
     timeout: Duration | None = "30s",
     on_error: OnError | OnErrorName | None = None,
 ) -> Sink[T, int]:
-    """Write batches to a database or a service; `result[sink]` is how many items were written.
+    """Write batches to a database or service; `result[sink]` counts the written items.
 
-    The next batch is gathered while one is written, and what comes faster than that waits. A batch that fails is tried again
-    whole, then in halves, until the item that fails it is found: that one goes the way of `on_error`, the others are
-    written. A line that is down (ConnectionError, or no answer within `timeout`) is no item's fault: then the whole batch
-    goes that way. An item may be written twice, if a batch failed after it had taken effect: let the target ignore what it
-    has already. A drain writes what is gathered.
+    The next batch is collected while one is written; further items wait. A batch that fails is retried as a whole, then
+    in halves, until the failing item is found: that item is subject to `on_error`, and the others are written. If the
+    connection is down (ConnectionError, or no answer within `timeout`), no single item is at fault, and the whole batch
+    is subject to `on_error`. An item may be written twice, if a batch failed after it had taken effect, so let the
+    target ignore duplicates. A drain writes the collected items.
 
     Args:
-        factory: Makes an async context manager, opened once a run on its event loop and closed at any end, with the run's
-            error if it failed; what it gives is awaited with each batch, a list.
-        max_items: Items of a full batch.
-        max_wait: A batch that is not full is written so long after its first item; None to wait until it is full.
-        timeout: Longest wait for one write; None for as long as it takes.
-        on_error: By default `on_error.retry(3, base="200ms", jitter=0.2)`, and then the run fails; the `on_error` of
-            `.to(...)` goes before it.
+        factory: Makes an async context manager, which is opened once per run on its event loop and closed however the
+            run ends, with the run's error if it failed. The function that it returns is awaited with each batch, a
+            list.
+        max_items: Number of items in a full batch.
+        max_wait: Time after its first item at which an incomplete batch is written; None to wait until it is full.
+        timeout: Longest time for one write; None for no limit.
+        on_error: By default `on_error.retry(3, base="200ms", jitter=0.2)`, after which the run fails. The `on_error` of
+            `.to(...)` takes precedence.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> from contextlib import asynccontextmanager

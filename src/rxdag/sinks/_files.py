@@ -152,17 +152,18 @@ class _Jsonl(Sink[object, int]):
 def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = ()) -> Sink[object, int]:
     """Write a CSV file with a header; `result[sink]` is the number of rows.
 
-    A record gives its fields, a pane its key, start, end, value, revision and closed_by; anything else a column
-    "value". Where two names of a pane meet, a part of its key has the prefix "key_", a field of its value "value_".
-    Values of every type that `sources.csv` reads are written so that they read back equal: True and False as true and
-    false, an enumeration as its value, durations as ISO 8601, bytes as base64, None as nothing. The file is there when the run has succeeded, and not before: a failed or cancelled run leaves the old one.
+    A record gives its fields, a pane its key, start, end, value, revision and closed_by; any other item a column
+    "value". If two names of a pane conflict, a part of its key gets the prefix "key_", and a field of its value
+    "value_". Values of all types supported by `sources.csv` read back equal: True and False are written as true and
+    false, an enumeration as its value, durations as ISO 8601, bytes as base64, None as an empty value. The file appears
+    only when the run has succeeded; a failed or cancelled run leaves the old file in place.
 
-    The file keeps the mode and owner of the one it replaces; a link stays, and its target is replaced. A device or a
-    FIFO cannot be replaced: it is written as items come.
+    The file keeps the mode and owner of the one it replaces. A symbolic link stays, and its target is replaced. A
+    device or FIFO cannot be replaced, so it is written as items arrive.
 
     Args:
-        path: Of the file; ".gz" is packed. Its directory is made if it is not there.
-        columns: Header, in order; by default the fields of the first item. Needed for a header in an empty file.
+        path: Path of the file; ".gz" is compressed. Its directory is created if missing.
+        columns: Header, in order; by default the fields of the first item. Required for a header in an empty file.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("numbers.csv"))
@@ -178,11 +179,11 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
 def jsonl(path: str | PathLike[str], /) -> Sink[object, int]:
     """Write a file of JSON lines; `result[sink]` is the number of lines.
 
-    The columns of a pane have the names that `sinks.csv` gives them. The file is there when the run has succeeded, and
-    not before: a failed or cancelled run leaves the old one. Links, modes, devices and FIFOs are as there.
+    The columns of a pane are named as in `sinks.csv`. The file appears only when the run has succeeded; a failed or
+    cancelled run leaves the old file in place. Links, modes, devices and FIFOs are handled as in `sinks.csv`.
 
     Args:
-        path: Of the file; ".gz" is packed. Its directory is made if it is not there.
+        path: Path of the file; ".gz" is compressed. Its directory is created if missing.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}])).to(sinks.jsonl("rows.jsonl"))

@@ -44,7 +44,7 @@ class _Collect(Sink[T, "list[T]"]):
 
 
 def collect() -> Sink[T, list[T]]:
-    """Keep all items; `result[sink]` is the list of them.
+    """Collect all items; `result[sink]` is the list.
 
     Example:
         >>> kept = rxdag.from_source(sources.range(3)).to(sinks.collect())
@@ -91,13 +91,15 @@ class _Call(Sink[T, int]):
 
 
 def call(fn: Callable[[T], object], /) -> Sink[T, int]:
-    """Call a function with each item; `result[sink]` is how many calls returned.
+    """Call a function with each item.
+
+    `result[sink]` is the number of calls that returned.
 
     Args:
-        fn: What to call, on the thread of the graph. A coroutine function goes into `sinks.acall`.
+        fn: The function, called on the thread of the graph. For a coroutine function use `sinks.acall`.
 
     Raises:
-        GraphError: If it cannot be called with one item, or is a coroutine function.
+        GraphError: If `fn` cannot be called with one item, or is a coroutine function.
 
     Example:
         >>> seen = []
@@ -141,15 +143,17 @@ class _Acall(Sink[T, int]):
 
 
 def acall(fn: Callable[[T], Awaitable[object]], /) -> Sink[T, int]:
-    """Await a coroutine function with each item, one after the other; `result[sink]` is how many calls returned.
+    """Await a coroutine function with each item, one after the other.
 
-    What comes faster than it returns waits in the gate before it, up to 1,024 items, then in the source.
+    `result[sink]` is the number of calls that returned. Faster items wait in the gate before the sink, up to 1,024, and
+    then in the source.
 
     Args:
-        fn: What to await, on the run's event loop: a coroutine function, or a function that returns an awaitable.
+        fn: The function, awaited on the run's event loop: a coroutine function, or a function that returns an
+            awaitable.
 
     Raises:
-        GraphError: If it certainly returns no awaitable, as a builtin, or cannot take one item.
+        GraphError: If `fn` certainly does not return an awaitable, as a builtin, or cannot take one item.
 
     Example:
         >>> async def save(item): ...
@@ -178,7 +182,7 @@ class _Null(Sink[object, int]):
 
 
 def null() -> Sink[object, int]:
-    """Count the items and forget them; `result[sink]` is the count.
+    """Count the items and discard them; `result[sink]` is the count.
 
     Example:
         >>> counted = rxdag.from_source(sources.range(3)).to(sinks.null())

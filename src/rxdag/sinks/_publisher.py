@@ -157,11 +157,12 @@ class PublisherSink(Sink[T, None]):
 
 
 def publisher() -> Sink[Any, None]:
-    """Give items to subscribers as they ask for them (Reactive Streams): `run.publisher(name).subscribe(subscriber)`.
+    """Deliver items to subscribers on demand (Reactive Streams).
 
-    All subscribers of a run get the same items in lock-step: the one that has asked for the least sets the pace, and
-    without any nothing flows. One that comes later sees what comes later; one that cancels no longer counts; when the
-    last one has, the sink takes nothing more, and what only it needed stops. A subscriber that raises fails the run.
+    Subscribe with `run.publisher(name).subscribe(subscriber)`. All subscribers of a run receive the same items in
+    lock-step: the one that has requested the least sets the pace, and nothing flows without subscribers. A later
+    subscriber receives only later items; one that cancels no longer counts. When the last one cancels, the sink accepts
+    no more items, and nodes that only it needs stop. A subscriber that raises fails the run.
 
     Example:
         >>> rxdag.from_source(sources.range(3)).to(sinks.publisher(), name="numbers")

@@ -40,7 +40,7 @@ class _Stdout(Sink[object, int]):
 
 
 def stdout(*, form: Literal["text", "jsonl"] = "text") -> Sink[object, int]:
-    """Print each item on a line; `result[sink]` is the number of lines.
+    """Print each item on its own line; `result[sink]` is the number of lines.
 
     Args:
         form: "text" for `str(item)`, "jsonl" for JSON.

@@ -81,20 +81,20 @@ def arrays(columns: Mapping[str, Any], /) -> Source[dict[str, Any]]: ...
 @overload
 def arrays(columns: Any, /) -> Source[Any]: ...
 def arrays(columns: Any, /, of: Any = None) -> Any:
-    """Read arrays as columns: one item for each row.
+    """Read arrays as columns: one item per row.
 
-    What is given is not copied, and must not change while a run reads it. Operators with expressions work on the
-    arrays themselves; for any other, items are made of them.
+    The arrays are not copied and must not change while a run reads them. Operators with expressions work on the arrays
+    themselves; for all others, rows are converted to items.
 
     Args:
-        columns: Arrays or lists of equal length, by field; or one alone, whose values are the items. Integers are
+        columns: Arrays or lists of equal length, by field; or a single one, whose values are the items. Integers are
             read as int64, floats as float64, text is dictionary-coded; None stands for null in a list.
-        of: Type of the items, made of the fields by name: a msgspec.Struct, dataclass, NamedTuple or TypedDict. By
-            default they are dicts. Values are read as `sources.parquet` reads them; a datetime must have a zone.
+        of: Type of the items, built from the fields by name: a msgspec.Struct, dataclass, NamedTuple or TypedDict. By
+            default items are dicts. Values are converted as in `sources.parquet`; a datetime must have a zone.
 
     Raises:
-        GraphError: If lengths differ, or the type lacks a field that is given, or needs one that is not.
-        SourceError: When it is read, if a value is not of the type of its field, and `on_error` does not say otherwise.
+        GraphError: If lengths differ, a given field is missing in the type, or a required field is not given.
+        SourceError: While reading, if a value does not have the type of its field, unless `on_error` says otherwise.
 
     Example:
         >>> import numpy as np

@@ -173,17 +173,17 @@ def arrow(data: Any, /, of: type[T], *, tz: str | tzinfo | None = None) -> Sourc
 @overload
 def arrow(data: Any, /, *, tz: str | tzinfo | None = None) -> Source[dict[str, Any]]: ...
 def arrow(data: Any, /, of: Any = None, *, tz: str | tzinfo | None = None) -> Any:
-    """Read an Arrow table as columns: one item for each row. Needs the extra "arrow".
+    """Read an Arrow table as columns: one item per row. Needs the extra "arrow".
 
     Args:
-        data: A pyarrow Table, RecordBatch or RecordBatchReader, or whatever speaks Arrow's C stream interface, as a
-            polars DataFrame does. A RecordBatchReader can be read by one run only.
-        of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
-            items are dicts. Values are read as `sources.parquet` reads them.
-        tz: What times without a zone are; see `sources.parquet`.
+        data: A pyarrow Table, RecordBatch or RecordBatchReader, or any object with Arrow's C stream interface, such as
+            a polars DataFrame. A RecordBatchReader can be read by one run only.
+        of: Type of the items, built from the fields by name; columns without a field are ignored. By default items are
+            dicts. Values are converted as in `sources.parquet`.
+        tz: Time zone of times without one; see `sources.parquet`.
 
     Raises:
-        GraphError: If `data` is none of these, or there is no such zone.
+        GraphError: If `data` is none of these, or the zone is unknown.
 
     Example:
         >>> import pyarrow
@@ -254,27 +254,29 @@ def parquet(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | Non
 @overload
 def parquet(path: str | PathLike[str], /, *, tz: str | tzinfo | None = None) -> Source[dict[str, Any]]: ...
 def parquet(path: str | PathLike[str], /, of: Any = None, *, tz: str | tzinfo | None = None) -> Any:
-    """Read a Parquet file as columns: one item for each row. Needs the extra "arrow".
+    """Read a Parquet file as columns: one item per row. Needs the extra "arrow".
 
-    It is read in batches of 65,536 rows, and only the columns that the items have.
+    The file is read in batches of 65,536 rows, and only the columns needed by the items.
+
+    Values are converted to the types of the fields: ints to float, times to datetime (in UTC, truncated to
+    microseconds), dicts to records, texts to enumerations. A row is malformed if a value does not fit, such as a null
+    in a field that is not `| None`, an int that no float represents, or a value beyond a limit of `msgspec.Meta`, or if
+    `__post_init__` of the type rejects it. A malformed row ends the run, with column and row; with `from_source(...,
+    on_error="dead")` it goes to port "dead" as a dict and the run continues. A column of the wrong type always ends the
+    run, and so does a file without any of the fields. A field of type `np.datetime64` keeps times unchanged and is
+    faster; a type with `__post_init__` is read row by row.
 
     Args:
-        path: Of the file.
-        of: Type of the items, made of the fields by name; columns that it does not have are left out. By default
-            items are dicts. Ints are read into a field that is a float, times into one that is a datetime (in UTC; what is
-            below the microsecond is cut off), dicts into one that is a record, and texts into an enumeration. A value that
-            does not fit is malformed, as a null in a field that is not `| None`, an int that no float is, or one beyond a
-            limit of `msgspec.Meta`; so is a row that `__post_init__` of the type refuses. It ends the run with column
-            and row; with `from_source(..., on_error="dead")` the row goes to port "dead" as a dict and the run
-            goes on. A column of another type ends the run always, as does no column for any of the fields. A field
-            `np.datetime64` keeps the times as they are, and is faster; a type with `__post_init__` is read row by row.
-        tz: What times without a zone are, as pandas and polars write them by default: the IANA name of a zone, as
-            "America/New_York", or a tzinfo. Without it they end the run. Of a local time that occurs twice, when clocks
-            are set back, the first instant is taken; one that does not occur, when they are set forward, ends the run.
-            Times with a zone are the instants that they are.
+        path: Path of the file.
+        of: Type of the items, built from the fields by name; columns without a field are ignored. By default items are
+            dicts.
+        tz: Time zone of times without one, as pandas and polars write them by default: an IANA name such as
+            "America/New_York", or a tzinfo. By default such times end the run. If a local time occurs twice, when
+            clocks are set back, the first instant is used; one that does not exist, when they are set forward, ends the
+            run. Times with a zone are read as they are.
 
     Raises:
-        GraphError: If `of` is no msgspec.Struct, dataclass, NamedTuple or TypedDict, or there is no such zone.
+        GraphError: If `of` is not a msgspec.Struct, dataclass, NamedTuple or TypedDict, or the zone is unknown.
 
     Example:
         >>> trades = rxdag.from_source(sources.parquet("trades.parquet", Trade))

@@ -9,18 +9,19 @@ from rxdag.contract import Duration, Waits, checked_backoff, duration_ns, whole_
 
 @dataclass(frozen=True)
 class Backoff:
-    """Growing waits between connections, and how many of them.
+    """Growing delays between connection attempts, and their maximum number.
 
     Attributes:
-        base: Wait before the next connection, after one that was of use.
-        factor: By how much each wait is longer than the one before, 1 or more.
-        cap: Longest wait.
-        jitter: Share of the wait by which it varies at random, both ways, 0 to 1: many clients must not come back at once.
-        attempts: Connections in a row that were of no use, before it is given up; None for any number.
-        reset_after: How long a connection that brought an item must have been open to count as of use.
+        base: Delay before the first retry after a useful connection.
+        factor: Growth of the delay from one retry to the next, 1 or more.
+        cap: Longest delay.
+        jitter: Share of the delay by which it varies at random, both ways, 0 to 1, so that many clients do not
+            reconnect at once.
+        attempts: Useless connections in a row after which the source gives up; None for no limit.
+        reset_after: How long a connection that delivered an item must have been open to count as useful.
 
     Raises:
-        GraphError: If one is not as above.
+        GraphError: If an argument is invalid.
     """
 
     base: Duration = "100ms"
@@ -36,9 +37,9 @@ class Backoff:
         whole_or_none(self.attempts, "Backoff: attempts")
 
     def waits(self) -> Waits:
-        """The waits alone."""
+        """Return the delays alone."""
         return checked_backoff("Backoff", self.base, self.factor, self.cap, self.jitter)
 
     def reset_after_ns(self) -> int:
-        """`reset_after`, ns."""
+        """Return `reset_after` in ns."""
         return duration_ns(self.reset_after, "Backoff: reset_after")

@@ -34,9 +34,10 @@ OverflowName: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "drop_t
 
 
 class Push(Generic[T]):
-    """What a callback source is called with: an item; from any thread, without waiting.
+    """The function that a callback source registers; it accepts items from any thread.
 
-    What comes after the end of the run is ignored. `complete` and `fail` end the stream, behind what has come.
+    It never waits. Items that arrive after the end of the run are ignored. `complete` and `fail` end the stream, after
+    the items that have already arrived.
     """
 
     def __init__(self, queue: ItemQueue) -> None:
@@ -47,11 +48,11 @@ class Push(Generic[T]):
             self._queue.offer(item, wait=False)
 
     def complete(self) -> None:
-        """Say that nothing more comes."""
+        """End the stream."""
         self._queue.end(None)
 
     def fail(self, error: Exception, /) -> None:
-        """Say that the feed has failed."""
+        """Fail the stream with an error."""
         self._queue.end(error)
 
 
@@ -127,21 +128,22 @@ def callback(
     delay_error: bool = True,
     of: type[T] | None = None,
 ) -> Source[T]:
-    """Take what a callback is called with: `register(push)` is called when the run starts, `push(item)` takes an item.
+    """Read the items that a callback receives.
 
-    Who calls a callback cannot be made to wait: say with `overflow` what gives way when the queue is full.
+    When the run starts, `register(push)` is called; from then on, `push(item)` adds an item. Callers of a callback
+    cannot be made to wait, so choose with `overflow` what to drop when the queue is full.
 
     Args:
-        register: Has `push` called from now on, from any thread; returns what stops that, or None if nothing can. `push` has
-            `complete()` and `fail(error)` too.
-        max_items: Most items that wait to be taken.
+        register: Function that arranges for `push` to be called, from any thread; it returns a function that stops
+            this, or None if that is impossible. `push` also has `complete()` and `fail(error)`.
+        max_items: Maximum number of waiting items.
         overflow: Any policy but "block", which is an error when the dag is compiled.
-        delay_error: With "error", True to let out what waits before the run fails.
+        delay_error: With "error", True to deliver the waiting items before the run fails.
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If an argument is not as above.
-        CompileError: When the dag is compiled, if nothing says what gives way.
+        GraphError: If an argument is invalid.
+        CompileError: When the dag is compiled, if the overflow policy is "block".
 
     Example:
         >>> listeners = []
@@ -232,22 +234,23 @@ def observable(
     hot: bool = True,
     of: type[T] | None = None,
 ) -> Source[T]:
-    """Take the items of a reactivex observable, subscribed to when the run starts and disposed at its end.
+    """Read a reactivex observable.
 
-    A hot one cannot be made to wait: say with `overflow` what gives way when the queue is full. A cold one, subscribed to
-    on a thread of its own, waits inside its `on_next`, if it has no scheduler that lets items pile up before that.
+    It is subscribed to when the run starts, and disposed when the run ends. A hot observable cannot be made to wait, so
+    choose with `overflow` what to drop when the queue is full. A cold one is subscribed to on its own thread and waits
+    inside `on_next`, unless one of its schedulers queues items before that.
 
     Args:
-        obs: What to subscribe to.
-        max_items: Most items that wait to be taken.
-        overflow: Any policy, but for a hot one "block", which is an error when the dag is compiled.
-        delay_error: With "error", True to let out what waits before the run fails.
-        hot: False if it makes its items for each subscriber, in the call of `subscribe`.
+        obs: The observable.
+        max_items: Maximum number of waiting items.
+        overflow: Any policy; for a hot observable "block" is an error when the dag is compiled.
+        delay_error: With "error", True to deliver the waiting items before the run fails.
+        hot: False if it produces its items for each subscriber, inside the call of `subscribe`.
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If an argument is not as above.
-        CompileError: When the dag is compiled, if nothing says what gives way.
+        GraphError: If an argument is invalid.
+        CompileError: When the dag is compiled, if a hot observable has the overflow policy "block".
 
     Example:
         >>> import reactivex
@@ -274,6 +277,6 @@ def from_observable(
     of: type[T] | None = None,
     name: str | None = None,
 ) -> Stream[T]:
-    """Start a stream at a reactivex observable: `rxdag.from_source(sources.observable(...))`, see there."""
+    """Create a stream from a reactivex observable; see `sources.observable`."""
     source = observable(obs, max_items=max_items, overflow=overflow, delay_error=delay_error, hot=hot, of=of)
     return from_source(source, name=name)

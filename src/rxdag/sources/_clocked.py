@@ -62,16 +62,16 @@ class _Clocked(Source[int]):
 
 
 def interval(every: Duration, /, *, count: int | None = None) -> Source[int]:
-    """Count 0, 1, 2 ... at regular instants, the first of them `every` after the start.
+    """Count 0, 1, 2 ... at regular instants, starting `every` after the start.
 
-    An instant that finds no room behind the source comes as soon as there is some; none is lost.
+    If there is no room at an instant, its number is emitted as soon as there is; none is lost.
 
     Args:
-        every: From one instant to the next, more than 0.
-        count: How many, 1 or more; by default it goes on until the run is drained.
+        every: Time between two instants, more than 0.
+        count: Number of items, 1 or more; by default it continues until the run is drained.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> testing.run_virtual(out := rxdag.from_source(sources.interval("1s", count=3)).to(sinks.collect()))[out]
@@ -81,10 +81,10 @@ def interval(every: Duration, /, *, count: int | None = None) -> Source[int]:
 
 
 def timer(after: Duration, /) -> Source[int]:
-    """Give 0 once, a while after the start, and end.
+    """Emit 0 once, some time after the start, and end.
 
     Args:
-        after: How long, more than 0.
+        after: Time after the start, more than 0.
 
     Raises:
         GraphError: If `after` is 0.

@@ -260,25 +260,29 @@ class _Csv(Source[T]):
 def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a CSV file with a header, row by row, as typed items.
 
-    Columns are found by name; those that the type does not have are left out. An empty value of an optional field is
-    None. A value beyond a limit of `msgspec.Meta` is malformed, as is a row that `__post_init__` of the type refuses; such a
-    type is read row by row. A malformed row ends the run, with file, line, column and value; with `from_source(...,
-    on_error="dead")` it goes to port "dead" as a list of texts and the run goes on. A row that is no CSV goes there as a
-    list of one text, its first line, and reading goes on with the next line: a quote that is never closed costs one row.
-    A header without any field of the type, a truncated file and invalid UTF-8 end the run always. Digits of a time below
-    the microsecond are cut off; a field may have up to 131,072 characters, as the module `csv` says.
+    Columns are matched by name; columns without a field are ignored. An empty value of an optional field is None. A row
+    is also malformed if a value is beyond a limit of `msgspec.Meta` or if `__post_init__` of the type rejects it; a
+    type with `__post_init__` is read row by row.
+
+    A malformed row ends the run, with file, line, column and value; with `from_source(..., on_error="dead")` it goes to
+    port "dead" as a list of texts and the run continues. A row that is not valid CSV goes there as a list of one text,
+    its first line, and reading continues with the next line, so a quote that is never closed costs one row. A header
+    without any field of the type, a truncated file and invalid UTF-8 always end the run. Digits of a time below
+    the microsecond are discarded, except for np.datetime64. A field may have up to 131,072 characters, the limit of the
+    module `csv`.
 
     Args:
-        path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.
-        of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict. Each field is of a type that one text
-            can be: numbers, bool, text, bytes (base64), times (ISO 8601, np.datetime64 to the nanosecond), UUID,
-            enumerations, Literal, and unions of these. Numbers are those of data files: no `1_000`, and no 1e400.
-        tz: What times without a zone are: the IANA name of a zone, as "America/New_York", or a tzinfo. Without it they
-            are malformed. Of a local time that occurs twice, when clocks are set back, the first instant is taken; one
-            that does not occur, when they are set forward, is malformed. Times with a zone keep theirs.
+        path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.
+        of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict. Each field has a type that a single
+            text can represent: numbers, bool, text, bytes (base64), times (ISO 8601, np.datetime64 to the nanosecond),
+            UUID, enumerations, Literal, and unions of these. Numbers are written as in data files: no `1_000`, and no
+            1e400.
+        tz: Time zone of times without one: an IANA name such as "America/New_York", or a tzinfo. By default such times
+            are malformed. If a local time occurs twice, when clocks are set back, the first instant is used; one that
+            does not exist, when they are set forward, is malformed. Times with a zone keep it.
 
     Raises:
-        GraphError: If `of` is none of these or needs a field of another type, or there is no such zone.
+        GraphError: If `of` is not such a type or requires a field of another type, or the zone is unknown.
 
     Example:
         >>> trades = rxdag.from_source(sources.csv("trades.csv.gz", Trade))

@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ingress(Source[T], Generic[T]):
-    """A source that is pushed into; `sources.ingress` makes one.
+    """A source that your code pushes items into; created by `sources.ingress`.
 
-    Its items go to one run. Any number of threads and tasks may push; each one's items keep their order.
+    Its items go to one run. Any number of threads and tasks may push; the items of each keep their order.
     """
 
     max_items: int
@@ -32,18 +32,18 @@ class Ingress(Source[T], Generic[T]):
         return self._queue.open(context)
 
     def push(self, item: T, /, *, timeout: float | None = None) -> None:
-        """Push an item; while the queue is full it waits, unless the ingress was made with another `overflow`.
+        """Push an item; wait while the queue is full, unless `overflow` says otherwise.
 
-        Must not be called from code that the run itself executes: that would wait for itself.
+        Do not call it from code that the run itself executes: it would wait for itself.
 
         Args:
-            item: What to push.
-            timeout: Most seconds to wait; None for as long as it takes.
+            item: The item to push.
+            timeout: Longest time to wait, s; None for no limit.
 
         Raises:
-            TimeoutError: If there was no room in time; the item is not in.
-            BufferOverflow: If it was one too many, with overflow="error": the run fails with that.
-            RxDagError: If it is complete, or its run has ended.
+            TimeoutError: If there was no room in time; the item was not added.
+            BufferOverflow: If the queue was full, with overflow="error"; the run fails with the same error.
+            RxDagError: If the ingress is complete, or its run has ended.
         """
         ticket = self._queue.offer(item, wait=True)
         if isinstance(ticket, Future):
@@ -55,20 +55,21 @@ class Ingress(Source[T], Generic[T]):
                 ticket.result()
 
     def try_push(self, item: T, /) -> bool:
-        """Push an item if there is room now; False if it is not in.
+        """Push an item if there is room now; return False if it was not added.
 
         Raises:
-            RxDagError: If it is complete, or its run has ended.
+            RxDagError: If the ingress is complete, or its run has ended.
         """
         return self._queue.offer(item, wait=False) is True
 
     def offer(self, item: T, /) -> Future[None]:
-        """Push an item without waiting; the future is set when it is in, or fails if the run ends before.
+        """Push an item without waiting; return a future that is set when it is added.
 
-        What is offered and not in yet is not bounded by the queue: wait for one future before the next offer.
+        The future fails if the run ends first. The queue does not bound items that were offered but not yet added:
+        await one future before the next offer.
 
         Raises:
-            RxDagError: If it is complete, or its run has ended.
+            RxDagError: If the ingress is complete, or its run has ended.
         """
         ticket = self._queue.offer(item, wait=True)
         if isinstance(ticket, Future):
@@ -78,21 +79,21 @@ class Ingress(Source[T], Generic[T]):
         return done
 
     async def apush(self, item: T, /) -> None:
-        """Push an item; awaits room.
+        """Push an item, and await room if the queue is full.
 
         Raises:
-            RxDagError: If it is complete, or its run has ended.
+            RxDagError: If the ingress is complete, or its run has ended.
         """
         ticket = self._queue.offer(item, wait=True)
         if isinstance(ticket, Future):
             await asyncio.wrap_future(ticket)
 
     def complete(self) -> None:
-        """Say that nothing more comes: the stream ends behind what is in."""
+        """End the stream after the items in the queue."""
         self._queue.end(None)
 
     def fail(self, error: Exception, /) -> None:
-        """Say that the feed has failed: the run ends with this error, behind what is in."""
+        """Fail the run with this error, after the items in the queue."""
         self._queue.end(error)
 
 
@@ -104,19 +105,21 @@ def ingress(
     delay_error: bool = True,
     of: type[T] | None = None,
 ) -> Ingress[T]:
-    """Make a source that is pushed into: `push` from threads, `apush` from tasks, `try_push` where waiting is no choice.
+    """Create a source that your code pushes items into.
 
-    `.buffered(...)` right behind it governs its queue instead of the arguments here.
+    Use `push` from threads, `apush` from tasks, and `try_push` where you cannot wait. `.buffered(...)` directly behind
+    the source overrides the queue arguments here.
 
     Args:
-        max_items: Most items that wait to be taken; 0, with "drop_newest", takes an item only if the run waits for it.
-        overflow: What happens to an item that finds the queue full: by default its producer waits. What is dropped is
-            counted in the books of the source.
-        delay_error: With "error", True to let out what waits before the run fails.
+        max_items: Maximum number of waiting items. With 0 and "drop_newest", an item is added only if the run waits for
+            one.
+        overflow: What to do with an item that arrives when the queue is full; by default its producer waits. Dropped
+            items are counted in the books of the source.
+        delay_error: With "error", True to deliver the waiting items before the run fails.
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed = sources.ingress()

@@ -114,12 +114,12 @@ class _Iterable(Source[T]):
 def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False) -> Source[T]:
     """Read an iterable.
 
-    A generator can be read by one run only; a list by any number. A generator is closed at the end of the run.
+    A list can be read by any number of runs, a generator by one only. A generator is closed at the end of the run.
 
     Args:
-        items: What to read.
+        items: The iterable.
         of: Type of the items, so that fields can be checked by name.
-        blocking: True if `next` may wait for the world: it then has a thread of its own.
+        blocking: True if `next` may block on the outside world; the iterable then gets its own thread.
 
     Raises:
         GraphError: If `items` cannot be iterated.
@@ -136,10 +136,10 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
 
 
 def range(*bounds: int) -> Source[int]:
-    """Count, as the builtin `range` does: `range(stop)`, `range(start, stop)`, `range(start, stop, step)`.
+    """Count, as the builtin `range` does: `range(stop)`, `range(start, stop[, step])`.
 
     Raises:
-        GraphError: If the bounds are none of these.
+        GraphError: If the bounds are invalid.
 
     Example:
         >>> rxdag.from_source(sources.range(2, 5)).collect()

@@ -68,18 +68,19 @@ class _Jsonl(Source[T]):
 def jsonl(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:
     """Read a file of JSON lines as typed items.
 
-    A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error="dead")` it
-    goes to port "dead" as text and the run goes on. An object that has none of the fields of its type is malformed, even
-    if each of them has a default. A truncated file or invalid UTF-8 ends the run always. Digits of a time below the
-    microsecond are cut off.
+    A malformed line ends the run, with file, line, field and value; with `from_source(..., on_error="dead")` it goes to
+    port "dead" as text and the run continues. An object without any field of its type is malformed, even if all fields
+    have defaults. A truncated file or invalid UTF-8 always ends the run. Digits of a time below the microsecond are
+    discarded.
 
     Args:
-        path: Of the file, UTF-8; ".gz" is unpacked; "-" for stdin.
-        of: Type of the items: anything that msgspec decodes; `dict` for untyped objects.
-        tz: What times without a zone are, in fields of fields too; see `sources.csv`. Without it they are malformed.
+        path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.
+        of: Type of the items: any type that msgspec decodes; `dict` for untyped objects.
+        tz: Time zone of times without one, also in nested fields; see `sources.csv`. By default such times are
+            malformed.
 
     Raises:
-        GraphError: If msgspec cannot decode such a type, or there is no such zone.
+        GraphError: If msgspec cannot decode the type, or the zone is unknown.
 
     Example:
         >>> rows = rxdag.from_source(sources.jsonl("rows.jsonl", dict))

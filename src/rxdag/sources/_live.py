@@ -48,14 +48,14 @@ CONNECTED: Final = _Connected()
 
 @dataclass(frozen=True)
 class ConnectionEvent:
-    """What happened to a connection; port "events" of a live source gives them.
+    """A change of a connection, emitted on port "events" of a live source.
 
     Attributes:
         kind: "connected", "lost", "retrying" (after `wait_ns`) or "given up".
         connection: Number of the connection, from 1.
-        at: When, ns since the epoch, by the clock of the run.
-        error: What it was lost for; None if its iterator ended by itself.
-        wait_ns: Wait before the next connection, ns.
+        at: Time of the event by the clock of the run, ns since the epoch.
+        error: The error that lost the connection; None if its iterator ended.
+        wait_ns: Delay before the next connection, ns.
     """
 
     kind: Literal["connected", "lost", "retrying", "given up"]
@@ -335,27 +335,28 @@ def async_iterable(
     max_items: int | None = None,
     of: type[T] | None = None,
 ) -> Source[T]:
-    """Read an async iterable, with no more asked of it than there is room for.
+    """Read an async iterable, asking for no more items than there is room for.
 
-    Its generator is closed (`aclose`) at any end of the run. With `reconnect` it is that of a live feed: an iterator that
-    ends, fails or falls silent is a connection that is lost, and another one is made, until the run is drained. What
-    happens is told on port "events", as `ConnectionEvent`.
+    Its generator is closed (`aclose`) however the run ends. With `reconnect`, the iterable is treated as a live feed:
+    if an iterator ends, fails or falls silent, its connection is lost, and a new one is made, until the run is drained.
+    Each change is emitted on port "events" as a `ConnectionEvent`.
 
     Args:
-        factory: A function that makes one for each run, or for each connection, or a coroutine function that does; an
-            async iterable itself can be read by one run only.
-        reconnect: When a lost connection is tried again; by default an end is the end, and a failure fails the run.
-        silent_after: A connection that brings nothing for so long counts as lost; by default never. While nothing is asked
-            of it, it is not waited for.
-        on_reconnect: Makes an item from the number of the connection, 2 or more, that goes before the items of that
-            connection: so what follows can begin anew, in order.
-        overflow: What gives way when what follows is slower: by default the iterator is not read, which is right where its
-            sender waits; with another policy it is read on, and a gate behind it drops.
-        max_items: Most items in that gate; by default 4,096, and with "block" no gate of its own.
+        factory: A function or coroutine function that returns an async iterable for each run, or for each connection.
+            An async iterable itself can be read by one run only.
+        reconnect: Delays before a lost connection is made again. By default the stream ends when the iterator ends, and
+            the run fails when it fails.
+        silent_after: Silence after which a connection is lost; by default never. Time in which no item is requested
+            does not count.
+        on_reconnect: Function that takes the number of the connection, 2 or more, and returns an item to emit before
+            the items of that connection, so that later nodes can reset, in order.
+        overflow: Overflow policy if the consumer is slower. By default, the iterator is not read, which is right if its
+            sender can wait. With another policy, it is read on, and a gate behind it drops items.
+        max_items: Size of that gate; by default 4,096. With "block" there is no such gate.
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> async def letters():

@@ -99,18 +99,19 @@ class _Paced(SourceAround[T]):
 def paced(
     source: Source[T], ts: Field[T, float], /, *, unit: Literal["ns", "us", "ms", "s"] = "ns", speed: float = 1.0
 ) -> Source[T]:
-    """Give the items of a source at the pace at which they were recorded, or some times faster.
+    """Emit the items of a source at their recorded pace, or a multiple of it.
 
-    The first comes at once, each other so long after it as its time says; one whose time is earlier comes at once.
+    The first item is emitted at once, each other as long after it as its time says. An item whose time is earlier is
+    emitted at once.
 
     Args:
-        source: Where they are.
-        ts: Time of an item, in `unit`s: when it was received.
-        unit: Of `ts`.
-        speed: 1 for their own pace, 20 for twenty times that.
+        source: Source of the items.
+        ts: Time of an item, such as its time of receipt, in `unit`.
+        unit: Unit of `ts`.
+        speed: 1 for the recorded pace, 20 for twenty times that.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> ticks = sources.paced(sources.iterable([0, 30, 90]), lambda ts: ts, unit="s", speed=60)

@@ -114,21 +114,22 @@ def reconnecting(
     jitter: float = 0.1,
     on: tuple[type[Exception], ...] = (Exception,),
 ) -> Source[T]:
-    """Open a source again when it has failed, with growing waits; it begins anew each time.
+    """Reopen a source after a failure, from its beginning, with growing delays.
 
-    What came before the failure is not taken back: a source that begins at its beginning gives it again.
+    Items emitted before the failure are not taken back: a source that starts at its beginning emits them again.
 
     Args:
-        source: A source that runs on the caller's thread or on one of its own, not on the loop.
-        attempts: Connections in all, the first one included; by default any number. The last error ends the stream.
-        base: Wait before the second connection; a connection that brings an item sets it back to this.
-        factor: By how much each wait is longer than the one before, 1 or more.
-        cap: Longest wait.
-        jitter: Share of the wait by which it varies at random, both ways, 0 to 1.
-        on: Errors that it is opened again for; any other ends the stream at once.
+        source: A source that runs on the caller's thread or on its own, not on the event loop.
+        attempts: Maximum number of connections, including the first; by default unlimited. The last error ends the
+            stream.
+        base: Delay before the second connection; reset to this value by a connection that delivers an item.
+        factor: Growth of the delay from one retry to the next, 1 or more.
+        cap: Longest delay.
+        jitter: Share of the delay by which it varies at random, both ways, 0 to 1.
+        on: Exceptions after which the source is reopened; any other ends the stream at once.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed = sources.reconnecting(sources.iterable([1, 2]), attempts=3)

@@ -15,17 +15,17 @@ from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContex
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """A trade as a feed handler records it.
+    """A trade as recorded by a feed handler.
 
     Attributes:
-        recv_ns: When it was received, by the local clock, ns since the epoch.
-        event_ms: When the exchange sent it, ms since the epoch.
-        trade_ms: When it happened, ms since the epoch.
-        venue: Of the exchange.
-        symbol: Of the instrument.
-        trade_id: Rising by one within venue and symbol.
-        price: In quote currency.
-        qty: In base currency, or contracts.
+        recv_ns: Time of receipt by the local clock, ns since the epoch.
+        event_ms: Time at which the exchange sent it, ms since the epoch.
+        trade_ms: Time of the trade, ms since the epoch.
+        venue: Name of the exchange.
+        symbol: Symbol of the instrument.
+        trade_id: Trade number; increases by one within venue and symbol.
+        price: Price in quote currency.
+        qty: Quantity in base currency, or contracts.
         buyer_is_maker: True if the seller was the aggressor.
     """
 
@@ -238,17 +238,17 @@ def check_feed(where: str, seed: int, what: str, n: int, speed: float | None) ->
 def simulated_trades(
     seed: int = 0, *, trades: int = 100_000, duplicates: float = DUPLICATES, speed: float | None = None
 ) -> Source[Trade]:
-    """Trades of six feeds merged by receipt, with the disorder of a real capture.
+    """Generate trades of six feeds, with the disorder of a real capture.
 
-    No feed is out of order in itself; about a third of the trades are behind the largest trade time seen, most by a
-    few ms, some by 200 ms, none by 250 ms. Most share their millisecond with another one, and the local clock is
-    1.27 s behind the exchanges'. One seed gives one sequence.
+    The feeds are merged by time of receipt. Each feed is in order by itself. About a third of the trades are behind the
+    largest trade time seen: most by a few ms, some by 200 ms, none by 250 ms. Most trades share their millisecond with
+    another one, and the local clock is 1.27 s behind the clocks of the exchanges. Equal seeds give equal sequences.
 
     Args:
-        seed: Of the sequence.
-        trades: How many, duplicates included.
-        duplicates: Share of the trades that come again, up to 2 s later, from 0 to 1.
-        speed: None for as fast as asked; 1.0 for real time, 20.0 for twenty times that.
+        seed: Seed of the sequence.
+        trades: Number of trades, including duplicates.
+        duplicates: Share of the trades that are repeated, up to 2 s later, from 0 to 1.
+        speed: None for as fast as they are read; 1.0 for real time, 20.0 for twenty times that.
 
     Raises:
         GraphError: If an argument is out of range.

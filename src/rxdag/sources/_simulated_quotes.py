@@ -14,18 +14,18 @@ from rxdag.sources._simulated import DUPLICATES, TimedReader, Trade, check_feed,
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """A best bid and ask as a feed handler records it.
+    """A best bid and ask as recorded by a feed handler.
 
     Attributes:
-        recv_ns: When it was received, by the local clock, ns since the epoch.
-        event_ms: When it was so, ms since the epoch; None where the exchange does not say.
-        venue: Of the exchange.
-        symbol: Of the instrument.
-        update_id: Rising by one within venue and symbol.
+        recv_ns: Time of receipt by the local clock, ns since the epoch.
+        event_ms: Time of the quote, ms since the epoch; None if the exchange does not provide it.
+        venue: Name of the exchange.
+        symbol: Symbol of the instrument.
+        update_id: Update number; increases by one within venue and symbol.
         bid: Best price to sell at.
-        bid_qty: How much is bid for there.
+        bid_qty: Quantity bid at that price.
         ask: Best price to buy at.
-        ask_qty: How much is offered there.
+        ask_qty: Quantity offered at that price.
     """
 
     recv_ns: int
@@ -84,15 +84,15 @@ class _SimulatedQuotes(Source[Quote]):
 
 
 def simulated_quotes(seed: int = 0, *, quotes: int = 400_000, speed: float | None = None) -> Source[Quote]:
-    """Best bids and asks of the six feeds of `simulated_trades`, with the disorder of a real capture.
+    """Generate best bids and asks of six feeds, with the disorder of a real capture.
 
-    Those of one seed go with the trades of that seed: each trade is at the bid or at the ask. Most change nothing but a quantity,
-    as in life. One seed gives one sequence.
+    The feeds are those of `simulated_trades`. Quotes and trades of the same seed belong together: each trade is at the
+    bid or at the ask. As in reality, most quotes change only a quantity. Equal seeds give equal sequences.
 
     Args:
-        seed: Of the sequence.
-        quotes: How many.
-        speed: None for as fast as asked; 1.0 for real time, 20.0 for twenty times that.
+        seed: Seed of the sequence.
+        quotes: Number of quotes.
+        speed: None for as fast as they are read; 1.0 for real time, 20.0 for twenty times that.
 
     Raises:
         GraphError: If an argument is out of range.

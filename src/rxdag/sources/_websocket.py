@@ -156,32 +156,34 @@ def websocket(
     max_items: int | None = None,
     of: type[T] | None = None,
 ) -> Source[T]:
-    """Read the frames of a WebSocket, and connect again when it is lost (extra `ws`).
+    """Read the frames of a WebSocket, and reconnect when it is lost (extra `ws`).
 
-    Its connections are those of `sources.async_iterable`: `reconnect`, `silent_after`, `on_reconnect`, `overflow` and the port
-    "events" are as there. While nothing is asked of it, the peer is made to wait by the network; peers that then cut the
-    line need another `overflow`.
+    Connections work as in `sources.async_iterable`, including `reconnect`, `silent_after`, `on_reconnect`, `overflow`
+    and the port "events". While no item is requested, the network makes the peer wait. If the peer then closes the
+    connection, use another `overflow`.
 
     Args:
         url: "ws://..." or "wss://...".
-        subscribe: What is sent when it is connected, every time: text, bytes, a mapping (as JSON), or several of these.
-        decode: Makes an item of a frame, str or bytes; None for a frame that is none, as an acknowledgement. A frame that it
-            raises on is malformed: it ends the run, or is skipped or sent to port "dead" by the node's `on_error`. By
-            default JSON, into `of` if that is given.
-        headers: Of the opening request.
-        open_timeout: Longest wait for the connection.
-        ping_every: How often the peer is asked if it is there; an answer that is as late loses the connection. None for never.
+        subscribe: Messages to send after each connection: text, bytes, a mapping (sent as JSON), or several of these.
+        decode: Function that turns a frame, str or bytes, into an item; None for a frame without an item, such as an
+            acknowledgement. A frame on which it raises is malformed: it ends the run, is skipped or goes to port
+            "dead", by the node's `on_error`. By default frames are decoded as JSON, into `of` if given.
+        headers: Headers of the opening request.
+        open_timeout: Longest time to wait for the connection.
+        ping_every: Interval of pings; if no answer arrives within the same time, the connection is lost. None for no
+            pings.
         max_frame_bytes: Largest frame; a larger one loses the connection.
-        reconnect: When a lost connection is tried again, by default for ever; None to end with it.
-        silent_after: A connection without frames for so long counts as lost; by default only pings are looked at.
-        on_reconnect: Makes an item that goes before those of each further connection, from its number.
-        overflow: What gives way when what follows is slower.
-        max_items: Most items in the gate behind it; by default 4,096, and with "block" no gate of its own.
+        reconnect: Delays before a lost connection is made again, by default without limit; None to end instead.
+        silent_after: Time without frames after which a connection is lost; by default only pings are used.
+        on_reconnect: Function that takes the number of a further connection and returns an item to emit before its
+            items.
+        overflow: Overflow policy if the consumer is slower.
+        max_items: Size of the gate behind the source; by default 4,096. With "block" there is no such gate.
         of: Type of the items.
 
     Raises:
-        GraphError: If an argument is not as above.
-        MissingExtra: When it is opened, if the library is not there.
+        GraphError: If an argument is invalid.
+        MissingExtra: When the source is opened, if the library is not installed.
 
     Example:
         >>> sources.websocket("wss://stream.binance.com/ws/btcusdt@trade", overflow="drop_oldest", silent_after="30s")

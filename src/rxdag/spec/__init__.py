@@ -43,7 +43,7 @@ def read_spec(
     """Read and check a spec, without connecting its nodes; see `load_spec`.
 
     Raises:
-        SpecError: With all that is wrong.
+        SpecError: Lists all problems.
     """
     return read_document(
         text,
@@ -65,21 +65,22 @@ def load_spec(
     outside: bool = False,
     overrides: Mapping[str, str] | None = None,
 ) -> Dag:
-    """Make a dag of a spec, in YAML 1.2 or JSON.
+    """Create a dag from a spec in YAML 1.2 or JSON.
 
-    Nothing in a spec is executed but functions of modules in `allow`; paths stay inside the folder of the spec.
+    A spec can execute only functions of modules in `allow`. Paths stay inside the folder of the spec.
 
     Args:
-        path: The file.
-        text: The text itself, instead of a file.
-        replace: Other sources or sinks by node id, for tests and backtests.
-        allow: Modules whose functions a spec may name, as "package.module:function"; their submodules too.
-        base: Folder that paths are relative to and must be inside of; by default that of the file, or the working directory.
-        outside: True to allow paths that lead out of `base`.
-        overrides: Values put in before it is read: "node.param" and the text of the value.
+        path: Path of the file.
+        text: Text of the spec, instead of a file.
+        replace: Replacement sources or sinks by node id, for tests and backtests.
+        allow: Modules whose functions a spec may name, as "package.module:function"; includes their submodules.
+        base: Folder for relative paths, which must stay inside it; by default the folder of the file, or the working
+            directory.
+        outside: True to allow paths outside `base`.
+        overrides: Values to set before the spec is checked: "node.param" and the text of the value.
 
     Raises:
-        SpecError: With all that is wrong: file, line, column, path, what must hold, the nearest known name.
+        SpecError: Lists all problems, each with file, line, column, path, the rule and the nearest known name.
         MissingExtra: If ruamel.yaml is not installed: extra `yaml`.
 
     Example:
@@ -98,12 +99,12 @@ def load_spec(
 
 
 def dump_spec(dag: Dag, /) -> str:
-    """Write a dag as a spec: `load_spec(text=dump_spec(dag))` is the same dag.
+    """Convert a dag to a spec: `load_spec(text=dump_spec(dag))` is the same dag.
 
-    Functions are written as "module:name"; lambdas, closures and objects of your own cannot be.
+    Functions are written as "module:name"; lambdas, closures and custom objects cannot be written.
 
     Raises:
-        SpecError: If something cannot be written; names each node and why.
+        SpecError: If something cannot be written; names each such node and the reason.
 
     Example:
         >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")

@@ -31,7 +31,7 @@ Build = Callable[[Stream[Any]], "Stream[Any] | Routes[Any]"]
 
 
 class LawBroken(AssertionError):  # it is an assertion that fails
-    """An operator does not hold a law; the message names it and shows the difference."""
+    """Raised if a law is broken; the message names it and shows the difference."""
 
 
 class SourceFailed(Exception):
@@ -55,32 +55,33 @@ def check_operator(
     waive: Iterable[str] = (),
     seed: int = 0,
 ) -> None:
-    """Check that an operator holds the laws, over the items given.
+    """Check that an operator obeys the laws, for the given items.
 
     * It *ends* when its source does, and the *books* balance at every end.
-    * Over *columns*, if it can work on them, it gives what it gives over rows, and so it does for any split into *chunks*.
-      Two *runs* do not meet.
+    * On *columns*, if it supports them, it gives the same results as on rows, for any split into *chunks*. Two *runs*
+      do not affect each other.
     * *State*: each attribute of a kernel that changes is in its `state`, or in its `derived`.
-    * *Recover*: at any point its state goes through bytes into a new run, on either lane, which goes on as if nothing had happened.
-    * *Marks*: further watermarks with no item between make no difference.
-    * *Functions*: an item on which a user function fails leaves nothing behind in the state, and is counted.
-    * When its source *fails*, so does it, after what it had given out; it *disposes* what is before it when nobody reads
-      it; and it is *frozen*.
+    * *Recover*: at any point, its state can be moved as bytes into a new run, on rows or columns, which continues as if
+      nothing had happened.
+    * *Marks*: additional watermarks without an item between them make no difference.
+    * *Functions*: an item on which a user function fails leaves no trace in the state, and is counted.
+    * If its source *fails*, it fails too, after the items emitted before; it *disposes* its source if nothing reads its
+      output; and it is *frozen*.
 
-    The laws from "state" to "functions" call the kernels by hand, with a clock that moves between the items.
+    The laws from "state" to "functions" call the kernels directly, with a clock that advances between the items.
 
     Args:
-        make: Makes the operator; or a function that puts it behind a stream: `lambda s: s.pipe(ops.take(3))`.
-        items: Input; a few dozen that reach every way out, falsy ones as 0, "" and None among them.
-        before: What must stand before it, as event time and keys.
-        of: Type of the items, where fields are given by name.
-        types: Enums and records that its state holds beside those in the items, if they are local classes.
-        waive: Laws that it cannot hold.
-        seed: Of the random chunks, points and watermarks.
+        make: Creates the operator; or a function that appends it to a stream: `lambda s: s.pipe(ops.take(3))`.
+        items: Input; a few dozen items that reach every exit, including falsy ones such as 0, "" and None.
+        before: Appends the nodes that must precede it, for example for event time and keys.
+        of: Type of the items, if fields are given by name.
+        types: Enums and records in its state, besides those in the items, if they are local classes.
+        waive: Laws that it cannot obey.
+        seed: Seed of the random chunks, points and watermarks.
 
     Raises:
-        LawBroken: If it does not hold one.
-        GraphError: If a waived law is not one.
+        LawBroken: If it breaks a law.
+        GraphError: If a waived law does not exist.
     """
     waived = set(waive)
     unknown = waived - set(LAWS)

@@ -77,20 +77,20 @@ class _CheckedSource(SourceAround[Any]):
 
 
 def check_source(make: Callable[[], Source[Any]], /, *, max_items: int = 1000, waive: Iterable[str] = ()) -> None:
-    """Check that a source holds the laws, in virtual time.
+    """Check that a source obeys the laws, in virtual time.
 
-    The laws: its run *ends* with the books balanced, and it is closed once; it never gives more than it was *asked* for, nor
-    is read on after its end; reads of any size, *chunks*, give the same items; two *runs* do not meet; a drain or a
-    cancel *stops* it at any point; and when what follows *fails*, it is closed too.
+    The laws: its run *ends* with balanced books, and it is closed once; it never returns more items than it was *asked*
+    for, and is not read after its end; reads of any size, *chunks*, give the same items; two *runs* do not affect each
+    other; a drain or a cancel *stops* it at any point; and if a later node *fails*, it is closed too.
 
     Args:
-        make: Makes it, the same each time; one that needs no more of the world than files and the loop.
-        max_items: So many items are read of one that does not end.
-        waive: Laws that it cannot hold.
+        make: Creates the source, the same each time; it may use only files and the event loop.
+        max_items: Number of items to read from an endless source.
+        waive: Laws that it cannot obey.
 
     Raises:
-        LawBroken: If it does not hold one.
-        GraphError: If a waived law is not one.
+        LawBroken: If it breaks a law.
+        GraphError: If a waived law does not exist.
 
     Example:
         >>> testing.check_source(lambda: sources.range(100))
@@ -175,22 +175,22 @@ def check_sink(
     of: Any = None,
     waive: Iterable[str] = (),
 ) -> None:
-    """Check that a sink holds the laws, in virtual time.
+    """Check that a sink obeys the laws, in virtual time.
 
-    The laws: its run *ends* with the books balanced, and it is closed once, `ok=True`, also if nothing came; any split into
-    *chunks* gives the same; two *runs* do not meet; when a cancel *stops* the run at any point, or it *fails* elsewhere,
-    it is closed once, `ok=False`, and not written to any more.
+    The laws: its run *ends* with balanced books, and it is closed once, `ok=True`, even without items; any split into
+    *chunks* gives the same result; two *runs* do not affect each other; if a cancel *stops* the run at any point, or it
+    *fails* elsewhere, the sink is closed once, `ok=False`, and not written to any more.
 
     Args:
-        make: Makes it, the same each time; one that needs no more of the world than files and the loop.
-        items: What it is given; a few dozen.
-        read: Reads back what the last run has left in the world; by default only `result[sink]` is looked at.
-        of: Type of the items, where fields are given by name.
-        waive: Laws that it cannot hold.
+        make: Creates the sink, the same each time; it may use only files and the event loop.
+        items: Input; a few dozen items.
+        read: Reads back the output of the last run; by default only `result[sink]` is compared.
+        of: Type of the items, if fields are given by name.
+        waive: Laws that it cannot obey.
 
     Raises:
-        LawBroken: If it does not hold one.
-        GraphError: If a waived law is not one.
+        LawBroken: If it breaks a law.
+        GraphError: If a waived law does not exist.
 
     Example:
         >>> testing.check_sink(lambda: sinks.collect(), range(20))

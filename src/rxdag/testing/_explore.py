@@ -29,13 +29,13 @@ from rxdag.testing.faults import Fault
 
 @dataclass(frozen=True)
 class Exploration:
-    """What was explored.
+    """The summary of an exploration.
 
     Attributes:
-        seeds: How many.
+        seeds: Number of seeds.
         ends: How often runs ended in each state.
-        faults: How often each kind of fault was tried; "none" for runs without one.
-        compared: Sinks whose items were held against those of the plain run.
+        faults: How often each kind of fault was tried; "none" for runs without a fault.
+        compared: Sinks whose items were compared with those of the plain run.
     """
 
     seeds: int
@@ -57,27 +57,28 @@ def explore(
     compare: Literal["auto", "exact", "multiset", "none"] = "auto",
     max_steps: int = MAX_STEPS,
 ) -> Exploration:
-    """Simulate a dag with many seeds, and check what must hold in every run.
+    """Simulate a dag with many seeds, and check the laws of every run.
 
-    That is: the books balance, no gate is past its bound and all of them together not past the cap of `explain()`, every run
-    ends, and what comes to a sink is what comes in a plain run, on rows and in order: all of it, or its beginning
-    where a fault ended the run.
+    The laws: the books balance; no gate exceeds its bound, and all gates together do not exceed the cap of `explain()`;
+    every run ends; each sink receives the items of a plain run, on rows and in order: all of them, or a prefix if a
+    fault ended the run.
 
     Args:
-        what: A sink, a Dag, a Plan, or a function that makes a Dag for each run, where sources can be read once only.
-        seeds: How many runs.
+        what: A sink, a Dag, a Plan, or a function that creates a Dag for each run, if sources can be read only once.
+        seeds: Number of runs.
         start: The first seed.
-        faults: True to have something go wrong in most runs: a node that raises, a source that is lost, a sink that is slow,
-            a cancel or a drain at any point, a wall clock that jumps.
-        inputs: Other sources, by name.
-        service: How long sinks take for each item, by name.
-        until: Drain at that time, for dags without an end.
-        compare: How sinks are held against the plain run: "exact" in order, "multiset" in any, "none" not at all. "auto": in
-            order, but not those that several streams lead to, nor those behind what drops, conflates or looks at the clock.
-        max_steps: A run that takes more steps does not end.
+        faults: True to inject a fault into most runs: a node that raises, a source that is lost, a sink that is slow, a
+            cancel or a drain at any point, a wall clock that jumps.
+        inputs: Replacement sources, by name.
+        service: Time that a sink needs per item, by sink name.
+        until: Drain at this time, for dags that do not end.
+        compare: How to compare sinks with the plain run: "exact" in order, "multiset" in any order, "none" not at all.
+            "auto" compares in order, except sinks fed by several streams, or behind nodes that drop, conflate or use
+            the clock.
+        max_steps: A run with more steps counts as one that does not end.
 
     Raises:
-        LawBroken: At the first run in which something does not hold; says how to run it again.
+        LawBroken: At the first run that breaks a law; the message says how to repeat it.
 
     Example:
         >>> out = (

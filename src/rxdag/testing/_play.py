@@ -23,7 +23,7 @@ _SECOND: Final = 1_000_000_000
 
 
 class MarbleError(Exception):
-    """What `#` in a line of marbles fails with."""
+    """Raised by `#` in a line of marbles."""
 
 
 def parse(marbles: str) -> tuple[list[tuple[int, str]], int | None, bool]:
@@ -91,18 +91,18 @@ def draw(events: list[tuple[int, str]]) -> str:
 
 
 def play(op: Operator[str, Any], marbles: str, /) -> str:
-    """Run an operator over a line of marbles in virtual time, and return what comes out as one.
+    """Run an operator over a line of marbles, and return the output as another line.
 
-    A letter is an item, "-" a second without any, "(ab)" several in one second, "|" the end, "#" a failure. Each of
-    these takes one second. An output longer than a letter is shown as "[text]". Without an end the operator is
-    drained after the last marble.
+    The run is in virtual time. A letter is an item, "-" a second without items, "(ab)" several items in one second, "|"
+    the end, "#" a failure. Each of these takes one second. An output longer than one letter is shown as "[text]".
+    Without an end, the operator is drained after the last marble.
 
     Args:
-        op: An operator of letters.
+        op: An operator on letters.
         marbles: The input.
 
     Raises:
-        GraphError: If the line is not as above.
+        GraphError: If the line is invalid.
 
     Example:
         >>> play(ops.map(str.upper), "a-(bc)|")
@@ -122,9 +122,9 @@ def play(op: Operator[str, Any], marbles: str, /) -> str:
 
 
 def feed(op: Operator[A, B], items: Iterable[A], /) -> list[B]:
-    """Run an operator over items, in virtual time, and return what comes out.
+    """Run an operator over items in virtual time, and return the output.
 
-    It warns (GraphWarning) of items that are late, dead, unrouted or lost otherwise, as `collect` does.
+    It warns (GraphWarning) of items that are late, dead, unrouted or otherwise lost, as `collect` does.
 
     Example:
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2])
@@ -137,7 +137,7 @@ def feed(op: Operator[A, B], items: Iterable[A], /) -> list[B]:
 
 
 def aggregate(of: Aggregate[A, R], items: Iterable[A], /) -> R:
-    """Run an aggregate over items, their times rising, and return its result.
+    """Run an aggregate over items with increasing times, and return its result.
 
     Example:
         >>> aggregate(agg.count(), "abc")

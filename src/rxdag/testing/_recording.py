@@ -61,16 +61,18 @@ class _Recording(Source[Any]):
 
 
 def recording(moments: Iterable[Sequence[Any]], /, *, hot: bool = True) -> Source[Any]:
-    """What a source gave, to be given again in virtual time: `recording([("n", 10, x), ("c", 30)])`.
+    """Replay recorded moments of a source in virtual time.
+
+    For example: `recording([("n", 10, x), ("c", 30)])`.
 
     Args:
-        moments: ("n", ms, item) an item, ("c", ms) the end, ("e", ms, error) a failure; times not falling. Without an
-            end it stays open.
-        hot: True if the times are those of the run, and what comes before the source is opened is missed; False to
-            have them begin when it is opened.
+        moments: ("n", ms, item) for an item, ("c", ms) for the end, ("e", ms, error) for a failure; times must not
+            decrease. Without an end, the source stays open.
+        hot: True if the times are those of the run, so that earlier moments are missed; False if they start when the
+            source is opened.
 
     Raises:
-        GraphError: If a moment is none of these, or times fall.
+        GraphError: If a moment is invalid, or times decrease.
     """
     made: list[tuple[str, int, Any]] = []
     for moment in moments:
@@ -148,7 +150,7 @@ class _Marks:
 
 
 class Trace:
-    """What was seen of a run since it was asked for; `trace` makes one."""
+    """A record of a run, from the call of `trace` on."""
 
     def __init__(self, run: VirtualRun) -> None:
         self._run = run
@@ -170,21 +172,23 @@ class Trace:
                 program.observe(name, marks, run.execution)
 
     def watermarks(self, node: str, /) -> list[tuple[str, Any]]:
-        """What came out of a node, in order: ("wm", ns), ("status", "IDLE") and ("status", "ACTIVE").
+        """Return the watermarks emitted by a node, in order.
+
+        They are ("wm", ns), ("status", "IDLE") and ("status", "ACTIVE").
 
         Raises:
-            GraphError: If the node has no watermark that can be seen.
+            GraphError: If the node has no visible watermark.
         """
         if node not in self._marks:
             raise GraphError(f"trace: watermarks can be seen of {', '.join(self._marks) or 'no node'}, got {node}")
         return list(self._marks[node].seen)
 
     def subscriptions(self, source: str, /) -> list[tuple[int, int]]:
-        """When a source was opened and closed, ns; closed is -1 while it is open."""
+        """Return when a source was opened and closed, ns; closed is -1 while it is open."""
         return [(opened, closed) for opened, closed in self.spans.get(source, ())]
 
     def reads(self, source: str, /) -> int:
-        """How often a source was asked for items."""
+        """Return how often a source was asked for items."""
         return len(self.sizes.get(source, ()))
 
     def _saw(self, where: str) -> Saw:
@@ -194,10 +198,10 @@ class Trace:
         return saw
 
     def signals(self, *where: str) -> list[tuple[str, Any]]:
-        """What queues, gates and publishers saw, in order, as (kind, value).
+        """Return the signals of queues, gates and publishers, in order, as (kind, value).
 
-        Of a source with a queue of its own and of a gate: "blocked" and "resumed", "dropped", "ignored" (it came after the
-        end), "upstream_cancel". Of a publisher: "next", "complete", "error".
+        For a source with its own queue, and for a gate: "blocked", "resumed", "dropped", "ignored" (arrived after the
+        end), "upstream_cancel". For a publisher: "next", "complete", "error".
 
         Args:
             where: Names of nodes, or of gates as in `explain()`; by default all of them.
@@ -205,14 +209,14 @@ class Trace:
         return [(kind, value) for place, kind, value in self._signals if not where or place in where]
 
     def requests(self, source: str, /) -> list[int]:
-        """How many items a source was asked for, each time that it was."""
+        """Return how many items each read of a source requested."""
         return list(self.sizes.get(source, ()))
 
     def gates(self) -> dict[str, tuple[int, int]]:
-        """Of each gate, by edge, how many items rest there now, and the most that ever did."""
+        """Return the current and the highest number of items in each gate, by edge."""
         return {edge: (gate.depth, gate.high_water) for edge, gate in self._run.stats().gates.items()}
 
 
 def trace(run: VirtualRun, /) -> Trace:
-    """Watch a run that has not settled yet: watermarks, gates, subscriptions and reads."""
+    """Record watermarks, gates, subscriptions and reads of a run, before it settles."""
     return Trace(run)

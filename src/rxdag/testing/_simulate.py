@@ -28,19 +28,19 @@ MAX_STEPS: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Simulation:
-    """What a simulated run came to.
+    """The outcome of a simulated run.
 
     Attributes:
-        seed: What it was drawn from.
-        faults: What went wrong.
-        result: How it ended, with the books.
-        outputs: What came to each sink, by name.
-        high_water: Most items that rested in each gate, by edge.
-        dropped: Items that gates dropped, by edge.
-        peak: Most items that rested in all gates at once.
-        cap: Most items that may rest in gates, queues and in flight, as `explain()` says.
-        trace: What gates and queues saw.
-        now: The virtual time of its end, ns.
+        seed: Seed of the run.
+        faults: Faults that were injected.
+        result: Result of the run, with the books.
+        outputs: Items received by each sink, by name.
+        high_water: Highest number of items in each gate, by edge.
+        dropped: Items dropped by gates, by edge.
+        peak: Highest number of items in all gates together.
+        cap: Maximum number of items in gates, queues and in flight, as in `explain()`.
+        trace: Signals of gates and queues.
+        now: Virtual time at the end, ns.
     """
 
     seed: int
@@ -56,7 +56,7 @@ class Simulation:
 
     @property
     def error(self) -> Exception | None:
-        """What the run failed with, if it did."""
+        """Return the error of a failed run, else None."""
         return self.result.error
 
     @overload
@@ -89,25 +89,25 @@ def run(
     until: Duration | None = None,
     max_steps: int = MAX_STEPS,
 ) -> Simulation:
-    """Run a whole dag in virtual time, on this thread, with every free choice drawn from a seed.
+    """Run a whole dag in virtual time, with every free choice drawn from a seed.
 
-    Drawn are: which pump goes next, which of several timers of one instant, how many items move at once, when tasks get
-    their turn, and waits with jitter. So one seed is one way in which threads and tasks could have met; the same seed
-    gives the same bytes.
+    The run is on this thread. The seed decides which pump goes next, which of several timers of one instant fires
+    first, how many items move at once, when tasks get their turn, and random delays. A seed therefore stands for one
+    interleaving of threads and tasks; the same seed gives the same bytes.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        replace: Other sources or sinks, by name.
-        inputs: Sources by name, as `testing.timeline(...)`.
-        service: How long a sink takes for each item, by name.
-        seed: Of all that is drawn.
-        faults: What goes wrong, of `testing.faults`; True for one thing drawn from the seed.
-        until: Drain at that time.
-        max_steps: A run that takes more steps of its scheduler does not end.
+        replace: Replacement sources or sinks, by name.
+        inputs: Replacement sources by name, such as `testing.timeline(...)`.
+        service: Time that a sink needs per item, by sink name.
+        seed: Seed of all free choices.
+        faults: Faults to inject, from `testing.faults`; True for one drawn from the seed.
+        until: Drain at this time.
+        max_steps: A run with more scheduler steps counts as one that does not end.
 
     Raises:
-        LawBroken: If the books do not balance, a gate is past its bound, or the run does not end; names the seed.
-        GraphError: If a name is not known, or a fault cannot happen there.
+        LawBroken: If the books do not balance, a gate exceeds its bound, or the run does not end; names the seed.
+        GraphError: If a name is unknown, or a fault is not possible there.
 
     Example:
         >>> out = (

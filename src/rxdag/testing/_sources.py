@@ -48,7 +48,7 @@ class _TimelineReader(Reader):
 
 @dataclass(frozen=True)
 class Timeline(Source[T]):
-    """Items at their times from the start of the run; `timeline` makes one."""
+    """A source with items at given times of the run; created by `timeline`."""
 
     items: tuple[tuple[int, T], ...] = field(repr=False)
     end_ns: int | None
@@ -61,14 +61,14 @@ class Timeline(Source[T]):
 
 
 def timeline(*items: tuple[Duration, T], end: Duration | None = None) -> Source[T]:
-    """Items at their times from the start of the run.
+    """Create a source with items at given times from the start of the run.
 
     Args:
-        items: (time, item), times not falling.
-        end: When the source ends; by default with the last item.
+        items: Pairs (time, item); times must not decrease.
+        end: Time at which the source ends; by default with the last item.
 
     Raises:
-        GraphError: If times fall.
+        GraphError: If times decrease.
     """
     timed = tuple((duration_ns(when, "timeline: time"), item) for when, item in items)
     if any(later < earlier for (earlier, _), (later, _) in pairwise(timed)):
@@ -122,14 +122,14 @@ def columns_of(items: list[Any], of: Any) -> Columns:
 
 @dataclass(frozen=True)
 class Chunked(Source[T]):
-    """Items in chunks as given, as far as there is room; then the end, or an error.
+    """A source that delivers given chunks as there is room, then ends or fails.
 
     Args:
         chunks: The items.
-        error: What it fails with after the last of them.
+        error: Error after the last chunk, if any.
         of: Type of the items, so that fields can be checked by name.
-        gives_columns: True to have the items come as columns.
-        is_stored: True to say that they are there already, as those of a list are.
+        gives_columns: True to deliver the items as columns.
+        is_stored: True to declare that the items already exist, as those of a list do.
     """
 
     chunks: tuple[tuple[T, ...], ...] = field(repr=False)

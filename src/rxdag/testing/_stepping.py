@@ -57,7 +57,7 @@ class _Hand(Reader):
 
 @dataclass(frozen=True)
 class Manual(Source[T]):
-    """A source that a test feeds by hand; `manual` makes one."""
+    """A source that a test feeds by hand; created by `manual`."""
 
     shape: Shape = Shape()  # noqa: RUF009  # frozen
     label = "manual"
@@ -79,17 +79,19 @@ class _Fed(Source[Any]):
 
 
 def manual(of: type[T] | None = None, *, timed: bool = False) -> Source[T]:
-    """A source that a test feeds by hand, under `testing.start`: `run.inputs["name"].push(item)`.
+    """Create a source that a test feeds by hand.
+
+    Use it with `testing.start`: `run.inputs["name"].push(item)`.
 
     Args:
-        of: Type of the items, where fields are given by name.
+        of: Type of the items, if later nodes name fields.
         timed: True to push event times and watermarks too.
     """
     return Manual(Shape(of, timed=timed))
 
 
 class Input:
-    """One source of a `VirtualRun`, fed by hand. Nothing moves before the run settles."""
+    """A source of a `VirtualRun`, fed by hand; takes effect when the run settles."""
 
     def __init__(self, name: str, *, timed: bool) -> None:
         self._name = name
@@ -98,7 +100,7 @@ class Input:
         self.reader: _Hand | None = None
 
     def push(self, *items: Any, ts: int | None = None, sequence: int = 0) -> None:
-        """Have items come, all at one event time, ns, if the source has it."""
+        """Push items, all at one event time, ns, if the source has event time."""
         if (ts is not None) != self._timed:
             raise GraphError(f'input "{self._name}": ts goes with a source that has event time, and only with it')
         timed = self._timed
@@ -106,19 +108,19 @@ class Input:
             self._put(Chunk([item], [ts or 0] if timed else None, [sequence] if timed else None))
 
     def watermark(self, ts: int) -> None:
-        """Say that no item at or below that time, ns, is to come."""
+        """Emit a watermark: no item at or below this time, ns, will follow."""
         self._put(Chunk([], marks=((0, ts),)))
 
     def idle(self) -> None:
-        """Say that nothing will come for a while."""
+        """Mark the source as idle: no items are expected for a while."""
         self._put(Chunk([], marks=((0, IDLE),)))
 
     def complete(self) -> None:
-        """Have the source end."""
+        """End the source."""
         self._put(None)
 
     def error(self, error: Exception) -> None:
-        """Have the source fail."""
+        """Fail the source with an error."""
         self._put(error)
 
     def _put(self, what: Chunk | Exception | None) -> None:
@@ -128,7 +130,7 @@ class Input:
 
 
 class VirtualRun:
-    """A run in virtual time that goes on only when it is told to.
+    """A run in virtual time that advances only on request.
 
     Attributes:
         inputs: Sources that are fed by hand, by name.
@@ -165,35 +167,37 @@ class VirtualRun:
 
     @property
     def now(self) -> int:
-        """The virtual time, ns; it begins at 0."""
+        """Return the virtual time, ns; it starts at 0."""
         return self._clock.now()
 
     @property
     def is_done(self) -> bool:
-        """True once everything has ended."""
+        """Return True once everything has ended."""
         return self.execution.is_done()
 
     def settle(self) -> None:
-        """Do all that can be done at this instant."""
+        """Do everything that can be done at the current instant."""
         self._loop.run_up_to(self.now)
 
     def advance(self, by: Duration, /) -> None:
-        """Settle, then move the clock, doing what is due on the way."""
+        """Settle, then advance the clock, doing everything that is due on the way."""
         end = self.now + duration_ns(by, "advance: by")
         self.settle()
         self._loop.run_up_to(end)
         self._clock.advance_to(end)
 
     def drain(self, *, flush: bool = False) -> None:
-        """Read no more, and let what is under way go through; see `Run.drain`."""
+        """Stop reading, and let everything under way reach the sinks; see `Run.drain`."""
         self.execution.drain(flush=flush)
 
     def cancel(self) -> None:
-        """Stop at once."""
+        """Stop the run at once."""
         self.execution.cancel()
 
     def publisher(self, name: str, /) -> Publisher[Any]:
-        """A `sinks.publisher()` of the run; what its subscribers do takes effect as the run settles.
+        """Return a `sinks.publisher()` of the run.
+
+        Requests of its subscribers take effect when the run settles.
 
         Raises:
             GraphError: If there is no such sink.
@@ -208,17 +212,17 @@ class VirtualRun:
         return list(self._seen[names[0]])
 
     def seen(self, sink: str) -> list[Any]:
-        """What came to a sink so far, by its name."""
+        """Return the items that a sink has received so far."""
         return list(self._seen[sink])
 
     def stats(self) -> RunStats:
-        """The books as they stand."""
+        """Return the current books."""
         return self.execution.stats()
 
     def finish(self) -> RunResult:
-        """Go on until nothing is left to happen, and return the books, whatever the end is.
+        """Run until nothing is left to do, and return the result, whatever the outcome.
 
-        A run that waits for its inputs then is drained.
+        A run that then waits for its inputs is drained.
         """
         if self._result is None:
             self._loop.run_up_to(None)
@@ -252,16 +256,16 @@ def start(
     inputs: Iterable[str] = (),
     seed: int = 0,
 ) -> VirtualRun:
-    """Start a run in virtual time that goes on step by step.
+    """Start a run in virtual time that advances step by step.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        replace: Other sources or sinks, by name.
-        inputs: Sources to feed by hand, by name; those made with `testing.manual` are so anyhow.
-        seed: Of what varies at random, as waits before another try.
+        replace: Replacement sources or sinks, by name.
+        inputs: Names of sources to feed by hand, in addition to those made with `testing.manual`.
+        seed: Seed of random choices, such as delays before a retry.
 
     Raises:
-        GraphError: If a name is not known, or a plan is given together with what changes it.
+        GraphError: If a name is unknown, or a plan is given together with arguments that change it.
     """
     plan = planned(what, "start")
     dag = plan.dag

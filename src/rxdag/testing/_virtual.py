@@ -16,19 +16,20 @@ from rxdag.schedulers import VirtualClock, VirtualDeadlockError, VirtualLoop, dr
 def run_virtual(
     *what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None, flush: bool = False
 ) -> RunResult:
-    """Run in virtual time, on this thread: the clock moves only when nothing is left to do at its instant.
+    """Run a graph in virtual time, on this thread.
 
-    Time starts at 0. Of several inputs that are ready each gives one item a turn, in the order of the nodes. Coroutines
-    of async nodes run on a loop of the same virtual clock.
+    The clock starts at 0, and moves only when nothing is left to do at the current instant. If several inputs are
+    ready, each delivers one item per turn, in the order of the nodes. Coroutines of async nodes run on a loop with the
+    same virtual clock.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
-        until: Drain at that time.
-        flush: True to have that drain close open panes; see `rxdag.run`.
+        until: Drain at this time.
+        flush: True to close open panes in that drain; see `rxdag.run`.
 
     Raises:
         NodeError: If a node failed.
-        Stalled: If nothing is left that could happen, and the run has not ended.
+        Stalled: If nothing is left to do, but the run has not ended.
     """
     result = settle_virtual(virtual(planned(what, "run_virtual"), until=until, flush=flush))
     if result.error is not None:
@@ -37,7 +38,7 @@ def run_virtual(
 
 
 def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -> Execution:
-    """A run in virtual time that has not begun."""
+    """Return a run in virtual time that has not started."""
     execution = Execution(plan, VirtualClock())
     execution.flush = flag(flush, "run_virtual: flush")
     stop_after(execution, until, is_background=False)
@@ -45,7 +46,7 @@ def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -
 
 
 def settle_virtual(execution: Execution) -> RunResult:
-    """Run it to its end, and return the books whatever the end is."""
+    """Run to the end, and return the result, whatever the outcome."""
     clock = execution.clock
     if not isinstance(clock, VirtualClock):
         raise TypeError("settle_virtual: the run must be on a virtual clock")

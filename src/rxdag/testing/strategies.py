@@ -30,13 +30,13 @@ __all__ = ["chunkings", "dags", "marbles", "timed_items"]
 def timed_items(
     items: SearchStrategy[T], /, *, max_size: int = 50, most_ns: int = 10**9, out_of_order_ns: int = 0
 ) -> SearchStrategy[list[tuple[int, T]]]:
-    """(event time ns, item) pairs: times rise, but for up to `out_of_order_ns` behind the largest before.
+    """Draw (event time ns, item) pairs, at most `out_of_order_ns` out of order.
 
     Args:
-        items: What the items are drawn from.
-        max_size: Most items.
-        most_ns: Longest step from one to the next, ns.
-        out_of_order_ns: How far an item may be behind, ns.
+        items: Strategy for the items.
+        max_size: Maximum number of items.
+        most_ns: Longest step between two items, ns.
+        out_of_order_ns: How far an item may be behind the largest time before it, ns.
     """
 
     def placed(drawn: list[tuple[int, int, T]]) -> list[tuple[int, T]]:
@@ -51,11 +51,13 @@ def timed_items(
 
 
 def marbles(*, max_size: int = 20, ends: bool = True) -> SearchStrategy[str]:
-    """Lines of marbles for `testing.play`: letters, "-", groups, and an end, "|" or "#".
+    """Draw lines of marbles for `testing.play`.
+
+    They have letters, "-", groups, and an end, "|" or "#".
 
     Args:
-        max_size: Most marks before the end.
-        ends: False for lines without an end, too.
+        max_size: Maximum number of marks before the end.
+        ends: False to include lines without an end.
     """
     letter = st.sampled_from("abcxyz")
     group = st.lists(letter, min_size=2, max_size=3).map(lambda letters: f"({''.join(letters)})")
@@ -66,7 +68,7 @@ def marbles(*, max_size: int = 20, ends: bool = True) -> SearchStrategy[str]:
 
 
 def chunkings(items: Sequence[T], /) -> SearchStrategy[list[list[T]]]:
-    """Ways to cut items into chunks, empty ones among them; joined they are the items again."""
+    """Draw ways to cut items into chunks, including empty ones."""
     cuts = st.lists(st.integers(0, len(items)), max_size=min(10, len(items) + 2)).map(sorted)
 
     def cut(at: list[int]) -> list[list[T]]:
@@ -100,11 +102,13 @@ def _steps() -> list[Callable[[Stream[Any]], Stream[Any]]]:
 
 @st.composite
 def dags(draw: Any, *, max_nodes: int = 6, fan_in: bool = True) -> Dag:
-    """Small dags of integers: map, filter, explode, scan, dedupe, take, gates, threads, forks and merges.
+    """Draw small dags of integers.
+
+    They use map, filter, explode, scan, dedupe, take, gates, threads, forks and merges.
 
     Args:
-        draw: Hypothesis gives it.
-        max_nodes: Most operators.
+        draw: Supplied by Hypothesis.
+        max_nodes: Maximum number of operators.
         fan_in: False for dags in which no two streams meet.
     """
     items = draw(st.lists(st.integers(-5, 20), max_size=30))

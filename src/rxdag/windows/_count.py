@@ -21,18 +21,18 @@ class _Count(Assigner):
 
 
 def count(size: int, *, slide: int | None = None) -> Assigner:
-    """Windows of the last `size` items of a key, one every `slide` items.
+    """Return windows of the last `size` items of a key, one every `slide` items.
 
-    A pane comes out with the item that completes it, and spans the time of its first item to that of its last, both
-    included. The first ones have fewer items if `slide` is less than `size`, as in Flink; what is left at the end is
-    not given out.
+    A pane is emitted with the item that completes it, and spans the time from its first item to its last, inclusive. If
+    `slide` is less than `size`, the first windows have fewer items, as in Flink. Incomplete windows at the end are not
+    emitted.
 
     Args:
-        size: How many items a window has, 1 or more.
-        slide: How many items are between two panes, 1 to `size`; `size` by default.
+        size: Number of items in a window, 1 or more.
+        slide: Number of items between two panes, 1 to `size`; by default `size`.
 
     Raises:
-        GraphError: If a number is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> timed = (

@@ -21,11 +21,12 @@ class _Global(Assigner):
 
 
 def global_() -> Assigner:
-    """One window of all time, whose pane comes out when the source ends; and before that as `early` says.
+    """Return a single window of all time; its pane is emitted when the source ends.
 
-    As Flink's GlobalWindows: `ops.window(windows.global_(), agg.sum("qty"), early=100)` gives out the sum of each key so
-    far with every 100 items of it, `early="1m"` when a minute of event time has passed. A pane has the largest event time
-    of its items; one that is given out early by time, the time that was passed.
+    With `early`, partial panes are emitted before that. As Flink's GlobalWindows:
+    `ops.window(windows.global_(), agg.sum("qty"), early=100)` emits the running sum of each key after every 100 items
+    of the key; with `early="1m"`, after every minute of event time. A pane has the largest event time of its items; an
+    early pane by time has the time that was passed.
 
     Example:
         >>> windows.global_().assign(12) == windows.global_().assign(-12)

@@ -20,10 +20,10 @@ class _Session(Assigner):
 
 
 def session(gap: Duration) -> Assigner:
-    """Windows of the items of a key between which there is never more than a gap.
+    """Return session windows: items of a key that are at most a gap apart.
 
-    A window ends a gap after its last item. Items exactly a gap apart are in one session, as in Flink and Kafka Streams. An
-    item between two sessions makes them one.
+    A window ends one gap after its last item. Items exactly a gap apart are in one session, as in Flink and Kafka
+    Streams. An item between two sessions merges them.
 
     Args:
         gap: Longest pause within a session, more than 0.

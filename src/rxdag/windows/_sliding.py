@@ -33,20 +33,20 @@ class _Sliding(Assigner):
 
 
 def sliding(size: Duration, slide: Duration, *, offset: Duration = "0s") -> Assigner:
-    """Windows [start, start + size), one every `slide`, aligned to the epoch plus an offset.
+    """Return windows [start, start + size), one every `slide`.
 
-    An item is in size / slide windows. An aggregate of this library takes it in once, into the stretch of time between two
-    starts or ends of windows, and a pane merges its stretches; collect, fold and reduce, and an aggregate of yours unless
-    it says that it `commutes`, take it in once for each window. If `slide` is more than `size` there are gaps between the
-    windows; an item in a gap is in none, and counted as unassigned.
+    Starts are aligned to the epoch plus an offset. An item is in size / slide windows. The aggregates of this library
+    add it once, to the stretch of time between two window borders, and a pane merges its stretches. Other aggregates
+    add it once per window: collect, fold, reduce, and your own unless they declare that they `commutes`. If `slide` is
+    more than `size`, there are gaps between the windows; an item in a gap is counted as unassigned.
 
     Args:
         size: Length of a window, more than 0.
-        slide: From one start to the next, more than 0.
-        offset: By how much windows start later, or earlier; less than `slide`.
+        slide: Time from one start to the next, more than 0.
+        offset: Shift of the windows, later or earlier; less than `slide`.
 
     Raises:
-        GraphError: If a duration is not as above.
+        GraphError: If a duration is invalid.
 
     Example:
         >>> windows.sliding("10ns", "5ns").assign(12)

@@ -35,20 +35,20 @@ class _Tumbling(Assigner):
 
 
 def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | None = None) -> Assigner:
-    """Windows [start, start + size), one behind the other, aligned to the epoch plus an offset.
+    """Return adjacent windows [start, start + size).
 
-    With a time zone they are days, weeks or months of its calendar, from one midnight of the clock on the wall to another:
-    a day has 23 or 25 hours when the clock is changed. Weeks begin on Monday. "1w" and "1mo" are those of UTC if no zone is
-    given; polars' `every="1d"` with a zone is the same, Flink has no such windows.
+    Starts are aligned to the epoch plus an offset. With a time zone, windows are days, weeks or months of its calendar,
+    from one local midnight to another: a day has 23 or 25 hours when clocks change. Weeks begin on Monday. Without a
+    zone, "1w" and "1mo" use UTC. In polars, `every="1d"` with a zone is the same; Flink has no such windows.
 
     Args:
         size: Length of a window, more than 0; or "1d", "1w", "1mo".
-        offset: By how much windows start later, or earlier as "-1s"; less than `size`. With a time zone on the wall clock:
-            "18h" for days that begin at 18:00, whole seconds, less than a day.
-        tz: Time zone of calendar windows: its IANA name, as "America/New_York", or a ZoneInfo.
+        offset: Shift of the windows, later, or earlier as "-1s"; less than `size`. With a time zone, it is in local
+            time: "18h" for days that begin at 18:00; whole seconds, less than a day.
+        tz: Time zone of calendar windows: an IANA name such as "America/New_York", or a ZoneInfo.
 
     Raises:
-        GraphError: If `size` is 0, `offset` is not less than `size`, or the zone is not known.
+        GraphError: If `size` is 0, `offset` is not less than `size`, or the zone is unknown.
 
     Example:
         >>> windows.tumbling("10s").assign(12 * 10**9)

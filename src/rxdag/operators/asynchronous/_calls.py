@@ -198,26 +198,28 @@ def map_async(
     ordered: bool = True,
     timeout: Duration | None = None,
 ) -> Any:
-    """Await a coroutine for each item, several at a time, and give out what they return.
+    """Await a coroutine for each item, several at a time, and emit the results.
 
-    Emits: the result of each call, in the order of the items, with their event time and key; with `ordered=False` as they
-        come, without event time.
+    Emits: the result of each call, in the order of the items, with their event time and key; with `ordered=False`, as
+        calls finish, without event time.
     Drops: nothing.
-    Holds: up to `concurrency` items, under way or waiting for those before them; no more are taken. After a restart calls
-        that were under way are made again.
-    Ends: when the source has ended, with the last call; a drain waits for those under way. Fails: when `fn` raises or takes
-        longer than `timeout` (TimeoutError), by the node's `on_error`; in order, behind the results before it.
+    Holds: up to `concurrency` items, in progress or waiting for earlier ones; after that no more are read. After a
+        restart, calls that were under way are made again.
+    Ends: when the source has ended, after the last call; a drain waits for calls under way. Fails: if `fn` raises or
+        takes longer than `timeout` (TimeoutError), subject to the node's `on_error`; if ordered, after the results
+        before it.
     Clock: processing time for `timeout`.
 
     Args:
-        fn: A coroutine function of the item; with `resource` of what that gave and the item.
-        resource: Makes an async context manager, as a pool of connections: entered once per run, left at any end of it.
-        concurrency: Most calls at once, 1 or more.
-        ordered: False to give out results as they come.
-        timeout: Longest that a call may take; by default any time. It is cancelled then.
+        fn: A coroutine function of the item; with `resource`, of the opened resource and the item.
+        resource: Makes an async context manager, such as a connection pool: entered once per run, and exited however it
+            ends.
+        concurrency: Maximum number of concurrent calls, 1 or more.
+        ordered: False to emit results as they finish.
+        timeout: Longest time that a call may take, after which it is cancelled; by default unlimited.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> import asyncio

@@ -106,26 +106,28 @@ class _Flat(Operator[A, B]):
 
 
 def flat_map(fn: Callable[[A], InnerOf[B]], /, *, concurrency: int = CONCURRENCY) -> Operator[A, B]:
-    """Make a stream of each item, and give out what all of them give as it comes.
+    """Turn each item into a stream, and emit the items of all streams as they arrive.
 
-    RxPY's `flat_map` opens any number of streams and keeps what comes too fast; here no more than `concurrency` are
-    open, and they are read only as there is room. What is there already should go into `explode`, which needs no loop.
+    RxPY's `flat_map` opens any number of streams and stores items that arrive too fast. Here at most `concurrency`
+    streams are open, and they are read only as downstream has room. For collections that are already in memory use
+    `explode`, which needs no event loop.
 
-    Emits: each item of each stream, with event time and key of the item that the stream was made of; the watermark waits
-        for the streams that are open.
+    Emits: each item of each stream, with the event time and key of the item that the stream was made from; the
+        watermark waits for open streams.
     Drops: nothing; items that became streams are counted as `absorbed`.
-    Holds: up to `concurrency` items, with their open streams. After a restart a stream is opened anew, and so many items as
-        it had given are left out.
-    Ends: when the source and all streams have ended; a drain stops the streams. Fails: when `fn` or a stream raises, by the
-        node's `on_error`; a stream that has given something is not tried again.
+    Holds: up to `concurrency` items, with their open streams. After a restart, a stream is opened again, and as many
+        items as it had already emitted are skipped.
+    Ends: when the source and all streams have ended; a drain stops the streams. Fails: if `fn` or a stream raises,
+        subject to the node's `on_error`; a stream that has already emitted an item is not retried.
     Clock: none.
 
     Args:
-        fn: A function of the item that returns an iterable, an async iterable or a source; not one of those that block.
-        concurrency: Most streams that are open at once, 1 or more.
+        fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
+            allowed.
+        concurrency: Maximum number of open streams, 1 or more.
 
     Raises:
-        GraphError: If `fn` cannot be called, or `concurrency` is less than 1.
+        GraphError: If `fn` is not callable, or `concurrency` is less than 1.
 
     Example:
         >>> feed(ops.flat_map(lambda x: [x] * x), [1, 2, 3])
@@ -135,23 +137,24 @@ def flat_map(fn: Callable[[A], InnerOf[B]], /, *, concurrency: int = CONCURRENCY
 
 
 def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
-    """Make a stream of each item, and read them one after the other, each to its end.
+    """Turn each item into a stream, and read the streams one after the other.
 
-    Files by their names, say: `ops.concat_map(lambda path: sources.csv(path, Trade))`.
+    For example, to read files by name: `ops.concat_map(lambda path: sources.csv(path, Trade))`.
 
-    Emits: each item of each stream, in order, with event time and key of the item that the stream was made of.
+    Emits: each item of each stream, in order, with the event time and key of the item that the stream was made from.
     Drops: nothing; items that became streams are counted as `absorbed`.
-    Holds: one item, with its open stream; no more are taken until it has ended. After a restart it is opened anew, and so
-        many items as it had given are left out.
-    Ends: when the source and the last stream have ended; a drain stops the stream. Fails: when `fn` or a stream raises, by
-        the node's `on_error`; a stream that has given something is not tried again.
+    Holds: one item, with its open stream; no more are read until the stream has ended. After a restart, the stream is
+        opened again, and as many items as it had already emitted are skipped.
+    Ends: when the source and the last stream have ended; a drain stops the stream. Fails: if `fn` or a stream raises,
+        subject to the node's `on_error`; a stream that has already emitted an item is not retried.
     Clock: none.
 
     Args:
-        fn: A function of the item that returns an iterable, an async iterable or a source; not one of those that block.
+        fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
+            allowed.
 
     Raises:
-        GraphError: If `fn` cannot be called.
+        GraphError: If `fn` is not callable.
 
     Example:
         >>> feed(ops.concat_map(range), [1, 2, 3])
@@ -161,20 +164,23 @@ def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
 
 
 def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
-    """Make a stream of each item, and leave it for that of the next item as soon as that comes.
+    """Turn each item into a stream, and switch to the newest stream.
 
-    Emits: each item of the newest stream, with event time and key of the item that the stream was made of.
-    Drops: an item whose stream is left before it gave anything, reason "replaced"; others are counted as `absorbed`.
-    Holds: one item, with its open stream. After a restart it is opened anew, and so many items as it had given are left out.
-    Ends: when the source and the last stream have ended; a drain stops the stream. Fails: when `fn` or a stream raises, by
-        the node's `on_error`; a stream that has given something is not tried again.
+    Emits: each item of the newest stream, with the event time and key of the item that the stream was made from.
+    Drops: an item whose stream was replaced before it emitted anything, reason "replaced"; others are counted as
+        `absorbed`.
+    Holds: one item, with its open stream. After a restart, the stream is opened again, and as many items as it had
+        already emitted are skipped.
+    Ends: when the source and the last stream have ended; a drain stops the stream. Fails: if `fn` or a stream raises,
+        subject to the node's `on_error`; a stream that has already emitted an item is not retried.
     Clock: none.
 
     Args:
-        fn: A function of the item that returns an iterable, an async iterable or a source; not one of those that block.
+        fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
+            allowed.
 
     Raises:
-        GraphError: If `fn` cannot be called.
+        GraphError: If `fn` is not callable.
 
     Example:
         >>> twice = lambda x: sources.interval("2s", count=2)

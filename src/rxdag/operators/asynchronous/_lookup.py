@@ -247,31 +247,32 @@ def lookup(
     ttl: Duration | None = None,
     max_keys: int = 10_000,
 ) -> Any:
-    """Put to each item what a coroutine knows of its key, and remember it.
+    """Look up a value for the key of each item with a coroutine, and cache it.
 
-    A key is asked for once: items that come while its call is under way wait for that one.
+    Each key is requested once: items that arrive during the call for their key wait for its result.
 
     Emits: `into(item, value)` for each item, in order, with its event time and key.
     Drops: nothing.
-    Holds: up to `concurrency` items, and no more are taken; up to `max_keys` values, of which the one longest unused goes.
-        After a restart calls that were under way are made again.
-    Ends: when the source has ended, with the last call; a drain waits for those under way. Fails: when `key`, `fn` or `into`
-        raises, or a call takes longer than `timeout` (TimeoutError), by the node's `on_error`; a failed call fails each item
-        that waits for it, and is not remembered.
+    Holds: up to `concurrency` items, after which no more are read; up to `max_keys` values, of which the least recently
+        used is discarded. After a restart, calls that were under way are made again.
+    Ends: when the source has ended, after the last call; a drain waits for calls under way. Fails: if `key`, `fn` or
+        `into` raises, or a call takes longer than `timeout` (TimeoutError), subject to the node's `on_error`. A failed
+        call fails each item that waits for it, and is not cached.
     Clock: processing time for `timeout` and `ttl`.
 
     Args:
-        fn: A coroutine function of the key; with `resource` of what that gave and the key.
-        key: What to ask for: a function of the item, a field's name or an expression; hashable.
-        into: A function of the item and the value; by default the two as a tuple.
-        resource: Makes an async context manager, as a pool of connections: entered once per run, left at any end of it.
-        concurrency: Most items that wait, and most calls at once, 1 or more.
-        timeout: Longest that a call may take; by default any time. It is cancelled then.
-        ttl: How long a value is good, from the call; by default for ever.
-        max_keys: Most values that are remembered, 1 or more.
+        fn: A coroutine function of the key; with `resource`, of the opened resource and the key.
+        key: Key to look up: a function of the item, a field name or an expression; hashable.
+        into: A function of the item and the value; by default the two form a tuple.
+        resource: Makes an async context manager, such as a connection pool: entered once per run, and exited however it
+            ends.
+        concurrency: Maximum number of waiting items, and of concurrent calls, 1 or more.
+        timeout: Longest time that a call may take, after which it is cancelled; by default unlimited.
+        ttl: How long a value is valid, counted from the call; by default for ever.
+        max_keys: Maximum number of cached values, 1 or more.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> async def name_of(id):

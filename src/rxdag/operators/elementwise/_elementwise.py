@@ -71,17 +71,17 @@ def map(fn: str | Expr, /, *, of: type[B]) -> Operator[Any, B]: ...
 @overload
 def map(fn: str | Expr, /) -> Operator[Any, Any]: ...
 def map(fn: Any, /, *, of: Any = None) -> Any:
-    """Turn each item into another.
+    """Transform each item.
 
     Emits: `fn(item)`, with the event time and the key of the item.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`.
+    Ends: when the source ends. Fails: if `fn` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        fn: A function of the item, a field's name, or an expression of its fields: `col.price * col.qty`.
-        of: Type of the result of an expression, for type checkers and for operators behind that name fields.
+        fn: A function of the item, a field name, or an expression such as `col.price * col.qty`.
+        of: Result type of an expression, for type checkers and for later operators that name fields.
 
     Raises:
         GraphError: If `fn` is none of these.
@@ -94,16 +94,16 @@ def map(fn: Any, /, *, of: Any = None) -> Any:
 
 
 def filter(predicate: Field[A, bool], /) -> Operator[A, A]:
-    """Keep the items for which the predicate is true.
+    """Keep the items for which a predicate is true.
 
-    Emits: an item for which `predicate(item)` is true.
+    Emits: each item for which `predicate(item)` is true.
     Drops: every other item, counted as `filtered`.
     Holds: nothing.
-    Ends: when the source ends. Fails: when `predicate` raises, by the node's `on_error`.
+    Ends: when the source ends. Fails: if `predicate` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        predicate: A function of the item, a field's name, or an expression: `col.qty > 0`.
+        predicate: A function of the item, a field name, or an expression such as `col.qty > 0`.
 
     Raises:
         GraphError: If `predicate` is none of these.
@@ -116,19 +116,19 @@ def filter(predicate: Field[A, bool], /) -> Operator[A, A]:
 
 
 def tap(fn: Callable[[A], object], /) -> Operator[A, A]:
-    """Call a function with each item, and pass the item on.
+    """Call a function with each item, then pass the item on.
 
-    Emits: every item, after `fn(item)` has returned.
+    Emits: every item, once `fn(item)` has returned.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`.
+    Ends: when the source ends. Fails: if `fn` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        fn: A function of the item; what it returns is not used.
+        fn: A function of the item; its return value is ignored.
 
     Raises:
-        GraphError: If `fn` cannot be called.
+        GraphError: If `fn` is not callable.
 
     Example:
         >>> seen = []
@@ -173,15 +173,16 @@ def explode(fn: Callable[[A], Iterable[B]], /) -> Operator[A, B]: ...
 @overload
 def explode(fn: str | Expr, /) -> Operator[Any, Any]: ...
 def explode(fn: Any, /) -> Any:
-    """Turn each item into any number of items.
+    """Expand each item into any number of items.
 
-    The iterable is read as there is room behind, never ahead, so it may be endless. A drain gives out the rest of the item at
-    hand, so what ends an endless one is something behind it, such as `take`, or a cancel; of `flat_map` a drain stops the streams.
+    The iterable is read only as downstream has room, so it may be endless. A drain still emits the rest of the current
+    item. To stop an endless iterable, cancel the run or put an operator such as `take` behind it; a drain does stop the
+    streams of `flat_map`.
 
     Emits: each element of `fn(item)`, with the event time and the key of the item.
-    Drops: nothing; an item with no elements is counted as `absorbed`, like every other.
-    Holds: the item at hand and its open iterator.
-    Ends: when the source ends. Fails: when `fn` or its iterable raises, by the node's `on_error`.
+    Drops: nothing; every item is counted as `absorbed`, including those without elements.
+    Holds: the current item and its open iterator.
+    Ends: when the source ends. Fails: if `fn` or its iterable raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:

@@ -142,21 +142,21 @@ def select(*fields: str | Expr, into: type[B], **named: Field[Any, Any]) -> Oper
 @overload
 def select(*fields: str | Expr, into: None = None, **named: Field[Any, Any]) -> Operator[Any, dict[str, Any]]: ...
 def select(*fields: str | Expr, into: Any = None, **named: Any) -> Any:
-    """Make records of chosen and computed fields.
+    """Build records from chosen and computed fields.
 
-    Emits: a record for each item, with its event time and key; a dict, or `into(**fields)`.
+    Emits: a record for each item, a dict or `into(**fields)`, with the item's event time and key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when a field cannot be had of an item, by the node's `on_error`.
+    Ends: when the source ends. Fails: if a field of an item cannot be read, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        fields: Fields to take as they are, by name or as `col.<name>`.
-        into: Type of the records, made of the fields by name; dicts by default.
-        named: Further fields: a field's name, an expression or a function of the item.
+        fields: Fields to copy, by name or as `col.<name>`.
+        into: Type of the records, built from the fields by name; dicts by default.
+        named: Computed fields: a field name, an expression or a function of the item.
 
     Raises:
-        GraphError: If there is no field, one is there twice, or a name is no field of the items or of `into`.
+        GraphError: If there are no fields, a field occurs twice, or a name is not a field of the items or of `into`.
 
     Example:
         >>> feed(ops.select("qty", value=col.price * col.qty), [{"price": 2.0, "qty": 3}])
@@ -180,21 +180,21 @@ def with_columns(*, into: type[B], **named: Field[Any, Any]) -> Operator[Any, B]
 @overload
 def with_columns(*, into: None = None, **named: Field[Any, Any]) -> Operator[Any, Any]: ...
 def with_columns(*, into: Any = None, **named: Any) -> Any:
-    """Add fields to each item, or replace some.
+    """Add fields to each item, or replace existing ones.
 
-    Emits: the item with the fields, with its event time and key: an item of the same type if no field is new to it,
-        else a dict, or `into(**fields)`.
+    Emits: each item with the fields, its event time and key: an item of the same type if no field is new, else a dict,
+        or `into(**fields)`.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when a field cannot be had of an item, by the node's `on_error`.
+    Ends: when the source ends. Fails: if a field of an item cannot be read, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        into: Type of the result, made of all fields by name.
-        named: The fields: a field's name, an expression or a function of the item. Each sees the item as it came.
+        into: Type of the result, built from all fields by name.
+        named: The fields: a field name, an expression or a function of the item. Each sees the original item.
 
     Raises:
-        GraphError: If there is no field, or a name is no field of the items or of `into`.
+        GraphError: If there are no fields, or a name is not a field of the items or of `into`.
 
     Example:
         >>> feed(ops.with_columns(value=col.price * col.qty), [{"price": 2.0, "qty": 3}])

@@ -130,29 +130,29 @@ def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of
 @overload
 def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of: None = None) -> Unkeyed[Any, Any]: ...
 def map_batch(fn: Callable[[Any], Any], /, *, batch_format: Format = "numpy", of: Any = None) -> Any:
-    """Hand whole runs of items to a function of numpy, polars or pyarrow.
+    """Pass batches of items to a function that uses numpy, polars or pyarrow.
 
-    A run is whatever is there, one item to some thousands, so what the function makes of an item must not depend on
-    those beside it. It may return more rows, or fewer.
+    A batch holds the items at hand, from one to several thousand. The result for an item must therefore not depend on
+    the other items of its batch. The function may return more rows than it received, or fewer.
 
-    Emits: a row for each row that `fn` returns. There is no event time and no key behind it; put `event_time` there.
+    Emits: one item for each row that `fn` returns, without event time or key; add `event_time` behind it if needed.
     Drops: nothing; every item is counted as `absorbed`.
     Holds: nothing.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; it is then called again with single
-        items, to find the one that is to blame.
+    Ends: when the source ends. Fails: if `fn` raises, subject to the node's `on_error`; `fn` is then called again with
+        single items, to find the one at fault.
     Clock: none.
 
     Args:
-        fn: A function of a batch that returns one of the same kind.
-        batch_format: "numpy": a dict of arrays by field, text as objects; one array if the items are no records.
-            "polars": a DataFrame. "pyarrow": a RecordBatch in, a batch or table out. The last two have a column
-            "value" if the items are no records.
-        of: Type of the items that come out, made of the columns by name; dicts by default. A column that it does not
-            have, a value that is not of its field's type or beyond a limit of `msgspec.Meta`, and a row that `__post_init__`
-            of the type refuses fail the item.
+        fn: A function of a batch that returns a batch of the same kind.
+        batch_format: "numpy": a dict of arrays by field, with text as objects; a single array if the items are not
+            records. "polars": a DataFrame. "pyarrow": takes a RecordBatch and returns a batch or table. The last two
+            use a column "value" if the items are not records.
+        of: Type of the emitted items, built from the columns by name; dicts by default. The item fails if the type
+            lacks a column, if a value has the wrong type or exceeds a limit of `msgspec.Meta`, or if `__post_init__` of
+            the type rejects the row.
 
     Raises:
-        GraphError: If `fn` is no function, or the format is none of these.
+        GraphError: If `fn` is not a function, or the format is unknown.
 
     Example:
         >>> feed(ops.map_batch(lambda batch: {"twice": batch["a"] * 2}), [{"a": 1}, {"a": 2}])

@@ -42,19 +42,19 @@ class _StartWith(Operator[A, A], Generic[A]):
 
 
 def start_with(*items: A) -> Operator[A, A]:
-    """Give out some items before those of the stream.
+    """Emit some items before those of the stream.
 
     Emits: the items given, when the run starts; then every item.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when the source fails.
+    Ends: when the source ends. Fails: if the source fails.
     Clock: none.
 
     Args:
-        items: One or more.
+        items: One or more items to emit first.
 
     Raises:
-        GraphError: If there is none, or the stream has event time or a key, which these items have not.
+        GraphError: If there are no items, or the stream has event time or keys, which these items would lack.
 
     Example:
         >>> feed(ops.start_with(0), [1, 2])
@@ -66,11 +66,11 @@ def start_with(*items: A) -> Operator[A, A]:
 
 
 class Timestamped(NamedTuple, Generic[B]):
-    """An item, and when it came.
+    """An item and its arrival time.
 
     Attributes:
         value: The item.
-        ts: Time of the run's clock, ns since the epoch.
+        ts: Arrival time on the run's clock, ns since the epoch.
     """
 
     value: B
@@ -91,15 +91,15 @@ class _Timestamp(Operator[A, "Timestamped[A]"], Generic[A]):
 
 
 def timestamp() -> Operator[A, Timestamped[A]]:
-    """Put beside each item when it came here.
+    """Pair each item with its arrival time.
 
-    `ops.event_time("ts")` behind it makes that the event time: what Flink calls ingestion time. Items of a chunk have one
-    time.
+    Follow it with `ops.event_time("ts")` to use the arrival time as event time, which Flink calls ingestion time. Items
+    of one chunk get the same time.
 
-    Emits: a `Timestamped` of each item: value and ts, in ns; with its event time and key.
+    Emits: a `Timestamped` for each item: its value and ts, in ns; with the item's event time and key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when the source fails.
+    Ends: when the source ends. Fails: if the source fails.
     Clock: processing time.
 
     Example:

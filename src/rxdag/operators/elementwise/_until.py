@@ -87,20 +87,20 @@ def _beside(name: str, other: Stream[Any], make: Callable[[], Kernel]) -> Beside
 
 
 def take_until(other: Stream[Any], /) -> Operator[A, A]:
-    """Pass items until another stream gives its first, and end there.
+    """Pass items until another stream emits its first item, then end.
 
-    Emits: every item before that, with its event time and key.
+    Emits: every item before that one, with its event time and key.
     Drops: nothing; the item of the other stream is counted as `absorbed`.
     Holds: nothing.
-    Ends: at the first item of the other stream, or when the source ends; the other stream's end changes nothing. Fails: when
-        either fails.
+    Ends: at the first item of the other stream, or when the source ends; the end of the other stream has no effect.
+        Fails: if either stream fails.
     Clock: order of arrival.
 
     Args:
         other: The stream that ends this one.
 
     Raises:
-        GraphError: If it is no stream.
+        GraphError: If `other` is not a stream.
 
     Example:
         >>> stop = rxdag.from_source(sources.timer("3s"))
@@ -111,19 +111,19 @@ def take_until(other: Stream[Any], /) -> Operator[A, A]:
 
 
 def skip_until(other: Stream[Any], /) -> Operator[A, A]:
-    """Pass items only once another stream has given its first.
+    """Discard items until another stream emits its first item, then pass all.
 
-    Emits: every item after that, with its event time and key.
-    Drops: every item before, counted as `filtered`; items of the other stream are counted as `absorbed`.
+    Emits: every item after that one, with its event time and key.
+    Drops: every earlier item, counted as `filtered`; items of the other stream are counted as `absorbed`.
     Holds: nothing.
-    Ends: when the source ends. Fails: when either fails.
+    Ends: when the source ends. Fails: if either stream fails.
     Clock: order of arrival.
 
     Args:
         other: The stream that opens this one.
 
     Raises:
-        GraphError: If it is no stream.
+        GraphError: If `other` is not a stream.
 
     Example:
         >>> go = rxdag.from_source(sources.timer("2500ms"))

@@ -245,17 +245,17 @@ def zip(
     a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /, *, max_items: int = ...
 ) -> Stream[tuple[A, B, C, D]]: ...
 def zip(*streams: Any, max_items: int = 1024) -> Any:
-    """Put the first items of several streams together, then the second ones, and so on.
+    """Pair the first items of several streams, then the second items, and so on.
 
-    Emits: a tuple as soon as every stream has given one more item, with the largest event time of its parts.
-    Drops: what has no partner when a stream has ended, reason "unmatched"; the rest is counted as `absorbed`.
-    Holds: up to `max_items` of each stream; one that is further ahead is not read.
-    Ends: when a stream has ended and its items are used up; the others are left. Fails: when one fails.
+    Emits: a tuple as soon as every stream has provided one more item, with the largest event time of its parts.
+    Drops: items without partners once a stream has ended, reason "unmatched"; the rest are counted as `absorbed`.
+    Holds: up to `max_items` items of each stream; a stream that is further ahead is not read.
+    Ends: when a stream has ended and its items are used up; the others are detached. Fails: if a stream fails.
     Clock: none.
 
     Args:
-        streams: Two or more.
-        max_items: Most items of a stream that wait for partners, 1 or more.
+        streams: Two or more streams.
+        max_items: Maximum number of items of a stream that wait for partners, 1 or more.
 
     Raises:
         GraphError: If there are fewer than two streams.
@@ -276,18 +276,18 @@ def combine_latest(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[tuple[
 @overload
 def combine_latest(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /) -> Stream[tuple[A, B, C, D]]: ...
 def combine_latest(*streams: Any) -> Any:
-    """Give out the last items of several streams together whenever one of them has a new one.
+    """Emit the latest items of several streams whenever one of them has a new item.
 
-    Emits: a tuple for each item, once every stream has given one; with the largest event time of its parts.
-    Drops: an item that is replaced before every stream has given one, reason "replaced" ("unmatched" at the end); all
-        others are counted as `absorbed`.
+    Emits: a tuple for each item, once every stream has emitted one, with the largest event time of its parts.
+    Drops: an item replaced before every stream has emitted one, reason "replaced" ("unmatched" at the end); all others
+        are counted as `absorbed`.
     Holds: one item of each stream.
-    Ends: when all streams have ended, or as soon as one ends without an item, since no tuple can follow. Fails: when
-        one fails.
+    Ends: when all streams have ended, or as soon as one ends without an item, since no tuple can follow. Fails: if a
+        stream fails.
     Clock: order of arrival.
 
     Args:
-        streams: Two or more.
+        streams: Two or more streams.
 
     Raises:
         GraphError: If there are fewer than two streams.
@@ -307,18 +307,18 @@ def with_latest_from(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[tupl
 @overload
 def with_latest_from(a: Stream[A], b: Stream[B], c: Stream[C], d: Stream[D], /) -> Stream[tuple[A, B, C, D]]: ...
 def with_latest_from(*streams: Any) -> Any:
-    """Put each item of the first stream together with the last ones of the others.
+    """Combine each item of the first stream with the latest items of the others.
 
-    What came last depends on how fast things are; for the last in event time use `join_asof`.
+    Which item is the latest depends on the speed of the streams; use `join_asof` to combine by event time.
 
-    Emits: a tuple for each item of the first stream, with its event time, once all others have given an item.
-    Drops: an item of the first stream that comes before that, reason "unmatched".
+    Emits: a tuple for each item of the first stream, with its event time, once all others have emitted an item.
+    Drops: an item of the first stream that arrives before that, reason "unmatched".
     Holds: one item of each other stream.
-    Ends: when the first stream has ended; the others are left. Fails: when one fails.
+    Ends: when the first stream has ended; the others are detached. Fails: if a stream fails.
     Clock: order of arrival.
 
     Args:
-        streams: Two or more.
+        streams: Two or more streams.
 
     Raises:
         GraphError: If there are fewer than two streams.

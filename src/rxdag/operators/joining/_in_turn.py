@@ -76,18 +76,18 @@ def concat(a: Stream[A], b: Stream[B], c: Stream[C], /) -> Stream[A | B | C]: ..
 @overload
 def concat(*streams: Stream[A]) -> Stream[A]: ...
 def concat(*streams: Any) -> Any:
-    """Give out all of the first stream, then all of the second, and so on.
+    """Emit all items of the first stream, then all of the second, and so on.
 
-    A stream is not read before its turn: a source that only this node reads is opened then.
+    A stream is not read before its turn; a source that only this node reads is not opened before then.
 
     Emits: every item, with its event time if all streams have it.
     Drops: nothing.
-    Holds: nothing; what a later stream already has waits in its gate.
-    Ends: with the last stream. Fails: when one fails whose turn it is.
+    Holds: nothing; items already available from a later stream wait in its gate.
+    Ends: with the last stream. Fails: if the current stream fails.
     Clock: none.
 
     Args:
-        streams: Two or more.
+        streams: Two or more streams.
 
     Raises:
         GraphError: If there are fewer than two streams.
@@ -107,22 +107,22 @@ def catch(
     a: Stream[A], b: Stream[B], c: Stream[C], /, *, on: tuple[type[Exception], ...] = ...
 ) -> Stream[A | B | C]: ...
 def catch(*streams: Any, on: tuple[type[Exception], ...] = (Exception,)) -> Any:
-    """Go on with the next stream when one has failed.
+    """Switch to the next stream when one fails.
 
-    A node whose outputs all lead here does not end the run when it fails. A stream is not read before its turn.
+    If all outputs of a node lead here, its failure does not end the run. A stream is not read before its turn.
 
     Emits: every item of the first stream; if that fails, every item of the second; and so on.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the stream whose turn it is ends. Fails: when the last one fails, or one with an error that is not in `on`.
+    Ends: when the current stream ends. Fails: if the last stream fails, or one fails with an error that is not in `on`.
     Clock: none.
 
     Args:
-        streams: Two or more.
-        on: Errors that are caught, as the source or the user's code raised them.
+        streams: Two or more streams.
+        on: Exceptions to catch, as raised by the source or by user code.
 
     Raises:
-        GraphError: If there are fewer than two streams, or `on` is no tuple of exceptions.
+        GraphError: If there are fewer than two streams, or `on` is not a tuple of exceptions.
 
     Example:
         >>> risky = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 10 // x))

@@ -155,32 +155,34 @@ def join_asof(
     allow_exact_matches: bool = True,
     clock: Literal["event", "processing"] = "event",
 ) -> Any:
-    """Join each item of the left stream with the last right item of its key at or before its event time.
+    """Join each left item with the last right item of its key at or before its time.
 
-    As `polars.join_asof` and `pandas.merge_asof`, for any order of arrival within the bounds of `out_of_order`: a left item
-    waits until the watermark of both streams says that the answer can change no more. "forward" takes the first right
-    item at or after it, "nearest" the nearer of the two, the earlier one if they are equally near. Of right items of one
-    time the last wins, by sequence, then arrival; forward the first. A left item is kept with None if there is none.
+    As `polars.join_asof` and `pandas.merge_asof`, for any order of arrival within the bounds of `out_of_order`: a left
+    item waits until, by the watermarks of both streams, its match can no longer change. "forward" takes the first right
+    item at or after it, "nearest" the nearer of the two, or the earlier one if both are equally near. Among right items
+    of the same time the last wins, by sequence, then arrival; with "forward" the first. A left item without a match is
+    paired with None.
 
     Emits: `(left, right)`, or `into(left, right)`, for every left item, in order of event time; with its time and key.
-    Drops: an item of either stream that is late goes to port "late".
-    Holds: left items that the watermark has not passed (forward and nearest: until their match is certain), and of each
-        key the right items that a left one may still need: one at least, unless `tolerance` lets go of it.
-    Ends: when the left stream has ended and no item waits. Fails: when a stream fails, or `into` raises; with
-        `clock="processing"` that is by the node's `on_error`.
-    Clock: event time; with `clock="processing"` the right item is that which came last, and nothing waits.
+    Drops: a late item of either stream goes to port "late".
+    Holds: left items that the watermark has not passed ("forward" and "nearest": until their match is certain), and for
+        each key the right items that a left one may still need: at least one, unless it is older than `tolerance`
+        allows.
+    Ends: when the left stream has ended and no item waits. Fails: if a stream fails, or `into` raises; with
+        `clock="processing"`, errors in `into` are subject to the node's `on_error`.
+    Clock: event time; with `clock="processing"`, the right item is the last to arrive, and nothing waits.
 
     Args:
         left: A stream with event time; with keys if the other has them.
-        right: The other one.
-        into: A function of the left item, and the right one or None.
+        right: The other stream.
+        into: A function of the left item, and of the right item or None.
         strategy: "backward", "forward" or "nearest".
-        tolerance: Furthest that the right item may be, that distance included; by default any.
-        allow_exact_matches: False to take no right item of the very same time.
-        clock: "processing" to join with what came last.
+        tolerance: Greatest distance of the right item, inclusive; by default unlimited.
+        allow_exact_matches: False to ignore right items of exactly the same time.
+        clock: "processing" to join with the last item that arrived.
 
     Raises:
-        GraphError: If an argument is not as above, a stream lacks event time, or only one has keys.
+        GraphError: If an argument is invalid, a stream lacks event time, or only one has keys.
 
     Example:
         >>> trades, quotes = (

@@ -159,25 +159,27 @@ def join_interval(
     into: Callable[[A, B], R],
 ) -> KeyedStream[K, R]: ...
 def join_interval(left: Any, right: Any, /, *, lower: Duration, upper: Duration, into: Any = None) -> Any:
-    """Join items of one key whose times are so near: left + lower <= right <= left + upper.
+    """Join items of the same key whose times differ by a bounded amount.
 
-    Emits: `(left, right)`, or `into(left, right)`, for each pair as soon as both are there; with the later event time of
-        the two, and their key.
-    Drops: an item that the watermark has passed goes to port "late"; one that found no partner is counted as dropped,
+    Two items match if left + lower <= right <= left + upper.
+
+    Emits: `(left, right)`, or `into(left, right)`, for each pair as soon as both have arrived; with the later event
+        time of the two, and their key.
+    Drops: an item that the watermark has passed goes to port "late"; an item without a partner is counted as dropped,
         reason "unmatched".
-    Holds: each item until the watermark says that no partner can come.
-    Ends: when both streams have ended. Fails: when one fails, or `into` raises, by the node's `on_error`.
+    Holds: each item until, by the watermark, no partner can arrive.
+    Ends: when both streams have ended. Fails: if a stream fails; if `into` raises, subject to the node's `on_error`.
     Clock: event time.
 
     Args:
         left: A stream with event time and keys.
-        right: The other one.
-        lower: Least distance of the right item, as "-5s" for one that is up to 5 s older.
-        upper: Greatest distance; not below `lower`.
+        right: The other stream.
+        lower: Smallest distance of the right item, such as "-5s" for one that is up to 5 s older.
+        upper: Largest distance; not below `lower`.
         into: A function of both items.
 
     Raises:
-        GraphError: If a stream lacks event time or keys, or an argument is not as above.
+        GraphError: If a stream lacks event time or keys, or an argument is invalid.
 
     Example:
         >>> orders, fills = (

@@ -207,25 +207,25 @@ def join_window(
     left: KeyedStream[K, A], right: KeyedStream[K, B], assigner: Assigner, /, *, into: Callable[[A, B], R]
 ) -> KeyedStream[K, R]: ...
 def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = None) -> Any:
-    """Join the items of two streams that have the same key and fall into the same window of event time.
+    """Join the items of two streams by key and window of event time.
 
     Emits: `(left, right)`, or `into(left, right)`, for each pair, when the watermark of both streams reaches the end of
-        their window, as ops.window does; with event time end - 1, and their key. Left items come in order of arrival,
-        the right ones of each too.
+        their window, as in `ops.window`; with event time end - 1, and their key. Left items are in order of arrival,
+        and so are the right items of each.
     Drops: an item whose windows are all closed goes to port "late"; one without a partner in any window is counted as
-        dropped, reason "unmatched"; one that falls between windows as `unassigned`.
+        dropped, reason "unmatched"; one that falls between windows is counted as `unassigned`.
     Holds: the items of the open windows.
-    Ends: when both streams have ended, after the last pairs. Fails: when one fails, or `into` raises.
+    Ends: when both streams have ended, after the last pairs. Fails: if a stream fails, or `into` raises.
     Clock: event time.
 
     Args:
         left: A stream with event time and keys.
-        right: The other one.
-        assigner: Windows of time, of `rxdag.windows`; not windows.count.
+        right: The other stream.
+        assigner: Windows of time from `rxdag.windows`; not `windows.count`.
         into: A function of both items.
 
     Raises:
-        GraphError: If a stream lacks event time or keys, or an argument is not as above.
+        GraphError: If a stream lacks event time or keys, or an argument is invalid.
 
     Example:
         >>> a, b = (

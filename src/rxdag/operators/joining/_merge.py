@@ -38,8 +38,8 @@ class _MergeKernel(Kernel):
 class _DriftKernel(Kernel):
     """Takes nothing from an input that is too far ahead of the slowest; the slowest is never held back.
 
-    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so the slowest
-    is found in a heap whose entries are brought up to date as they come up.
+    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so the
+    slowest is found in a heap whose entries are brought up to date as they come up.
     """
 
     state = ("newest",)
@@ -281,25 +281,26 @@ def merge(
 @overload
 def merge(*streams: Stream[A], max_drift: Duration | None = ...) -> Stream[A]: ...
 def merge(*streams: Any, max_drift: Duration | None = None) -> Any:
-    """Make one stream of several.
+    """Merge several streams into one.
 
-    Each input keeps its order; between inputs there is none, but where they come from one stream in one segment items
-    leave in the order of that stream. Keys end here. The watermark is the minimum over the inputs that have not ended and
-    are not idle; once there are none of them, the maximum over all inputs.
+    Each input keeps its order. There is no order between inputs, except that inputs that branch from one stream in one
+    segment are emitted in the order of that stream. The output has no key. Its watermark is the minimum over the inputs
+    that have not ended and are not idle; if there are none, the maximum over all inputs.
 
     Emits: every item of every input; with its event time, if all inputs have it.
     Drops: nothing.
     Holds: nothing.
-    Ends: when all inputs have ended. Fails: when one fails.
+    Ends: when all inputs have ended. Fails: if an input fails.
     Clock: none.
 
     Args:
-        streams: Two or more; one is allowed.
-        max_drift: How far an input may be ahead of the slowest in event time; one that is further is not read until
-            the slowest has caught up, so that what is behind need not hold its items. An idle input is not waited for.
+        streams: Two or more streams; a single one is allowed.
+        max_drift: How far an input may be ahead of the slowest in event time. An input that is further ahead is not
+            read until the slowest has caught up, so that later nodes need not hold its items. Idle inputs are not
+            waited for.
 
     Raises:
-        GraphError: If there is no stream, or `max_drift` is given and one has no event time.
+        GraphError: If there are no streams, or `max_drift` is given and a stream has no event time.
 
     Example:
         >>> numbers = rxdag.from_source(sources.range(3))
@@ -314,22 +315,23 @@ def merge(*streams: Any, max_drift: Duration | None = None) -> Any:
 
 
 def merge_sorted(*streams: Stream[A], max_items: int = 65_536) -> Stream[A]:
-    """Make one stream of several, sorted by event time.
+    """Merge several streams into one, sorted by event time.
 
-    What comes out is in order of event time; its watermark follows the items that leave, 1 ns behind the last one.
+    The watermark of the output follows the emitted items, 1 ns behind the last one.
 
     Emits: every item once the watermark of all inputs has passed it, by event time, sequence, input, arrival.
-    Drops: an item that comes after the watermark has passed it goes to port "late".
-    Holds: the items that the watermark has not passed, up to `max_items` of each input but the slowest; more are not read.
-    Ends: when all inputs have ended. Fails: when one fails.
+    Drops: an item that arrives after the watermark has passed it goes to port "late".
+    Holds: the items that the watermark has not passed, up to `max_items` of each input but the slowest; beyond that,
+        inputs are not read.
+    Ends: when all inputs have ended. Fails: if an input fails.
     Clock: event time.
 
     Args:
-        streams: One or more; the items of one stream are sorted too.
-        max_items: Most items of an input that wait for slower ones, 1 or more.
+        streams: One or more streams; the items of a single stream are sorted too.
+        max_items: Maximum number of items of an input that wait for slower inputs, 1 or more.
 
     Raises:
-        GraphError: If there is no stream, or one has no event time.
+        GraphError: If there are no streams, or one has no event time.
 
     Example:
         >>> a, b = (rxdag.from_source(sources.iterable(x)).pipe(ops.event_time(lambda t: t)) for x in ([1, 4], [2, 3]))

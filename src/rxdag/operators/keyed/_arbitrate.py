@@ -26,12 +26,12 @@ _MOST_GAPS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Items that never came, of those that `arbitrate` puts in sequence.
+    """Missing items that `arbitrate` gave up waiting for.
 
     Attributes:
-        key: What the sequence is of.
-        first: The first that is missing.
-        last: The last that is missing, itself included.
+        key: The key of the sequence.
+        first: First missing number.
+        last: Last missing number, inclusive.
     """
 
     key: Any
@@ -253,30 +253,31 @@ def arbitrate(
     max_pending: int = 1024,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Make one stream in sequence of redundant feeds that carry the same numbered items.
+    """Combine redundant feeds of the same numbered items into one gapless sequence.
 
-    Put it behind `rxdag.merge` of the feeds. Each key has a sequence of its own, which begins with the first number seen;
-    of copies the one that comes first passes. An item with a number further on waits for those that are missing; once
-    it has waited for `wait`, or `max_pending` items of its key wait, they are given up. A feed that begins to count anew
-    needs a new key.
+    Put it behind `rxdag.merge` of the feeds. Each key has its own sequence, which begins with the first number seen. Of
+    several copies of an item, the first to arrive passes. An item that is ahead of the sequence waits for the missing
+    ones. They are given up once it has waited for `wait`, or once more than `max_pending` items of its key wait. A feed
+    that restarts its numbers needs a new key.
 
-    Emits: each number of a key once, in sequence; with its event time and key. On port "gaps" a `Gap` for numbers that
-        were given up, before the item behind them.
-    Drops: copies, reason "repeated"; an item that comes after it was given up, or lies before the first, goes to port
-        "late"; one whose sequence is no whole number to port "dead".
-    Holds: up to `max_pending` items of each key; for each key a number and its last 64 gaps.
-    Ends: when the source ends, after all that waits. Fails: when a function raises, by the node's `on_error`.
-    Clock: event time if the stream has it, else processing time; `clock` chooses.
+    Emits: each number of a key once, in sequence, with its event time and key. On port "gaps", a `Gap` for numbers that
+        were given up, before the next item.
+    Drops: copies, reason "repeated". An item that arrives after it was given up, or that precedes the first number,
+        goes to port "late"; one whose sequence is not a whole number goes to port "dead".
+    Holds: up to `max_pending` items per key; for each key a number and its last 64 gaps.
+    Ends: when the source ends, after emitting all waiting items. Fails: if a function raises, subject to the node's
+        `on_error`.
+    Clock: event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        key: What the sequence is of: fields' names, expressions or functions; by default the key of the stream.
-        sequence: A whole number, 1 more for each item of a key: a field's name, an expression or a function.
-        wait: How long an item waits for those before it, 0 or more.
-        max_pending: Most items of a key that wait, 1 or more.
+        key: Key of a sequence: field names, expressions or functions; by default the key of the stream.
+        sequence: A whole number that increases by 1 for each item of a key: a field name, an expression or a function.
+        wait: How long an item waits for missing ones before it, 0 or more.
+        max_pending: Maximum number of waiting items per key, 1 or more.
         clock: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.arbitrate(sequence=lambda n: n), [4, 4, 6, 5, 6, 7])

@@ -300,33 +300,35 @@ def batch(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, list[A]]:
-    """Put items together in lists; on a keyed stream those of each key.
+    """Collect items into lists; on a keyed stream, one list per key.
 
-    The watermark behind it stays below the lists that are open, so a key that goes quiet holds it up: `max_wait` or `ttl`
-    says for how long.
+    The downstream watermark stays below the open lists, so a key that goes quiet holds it back. Set `max_wait` or `ttl`
+    to limit how long.
 
-    Emits: a list once it has `max_items` items, or `max_wait` after its first; with `ttl` once nothing has come for the key
-        for so long; the rest when the source ends, keys in their order. Its event time is the largest of its items.
-    Drops: nothing; every item is counted as `absorbed`. With `skip` more than `max_items`, those between two lists, reason
-        "between lists".
-    Holds: the items of one list, or of one for each key. With `skip` or `emit_empty` a key is remembered when its list is
-        out; with `ttl` until nothing has come for the key for so long.
-    Ends: when the source ends, after the last list. Fails: when the source fails; what waits is discarded.
-    Clock: processing time, with `max_wait`. With `ttl` event time if the stream has it, else processing time; `clock`
-        chooses.
+    Emits: a list when it has `max_items` items, or `max_wait` after its first item; with `ttl`, when its key has been
+        silent for `ttl`; the rest when the source ends, in key order. A list has the largest event time of its items.
+    Drops: nothing; every item is counted as `absorbed`. If `skip` is more than `max_items`, the items between two lists
+        are dropped, reason "between lists".
+    Holds: the items of one list, or of one list per key. With `skip` or `emit_empty` a key is remembered after its list
+        has been emitted; with `ttl`, until the key has been silent for `ttl`.
+    Ends: when the source ends, after the last list. Fails: if the source fails; waiting items are discarded.
+    Clock: processing time, for `max_wait`. `ttl` uses event time if the stream has it, else processing time; `clock`
+        overrides this.
 
     Args:
-        max_items: Most items of a list, 1 or more.
-        max_wait: Longest time from the first item of a list to its coming out, more than 0. Needed without `max_items`.
-        emit_empty: True to give out empty lists too; `max_wait` then begins when the list before came out, and on a keyed
-            stream when the first item of the key came.
-        skip: How many items are from the beginning of a list to that of the next, 1 or more: less than `max_items` for lists
-            that overlap, as RxPY's `buffer_with_count(n, skip)`. By default `max_items`. Not with `max_wait`.
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        max_items: Maximum number of items per list, 1 or more.
+        max_wait: Longest time from the first item of a list until the list is emitted, more than 0. Required without
+            `max_items`.
+        emit_empty: True to emit empty lists too. `max_wait` then counts from the previous list, and on a keyed stream
+            at first from the first item of the key.
+        skip: Number of items from the start of one list to the start of the next, 1 or more. A value less than
+            `max_items` gives overlapping lists, as RxPY's `buffer_with_count(n, skip)`. By default `max_items`. Not
+            with `max_wait`.
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If neither bound is given, or an argument is not as above.
+        GraphError: If neither `max_items` nor `max_wait` is given, or an argument is invalid.
 
     Example:
         >>> feed(ops.batch(2), [1, 2, 3])

@@ -55,26 +55,26 @@ def dedupe(
 ) -> Operator[A, A]:
     """Pass each key once within a span of time.
 
-    A repeat does not extend the span. An older copy of a key that has passed is a repeat too. What comes after its
-    key was forgotten passes, and so does every copy of what comes when its key would be forgotten already; a window
-    behind calls it late.
+    The span starts at the item that passed; repeats do not extend it. An older copy of a key that has passed is also a
+    repeat. Once a key has been forgotten, its next item passes. An item so late that its key would already have been
+    forgotten passes too, and so does each copy of it; a window downstream treats such items as late.
 
-    Emits: an item whose key has not passed less than `within` before it.
+    Emits: each item whose key has not passed less than `within` before it.
     Drops: every other item, counted as dropped, reason "repeated".
-    Holds: a key and a time for each key that passed, until the watermark is `within` to twice `within` past it, and
-        where items are out of order by much more than that up to half of that disorder longer; with `max_keys` no more
-        than that many, the oldest goes first.
-    Ends: when the source ends. Fails: when `key` raises or is not hashable, by the node's `on_error`.
-    Clock: event time if the stream has it, else processing time; `clock` chooses.
+    Holds: a key and a time for each key that passed, until the watermark is `within` to twice `within` past it; longer,
+        by up to half the disorder, if items are out of order by much more than that. With `max_keys`, at most that many
+        keys; the oldest is forgotten first.
+    Ends: when the source ends. Fails: if `key` raises or is not hashable, subject to the node's `on_error`.
+    Clock: event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        key: A function of the item; or one or more fields, by name or as `col.<name>`; several make a tuple.
-        within: Span of time, more than 0; None for ever, which needs `max_keys`.
-        max_keys: Most keys to remember, 1 or more.
+        key: A function of the item; or one or more fields, by name or as `col.<name>`; several fields form a tuple.
+        within: Span of time, more than 0; None for ever, which requires `max_keys`.
+        max_keys: Maximum number of keys to remember, 1 or more.
         clock: "event" or "processing".
 
     Raises:
-        GraphError: If there is no key, nothing bounds what is held, or an argument is not as above.
+        GraphError: If there is no key, neither `within` nor `max_keys` is given, or an argument is invalid.
 
     Example:
         >>> feed(ops.dedupe(lambda x: x, max_keys=100), [1, 2, 1, 3])

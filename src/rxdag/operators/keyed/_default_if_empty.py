@@ -41,16 +41,16 @@ class _Default(Operator[A, "A | B"], Generic[A, B]):
 
 
 def default_if_empty(value: B, /) -> Operator[A, A | B]:
-    """Give out a value if the source ends without an item.
+    """Emit a value if the source ends without an item.
 
-    Emits: every item; or the value, with the earliest event time there is and the key None, if there was none.
+    Emits: every item; if there were none, the value, with the earliest possible event time and the key None.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when the source fails.
+    Ends: when the source ends. Fails: if the source fails.
     Clock: none.
 
     Args:
-        value: What to give out.
+        value: The item to emit.
 
     Example:
         >>> feed(ops.default_if_empty(0), [])

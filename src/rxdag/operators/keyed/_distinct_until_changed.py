@@ -118,24 +118,24 @@ def distinct_until_changed(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass an item only if it is not equal to the one before it; on a keyed stream, to the one before it of its key.
+    """Drop each item that equals the one before it; on a keyed stream, per key.
 
-    Emits: the first item, and every item whose value is not equal to that of the last.
-    Drops: every other item, counted as dropped, reason "unchanged". NaN is equal to nothing, so it passes.
-    Holds: one value, or one for each key. With `max_keys` no more than that many: the key that has not changed for longest
-        goes first, and its next item passes. With `ttl` until nothing has come for the key for so long, and its next item
-        passes.
-    Ends: when the source ends. Fails: when `value` or the comparison raises, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Emits: the first item, and every item whose value differs from that of the previous item.
+    Drops: every other item, counted as dropped, reason "unchanged". NaN never equals NaN, so it passes.
+    Holds: one value, or one per key. With `max_keys`, at most that many keys: the key that has not changed for longest
+        is forgotten first, and its next item passes. With `ttl`, a key is forgotten after a silence of `ttl`, and its
+        next item passes.
+    Ends: when the source ends. Fails: if `value` or the comparison raises, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        value: What to compare: a function of the item, a field's name, or an expression; None for the item itself.
-        max_keys: Most keys to remember, 1 or more; None for all that there are. Not with `ttl`.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        value: The value to compare: a function of the item, a field name, or an expression; None for the item itself.
+        max_keys: Maximum number of keys to remember, 1 or more; None for no limit. Not with `ttl`.
+        ttl: How long to keep a key after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.distinct_until_changed(), [1, 1, 2, 2, 1])

@@ -69,27 +69,28 @@ def first(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass the first item, or the first that meets a condition.
+    """Pass the first item, or the first that meets a condition; per key if keyed.
 
-    Without keys the stream ends with that item; on a keyed stream the first of each key passes, and the source is read to
-    its end. Of a stream without one nothing comes out, where RxPY's `first` fails; `default_if_empty` says what should.
+    Without keys, the stream ends with that item. On a keyed stream, the first item of each key passes and the source is
+    read to its end. If no item qualifies, nothing is emitted, where RxPY's `first` fails; use `default_if_empty` for a
+    default.
 
-    Emits: that item, or that of each key.
-    Drops: the items before it, counted as `filtered`. On a keyed stream also those of its key behind it; without keys,
-        items that were under way behind it are counted as `unread`.
-    Holds: nothing; on a keyed stream each key whose first item has passed, with `ttl` until nothing has come for it for so
-        long, and it begins anew.
-    Ends: with that item, or when the source ends; on a keyed stream, or with `ttl`, only when the source ends. Fails: when
-        `predicate` raises, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Emits: that item, or one per key.
+    Drops: the items before it, counted as `filtered`; on a keyed stream also later items of the same key. Without keys,
+        later items that are already under way are counted as `unread`.
+    Holds: nothing; on a keyed stream each key whose first item has passed. With `ttl`, a key is forgotten after a
+        silence of `ttl` and starts again.
+    Ends: with that item, or when the source ends; on a keyed stream, or with `ttl`, only when the source ends. Fails:
+        if `predicate` raises, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        predicate: A function of the item, a field's name, or an expression; None for any item.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        predicate: A function of the item, a field name, or an expression; None for any item.
+        ttl: How long to keep a key after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.first(lambda x: x > 1), [1, 2, 3])

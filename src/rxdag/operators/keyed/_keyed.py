@@ -58,21 +58,21 @@ def key_by(*key: str | Expr, names: Sequence[str] | None = None) -> KeyBy[Any, A
 @overload
 def key_by(key: Callable[[A], K], /, *, names: Sequence[str]) -> KeyBy[A, K]: ...
 def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any:
-    """Give each item a key; windows and other keyed operators then work key by key.
+    """Assign a key to each item, so that windows and keyed operators work per key.
 
     Emits: every item, with its key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when `key` raises or returns no hashable value, by the node's `on_error`.
+    Ends: when the source ends. Fails: if `key` raises or its value is not hashable, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        key: A function of the item; or one or more fields, by name or as `col.<name>`; several make a tuple.
-        of: Type of a key that is given by a field, for type checkers.
-        names: Names of the parts of the key, for sinks that flatten panes; by default those of the fields.
+        key: A function of the item; or one or more fields, by name or as `col.<name>`; several fields form a tuple.
+        of: Type of a key given by a field, for type checkers.
+        names: Names of the parts of the key, for sinks that flatten panes; by default the field names.
 
     Raises:
-        GraphError: If there is no key, two parts have one name, or a name is no field of the items.
+        GraphError: If there is no key, two parts have the same name, or a name is not a field of the items.
 
     Example:
         >>> feed(ops.key_by(lambda word: word[0]), ["apple", "bean"])

@@ -82,25 +82,26 @@ def last(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass the last item, or the last that meets a condition; on a keyed stream that of each key.
+    """Pass the last item, or the last that meets a condition; per key if keyed.
 
-    Of a stream without one nothing comes out, where RxPY's `last` fails; `default_if_empty` says what should. The
-    watermark behind it stays below the items that wait, since they come out with their own times.
+    If no item qualifies, nothing is emitted, where RxPY's `last` fails; use `default_if_empty` for a default. The
+    downstream watermark stays below the items that are held, because they keep their own event times.
 
-    Emits: that item, or that of each key, with its event time and key; keys in their order. With `ttl` the last item of a
-        key comes out once nothing has come for so long.
-    Drops: every other item: counted as `filtered` if it does not meet the condition, else as dropped, reason "replaced".
-    Holds: one item, or one for each key; with `ttl` until nothing has come for the key for so long.
-    Ends: when the source ends. Fails: when `predicate` raises, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Emits: that item, or one per key in key order, with its event time and key. With `ttl`, the last item of a key is
+        emitted once the key has been silent for `ttl`.
+    Drops: every other item: counted as `filtered` if it does not meet the condition, else as dropped, reason
+        "replaced".
+    Holds: one item, or one per key; with `ttl`, until the key has been silent for `ttl`.
+    Ends: when the source ends. Fails: if `predicate` raises, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        predicate: A function of the item, a field's name, or an expression; None for any item.
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        predicate: A function of the item, a field name, or an expression; None for any item.
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.last(lambda x: x < 3), [1, 2, 3])

@@ -53,21 +53,22 @@ class _Pairwise(ByKey[A, "tuple[A, A]"], Generic[A]):
 def pairwise(
     *, ttl: Duration | None = None, clock: Literal["event", "processing"] | None = None
 ) -> Operator[A, tuple[A, A]]:
-    """Put each item together with the one before it; on a keyed stream with the one before it of its key.
+    """Pair each item with the one before it; on a keyed stream, per key.
 
-    Emits: (item before, item) for each item but the first, with the later event time of the two, and the key of the item.
+    Emits: (previous item, item) for each item but the first, with the later event time of the two and the key of the
+        item.
     Drops: nothing; every item is counted as `absorbed`.
-    Holds: one item, or one for each key; with `ttl` until nothing has come for the key for so long, and its next item is the
-        first again.
-    Ends: when the source ends. Fails: when the source fails.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one item, or one per key. With `ttl`, a key is forgotten after a silence of `ttl`, and its next item counts
+        as the first again.
+    Ends: when the source ends. Fails: if the source fails.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        ttl: How long to keep a key after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.pairwise(), [1, 2, 4])

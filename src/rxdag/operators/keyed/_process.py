@@ -75,9 +75,9 @@ class _Context:
 class _ProcessKernel(Kernel):
     """States and timers by key; timers are in a heap by when they are due, in order of setting.
 
-    Whether a state is known is judged at the time of the item or timer that asks for it, never by the watermark that has
-    just come, which may have jumped. States that have expired by event time are let go of when the next item comes, so
-    that `on_end` is called for the same keys wherever the last watermark before the end stands.
+    Whether a state is known is judged at the time of the item or timer that asks for it, never by the watermark that
+    has just come, which may have jumped. States that have expired by event time are let go of when the next item comes,
+    so that `on_end` is called for the same keys wherever the last watermark before the end stands.
     """
 
     state = ("states", "timers", "now", "seen")
@@ -288,27 +288,30 @@ def process(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> WindowOp[K, A, B]:
-    """Run a state machine of your own for each key, with timers, as Flink's KeyedProcessFunction.
+    """Run your own state machine for each key, with timers.
 
-    Emits: what the process gives to `ctx.emit`, with the event time of the item or of the timer; the key ends here. What it
-        gives to `ctx.emit_to` comes out on that port. Timers are called by when they are due, then in order of setting. On a stream in order of event
-        time those that are due before an item are called before it; else the watermark calls them, which follows the item.
+    It corresponds to Flink's KeyedProcessFunction.
+
+    Emits: the values passed to `ctx.emit`, with the event time of the item or timer and without a key. Values passed to
+        `ctx.emit_to` go to the named port. Timers fire in order of their due time, then in the order in which they were
+        set. If the stream is in order of event time, timers due before an item fire before it; otherwise they fire when
+        the watermark, which follows the item, reaches them.
     Drops: nothing; every item is counted as `absorbed`.
-    Holds: a state for each key, until it is cleared; with `ttl` until nothing has come for so long, and its next state is
-        `initial()`. Timers, until they are due. A timer sees the state that the key had at the time for which it was set,
-        however far the watermark has jumped.
-    Ends: when the source ends, after the event-time timers, and `on_end` of each key that had not expired when the last
-        item came; timers of the clock are let go. Fails: when a method raises: `on_item` by the node's `on_error`, the
-        others end the run.
-    Clock: timers and ttl are in event time if the stream has it, else in processing time; `clock` chooses.
+    Holds: one state per key, until it is cleared. With `ttl`, a state is discarded after a silence of `ttl`; the next
+        one is `initial()`. Timers, until they are due. A timer sees the state that its key had at the time the timer
+        was set for, however far the watermark has jumped.
+    Ends: when the source ends, after the event-time timers, and after `on_end` of each key that had not expired when
+        the last item arrived; processing-time timers are discarded. Fails: if a method raises. Errors in `on_item` are
+        subject to the node's `on_error`; errors in other methods end the run.
+    Clock: timers and `ttl` use event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
         process: A `KeyedProcess`.
-        ttl: How long a state lasts after the last item or timer, more than 0; by default for ever.
-        clock: Of timers and `ttl`: "event" or "processing".
+        ttl: How long to keep a state after the last item or timer, more than 0; by default for ever.
+        clock: Clock for timers and `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above, or the stream has no key.
+        GraphError: If an argument is invalid, or the stream has no key.
 
     Example:
         >>> class EverySecond(ops.KeyedProcess[str, int, str, int]):

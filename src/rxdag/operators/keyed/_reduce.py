@@ -70,29 +70,29 @@ def reduce(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[Any, Any]:
-    """Make one value of all items; on a keyed stream one for each key.
+    """Reduce all items to one value; on a keyed stream, one per key.
 
-    As functools.reduce, and RxPY's, which takes the first value last. Reduce in Flink and Kafka Streams gives out every
-    step: that is `ops.scan`.
+    Works as functools.reduce. RxPY takes `initial` last. In Flink and Kafka Streams, reduce emits every step: use
+    `ops.scan` for that.
 
-    Emits: when the source ends, `fn(... fn(fn(initial, item), item) ..., item)`; without `initial` the first item takes
-        its place. Of an empty stream without keys `initial`, or nothing if there is none. Keys come out in their order,
-        with the largest event time of the stream. With `ttl` the value of a key comes out once nothing has come for so long, with that
-        time, and the key begins anew.
+    Emits: when the source ends, `fn(... fn(fn(initial, item), item) ..., item)`; without `initial`, the first item
+        takes its place. For an empty stream without keys: `initial`, or nothing if there is none. Keys are emitted in
+        key order, with the largest event time of the stream. With `ttl`, the value of a key is emitted once the key has
+        been silent for `ttl`, with that time; the key then starts again.
     Drops: nothing; every item is counted as `absorbed`.
-    Holds: one value, or one for each key, which begins as a copy of `initial`; with `ttl` until nothing has come for the key
-        for so long.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one value, or one per key, which starts as a copy of `initial`; with `ttl`, until the key has been silent for
+        `ttl`.
+    Ends: when the source ends. Fails: if `fn` raises, subject to the node's `on_error`; the value stays as it was.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        initial: First value, one that `copy.deepcopy` copies; by default the first item.
+        initial: Initial value, which must work with `copy.deepcopy`; by default the first item.
         fn: A function of the value and the item that returns the next value.
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.reduce(lambda a, b: a * 10 + b), [1, 2, 3])

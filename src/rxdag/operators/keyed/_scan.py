@@ -123,27 +123,27 @@ def scan(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[Any, Any]:
-    """Carry a value along the stream and give it out after each item; on a keyed stream one for each key.
+    """Emit a running value after each item; on a keyed stream, one per key.
 
-    Without `initial` the first item is the first value, as in Flink's reduce; with it as in Flink's fold. RxPY's scan
-    takes the two the other way round. `ops.reduce` gives the last value alone.
+    Without `initial`, the first item is the first value, as in Flink's reduce; with it, as in Flink's fold. RxPY's scan
+    takes the two arguments in the opposite order. `ops.reduce` emits only the last value.
 
-    Emits: `fn(value, item)` for each item, which is the next value; with its event time and key. Without `initial` the
-        first item itself; `initial` itself is not emitted.
+    Emits: `fn(value, item)` for each item, which becomes the next value, with the item's event time and key. Without
+        `initial`, the first item itself; `initial` is never emitted.
     Drops: nothing.
-    Holds: one value, or one for each key, which begins as a copy of `initial`; with `ttl` until nothing has come for so
-        long, and it begins anew.
-    Ends: when the source ends. Fails: when `fn` raises, by the node's `on_error`; the value stays as it was.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one value, or one per key, which starts as a copy of `initial`. With `ttl`, a value is discarded after a
+        silence of `ttl` and starts again.
+    Ends: when the source ends. Fails: if `fn` raises, subject to the node's `on_error`; the value stays as it was.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        initial: First value, one that `copy.deepcopy` copies; by default the first item.
+        initial: Initial value, which must work with `copy.deepcopy`; by default the first item.
         fn: A function of the value and the item that returns the next value.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        ttl: How long to keep a key after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.scan(0, lambda total, x: total + x), [1, 2, 3])

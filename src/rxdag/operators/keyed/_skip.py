@@ -64,21 +64,21 @@ class _Skip(ByKey[A, A]):
 def skip(
     n: int, /, *, ttl: Duration | None = None, clock: Literal["event", "processing"] | None = None
 ) -> Operator[A, A]:
-    """Leave out the first items; on a keyed stream the first of each key.
+    """Skip the first items; on a keyed stream, the first of each key.
 
     Emits: every item but the first `n`, or the first `n` of each key.
-    Drops: those, counted as `filtered`.
-    Holds: one number, or one for each key; with `ttl` until nothing has come for the key for so long, and it begins anew.
-    Ends: when the source ends. Fails: when the source fails.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Drops: the first `n` items, or the first `n` of each key, counted as `filtered`.
+    Holds: one number, or one per key. With `ttl`, a key is forgotten after a silence of `ttl` and starts again.
+    Ends: when the source ends. Fails: if the source fails.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        n: How many, 0 or more.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        n: Number of items to skip, 0 or more.
+        ttl: How long to keep a key after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.skip(2), "abcd")

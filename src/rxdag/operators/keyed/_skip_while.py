@@ -67,24 +67,22 @@ def skip_while(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Leave out items until one does not meet a condition.
+    """Skip items until one does not meet a condition; on a keyed stream, per key.
 
-    On a keyed stream each key begins to pass with such an item of its own.
-
-    Emits: the first item for which `predicate` is false, and every item behind it; on a keyed stream those of its key.
+    Emits: the first item for which `predicate` is false, and every item after it; on a keyed stream, per key.
     Drops: the items before it, counted as `filtered`.
-    Holds: nothing; on a keyed stream each key that is open, with `ttl` until nothing has come for it for so long, and it
-        begins anew.
-    Ends: when the source ends. Fails: when `predicate` raises, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: nothing; on a keyed stream each key that already passes items. With `ttl`, such a key is forgotten after a
+        silence of `ttl` and starts again.
+    Ends: when the source ends. Fails: if `predicate` raises, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        predicate: A function of the item, a field's name, or an expression.
-        ttl: How long a key that is open lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        predicate: A function of the item, a field name, or an expression.
+        ttl: How long to keep a key that passes items after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.skip_while(lambda x: x < 3), [1, 2, 3, 1])

@@ -73,27 +73,27 @@ def take(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass the first items; on a keyed stream the first of each key.
+    """Pass the first items; on a keyed stream, the first of each key.
 
-    Without keys the stream ends with the last of them, and no more are asked of the source than pass. On a keyed stream, or
-    with `ttl`, another item may always have to pass, so the source is read to its end. To count the items of all keys
+    Without keys, the stream ends with the last of them, and the source is asked for no more items than pass. On a keyed
+    stream, or with `ttl`, a new key may always come, so the source is read to its end. To count the items of all keys
     together, put `ops.unkey()` before it.
 
-    Emits: the first `max_items` items, or those of each key.
-    Drops: on a keyed stream the other items, counted as `filtered`. Without keys nothing: items that were under way
-        behind the last one are counted as `unread`.
-    Holds: one number, or one for each key; with `ttl` until nothing has come for the key for so long, and it begins anew.
-    Ends: with the last item that passes, or when the source ends; on a keyed stream, or with `ttl`, only when the source
-        ends. Fails: when the source fails.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Emits: the first `max_items` items, or the first `max_items` of each key.
+    Drops: on a keyed stream the other items, counted as `filtered`. Without keys nothing: later items that are already
+        under way are counted as `unread`.
+    Holds: one number, or one per key. With `ttl`, a key is forgotten after a silence of `ttl` and starts again.
+    Ends: with the last item that passes, or when the source ends; on a keyed stream, or with `ttl`, only when the
+        source ends. Fails: if the source fails.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        max_items: How many, 0 or more.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        max_items: Number of items to pass, 0 or more.
+        ttl: How long to keep a key after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.take(2), "abcd")

@@ -77,25 +77,26 @@ def take_while(
 ) -> Operator[A, A]:
     """Pass items until one does not meet a condition.
 
-    Without keys the stream ends there. On a keyed stream each key has an end of its own, and the source is read to its end.
+    Without keys, the stream ends there. On a keyed stream each key ends separately, and the source is read to its end.
 
-    Emits: the items before the first for which `predicate` is false, or those of each key; with `inclusive` that one too.
-    Drops: the item for which it is false, counted as `filtered`. On a keyed stream also those of its key behind it;
-        without keys, items that were under way behind it are counted as `unread`.
-    Holds: nothing; on a keyed stream each key that is over, with `ttl` until nothing has come for it for so long, and it
-        begins anew.
-    Ends: with that item, or when the source ends; on a keyed stream, or with `ttl`, only when the source ends. Fails: when
-        `predicate` raises, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Emits: the items before the first for which `predicate` is false, or those of each key; with `inclusive`, that item
+        too.
+    Drops: the item for which it is false, counted as `filtered`; on a keyed stream also later items of that key.
+        Without keys, later items that are already under way are counted as `unread`.
+    Holds: nothing; on a keyed stream each key that has ended. With `ttl`, such a key is forgotten after a silence of
+        `ttl` and starts again.
+    Ends: with that item, or when the source ends; on a keyed stream, or with `ttl`, only when the source ends. Fails:
+        if `predicate` raises, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        predicate: A function of the item, a field's name, or an expression.
-        inclusive: True to pass the item that ends it.
-        ttl: How long a key that is over lasts after its last item, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        predicate: A function of the item, a field name, or an expression.
+        inclusive: True to pass the first item that does not meet the condition.
+        ttl: How long to keep a key that has ended after its last item, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.take_while(lambda x: x < 3), [1, 2, 3, 1])

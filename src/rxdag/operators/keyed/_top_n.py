@@ -132,28 +132,28 @@ def top_n(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, list[A]]:
-    """Give out the `n` greatest items so far, each time they change; on a keyed stream those of the key.
+    """Emit the `n` largest items so far whenever they change; per key if keyed.
 
-    With `unique` an item takes the place of that which has the same value there: of trades by volume so far, unique in
-    the symbol, come the symbols that trade most.
+    With `unique`, an item replaces the one with the same `unique` value. For example, trades ranked by running volume
+    and unique by symbol give the symbols that trade most.
 
-    Emits: a list, the greatest first, of equal ones that which came first; with the event time and key of the item that
-        changed it.
+    Emits: a list, largest first, ties in order of arrival; with the event time and key of the item that changed it.
     Drops: an item that changes nothing is counted as `filtered`; one whose value is NaN or None goes to port "dead".
-    Holds: `n` items, or `n` of each key; with `unique` one for each value of it. With `ttl` until nothing has changed for so
-        long, and the key begins anew.
-    Ends: when the source ends. Fails: when a function raises or values cannot be compared, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: `n` items, or `n` per key; with `unique`, one for each `unique` value. With `ttl`, a key is forgotten once
+        its list has not changed for `ttl`, and starts again.
+    Ends: when the source ends. Fails: if a function raises or values cannot be compared, subject to the node's
+        `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        n: How many, 1 or more.
-        by: What is compared: a field's name, an expression or a function.
-        unique: What must not be twice in a list: a field's name, an expression or a function.
-        ttl: How long items last after the last change, more than 0; by default for ever.
-        clock: Of `ttl`: "event" or "processing".
+        n: Maximum length of the list, 1 or more.
+        by: The value to rank by: a field name, an expression or a function.
+        unique: The value that occurs only once in a list: a field name, an expression or a function.
+        ttl: How long to keep items after the last change, more than 0; by default for ever.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.top_n(2, lambda x: x), [3, 1, 2, 1])

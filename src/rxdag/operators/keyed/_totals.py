@@ -106,22 +106,22 @@ _STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {
 
 
 def count(*, ttl: Duration | None = None, clock: Literal["event", "processing"] | None = None) -> Operator[Any, int]:
-    """Count the items; on a keyed stream those of each key.
+    """Count the items; on a keyed stream, per key.
 
-    Emits: how many there were, when the source ends; 0 for an empty stream without keys. Keys come out in their order, with the
-        largest event time of the stream. With `ttl` the count of a key comes out once nothing has come for so long, with
-        that time, and the key begins anew.
+    Emits: the count, when the source ends; 0 for an empty stream without keys. Keys are emitted in key order, with the
+        largest event time of the stream. With `ttl`, the count of a key is emitted once the key has been silent for
+        `ttl`, with that time; the key then starts again.
     Drops: nothing; every item is counted as `absorbed`.
-    Holds: one number, or one for each key; with `ttl` until nothing has come for the key for so long.
-    Ends: when the source ends. Fails: when the source fails.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one number, or one per key; with `ttl`, until the key has been silent for `ttl`.
+    Ends: when the source ends. Fails: if the source fails.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.count(), "abc")
@@ -137,23 +137,25 @@ def sum(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, Any]:
-    """Add up the items, or a value of each, in order of arrival; on a keyed stream those of each key.
+    """Sum the items, or a value of each; on a keyed stream, per key.
 
-    Emits: the sum, when the source ends; 0 for an empty stream without keys. Keys come out in their order, with the largest
-        event time of the stream. With `ttl` the sum of a key comes out once nothing has come for so long, with that
-        time, and the key begins anew.
+    Values are added in order of arrival.
+
+    Emits: the sum, when the source ends; 0 for an empty stream without keys. Keys are emitted in key order, with the
+        largest event time of the stream. With `ttl`, the sum of a key is emitted once the key has been silent for
+        `ttl`, with that time; the key then starts again.
     Drops: nothing; every item is counted as `absorbed`.
-    Holds: one number, or one for each key; with `ttl` until nothing has come for the key for so long.
-    Ends: when the source ends. Fails: when a value cannot be had or added, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one number, or one per key; with `ttl`, until the key has been silent for `ttl`.
+    Ends: when the source ends. Fails: if a value cannot be read or added, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        value: A function of the item, a field's name, or an expression; None for the item itself.
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        value: A function of the item, a field name, or an expression; None for the item itself.
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.sum(), [1, 2, 3])
@@ -169,23 +171,23 @@ def min(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, Any]:
-    """Find the least item, or the least value; on a keyed stream that of each key.
+    """Return the smallest item, or the smallest value; on a keyed stream, per key.
 
-    Emits: it, when the source ends; nothing for an empty stream, where RxPY's `min` fails. Of equal ones the first. Keys come
-        out in their order, with the largest event time of the stream. With `ttl` the least value of a key comes out once
-        nothing has come for so long, with that time, and the key begins anew.
+    Emits: the minimum, when the source ends; nothing for an empty stream, where RxPY's `min` fails. Of equal ones, the
+        first. Keys are emitted in key order, with the largest event time of the stream. With `ttl`, the minimum of a
+        key is emitted once the key has been silent for `ttl`, with that time; the key then starts again.
     Drops: NaN and None, which have no order, go to port "dead"; every other item is counted as `absorbed`.
-    Holds: one value, or one for each key; with `ttl` until nothing has come for the key for so long.
-    Ends: when the source ends. Fails: when a value cannot be had or compared, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one value, or one per key; with `ttl`, until the key has been silent for `ttl`.
+    Ends: when the source ends. Fails: if a value cannot be read or compared, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        value: A function of the item, a field's name, or an expression; None for the item itself.
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        value: A function of the item, a field name, or an expression; None for the item itself.
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.min(), [2, 1, 3])
@@ -201,23 +203,23 @@ def max(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, Any]:
-    """Find the greatest item, or the greatest value; on a keyed stream that of each key.
+    """Return the largest item, or the largest value; on a keyed stream, per key.
 
-    Emits: it, when the source ends; nothing for an empty stream, where RxPY's `max` fails. Of equal ones the first. Keys come
-        out in their order, with the largest event time of the stream. With `ttl` the greatest value of a key comes out
-        once nothing has come for so long, with that time, and the key begins anew.
+    Emits: the maximum, when the source ends; nothing for an empty stream, where RxPY's `max` fails. Of equal ones, the
+        first. Keys are emitted in key order, with the largest event time of the stream. With `ttl`, the maximum of a
+        key is emitted once the key has been silent for `ttl`, with that time; the key then starts again.
     Drops: NaN and None, which have no order, go to port "dead"; every other item is counted as `absorbed`.
-    Holds: one value, or one for each key; with `ttl` until nothing has come for the key for so long.
-    Ends: when the source ends. Fails: when a value cannot be had or compared, by the node's `on_error`.
-    Clock: none; with `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one value, or one per key; with `ttl`, until the key has been silent for `ttl`.
+    Ends: when the source ends. Fails: if a value cannot be read or compared, subject to the node's `on_error`.
+    Clock: none. `ttl` uses event time if the stream has it, else processing time; `clock` overrides this.
 
     Args:
-        value: A function of the item, a field's name, or an expression; None for the item itself.
-        ttl: How long a key lasts after its last item, more than 0; by default until the source ends.
-        clock: Of `ttl`: "event" or "processing".
+        value: A function of the item, a field name, or an expression; None for the item itself.
+        ttl: How long to keep a key after its last item, more than 0; by default until the source ends.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> feed(ops.max(), [2, 1, 3])

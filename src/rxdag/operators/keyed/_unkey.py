@@ -36,12 +36,12 @@ class _Unkey(Unkeyed[A, A]):
 
 
 def unkey() -> Unkeyed[A, A]:
-    """Drop the key, so that operators behind it work on the stream as a whole.
+    """Drop the key, so that later operators work on the stream as a whole.
 
     Emits: every item, with its event time and without a key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends. Fails: when the source fails.
+    Ends: when the source ends. Fails: if the source fails.
     Clock: none.
 
     Example:

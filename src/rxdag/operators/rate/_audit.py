@@ -36,23 +36,23 @@ def audit(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """When an item comes, wait, and pass the newest that has come by then; on a keyed stream for each key.
+    """Wait after an item, then pass the newest one; on a keyed stream, per key.
 
-    Emits: the newest item `wait` after the first since the last one that came out, or when the source ends; with its event
+    Emits: `wait` after the first item since the last emission, or when the source ends, the newest item, with its event
         time and key.
-    Drops: every other, counted as dropped, reason "replaced".
-    Holds: one item, or one for each key, until it comes out; with `ttl` no longer than that.
-    Ends: when the source ends. Fails: when the source fails; what waits is discarded.
-    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Drops: every other item, counted as dropped, reason "replaced".
+    Holds: one item, or one per key, until it is emitted; with `ttl`, no longer than that.
+    Ends: when the source ends. Fails: if the source fails; waiting items are discarded.
+    Clock: processing time. `ttl` uses event time if the stream has it; `clock` overrides this.
 
     Args:
-        wait: How long, more than 0.
-        ttl: How long a key lasts after its last item, more than 0: its item comes out then, if it still waits. By default
-            it waits for `wait`.
-        clock: Of `ttl`: "event" or "processing".
+        wait: How long to wait, more than 0.
+        ttl: How long to keep a key after its last item, more than 0: an item that still waits is emitted then. By
+            default, it waits for `wait`.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> play(ops.audit("2s"), "abcd--|")

@@ -223,27 +223,30 @@ def conflate(*key: Field[A, Any], per: Literal["instant"], keep: Literal["last",
 @overload
 def conflate(*key: Field[A, Any], per: Literal["instant"], keep: Literal["list"]) -> Operator[A, list[A]]: ...
 def conflate(*key: Any, per: str | None = None, keep: str = "last") -> Any:
-    """Keep only the newest item of each key while what is behind is busy; or of each instant of event time.
+    """Keep only the newest item of each key while downstream is busy, or per instant.
 
-    By default the node takes every item at once and passes it on as soon as there is room behind it: with a fast
-    consumer nothing is lost, a slow one gets the newest of each key, the key that has waited longest first. No more than 1 item
-    rests before an async sink behind it, 64 before a thread. With
-    per="instant" items of a key that have one event time become one item, however fast the consumer is.
+    By default the node accepts every item at once and passes it on as soon as downstream has room. A fast consumer
+    loses nothing. A slow one gets the newest item of each key, starting with the key that has waited longest. At most 1
+    item is queued before an async sink behind the node, 64 before a thread. With per="instant", items of a key that
+    have the same event time become one item, however fast the consumer is.
 
-    Emits: an item of each key when there is room; with per="instant" when the watermark has passed it: the last one, by
-        sequence, then arrival; with keep "all" every one, with "list" one list of them; with their event time and key.
-    Drops: items that are replaced, reason "conflated"; with per="instant" an item that is late goes to port "late".
-    Holds: one item of each key; with per="instant" the items above the watermark.
-    Ends: when the source ends, after what is held. Fails: when a key function raises, by the node's `on_error`.
+    Emits: an item per key when there is room. With per="instant", when the watermark has passed the instant: the last
+        item by sequence, then arrival; with keep "all" every item, with "list" a list of them. Event time and key are
+        kept.
+    Drops: items that are replaced, reason "conflated"; with per="instant", a late item goes to port "late".
+    Holds: one item per key; with per="instant", the items above the watermark.
+    Ends: when the source ends, after the items that are held. Fails: if a key function raises, subject to the node's
+        `on_error`.
     Clock: none; with per="instant" event time.
 
     Args:
-        key: What items must have in common: fields' names, expressions or functions; by default the key of the stream.
+        key: Key within which items replace each other: field names, expressions or functions; by default the key of the
+            stream.
         per: "instant", or None.
-        keep: With per="instant" "last", "all" or "list".
+        keep: "last", "all" or "list", with per="instant".
 
     Raises:
-        GraphError: If an argument is not as above, or per="instant" is said of a stream without event time.
+        GraphError: If an argument is invalid, or per="instant" is used on a stream without event time.
 
     Example:
         >>> timed = rxdag.from_source(sources.iterable([(1, "a"), (1, "b"), (2, "c")])).pipe(

@@ -36,22 +36,22 @@ def debounce(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass an item once no other has come for a while; on a keyed stream, no other of its key.
+    """Pass an item after a period without others; on a keyed stream, per key.
 
     Emits: the last item of each burst, `quiet` after it, or when the source ends; with its event time and key.
-    Drops: every other, counted as dropped, reason "replaced".
-    Holds: one item, or one for each key, until it comes out; with `ttl` no longer than that.
-    Ends: when the source ends. Fails: when the source fails; what waits is discarded.
-    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Drops: every other item, counted as dropped, reason "replaced".
+    Holds: one item, or one per key, until it is emitted; with `ttl`, no longer than that.
+    Ends: when the source ends. Fails: if the source fails; waiting items are discarded.
+    Clock: processing time. `ttl` uses event time if the stream has it; `clock` overrides this.
 
     Args:
-        quiet: How long nothing must come, more than 0.
-        ttl: How long a key lasts after its last item, more than 0: its item comes out then, if it still waits. By default
-            it waits for `quiet`.
-        clock: Of `ttl`: "event" or "processing".
+        quiet: Length of the period without items, more than 0.
+        ttl: How long to keep a key after its last item, more than 0: an item that still waits is emitted then. By
+            default, it waits for `quiet`.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> play(ops.debounce("2s"), "ab---c|")

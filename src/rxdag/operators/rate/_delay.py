@@ -80,21 +80,21 @@ class _Delay(Operator[A, A], Generic[A]):
 
 
 def delay(by: Duration, /, *, max_items: int = 1024) -> Operator[A, A]:
-    """Pass each item a while after it came, whatever its key.
+    """Delay each item by a fixed time, whatever its key.
 
-    Emits: every item, `by` later; with its event time and key, which do not change.
+    Emits: every item, `by` later, with its original event time and key.
     Drops: nothing.
-    Holds: up to `max_items` items; no more are taken while they wait.
-    Ends: with the last item that waits, once the source has ended. Fails: at once when the source fails; what waits is
-        discarded.
+    Holds: up to `max_items` items; once full, it reads no more.
+    Ends: once the source has ended and the last waiting item is emitted. Fails: at once if the source fails; waiting
+        items are discarded.
     Clock: processing time.
 
     Args:
-        by: How long, more than 0.
-        max_items: Most items that wait, 1 or more.
+        by: Length of the delay, more than 0.
+        max_items: Maximum number of waiting items, 1 or more.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> play(ops.delay("2s"), "ab--|")

@@ -66,24 +66,26 @@ def sample(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass the newest item at regular instants, if one has come since the last; on a keyed stream that of each key.
+    """Pass the newest item at regular instants; on a keyed stream, per key.
 
-    Emits: it, at each multiple of `every` from the start of the run; with its event time and key, and keys in order of
-        arrival. An item that comes at such an instant is in it.
-    Drops: every other, counted as dropped, reason "replaced".
-    Holds: one item, or one for each key, until it comes out; with `ttl` no longer than that.
-    Ends: when the source ends; with an item that waits, at the instant it comes out. Fails: when the source fails; what
-        waits is discarded.
-    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Nothing is emitted at an instant if no item has arrived since the previous one.
+
+    Emits: the newest item at each multiple of `every` from the start of the run, with its event time and key; keys in
+        order of arrival. An item that arrives exactly at such an instant is included.
+    Drops: every other item, counted as dropped, reason "replaced".
+    Holds: one item, or one per key, until it is emitted; with `ttl`, no longer than that.
+    Ends: when the source ends; if an item waits, at the instant when it is emitted. Fails: if the source fails; waiting
+        items are discarded.
+    Clock: processing time. `ttl` uses event time if the stream has it; `clock` overrides this.
 
     Args:
-        every: From one instant to the next, more than 0.
-        ttl: How long a key lasts after its last item, more than 0: its item comes out then, if it still waits. By default
-            it waits for the next instant.
-        clock: Of `ttl`: "event" or "processing".
+        every: Time between two instants, more than 0.
+        ttl: How long to keep a key after its last item, more than 0: an item that still waits is emitted then. By
+            default, it waits for the next instant.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> play(ops.sample("3s"), "abcde---|")

@@ -231,32 +231,32 @@ def throttle(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Let through no more than so many items in a time, with a token bucket.
+    """Limit the rate of items with a token bucket; on a keyed stream, per key.
 
-    On a keyed stream, or with `key`, each key has a bucket of its own.
+    With `key`, each key has its own bucket too. A bucket holds up to `burst` tokens and starts full. `rate` tokens are
+    added in each `per`, evenly spaced, and each item takes one.
 
-    The bucket has room for `burst` tokens and begins full; `rate` of them come in `per`, evenly; an item takes one.
-
-    Emits: with mode "drop" an item that finds a token; with "shape" every item, once its token is there; with its event
-        time and key.
-    Drops: with "drop" every other item, counted as dropped, reason "throttled"; with "shape" nothing.
-    Holds: one number, or one for each key whose bucket is not full; with `ttl` until nothing has come for the key for so
-        long, and its bucket is full again. With "shape" up to `max_items` items, and no more are taken while they wait.
-    Ends: when the source ends; with "shape" behind the last item that waits. Fails: when the source fails.
-    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Emits: with mode "drop", each item that finds a token; with "shape", every item once it has a token. Event time and
+        key are kept.
+    Drops: with "drop", every other item, counted as dropped, reason "throttled"; with "shape", nothing.
+    Holds: one number, or one for each key whose bucket is not full. With `ttl`, a key is forgotten after a silence of
+        `ttl`, and its bucket is full again. With "shape", up to `max_items` items; once full, it reads no more.
+    Ends: when the source ends; with "shape", after the last waiting item. Fails: if the source fails.
+    Clock: processing time. `ttl` uses event time if the stream has it; `clock` overrides this.
 
     Args:
-        rate: How many items in `per`, 1 or more.
-        per: A duration, more than 0; a whole number of nanoseconds for each item.
-        burst: How many may pass at once, 1 or more.
+        rate: Number of items per `per`, 1 or more.
+        per: A duration, more than 0; the time per item, `per` / `rate`, must be a whole number of nanoseconds.
+        burst: Number of items that may pass at once, 1 or more.
         mode: "drop" or "shape".
-        max_items: Most items that wait, of all keys together, 1 or more.
-        key: What a bucket is for: a function of the item, a field's name or an expression; by default the key of the stream.
-        ttl: How long a key lasts after its last item, more than 0; by default until its bucket is full. Not with "shape".
-        clock: Of `ttl`: "event" or "processing".
+        max_items: Maximum number of waiting items over all keys, 1 or more.
+        key: Key of a bucket: a function of the item, a field name or an expression; by default the key of the stream.
+        ttl: How long to keep a key after its last item, more than 0; by default until its bucket is full. Not with
+            "shape".
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> play(ops.throttle(1, per="2s"), "abcd|")

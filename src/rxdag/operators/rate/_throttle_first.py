@@ -68,24 +68,25 @@ def throttle_first(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Operator[A, A]:
-    """Pass the first item of each interval and drop the rest; on a keyed stream for each key.
+    """Pass the first item of each interval and drop the rest; per key if keyed.
 
     The interval starts at the item that passed, not on a fixed grid.
 
-    Emits: an item that comes `interval` or more after the last one that passed, or the last one of its key.
+    Emits: an item that arrives `interval` or more after the last one that passed; on a keyed stream, the last of its
+        key.
     Drops: every other item, counted as dropped, reason "throttled".
-    Holds: one number, or one for each key of which an item has passed in the last `interval`; with `ttl` until nothing
-        has come for the key for so long, and its next item passes.
-    Ends: when the source ends; nothing is flushed. Fails: when the source fails.
-    Clock: processing time. With `ttl` event time if the stream has it, else processing time; `clock` chooses.
+    Holds: one number, or one for each key that passed an item in the last `interval`. With `ttl`, a key is forgotten
+        after a silence of `ttl`, and its next item passes.
+    Ends: when the source ends; nothing is flushed. Fails: if the source fails.
+    Clock: processing time. `ttl` uses event time if the stream has it; `clock` overrides this.
 
     Args:
-        interval: Least time between two items that pass, more than 0.
-        ttl: How long a key lasts after its last item, more than 0; by default until its interval is over.
-        clock: Of `ttl`: "event" or "processing".
+        interval: Minimum time between two items that pass, more than 0.
+        ttl: How long to keep a key after its last item, more than 0; by default until its interval is over.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> play(ops.throttle_first("3s"), "ab-c|")

@@ -47,7 +47,7 @@ class _Timeout(Operator[A, A], Generic[A]):
 
 
 def timeout(silence: Duration, /) -> Operator[A, A]:
-    """Fail if no item comes for too long, whatever its key.
+    """Fail if no item arrives for too long, whatever its key.
 
     Emits: every item.
     Drops: nothing.
@@ -56,7 +56,7 @@ def timeout(silence: Duration, /) -> Operator[A, A]:
     Clock: processing time.
 
     Args:
-        silence: How long nothing may come, more than 0.
+        silence: Longest time without an item, more than 0.
 
     Raises:
         GraphError: If `silence` is 0.

@@ -68,25 +68,26 @@ class _Partition(RouteOp[A]):
 
 
 def partition(n: int, key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> RouteOp[A]:
-    """Send each item to one of `n` ports by its key, the same key always to the same port.
+    """Send each item to one of `n` ports by its key.
 
-    `parts = stream.pipe(ops.partition(4, "symbol"))`, then `parts["0"]` to `parts["3"]` are streams. The port is MurmurHash3
-    (x86, 32 bits, seed 0, unsigned) of the key's text in UTF-8, modulo `n`: other processes and languages find the same.
+    Items of the same key always go to the same port. With `parts = stream.pipe(ops.partition(4, "symbol"))`,
+    `parts["0"]` to `parts["3"]` are streams. The port is the MurmurHash3 (x86, 32 bits, seed 0, unsigned) of the key's
+    text in UTF-8, modulo `n`, so other processes and languages compute the same port.
 
     Emits: every item on one port, with its event time and key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends, all ports. Fails: when `key` raises, by the node's `on_error`.
+    Ends: when the source ends, on all ports. Fails: if `key` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        n: How many ports, 1 or more.
-        key: A function of the item, a field's name, or an expression.
-        hash_fn: "murmur3_64" for the parts that market-data-pipeline's `partition_by_key` gave: the low 31 bits of the first half
-            of MurmurHash3 (x64, 128 bits, seed 0).
+        n: Number of ports, 1 or more.
+        key: A function of the item, a field name, or an expression.
+        hash_fn: "murmur3_64" to match `partition_by_key` of market-data-pipeline: the low 31 bits of the first half of
+            MurmurHash3 (x64, 128 bits, seed 0).
 
     Raises:
-        GraphError: If `n` is less than 1, or another argument is none of these.
+        GraphError: If `n` is less than 1, or another argument is invalid.
 
     Example:
         >>> parts = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.partition(8, lambda symbol: symbol))
@@ -124,23 +125,25 @@ class _RouteBy(RouteOp[A]):
 
 
 def route_by(key: Field[A, Any], values: Sequence[Hashable], /, *, default: str | None = None) -> RouteOp[A]:
-    """Send each item to the port that is called as its key: one look-up, however many ports there are.
+    """Send each item to the port named after its key.
 
-    `venues = stream.pipe(ops.route_by("venue", ["binance", "coinbase"]))`, then `venues["binance"]` is a stream.
+    This takes one lookup, however many ports there are. With
+    `venues = stream.pipe(ops.route_by("venue", ["binance", "coinbase"]))`, `venues["binance"]` is a stream.
 
     Emits: every item on one port, with its event time and key.
-    Drops: an item whose key is none of the values goes to `default`; without one it is counted as `unrouted`.
+    Drops: an item whose key is not in `values` goes to `default`; without `default`, it is counted as `unrouted`.
     Holds: nothing.
-    Ends: when the source ends, all ports. Fails: when `key` raises, by the node's `on_error`.
+    Ends: when the source ends, on all ports. Fails: if `key` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        key: A function of the item, a field's name, or an expression.
-        values: Keys that have a port; its name is the key's text.
+        key: A function of the item, a field name, or an expression.
+        values: Keys that have a port, which is named by the key's text.
         default: Port for items with any other key.
 
     Raises:
-        GraphError: If there is no value, two have one name, one is called "dead" or as another port of nodes, or `key` is none of these.
+        GraphError: If there are no values, two have the same name, a name is "dead" or another reserved port name, or
+            `key` is invalid.
 
     Example:
         >>> parts = rxdag.from_source(sources.iterable(["ab", "b", "c"])).pipe(

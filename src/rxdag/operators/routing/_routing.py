@@ -87,23 +87,24 @@ class _Route(RouteOp[A]):
 
 
 def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None, multi: bool = False) -> RouteOp[A]:
-    """Send each item to the first port whose predicate is true; with `multi` to every such port.
+    """Send each item to the first port whose predicate is true, or to all such ports.
 
-    `routes = stream.pipe(ops.route({"fx": is_fx}))`, then `routes["fx"]` is a stream.
+    With `routes = stream.pipe(ops.route({"fx": is_fx}))`, `routes["fx"]` is a stream.
 
-    Emits: every item on one port, with its event time and key; with `multi` on each that it matches.
-    Drops: an item for which no predicate is true goes to `default`; without one it is counted as `unrouted`.
+    Emits: every item on one port, with its event time and key; with `multi`, on each port that it matches.
+    Drops: an item that matches no predicate goes to `default`; without `default`, it is counted as `unrouted`.
     Holds: nothing.
-    Ends: when the source ends, all ports. Fails: when a predicate raises, by the node's `on_error`.
+    Ends: when the source ends, on all ports. Fails: if a predicate raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        routes: Predicates by port, tried in order: functions of the item, fields' names, or `col.<name>`.
-        default: Port for the items that match none.
+        routes: Predicates by port, tried in order: functions of the item, field names, or `col.<name>`.
+        default: Port for items that match no predicate.
         multi: True to send an item to every port that it matches.
 
     Raises:
-        GraphError: If there is no route, a port is named "dead" or as another port of nodes, or twice, or a predicate is not as above.
+        GraphError: If there are no routes, a port occurs twice, has a reserved name such as "dead", or a
+            predicate is invalid.
 
     Example:
         >>> routes = rxdag.from_source(sources.range(5)).pipe(ops.route({"even": lambda x: x % 2 == 0}, default="odd"))
@@ -126,19 +127,19 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
 
 
 def split(condition: Field[A, bool], /) -> RouteOp[A]:
-    """Send items that meet a condition one way and all others another way: RxPY's `partition`.
+    """Send items to port "true" or "false" by a condition: RxPY's `partition`.
 
     Emits: every item on port "true" or on port "false", with its event time and key.
     Drops: nothing.
     Holds: nothing.
-    Ends: when the source ends, both ports. Fails: when `condition` raises, by the node's `on_error`.
+    Ends: when the source ends, on both ports. Fails: if `condition` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        condition: A function of the item, a field's name, or an expression.
+        condition: A function of the item, a field name, or an expression.
 
     Raises:
-        GraphError: If `condition` is none of these.
+        GraphError: If `condition` is invalid.
 
     Example:
         >>> parts = rxdag.from_source(sources.range(5)).pipe(ops.split(lambda x: x > 2))

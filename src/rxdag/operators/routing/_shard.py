@@ -55,24 +55,25 @@ class _Shard(Operator[A, A]):
 
 
 def shard(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:
-    """Pass the share of this worker, where several run the same graph: `dag.part(0, 3)`, `rxdag run --partition 0/3`.
+    """Pass the items that belong to this worker, when several run the same graph.
 
-    Items of one key go through one worker, whichever machine it is on: it is number `hash(key) % workers`, as in `ops.partition`.
-    Right behind the source it saves the most work. Behind `event_time` every worker has the watermarks of all items, so that
-    what is late is late for all of them: the outputs of all workers together are those of one, whatever came too late.
+    Start the workers with `dag.part(0, 3)` or `rxdag run --partition 0/3`. All items of a key go to worker number
+    `hash(key) % workers`, on any machine, as in `ops.partition`. Placed directly behind the source, it saves the most
+    work. Placed behind `event_time`, every worker sees the watermarks of all items, so the number of workers does not
+    change which items are late: together, the outputs of all workers equal those of a single one.
 
-    Emits: the items of this worker's keys, with their event time and key; all items where there is one worker.
-    Drops: those of other workers, counted as filtered.
+    Emits: the items of this worker's keys, with their event time and key; all items if there is one worker.
+    Drops: items of other workers, counted as filtered.
     Holds: nothing.
-    Ends: when the source ends. Fails: when `key` raises, by the node's `on_error`.
+    Ends: when the source ends. Fails: if `key` raises, subject to the node's `on_error`.
     Clock: none.
 
     Args:
-        key: A function of the item, a field's name, or an expression.
-        hash_fn: As of `ops.partition`.
+        key: A function of the item, a field name, or an expression.
+        hash_fn: See `ops.partition`.
 
     Raises:
-        GraphError: If an argument is none of these.
+        GraphError: If an argument is invalid.
 
     Example:
         >>> words = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.shard(lambda word: word))

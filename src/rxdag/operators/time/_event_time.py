@@ -98,39 +98,41 @@ def event_time(
     watermarks: Literal["own", "source"] = "own",
     tz: str | tzinfo | None = None,
 ) -> Operator[A, A]:
-    """Say when each item happened; the stream then has event time and watermarks.
+    """Assign an event time to each item; the stream then has watermarks.
 
-    The watermark follows the largest time seen, `out_of_order` behind it: an item that is later than that is late for
-    windows that are closed. Watermarks that come in end here. With `by` each feed has a watermark of its own, and the
-    least of them counts: a feed that lags by more than `out_of_order` is not late.
+    The watermark stays `out_of_order` behind the largest time seen; an item further behind is late for windows that
+    have closed. Incoming watermarks stop here. With `by`, each feed has its own watermark and the minimum counts, so a
+    feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing; a time that is NaT, outside 1677 to 2262, past `max_future` or not in `tz`, and a sequence that is no
-        whole number, go to port "dead".
-    Holds: two numbers; with `by` or `idle_timeout` up to three for each feed that was ever seen.
-    Ends: when the source ends. Fails: when a function raises or returns no time, by the node's `on_error`.
-    Clock: event time; it makes it. `idle_timeout`, `max_future` and `advance="clock"` look at processing time.
+    Drops: nothing. A time that is NaT, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a sequence
+        that is not a whole number, go to port "dead".
+    Holds: two numbers; with `by` or `idle_timeout`, up to three for each feed ever seen.
+    Ends: when the source ends. Fails: if a function raises or does not return a time, subject to the node's `on_error`.
+    Clock: event time, which it creates. `idle_timeout`, `max_future` and `advance="clock"` use processing time.
 
     Args:
-        ts: Time of an item: a field's name, `col.<name>` or a function. An int in `unit`, a datetime with a time
-            zone, or a numpy datetime64, which is UTC. A datetime without a zone fails the node, unless there is `tz`.
-        unit: Of int times.
-        sequence: Tie-break among equal times, a whole number; arrival decides where it is equal too.
-        out_of_order: How far behind the largest time an item may be and still be on time.
-        by: Which feed an item is of: a venue, a connection, a partition. A feed counts from its first item on.
-        idle_timeout: A feed that brings nothing for so long holds nobody up; the whole stream does so if all are
-            quiet. One that comes back counts again once it has caught up. By default a quiet feed is waited for.
-        max_future: Most that a time may be ahead of the clock; by default any.
-        advance: "clock" to have the watermark go on with the clock while nothing comes, so that a quiet market closes
-            its last bar. Results then depend on when items come.
-        watermarks: "source" to keep those that the stream brings; `out_of_order` to `advance` do not apply then.
-        tz: What datetimes without a zone are: the IANA name of a zone, as "America/New_York", or a tzinfo. Of a local
-            time that occurs twice, when clocks are set back, the first instant is taken; one that does not occur, when
-            they are set forward, goes to port "dead". Datetimes with a zone keep theirs.
+        ts: Time of an item: a field name, `col.<name>` or a function. An int in `unit`, a datetime with a time zone, or
+            a numpy datetime64 in UTC. A datetime without a zone fails the node, unless `tz` is given.
+        unit: Unit of int times.
+        sequence: Tie-breaker for equal times, a whole number. Items with equal time and sequence keep their order of
+            arrival.
+        out_of_order: How far an item may be behind the largest time and still be on time.
+        by: Feed of an item: a venue, a connection, a partition. A feed counts from its first item on.
+        idle_timeout: Silence after which a feed no longer holds back the watermark; if all feeds are silent, the whole
+            stream is idle. A feed that resumes counts again once it has caught up. By default, silent feeds are waited
+            for.
+        max_future: Furthest that a time may be ahead of the clock; by default unlimited.
+        advance: "clock" to advance the watermark with the clock while nothing arrives, so that a quiet market closes
+            its last bar. Results then depend on when items arrive.
+        watermarks: "source" to keep the watermarks of the stream; `out_of_order` to `advance` do not apply then.
+        tz: Time zone of datetimes without one: an IANA name such as "America/New_York", or a tzinfo. If a local time
+            occurs twice, when clocks are set back, the first instant is used; one that does not exist, when they are
+            set forward, goes to port "dead". Datetimes with a zone keep it.
 
     Raises:
-        GraphError: If an argument is not as above, a name is no field of the items, the field of `sequence` is known to have no
-            whole numbers, or there are no watermarks to keep.
+        GraphError: If an argument is invalid, a name is not a field of the items, the field of `sequence` is known not
+            to hold whole numbers, or there are no watermarks to keep.
 
     Example:
         >>> late = []

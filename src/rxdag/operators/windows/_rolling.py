@@ -105,35 +105,37 @@ def rolling(
     ttl: Duration | None = None,
     clock: Literal["event", "processing"] | None = None,
 ) -> Any:
-    """Aggregate, for each item, the items of its key in a period that ends with it, or the last so many.
+    """Aggregate, for each item, the items in a period up to it, or the last n.
 
-    With a period, as polars' `rolling`: the window of an item is (ts - period, ts], and items of one instant are all in it;
-    pandas leaves out those that come behind. It does not depend on the order of arrival. With a number of items the
-    window is the item and those of its key that came before it; the first ones have fewer.
+    With a period, as polars' `rolling`: the window of an item is (ts - period, ts] of its key and includes all items of
+    the same instant, whereas pandas leaves out those that come after it. The result does not depend on the order of
+    arrival. With a number of items, the window is the item and those of its key that arrived before it; the first
+    windows are shorter.
 
-    Emits: a result for each item, or `into(item, result)`; with the item's event time and key. With a period once the
-        watermark has passed the item, by event time, sequence, arrival; with a number at once.
-    Drops: an item that the aggregate refuses goes to port "dead"; with a period one that is late to port "late".
-    Holds: with a period the items above the watermark, and of each key those that a later one may need, until the
-        watermark is a period past; with a number so many items of each key, with `ttl` until nothing has come for the
-        key for so long.
-    Ends: when the source ends. Fails: when the aggregate or `into` raises.
-    Clock: event time; with a number of items none. With `ttl` event time if the stream has it, else processing time;
-        `clock` chooses.
+    Emits: a result for each item, or `into(item, result)`, with the item's event time and key. With a period, once the
+        watermark has passed the item, by event time, sequence, arrival; with a number, at once.
+    Drops: an item that the aggregate refuses goes to port "dead"; with a period, a late item goes to port "late".
+    Holds: with a period, the items above the watermark, and for each key those that a later item may need, until the
+        watermark is a period past them. With a number, that many items per key; with `ttl`, until the key has been
+        silent for `ttl`.
+    Ends: when the source ends. Fails: if the aggregate or `into` raises.
+    Clock: event time; with a number of items, none. `ttl` uses event time if the stream has it, else processing time;
+        `clock` overrides this.
 
     Args:
         period: A duration, more than 0; or a number of items, 1 or more.
-        aggregate: What to compute. One that takes items out again (`Accumulator.remove`) is fast: `agg.count`, sums and means of
-            whole numbers; of the others what is left is added anew when an item leaves.
-        closed: Which ends of the window count: "right", "left", "both", "none". With "left" and "none" the item itself is
-            not in it, and the result is None where nothing is.
-        into: A function of the item and the result; what it returns is emitted instead.
-        ttl: How long a key lasts after its last item, more than 0; by default for ever. Goes with a number of items: with a
-            period, that says it.
-        clock: Of `ttl`: "event" or "processing".
+        aggregate: The aggregate to compute. It is fast if it can remove items (`Accumulator.remove`), as can
+            `agg.count` and sums and means of whole numbers; any other adds the remaining items again when an item
+            leaves.
+        closed: Which ends of the window are included: "right", "left", "both", "none". With "left" and "none", the item
+            itself is excluded, and the result of an empty window is None.
+        into: A function of the item and the result; its return value is emitted instead.
+        ttl: How long to keep a key after its last item, more than 0; by default for ever. Only with a number of items;
+            with a period, the period decides.
+        clock: Clock for `ttl`: "event" or "processing".
 
     Raises:
-        GraphError: If an argument is not as above, or a period is given and the stream has no event time.
+        GraphError: If an argument is invalid, or a period is given and the stream has no event time.
 
     Example:
         >>> feed(ops.rolling(2, agg.sum(lambda x: x)), [1, 2, 3])

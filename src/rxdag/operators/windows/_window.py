@@ -152,29 +152,31 @@ def window(
 ) -> Any:
     """Aggregate each key over each window of event time.
 
-    A window [start, end) gives out its pane when the watermark reaches end - 1, and when the source ends. Panes that come
-    out together do so by end, then start, then key. With allowed lateness, an item for a window that has come out is
-    taken in for so much longer, and the pane comes out again at once, its revision one more. Sessions that an item
-    joins become one, whose revision is one more than the largest of those that have come out. With `early` a pane
-    comes out before its time too, as far as it is, marked `closed_by="early"`; each time its revision is one more.
+    A window [start, end) emits its pane when the watermark reaches end - 1, and when the source ends. Panes emitted
+    together are ordered by end, then start, then key. With `allowed_lateness`, a window still accepts items for that
+    long after it has emitted; each such item emits the pane again at once, with its revision increased by one. If an
+    item joins several sessions, they become one, whose revision is one more than the largest of those that have been
+    emitted. With `early`, a partial pane is also emitted before the window ends, marked `closed_by="early"`; each time
+    its revision increases by one.
 
     Emits: a `Pane` for each key and window, or `into(pane)`, with event time end - 1.
     Drops: an item whose windows are all closed, and past the allowed lateness, goes to port "late"; one that the
-        aggregate refuses to port "dead"; one that falls between windows is counted as `unassigned`.
+        aggregate refuses goes to port "dead"; one that falls between windows is counted as `unassigned`.
     Holds: an accumulator for each key and open window, until the watermark has passed its end and the allowed lateness.
-    Ends: when the source ends, after the last panes. Fails: when the aggregate or `into` raises.
+    Ends: when the source ends, after the last panes. Fails: if the aggregate or `into` raises.
     Clock: event time.
 
     Args:
-        assigner: Which windows an item belongs to; see `rxdag.windows`.
-        aggregate: What to compute; see `rxdag.aggregates`.
-        into: A function of the pane; what it returns is emitted instead.
-        allowed_lateness: How long after its end a window takes in items that come late.
-        early: A number of items: a pane comes out when so many have come since it last did. Or a time: when the watermark
-            passes the next multiple of it behind a new item, as Flink's ContinuousEventTimeTrigger.
+        assigner: The windows; see `rxdag.windows`.
+        aggregate: The aggregate to compute; see `rxdag.aggregates`.
+        into: A function of the pane; its return value is emitted instead.
+        allowed_lateness: How long after its end a window accepts late items.
+        early: A number of items: emit a pane each time that many have arrived since the last one. Or a time: emit a
+            pane when the watermark passes the next multiple of it after a new item, as Flink's
+            ContinuousEventTimeTrigger.
 
     Raises:
-        GraphError: If an argument is not as above, the stream has no key or no event time, or a name is no field of the
+        GraphError: If an argument is invalid, the stream has no key or no event time, or a name is not a field of the
             items.
 
     Example:
@@ -217,21 +219,21 @@ def window_all(
 ) -> Any:
     """Aggregate all items over each window of event time, whatever their key.
 
-    Emits: a `Pane` with key None for each window in which something came, or `into(pane)`, with event time end - 1.
+    Emits: a `Pane` with key None for each window that received an item, or `into(pane)`, with event time end - 1.
     Drops: as `window`.
     Holds: an accumulator for each open window, until the watermark has passed its end and the allowed lateness.
-    Ends: when the source ends, after the last panes. Fails: when the aggregate or `into` raises.
+    Ends: when the source ends, after the last panes. Fails: if the aggregate or `into` raises.
     Clock: event time.
 
     Args:
-        assigner: Which windows an item belongs to; see `rxdag.windows`.
-        aggregate: What to compute; see `rxdag.aggregates`.
-        into: A function of the pane; what it returns is emitted instead.
-        allowed_lateness: As for `window`.
-        early: As for `window`.
+        assigner: The windows; see `rxdag.windows`.
+        aggregate: The aggregate to compute; see `rxdag.aggregates`.
+        into: A function of the pane; its return value is emitted instead.
+        allowed_lateness: See `window`.
+        early: See `window`.
 
     Raises:
-        GraphError: If an argument is not as above, the stream has no event time, or a name is no field of the items.
+        GraphError: If an argument is invalid, the stream has no event time, or a name is not a field of the items.
 
     Example:
         >>> timed = rxdag.from_source(sources.iterable([1, 2, 12])).pipe(ops.event_time(lambda x: x, unit="s"))
