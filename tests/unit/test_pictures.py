@@ -265,6 +265,12 @@ class TestCandles:
         assert drawn == max(counts.values()), done.stderr[-500:]
         assert root.count('class="point"') >= drawn  # the volumes
 
+    def test_the_same_bars_give_the_same_page(self):
+        trades = rxdag.from_source(sources.simulated_trades(trades=500))
+        bars = market.trade_bars(trades).collect()
+        first, second = (render.candlesticks(bars, by=lambda bar: bar.symbol) for _ in range(2))
+        assert first == second
+
     def test_what_is_no_bar(self):
         with pytest.raises(
             GraphError, match="each bar must have start, open, high, low, close, volume, got one without: 'low'"

@@ -88,5 +88,10 @@ def candlesticks(
         yaxis2={"title": "volume"},
         updatemenus=[{"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.12}] if len(buttons) > 1 else [],
     )
-    page: str = figure.to_html(include_plotlyjs=True, full_html=True, config={"scrollZoom": True, "displaylogo": False})
+    page: str = figure.to_html(
+        include_plotlyjs=True,
+        full_html=True,
+        config={"scrollZoom": True, "displaylogo": False},
+        div_id="candles",  # plotly's own is random, and the same bars give the same page
+    )
     return page
