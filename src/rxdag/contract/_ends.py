@@ -304,7 +304,7 @@ class Sink(ABC, Generic[A_contra, R_co]):
     on_error: OnError = RAISE
     """Default error policy for items that it fails on; `.to(...)` overrides it."""
     batching: Batching | None = None
-    """How it is written in batches; such a sink runs on the event loop."""
+    """Settings for writing in batches, or None. A sink with batches runs on the event loop."""
     one_by_one: bool = False
     """True to write one item at a time, for sinks that call user code: a stop then takes effect between two items."""
     paces: bool = False

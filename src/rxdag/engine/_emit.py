@@ -54,7 +54,7 @@ class KernelEmit:
             )
 
     def _again(self) -> None:
-        """Have what the call gives out from here on rest in the node if the run wants the thread back."""
+        """Keep the further outputs of this call in the node if the run wants the thread back."""
         self._check()
         if self._node.domain.must_give_back():
             self._node.rest_on()

@@ -198,7 +198,7 @@ class Point(Node):
             self.hold_first(entry)
 
     def put_front(self) -> None:
-        """Have what was given meanwhile rest before all else, once an input is taken up."""
+        """Move the outputs of an input that was taken up to the head of what rests."""
         if self.front:
             self.pending.extendleft(reversed(self.front))
             self.front = []
@@ -219,7 +219,7 @@ class Point(Node):
         self.domain.resting.append(self)
 
     def rest_on(self) -> None:
-        """Have what else the call at hand gives out rest here; what it gives next is held."""
+        """Keep the further outputs of the current call here; call it right before the next output is given."""
         if self.free:
             self.free = -1
         elif not self.is_resting:

@@ -86,7 +86,7 @@ class AsofColumnsKernel(Kernel):
         self.settling: Columns | None = None
         """Left items that the watermark has passed, in order, the first of which is not certain yet or has not come out."""
         self._certain: Iterator[tuple[list[Any], Any]] | None = None
-        """What comes out of the first of them, if it has paused: rows and their right items."""
+        """Rows and right items that a pause has left, the next pair first; None if nothing is left."""
         self._n_certain = 0
         self.rights: list[Columns] = []
         self._n_rights = 0

@@ -55,7 +55,7 @@ class _WindowJoinKernel(Kernel):
         self._left: list[tuple[Any, _Pane]] = []
         """The panes that are still to come out of the window at hand, the next one last."""
         self._pairs: Iterator[tuple[Row, Row]] | None = None
-        """What is still to come out of the pane at hand; None if nothing of it has."""
+        """Remaining pairs of the current pane; None if none has been emitted yet."""
         self.given = 0
         """So many of its pairs have come out."""
 

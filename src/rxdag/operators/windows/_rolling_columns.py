@@ -162,9 +162,9 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self._left: list[tuple[list[Any], Any]] = []
         """Rows that the watermark has passed and their results, as far as they have not come out, the next one last."""
         self._made: list[Any] = []
-        """What comes out for the first of them, of one instant; kept until all of that instant is made."""
+        """Results computed so far for the current instant; emitted once all of them are there."""
         self._whole: Columns | None = None
-        """What the watermark has passed last, and what came before that."""
+        """Rows that the watermark has passed last, after the rows before them."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)

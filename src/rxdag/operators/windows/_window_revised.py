@@ -87,7 +87,7 @@ class RevisedWindowKernel(Kernel):
         self._due: list[tuple[int, int, OpenPane]] = []
         self._sweep_at = LEAST
         self._left: list[tuple[int, OpenPane]] = []
-        """What is still to come out of the panes that are due at one time, with that time, the next one last."""
+        """Panes still to be emitted of those due at one time, with that time; the next one is last."""
 
     def in_columns(self) -> Kernel | str:
         return "its windows can merge, or fire again"
