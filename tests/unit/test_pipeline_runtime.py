@@ -206,6 +206,15 @@ class TestRestarts:
             assert old.result.was_drained
             assert old.result.problems == ()
 
+    async def test_a_replacement_has_no_books_before_it_runs(self):
+        async with rxdag.PipelineRuntime() as runtime:
+            runtime.create_dag("a", numbers())
+            await until(lambda: runtime.status().jobs["a"].state == "finished")
+            await runtime.replace("a", rxdag.Dag(numbers()))
+            status = runtime.status().jobs["a"]
+            assert (status.state, status.stats, status.result) == ("waiting", None, None)
+            await until(lambda: runtime.status().jobs["a"].result is not None)
+
     async def test_a_replacement_that_cannot_be_compiled_changes_nothing(self):
         async with rxdag.PipelineRuntime() as runtime:
             runtime.create_dag("a", ticking())
@@ -334,7 +343,7 @@ class TestLife:
             runtime.create_dag("a", counting(), flush=True)
             await until(lambda: runtime.status().jobs["a"].state == "running")
             await runtime.replace("a", rxdag.Dag(counting(), name="a"))
-            await until(lambda: runtime.status().jobs["a"].stats.nodes["w"].arrived)
+            await until(lambda: (books := runtime.status().jobs["a"].stats) and books.nodes["w"].arrived)
         assert [pane.closed_by for pane in runtime.status().jobs["a"].result["out"]] == ["end"]
 
     @pytest.mark.parametrize("flush", ["yes", 1])

@@ -257,6 +257,7 @@ class Supervisor:
         await self._stop_one(job, drain=drain)
         before = job.job
         job.job = DagJob(plan, before.until, flush=before.flush) if isinstance(before, DagJob) else DagJob(plan)
+        job.run = None  # the books of the old dag have other nodes
         job.tell("replaced")
         job.start()
 
