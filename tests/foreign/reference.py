@@ -103,6 +103,11 @@ class Emit:
     def unrouted(self, item, /):
         self.leave("unrouted", item)
 
+    def must_pause(self):
+        return False
+
+    must_give_back = is_over = must_pause
+
     def leave(self, port, item, count=None):
         self.books[count or port] += 1
         self.ports[port].append(item)

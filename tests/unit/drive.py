@@ -37,6 +37,11 @@ class Exits:
     def late(self, item):
         self.seen.append(("late", item))
 
+    def must_pause(self):
+        return False
+
+    must_give_back = is_over = must_pause
+
 
 class Driven:
     """A kernel and its exits.

@@ -1,6 +1,7 @@
 """A watermark that closes many windows is no step of its own: panes come out as there is room, and the thread is given back."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
-from rxdag.contract import ENDED
+from rxdag.contract import ENDED, Kernel, Operator
 
 N = 500
 
@@ -90,6 +91,40 @@ def in_order(n=N):
     return timed.pipe(ops.key_by(lambda x: 0))
 
 
+class _Backlog(Kernel):
+    state = ("waiting",)
+    passes = False
+    pauses = True
+
+    def __init__(self, call):
+        self.call = call
+        self.waiting = []
+
+    def on_item(self, item, emit):
+        self.waiting.append(item)
+
+    def held(self):
+        return len(self.waiting)
+
+    def on_end(self, emit):
+        while self.waiting:
+            emit.absorbed(1)
+            emit(self.call(self.waiting.pop(0)))
+            if self.waiting and emit.must_pause():
+                self.is_paused = True
+                return
+
+
+@dataclass(frozen=True)
+class Backlog(Operator):
+    """An operator as users write one: calls a function for each item, at the end."""
+
+    call: object
+
+    def kernel(self):
+        return _Backlog(self.call)
+
+
 def crossed(n):
     """Two streams of so many items, all of which meet."""
     return keyed(n, key=lambda x: 0), keyed(n, key=lambda x: 0)
@@ -124,6 +159,7 @@ FIRINGS = {
     "columns, rolling, one instant": lambda slow: arrays("zero", "zero").pipe(
         ops.rolling("1s", agg.count(), into=lambda item, n: slow(item))
     ),
+    "own kernel": lambda slow: rxdag.from_source(sources.range(N)).pipe(Backlog(slow)),
     # their outputs make user code behind them run
     "join_interval": lambda slow: rxdag.join_interval(
         keyed(N, key=lambda x: 0), keyed(1, key=lambda x: 0), lower="0ns", upper="1s"

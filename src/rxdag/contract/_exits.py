@@ -67,6 +67,22 @@ class Emit(Protocol[B_contra]):
         """Leave out an item that matches no route; it goes to port "unrouted" if read."""
         ...
 
+    def must_pause(self) -> bool:
+        """Return True if further outputs should wait: there is no room downstream, or the run wants its thread back.
+
+        A kernel that `pauses` asks between two outputs of `on_watermark` or `on_end`; other kernels need not, since
+        their outputs rest in the node.
+        """
+        ...
+
+    def must_give_back(self) -> bool:
+        """Return True if the run wants its thread back; for kernels to which each pause is expensive."""
+        ...
+
+    def is_over(self) -> bool:
+        """Return True if nothing reads the outputs any more; a long loop can stop early."""
+        ...
+
 
 class ColumnsEmit(Protocol):
     """The exits of a kernel that works on columns; an empty run has no effect."""

@@ -5,7 +5,7 @@ from rxdag.engine._branches import Cut, Fork, KeyEnd, Lane, Watch, Watcher
 from rxdag.engine._columns_node import ColumnsNode, SplitNode
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import COLUMNS_QUANTUM, QUANTUM, Domain
-from rxdag.engine._emit import KernelEmit, is_over, must_give_back, must_pause
+from rxdag.engine._emit import KernelEmit
 from rxdag.engine._faults import node_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._gather_node import GatherNode
@@ -76,9 +76,6 @@ __all__ = [
     "Writes",
     "node_error",
     "block",
-    "is_over",
-    "must_give_back",
-    "must_pause",
     "restore",
     "snapshot",
 ]

@@ -17,21 +17,6 @@ if TYPE_CHECKING:
 _KEEP: Final = object()
 
 
-def is_over(emit: Any) -> bool:
-    """Return True if nobody takes what goes out by these exits any more: a loop that calls user code need not go on."""
-    return isinstance(emit, KernelEmit) and emit.is_over()
-
-
-def must_pause(emit: Any) -> bool:
-    """Return True if what else is due is to wait: there is no room, or the run wants the thread; of a kernel that `pauses`."""
-    return isinstance(emit, KernelEmit) and emit.must_pause()
-
-
-def must_give_back(emit: Any) -> bool:
-    """Return True if the run wants the thread; of a kernel that `pauses`, and to which each pause is dear."""
-    return isinstance(emit, KernelEmit) and emit.must_give_back()
-
-
 class KernelEmit:
     """The exits of a kernel, into the node that holds it."""
 

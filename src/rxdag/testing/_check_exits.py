@@ -81,6 +81,15 @@ class Exits:
     def unrouted(self, item: object, /) -> None:
         self._leave("unrouted", item)
 
+    def must_pause(self) -> bool:
+        return False
+
+    def must_give_back(self) -> bool:
+        return False
+
+    def is_over(self) -> bool:
+        return False
+
     def _leave(self, exit_: str, item: object) -> None:
         self.counts[exit_] += 1
         self.put(exit_, item)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns, joined
 from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, Kernel
-from rxdag.engine import must_give_back
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, rows_of, saved_rows, split_late, times
 
 _SWEEP_FROM: Final = 4096
@@ -144,7 +143,7 @@ class AsofColumnsKernel(Kernel):
                 made = (left, right) if self._into is None else self._into(left, right)
                 given += 1
                 emit(made, ts=ts, sequence=sequence, key=key)
-                if given < self._n_certain and must_give_back(emit):
+                if given < self._n_certain and emit.must_give_back():
                     self.is_paused = True
                     self._certain = certain
                     break

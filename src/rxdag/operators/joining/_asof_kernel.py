@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
-from rxdag.engine import must_pause
 
 Strategy = Literal["backward", "forward", "nearest"]
 """Which right item is taken."""
@@ -105,7 +104,7 @@ class AsofKernel(Kernel):
             made = (item, found) if self._into is None else self._into(item, found)
             heapq.heappop(self.lefts)
             emit(made, ts=ts, sequence=sequence, key=key)
-            if self.lefts and self.lefts[0][0] <= watermark and must_pause(emit):
+            if self.lefts and self.lefts[0][0] <= watermark and emit.must_pause():
                 self.is_paused = True
                 break
         self.wake = self.lefts[0][0] if self.lefts else MAX

@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import MAX, Duration, Emit, Kernel, signed_ns
-from rxdag.engine import is_over
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -80,7 +79,7 @@ class _IntervalJoinKernel(Kernel):
             met = known[0].between(ts - self._upper, ts - self._lower)
         made: list[Any] = []
         for other in met:
-            if made and is_over(emit):
+            if made and emit.is_over():
                 break
             made.append(self._made(row, other))
         self._wait(key, row)

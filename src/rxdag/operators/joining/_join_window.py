@@ -11,7 +11,6 @@ from operator import attrgetter
 from typing import Any, TypeVar, overload
 
 from rxdag.contract import MAX, Assigner, Emit, Kernel
-from rxdag.engine import must_pause
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -121,7 +120,7 @@ class _WindowJoinKernel(Kernel):
                 self._left = self._next_due()
             while self._left and self._close(*self._left[-1], emit):
                 self._left.pop()
-                if (self._left or self._is_due(watermark)) and must_pause(emit):
+                if (self._left or self._is_due(watermark)) and emit.must_pause():
                     self.is_paused = True
                     break
         self._set_wake()
@@ -150,7 +149,7 @@ class _WindowJoinKernel(Kernel):
             made = (left.item, right.item) if self._into is None else self._into(left.item, right.item)
             self.given += 1
             emit(made, ts=min(pane.end - 1, MAX - 1), sequence=0, key=key)
-            if self.given < n and must_pause(emit):
+            if self.given < n and emit.must_pause():
                 self.is_paused = True
                 return False
         self._pairs, self.given = None, 0

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from rxdag.contract import MAX, MIN, BadProgram, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
-from rxdag.engine import must_pause
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
@@ -166,7 +165,7 @@ class _ProcessKernel(Kernel):
     def _fire(self, until: int, emit: Emit[Any]) -> None:
         """Call the process for each timer that is due, in their order, as long as there is room for what comes of it."""
         n = 0
-        while self._is_due(until) and not (n and must_pause(emit)):
+        while self._is_due(until) and not (n and emit.must_pause()):
             n += 1
             row = heapq.heappop(self._due)
             if not self._is_set(row):
@@ -222,7 +221,7 @@ class _ProcessKernel(Kernel):
             self._process.on_end(self._context, state)
             self._states.drop(key)
             self._send(0, emit)
-            self.is_paused = len(left) > 0 and must_pause(emit)
+            self.is_paused = len(left) > 0 and emit.must_pause()
 
     def snapshot(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns, Groups, joined
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
-from rxdag.engine import must_give_back
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 from rxdag.operators.windows._panes import blamed
 
@@ -210,7 +209,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         while left:
             at = len(left) - 1 - len(made)
             if at >= 0 and left[at][0][1] == left[-1][0][1]:
-                if n and must_give_back(emit):
+                if n and emit.must_give_back():
                     self.is_paused = True
                     return
                 n += 1

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from rxdag.contract import MAX, MIN, Aggregate, Emit, Kernel
-from rxdag.engine import must_give_back, must_pause
 from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
@@ -73,7 +72,7 @@ class RollingTimeKernel(Kernel):
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         n = 0
         while self._times and self._times[0] <= watermark and not self.is_paused:
-            self.is_paused = (n > 0 and must_pause(emit)) or not self._give_out(self._times[0], emit)
+            self.is_paused = (n > 0 and emit.must_pause()) or not self._give_out(self._times[0], emit)
             n += 1
         if not self.is_paused:
             self._windows.take_out(watermark + 1)
@@ -95,7 +94,7 @@ class RollingTimeKernel(Kernel):
         start = self._start_of(ts)
         first = len(made)
         for at in range(first, len(rows)):
-            if at > first and must_give_back(emit):  # not before the first: each call must get on
+            if at > first and emit.must_give_back():  # not before the first: each call must get on
                 return False
             _, key, item = rows[at]
             made.append(result_of(self._into, item, windows[key], start, ts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -10,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
-from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane, RowFailed
-from rxdag.engine import must_pause
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, RowFailed
 from rxdag.operators._order import in_order
+from rxdag.operators.windows._closing import ClosingKernel
 from rxdag.operators.windows._panes import blamed
 
 _FIRST_PLACES: Final = 256
@@ -21,7 +20,7 @@ _LONG: Final = (1 << 63) - 1
 _Open = dict[Any, int]
 
 
-class WindowColumnsKernel(Kernel):
+class WindowColumnsKernel(ClosingKernel):
     """Open windows by (end, start), each with the places of its keys.
 
     Args:
@@ -33,9 +32,7 @@ class WindowColumnsKernel(Kernel):
     """
 
     state = ("slices", "open", "left")
-    derived = ("wake", "counts", "_ends", "_arrays", "_free", "_places", "is_paused", "_left_of", "_values")
-    passes = False
-    pauses = True
+    derived = ("wake", "counts", "ends", "_arrays", "_free", "_places", "is_paused", "left_of", "_values")
     gives_columns = False
 
     def __init__(
@@ -46,6 +43,7 @@ class WindowColumnsKernel(Kernel):
         arrays: ColumnsAggregate,
         into: Callable[[Any], Any] | None,
     ) -> None:
+        super().__init__()
         self._size = size
         self._offset = offset
         self._aggregate = aggregate
@@ -53,16 +51,10 @@ class WindowColumnsKernel(Kernel):
         self._into = into
         self.open: dict[tuple[int, int], _Open] = {}
         self.counts: dict[tuple[int, int], int] = {}
-        self._ends: list[tuple[int, int]] = []
-        """Heap of the windows that are open."""
-        self.wake = MAX
         self._free: list[int] = []
         self._places = 0
-        self._left: list[Any] = []
-        """The keys of the panes that are still to come out of the window at hand, if it has paused, the next one last."""
-        self._left_of: tuple[int, int] | None = None
         self._values: list[Any] = []
-        """What comes out for these keys; of none if that is to be computed again."""
+        """Results of the keys in `left`; empty if they are to be computed again."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -155,8 +147,7 @@ class WindowColumnsKernel(Kernel):
         if opened is None:
             opened = self.open[window] = {}
             self.counts[window] = 0
-            heapq.heappush(self._ends, window)
-            self.wake = self._ends[0][0] - 1
+            self.opened(window)
         return window, opened
 
     def _new_place(self) -> int:
@@ -172,40 +163,20 @@ class WindowColumnsKernel(Kernel):
 
     # ---- output
 
-    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        self._close(watermark, "watermark", emit)
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        self._close(2 * MAX, "end", emit)
-
-    def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
-        """Give out the windows that end at or before the place behind a watermark."""
-        ends = self._ends
-        while ends and ends[0][0] - 1 <= watermark:
-            if not self._fire(ends[0], closed_by, emit):
-                self.is_paused = True
-                break
-            heapq.heappop(ends)
-            if ends and ends[0][0] - 1 <= watermark and must_pause(emit):
-                self.is_paused = True
-                break
-        self.wake = ends[0][0] - 1 if ends else MAX
-
-    def _fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of a window; False if it pauses, and others are still to come."""
+    def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
         end, start = window
         opened = self.open[window]
-        left = self._left if self._left_of == window else in_order(opened)[::-1]
+        left = self.left if self.left_of == window else in_order(opened)[::-1]
         values = self._values or list(self._arrays.results(np.array([opened[key] for key in left], np.intp)))
         while left:
             key = left.pop()
             pane: Any = Pane(key, start, end, 0, values.pop(), closed_by)
             made = pane if self._into is None else self._into(pane)
             emit(made, ts=min(end - 1, MAX - 1), sequence=0, key=key)
-            if left and must_pause(emit):
-                self._left, self._left_of, self._values = left, window, values
+            if left and emit.must_pause():
+                self.left, self.left_of, self._values = left, window, values
                 return False
-        self._left, self._left_of, self._values = [], None, []
+        self.left, self.left_of, self._values = [], None, []
         del self.open[window]
         self._free += opened.values()
         emit.absorbed(self.counts.pop(window))
@@ -221,15 +192,12 @@ class WindowColumnsKernel(Kernel):
             rows.append(
                 [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
             )
-        left = [] if self._left_of is None else [list(self._left_of), list(self._left)]
-        return {"slices": rows, "open": [list(window) for window in self.open], "left": left}
+        return {"slices": rows, "open": [list(window) for window in self.open], "left": self.saved_left()}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self.counts = {}, {}
-        self._left, self._left_of, self._values = [], None, []
-        if saved["left"]:
-            (end, start), self._left = saved["left"]
-            self._left_of = end, start
+        self._values = []
+        self.restore_left(saved["left"])
         for end, start, n, rows in saved["slices"]:
             self.counts[end, start] = n
             opened = self.open[end, start] = {}
@@ -237,5 +205,5 @@ class WindowColumnsKernel(Kernel):
                 place = opened[key] = self._new_place()
                 self._arrays.clear(np.array([place], np.intp))
                 self._arrays.restore(place, state)
-        self._ends = sorted(self.open)
-        self.wake = self._ends[0][0] - 1 if self._ends else MAX
+        self.ends = sorted(self.open)
+        self.wake = self.ends[0][0] - 1 if self.ends else MAX

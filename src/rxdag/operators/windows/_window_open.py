@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelEmit, KernelNode, must_pause
+from rxdag.engine import KernelEmit, KernelNode
 from rxdag.operators._order import in_order
+from rxdag.operators.windows._closing import ClosingKernel
 from rxdag.operators.windows._panes import blamed
 
 TAKEN: Final = 0
@@ -80,8 +80,8 @@ class _Slice:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class OpenWindowKernel(Kernel):
-    """Slices by (end, start), each with its keys, and the windows that are open, by which slices; a heap says which ends next.
+class OpenWindowKernel(ClosingKernel):
+    """Slices by (end, start), each with its keys, and the open windows, each with its slices.
 
     A window has a slice of its own. Where windows overlap and the aggregate commutes, an item is added once, to the slice
     of all windows over it, and a pane merges its slices.
@@ -96,7 +96,7 @@ class OpenWindowKernel(Kernel):
     state = ("slices", "open", "left")
     derived = (
         "wake",
-        "_ends",
+        "ends",
         "taken",
         "at_start",
         "at_end",
@@ -104,13 +104,12 @@ class OpenWindowKernel(Kernel):
         "at_all",
         "_other",
         "is_paused",
-        "_left_of",
+        "left_of",
         "_panes",
     )
-    passes = False
-    pauses = True
 
     def __init__(self, assigner: Assigner, aggregate: Aggregate[Any, Any], into: Callable[[Any], Any] | None) -> None:
+        super().__init__()
         self._assigner = assigner
         self._evenly = assigner.evenly
         self._aggregate = aggregate
@@ -120,19 +119,14 @@ class OpenWindowKernel(Kernel):
         self._into = into
         self.slices: dict[tuple[int, int], _Slice] = {}
         self.open: dict[tuple[int, int], list[_Slice]] = {}
-        self._ends: list[tuple[int, int]] = []
-        self.wake = MAX
         self.taken: i64 = 0
         self.at_start: i64 = 1
         self.at_end: i64 = 0
         self.at: _Slice | None = None
         self.at_all: list[_Slice] = []
         self._other: _Slice | None = None
-        self._left: list[Any] = []
-        """The keys of the panes that are still to come out of the window at hand, if it has paused, the next one last."""
-        self._left_of: tuple[int, int] | None = None
         self._panes: _Open | None = None
-        """The panes of that window; None if they are to be put together again."""
+        """The panes of the window that has paused; None if they are to be merged again."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -198,8 +192,7 @@ class OpenWindowKernel(Kernel):
         window = self.open.get(which)
         if window is None:
             self.open[which] = [slice_]
-            heapq.heappush(self._ends, which)
-            self.wake = min(self.wake, which[0] - 1)
+            self.opened(which)
         else:
             window.append(slice_)
 
@@ -277,35 +270,15 @@ class OpenWindowKernel(Kernel):
     def held(self) -> int:
         return int(self.taken)
 
-    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        self._close(watermark, "watermark", emit)
-
-    def on_end(self, emit: Emit[Any]) -> None:
-        self._close(2 * MAX, "end", emit)
-
-    def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
-        """Give out the windows that end at or before the place behind a watermark."""
+    def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
         self._put_away()
-        ends = self._ends
-        while ends and ends[0][0] - 1 <= watermark:
-            if not self._fire(ends[0], closed_by, emit):
-                self.is_paused = True
-                break
-            heapq.heappop(ends)
-            if ends and ends[0][0] - 1 <= watermark and must_pause(emit):
-                self.is_paused = True
-                break
-        self.wake = ends[0][0] - 1 if ends else MAX
-
-    def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of a window; False if it pauses, and others are still to come."""
-        slices = self.open[which]
-        end, start = which
+        slices = self.open[window]
+        end, start = window
         keys = self._panes
         if keys is None:
             keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
         ts = min(end - 1, MAX - 1)
-        left = self._left if self._left_of == which else in_order(keys)[::-1]
+        left = self.left if self.left_of == window else in_order(keys)[::-1]
         while left:
             key = left.pop()
             pane: Any = Pane(key, start, end, 0, keys[key].result_in(start, end), closed_by)
@@ -313,12 +286,12 @@ class OpenWindowKernel(Kernel):
             if isinstance(emit, KernelEmit):
                 emit.make(made, ts, key)
                 if left and emit.must_pause():
-                    self._left, self._left_of, self._panes = left, which, keys
+                    self.left, self.left_of, self._panes = left, window, keys
                     return False
             else:
                 emit(made, ts=ts, sequence=0, key=key)
-        self._left, self._left_of, self._panes = [], None, None
-        del self.open[which]
+        self.left, self.left_of, self._panes = [], None, None
+        del self.open[window]
         for slice_ in slices:
             if slice_.last_end == end:
                 del self.slices[slice_.end, slice_.start]
@@ -348,15 +321,12 @@ class OpenWindowKernel(Kernel):
             [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in slice_.keys.items()]]
             for (end, start), slice_ in self.slices.items()
         ]
-        left = [] if self._left_of is None else [list(self._left_of), list(self._left)]
-        return {"slices": rows, "open": [list(which) for which in self.open], "left": left}
+        return {"slices": rows, "open": [list(which) for which in self.open], "left": self.saved_left()}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.slices, self.open, self._ends, self.taken, self.wake = {}, {}, [], 0, MAX
-        self._left, self._left_of, self._panes = [], None, None
-        if saved["left"]:
-            (end, start), self._left = saved["left"]
-            self._left_of = end, start
+        self.slices, self.open, self.ends, self.taken, self.wake = {}, {}, [], 0, MAX
+        self._panes = None
+        self.restore_left(saved["left"])
         live = {(end, start) for end, start in saved["open"]}
         for end, start, n, rows in saved["slices"]:
             windows = [(start, end)]

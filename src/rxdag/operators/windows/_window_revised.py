@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelNode, must_pause
+from rxdag.engine import KernelNode
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._open_panes import OpenPane, found_in, in_time, start_of
@@ -300,7 +300,7 @@ class RevisedWindowKernel(Kernel):
             if not self._left:
                 self._left = self._next_due()
             self._fire("watermark", emit)
-            if due and due[0][0] <= watermark and must_pause(emit):
+            if due and due[0][0] <= watermark and emit.must_pause():
                 self.is_paused = True
         self.wake = self._due[0][0] if self._due else MAX
 
@@ -343,7 +343,7 @@ class RevisedWindowKernel(Kernel):
                 self._purge(part, emit)
             else:
                 self._schedule(part)
-            self.is_paused = len(left) > 0 and must_pause(emit)
+            self.is_paused = len(left) > 0 and emit.must_pause()
 
     def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
