@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rxdag import (
@@ -195,7 +195,8 @@ __all__ = [
     "zip",
 ]
 
-__version__: Final = "0.1.0"
+if TYPE_CHECKING:
+    __version__: str  # of the installed package; "0+unknown" if only the sources are on the path
 
 if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
     _ROOMS = (
@@ -232,6 +233,9 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:
             return importlib.import_module(f"rxdag.{name}")
+        if name == "__version__":
+            version = globals()["__version__"] = _installed_version()
+            return version
         if name in __all__:
             for home in _HOMES:
                 module = importlib.import_module(f"rxdag.{home}")
@@ -241,6 +245,13 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
                     return value
         raise AttributeError(f"module 'rxdag' has no attribute {name!r}{_did_you_mean(name)}")
 
+    def _installed_version() -> str:
+        metadata = importlib.import_module("importlib.metadata")  # it loads threading
+        try:
+            return str(metadata.version("rxdag"))
+        except metadata.PackageNotFoundError:
+            return "0+unknown"
+
     def _warn_if_stale() -> None:
         """In a checkout, sources can be newer than what was compiled of them in place."""
         package = os.path.dirname(__file__)
@@ -249,7 +260,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
             importlib.import_module("rxdag._build_info").warn_if_stale()
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__all__, "__version__"})
 
     def _did_you_mean(name: str) -> str:
         return importlib.import_module("rxdag.errors").did_you_mean(name, __all__)

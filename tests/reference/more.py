@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from typer.models import ArgumentInfo, OptionInfo
 
 import rxdag
-from rxdag import deploy, errors, expressions, market, metrics
+from rxdag import contract, deploy, errors, expressions, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import describe_node, nodes_as_data
 from tests.reference.pages import WORLD, class_entry, plain_entry
@@ -307,8 +308,104 @@ def expressions_page() -> str:
     return "\n\n".join(out) + "\n"
 
 
-def market_types() -> str:
-    """The types of the market's items."""
-    return "\n\n".join(
-        plain_entry("market", name, getattr(market, name)) for name in ("Trade", "Quote", "Bar", "BookTop")
-    )
+TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "keyed": (("ops", "KeyedProcess"), ("ops", "ProcessContext")),
+    "time": (("ops", "Timestamped"),),
+    "fan-in": (("ops", "Gap"),),
+    "aggregates": (("agg", "Ohlcv"), ("windows", "Assigner")),
+    "market": (
+        ("market", "Trade"),
+        ("market", "Quote"),
+        ("market", "Bar"),
+        ("market", "BookTop"),
+        ("market", "as_bar"),
+        ("market", "by_venue"),
+        ("market", "iso_utc"),
+    ),
+    "recovery": (("on_error", "OnError"),),
+    "sources-and-sinks": (("sources", "Ingress"), ("sources", "Push")),
+    "graphs-and-runs": (("runtime", "Ledger"), ("runtime", "EdgeBook")),
+    "runtime": (("adapters", "LinearPipeline"), ("spec", "json_schema"), ("spec", "Problem"), ("spec", "Mark")),
+    "metrics": (
+        ("metrics", "Metric"),
+        ("metrics", "Server"),
+        ("deploy", "Alert"),
+        ("deploy", "Panel"),
+        ("deploy", "panels"),
+    ),
+    "testing": (
+        ("testing", "VirtualRun"),
+        ("testing", "Input"),
+        ("testing", "Manual"),
+        ("testing", "Timeline"),
+        ("testing", "Trace"),
+        ("testing", "LawBroken"),
+        ("testing", "MarbleError"),
+        ("faults", "Fault"),
+        ("faults", "InjectedFault"),
+    ),
+    "own-nodes": (
+        ("contract", "Shape"),
+        ("contract", "SourceContext"),
+        ("contract", "SinkContext"),
+        ("contract", "WriteFailed"),
+        ("contract", "Enough"),
+        ("contract", "BadProgram"),
+        ("contract", "ColumnsEmit"),
+        ("contract", "ColumnsAggregate"),
+        ("contract", "RowFailed"),
+    ),
+}
+"""By page: types that come out of what the page describes, or go in, and functions beside them."""
+_DATA: Final = {
+    "market": (
+        (
+            "market.BAR_COLUMNS",
+            "Names of the fields of a `market.Bar`, in the order in which they are written to files.",
+        ),
+        (
+            "market.is_valid",
+            "The expression of a trade whose price and quantity are positive and finite: `ops.filter(market.is_valid)`.",
+        ),
+    ),
+    "recovery": (("on_error.OnErrorName", 'Policies that are given as text: "raise", "skip" and "dead".'),),
+    "sources-and-sinks": (
+        ("sources.OverflowName", "Overflow policies as text, such as `drop_oldest`."),
+        ("sources.END", "What `Reader.read` returns at the end of the source."),
+    ),
+    "runtime": (
+        ("orchestration.BreakerState", "State of a circuit breaker."),
+        ("orchestration.PressureLevel", "Level of a `FeedbackDecision`."),
+    ),
+    "metrics": (
+        ("metrics.METRICS", "The first table of this page as a tuple of `metrics.Metric`."),
+        ("deploy.ALERTS", "The alerts of this page as a tuple of `deploy.Alert`."),
+    ),
+    "testing": (("testing.LAWS", "Names of the laws that `check_operator` checks, for its argument `laws`."),),
+}
+"""By page: values without a docstring."""
+
+
+def types_of(page: str) -> str:
+    """The types of a page, and values beside them; empty if it has none."""
+    out: list[str] = []
+    rooms = {"ops": rxdag.operators, "agg": rxdag.aggregates, "faults": rxdag.testing.faults, "contract": contract}
+    for prefix, name in TYPES.get(page, ()):
+        room = rooms[prefix] if prefix in rooms else importlib.import_module(f"rxdag.{prefix}")
+        thing: Any = getattr(room, name)
+        shown = {"runtime": "rxdag.runtime", "contract": "rxdag.contract", "faults": "testing.faults"}.get(
+            prefix, prefix
+        )
+        out.append(class_entry(shown, name, thing) if inspect.isclass(thing) else plain_entry(shown, name, thing))
+    for name, text in _DATA.get(page, ()):
+        value = _value(name)
+        out.append(f"## {name}\n\n{text}" + (f"\n\n`{value}`" if value else ""))
+    return "\n\n".join(["# Types", *out]) if out else ""
+
+
+def _value(name: str) -> str:
+    """A value of texts as it is written; empty for another one."""
+    room, _, last = name.partition(".")
+    value: Any = getattr(getattr(rxdag, room), last)
+    texts = get_args(value) or (value if isinstance(value, tuple) else ())
+    return ", ".join(f'"{text}"' for text in texts) if all(isinstance(text, str) for text in texts) else ""

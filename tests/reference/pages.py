@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from enum import EnumMeta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +53,8 @@ def signature(prefix: str, name: str, function: Any) -> str:
     """A call as it is written, without types."""
     if isinstance(function, EnumMeta):  # each version of Python has its own
         return f"{prefix}.{name}(value)"
+    if getattr(function, "_is_protocol", False):  # nobody calls it
+        return f"{prefix}.{name}"
     whole = inspect.signature(function)
     optional = optional_first(whole) or ()
     names = [[name for name in whole.parameters if name not in optional[:1]], list(whole.parameters)]
@@ -363,11 +366,24 @@ def class_entry(prefix: str, name: str, thing: Any) -> str:
     if issubclass(thing, BaseException):
         return f"## {prefix}.{name}\n\n{inspect.getdoc(thing)}"
     out = [plain_entry(prefix, name, thing)]
+    values = [line for own, member in inspect.getmembers(thing, _is_property) if (line := _property_line(own, member))]
+    if values:
+        out.append("**Properties**\n\n" + "\n".join(values))
     for own, member in inspect.getmembers(thing):
         if own.startswith("_") or not (inspect.isfunction(member) or inspect.ismethod(member)):
             continue
         out.append(plain_entry(name, own, member).replace("## ", "### ", 1))
     return "\n\n".join(out)
+
+
+def _is_property(member: Any) -> bool:
+    return isinstance(member, property | cached_property)
+
+
+def _property_line(name: str, member: Any) -> str:
+    """A property as an item of a list; empty for one that is not public."""
+    said = " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split()).removeprefix("Return ")
+    return "" if name.startswith("_") or not said else f"* `{name}`: {said[0].upper()}{said[1:]}"
 
 
 def runtime_page() -> str:
@@ -463,5 +479,7 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "graphs-and-runs.md"] = more.graphs_page()
     out[FOLDER / "own-nodes.md"] = more.own_page()
     out[FOLDER / "expressions.md"] = more.expressions_page()
-    out[FOLDER / "market.md"] += f"\n# Types\n\n{more.market_types()}\n"
+    for path in out:
+        types = more.types_of(path.stem)
+        out[path] += f"\n{types}\n" if types else ""
     return out

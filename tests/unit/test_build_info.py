@@ -3,9 +3,12 @@
 import hashlib
 import importlib.machinery
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,25 @@ def test_what_is_tested_here_is_of_its_sources():
     assert info.changed == ()
     assert info.version == rxdag.__version__
     assert info.form == ("compiled" if (ROOT / "src" / "rxdag" / f"_compiled.{TAG}.json").exists() else "plain")
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert rxdag.__version__ == metadata.version("rxdag")
+
+
+def test_sources_that_are_not_installed_have_an_unknown_version(home):
+    for name in ("__init__.py", "_build_info.py"):
+        shutil.copy(ROOT / "src" / "rxdag" / name, home / name)
+    done = python("-S", "-c", "import rxdag; print(rxdag.__version__, rxdag.build_info().version)", home=home)
+    assert (done.stdout, done.stderr) == ("0+unknown 0+unknown\n", "")
+
+
+def test_a_build_without_a_tag_is_at_or_after_the_newest_release_of_the_changelog():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    fallback = project["tool"]["hatch"]["version"]["fallback-version"]
+    newest = re.search(r"^## (\d+\.\d+\.\d+)", (ROOT / "docs" / "changelog.md").read_text(), re.M)[1]
+    assert re.fullmatch(r"\d+\.\d+\.\d+\.dev0", fallback)
+    assert [int(part) for part in fallback.split(".")[:3]] >= [int(part) for part in newest.split(".")]
 
 
 class TestAStaleCheckout:

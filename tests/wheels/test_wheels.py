@@ -1,8 +1,10 @@
 """Both wheels, each in an environment of its own: `make test-wheels` builds them first. Needs the network."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -57,8 +59,19 @@ def test_the_compiled_wheel_holds_the_sources_too():
 @pytest.mark.parametrize("form", FORMS)
 def test_it_says_which_form_runs(programs, form, tmp_path):
     said = run(str(programs[form] / "rxdag"), "--version", cwd=tmp_path)
-    assert f"({form}" in said
+    assert said.startswith(f"rxdag {wheel(form).name.split('-')[1]} ({form}")
     assert "not of these sources" not in said
+
+
+def test_a_copy_without_git_builds_with_the_fallback_version(tmp_path):
+    project = tmp_path / "rxdag"
+    project.mkdir()
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project / name)
+    shutil.copytree(ROOT / "src", project / "src", ignore=shutil.ignore_patterns("*.so", "*.pyd", "_compiled.*.json"))
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "dist", str(project), cwd=tmp_path)
+    fallback = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["version"]["fallback-version"]
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == [f"rxdag-{fallback}-py3-none-any.whl"]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -75,17 +75,21 @@ class KeyedProcess(ABC, Generic[K, In, Out, State]):
     """A state machine per key, for `ops.process`; subclasses have no mutable state.
 
     Example:
-        class Idle(KeyedProcess[str, Trade, str, int]):  # says which symbols have been quiet for a minute
-            def initial(self) -> int:
-                return 0
-
-            def on_item(self, ctx: ProcessContext[str, str], state: int, item: Trade) -> int:
-                ctx.set_timer(ctx.ts + 60 * 10**9)
-                return state + 1
-
-            def on_timer(self, ctx: ProcessContext[str, str], state: int, name: str) -> int:
-                ctx.emit(f"{ctx.key} is quiet after {state} trades")
-                return 0
+        >>> class Quiet(ops.KeyedProcess):  # reports keys without an item for a minute, and how many they had
+        ...     def initial(self):
+        ...         return 0
+        ...
+        ...     def on_item(self, ctx, state, item):
+        ...         ctx.set_timer(ctx.ts + 60 * 10**9)
+        ...         return state + 1
+        ...
+        ...     def on_timer(self, ctx, state, name):
+        ...         ctx.emit(f"{ctx.key} is quiet after {state}")
+        ...         return 0
+        >>> ticks = rxdag.from_source(sources.iterable([(0, "A"), (10, "B"), (50, "A"), (100, "A")]))
+        >>> keyed = ticks.pipe(ops.event_time(lambda t: t[0], unit="s")).pipe(ops.key_by(lambda t: t[1]))
+        >>> keyed.pipe(ops.process(Quiet())).collect()
+        ['B is quiet after 1', 'A is quiet after 3']
     """
 
     ports: ClassVar[tuple[str, ...]] = ()

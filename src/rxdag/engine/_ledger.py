@@ -23,21 +23,27 @@ class Ledger:
 
     Attributes:
         arrived: Items that came in.
-        passed: Left as exactly one output.
-        absorbed: Spent in outputs that are not they.
-        filtered: Left out by a predicate.
-        late: Came after all their windows were closed.
-        dead: Could not be worked on.
-        unassigned: Belong to no window.
-        unrouted: Belong to no route.
-        failed: Ended the run.
-        discarded: Were held, or pulled and not looked at, when the run failed or was cancelled.
-        unread: Came after the node had ended.
-        made: Outputs that are no input.
-        dropped: Left out, by reason.
+        passed: Items that left as exactly one output.
+        absorbed: Items that went into other outputs, such as panes.
+        filtered: Items that a predicate rejected.
+        late: Items that came after all their windows were closed.
+        dead: Items on which the node failed.
+        unassigned: Items that belong to no window.
+        unrouted: Items that belong to no route.
+        failed: Items that ended the run.
+        discarded: Items that were held, or pulled and not processed, when the run failed or was cancelled.
+        unread: Items that came after the node had ended.
+        made: Outputs that are not inputs.
+        dropped: Items that were dropped, by reason.
         out: Outputs, by port.
-        held: Items that rest in the state, as the kernel says; set when the books are read.
-        retried: How often an item was tried again; it is none the more for that.
+        held: Items in the state of the node, at the time when the books are read.
+        retried: Number of retries; they do not count as items.
+
+    Example:
+        >>> even = rxdag.from_source(sources.range(5)).pipe(ops.filter(lambda n: n % 2 == 0), name="even")
+        >>> book = rxdag.run(even.to(sinks.null())).stats.nodes["even"]
+        >>> book.arrived, book.passed, book.filtered
+        (5, 3, 2)
     """
 
     arrived: int = 0
@@ -59,33 +65,33 @@ class Ledger:
 
     @property
     def n_dropped(self) -> int:
-        """Items left out, for whatever reason."""
+        """Return the number of dropped items, over all reasons."""
         return sum(self.dropped.values())
 
     @property
     def n_errors(self) -> int:
-        """Items that failed for good."""
+        """Return the number of items that failed and were not processed by a retry."""
         return self.dead + self.failed + self.dropped.get("skipped", 0)
 
     @property
     def spent_otherwise(self) -> int:
-        """Inputs that did not pass, held ones included."""
+        """Return the number of inputs that did not pass, including held ones."""
         spent: int = sum(getattr(self, exit_) for exit_ in EXITS) + sum(self.dropped.values()) + self.held
         return spent - self.passed
 
     @property
     def lost(self) -> dict[str, int]:
-        """What did not go on, by what became of it; zeros left out."""
+        """Return the numbers of items that went no further, by reason, without zeros."""
         named = {name: getattr(self, name) for name in EXITS if name not in ("passed", "absorbed", "filtered")}
         named |= {f"dropped ({reason})": n for reason, n in self.dropped.items()}
         return {name: n for name, n in named.items() if n}
 
     def problems(self, name: str, ports: dict[str, str]) -> list[str]:
-        """Laws of the books that do not hold.
+        """Return the laws of the books that do not hold.
 
         Args:
-            name: Of the node, for the message.
-            ports: For each side port, which count its outputs must equal.
+            name: Name of the node, for the message.
+            ports: For each side port, the count that its outputs must equal.
         """
         out: list[str] = []
         spent = self.passed + self.spent_otherwise
@@ -106,11 +112,11 @@ class EdgeBook:
 
     Attributes:
         name: Producer, port and consumer.
-        sent: What the producer gave out on the port.
-        received: What came in at the consumer.
-        dropped: Left out by a full gate.
-        discarded: Rested in the gate when its consumer was gone, or the run failed or was cancelled.
-        held: Rests in the gate.
+        sent: Items that the producer emitted on the port.
+        received: Items that reached the consumer.
+        dropped: Items that a full gate dropped.
+        discarded: Items that were in the gate when its consumer ended, or when the run failed or was cancelled.
+        held: Items that are in the gate.
     """
 
     name: str
@@ -121,6 +127,6 @@ class EdgeBook:
     held: int
 
     def problems(self) -> list[str]:
-        """Laws of the books that do not hold."""
+        """Return the laws of the books that do not hold."""
         spent = self.received + self.dropped + self.discarded + self.held
         return [] if self.sent == spent else [f"{self.name}: sent {self.sent} != {spent} ({self})"]

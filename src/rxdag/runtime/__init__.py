@@ -1,5 +1,6 @@
 """What runs now: runs, their states, their books."""
 
+from rxdag.engine import EdgeBook, Ledger
 from rxdag.plan import use_faces
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
@@ -20,10 +21,12 @@ use_faces(observable=observable_of, publisher=PlanPublisher)
 
 __all__ = [
     "AsyncRun",
+    "EdgeBook",
     "Execution",
     "GateStats",
     "Health",
     "JobStatus",
+    "Ledger",
     "PipelineRuntime",
     "PlanPublisher",
     "ProviderSettings",

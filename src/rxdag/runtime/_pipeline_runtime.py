@@ -282,7 +282,7 @@ class PipelineRuntime(Supervisor):
         await super().start()
 
     async def stop(self, *, drain: bool = True, flush: bool | None = None, timeout: Timeout | None = None) -> None:  # noqa: ASYNC109  # as that of a run
-        """Stop everything; see `Supervisor.stop`.
+        """Stop everything, last the runtime that was adopted.
 
         Args:
             drain: True to stop reading and let everything under way reach the sinks; False to cancel.

@@ -71,6 +71,11 @@ class Timestamped(NamedTuple, Generic[B]):
     Attributes:
         value: The item.
         ts: Arrival time on the run's clock, ns since the epoch.
+
+    Example:
+        >>> first = rxdag.from_source(sources.iterable(["a"])).pipe(ops.timestamp()).head(1)[0]
+        >>> first.value, first.ts > 0
+        ('a', True)
     """
 
     value: B

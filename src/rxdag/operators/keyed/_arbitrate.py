@@ -32,6 +32,11 @@ class Gap:
         key: The key of the sequence.
         first: First missing number.
         last: Last missing number, inclusive.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.iterable([1, 2, 5]))
+        >>> numbers.pipe(ops.arbitrate(sequence=lambda n: n)).side("gaps", of=ops.Gap).collect()
+        [Gap(key=None, first=3, last=4)]
     """
 
     key: Any
