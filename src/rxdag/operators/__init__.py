@@ -70,6 +70,7 @@ from rxdag.operators.rate import (
     sample,
     throttle,
     throttle_first,
+    throttle_latest,
     timeout,
 )
 from rxdag.operators.routing import (
@@ -148,6 +149,7 @@ __all__ = [
     "tap",
     "throttle",
     "throttle_first",
+    "throttle_latest",
     "timeout",
     "timestamp",
     "top_n",

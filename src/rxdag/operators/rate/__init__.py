@@ -7,6 +7,7 @@ from rxdag.operators.rate._delay import delay
 from rxdag.operators.rate._sample import sample
 from rxdag.operators.rate._throttle import throttle
 from rxdag.operators.rate._throttle_first import throttle_first
+from rxdag.operators.rate._throttle_latest import throttle_latest
 from rxdag.operators.rate._timeout import timeout
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "sample",
     "throttle",
     "throttle_first",
+    "throttle_latest",
     "timeout",
 ]
