@@ -225,7 +225,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sinks.arrow": (sinks.arrow, {"schema": None}),
     "sinks.batched": (
         sinks.batched,
-        {"factory": resource, "max_items": 3, "max_wait": "1s", "timeout": "1s", "on_error": on_error.skip},
+        {"target": resource, "max_items": 3, "max_wait": "1s", "timeout": "1s", "on_error": on_error.skip},
     ),
     "sinks.call": (sinks.call, {"fn": one}),
     "sinks.csv": (sinks.csv, {"path": "x.csv", "columns": ("a",)}),

@@ -109,7 +109,7 @@ PLAIN = {
     "agg.fold merge": (lambda fn: agg.fold(0, operator.add, merge=fn), 2),
     "agg.reduce fn": (agg.reduce, 2),
     "sinks.call fn": (sinks.call, 1),
-    "sinks.batched factory": (sinks.batched, 0),
+    "sinks.batched target": (sinks.batched, 0),
     "sources.callback register": (lambda fn: sources.callback(fn, overflow="drop_oldest"), 1),
     "sources.async_iterable on_reconnect": (
         lambda fn: sources.async_iterable(letters, reconnect=sources.Backoff(), on_reconnect=fn),
