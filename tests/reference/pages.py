@@ -351,7 +351,7 @@ def testing_page() -> str:
             out.append(plain_entry("testing", name, thing))
     for module in (testing.faults, strategies):
         prefix = module.__name__.removeprefix("rxdag.")
-        out += [f"# {prefix}", (module.__doc__ or "").strip()]
+        out += [f"# {prefix}", about(module)]
         out += [
             plain_entry(prefix, n, getattr(module, n)) for n in module.__all__ if inspect.isfunction(getattr(module, n))
         ]
@@ -370,9 +370,14 @@ def class_entry(prefix: str, name: str, thing: Any) -> str:
     return "\n\n".join(out)
 
 
+def about(module: Any) -> str:
+    """What a module's docstring says first."""
+    return (module.__doc__ or "").partition("\n\n")[0].strip()
+
+
 def runtime_page() -> str:
     """Many graphs in one process, wraps, specs, and what feeds need around them."""
-    from rxdag import adapters, orchestration, render, runtime, spec
+    from rxdag import adapters, orchestration, render, spec
     from rxdag.adapters import market_data
 
     out = [
@@ -393,7 +398,7 @@ def runtime_page() -> str:
         "JobStatus",
         "Health",
     ):
-        out.append(plain_entry("rxdag.runtime", name, getattr(runtime, name)))
+        out.append(plain_entry("rxdag", name, getattr(rxdag, name)))
     out.append(plain_entry("rxdag", "wrap", rxdag.wrap))
     for module in (adapters, market_data, orchestration):
         prefix = (
@@ -402,7 +407,7 @@ def runtime_page() -> str:
             else module.__name__
         )
         prefix = prefix.removeprefix("rxdag.")
-        out += [f"# {prefix}", (module.__doc__ or "").strip()]
+        out += [f"# {prefix}", about(module)]
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing) and name not in ("wrap", "is_linear", "build_pipeline"):
@@ -420,7 +425,7 @@ def runtime_page() -> str:
 
 def recovery_page() -> str:
     """What becomes of errors: policies, `catch`, and sources that connect again."""
-    out = ["# Recovery", (rxdag.on_error.__doc__ or "").strip(), _NAMES.rstrip()]
+    out = ["# Recovery", about(rxdag.on_error), _NAMES.rstrip()]
     for name in rxdag.on_error.__all__:
         thing = getattr(rxdag.on_error, name)
         if inspect.isfunction(thing):
@@ -461,6 +466,7 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "specs.md"] = more.specs_page()
     out[FOLDER / "errors.md"] = more.errors_page()
     out[FOLDER / "graphs-and-runs.md"] = more.graphs_page()
+    out[FOLDER / "public.md"] = more.public_page()
     out[FOLDER / "own-nodes.md"] = more.own_page()
     out[FOLDER / "expressions.md"] = more.expressions_page()
     out[FOLDER / "market.md"] += f"\n# Types\n\n{more.market_types()}\n"

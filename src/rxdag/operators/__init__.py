@@ -1,4 +1,7 @@
-"""Operators: `from rxdag import operators as ops`, one per `pipe` call."""
+"""Operators: `from rxdag import operators as ops`, one per `pipe` call.
+
+Public.
+"""
 
 import importlib
 import sys

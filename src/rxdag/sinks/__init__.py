@@ -1,4 +1,7 @@
-"""Where items go; the second type parameter of a sink is what `result[sink]` gives."""
+"""Where items go; the second type parameter of a sink is what `result[sink]` gives.
+
+Public.
+"""
 
 from rxdag.contract import Sink, Writer, remember
 from rxdag.sinks._arrow import arrow, parquet

@@ -1,4 +1,7 @@
-"""Operators that slow a stream down or thin it out, by key on a keyed stream."""
+"""Operators that slow a stream down or thin it out, by key on a keyed stream.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.rate._audit import audit
 from rxdag.operators.rate._conflate import conflate
