@@ -1,6 +1,18 @@
 """Streaming DAGs on reactivex: bounded, correct in event time, typed.
 
-The front door: lazy at run time, so that `import rxdag` loads neither reactivex nor numpy; plain for type checkers.
+Everything that a program needs is here, or in a public package such as `rxdag.operators`. Names are loaded when they are
+first used, so `import rxdag` loads neither reactivex nor numpy.
+
+Example:
+    import rxdag
+    from rxdag import aggregates as agg, col, operators as ops, sinks, sources, windows
+
+    trades = rxdag.from_source(sources.simulated_trades(trades=1000))
+    timed = trades.pipe(ops.event_time(col.trade_ms, unit="ms", out_of_order="5s"))
+    bars = timed.pipe(ops.key_by(col.symbol)).pipe(ops.window(windows.tumbling("1s"), agg.ohlcv("price", "qty")))
+    result = rxdag.run(bars.to(sinks.stdout()))
+
+Public.
 """
 
 from __future__ import annotations
@@ -14,14 +26,18 @@ if TYPE_CHECKING:
     from rxdag import (
         adapters,
         aggregates,
+        cli,
         codec,
         deploy,
+        errors,
+        expressions,
         market,
         metrics,
         on_error,
         operators,
         orchestration,
         render,
+        schedulers,
         sinks,
         sources,
         spec,
@@ -30,24 +46,37 @@ if TYPE_CHECKING:
     )
     from rxdag._build_info import BuildInfo, build_info
     from rxdag.adapters import wrap
+    from rxdag.columns import Columns
     from rxdag.contract import (
         Accumulator,
         Aggregate,
         BadItem,
+        BadProgram,
         Chunk,
+        Clock,
+        ColumnsAggregate,
+        ColumnsEmit,
         DeadLetter,
         Duration,
         Emit,
+        Enough,
         Kernel,
         KeyBy,
         Operator,
         Overflow,
         Pane,
+        Reader,
         RouteOp,
+        RowFailed,
+        Shape,
         Sink,
+        SinkContext,
         Source,
+        SourceContext,
         Unkeyed,
         WindowOp,
+        WriteFailed,
+        Writer,
     )
     from rxdag.errors import (
         BufferOverflow,
@@ -90,12 +119,20 @@ if TYPE_CHECKING:
     from rxdag.plan import Plan, compile
     from rxdag.runtime import (
         AsyncRun,
+        GateStats,
+        Health,
+        JobStatus,
         PipelineRuntime,
+        ProviderSettings,
+        QuotesSettings,
+        RestartSettings,
         Run,
         RunResult,
         RunStats,
         RuntimeEvent,
         RuntimeSettings,
+        RuntimeStatus,
+        SourceStats,
         run,
         run_async,
         start,
@@ -110,18 +147,27 @@ __all__ = [
     "Aggregate",
     "AsyncRun",
     "BadItem",
+    "BadProgram",
     "BufferOverflow",
     "BuildInfo",
     "Chunk",
+    "Clock",
+    "Columns",
+    "ColumnsAggregate",
+    "ColumnsEmit",
     "CompileError",
     "Dag",
     "DagBuilder",
     "DeadLetter",
     "Duration",
     "Emit",
+    "Enough",
     "Expr",
+    "GateStats",
     "GraphError",
     "GraphWarning",
+    "Health",
+    "JobStatus",
     "Kernel",
     "KeyBy",
     "KeyedRoutes",
@@ -133,18 +179,28 @@ __all__ = [
     "Pane",
     "PipelineRuntime",
     "Plan",
+    "ProviderSettings",
+    "QuotesSettings",
+    "Reader",
+    "RestartSettings",
     "RouteOp",
     "Routes",
+    "RowFailed",
     "Run",
     "RunResult",
     "RunStats",
     "RuntimeEvent",
     "RuntimeSettings",
+    "RuntimeStatus",
     "RxDagError",
+    "Shape",
     "Sink",
+    "SinkContext",
     "SinkNode",
     "Source",
+    "SourceContext",
     "SourceError",
+    "SourceStats",
     "SpecError",
     "Stalled",
     "StateError",
@@ -153,10 +209,13 @@ __all__ = [
     "Unkeyed",
     "WindowOp",
     "WindowedStream",
+    "WriteFailed",
+    "Writer",
     "adapters",
     "aggregates",
     "build_info",
     "catch",
+    "cli",
     "codec",
     "col",
     "combine_latest",
@@ -165,6 +224,8 @@ __all__ = [
     "deploy",
     "dump_spec",
     "element",
+    "errors",
+    "expressions",
     "from_observable",
     "from_source",
     "join_asof",
@@ -182,6 +243,7 @@ __all__ = [
     "render",
     "run",
     "run_async",
+    "schedulers",
     "sinks",
     "sources",
     "spec",
@@ -202,14 +264,18 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     _ROOMS = (
         "adapters",
         "aggregates",
+        "cli",
         "codec",
         "deploy",
+        "errors",
+        "expressions",
         "market",
         "metrics",
         "on_error",
         "operators",
         "orchestration",
         "render",
+        "schedulers",
         "sinks",
         "sources",
         "spec",
@@ -228,6 +294,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         "runtime",
         "adapters",
         "spec",
+        "columns",
     )
 
     def __getattr__(name: str) -> Any:

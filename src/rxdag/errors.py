@@ -1,4 +1,7 @@
-"""The exceptions and warnings a user can see, and how the text of foreign objects is made."""
+"""The exceptions and warnings a user can see, and how the text of foreign objects is made.
+
+Public.
+"""
 
 from __future__ import annotations
 

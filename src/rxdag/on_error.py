@@ -1,4 +1,7 @@
-"""Policies for items on which user code fails: `pipe(op, on_error="skip")`, or `on_error.skip`."""
+"""Policies for items on which user code fails: `pipe(op, on_error="skip")`, or `on_error.skip`.
+
+Public.
+"""
 
 from __future__ import annotations
 

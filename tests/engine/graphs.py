@@ -466,7 +466,8 @@ class _Maker:
     def paced(self, way: Way) -> Way:
         """Timers that thin a stream out."""
         wait = f"{self.wait(20)}ns"
-        operator = self.rng.choice([ops.debounce, ops.audit, ops.sample, ops.throttle_first])(wait)
+        pacers = [ops.debounce, ops.audit, ops.sample, ops.throttle_first, ops.throttle_latest]
+        operator = self.rng.choice(pacers)(wait)
         return self.piped(way, "pace", operator)
 
     def waited(self, way: Way) -> Way:

@@ -136,6 +136,7 @@ MADE = {
             "audit": lambda **how: ops.audit("2s", **how),
             "sample": lambda **how: ops.sample("3s", **how),
             "throttle_first": lambda **how: ops.throttle_first("4s", **how),
+            "throttle_latest": lambda **how: ops.throttle_latest("4s", **how),
             "throttle": lambda **how: ops.throttle(1, per="4s", burst=2, **how),
             "batch by time": lambda **how: ops.batch(4, max_wait="2s", emit_empty=True, **how),
             "top_n": lambda **how: ops.top_n(2, lambda x: x, **how),

@@ -371,6 +371,7 @@ OVER_FALSY = {
     "debounce": lambda: ops.debounce("1s"),
     "sample": lambda: ops.sample("1s"),
     "audit": lambda: ops.audit("1s"),
+    "throttle_latest": lambda: ops.throttle_latest("1s"),
     "delay": lambda: ops.delay("1s"),
     "throttle": lambda: ops.throttle(1, key=lambda x: x, mode="shape"),
     "conflate": lambda: ops.conflate(lambda x: x),
@@ -777,7 +778,8 @@ CLOCKLESS = [
     for name, samples in SAMPLES.items()
     if name
     not in (
-        *("audit", "debounce", "delay", "sample", "throttle", "throttle_first", "timeout", "timestamp", "batch"),
+        *("audit", "debounce", "delay", "sample", "throttle", "throttle_first", "throttle_latest", "timeout"),
+        *("timestamp", "batch"),
         *("arbitrate", "conflate", "process", "event_time", "dedupe", "scan", "lookup", "map_async"),
         *("flat_map", "switch_map", "catch", "merge", "combine_latest", "with_latest_from", "take_until", "skip_until"),
         *("join_interval", "join_asof"),

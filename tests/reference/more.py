@@ -13,7 +13,8 @@ import rxdag
 from rxdag import contract, deploy, errors, expressions, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import describe_node, nodes_as_data
-from tests.reference.pages import WORLD, class_entry, plain_entry
+from tests.public import PUBLIC, public_rooms
+from tests.reference.pages import WORLD, about, class_entry, plain_entry
 
 _NAMES: Final = """```python
 import rxdag
@@ -41,7 +42,7 @@ def metrics_page() -> str:
     for name in ("watch", "unwatch", "serve", "status", "compat"):
         out.append(plain_entry("metrics", name, getattr(metrics, name)))
     out.append("# deploy")
-    out.append((deploy.__doc__ or "").strip())
+    out.append(about(deploy))
     for name in ("keda", "scaling", "dashboard", "alert_rules", "yaml_text"):
         out.append(plain_entry("deploy", name, getattr(deploy, name)))
     out.append(class_entry("deploy", "Scaling", deploy.Scaling))
@@ -233,19 +234,30 @@ _GRAPHS: Final = {
         "AsyncRun",
         "RunResult",
         "RunStats",
+        "GateStats",
+        "SourceStats",
         "to_observable",
     ),
     "What comes out": ("Pane", "DeadLetter", "Overflow", "Duration"),
     "The installation": ("build_info", "BuildInfo"),
 }
-_MORE_OF_RUNS: Final = ("GateStats", "SourceStats")
-
 _OWN: Final = {
-    "Operators": ("Operator", "Unkeyed", "KeyBy", "WindowOp", "RouteOp", "Kernel", "Emit", "BadItem", "Chunk"),
-    "Aggregates": ("Aggregate", "Accumulator"),
-    "Sources and sinks": ("Source", "Sink"),
+    "Operators": ("Operator", "Unkeyed", "KeyBy", "WindowOp", "RouteOp", "Kernel", "Emit", "Shape", "Chunk"),
+    "Columns": ("Columns", "ColumnsEmit", "RowFailed"),
+    "Aggregates": ("Aggregate", "Accumulator", "ColumnsAggregate"),
+    "Sources and sinks": (
+        "Source",
+        "SourceContext",
+        "Reader",
+        "Sink",
+        "SinkContext",
+        "Writer",
+        "WriteFailed",
+        "Enough",
+        "Clock",
+    ),
+    "What is wrong": ("BadItem", "BadProgram"),
 }
-_MORE_OF_ENDS: Final = (("sources", "Reader"), ("sinks", "Writer"))
 
 
 def _entries(groups: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -272,7 +284,6 @@ def graphs_page() -> str:
         WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
         *_entries(_GRAPHS),
     ]
-    out += [class_entry("rxdag.runtime", name, getattr(rxdag.runtime, name)) for name in _MORE_OF_RUNS]
     return "\n\n".join(out) + "\n"
 
 
@@ -284,11 +295,26 @@ def own_page() -> str:
         WORLD.rstrip(),
         *_entries(_OWN),
     ]
-    out += [class_entry(room, name, getattr(getattr(rxdag, room), name)) for room, name in _MORE_OF_ENDS]
     out += ["# State as bytes", "What the state of a kernel may hold, and how it outlives the process."]
     out += [
         class_entry("codec", "Codec", rxdag.codec.Codec),
         plain_entry("codec", "types_in", rxdag.codec.types_in),
+    ]
+    return "\n\n".join(out) + "\n"
+
+
+def public_page() -> str:
+    """Which packages are public, and the rule."""
+    rooms = {name: importlib.import_module(name) for name in public_rooms()}
+    out = [
+        "# What is public",
+        f"The docstring of every package ends with one of two lines: `{PUBLIC}`, or `Internal: not part of the API; may change in any release.`",
+        "A name is public if a public package lists it in its `__all__`. Import it from that package, never from a module with a leading underscore. "
+        "What public names do changes only in a release that says so in the [changelog](../changelog.md). Types that a public function returns "
+        "but no public package lists may be read, and are not to be constructed.",
+        "`rxdag` itself has everything that graphs and nodes of your own need. The other packages are for one subject each.",
+        "| package | what is in it |\n|---|---|\n"
+        + "\n".join(f"| `{name}` | {about(room)} |" for name, room in rooms.items()),
     ]
     return "\n\n".join(out) + "\n"
 

@@ -354,7 +354,7 @@ def testing_page() -> str:
             out.append(plain_entry("testing", name, thing))
     for module in (testing.faults, strategies):
         prefix = module.__name__.removeprefix("rxdag.")
-        out += [f"# {prefix}", (module.__doc__ or "").strip()]
+        out += [f"# {prefix}", about(module)]
         out += [
             plain_entry(prefix, n, getattr(module, n)) for n in module.__all__ if inspect.isfunction(getattr(module, n))
         ]
@@ -386,9 +386,14 @@ def _property_line(name: str, member: Any) -> str:
     return "" if name.startswith("_") or not said else f"* `{name}`: {said[0].upper()}{said[1:]}"
 
 
+def about(module: Any) -> str:
+    """What a module's docstring says first."""
+    return (module.__doc__ or "").partition("\n\n")[0].strip()
+
+
 def runtime_page() -> str:
     """Many graphs in one process, wraps, specs, and what feeds need around them."""
-    from rxdag import adapters, orchestration, render, runtime, spec
+    from rxdag import adapters, orchestration, render, spec
     from rxdag.adapters import market_data
 
     out = [
@@ -409,7 +414,7 @@ def runtime_page() -> str:
         "JobStatus",
         "Health",
     ):
-        out.append(plain_entry("rxdag.runtime", name, getattr(runtime, name)))
+        out.append(plain_entry("rxdag", name, getattr(rxdag, name)))
     out.append(plain_entry("rxdag", "wrap", rxdag.wrap))
     for module in (adapters, market_data, orchestration):
         prefix = (
@@ -418,7 +423,7 @@ def runtime_page() -> str:
             else module.__name__
         )
         prefix = prefix.removeprefix("rxdag.")
-        out += [f"# {prefix}", (module.__doc__ or "").strip()]
+        out += [f"# {prefix}", about(module)]
         for name in module.__all__:
             thing = getattr(module, name)
             if inspect.isfunction(thing) and name not in ("wrap", "is_linear", "build_pipeline"):
@@ -436,7 +441,7 @@ def runtime_page() -> str:
 
 def recovery_page() -> str:
     """What becomes of errors: policies, `catch`, and sources that connect again."""
-    out = ["# Recovery", (rxdag.on_error.__doc__ or "").strip(), _NAMES.rstrip()]
+    out = ["# Recovery", about(rxdag.on_error), _NAMES.rstrip()]
     for name in rxdag.on_error.__all__:
         thing = getattr(rxdag.on_error, name)
         if inspect.isfunction(thing):
@@ -477,6 +482,7 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "specs.md"] = more.specs_page()
     out[FOLDER / "errors.md"] = more.errors_page()
     out[FOLDER / "graphs-and-runs.md"] = more.graphs_page()
+    out[FOLDER / "public.md"] = more.public_page()
     out[FOLDER / "own-nodes.md"] = more.own_page()
     out[FOLDER / "expressions.md"] = more.expressions_page()
     for path in out:

@@ -21,8 +21,8 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "Time",
         "Operators of event time, which items carry, and of processing time, which the clock says.",
         (
-            "event_time", "timestamp", "delay", "timeout", "throttle", "throttle_first", "sample", "debounce", "audit",
-            "batch",
+            "event_time", "timestamp", "delay", "timeout", "throttle", "throttle_first", "throttle_latest", "sample",
+            "debounce", "audit", "batch",
         ),
     ),
     "keyed": (
@@ -115,6 +115,10 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
         D('ops.throttle_first("2s")', ("abcd-e|",)),
         D('ops.throttle_first("3s")', ("abABaB|",), "keyed"),
     ),
+    "throttle_latest": (
+        D('ops.throttle_latest("3s")', ("abcd-----e-|",)),
+        D('ops.throttle_latest("3s")', ("abABaB----|",), "keyed"),
+    ),
     "sample": (D('ops.sample("2s")', ("ab-cd--e|",)), D('ops.sample("3s")', ("abA-----|",), "keyed")),
     "debounce": (D('ops.debounce("2s")', ("ab--cd---|",)), D('ops.debounce("2s")', ("abA-----|",), "keyed")),
     "audit": (D('ops.audit("2s")', ("abc--d--|",)), D('ops.audit("3s")', ("abAB----|",), "keyed")),
@@ -196,6 +200,7 @@ DIFFERS: Final[dict[str, str]] = {
     "watermark is one nanosecond below the largest time less the bound, as there one millisecond.",
     "throttle": "RxPY's `throttle_first` is `ops.throttle_first`; a rate with a burst it has not.",
     "debounce": "RxPY: the same, there also called `throttle_with_timeout`.",
+    "throttle_latest": "RxPY has none; RxJava's `throttleLatest(..., emitLast=true)`, RxJS's `throttleTime` with `leading` and `trailing`.",
     "audit": "RxPY has none; RxJS has.",
     "batch": "RxPY's `buffer_with_time` gives empty lists too: `emit_empty=True`.",
     "count": "RxPY counts the whole stream; by key it takes `group_by`, and `group_by_until` for what `ttl` says.",
@@ -279,6 +284,7 @@ ORDER: Final[dict[str, str]] = {
     "last": "by key",
     "debounce": "by when each is due",
     "audit": "by when each is due",
+    "throttle_latest": "by when each is due",
     "sample": "by instant",
     "batch": "by when each is full",
     "zip": "of the pairs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict, assert_type
@@ -367,6 +367,15 @@ assert_type(rxdag.from_source(sources.async_iterable(connect_trades, reconnect=s
 assert_type(rxdag.from_source(sources.ingress(of=Trade, overflow="drop_newest")), Stream[Trade])
 
 
+class TradeTable:
+    def write(self, batch: Sequence[Trade], /) -> None: ...
+
+
+class TradeClient:
+    async def write(self, batch: list[Trade], table: str = "trades") -> int:
+        return len(batch)
+
+
 def observed(observable: Observable[Trade]) -> None:
     assert_type(rxdag.from_observable(observable, overflow="drop_oldest"), Stream[Trade])
     assert_type(rxdag.from_source(sources.observable(observable, hot=False)), Stream[Trade])
@@ -374,6 +383,10 @@ def observed(observable: Observable[Trade]) -> None:
 
 assert_type(trades.side("events", of=sources.ConnectionEvent), Stream[sources.ConnectionEvent])
 assert_type(trades.to(sinks.batched(trade_writer, max_items=100)), SinkNode[Trade, int])
+assert_type(trades.to(sinks.batched(TradeTable())), SinkNode[Trade, int])
+assert_type(trades.to(sinks.batched(TradeClient())), SinkNode[Trade, int])
+assert_type(trades.to(sinks.batched(TradeClient)), SinkNode[Trade, int])
+assert_type(trades.to(sinks.batched(lambda: TradeTable())), SinkNode[Trade, int])
 assert_type(trades.to(sinks.publisher()), SinkNode[Trade, None])
 assert_type(trades.buffered(max_bytes=1000, size_of=lambda t: len(t.symbol)), Stream[Trade])
 assert_type(keyed_trades.buffered(max_items=3), KeyedStream[str, Trade])

@@ -37,6 +37,10 @@ def text_writer() -> AbstractAsyncContextManager[Callable[[list[str]], Awaitable
     raise NotImplementedError
 
 
+class TextTable:
+    def write(self, batch: list[str]) -> None: ...
+
+
 class _Upper(Kernel):
     def on_item(self, item: str, emit: Emit[str]) -> None:
         emit(item.upper())
@@ -129,6 +133,8 @@ def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts
     print(rolled)
     # sinks and sources of other items
     trades.to(sinks.batched(text_writer))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.to(sinks.batched(TextTable()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    trades.to(sinks.batched(object()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.pipe(ops.take(1), on_error="skipp")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     trades.to(sinks.null(), on_error="retry")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.buffered(overflow="spill")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -81,6 +81,7 @@ assert_type(trades.pipe(ops.lookup(fetch, key=lambda t: t.symbol, into=edge, tim
 assert_type(keyed.pipe(ops.audit("1s")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.sample("1s")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.throttle_first("1s")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.throttle_latest("1s")), KeyedStream[str, Trade])
 assert_type(trades.pipe(ops.throttle(5, key=lambda t: t.symbol)), Stream[Trade])
 assert_type(keyed.pipe(ops.batch(5, skip=2)), KeyedStream[str, list[Trade]])
 
@@ -222,6 +223,7 @@ assert_type(keyed.pipe(ops.debounce("1s", ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.audit("1s", ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.sample("1s", ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.throttle_first("1s", ttl="1m")), KeyedStream[str, Trade])
+assert_type(keyed.pipe(ops.throttle_latest("1s", ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.throttle(5, ttl="1m")), KeyedStream[str, Trade])
 assert_type(keyed.pipe(ops.rolling(20, agg.count(), ttl="1m")), KeyedStream[str, int])
 assert_type(

@@ -167,6 +167,12 @@ SAMPLES = {
         (lambda: ops.throttle_first("2s", ttl="3s"), EVENTS, keyed),
         (lambda: ops.throttle_first("2s", ttl="1s"), NUMBERS, None),
     ],
+    "throttle_latest": [
+        (lambda: ops.throttle_latest("2s"), NUMBERS, None),
+        (lambda: ops.throttle_latest("2s"), EVENTS, keyed),
+        (lambda: ops.throttle_latest("2s", ttl="3s"), EVENTS, keyed),
+        (lambda: ops.throttle_latest("2s", ttl="1s", clock="processing"), EVENTS, keyed),
+    ],
     "throttle": [
         (lambda: ops.throttle(2, burst=3), NUMBERS, None),
         (lambda: ops.throttle(2, burst=3, mode="shape", max_items=4), EVENTS, keyed),

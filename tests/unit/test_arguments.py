@@ -129,6 +129,7 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
         {"rate": 3, "per": "1s", "burst": 2, "mode": "drop", "max_items": 3, "key": "sym", "ttl": "1h", "clock": None},
     ),
     "throttle_first": (keyed, {"interval": "1s", "ttl": "1h", "clock": "event"}),
+    "throttle_latest": (keyed, {"interval": "1s", "ttl": "1h", "clock": "event"}),
     "timeout": (plain, {"silence": "1s"}),
     "timestamp": (plain, {}),
     "top_n": (keyed, {"n": 3, "by": "price", "unique": "sym", "ttl": None, "clock": None}),
@@ -224,7 +225,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sinks.arrow": (sinks.arrow, {"schema": None}),
     "sinks.batched": (
         sinks.batched,
-        {"factory": resource, "max_items": 3, "max_wait": "1s", "timeout": "1s", "on_error": on_error.skip},
+        {"target": resource, "max_items": 3, "max_wait": "1s", "timeout": "1s", "on_error": on_error.skip},
     ),
     "sinks.call": (sinks.call, {"fn": one}),
     "sinks.csv": (sinks.csv, {"path": "x.csv", "columns": ("a",)}),

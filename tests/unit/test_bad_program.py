@@ -121,13 +121,13 @@ def lambda_of(value):
     [
         (
             lambda: sinks.batched(lambda: Gives()),
-            'sink "out": could not be opened: batched: the context manager must give an async function of a batch, got '
-            "None; say `yield write`, or return the function from __aenter__",
+            'sink "out": could not be opened: batched: the context manager must give an async function of a batch, or '
+            "an object with write(batch), got None; say `yield write`, or return it from __aenter__",
         ),
         (
             lambda: sinks.batched(lambda: Gives(print)),
             'sink "out": could not be opened: batched: the function that the context manager gives must be a coroutine '
-            "function, got <built-in function print>; a plain function goes into an async function",
+            "function, got <built-in function print>; a plain function goes into an object with write(batch)",
         ),
         (
             lambda: sinks.batched(lambda: Gives(one_argument)),
@@ -141,11 +141,11 @@ def lambda_of(value):
         ),
         (
             lambda: sinks.batched(lambda: 5),
-            'sink "out": could not be opened: batched: factory must make an async context manager, got 5; put '
-            "@contextlib.asynccontextmanager before an async generator function",
+            'sink "out": could not be opened: batched: target must make an object with write(batch) or an async context '
+            "manager, got 5; put @contextlib.asynccontextmanager before an async generator function",
         ),
-        (lambda: sinks.batched(plain), 'sink "out": could not be opened: batched: factory must make an async context'),
-        (lambda: sinks.batched(OnlyEnters), 'sink "out": could not be opened: batched: factory must make an async'),
+        (lambda: sinks.batched(plain), 'sink "out": could not be opened: batched: the function that the con'),
+        (lambda: sinks.batched(OnlyEnters), 'sink "out": could not be opened: batched: target must make an object'),
         (
             lambda: sinks.acall(lambda_of(None)),
             'node "out" failed: BadProgram: acall: fn must return an awaitable, got None; a plain function goes into '

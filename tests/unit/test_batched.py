@@ -1,7 +1,8 @@
 """Batches: full ones and old ones, tried again whole, split to find the item that fails them; the books balance."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -239,7 +240,7 @@ POLICIES = "on_error must be one of raise, skip, dead, or a policy of rxdag.on_e
 @pytest.mark.parametrize(
     ("args", "how", "said"),
     [
-        ((3,), {}, "batched: factory must be a function that makes an async context manager, got 3"),
+        ((3,), {}, "batched: target must be an object with write(batch), or a function that makes one, got 3"),
         ((Table(),), {"max_items": 0}, "batched: max_items must be 1 or more, got 0"),
         ((Table(),), {"max_wait": "0s"}, "batched: max_wait must be more than 0, got '0s'"),
         ((Table(),), {"on_error": "deed"}, f"batched: {POLICIES}, got 'deed'; did you mean \"dead\"?"),
@@ -264,3 +265,212 @@ def test_full_batches_leave_no_timers_behind():
     result = run.finish()
     assert (result.state, len(table.batches)) == ("completed", most)
     assert max(lengths) <= 1100
+
+
+# ---- objects with write(batch)
+
+
+class Plain:
+    """Notes what is called, and on which thread."""
+
+    def __init__(self, *, fails=()):
+        self.told, self.threads, self.fails = [], set(), list(fails)
+
+    def _note(self, what):
+        self.told.append(what)
+        self.threads.add(threading.current_thread().name)
+
+    def write(self, batch):
+        self._note(list(batch))
+        if self.fails:
+            raise self.fails.pop()
+
+
+class PlainOpened(Plain):
+    def open(self):
+        self._note("open")
+
+    def close(self):
+        self._note("close")
+
+
+class PlainEntered(PlainOpened):
+    def __enter__(self):
+        self._note("enter")
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._note(("exit", error))
+
+
+class Client:
+    """The same with coroutine functions."""
+
+    def __init__(self):
+        self.told = []
+
+    async def write(self, batch):
+        self.told.append(list(batch))
+
+
+class ClientOpened(Client):
+    async def open(self):
+        self.told.append("open")
+
+    async def close(self):
+        self.told.append("close")
+
+
+class ClientEntered(ClientOpened):
+    async def __aenter__(self):
+        self.told.append("enter")
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        self.told.append(("exit", error))
+
+
+BATCHES = [[0, 1], [2]]
+TARGETS = pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (Plain, BATCHES),
+        (PlainOpened, ["open", *BATCHES, "close"]),
+        (PlainEntered, ["enter", *BATCHES, ("exit", None)]),
+        (Client, BATCHES),
+        (ClientOpened, ["open", *BATCHES, "close"]),
+        (ClientEntered, ["enter", *BATCHES, ("exit", None)]),
+    ],
+)
+
+
+@TARGETS
+@pytest.mark.parametrize("runs", [rxdag.run, testing.run_virtual])
+@pytest.mark.parametrize("is_made", [False, True])
+def test_an_object_is_opened_written_and_closed(make, told, runs, is_made):
+    target = make()
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched((lambda: target) if is_made else target, max_items=2))
+    assert runs(out)[out] == 3
+    assert target.told == told
+
+
+def test_a_class_makes_a_target_for_each_run():
+    made = []
+
+    class Noted(Client):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched(Noted, max_items=2))
+    assert [rxdag.run(out)[out], rxdag.run(out)[out]] == [3, 3]
+    assert [target.told for target in made] == [BATCHES, BATCHES]
+
+
+def test_plain_methods_are_called_on_one_thread_which_is_not_that_of_the_run():
+    target = PlainOpened()
+    out = rxdag.from_source(sources.range(300)).to(sinks.batched(target, max_items=2))
+    rxdag.run(out)
+    assert len(target.threads) == 1
+    assert threading.current_thread().name not in target.threads
+    assert not target.threads & {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("make", [PlainEntered, ClientEntered])
+def test_a_context_manager_is_told_the_error_of_the_run(make):
+    def boom(item):
+        raise ValueError("elsewhere")
+
+    target, source = make(), rxdag.from_source(sources.range(2))
+    result = testing.start(source.to(sinks.batched(target)), source.to(sinks.call(boom))).finish()
+    assert ("exit", result.error) in target.told
+
+
+def test_a_plain_write_that_fails_is_tried_again():
+    target = Plain(fails=[OSError("busy")])
+    out = rxdag.from_source(sources.range(2)).to(sinks.batched(target))
+    assert testing.run_virtual(out)[out] == 2
+    assert target.told == [[0, 1], [0, 1]]
+
+
+def test_what_a_context_manager_gives_may_be_an_object():
+    target = Plain()
+
+    @asynccontextmanager
+    async def opened():
+        yield target
+
+    @contextmanager
+    def opened_plainly():
+        yield target
+
+    for make in (opened, opened_plainly):
+        out = rxdag.from_source(sources.range(3)).to(sinks.batched(make, max_items=2))
+        assert rxdag.run(out)[out] == 3
+    assert target.told == BATCHES * 2
+
+
+def test_a_plain_method_may_return_an_awaitable():
+    client = Client()
+
+    class Wrapped:
+        def write(self, batch):
+            return client.write(batch)
+
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched(Wrapped(), max_items=2))
+    assert rxdag.run(out)[out] == 3
+    assert client.told == BATCHES
+
+
+class TakesNothing:
+    def write(self):
+        return None
+
+
+class Yields:
+    def write(self, batch):
+        yield batch
+
+
+class OpensFile(Plain):
+    def open(self, path):
+        return path
+
+
+class Names:
+    write = "w"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (TakesNothing(), "batched: target.write must take one argument, the batch; got write()"),
+        (OpensFile(), "batched: target.open must take no argument; got open(path)"),
+        (Yields(), "batched: target.write must be a plain function, got the generator function "),
+        (Names(), "batched: target must be an object with write(batch), or a function that makes one, got "),
+    ],
+    ids=repr,
+)
+def test_an_object_that_cannot_be_a_target_is_refused_at_once(target, said):
+    with pytest.raises(GraphError) as raised:
+        sinks.batched(target)
+    assert str(raised.value).startswith(said)
+
+
+def test_an_object_that_a_function_makes_is_refused_when_it_is_opened():
+    out = rxdag.from_source(sources.range(2)).to(sinks.batched(lambda: OpensFile()), name="db")
+    result = testing.start(out).finish()
+    assert str(result.error) == (
+        'sink "db": could not be opened: batched: target.open must take no argument; got open(path)'
+    )
+
+
+def test_a_thread_takes_no_virtual_time():
+    async def doubled(item):
+        await asyncio.sleep(1)
+        return await asyncio.to_thread(lambda: item * 2)
+
+    out = rxdag.from_source(sources.range(3)).pipe(ops.map_async(doubled, concurrency=1)).to(sinks.collect())
+    run = testing.start(out)
+    run.finish()
+    assert (run[out], run.now) == ([0, 2, 4], 3 * S)

@@ -238,11 +238,12 @@ def timed_out(operator, marbles):
         (ops.audit("3s"), [(3, "A"), (5, "B")]),
         (ops.sample("4s"), [(4, "A"), (4, "B")]),
         (ops.throttle_first("3s"), [(0, "a"), (2, "b")]),
+        (ops.throttle_latest("3s"), [(0, "a"), (2, "b"), (3, "A"), (5, "B")]),
         (ops.throttle(1, per="3s"), [(0, "a"), (2, "b")]),
         (ops.throttle(1, per="2s", mode="shape"), [(0, "a"), (2, "A"), (2, "b"), (4, "B")]),
         (ops.batch(9, max_wait="3s"), [(3, ["a", "A"]), (5, ["b", "B"])]),
     ],
-    ids=["debounce", "audit", "sample", "throttle_first", "throttle", "shape", "batch"],
+    ids=["debounce", "audit", "sample", "throttle_first", "throttle_latest", "throttle", "shape", "batch"],
 )
 def test_each_key_waits_on_its_own(operator, expected):
     got = timed_out(operator, "aAbB------|")
@@ -255,9 +256,10 @@ def test_each_key_waits_on_its_own(operator, expected):
         (ops.debounce("9s", ttl="2s"), [(3, "A"), (5, "B")]),
         (ops.audit("9s", ttl="2s"), [(3, "A"), (5, "B")]),
         (ops.sample("9s", ttl="2s"), [(3, "A"), (5, "B")]),
+        (ops.throttle_latest("9s", ttl="2s"), [(0, "a"), (2, "b"), (3, "A"), (5, "B")]),
         (ops.batch(9, max_wait="9s", ttl="2s"), [(3, ["a", "A"]), (5, ["b", "B"])]),
     ],
-    ids=["debounce", "audit", "sample", "batch"],
+    ids=["debounce", "audit", "sample", "throttle_latest", "batch"],
 )
 def test_what_waits_comes_out_when_its_key_ends(operator, expected):
     assert timed_out(operator, "aAbB------|") == expected
@@ -269,7 +271,9 @@ def test_a_key_that_was_forgotten_is_not_throttled(operator):
     assert timed_out(operator, "aAaAa|") == [(0, "a")]
 
 
-@pytest.mark.parametrize("operator", [ops.throttle_first("2s"), ops.throttle(1, per="2s")], ids=repr)
+@pytest.mark.parametrize(
+    "operator", [ops.throttle_first("2s"), ops.throttle_latest("2s"), ops.throttle(1, per="2s")], ids=repr
+)
 def test_a_key_whose_interval_is_over_is_not_remembered(operator):
     driven = Driven(operator, Shape(keyed=True))
     for second in range(1000):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from rxdag import Expr, col, lit
 from rxdag.columns import Coded, Columns, IntTable, Nullable, as_column, column_of, concatenate, rejoined, values_of
 from rxdag.contract import RowFailed
-from rxdag.expressions import Reader, element
+from rxdag.expressions import FieldReader, element
 
 
 class Row(NamedTuple):
@@ -94,7 +94,7 @@ def _call(drawn: Any) -> Expr:
     return a.fill_null(b) if op == "fill" else getattr(a, op)(b)
 
 
-def _by_item(fn: Reader, rows: list[Row]) -> Any:
+def _by_item(fn: FieldReader, rows: list[Row]) -> Any:
     values = []
     for index, row in enumerate(rows):
         try:
@@ -115,7 +115,7 @@ _RAISED = st.one_of(
 @settings(max_examples=700, deadline=None)
 @given(_ROWS, st.one_of(st.recursive(_LEAVES, _grow, max_leaves=6), _RAISED, _RAISED.map(lambda x: x + col.i)))
 def test_an_expression_gives_the_same_over_columns_as_item_by_item(rows: list[Row], expr: Expr) -> None:
-    fn = Reader(expr, Row)
+    fn = FieldReader(expr, Row)
     expected = _by_item(fn, rows)
     columns = Columns.from_items(rows, Row)
     try:
@@ -151,17 +151,17 @@ def test_common_expressions_are_not_looked_at_item_by_item(monkeypatch: pytest.M
         -col.i,
         col.s + "!",
     ):
-        assert len(columns.values(Reader(expr, Row))) == 6, expr
+        assert len(columns.values(FieldReader(expr, Row))) == 6, expr
 
 
 def test_an_int_that_overflows_stays_exact() -> None:
     columns = Columns.from_columns({"i": as_column(np.array([2**62, 1]))})
-    assert values_of(columns.values(Reader(col.i * 4, None))) == [2**64, 4]
+    assert values_of(columns.values(FieldReader(col.i * 4, None))) == [2**64, 4]
 
 
 def test_the_item_itself_is_an_expression() -> None:
     columns = Columns.from_items([1, 2, 3])
-    assert values_of(columns.values(Reader(element * 2, None))) == [2, 4, 6]
+    assert values_of(columns.values(FieldReader(element * 2, None))) == [2, 4, 6]
     assert repr(element % 3 == 0) == "(element % 3) == 0"
 
 
@@ -179,13 +179,13 @@ def test_selections_compose_and_rows_come_back() -> None:
 def test_parts_of_a_split_meet_in_order() -> None:
     whole = Columns.from_items([Row(i, 0, 0.5, 0.5, "s", True, 1, "t") for i in range(6)], Row).placed()
     even = whole.where(np.array([True, False] * 3))
-    odd = whole.where(np.array([False, True] * 3)).mapped({"i": Reader(col.i * 10, Row)}, Row, keep=True)
+    odd = whole.where(np.array([False, True] * 3)).mapped({"i": FieldReader(col.i * 10, Row)}, Row, keep=True)
     assert [row.i for row in rejoined([odd, even]).rows()] == [0, 10, 2, 30, 4, 50]
 
 
 def test_parts_of_other_fields_meet_as_objects() -> None:
     whole = Columns.from_items([1, 2, 3]).placed()
-    low = whole.where(np.array([True, True, False])).mapped({"a": Reader(element + 1, None)})
+    low = whole.where(np.array([True, True, False])).mapped({"a": FieldReader(element + 1, None)})
     high = whole.where(np.array([False, False, True]))
     assert rejoined([high, low]).rows() == [{"a": 2}, {"a": 3}, 3]
 

@@ -183,6 +183,7 @@ COSTS = {
     "audit": lambda: ops.audit("9h"),
     "sample": lambda: ops.sample("9h"),
     "throttle_first": lambda: ops.throttle_first("9h"),
+    "throttle_latest": lambda: ops.throttle_latest("9h"),
     "throttle": lambda: ops.throttle(1, per="9h"),
     "shape": lambda: ops.throttle(1, per="9h", mode="shape", max_items=10**6),
     "conflate": lambda: ops.conflate(),

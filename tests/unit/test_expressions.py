@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import rxdag
 from rxdag import GraphError, NodeError, SpecError, aggregates, col, expressions, lit, sources, windows
 from rxdag import operators as ops
-from rxdag.expressions import Reader
+from rxdag.expressions import FieldReader
 from rxdag.testing import run_virtual
 
 
@@ -93,7 +93,7 @@ CASES = [
 @pytest.mark.parametrize(("expr", "expected", "shown"), CASES, ids=[shown for *_, shown in CASES])
 def test_an_expression_means_the_same_for_every_kind_of_item_and_reads_as_written(expr, expected, shown):
     for item_type, item in ITEMS:
-        assert Reader(expr, item_type)(item) == expected
+        assert FieldReader(expr, item_type)(item) == expected
     assert repr(expr) == shown
 
 
@@ -127,7 +127,7 @@ def trees(draw, depth=3):
 def test_repr_is_the_expression_again(expr, a, b):
     again = eval(repr(expr), {"col": col, "lit": lit})
     item = {"a": a, "b": b}
-    first, second = Reader(expressions.as_expr(again), None)(item), Reader(expr, None)(item)
+    first, second = FieldReader(expressions.as_expr(again), None)(item), FieldReader(expr, None)(item)
     assert first == second or (math.isnan(first) and math.isnan(second))
 
 
@@ -140,9 +140,9 @@ def test_equal_structures_are_the_same_and_others_are_not():
 
 
 def test_integers_do_not_overflow_and_nan_compares_as_in_python():
-    assert Reader(col.qty * col.qty, None)({"qty": 2**62}) == 2**124
+    assert FieldReader(col.qty * col.qty, None)({"qty": 2**62}) == 2**124
     nan = {"a": math.nan}
-    assert [Reader(e, None)(nan) for e in (col.a < 1, col.a > 1, col.a == col.a, col.a != col.a)] == [
+    assert [FieldReader(e, None)(nan) for e in (col.a < 1, col.a > 1, col.a == col.a, col.a != col.a)] == [
         False,
         False,
         False,

@@ -3,18 +3,32 @@
 import asyncio
 import contextlib
 import functools
+import importlib
 import inspect
 import operator
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from unittest import mock
 
 import msgspec
 import numpy as np
 import pytest
+from tests.public import public_rooms
 
 import rxdag
-from rxdag import GraphError, NodeError, market, on_error, sinks, sources, testing, windows
+from rxdag import (
+    GraphError,
+    NodeError,
+    adapters,
+    market,
+    on_error,
+    orchestration,
+    render,
+    sinks,
+    sources,
+    testing,
+    windows,
+)
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import async_kind, check_arguments, check_function
@@ -109,7 +123,7 @@ PLAIN = {
     "agg.fold merge": (lambda fn: agg.fold(0, operator.add, merge=fn), 2),
     "agg.reduce fn": (agg.reduce, 2),
     "sinks.call fn": (sinks.call, 1),
-    "sinks.batched factory": (sinks.batched, 0),
+    "sinks.batched target": (sinks.batched, 0),
     "sources.callback register": (lambda fn: sources.callback(fn, overflow="drop_oldest"), 1),
     "sources.async_iterable on_reconnect": (
         lambda fn: sources.async_iterable(letters, reconnect=sources.Backoff(), on_reconnect=fn),
@@ -133,6 +147,11 @@ PLAIN = {
     "market.book_top bids": (lambda fn: book(bids=fn), 1),
     "market.book_top asks": (lambda fn: book(asks=fn), 1),
     "market.book_top previous": (lambda fn: book(previous=fn), 1),
+    "stream.through fn": (lambda fn: numbers().through(fn), 1),
+    "stream.rx op": (lambda fn: numbers().rx(fn), 1),
+    "render.candlesticks by": (lambda fn: render.candlesticks([], by=fn), 1),
+    "orchestration.SourceRouter on_event": (lambda fn: orchestration.SourceRouter({"a": letters}, on_event=fn), 1),
+    "adapters.market_data.store_sink row": (lambda fn: adapters.market_data.store_sink(Store(), row=fn), 1),
     "stream.buffered size_of": (lambda fn: numbers().buffered(max_bytes=10, size_of=fn), 1),
     "rxdag.run on_progress": (lambda fn: rxdag.run(numbers().to(sinks.null()), on_progress=fn), 1),
     "runtime.add_feedback pressure": (lambda fn: runtime().add_feedback("d", "p", pressure=fn), 0),
@@ -150,7 +169,21 @@ OTHERS = {
     "ops.with_columns into",
     "agg.named into",
     "sources.live on_reconnect",
+    "orchestration.SourceRouter sources",
+    "orchestration.SourceRegistry maker",
 }
+# What these are given is called at once, or comes from rxdag itself.
+ELSEWHERE = {
+    "rxdag.testing",
+    "rxdag.testing.faults",
+    "rxdag.testing.strategies",
+    "rxdag.schedulers",
+    "rxdag.expressions",
+}
+
+
+class Store:
+    def write(self, rows): ...
 
 
 async def awaited(x): ...
@@ -194,18 +227,32 @@ def of_arity(n):
     return eval(f"lambda {', '.join('abcd'[:n])}: None")
 
 
+def functions_of(module):
+    """The public functions of a package, and the public methods of its classes, by name."""
+    short = {"rxdag.operators": "ops", "rxdag.aggregates": "agg"}.get(module.__name__, module.__name__)
+    room = short.removeprefix("rxdag.")
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isfunction(thing):
+            yield f"{room}.{name}", thing
+        elif inspect.isclass(thing):
+            owner = {"Stream": "stream", "PipelineRuntime": "runtime"}.get(name, f"{room}.{name}")
+            for method, fn in vars(thing).items():
+                if inspect.isfunction(fn) and not method.startswith("_"):
+                    yield f"{owner}.{method}" if owner in ("stream", "runtime") else owner, fn
+                elif method == "__init__" and inspect.isfunction(fn) and not is_dataclass(thing):
+                    yield owner, fn
+
+
 def test_the_table_has_every_parameter_that_takes_a_function():
     found = set()
-    rooms = {"ops": ops, "agg": agg, "sinks": sinks, "sources": sources, "market": market, "windows": windows}
-    for room, module in rooms.items():
-        for name in module.__all__:
-            fn = getattr(module, name)
-            if not inspect.isfunction(fn):
-                continue
+    for room in set(public_rooms()) - ELSEWHERE:
+        for where, fn in functions_of(importlib.import_module(room)):
             for parameter in inspect.signature(fn).parameters.values():
                 text = str(parameter.annotation)
-                if "Callable[" in text or "Field[" in text or parameter.name in ("into", "fn", "key", "resource"):
-                    found.add(f"{room}.{name} {parameter.name}")
+                is_key = parameter.name == "key" and where.startswith("ops.") and where.islower()
+                if "Callable[" in text or "Field[" in text or is_key or parameter.name in ("into", "fn", "resource"):
+                    found.add(f"{where} {parameter.name}")
     assert found - {*PLAIN, *AWAITED, *OTHERS} == set()
 
 
@@ -449,6 +496,16 @@ def test_a_function_that_makes_an_async_iterable_takes_nothing():
         sources.async_iterable(one)
 
 
+@pytest.mark.parametrize("make", [adapters.writer, adapters.market_data.store_sink])
+def test_a_function_that_makes_a_sink_takes_nothing_and_may_be_async(make):
+    async def made(): ...
+
+    make(made)
+    make(lambda: Store())
+    with pytest.raises(GraphError, match=r"must take no argument; got one\(x\)"):
+        make(one)
+
+
 def test_retries_and_ports_know_it_too():
     with pytest.raises(GraphError, match='route: predicate of "large" must be a plain function'):
         ops.route({"large": awaited})
@@ -465,3 +522,87 @@ def test_what_a_class_is_says_nothing_of_its_objects():
     check_arguments(Awaiting, "x: fn")
     with pytest.raises(GraphError, match="x: fn must be a plain function"):
         check_function(Awaiting(), "x: fn", "the item")
+
+
+# ---- how a wrong number of arguments is put right, and the methods of classes that users write
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: ops.map(operator.add),
+            "map: fn must take one argument, the item; got add(a, b, /); to spread an item over its parameters, write "
+            "lambda item: fn(*item)",
+        ),
+        (
+            lambda: ops.filter(lambda: 1),
+            "filter: predicate must take one argument, the item; got <lambda>(); add a parameter for the item",
+        ),
+        (
+            lambda: ops.scan(0, lambda total: total),
+            "scan: fn must take two arguments, the state and the item; got <lambda>(total); add a parameter for the item",
+        ),
+        (
+            lambda: ops.reduce(0, lambda a, b, c: a),
+            "reduce: fn must take two arguments, the state and the item; got <lambda>(a, b, c); give its other "
+            "parameters a default, or bind them with functools.partial",
+        ),
+        (
+            lambda: agg.named(Point, n=agg.count()),
+            "named: into must take arguments named n; got Point(x, y)",
+        ),
+    ],
+)
+def test_a_wrong_number_of_arguments_says_what_to_do(make, said):
+    with pytest.raises(GraphError) as caught:
+        make()
+    assert str(caught.value) == said
+
+
+METHODS = {
+    "initial": ("no argument", lambda self, symbol: 0),
+    "on_item": ("three arguments, the context, the state and the item", lambda self, state, item: 0),
+    "on_timer": ("three arguments, the context, the state and the name of the timer", lambda self, ctx, state: 0),
+    "on_end": ("two arguments, the context and the state", lambda self, ctx: 0),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_methods_of_a_process_take_what_they_are_given(name):
+    words, method = METHODS[name]
+    right = {"initial": lambda self: 0, "on_item": lambda self, ctx, state, item: 0}
+    process = type("Mine", (ops.KeyedProcess,), {**right, name: method})
+    with pytest.raises(GraphError, match=f"process: {name} must take {words}; got <lambda>"):
+        ops.process(process())
+
+
+OF_ACCUMULATORS = {
+    "add": lambda self: None,
+    "add_at": lambda self, item: None,
+    "remove": lambda self: None,
+    "result": lambda self, window: None,
+    "result_in": lambda self, window: None,
+    "merge": lambda self: None,
+    "snapshot": lambda self, state: None,
+    "restore": lambda self: None,
+    "check": lambda self: None,
+}
+
+
+@pytest.mark.parametrize("name", OF_ACCUMULATORS)
+def test_the_methods_of_an_accumulator_take_what_they_are_given(name):
+    right = {"add": lambda self, item: None, "result": lambda self: None}
+    accumulator = type("Mine", (agg.Accumulator,), {**right, name: OF_ACCUMULATORS[name]})
+
+    class Mine(agg.Aggregate):
+        def accumulator(self):
+            return accumulator()
+
+    for make in (
+        lambda: ops.window_all(second, Mine()),
+        lambda: ops.rolling(3, Mine()),
+        lambda: agg.named(mine=Mine()),
+    ):
+        with pytest.raises(GraphError, match=rf"Mine\.{name} must take .*; got <lambda>"):
+            make()

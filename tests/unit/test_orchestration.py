@@ -13,7 +13,7 @@ from rxdag.orchestration import (
     Feedback,
     FeedbackPolicy,
     RateCoordinator,
-    SimulatedQuotes,
+    SimulatedProvider,
     SourceRegistry,
     SourceRouter,
     TokenBucket,
@@ -385,11 +385,11 @@ class TestSourceRegistry:
             registry.load("broken")
 
 
-class TestSimulatedQuotes:
+class TestSimulatedProvider:
     def test_quotes_of_every_symbol_in_turn(self):
         async def main(clock):
             quotes = []
-            source = SimulatedQuotes(["A", "B"], ticks_per_sec=4, seed=1)
+            source = SimulatedProvider(["A", "B"], ticks_per_sec=4, seed=1)
             async for quote in source.stream():
                 quotes.append(quote)
                 if len(quotes) == 5:
@@ -404,4 +404,4 @@ class TestSimulatedQuotes:
     @pytest.mark.parametrize("bad", ["AAPL", [], None])
     def test_symbols_must_be_a_list(self, bad):
         with pytest.raises(GraphError, match="symbols must be a list"):
-            SimulatedQuotes(bad)
+            SimulatedProvider(bad)

@@ -14,7 +14,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import on_error, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.expressions import PlainReader, Reader, bound
+from rxdag.expressions import FieldReader, PlainReader, bound
 from rxdag.testing import settle_virtual, virtual
 
 LIMIT = 3
@@ -144,7 +144,7 @@ def test_a_debugger_sees_each_call() -> None:
         assert bound(price_of, Tick) is price_of
     finally:
         sys.settrace(before)
-    assert isinstance(bound(price_of, Tick), Reader)
+    assert isinstance(bound(price_of, Tick), FieldReader)
 
 
 def test_a_debugger_that_comes_after_the_plan_changes_nothing() -> None:

@@ -1,10 +1,11 @@
-"""Throttle: exactly when an item passes, waits or is dropped, for one bucket and for one of each key."""
+"""Throttles: exactly when an item passes, waits or is dropped, for the whole stream and for each key."""
 
 import pytest
 from tests.unit.drive import Driven
 
 from rxdag.contract import Shape
-from rxdag.operators import throttle
+from rxdag.operators import throttle, throttle_latest
+from rxdag.testing import play
 
 PLAIN = Shape()
 KEYED = Shape(keyed=True)
@@ -131,3 +132,57 @@ def test_with_a_ttl_an_item_that_is_dropped_keeps_its_key_known():
         watched.item(item, at)
     # The bucket is full at 10, so "c" passes; nothing comes for 6 ns before "f", which finds a new one.
     assert watched.left == [(0, "a"), (10, "c"), (25, "f")]
+
+
+# ---- the newest of each interval
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "expected"),
+    [
+        ("abc|", "a--(c|)"),
+        ("a|", "a|"),
+        ("ab---c|", "a--b--(c|)"),
+        ("abcdefgh---|", "a--d--g--h-|"),
+        ("a--b--c|", "a--b--c|"),
+        ("a---b|", "a---b|"),
+        ("ab-c#", "a--c#"),
+        ("ab#", "a-#"),
+    ],
+)
+def test_throttle_latest_passes_the_first_at_once_and_then_the_newest_of_each_interval(arrivals, expected):
+    assert play(throttle_latest("3s"), arrivals) == expected
+
+
+def test_throttle_latest_counts_an_item_that_another_replaces():
+    watched = Watched(throttle_latest("10ns"), PLAIN)
+    for item, at in [("a", 0), ("b", 3), ("c", 7), ("d", 12)]:
+        watched.item(item, at=at)
+    assert ("replaced", "b") in watched.driven.exits.seen
+    assert watched.held == 1
+    watched.until(20)
+    assert watched.left == [(0, "a"), (10, "c"), (20, "d")]
+
+
+def test_throttle_latest_forgets_a_key_once_an_interval_passed_without_an_item():
+    watched = Watched(throttle_latest("10ns"), KEYED)
+    watched.item("a", at=0, key="A")
+    watched.item("b", at=5, key="A")
+    watched.until(19)
+    assert [row[0] for row in watched.driven.kernel.snapshot()["keys"]] == ["A"]
+    watched.until(20)
+    assert watched.driven.kernel.snapshot()["keys"] == []
+
+
+@pytest.mark.parametrize("again_at", range(21))
+def test_throttle_latest_goes_on_from_its_state_at_any_time(again_at):
+    straight, recovered = (Watched(throttle_latest("10ns"), KEYED) for _ in range(2))
+    for watched in (straight, recovered):
+        watched.item("a", at=0, key="A")
+        watched.item("b", at=0, key="A")
+    recovered.until(again_at)
+    recovered.recover()
+    for watched in (straight, recovered):
+        watched.item("c", at=21, key="A")
+        watched.until(60)
+    assert recovered.left == straight.left == [(0, "a"), (10, "b"), (21, "c")]

@@ -1,4 +1,7 @@
-"""What exists already, as streams, sources and sinks; and streams as what others take."""
+"""What exists already, as streams, sources and sinks; and streams as what others take.
+
+Public.
+"""
 
 from rxdag.adapters._linear import LinearPipeline, is_linear, linear_dag, pipeline
 from rxdag.adapters._outward import TickSource, tick_source, writer

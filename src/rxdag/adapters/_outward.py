@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxdag.adapters._leaving import Leaving, awaited, called
-from rxdag.contract import Duration, OnError, OnErrorName, Sink
+from rxdag.contract import Duration, OnError, OnErrorName, Sink, check_arguments
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, checked_stream
 from rxdag.sinks import batched
@@ -41,6 +41,8 @@ def writer(
         raise GraphError(
             f"writer: takes an object with async write(batch), or a function that makes one, got {shown(sink)}"
         )
+    if not hasattr(sink, "write"):
+        check_arguments(sink, "writer: sink")
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Any]:

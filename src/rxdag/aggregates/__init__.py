@@ -1,4 +1,7 @@
-"""What a window computes; a field is a name, `col.<name>` or a function."""
+"""What a window computes; a field is a name, `col.<name>` or a function.
+
+Public.
+"""
 
 from rxdag.aggregates._bars import ohlcv
 from rxdag.aggregates._compound import collect, named

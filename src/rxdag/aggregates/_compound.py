@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,8 +9,16 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Collected, Made, Named
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, check_accumulator, check_plain
-from rxdag.errors import GraphError, shown, text_of
+from rxdag.contract import (
+    Accumulator,
+    Aggregate,
+    ColumnsAggregate,
+    Shape,
+    check_accumulator,
+    check_named_arguments,
+    check_plain,
+)
+from rxdag.errors import GraphError, shown
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -123,12 +130,5 @@ def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
     if not callable(into):
         raise GraphError(f"named: takes a class first, and aggregates by name, got {shown(into)}")
     check_plain(into, "named: into", instead="")
-    try:
-        inspect.signature(into).bind(**aggregates)
-    except TypeError as error:
-        raise GraphError(
-            f"named: {getattr(into, '__name__', None) or shown(into)} must take {', '.join(aggregates)}: {text_of(error)}"
-        ) from None
-    except ValueError:  # it has no signature to look at
-        pass
+    check_named_arguments(into, "named: into", aggregates)
     return _Into[Any, Any](into, parts)

@@ -1,4 +1,7 @@
-"""Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used."""
+"""Runs of items as numpy arrays: the columns lane. It loads numpy, so import it when it is used.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.columns._arrow import (
     arrow_of_values,

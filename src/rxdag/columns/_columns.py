@@ -17,7 +17,7 @@ from rxdag.columns._value import Value
 from rxdag.columns._vector import Vector
 from rxdag.contract import RowFailed
 from rxdag.errors import shown
-from rxdag.expressions import ITEM, Reader
+from rxdag.expressions import ITEM, FieldReader
 
 
 class Columns:
@@ -185,7 +185,7 @@ class Columns:
         return self._blocks[0].columns, self._blocks[0].at
 
     def _value(self, fn: Any) -> Value:
-        if not isinstance(fn, Reader):
+        if not isinstance(fn, FieldReader):
             raise TypeError(f"columns: takes an expression of fields, got {shown(fn)}")
         if fn.vector is None:
             fn.vector = Vector(fn.expr, fn)

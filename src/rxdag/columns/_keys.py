@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns._column import Coded, Column, bounds_of, is_array, values_of
 from rxdag.contract import RowFailed
-from rxdag.expressions import Reader, Several
+from rxdag.expressions import FieldReader, Several
 
 if TYPE_CHECKING:
     from rxdag.columns._columns import Columns
@@ -22,10 +22,10 @@ _BITS: Final = 62
 _TEXT_BITS: Final = 20  # of a text beside a number: a million of them
 
 
-def parts_of(fn: Reader) -> list[Reader]:
+def parts_of(fn: FieldReader) -> list[FieldReader]:
     """The expressions of a key: of a tuple each, else the one."""
     expr = fn.expr
-    return [Reader(part, None) for part in expr.of] if isinstance(expr, Several) else [fn]
+    return [FieldReader(part, None) for part in expr.of] if isinstance(expr, Several) else [fn]
 
 
 def coded_key(columns: Columns, fn: Any) -> Coded:
@@ -34,16 +34,16 @@ def coded_key(columns: Columns, fn: Any) -> Coded:
     Raises:
         RowFailed: If it raises for an item, or gives what cannot be hashed.
     """
-    if isinstance(fn, Reader) and isinstance(fn.expr, Several):
+    if isinstance(fn, FieldReader) and isinstance(fn.expr, Several):
         parts = [code_column(columns.values(part)) for part in _cached_parts(fn)]
         return _combined(parts)
     return code_column(columns.values(fn))
 
 
-def _cached_parts(fn: Reader) -> list[Reader]:
+def _cached_parts(fn: FieldReader) -> list[FieldReader]:
     if fn.vector is None:
         fn.vector = parts_of(fn)
-    parts: list[Reader] = fn.vector
+    parts: list[FieldReader] = fn.vector
     return parts
 
 
@@ -135,7 +135,7 @@ class KeyPacker:
         fn: Reader of the key.
     """
 
-    def __init__(self, fn: Reader) -> None:
+    def __init__(self, fn: FieldReader) -> None:
         self._parts = parts_of(fn)
         self._is_tuple = isinstance(fn.expr, Several)
         self._kinds: tuple[str, ...] = ()

@@ -1,4 +1,7 @@
-"""What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here."""
+"""What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.contract._accumulator import Accumulator
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate

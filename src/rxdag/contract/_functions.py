@@ -13,7 +13,17 @@ from rxdag.errors import GraphError, shown
 _NUMBERS: Final = ("no argument", "one argument", "two arguments", "three arguments")
 MAP_ASYNC: Final = "ops.map_async awaits one"
 RETURN: Final = "write `return` for `yield`; ops.explode takes a generator function"
-_OF_ACCUMULATORS: Final = ("check", "add", "add_at", "remove", "result", "result_in", "merge", "snapshot", "restore")
+_OF_ACCUMULATORS: Final = {
+    "check": ("the item",),
+    "add": ("the item",),
+    "add_at": ("the item", "its event time", "its sequence"),
+    "remove": ("the item",),
+    "result": (),
+    "result_in": ("the start", "the end"),
+    "merge": ("the younger accumulator",),
+    "snapshot": (),
+    "restore": ("the snapshot",),
+}
 CONTEXT: Final = "put @contextlib.asynccontextmanager before it, or leave out async"
 
 
@@ -64,8 +74,10 @@ def check_methods(thing: object, where: str, names: Iterable[str], *, yields: st
 
 
 def check_accumulator(made: object) -> None:
-    """Raise GraphError if a method of an accumulator is a coroutine or generator function."""
+    """Raise GraphError if a method of an accumulator cannot be called as it will be, or a call of it runs nothing."""
     check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="write `return` for `yield`")
+    for name, takes in _OF_ACCUMULATORS.items():
+        check_arguments(getattr(made, name, None), f"{type(made).__name__}.{name}", *takes)
 
 
 def is_generator_function(fn: Any) -> bool:
@@ -97,8 +109,9 @@ def check_arguments(fn: Any, where: str, *takes: str) -> None:
     try:
         signature.bind(*takes)
     except TypeError:
-        words = f"{_NUMBERS[len(takes)]}{', ' if takes else ''}{' and '.join(takes)}"
-        raise GraphError(f"{where} must take {words}; got {_name(fn)}{_shown_signature(signature)}") from None
+        words = f"{_NUMBERS[len(takes)]}{', ' if takes else ''}{_listed(takes)}"
+        got = f"{_name(fn)}{_shown_signature(signature)}"
+        raise GraphError(f"{where} must take {words}; got {got}; {_cure(signature, takes)}") from None
 
 
 def check_named_arguments(fn: Any, where: str, names: Iterable[str]) -> None:
@@ -152,6 +165,22 @@ def _signature(fn: Any) -> inspect.Signature | None:
         return inspect.signature(fn, follow_wrapped=False)
     except (ValueError, TypeError):
         return None
+
+
+def _cure(signature: inspect.Signature, takes: tuple[str, ...]) -> str:
+    """Return how to make a function that takes so many arguments out of one that does not."""
+    parameters = signature.parameters.values()
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    is_any = any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    if len(positional) < len(takes) and not is_any:
+        return f"add a parameter for {_listed(takes[len(positional) :])}"
+    if takes == ("the item",) and len(positional) > 1:
+        return "to spread an item over its parameters, write lambda item: fn(*item)"
+    return "give its other parameters a default, or bind them with functools.partial"
+
+
+def _listed(takes: tuple[str, ...]) -> str:
+    return " and ".join(takes) if len(takes) < 3 else f"{', '.join(takes[:-1])} and {takes[-1]}"
 
 
 def _shown_signature(signature: inspect.Signature) -> str:

@@ -1,4 +1,7 @@
-"""Files for those who run graphs on clusters: manifests that scale them, dashboards and alerts. All are made of the metrics."""
+"""Files for those who run graphs on clusters: manifests that scale them, dashboards and alerts. All are made of the metrics.
+
+Public.
+"""
 
 from rxdag.deploy._alerts import ALERTS, Alert, alert_rules
 from rxdag.deploy._dashboard import Panel, dashboard, panels

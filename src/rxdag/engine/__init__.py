@@ -1,4 +1,7 @@
-"""What runs: nodes that call each other, gates and pumps, and the domains in which they do. Not public."""
+"""What runs: nodes that call each other, gates and pumps, and the domains in which they do.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.engine._batch_sink_node import BatchSinkNode
 from rxdag.engine._branches import Cut, Fork, KeyEnd, Lane, Watch, Watcher

@@ -1,6 +1,9 @@
-"""Expressions of the fields of an item: `col.price * col.qty > 0`."""
+"""Expressions of the fields of an item: `col.price * col.qty > 0`.
 
-from rxdag.expressions._col import Columns, Record, Several, as_tuple, col, element, lit, plain_fields, positional
+Public.
+"""
+
+from rxdag.expressions._col import Col, Record, Several, as_tuple, col, element, lit, plain_fields, positional
 from rxdag.expressions._comprehend import Stage, Step, comprehend
 from rxdag.expressions._expr import Between, Binary, Call, Expr, FillNull, IsIn, IsNull, Literal, Unary, as_expr
 from rxdag.expressions._expr import Field as FieldExpr
@@ -13,8 +16,8 @@ from rxdag.expressions._plain import is_traced, plain
 from rxdag.expressions._reader import (
     ITEM,
     Field,
+    FieldReader,
     PlainReader,
-    Reader,
     bound,
     called,
     check_field,
@@ -37,7 +40,7 @@ __all__ = [
     "Between",
     "Binary",
     "Call",
-    "Columns",
+    "Col",
     "Expr",
     "Field",
     "FieldExpr",
@@ -46,7 +49,7 @@ __all__ = [
     "IsIn",
     "IsNull",
     "Literal",
-    "Reader",
+    "FieldReader",
     "Record",
     "Several",
     "Stage",

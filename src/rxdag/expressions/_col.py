@@ -95,7 +95,7 @@ class Record(Expr):
         return (self.of, self.keep, *self.values, *self.values.values())
 
 
-class Columns:
+class Col:
     """The fields of the current item: `col.price`, `col["odd name"]`."""
 
     def __getattr__(self, name: str, /) -> Expr:
@@ -107,7 +107,7 @@ class Columns:
         return Field(name)
 
 
-col: Final = Columns()
+col: Final = Col()
 
 
 class Element(Field):

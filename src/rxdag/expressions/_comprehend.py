@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from rxdag.expressions._plain import plain
-from rxdag.expressions._reader import PlainReader, Reader
+from rxdag.expressions._reader import FieldReader, PlainReader
 
 Step: TypeAlias = tuple[Literal["map", "filter"], Callable[[Any], Any]]
 _ROWS: Final = "rows"
@@ -96,4 +96,4 @@ def _tree(fn: Any, local: str, constants: dict[str, Any]) -> ast.expr | None:
 
     if isinstance(fn, PlainReader):
         return plain(fn.fn, (local,), constant)
-    return fn.tree(local, constant) if isinstance(fn, Reader) else plain(fn, (local,), constant)
+    return fn.tree(local, constant) if isinstance(fn, FieldReader) else plain(fn, (local,), constant)

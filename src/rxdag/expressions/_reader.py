@@ -63,7 +63,7 @@ def check_number(field: object, item_type: Any, where: str) -> None:
         raise GraphError(f"{where} must be a number, got {shown(field)}, which is a text")
 
 
-class Reader:
+class FieldReader:
     """An expression as a function of an item."""
 
     __slots__ = ("_constants", "_fn", "_text", "expr", "vector")
@@ -122,7 +122,7 @@ class Reader:
         return _Rename({_ITEM: item, **names}).visit(ast.parse(self._text, mode="eval").body)  # type: ignore[no-any-return]
 
 
-class PlainReader(Reader):
+class PlainReader(FieldReader):
     """A function of a user's that stands for an expression.
 
     Rows call the function; columns evaluate the expression.
@@ -152,7 +152,7 @@ class _Rename(ast.NodeTransformer):
 
 def of_value(expr: Expr) -> Callable[[Any], Any]:
     """An expression of one field as a function of that field's value."""
-    return Reader(_OnValue(expr), None)
+    return FieldReader(_OnValue(expr), None)
 
 
 class _OnValue(Expr):
@@ -188,15 +188,15 @@ def look_up(item: Any, name: str) -> Any:
 def getter(field: Field[Any, V], item_type: Any = None) -> Callable[[Any], V]:
     """The function that reads a field."""
     if isinstance(field, str):
-        return Reader(FieldExpr(field), item_type)
-    return Reader(field, item_type) if isinstance(field, Expr) else field
+        return FieldReader(FieldExpr(field), item_type)
+    return FieldReader(field, item_type) if isinstance(field, Expr) else field
 
 
 def bound(field: Any, item_type: Any) -> Any:
     """The field as a function of items of that type; functions stay what they are, or become readers that call them."""
     if field is None:
         return None
-    if isinstance(field, str | Expr | Reader):
+    if isinstance(field, str | Expr | FieldReader):
         return getter(field, item_type)
     expr = expression_of(field, item_type)
     return field if expr is None else PlainReader(field, expr, item_type)
@@ -205,13 +205,13 @@ def bound(field: Any, item_type: Any) -> Any:
 def called(field: Field[Any, V]) -> Callable[[Any], V]:
     """Return the function that reads a field, with nothing around it, to be called for each item."""
     fn = getter(field)
-    return fn.function() if isinstance(fn, Reader) else fn
+    return fn.function() if isinstance(fn, FieldReader) else fn
 
 
 def why_opaque(*fns: Any) -> str | None:
     """Why functions cannot be evaluated over columns; None if all are expressions."""
     for fn in fns:
-        if not isinstance(fn, Reader):
+        if not isinstance(fn, FieldReader):
             name = getattr(fn, "__qualname__", type(fn).__name__)
             return f"opaque callable {name.replace('<locals>.', '')}"
     return None

@@ -1,4 +1,7 @@
-"""What the graph is: frozen data and checks. No reactivex, clock, thread or I/O here."""
+"""What the graph is: frozen data and checks. No reactivex, clock, thread or I/O here.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.graph._builder import DagBuilder
 from rxdag.graph._dag import Dag, Edge

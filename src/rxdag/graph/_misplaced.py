@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxdag.contract import Sink, Source
-from rxdag.errors import shown
+from rxdag.contract import AnyOperator, Sink, Source, check_function
+from rxdag.errors import GraphError, shown
 
 
 def not_an_operator(op: Any) -> str:
@@ -21,3 +21,10 @@ def not_an_operator(op: Any) -> str:
             f"a function of streams into .through(...), a function of items into ops.map(...)"
         )
     return f"pipe: takes an operator, got {shown(op)}; see rxdag.operators"
+
+
+def check_foreign(op: object) -> None:
+    """Raise GraphError for what is no operator of reactivex: a function of an observable."""
+    if isinstance(op, AnyOperator) or not callable(op):
+        raise GraphError(f"rx: takes an operator of reactivex, got {shown(op)}; operators of rxdag go into pipe(...)")
+    check_function(op, "rx: op", "the observable", instead="")

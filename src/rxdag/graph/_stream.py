@@ -24,11 +24,12 @@ from rxdag.contract import (
     Source,
     Unkeyed,
     WindowOp,
+    check_function,
     checked_overflow,
     whole_or_none,
 )
 from rxdag.errors import GraphError, shown
-from rxdag.graph._misplaced import not_an_operator
+from rxdag.graph._misplaced import check_foreign, not_an_operator
 from rxdag.graph._node import Input, Node
 from rxdag.graph._runner import runner
 
@@ -143,14 +144,12 @@ class Stream(Generic[T_co]):
         The operator receives items one by one. Its output has no event time, key or watermark. rxdag does not bound
         operators that have their own queue (observe_on, delay, zip, flat_map, replay).
         """
-        if isinstance(op, AnyOperator) or not callable(op):
-            raise GraphError(
-                f"rx: takes an operator of reactivex, got {shown(op)}; operators of rxdag go into pipe(...)"
-            )
+        check_foreign(op)
         return Stream(Node(ForeignOperator(op), (self._input(),), name))
 
     def through(self, fn: Callable[[Self], R], /) -> R:
         """Apply a function of streams: `trades.through(clean)` is `clean(trades)`."""
+        check_function(fn, "through: fn", "the stream", instead="")
         return fn(self)
 
     def to(

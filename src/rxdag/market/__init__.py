@@ -1,4 +1,7 @@
-"""What only markets need, written with the operators."""
+"""What only markets need, written with the operators.
+
+Public.
+"""
 
 from rxdag.contract import remember
 from rxdag.market._book import BookTop, book_top

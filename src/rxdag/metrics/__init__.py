@@ -1,4 +1,7 @@
-"""Metrics for Prometheus, read when they are asked for: nothing is counted for them while the graph runs."""
+"""Metrics for Prometheus, read when they are asked for: nothing is counted for them while the graph runs.
+
+Public.
+"""
 
 from rxdag.metrics._collector import RunCollector, unwatch, watch
 from rxdag.metrics._compat import CompatCollector, compat

@@ -1,4 +1,7 @@
-"""Operators: `from rxdag import operators as ops`, one per `pipe` call."""
+"""Operators: `from rxdag import operators as ops`, one per `pipe` call.
+
+Public.
+"""
 
 import importlib
 import sys
@@ -70,6 +73,7 @@ from rxdag.operators.rate import (
     sample,
     throttle,
     throttle_first,
+    throttle_latest,
     timeout,
 )
 from rxdag.operators.routing import (
@@ -148,6 +152,7 @@ __all__ = [
     "tap",
     "throttle",
     "throttle_first",
+    "throttle_latest",
     "timeout",
     "timestamp",
     "top_n",

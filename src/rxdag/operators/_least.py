@@ -13,21 +13,27 @@ class LeastTime:
     A time that has gone stays in the heap until it comes up.
     """
 
-    __slots__ = ("_gone", "_heap")
+    __slots__ = ("_gone", "_heap", "_n")
 
     def __init__(self) -> None:
         self._heap: list[int] = []
         self._gone: dict[int, int] = {}
         """How often each time in the heap has gone."""
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
 
     def add(self, ts: int) -> None:
         """Take in a time."""
         heapq.heappush(self._heap, ts)
+        self._n += 1
 
     def remove(self, ts: int) -> None:
         """Let go of a time that was added."""
         heap, gone = self._heap, self._gone
         gone[ts] = gone.get(ts, 0) + 1
+        self._n -= 1
         while heap and heap[0] in gone:
             least = heapq.heappop(heap)
             n = gone.pop(least)
@@ -36,7 +42,7 @@ class LeastTime:
 
     def clear(self) -> None:
         """Let go of all times."""
-        self._heap, self._gone = [], {}
+        self._heap, self._gone, self._n = [], {}, 0
 
     @property
     def least(self) -> int:

@@ -1,9 +1,12 @@
-"""What feeds need around them: names, fail-over, rates, circuit breakers. Plain asyncio, no graph."""
+"""What feeds need around them: names, fail-over, rates, circuit breakers. Plain asyncio, no graph.
+
+Public.
+"""
 
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker, CircuitOpen
 from rxdag.orchestration._bucket import TokenBucket
 from rxdag.orchestration._feedback import Feedback, FeedbackDecision, FeedbackPolicy, PressureLevel
-from rxdag.orchestration._provider_quotes import ProviderQuote, SimulatedQuotes
+from rxdag.orchestration._provider_quotes import ProviderQuote, SimulatedProvider
 from rxdag.orchestration._rates import ProviderState, RateCoordinator
 from rxdag.orchestration._registry import SourceRegistry
 from rxdag.orchestration._router import RouterEvent, SourceRouter
@@ -20,7 +23,7 @@ __all__ = [
     "ProviderState",
     "RateCoordinator",
     "RouterEvent",
-    "SimulatedQuotes",
+    "SimulatedProvider",
     "SourceRegistry",
     "SourceRouter",
     "TokenBucket",

@@ -41,8 +41,8 @@ class ProviderQuote(msgspec.Struct, frozen=True):
     source: str = "synthetic"
 
 
-class SimulatedQuotes:
-    """Simulated quotes that follow random walks, one symbol after the other.
+class SimulatedProvider:
+    """A provider of simulated quotes, which follow random walks, one symbol after the other.
 
     Args:
         symbols: Symbols of one or more instruments.
@@ -55,9 +55,9 @@ class SimulatedQuotes:
 
     def __init__(self, symbols: Sequence[str], ticks_per_sec: float = 10, seed: int = 0) -> None:
         if isinstance(symbols, str) or not symbols:
-            raise GraphError(f"SimulatedQuotes: symbols must be a list with one symbol or more, got {shown(symbols)}")
+            raise GraphError(f"SimulatedProvider: symbols must be a list with one symbol or more, got {shown(symbols)}")
         if not ticks_per_sec > 0:
-            raise GraphError(f"SimulatedQuotes: ticks_per_sec must be more than 0, got {shown(ticks_per_sec)}")
+            raise GraphError(f"SimulatedProvider: ticks_per_sec must be more than 0, got {shown(ticks_per_sec)}")
         self.symbols = list(symbols)
         self.ticks_per_sec = ticks_per_sec
         self._random = random.Random(seed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.errors import GraphError, RxDagError, did_you_mean, shown
-from rxdag.orchestration._provider_quotes import SimulatedQuotes
+from rxdag.orchestration._provider_quotes import SimulatedProvider
 
 GROUPS: Final = ("market_data.providers", "rxdag.sources")
 """Entry point groups in which packages announce theirs."""
@@ -20,7 +20,7 @@ class SourceRegistry:
     """
 
     def __init__(self) -> None:
-        self._makers: dict[str, Callable[..., Any]] = {"synthetic": SimulatedQuotes}
+        self._makers: dict[str, Callable[..., Any]] = {"synthetic": SimulatedProvider}
         self.failures: dict[str, Exception] = {}
         """Entry points that could not be loaded, and why."""
 

@@ -9,7 +9,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rxdag.contract import BadProgram, Clock, Duration, format_ns, positive_ns, whole_or_none
+from rxdag.contract import (
+    BadProgram,
+    Clock,
+    Duration,
+    check_arguments,
+    check_function,
+    format_ns,
+    positive_ns,
+    whole_or_none,
+)
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.orchestration._breaker import CircuitBreaker
 from rxdag.schedulers import MonotonicClock
@@ -72,6 +81,10 @@ class SourceRouter:
             raise GraphError(
                 f'SourceRouter: source "{wrong[0]}" must be a function that makes it, got {shown(sources[wrong[0]])}'
             )
+        for name, make in sources.items():
+            check_arguments(make, f'SourceRouter: source "{name}"')
+        if on_event is not None:
+            check_function(on_event, "SourceRouter: on_event", "the event", instead="")
         rounds = whole_or_none(rounds, "SourceRouter: rounds")
         self._sources = dict(sources)
         self._silent_s = None if silent_after is None else positive_ns(silent_after, "SourceRouter: silent_after") / 1e9

@@ -1,4 +1,7 @@
-"""How a dag runs: passes that turn it into a plan."""
+"""How a dag runs: passes that turn it into a plan.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.plan._domains import MAIN
 from rxdag.plan._gates import GatePlan, queue_of

@@ -1,4 +1,7 @@
-"""Dags and runs as pictures: DOT, Mermaid, SVG; bars as candlesticks."""
+"""Dags and runs as pictures: DOT, Mermaid, SVG; bars as candlesticks.
+
+Public.
+"""
 
 from rxdag.render._candles import candlesticks
 from rxdag.render._dot import dot

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from rxdag.contract import import_extra
+from rxdag.contract import check_function, import_extra
 from rxdag.errors import GraphError, text_of
 
 _FIELDS: Final = ("open", "high", "low", "close", "volume")
@@ -50,6 +50,8 @@ def candlesticks(
         >>> "candlestick" in page, "<script src" in page
         (True, False)
     """
+    if by is not None:
+        check_function(by, "candlesticks: by", "the bar", instead="")
     go = import_extra("plotly.graph_objects", "charts", "candlesticks")
     layout = import_extra("plotly.subplots", "charts", "candlesticks")
     series: dict[str, deque[Any]] = {}

@@ -1,4 +1,7 @@
-"""What runs now: runs, their states, their books."""
+"""What runs now: runs, their states, their books.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.engine import EdgeBook, Ledger
 from rxdag.plan import use_faces

@@ -1,4 +1,7 @@
-"""FlowScheduler, the reactivex scheduler of a serial domain, and the clocks and drivers beside it."""
+"""FlowScheduler, the reactivex scheduler of a serial domain, and the clocks and drivers beside it.
+
+Public.
+"""
 
 from rxdag.engine.drivers import (
     FlowScheduler,

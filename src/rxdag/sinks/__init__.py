@@ -1,7 +1,11 @@
-"""Where items go; the second type parameter of a sink is what `result[sink]` gives."""
+"""Where items go; the second type parameter of a sink is what `result[sink]` gives.
+
+Public.
+"""
 
 from rxdag.contract import Sink, Writer, remember
 from rxdag.sinks._arrow import arrow, parquet
+from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flat import fields_of
@@ -10,10 +14,12 @@ from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
+    "BatchTarget",
     "Hub",
     "PublisherSink",
     "Sink",
     "Subscribed",
+    "WriteBatch",
     "Writer",
     "acall",
     "arrow",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from rxdag import on_error as policies
 from rxdag.contract import (
     CONTEXT,
-    BadProgram,
     Batching,
     Chunk,
     Duration,
@@ -21,19 +20,14 @@ from rxdag.contract import (
     Sink,
     SinkContext,
     Writer,
-    check_awaited,
     check_function,
     checked_on_error,
     positive_ns,
     whole,
 )
-from rxdag.errors import GraphError, shown
+from rxdag.sinks._batch_target import BatchTarget, OpenTarget, WriteBatch, check_target, made_target
 
 T = TypeVar("T")
-
-_GIVEN: Final = "batched: the function that the context manager gives"
-
-WriteBatch: TypeAlias = Callable[[list[T]], Awaitable[object]]
 
 
 class _BatchWriter(Writer):
@@ -43,27 +37,14 @@ class _BatchWriter(Writer):
         self._n = 0
 
     def opened(self, write: WriteBatch[Any]) -> None:
-        """Take what the batches are written with.
-
-        Raises:
-            GraphError: If it is no async function of a batch.
-        """
-        if not callable(write):
-            raise GraphError(
-                f"batched: the context manager must give an async function of a batch, got {shown(write)}; "
-                f"say `yield write`, or return the function from __aenter__"
-            )
-        check_awaited(write, _GIVEN, "the batch", instead="an async function")
+        """Take what the batches are written with."""
         self._write = write
 
     async def write(self, chunk: Chunk) -> None:
         if self._write is None:
             raise TypeError("batched: must be opened before it is written to")
         async with asyncio.timeout(self._timeout_s):
-            work: object = self._write(chunk.items)
-            if not inspect.isawaitable(work):
-                raise BadProgram(f"{_GIVEN} must return an awaitable, got {shown(work)}; put async before its def")
-            await work
+            await self._write(chunk.items)
         self._n += len(chunk.items)
 
     def close(self, *, ok: bool) -> int:
@@ -91,7 +72,7 @@ class _Batched(Sink[T, int]):
 
 
 def batched(
-    factory: Callable[[], AbstractAsyncContextManager[WriteBatch[T]]],
+    target: BatchTarget[T] | Callable[[], AbstractAsyncContextManager[WriteBatch[T]] | BatchTarget[T]],
     /,
     *,
     max_items: int = 1000,
@@ -101,6 +82,11 @@ def batched(
 ) -> Sink[T, int]:
     """Write batches to a database or service; `result[sink]` counts the written items.
 
+    The target is an object with `write(batch)`, where the batch is a list. If it is a context manager, it is entered
+    once per run, and exited however the run ends, with the run's error if it failed. Otherwise its `open()` and
+    `close()` are called, if it has them. Coroutine functions are awaited on the run's event loop. Plain functions are
+    called on one thread of the sink's own; such a call cannot be interrupted, so the next one waits for it.
+
     The next batch is collected while one is written; further items wait. A batch that fails is retried as a whole, then
     in halves, until the failing item is found: that item is subject to `on_error`, and the others are written. If the
     connection is down (ConnectionError, or no answer within `timeout`), no single item is at fault, and the whole batch
@@ -108,9 +94,8 @@ def batched(
     target ignore duplicates. A drain writes the collected items.
 
     Args:
-        factory: Makes an async context manager, which is opened once per run on its event loop and closed however the
-            run ends, with the run's error if it failed. The function that it returns is awaited with each batch, a
-            list.
+        target: The object; or a function that makes it for each run. What a context manager returns on entry is written
+            to: an object with `write(batch)`, or an async function of the batch.
         max_items: Number of items in a full batch.
         max_wait: Time after its first item at which an incomplete batch is written; None to wait until it is full.
         timeout: Longest time for one write; None for no limit.
@@ -121,27 +106,27 @@ def batched(
         GraphError: If an argument is invalid.
 
     Example:
-        >>> from contextlib import asynccontextmanager
-        >>> rows = []
-        >>> @asynccontextmanager
-        ... async def table():
-        ...     async def insert(batch):
-        ...         rows.append(batch)
+        >>> class Table:
+        ...     def open(self):
+        ...         self.rows = []
         ...
-        ...     yield insert
+        ...     def write(self, batch):
+        ...         self.rows.append(batch)
+        >>> table = Table()
         >>> saved = rxdag.from_source(sources.range(5)).to(sinks.batched(table, max_items=2))
-        >>> rxdag.run(saved)[saved], rows
+        >>> rxdag.run(saved)[saved], table.rows
         (5, [[0, 1], [2, 3], [4]])
     """
-    if not callable(factory):
-        raise GraphError(
-            f"batched: factory must be a function that makes an async context manager, got {shown(factory)}"
-        )
-    check_function(factory, "batched: factory", instead=CONTEXT)
+    if callable(target):
+        check_function(target, "batched: target", instead=CONTEXT)
+        resource: Callable[[], OpenTarget] = partial(made_target, cast("Callable[[], Any]", target))  # it is callable
+    else:
+        check_target(target, "batched: target")
+        resource = partial(OpenTarget, target)
     max_items = whole(max_items, "batched: max_items", least=1)
     policy = checked_on_error(
         policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error, "batched: on_error"
     )
     wait_ns = None if max_wait is None else positive_ns(max_wait, "batched: max_wait")
     timeout_s = None if timeout is None else positive_ns(timeout, "batched: timeout") / 1e9
-    return _Batched(Batching(factory, max_items, wait_ns), timeout_s, policy)
+    return _Batched(Batching(resource, max_items, wait_ns), timeout_s, policy)

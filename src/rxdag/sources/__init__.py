@@ -1,4 +1,7 @@
-"""Where items come from."""
+"""Where items come from.
+
+Public.
+"""
 
 from rxdag.contract import END, Chunk, Reader, Source, remember
 from rxdag.sources._arrays import arrays

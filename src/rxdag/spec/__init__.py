@@ -1,4 +1,7 @@
-"""Specs: dags as YAML. `rxdag.load_spec`, `rxdag.dump_spec`."""
+"""Specs: dags as YAML. `rxdag.load_spec`, `rxdag.dump_spec`.
+
+Public.
+"""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("map_async", "fn"): Reference("a coroutine function"),
         ("lookup", "fn"): Reference("a coroutine function"),
         ("async_iterable", "factory"): Reference("a function that makes an async iterable"),
-        ("batched", "factory"): Reference("a function that makes an async context manager"),
+        ("batched", "target"): Reference("an object with write(batch), or a function that makes one"),
         ("batched", "on_error"): AnyPlain(),
         ("process", "process"): Reference("a KeyedProcess"),
         ("websocket", "subscribe"): AnyPlain(),

@@ -1,4 +1,7 @@
-"""Virtual time, timelines, simulations from a seed, and the laws of operators, sources and sinks."""
+"""Virtual time, timelines, simulations from a seed, and the laws of operators, sources and sinks.
+
+Public.
+"""
 
 from rxdag.testing import faults
 from rxdag.testing._check import LAWS, LawBroken, check_operator

@@ -2,6 +2,8 @@
 
 Each is one thing that happens once: `testing.run(dag, faults=[faults.raises("clean", item=3),
 faults.cancels(step=40)])`.
+
+Public.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Strategies for hypothesis: items, marbles, chunkings and small dags. They need the package hypothesis."""
+"""Strategies for hypothesis: items, marbles, chunkings and small dags. They need the package hypothesis.
+
+Public.
+"""
 
 from __future__ import annotations
 

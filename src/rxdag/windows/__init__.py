@@ -1,4 +1,7 @@
-"""Which windows an item belongs to."""
+"""Which windows an item belongs to.
+
+Public.
+"""
 
 from rxdag.contract import Assigner, remember
 from rxdag.windows._count import count

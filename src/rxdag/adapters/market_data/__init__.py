@@ -1,4 +1,7 @@
-"""The market-data packages, each imported when something of it is used: core, store, ibkr, pipeline."""
+"""The market-data packages, each imported when something of it is used: core, store, ibkr, pipeline.
+
+Public.
+"""
 
 from rxdag.adapters.market_data._feedback import RateController, feedback_event, level_of, rate_adjustment
 from rxdag.adapters.market_data._items import aware, core_bar, core_trade, event_ns, from_core

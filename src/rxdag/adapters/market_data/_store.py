@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from rxdag.adapters._leaving import awaited, called
 from rxdag.adapters.market_data._items import symbol_of, utc
-from rxdag.contract import BadProgram, Duration, OnError, OnErrorName, Pane, Sink, check_function
+from rxdag.contract import BadProgram, Duration, OnError, OnErrorName, Pane, Sink, check_arguments, check_function
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks import batched, fields_of
 
@@ -172,13 +172,15 @@ def store_sink(
         raise GraphError(
             f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {shown(max_items)}"
         )
+    is_made = not any(hasattr(target, kind) for kind in kinds)
+    if is_made:
+        check_arguments(target, "store_sink: target")
     if row is not None:
         check_function(row, "store_sink: row", "the item", instead="")
     make_row = row or _row
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Callable[[list[Any]], Awaitable[object]]]:
-        is_made = not any(hasattr(target, kind) for kind in kinds)
         made = await awaited(target()) if is_made else target
         if not any(hasattr(made, kind) for kind in kinds):
             raise BadProgram(

@@ -1,4 +1,7 @@
-"""Private: what is kept of the items of one pane. These modules are compiled: the values of users keep their types in them."""
+"""What is kept of the items of one pane. These modules are compiled: the values of users keep their types in them.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.aggregates.accumulators._bar import Bar, bars
 from rxdag.aggregates.accumulators._folds import Folded, Reduced

@@ -1,4 +1,7 @@
-"""What gives domains their turns: FlowScheduler, and threads, event loops and a virtual clock that drive it."""
+"""What gives domains their turns: FlowScheduler, and threads, event loops and a virtual clock that drive it.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.engine.drivers._clock import MonotonicClock, VirtualClock
 from rxdag.engine.drivers._drivers import (

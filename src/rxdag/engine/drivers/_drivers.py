@@ -8,12 +8,16 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from rxdag.engine.drivers._clock import VirtualClock
 from rxdag.engine.drivers._flow import FlowScheduler
 from rxdag.engine.drivers._wide_frame import on_wide_frame
+
+R = TypeVar("R")
+Args = TypeVarTuple("Args")
 
 _SLICE_S: Final = 0.002
 BEGIN_S: Final = 1.0
@@ -242,6 +246,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.run_forever()
         finally:
             self._instant.on_limit = None
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Args], R], *args: *Args) -> asyncio.Future[R]:
+        """Call a function at once: virtual time stands still while a thread works."""
+        done: asyncio.Future[R] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
     def time(self) -> float:
         return self._clock.now() / 1e9

@@ -1,4 +1,7 @@
-"""Operators that await coroutines or read inner streams."""
+"""Operators that await coroutines or read inner streams.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.asynchronous._calls import map_async
 from rxdag.operators.asynchronous._inner import concat_map, flat_map, switch_map

@@ -1,4 +1,7 @@
-"""Operators that look at one item at a time, and whose stream another stream opens or closes."""
+"""Operators that look at one item at a time, and whose stream another stream opens or closes.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.elementwise._elementwise import explode, filter, map, tap
 from rxdag.operators.elementwise._fields import select, with_columns

@@ -9,7 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, first_call
 from rxdag.engine import StatelessNode
-from rxdag.expressions import ITEM, Reader, Several, called, why_opaque
+from rxdag.expressions import ITEM, FieldReader, Several, called, why_opaque
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -116,7 +116,7 @@ class MapKernel(_Calls):
         emit(self.fn(item))
 
     def in_columns(self) -> Kernel | str:
-        if isinstance(self.fn, Reader) and isinstance(self.fn.expr, Several):
+        if isinstance(self.fn, FieldReader) and isinstance(self.fn.expr, Several):
             return "it makes tuples"
         return why_opaque(self.fn) or self
 

@@ -14,7 +14,7 @@ from rxdag.expressions import (
     Expr,
     Field,
     FieldExpr,
-    Reader,
+    FieldReader,
     Record,
     bound,
     check_field,
@@ -42,7 +42,7 @@ class _RecordKernel(MapKernel):
         keep: True if the fields of the item stay beside them.
     """
 
-    def __init__(self, record: Reader, fields: dict[str, Any], of: Any, *, keep: bool) -> None:
+    def __init__(self, record: FieldReader, fields: dict[str, Any], of: Any, *, keep: bool) -> None:
         super().__init__(record)
         self._fields = fields
         self._of = of
@@ -132,7 +132,7 @@ class _Records(Operator[Any, Any]):
         record = (
             {**{name: FieldExpr(name) for name in field_names(self.item_type) or ()}, **values} if known else values
         )
-        reader = Reader(Record(record, of, keep=self.keep and not known), self.item_type)
+        reader = FieldReader(Record(record, of, keep=self.keep and not known), self.item_type)
         readers = {name: bound(value, self.item_type) for name, value in values.items()}
         return _RecordKernel(reader, readers, of, keep=self.keep)
 

@@ -1,4 +1,7 @@
-"""Functions of several streams, which `rxdag` exports: `rxdag.merge(a, b)`."""
+"""Functions of several streams, which `rxdag` exports: `rxdag.merge(a, b)`.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.contract import remember
 from rxdag.operators.joining._combine import combine_latest, with_latest_from, zip

@@ -1,4 +1,7 @@
-"""Operators that carry state from item to item, by key on a keyed stream."""
+"""Operators that carry state from item to item, by key on a keyed stream.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.keyed._arbitrate import Gap, arbitrate
 from rxdag.operators.keyed._batch import batch

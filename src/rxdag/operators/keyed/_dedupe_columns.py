@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns, IntTable, KeyPacker
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
-from rxdag.expressions import Reader
+from rxdag.expressions import FieldReader
 
 _MOST_CUTS: Final = 2
 """A run is worked on in parts between instants at which keys are forgotten, if there are no more of them."""
@@ -29,7 +29,7 @@ class DedupeColumnsKernel(Kernel):
     state = ("first", "since")
     derived = ("wake", "_first", "_packer", "_oldest")
 
-    def __init__(self, key_of: Reader, within: int) -> None:
+    def __init__(self, key_of: FieldReader, within: int) -> None:
         self._key_of = key_of
         self._within = within
         self.wake = MAX

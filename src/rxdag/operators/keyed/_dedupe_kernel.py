@@ -10,7 +10,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import MAX, MIN, Emit, Kernel, OnError, first_call
 from rxdag.engine import ITEM, KernelNode, RunContext
-from rxdag.expressions import Reader, called, why_opaque
+from rxdag.expressions import FieldReader, called, why_opaque
 from rxdag.operators._first_read import first_read
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
@@ -132,7 +132,7 @@ class SpansKernel(_Deduped):
         return False
 
     def in_columns(self) -> Kernel | str:
-        if not isinstance(self._key_of, Reader):
+        if not isinstance(self._key_of, FieldReader):
             return why_opaque(self._key_of) or ""
         from rxdag.operators.keyed._dedupe_columns import DedupeColumnsKernel  # it loads numpy
 

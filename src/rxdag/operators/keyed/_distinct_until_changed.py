@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, whole
 from rxdag.errors import GraphError
-from rxdag.expressions import Field, Reader, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, FieldReader, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._compact import pop_first
 from rxdag.operators._first_read import first_read
@@ -45,7 +45,7 @@ class _ChangedKernel(Kernel):
     def in_columns(self) -> Kernel | str:
         if self._value_of is None:
             return "it compares whole items"
-        if not isinstance(self._value_of, Reader):
+        if not isinstance(self._value_of, FieldReader):
             return why_opaque(self._value_of) or ""
         if self._max_keys is not None:
             return "max_keys is counted item by item"

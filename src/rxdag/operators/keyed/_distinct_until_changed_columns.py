@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Column, Columns, values_of
 from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed
-from rxdag.expressions import Reader
+from rxdag.expressions import FieldReader
 
 
 class ChangedColumnsKernel(Kernel):
@@ -21,7 +21,7 @@ class ChangedColumnsKernel(Kernel):
 
     state = ("values",)
 
-    def __init__(self, value_of: Reader) -> None:
+    def __init__(self, value_of: FieldReader) -> None:
         self._value_of = value_of
         self.values: dict[Any, Any] = {}
 

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from rxdag.contract import MAX, MIN, BadProgram, Duration, Emit, Kernel, KeyedProcess, Shape, WindowOp, check_plain
+from rxdag.contract import (
+    MAX,
+    MIN,
+    BadProgram,
+    Duration,
+    Emit,
+    Kernel,
+    KeyedProcess,
+    Shape,
+    WindowOp,
+    check_arguments,
+    check_plain,
+)
 from rxdag.errors import GraphError, shown
 from rxdag.operators._arguments import TAKEN
 from rxdag.operators._heaps import LEAST, swept
@@ -18,6 +30,13 @@ K = TypeVar("K")
 A = TypeVar("A")
 B = TypeVar("B")
 State = TypeVar("State")
+
+_METHODS: Final = {
+    "initial": (),
+    "on_item": ("the context", "the state", "the item"),
+    "on_timer": ("the context", "the state", "the name of the timer"),
+    "on_end": ("the context", "the state"),
+}
 
 
 class _Context:
@@ -328,8 +347,10 @@ def process(
     given: object = process
     if not isinstance(given, KeyedProcess):
         raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {shown(given)}")
-    for name in ("initial", "on_item", "on_timer", "on_end"):
-        check_plain(getattr(given, name), f"process: {name}", yields="give items out by ctx.emit(item)")
+    for name, takes in _METHODS.items():
+        method = getattr(given, name)
+        check_plain(method, f"process: {name}", yields="give items out by ctx.emit(item)")
+        check_arguments(method, f"process: {name}", *takes)
     for port in process.ports:
         if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
             raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {shown(port)}")

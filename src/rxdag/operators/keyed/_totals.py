@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from rxdag.contract import Duration, Kernel, Operator, Shape
-from rxdag.expressions import Field, Reader, bound, called, check_field, check_number, element, why_opaque
+from rxdag.expressions import Field, FieldReader, bound, called, check_field, check_number, element, why_opaque
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, ttl_ns
@@ -45,7 +45,7 @@ class _TotalKernel(FoldKernel):
         self._value_of = value_of
 
     def in_columns(self) -> Kernel | str:
-        if not isinstance(self._value_of, Reader):
+        if not isinstance(self._value_of, FieldReader):
             return why_opaque(self._value_of) or ""
         from rxdag.operators.keyed._totals_columns import TotalColumnsKernel  # it loads numpy
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rxdag.columns import Array, Columns, values_of
 from rxdag.contract import ColumnsEmit, RowFailed
-from rxdag.expressions import Reader
+from rxdag.expressions import FieldReader
 from rxdag.operators.keyed._fold_kernel import FoldKernel
 
 _INT64: Final = np.iinfo(np.int64)
@@ -28,7 +28,7 @@ class TotalColumnsKernel(FoldKernel):
     node = None
     gives_columns = False
 
-    def __init__(self, name: str, initial: Any, step: Callable[[Any, Any], Any], value_of: Reader) -> None:
+    def __init__(self, name: str, initial: Any, step: Callable[[Any, Any], Any], value_of: FieldReader) -> None:
         super().__init__(initial, step)
         self._value_of = value_of
         self._whole: Callable[[Array], Any] = {"sum": self._sum, "min": self._min, "max": self._max}.get(

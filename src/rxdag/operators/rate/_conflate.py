@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, Reader, check_field, why_opaque
+from rxdag.expressions import Field, FieldReader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
 from rxdag.operators._first_read import first_read
@@ -83,7 +83,7 @@ class _InstantKernel(Kernel):
     def in_columns(self) -> Kernel | str:
         if self._keep == "list":
             return "it gives lists"
-        if self._key_of is not None and not isinstance(self._key_of, Reader):
+        if self._key_of is not None and not isinstance(self._key_of, FieldReader):
             return why_opaque(self._key_of) or ""
         from rxdag.operators.rate._instant_columns import InstantColumnsKernel  # it loads numpy
 

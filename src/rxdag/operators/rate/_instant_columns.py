@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
-from rxdag.expressions import Reader
+from rxdag.expressions import FieldReader
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.rate._runs import Runs, emit_late, ranked, split_late
 
@@ -25,7 +25,7 @@ class InstantColumnsKernel(Kernel):
     state = ("rows",)
     derived = ("runs", "wake")
 
-    def __init__(self, key_of: Reader | None, keep: str) -> None:
+    def __init__(self, key_of: FieldReader | None, keep: str) -> None:
         self._key_of = key_of
         self._keep = keep
         self.runs = Runs()

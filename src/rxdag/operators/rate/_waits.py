@@ -1,4 +1,4 @@
-"""What debounce, audit and sample have in common: the newest item of each key waits for its time."""
+"""What debounce, audit, sample and throttle_latest have in common: the newest item of each key waits for its time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ A = TypeVar("A")
 
 
 class WaitingKernel(KeyedKernel):
-    """The newest item of each key, [item, ts, sequence], and the time of the clock at which it comes out.
+    """The newest item of each key, [item, ts, sequence] or [] if none waits, and the time of the clock at which it comes out.
 
     The watermark stays below the items that wait, since they come out with their own times.
     """
@@ -37,17 +37,24 @@ class WaitingKernel(KeyedKernel):
         if kept is None:
             self.begin(key, [item, ts, sequence], at, emit)
             return False
-        older, older_ts, _ = kept.value
-        self._times.remove(older_ts)
+        older = kept.value
         self.keep(key, [item, ts, sequence], at)
-        emit.dropped(older, "replaced")
+        if older:
+            self._times.remove(older[1])
+            emit.dropped(older[0], "replaced")
         return True
 
     def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
-        item, ts, sequence = kept.value
-        self._times.remove(ts)
         self.waits.drop(key)
-        emit(item, ts=ts, sequence=sequence, key=key)
+        self.hand_out(key, kept, emit)
+
+    def hand_out(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
+        """Emit the item of a key that waits, if there is one."""
+        if kept.value:
+            item, ts, sequence = kept.value
+            kept.value = []
+            self._times.remove(ts)
+            emit(item, ts=ts, sequence=sequence, key=key)
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         for key, _ in self.waits.take_out(now):
@@ -65,7 +72,7 @@ class WaitingKernel(KeyedKernel):
         self.timer = due if due < MAX else None
 
     def held(self) -> int:
-        return len(self.keys)
+        return len(self._times)
 
     def low(self) -> int:
         return self._times.least
@@ -81,7 +88,8 @@ class WaitingKernel(KeyedKernel):
         super().restore(saved)
         self._times.clear()
         for kept in self.keys.values.values():
-            self._times.add(kept.value[1])
+            if kept.value:
+                self._times.add(kept.value[1])
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,4 +1,7 @@
-"""Operators that split a stream."""
+"""Operators that split a stream.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.routing._partition import partition, route_by
 from rxdag.operators.routing._routing import route, split

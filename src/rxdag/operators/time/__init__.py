@@ -1,4 +1,7 @@
-"""Operators that give items their event time."""
+"""Operators that give items their event time.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.time._event_time import event_time
 

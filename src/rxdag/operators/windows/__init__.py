@@ -1,4 +1,7 @@
-"""Operators that aggregate stretches of event time."""
+"""Operators that aggregate stretches of event time.
+
+Internal: not part of the API; may change in any release.
+"""
 
 from rxdag.operators.windows._rolling import rolling
 from rxdag.operators.windows._window import window, window_all
