@@ -71,7 +71,7 @@ from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
-from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
+from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
@@ -182,6 +182,7 @@ __all__ = [
     "import_extra",
     "install_line",
     "is_forked",
+    "iso_utc",
     "joined",
     "label_of",
     "made_by",

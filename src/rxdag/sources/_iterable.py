@@ -62,7 +62,7 @@ class _ListReader(Reader):
         self._at += len(taken)
         if not taken:
             return END
-        return Chunk(taken if isinstance(taken, list) else list(taken))
+        return Chunk(taken if taken.__class__ is list else list(taken))
 
     def backlog(self) -> int:
         return max(0, len(self._items) - self._at)
@@ -97,7 +97,7 @@ class _Iterable(Source[T]):
 
     @property
     def knows_backlog(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some do
-        return self.items.__class__ in (list, tuple, builtins.range) and self.where == "inline"
+        return isinstance(self.items, list | tuple | builtins.range) and self.where == "inline"
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some are
