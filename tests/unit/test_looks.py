@@ -3,15 +3,19 @@
 import copy
 import pickle
 import re
+import sys
 import xml.etree.ElementTree as ET
 from typing import NamedTuple
 
+import polars as pl
+import pyarrow as pa
 import pytest
+from polars.testing import assert_frame_equal
 
 import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag import sinks, sources, windows
+from rxdag import sinks, sources, testing, windows
 
 AT = 1_723_161_254
 
@@ -145,3 +149,153 @@ class TestItems:
         source = sources.iterable(ticks().collect())
         assert source.knows_backlog
         assert rxdag.from_source(source).collect() == TICKS
+
+
+class TestFrames:
+    def test_collected_panes_have_the_shape_of_an_arrow_table(self):
+        kept, table = bars().to(sinks.collect(), name="kept"), bars().to(sinks.arrow(), name="table")
+        result = rxdag.run(kept, table)
+        frame = result.to_frame(kept)
+        assert frame.columns == [
+            "symbol", "start", "end", "open", "high", "low", "close", "volume", "vwap", "count", "revision", "closed_by"
+        ]  # fmt: skip
+        assert_frame_equal(frame, pl.from_arrow(result[table]))
+        assert_frame_equal(frame, result.to_frame("table"))
+
+    def test_plain_items_are_one_column(self):
+        out = rxdag.wrap([1, 2]).to(sinks.collect())
+        assert rxdag.run(out).to_frame(out).to_dict(as_series=False) == {"value": [1, 2]}
+
+    def test_nothing_is_an_empty_frame(self):
+        out = rxdag.wrap([]).to(sinks.collect())
+        assert rxdag.run(out).to_frame(out).shape == (0, 0)
+
+    def test_a_sink_that_collects_nothing_is_refused(self):
+        result = rxdag.run(rxdag.wrap([1]).to(sinks.null(), name="out"))
+        said = (
+            r'to_frame: sink "out": the sink must collect its items, as sinks.collect\(\) and sinks.arrow\(\) do, got 1'
+        )
+        with pytest.raises(rxdag.GraphError, match=said):
+            result.to_frame("out")
+
+    def test_without_polars_it_says_how_to_install_it(self, monkeypatch):
+        result = rxdag.run(rxdag.wrap([1]).to(sinks.collect(), name="out"))
+        monkeypatch.setitem(sys.modules, "polars", None)
+        with pytest.raises(rxdag.MissingExtra, match=r'to_frame: .*polars must be installed.*extra "polars"'):
+            result.to_frame("out")
+        with pytest.raises(rxdag.MissingExtra, match=r'stats.to_frame: polars must be installed.*extra "polars"'):
+            result.stats.to_frame()
+
+    def test_the_books_are_a_row_for_each_node(self):
+        dead = rxdag.wrap([1, 0, 2]).pipe(ops.map(lambda x: 1 / x), name="inverse", on_error="dead")
+        frame = rxdag.run(dead.to(sinks.null(), name="out")).stats.to_frame()
+        assert frame.filter(node="inverse").select("arrived", "passed", "dead", "watermark").rows() == [(3, 2, 1, None)]
+        assert frame["node"].to_list() == ["iterable", "inverse", "out"]
+
+    def test_watermarks_are_times(self):
+        run = testing.start(bars().to(sinks.null()), inputs=["iterable"])
+        run.inputs["iterable"].push(TICKS[0])
+        run.settle()
+        marks = run.stats().to_frame().filter(node="event_time")["watermark"].dt.to_string("%FT%T").to_list()
+        assert marks == ["2024-08-08T23:54:13"]
+        run.cancel()
+
+
+class TestTaken:
+    """What `wrap`, `sources.iterable` and `from_source` make of what is hardly a stream."""
+
+    FRAMES = (
+        pl.DataFrame({"a": [1, 2]}),
+        pa.table({"a": [1, 2]}),
+        pa.record_batch({"a": [1, 2]}),
+    )
+
+    @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
+    def test_a_frame_is_read_by_rows(self, frame):
+        assert rxdag.wrap(frame).collect() == [{"a": 1}, {"a": 2}]
+
+    def test_a_frame_of_pandas_is_too(self):
+        class DataFrame:  # of pandas 2.2
+            columns, dtypes = "a", "int64"
+
+            def __iter__(self):
+                return iter("a")
+
+            def __arrow_c_stream__(self, schema=None):
+                return pa.table({"a": [1, 2]}).__arrow_c_stream__(schema)
+
+        assert rxdag.wrap(DataFrame()).collect() == [{"a": 1}, {"a": 2}]
+
+    def test_a_column_is_read_by_values(self):
+        assert rxdag.wrap(pl.Series([1, 2])).collect() == [1, 2]
+
+    @pytest.mark.parametrize("make", [lambda x: rxdag.wrap(x), lambda x: sources.iterable(x)])
+    @pytest.mark.parametrize(
+        ("thing", "said"),
+        [
+            (
+                "trades.csv",
+                r"must not be a str, whose items are its characters, got 'trades.csv'; sources.csv\(path, Type\)",
+            ),
+            (b"ab", r"must not be bytes, whose items are numbers, got b'ab'; list\(data\)"),
+            (bytearray(b"ab"), "must not be bytes, whose items are numbers"),
+            ({"a": 1}, r"must not be a mapping, whose items are its keys, got {'a': 1}; pass its .items\(\)"),
+            (pl.LazyFrame({"a": [1]}), r"must not be a LazyFrame, of which a loop gives no rows; .*frame.collect\(\)"),
+        ],
+        ids=lambda each: type(each).__name__,
+    )
+    def test_what_a_loop_takes_apart_is_refused(self, make, thing, said):
+        with pytest.raises(rxdag.GraphError, match=f"^(wrap: thing|iterable: items) {said}"):
+            make(thing)
+
+    def test_a_frame_is_no_iterable_of_items(self):
+        with pytest.raises(rxdag.GraphError, match=r"must not be a DataFrame.*; sources.arrow\(table\) reads"):
+            sources.iterable(self.FRAMES[0])
+
+    @pytest.mark.parametrize(
+        ("thing", "said"),
+        [
+            (FRAMES[0], r"got a DataFrame; sources.arrow\(...\) makes one of a frame or table"),
+            ("trades.csv", r"got 'trades.csv'; sources.csv\(path, Type\), parquet or jsonl make one of a file"),
+            ([1], r"got \[1\]; sources.iterable\(...\) makes one of an iterable"),
+        ],
+    )
+    def test_from_source_says_which_source_it_wants(self, thing, said):
+        with pytest.raises(rxdag.GraphError, match=f"^from_source: takes a source, {said}$"):
+            rxdag.from_source(thing)
+
+
+class TestReprs:
+    def test_stats_say_where_the_watermark_is(self):
+        run = testing.start(bars().to(sinks.null()), inputs=["iterable"])
+        run.settle()
+        assert repr(run.stats()).endswith("0 lost, watermark not set>")
+        run.inputs["iterable"].push(TICKS[0])
+        run.settle()
+        assert repr(run.stats()).endswith("0 lost, watermark 2024-08-08T23:54:13.999999999Z>")
+        assert repr(run.finish().stats).endswith("0 lost, watermark 2024-08-08T23:54:13.999999999Z>")
+        assert repr(rxdag.run(bars().to(sinks.null())).stats).endswith("0 lost, watermark at the end>")
+        assert "watermark" not in repr(rxdag.run(rxdag.wrap([1]).to(sinks.null())).stats)
+
+    def test_routes_name_their_ports(self):
+        routes = rxdag.wrap([1]).pipe(ops.route({"odd": lambda x: x % 2}, default="even"), name="kinds")
+        assert repr(routes) == '<Routes route "kinds", ports odd, even>'
+
+    def test_a_runtime_counts_its_jobs(self):
+        runtime = rxdag.PipelineRuntime(rxdag.RuntimeSettings())
+        assert repr(runtime) == "<PipelineRuntime: no jobs>"
+        runtime.create_dag("one", rxdag.wrap([1]).to(sinks.null()))
+        assert repr(runtime) == "<PipelineRuntime: 1 waiting>"
+
+    def test_a_run_in_virtual_time_says_what_time_it_is(self):
+        run = testing.start(rxdag.wrap([1]).to(sinks.null()))
+        run.advance("1500ms")
+        assert repr(run) == "<VirtualRun dag: running at 1500ms>"
+        run.finish()
+
+    def test_a_run_without_output_asks_for_the_unit(self):
+        run = testing.start(bars().to(sinks.null()), inputs=["iterable"])
+        run.inputs["iterable"].push(TICKS[0])
+        run.settle()
+        result = run.finish()
+        assert "  1 in, 0 out, watermark at 2024-08-08T23:54:13.999999999Z: is unit= right?" in str(result).splitlines()

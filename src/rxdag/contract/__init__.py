@@ -50,6 +50,7 @@ from rxdag.contract._functions import (
     check_named_arguments,
     check_plain,
 )
+from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
@@ -181,7 +182,10 @@ __all__ = [
     "format_ns",
     "import_extra",
     "install_line",
+    "check_iterable",
     "is_forked",
+    "is_frame",
+    "gives_arrow",
     "iso_utc",
     "joined",
     "label_of",
