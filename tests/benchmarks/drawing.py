@@ -20,7 +20,8 @@ def svg(found: dict[str, Curve]) -> str:
 
     colours = ("#1b6ca8", "#6a4c93", "#e09f3e", "#c8553d", "#588157", "#7f5539")
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" rx="6" fill="#fff"/>',  # readable on dark pages too
     ]
     for power in range(low, high + 1):
         _, y = at(10 ** min(xs), 10.0**power)

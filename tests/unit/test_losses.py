@@ -112,6 +112,22 @@ def test_a_look_warns_of_what_did_not_come_out(look, kind):
         assert LOOKS[look](make())
 
 
+@pytest.mark.parametrize("look", ["collect", "head", "for", "async for"])
+def test_the_warning_is_of_the_line_that_looks(look):
+    make, _ = LOST["dead"]
+    with pytest.warns(GraphWarning) as told:
+        LOOKS[look](make())
+    assert [each.filename for each in told] == [__file__]
+
+
+def test_a_look_that_stops_early_does_not_warn_of_what_it_left_unread():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream = of(1, 2, *[0] * 5000).pipe(ops.map(lambda x: 1 / x), on_error=on_error.dead)
+        assert stream.head(1) == [1.0]
+        assert next(iter(stream)) == 1.0
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_look_that_loses_nothing_says_nothing(look):
     with warnings.catch_warnings():

@@ -1,11 +1,15 @@
 """What is shown: graphs and runs as pictures, in notebooks and on terminals, and bars as candles."""
 
 import io
+import json
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import xml.etree.ElementTree as ET
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -39,6 +43,32 @@ def dag():
     )
 
 
+DOCS = Path(__file__).parent.parent.parent / "docs"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def routed():
+    numbers = rxdag.from_source(sources.range(100), name="numbers")
+    routes = numbers.pipe(ops.route({"low": lambda n: n < 5, "mid": lambda n: n < 50}, default="rest"), name="by_size")
+    merged = rxdag.merge(routes["low"], routes["mid"].pipe(ops.map(lambda n: n)), routes["rest"])
+    return rxdag.Dag(merged.to(sinks.null(), name="merged"), name="routed")
+
+
+def drawn(path):
+    """Points of the curves of a path."""
+    start, *curves = re.findall(r"[MC]([^MC]*)", path.get("d"))
+    x, y = map(float, start.split())
+    for curve in curves:
+        ax, ay, bx, by, x2, y2 = map(float, curve.split())
+        for step in range(101):
+            t, u = step / 100, 1 - step / 100
+            yield tuple(
+                u**3 * p + 3 * u * u * t * a + 3 * u * t * t * b + t**3 * q
+                for p, a, b, q in ((x, ax, bx, x2), (y, ay, by, y2))
+            )
+        x, y = x2, y2
+
+
 def texts_of(svg):
     return [element.text for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
 
@@ -69,6 +99,35 @@ class TestSvg:
         for i, (x, y, w, h) in enumerate(boxes):
             for x2, y2, w2, h2 in boxes[:i]:
                 assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+
+    def test_no_text_stands_on_a_line(self):
+        for thing in (routed(), rxdag.run(routed()), rxdag.run(dag())):
+            root = ET.fromstring(render.svg(thing))
+            points = [point for path in root.iter(f"{SVG}path") if path.get("class") == "edge" for point in drawn(path)]
+            notes = [text for text in root.iter(f"{SVG}text") if text.get("class") == "port"]
+            assert len(notes) >= 2
+            for note in notes:
+                left, base = float(note.get("x")), float(note.get("y"))
+                right = left + 6 * len(note.text)
+                assert not [1 for x, y in points if left < x < right and base - 8 < y < base + 2], note.text
+
+    def test_ports_that_lead_to_the_same_node_are_all_named(self):
+        texts = texts_of(render.svg(routed()))
+        assert {"mid", "low, rest"} <= set(texts)
+
+    def test_a_picture_has_a_ground_and_colours_for_both_schemes(self):
+        root = ET.fromstring(render.svg(dag()))
+        ground = next(rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "ground")
+        assert (ground.get("width"), ground.get("height")) == (root.get("width"), root.get("height"))
+        light, dark = root.find(f"{SVG}style").text.split("@media(prefers-color-scheme:dark){")
+        for name in ("text", ".ground", ".label", ".port", ".edge", ".tip", ".lost", ".failed"):
+            assert re.search(rf"\.rxdag {re.escape(name)}\b", dark), name
+            assert re.search(rf"\.rxdag {re.escape(name)}\b", light), name
+
+    def test_its_style_is_for_this_picture_only(self):
+        style = ET.fromstring(render.svg(dag())).find(f"{SVG}style").text
+        rules = re.findall(r"^([^@}{][^{]*){", style, re.M)
+        assert all(part.startswith(".rxdag ") for rule in rules for part in rule.split(","))
 
 
 class TestNotebooks:
@@ -241,6 +300,28 @@ def _parquet(folder):
     return folder / "n.parquet"
 
 
+BAR = {"start": "2024-08-08T00:00:00Z", "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 7.0}
+
+
+def parts_of(page):
+    """What the page gives plotly: the data and the layout."""
+    text = re.split(r'Plotly\.newPlot\(\s*"candles",', page)[1]
+    decoder, parts = json.JSONDecoder(), []
+    for _ in range(2):
+        part, end = decoder.raw_decode(text.lstrip(" ,\n"))
+        parts.append(part)
+        text = text.lstrip(" ,\n")[end:]
+    return parts
+
+
+def data_of(page):
+    return parts_of(page)[0]
+
+
+def layout_of(page):
+    return parts_of(page)[1]
+
+
 class TestCandles:
     def test_a_browser_draws_them(self, tmp_path):
         chromium = servers.binary("chromium", package="chromium")
@@ -264,6 +345,36 @@ class TestCandles:
         counts = {symbol: sum(bar.symbol == symbol for bar in bars) for symbol in {bar.symbol for bar in bars}}
         assert drawn == max(counts.values()), done.stderr[-500:]
         assert root.count('class="point"') >= drawn  # the volumes
+        first = sorted(counts, key=lambda symbol: (-counts[symbol], symbol))[0]
+        assert f"simulated: {first}" in root
+        assert "time, UTC" in root
+        ticks = re.findall(r'class="ytick"><text[^>]*>([^<]*)<', root)
+        assert ticks
+        assert not [tick for tick in ticks if re.search(r"[kMµ]", tick)]
+
+    def test_the_menu_is_not_where_the_toolbar_is_and_sets_the_title(self):
+        bars = [BAR | {"symbol": symbol} for symbol in "ab"]
+        layout = layout_of(render.candlesticks(bars, by=lambda bar: bar["symbol"], title="two"))
+        (menu,) = layout["updatemenus"]
+        assert (menu["x"], menu["xanchor"]) == (0, "left")  # the toolbar is on the right
+        assert layout["title"]["text"] == "two: a"
+        assert [button["args"][1] for button in menu["buttons"]] == [{"title.text": "two: a"}, {"title.text": "two: b"}]
+
+    @pytest.mark.parametrize(
+        ("start", "axis", "shown"),
+        [
+            ("2024-08-08T12:00:00Z", "time, UTC", "2024-08-08T12:00:00"),
+            ("2024-08-08T14:00:00+02:00", "time, UTC", "2024-08-08T12:00:00"),
+            (datetime(2024, 8, 8, 14, tzinfo=timezone(timedelta(hours=2))), "time, UTC", "2024-08-08T12:00:00"),
+            ("2024-08-08T12:00:00", "time", "2024-08-08T12:00:00"),
+            ("noon", "time", "noon"),
+            (1_723_118_400_000, "time, UTC", 1_723_118_400_000),
+        ],
+    )
+    def test_times_are_shown_in_the_zone_that_is_named(self, start, axis, shown):
+        page = render.candlesticks([BAR | {"start": start}])
+        assert layout_of(page)["xaxis2"]["title"]["text"] == axis
+        assert data_of(page)[0]["x"] == [shown]
 
     def test_the_same_bars_give_the_same_page(self):
         trades = rxdag.from_source(sources.simulated_trades(trades=500))
@@ -276,3 +387,10 @@ class TestCandles:
             GraphError, match="each bar must have start, open, high, low, close, volume, got one without: 'low'"
         ):
             render.candlesticks([{"start": 0, "open": 1, "high": 2}])
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_of_the_documentation_covers_the_page_below_it(path):
+    root = ET.parse(path).getroot()
+    _, _, width, height = root.get("viewBox").split()
+    assert next(root.iter(f"{SVG}rect")).attrib.items() >= {"width": width, "height": height}.items()

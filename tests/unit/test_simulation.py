@@ -268,7 +268,7 @@ def test_timed_items_are_never_further_behind_than_said(items):
     [
         lambda: sources.range(50),
         lambda: sources.iterable(list("abcdefgh")),
-        lambda: sources.iterable("abc", blocking=True),
+        lambda: sources.iterable(list("abc"), blocking=True),
         lambda: sources.interval("1s", count=7),
         lambda: sources.reconnecting(sources.range(20)),
         lambda: sources.simulated_trades(seed=1, trades=300),

@@ -15,13 +15,25 @@ from rxdag.adapters._callbacks import registering, required
 from rxdag.adapters._linear import Gives, is_linear, pipeline
 from rxdag.adapters._service import is_service, service
 from rxdag.adapters._threads import Futures, Threaded, ThreadQueue
-from rxdag.contract import RAISE, OnError, OnErrorName, Overflow, Reader, Shape, Source, SourceContext
+from rxdag.contract import (
+    RAISE,
+    OnError,
+    OnErrorName,
+    Overflow,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    check_iterable,
+    gives_arrow,
+    is_frame,
+)
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, from_source
-from rxdag.sources import OverflowName, async_iterable, callback, iterable, observable
+from rxdag.sources import OverflowName, arrow, async_iterable, callback, iterable, observable
 
 _TAKES: Final = (
-    "a source, an iterable or async iterable, a coroutine of one, a future or several, an asyncio.Queue or queue.Queue, a "
+    "a source, an iterable or async iterable, a frame or table, a coroutine of one, a future or several, an asyncio.Queue or queue.Queue, a "
     "channel with get() and close(), an object with stream(), one with subscribe(callback) or start(callback) and stop(), a "
     "reactivex Observable, a linear pipeline or a service of them, or a function without arguments that makes one of these "
     "for each run, or one with one argument that registers a callback"
@@ -45,6 +57,7 @@ def wrap(
 
     The wrapped object is not modified. Pull-based objects are asked only for as many items as there is room for:
 
+    * frames and tables of pandas, polars or pyarrow, row by row, as `sources.arrow` does
     * iterables; iterators run on their own thread, since `next` may block
     * async iterables and generators, which are always closed at the end
     * queues; channels until they are closed
@@ -72,7 +85,8 @@ def wrap(
         of: Type of the items, so that fields can be checked by name.
 
     Raises:
-        GraphError: If the object is of an unknown kind; the message lists the known kinds.
+        GraphError: If the object is of an unknown kind; the message lists the known kinds. Also if it is a str, bytes
+            or a mapping, whose items are hardly ever what is meant.
         CompileError: When the dag is compiled, if a push-based object has the overflow policy "block".
 
     Example:
@@ -118,6 +132,8 @@ def _source(thing: Any, how: _How) -> Source[Any]:
     if isinstance(thing, Source):
         source: Source[Any] = _any(thing)
         return source
+    if gives_arrow(thing) and is_frame(thing):
+        return arrow(thing, _any(how.of))
     if isinstance(thing, type):  # a class makes one for each run
         return _of_function(thing, how)
     if is_linear(thing):
@@ -137,6 +153,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
     register = registering(thing)
     if register is not None:
         return callback(register, **how.queue())
+    check_iterable(thing, "wrap: thing")
     if isinstance(thing, Iterable):
         is_blocking = how.blocking if how.blocking is not None else not isinstance(thing, Sized)
         return iterable(_any(thing), blocking=is_blocking, of=how.of)

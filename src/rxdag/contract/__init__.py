@@ -53,6 +53,7 @@ from rxdag.contract._functions import (
     check_named_arguments,
     check_plain,
 )
+from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
@@ -74,7 +75,7 @@ from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
-from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
+from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
@@ -184,7 +185,11 @@ __all__ = [
     "format_ns",
     "import_extra",
     "install_line",
+    "check_iterable",
     "is_forked",
+    "is_frame",
+    "gives_arrow",
+    "iso_utc",
     "joined",
     "label_of",
     "made_by",

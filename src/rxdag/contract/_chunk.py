@@ -36,7 +36,7 @@ class Chunk:
     @property
     def columns(self) -> Columns | None:
         """Return the items if they are columns; None for a list."""
-        return None if self.items.__class__ is list else self.items
+        return None if isinstance(self.items, list) else self.items
 
     def rows(self) -> Chunk:
         """Return the same chunk with its items in a list."""

@@ -20,6 +20,7 @@ class Shape:
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
         ordered: True if items come in the order of their event times: an item at t says that all before t have come.
         windows: Of which the items are panes, as a window has emitted them; None where it is not known.
+        times: Fields that hold event times as numbers, each with its unit in ns; tables show them as dates.
     """
 
     item_type: Any = None
@@ -28,3 +29,4 @@ class Shape:
     key_names: tuple[str, ...] = ()
     ordered: bool = False
     windows: Assigner | None = None
+    times: tuple[tuple[str, int], ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 # All of them fit into 64 bits. Two marks stand above every watermark, so that the minimum over several inputs is right
@@ -19,3 +20,13 @@ class Clock(Protocol):
     def now(self) -> int:
         """Nanoseconds since the epoch, UTC; never goes back within a run."""
         ...
+
+
+def iso_utc(ns: int) -> str:
+    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{rest:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{text}.{digits}Z" if digits else f"{text}Z"

@@ -62,7 +62,7 @@ class SourceFeed(OpenedSource):
         if self.wants_columns:
             self.feed_columns(chunk)
             return
-        if chunk.items.__class__ is not list:
+        if chunk.columns is not None:
             chunk = self.chunk = chunk.rows()
         domain = self.domain
         items: list[Any] = chunk.items
@@ -134,7 +134,7 @@ class SourceFeed(OpenedSource):
 
     def feed_columns(self, chunk: Chunk) -> None:
         """Hand a run of columns on, cut at its watermarks."""
-        if chunk.items.__class__ is list and chunk.items:
+        if chunk.columns is None and chunk.items:
             from rxdag.columns import gathered  # it loads numpy, which columns have done
 
             times, sequences, keys = chunk.ts, chunk.sequence, chunk.key

@@ -7,6 +7,7 @@ from rxdag.graph._builder import DagBuilder
 from rxdag.graph._dag import Dag, Edge
 from rxdag.graph._draw import parameters
 from rxdag.graph._fan_in import checked_stream, fan_in
+from rxdag.graph._from_source import from_source
 from rxdag.graph._node import Input, Node, Thing, checked_name
 from rxdag.graph._picture import bundle
 from rxdag.graph._runner import Runner
@@ -18,7 +19,6 @@ from rxdag.graph._stream import (
     SinkNode,
     Stream,
     WindowedStream,
-    from_source,
     stream_of,
 )
 

@@ -21,7 +21,6 @@ from rxdag.contract import (
     Overflow,
     RouteOp,
     Sink,
-    Source,
     Unkeyed,
     WindowOp,
     check_function,
@@ -334,6 +333,9 @@ class Routes(Generic[T_co]):
     def __init__(self, node: Node) -> None:
         self.node = node
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.node.where}, ports {', '.join(self)}>"
+
     def __getitem__(self, name: str, /) -> Stream[T_co]:
         return stream_of(self.node, self.node.checked_port(name))
 
@@ -381,18 +383,3 @@ class SinkNode(Generic[T_co, R_co]):
 def stream_of(node: Node, port: str = "out") -> Stream[Any]:
     """The handle on a port, keyed or not."""
     return KeyedStream[Any, Any](node, port) if node.port_shape(port).keyed else Stream[Any](node, port)
-
-
-def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnError | OnErrorName = RAISE) -> Stream[T]:
-    """Create a stream from a source.
-
-    Args:
-        source: A source from `rxdag.sources`, or your own.
-        name: Name of the node; by default that of the source.
-        on_error: What to do with malformed input: end the run (default), skip it, or send it to port "dead".
-    """
-    if not isinstance(source, Source):
-        raise GraphError(
-            f"from_source: takes a source, got {shown(source)}; sources.iterable(...) makes one of an iterable"
-        )
-    return Stream(Node(source, (), name, on_error), boundary=source.boundary)

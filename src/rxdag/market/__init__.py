@@ -3,13 +3,13 @@
 Public.
 """
 
-from rxdag.contract import remember
+from rxdag.contract import iso_utc, remember
 from rxdag.market._book import BookTop, book_top
 from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
-from rxdag.market._trade_bars import BAR_COLUMNS, Bar, as_bar, by_venue, is_valid, iso_utc, trade_bars
+from rxdag.market._trade_bars import BAR_COLUMNS, Bar, as_bar, by_venue, is_valid, trade_bars
 from rxdag.sources import Quote, Trade
 
 __all__ = [

@@ -10,10 +10,9 @@ from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
 from rxdag.aggregates.accumulators import vwap_within
-from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns
+from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns, iso_utc
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, checked_stream
-from rxdag.market._trade_bars import iso_utc
 
 K = TypeVar("K")
 

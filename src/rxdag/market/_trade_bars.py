@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
-from rxdag.contract import Duration, Pane
+from rxdag.contract import Duration, Pane, iso_utc
 from rxdag.expressions import col
 from rxdag.graph import Stream, WindowedStream, checked_stream
 from rxdag.sources import Trade
@@ -50,16 +49,6 @@ class Bar(msgspec.Struct, frozen=True):
     volume: float
     vwap: float | None
     count: int
-
-
-def iso_utc(ns: int) -> str:
-    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    digits = f"{rest:09d}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
 def as_bar(pane: Pane[tuple[str, str], Ohlcv]) -> Bar:

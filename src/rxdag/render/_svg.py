@@ -11,6 +11,7 @@ from rxdag.contract import Sink, Source, import_extra
 from rxdag.engine import SIDES
 from rxdag.errors import text_of
 from rxdag.graph import Dag, Node
+from rxdag.render._beside import Point, Rect, curve, notes_beside, room_for
 from rxdag.runtime import RunResult, RunStats
 
 _CHAR: Final = 7.2
@@ -22,18 +23,33 @@ _LINE: Final = 13
 _GAP: Final = 46
 """Between layers, px."""
 _MARGIN: Final = 16
+# A ground of its own, for the scheme of a page need not be that of the system. Scoped, for a notebook has other pictures.
 _STYLE: Final = """\
-text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2933}
-.label{fill:#52606d;font-size:10px}
-.node rect,.node path{stroke-width:1.2}
-.source rect{fill:#e3f8ff;stroke:#1992d4}
-.operator rect{fill:#f5f7fa;stroke:#7b8794}
-.sink path{fill:#fffaeb;stroke:#cb6e17}
-.edge{fill:none;stroke:#7b8794;stroke-width:1.2}
-.lost{fill:#ab091e;font-size:10px}
-.state{font-weight:bold}
-.failed{fill:#ab091e}
-.port{font-size:10px;fill:#52606d;paint-order:stroke;stroke:#fff;stroke-width:3px}
+.rxdag text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2933}
+.rxdag .ground{fill:#fff}
+.rxdag .label,.rxdag .port{fill:#52606d;font-size:10px}
+.rxdag .node rect,.rxdag .node path{stroke-width:1.2}
+.rxdag .source rect{fill:#e3f8ff;stroke:#1992d4}
+.rxdag .operator rect{fill:#f5f7fa;stroke:#7b8794}
+.rxdag .sink path{fill:#fffaeb;stroke:#cb6e17}
+.rxdag .edge{fill:none;stroke:#7b8794;stroke-width:1.2}
+.rxdag .tip{fill:#7b8794}
+.rxdag .lost{fill:#ab091e;font-size:10px}
+.rxdag .state{font-weight:bold}
+.rxdag .failed{fill:#ab091e}
+.rxdag .port{paint-order:stroke;stroke:#fff;stroke-width:3px}
+@media(prefers-color-scheme:dark){
+.rxdag text{fill:#e6edf3}
+.rxdag .ground{fill:#161b22}
+.rxdag .label,.rxdag .port{fill:#a9b4c0}
+.rxdag .source rect{fill:#0d2b3e;stroke:#58a6ff}
+.rxdag .operator rect{fill:#21262d;stroke:#8b949e}
+.rxdag .sink path{fill:#33260d;stroke:#d29922}
+.rxdag .edge{stroke:#8b949e}
+.rxdag .tip{fill:#8b949e}
+.rxdag .lost,.rxdag .failed{fill:#ff7b72}
+.rxdag .port{stroke:#161b22}
+}
 """
 
 
@@ -44,12 +60,15 @@ class _Box:
     width: float
 
     @property
-    def left(self) -> tuple[float, float]:
+    def left(self) -> Point:
         return self.x - self.width / 2, self.y
 
     @property
-    def right(self) -> tuple[float, float]:
+    def right(self) -> Point:
         return self.x + self.width / 2, self.y
+
+    def rect(self, tall: float) -> Rect:
+        return Rect(self.x - self.width / 2, self.y - tall / 2, self.x + self.width / 2, self.y + tall / 2)
 
 
 def svg(what: Dag | RunResult, /) -> str:
@@ -64,40 +83,42 @@ def svg(what: Dag | RunResult, /) -> str:
     dag, result = (what.dag, what) if isinstance(what, RunResult) else (what, None)
     texts = {name: _texts(name, node, result) for name, node in dag.nodes.items()}
     tall = _HEIGHT + _LINE * max(0, max(len(lines) for lines in texts.values()) - 2)
-    boxes, routes = _layout(dag, texts, tall, result)
+    links = _links(dag, result)
+    boxes, routes = _layout(dag, links, texts, tall)
+    notes = notes_beside(links, routes, [box.rect(tall) for box in boxes.values()])
     width = max(box.x + box.width / 2 for box in boxes.values()) + _MARGIN
-    height = max([box.y for box in boxes.values()] + [y for route in routes for _, y in route]) + tall / 2 + _MARGIN
+    lowest = [box.y + tall / 2 for box in boxes.values()] + [y for route in routes.values() for _, y in route]
+    height = max(lowest + [note.y for note in notes]) + _MARGIN
     title = "" if result is None else _title(result)
     if title:
         width, height = max(width, len(title) * _CHAR + 2 * _MARGIN), height + 2 * _LINE
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'height="{height:.0f}" role="img" aria-label="dag {escape(dag.name, quote=True)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="rxdag" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="dag {escape(dag.name, quote=True)}">',
         f"<style>{_STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>',
+        '<path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>',
+        f'<rect class="ground" width="{width:.0f}" height="{height:.0f}" rx="6"/>',
     ]
     if result is not None:
         parts.append(
             f'<text class="state {result.state}" x="{_MARGIN}" y="{height - _MARGIN / 2:.1f}">{escape(title)}</text>'
         )
-    drawn: set[tuple[str, str]] = set()
-    for edge, route in zip(dag.edges, routes, strict=True):
-        ends = (edge.producer, edge.consumer)
-        if ends in drawn:
-            continue
-        drawn.add(ends)
-        parts.append(f'<path class="edge" d="{_curve(route)}" marker-end="url(#tip)"/>')
-        ports = [each.port for each in dag.edges if (each.producer, each.consumer) == ends]
-        notes = [] if ports == ["out"] else [edge.port]
-        notes += [] if result is None else _traffic(str(edge), result.stats)
-        for i, note in enumerate(notes):
-            (x, y), (x2, y2) = route[0], route[1]
-            parts.append(
-                f'<text class="port" x="{(x + x2) / 2:.1f}" y="{(y + y2) / 2 - 4 + i * _LINE:.1f}" text-anchor="middle">{escape(note)}</text>'
-            )
+    parts += [f'<path class="edge" d="{curve(route)}" marker-end="url(#tip)"/>' for route in routes.values()]
+    parts += [f'<text class="port" x="{note.x:.1f}" y="{note.y:.1f}">{escape(note.text)}</text>' for note in notes]
     parts += [_node(node, boxes[name], texts[name], tall) for name, node in dag.nodes.items()]
     return "\n".join([*parts, "</svg>"])
+
+
+def _links(dag: Dag, result: RunResult | None) -> dict[tuple[str, str], list[str]]:
+    """What is said beside the line from one node to another: the ports that it leaves by, and the traffic."""
+    ports: dict[tuple[str, str], dict[str, None]] = {}
+    traffic: dict[tuple[str, str], list[str]] = {}
+    for edge in dag.edges:
+        ends = (edge.producer, edge.consumer)
+        ports.setdefault(ends, {})[edge.port] = None
+        traffic.setdefault(ends, []).extend([] if result is None else _traffic(str(edge), result.stats))
+    return {ends: ([] if [*own] == ["out"] else [", ".join(own)]) + traffic[ends] for ends, own in ports.items()}
 
 
 def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, str]]:
@@ -134,25 +155,25 @@ def _traffic(edge: str, stats: RunStats) -> list[str]:
 
 
 def _layout(
-    dag: Dag, texts: dict[str, list[tuple[str, str]]], tall: int, result: RunResult | None
-) -> tuple[dict[str, _Box], list[list[tuple[float, float]]]]:
-    """Where each node is, and the way of each edge: through a point in each layer that it passes."""
+    dag: Dag, links: dict[tuple[str, str], list[str]], texts: dict[str, list[tuple[str, str]]], tall: int
+) -> tuple[dict[str, _Box], dict[tuple[str, str], list[Point]]]:
+    """Where each node is, and the way of each link: through a point in each layer that it passes."""
     igraph = import_extra("igraph", "graph", "a picture of a dag")
     names = list(dag.nodes)
     index = {name: i for i, name in enumerate(names)}
     layers = [0] * len(names)
     for name in names:  # producers come before consumers
-        feeds = [layers[index[edge.producer]] for edge in dag.edges if edge.consumer == name]
+        feeds = [layers[index[producer]] for producer, consumer in links if consumer == name]
         layers[index[name]] = max(feeds, default=-1) + 1
     ways: list[list[int]] = []
-    for edge in dag.edges:
-        start, end = index[edge.producer], index[edge.consumer]
+    for producer, consumer in links:
+        start, end = index[producer], index[consumer]
         passed = list(range(len(layers), len(layers) + layers[end] - layers[start] - 1))
         layers += range(layers[start] + 1, layers[end])
         ways.append([start, *passed, end])
     pieces = [piece for way in ways for piece in pairwise(way)]
     graph: Any = igraph.Graph(len(layers), pieces, directed=True)
-    placed: list[tuple[float, float]] = [
+    placed: list[Point] = [
         (float(across), float(along))
         for across, along in list(graph.layout_sugiyama(layers=layers, hgap=tall + 18, vgap=1, maxiter=200))[
             : len(layers)
@@ -162,37 +183,34 @@ def _layout(
         max(len(text) * (_SMALL_CHAR if kind else _CHAR) for kind, text in [*texts[name], ("", "")]) + 20
         for name in names
     ]
-    gaps = [0.0] * (max(layers) + 1)  # what an edge says must fit between the columns
-    for edge in dag.edges:
-        said = [] if result is None else _traffic(str(edge), result.stats)
-        needs = max((len(text) * _SMALL_CHAR for text in said), default=0.0)
-        gaps[layers[index[edge.producer]]] = max(gaps[layers[index[edge.producer]]], needs)
-    columns: list[float] = []
-    at = float(_MARGIN)
-    for layer in range(max(layers) + 1):
-        widest = max((width for width, own in zip(widths, layers, strict=False) if own == layer), default=0.0)
-        columns.append(at + widest / 2)
-        at += widest + max(_GAP, gaps[layer] + 12)
+    columns = _columns(links, index, layers, widths)
     low = min(across for across, _ in placed)
     points = [
         (columns[layer], across - low + _MARGIN + tall / 2) for layer, (across, _) in zip(layers, placed, strict=True)
     ]
     boxes = {name: _Box(*points[i], widths[i]) for name, i in index.items()}
-    routes = [
-        [boxes[edge.producer].right, *(points[i] for i in way[1:-1]), boxes[edge.consumer].left]
-        for edge, way in zip(dag.edges, ways, strict=True)
-    ]
+    routes = {
+        ends: [boxes[ends[0]].right, *(points[i] for i in way[1:-1]), boxes[ends[1]].left]
+        for ends, way in zip(links, ways, strict=True)
+    }
     return boxes, routes
 
 
-def _curve(points: list[tuple[float, float]]) -> str:
-    (x, y), *rest = points
-    parts = [f"M{x:.1f} {y:.1f}"]
-    for x2, y2 in rest:
-        middle = (x + x2) / 2
-        parts.append(f"C{middle:.1f} {y:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}")
-        x, y = x2, y2
-    return "".join(parts)
+def _columns(
+    links: dict[tuple[str, str], list[str]], index: dict[str, int], layers: list[int], widths: list[float]
+) -> list[float]:
+    """Where the middle of each layer is; what is said beside a line must fit before the layer that it leads to."""
+    gaps = [float(_GAP)] * (max(layers) + 1)
+    for (_, consumer), said in links.items():
+        before = layers[index[consumer]] - 1
+        gaps[before] = max(gaps[before], room_for(said))
+    columns: list[float] = []
+    at = float(_MARGIN)
+    for layer, gap in enumerate(gaps):
+        widest = max((width for width, own in zip(widths, layers, strict=False) if own == layer), default=0.0)
+        columns.append(at + widest / 2)
+        at += widest + gap
+    return columns
 
 
 def _node(node: Node, box: _Box, texts: list[tuple[str, str]], tall: int) -> str:

@@ -49,4 +49,4 @@ def _outside() -> int:
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):
         frame, n = frame.f_back, n + 1
-    return n - 1
+    return n

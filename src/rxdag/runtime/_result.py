@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
-from rxdag.contract import MAX, MIN, Sink, Source
+from rxdag.contract import MAX, MIN, Sink, Source, iso_utc
 from rxdag.engine import EdgeBook, Ledger, Writes
 from rxdag.errors import GraphError, did_you_mean, text_of
 from rxdag.graph import Dag, SinkNode, bundle
+from rxdag.runtime._frames import frame_of, frame_of_books
 
 R = TypeVar("R")
 
@@ -98,7 +99,24 @@ class RunStats:
     writes: Mapping[str, Writes] = field(default_factory=lambda: dict[str, Writes]())
 
     def __repr__(self) -> str:
-        return f"<RunStats: {self.state}, {len(self.nodes)} nodes, {len(self.gates)} gates, {self.elapsed_s:.2f} s>"
+        lost = sum(sum(ledger.lost.values()) for ledger in self.nodes.values())
+        mark = f", watermark {shown_watermark(self.watermarks)}" if self.watermarks else ""
+        return (
+            f"<RunStats: {self.state}, {len(self.nodes)} nodes, {len(self.gates)} gates, {self.elapsed_s:.2f} s, "
+            f"{lost:,} lost{mark}>"
+        )
+
+    def to_frame(self) -> Any:
+        """Return the books as a polars DataFrame, one row per node. Needs the extra "polars".
+
+        Columns: `node`; the counts of its ledger, `arrived`, `passed`, `absorbed`, `filtered`, `late`, `dead`,
+        `dropped` (for all reasons together), `unassigned`, `unrouted`, `failed`, `discarded`, `unread`, `held`, `made`
+        and `retried`; `busy_s`, s; and `watermark`, a time in UTC, null before the first and after the end.
+
+        Raises:
+            MissingExtra: If polars is not installed.
+        """
+        return frame_of_books(self.nodes, self.watermarks, self.busy_s)
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,6 +154,9 @@ class RunResult:
         Raises:
             GraphError: If the sink was not in the run.
         """
+        return self.values[self._name_of(sink)]
+
+    def _name_of(self, sink: SinkNode[Any, Any] | str) -> str:
         if isinstance(sink, str):
             name: str | None = sink if sink in self.values else None
         else:
@@ -147,7 +168,25 @@ class RunResult:
             raise GraphError(
                 f'result: sink "{asked}" was not in the run{did_you_mean(asked, self.dag.sinks)}; its sinks are {known}'
             )
-        return self.values[name]
+        return name
+
+    def to_frame(self, sink: SinkNode[Any, Any] | str, /) -> Any:
+        """Return what a sink has collected as a polars DataFrame. Needs the extra "polars".
+
+        The columns are those of `sinks.arrow`: the fields of a record; the key, start, end, value, revision and
+        closed_by of a pane, each part of the key and each field of the value in its own column; else one column
+        "value".
+
+        Args:
+            sink: A `sinks.collect()` or `sinks.arrow()`, or its name.
+
+        Raises:
+            GraphError: If the sink was not in the run, or collects nothing.
+            SourceError: If the items cannot be rows of one table.
+            MissingExtra: If polars is not installed.
+        """
+        name = self._name_of(sink)
+        return frame_of(self.values[name], self.dag.nodes[name].in_shape, f'to_frame: sink "{name}"')
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """A notebook shows the picture of the dag with its numbers."""
@@ -181,6 +220,15 @@ def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
     ]
 
 
+def doubt_of(dag: Dag, stats: RunStats) -> str:
+    """Ask for the unit of event times, if items came in, none went out and the watermark has moved; else say nothing."""
+    came = sum(stats.nodes[name].made for name in dag.sources)
+    went = sum(stats.nodes[name].arrived for name in dag.sinks)
+    if went or not came or not any(MIN < w < MAX for w in stats.watermarks.values()):
+        return ""
+    return f"{came:,} in, 0 out, watermark at {shown_watermark(stats.watermarks)}: is unit= right?"
+
+
 def render(result: RunResult) -> str:
     """The books as text: a line a node, what was lost and the likely fix, and the speed."""
     stats = result.stats
@@ -202,6 +250,8 @@ def render(result: RunResult) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines += [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]
     lines += [f"  {line}" for _, _, line in losses_of(result)]
+    doubt = doubt_of(result.dag, stats)
+    lines += [f"  {doubt}"] if doubt else []
     for edge in stats.edges:
         if edge.dropped:
             lines.append(f"  {edge.dropped:,} items were dropped by the full gate {edge.name}")
@@ -214,13 +264,8 @@ def render(result: RunResult) -> str:
 
 
 def shown_watermark(watermarks: Mapping[str, int]) -> str:
-    """The least watermark that has moved, as a date."""
-    from datetime import UTC, datetime
-
+    """The least watermark that has moved, as a time."""
     moved = [w for w in watermarks.values() if MIN < w < MAX]
-    if not moved:
-        return "not set"
-    try:
-        return datetime.fromtimestamp(min(moved) / 1e9, tz=UTC).strftime("%Y-%m-%d")
-    except (ValueError, OverflowError):
-        return f"{min(moved)} ns"
+    if moved:
+        return iso_utc(min(moved))
+    return "at the end" if watermarks and all(w >= MAX for w in watermarks.values()) else "not set"

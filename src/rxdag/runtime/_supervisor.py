@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +51,10 @@ class Supervisor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._chores: list[tuple[float, Callable[[], None]]] = []
         self._doing: list[asyncio.Task[None]] = []
+
+    def __repr__(self) -> str:
+        counts = Counter(job.state for job in self._jobs.values()) + Counter({"waiting": len(self._waiting)})
+        return f"<{type(self).__name__}: {', '.join(f'{n} {state}' for state, n in counts.items()) or 'no jobs'}>"
 
     def _check_new(self, name: str) -> None:
         if name in self._jobs or name in self._waiting:

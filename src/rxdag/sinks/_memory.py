@@ -8,8 +8,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rxdag.contract import BadProgram, Chunk, Sink, SinkContext, WriteFailed, Writer, check_awaited, check_function
+from rxdag.contract import (
+    BadProgram,
+    Chunk,
+    Shape,
+    Sink,
+    SinkContext,
+    WriteFailed,
+    Writer,
+    check_awaited,
+    check_function,
+)
 from rxdag.errors import GraphError, shown
+from rxdag.sinks._items import Items
 
 T = TypeVar("T")
 
@@ -25,8 +36,8 @@ class _Counted(Writer):
 
 
 class _CollectWriter(Writer):
-    def __init__(self) -> None:
-        self._items: list[Any] = []
+    def __init__(self, shape: Shape) -> None:
+        self._items = Items[Any]((), shape)
 
     def write(self, chunk: Chunk) -> None:
         self._items += chunk.items
@@ -40,11 +51,11 @@ class _Collect(Sink[T, "list[T]"]):
     label = "collect"
 
     def open(self, context: SinkContext) -> Writer:
-        return _CollectWriter()
+        return _CollectWriter(context.shape)
 
 
 def collect() -> Sink[T, list[T]]:
-    """Collect all items; `result[sink]` is the list.
+    """Collect all items; `result[sink]` is the list, which notebooks show as a table.
 
     Example:
         >>> kept = rxdag.from_source(sources.range(3)).to(sinks.collect())

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, flag, item_type
+from rxdag.contract import (
+    END,
+    Chunk,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    Where,
+    check_iterable,
+    flag,
+    item_type,
+)
 from rxdag.errors import GraphError, SourceError, shown
 
 T = TypeVar("T")
@@ -62,7 +74,7 @@ class _ListReader(Reader):
         self._at += len(taken)
         if not taken:
             return END
-        return Chunk(taken if isinstance(taken, list) else list(taken))
+        return Chunk(taken if taken.__class__ is list else list(taken))
 
     def backlog(self) -> int:
         return max(0, len(self._items) - self._at)
@@ -97,7 +109,7 @@ class _Iterable(Source[T]):
 
     @property
     def knows_backlog(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some do
-        return self.items.__class__ in (list, tuple, builtins.range) and self.where == "inline"
+        return isinstance(self.items, list | tuple | builtins.range) and self.where == "inline"
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some are
@@ -114,7 +126,8 @@ class _Iterable(Source[T]):
 def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False) -> Source[T]:
     """Read an iterable.
 
-    A list can be read by any number of runs, a generator by one only. A generator is closed at the end of the run.
+    A list can be read by any number of runs, a generator by one only. A generator is closed at the end of the run. Texts,
+    bytes, mappings and frames are refused, since their items are hardly ever what is meant.
 
     Args:
         items: The iterable.
@@ -122,12 +135,13 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
         blocking: True if `next` may block on the outside world; the iterable then gets its own thread.
 
     Raises:
-        GraphError: If `items` cannot be iterated.
+        GraphError: If `items` cannot be iterated, or is a str, bytes, a mapping or a frame.
 
     Example:
-        >>> rxdag.from_source(sources.iterable("abc")).collect()
+        >>> rxdag.from_source(sources.iterable(["a", "b", "c"])).collect()
         ['a', 'b', 'c']
     """
+    check_iterable(items, "iterable: items")
     if not isinstance(items, Iterable):
         hint = "; an async iterable goes into sources.async_iterable" if hasattr(items, "__aiter__") else ""
         raise GraphError(f"iterable: items must be iterable, got {shown(items)}{hint}")

@@ -21,6 +21,7 @@ from rxdag.contract import (
     Source,
     SourceContext,
     duration_ns,
+    format_ns,
 )
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, SinkNode
@@ -164,6 +165,9 @@ class VirtualRun:
         )
         execution.open()
         self._driver.start()
+
+    def __repr__(self) -> str:
+        return f"<VirtualRun {self.execution.plan.dag.name}: {self.execution.state} at {format_ns(self.now)}>"
 
     @property
     def now(self) -> int:

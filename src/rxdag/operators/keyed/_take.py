@@ -98,7 +98,7 @@ def take(
     Example:
         >>> feed(ops.take(2), "abcd")
         ['a', 'b']
-        >>> keyed = rxdag.from_source(sources.iterable("aAbaB")).pipe(ops.key_by(str.lower))
+        >>> keyed = rxdag.from_source(sources.iterable(list("aAbaB"))).pipe(ops.key_by(str.lower))
         >>> keyed.pipe(ops.take(1)).collect()
         ['a', 'b']
     """

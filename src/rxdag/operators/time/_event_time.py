@@ -17,7 +17,8 @@ from rxdag.contract import (
     zone_of,
 )
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, check_field, field_name, getter
+from rxdag.expressions import Reader as FieldReader
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._declared import check_sequence, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
@@ -63,7 +64,10 @@ class _EventTime(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         is_one_feed = self.by is None and self.advance == "data" and self.watermarks == "own"
         ordered = is_one_feed and self.out_of_order_ns == 0
-        return replace(shape, timed=True, ordered=ordered)
+        ts = bound(self.ts, shape.item_type)
+        name = field_name(ts.expr if isinstance(ts, FieldReader) else ts)
+        times = () if name is None else ((name, UNITS[self.unit]),)
+        return replace(shape, timed=True, ordered=ordered, times=times)
 
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
