@@ -217,6 +217,10 @@ class TestLooks:
         assert code == 0
         assert "plan bars" in out
         assert "cap: " in out
+        code, out, _ = rxdag_("explain", bars, "--service", "out=2ms", "--json")
+        said = json.loads(out)
+        assert (code, said["dag"], [each["sink"] for each in said["ages"]]) == (0, "bars", ["out"])
+        assert "tumbling(" in said["nodes"][3]["call"]
 
     @pytest.mark.parametrize(
         ("form", "said"),

@@ -180,13 +180,15 @@ def explain(
     ] = None,
     allow: Allow = None,
     outside: Outside = False,
+    as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
     """Show how a graph would run: segments, gates, lanes, bounds."""
     from rxdag.plan import compile
 
     times = dict(_pair(each, "--service") for each in service or [])
-    print(compile(_load(spec, sets, allow, outside).dag).explain(service=times or None))
+    plan = compile(_load(spec, sets, allow, outside).dag)
+    print(json.dumps(plan.explain(service=times, form="dict")) if as_json else plan.explain(service=times))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
