@@ -336,7 +336,7 @@ class TestWorkers:
 
         bars, late = ran()
         assert late  # what comes too late is so for every worker
-        shares = [ran("--partition", f"{worker}/{workers}") for worker in range(workers)]
+        shares = [ran("--shard", f"{worker}/{workers}") for worker in range(workers)]
         assert sorted(bar for share, _ in shares for bar in share) == bars
         assert sorted(each for _, share in shares for each in share) == late
         if workers in (2, 3):
@@ -345,19 +345,19 @@ class TestWorkers:
     @pytest.mark.parametrize(
         ("share", "message"),
         [
-            ("1", '--partition: must be I/N, as 0/3 for the first of three workers, got "1"'),
-            ("a/b", '--partition: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
-            ("\u0661/\u0662", "--partition: must be I/N, as 0/3 for the first of three workers"),
-            ("3/3", 'dag "bars": part: must be worker 0 to n - 1 of n, got 3 of 3'),
+            ("1", '--shard: must be I/N, as 0/3 for the first of three workers, got "1"'),
+            ("a/b", '--shard: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
+            ("\u0661/\u0662", "--shard: must be I/N, as 0/3 for the first of three workers"),
+            ("3/3", 'dag "bars": shard: must be worker 0 to n - 1 of n, got 3 of 3'),
         ],
     )
     def test_a_share_that_is_none(self, parts, share, message):
-        code, _, err = rxdag_("run", str(parts), "--partition", share)
+        code, _, err = rxdag_("run", str(parts), "--shard", share)
         assert code != 0
         assert message in " ".join(err.split())
 
     def test_a_graph_without_shares_refuses_to_be_run_by_several(self, bars):
-        code, _, err = rxdag_("run", bars, "--partition", "0/2")
+        code, _, err = rxdag_("run", bars, "--shard", "0/2")
         assert code != 0
         assert "must have an ops.shard(key)" in " ".join(err.split())
 

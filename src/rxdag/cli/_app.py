@@ -114,7 +114,7 @@ def run(
         ),
     ] = None,
     metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
-    partition: Annotated[
+    shard: Annotated[
         str | None,
         typer.Option(help="Be worker I of N, from 0: pass that share of each ops.shard.", metavar="I/N"),
     ] = None,
@@ -127,7 +127,7 @@ def run(
     """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one cancels."""
     raise typer.Exit(
         run_loaded(
-            _load(spec, sets, allow, outside).part(partition),
+            _load(spec, sets, allow, outside).shard(shard),
             until=until,
             flush=flush,
             restart=None if restart is None else restart.value,
