@@ -399,6 +399,22 @@ class TestClusters:
         assert board["title"] == "rxdag"
         assert "alert: RxdagRunFailed" in (tmp_path / "monitoring" / "rxdag-alerts.yaml").read_text()
 
+    def test_top_flushes_each_table_and_a_reader_that_leaves_ends_it_quietly(self):
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        endless = rxdag.from_source(sources.interval("1ms"), name="n").to(sinks.null(), name="o")
+        run = rxdag.start(rxdag.Dag(endless, name="endless"))
+        rxdag.metrics.watch(run, registry=registry)
+        with rxdag.metrics.serve(0, registry=registry) as server:
+            process = start("top", f"localhost:{server.port}", "--every", "0.05")
+            assert process.stdout.readline().startswith("endless: running")
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            assert process.wait(30) == 1
+            process.stderr.close()
+        run.cancel()
+
     def test_top_of_a_run_elsewhere(self):
         from prometheus_client import CollectorRegistry
 
@@ -408,8 +424,10 @@ class TestClusters:
         rxdag.metrics.watch(run, registry=registry)
         with rxdag.metrics.serve(0, registry=registry) as server:
             code, out, err = rxdag_("top", f"localhost:{server.port}", "--once", "--every", "0.05")
+            lines = rxdag_("top", f"localhost:{server.port}", "--every", "0.05")[1]
         assert code == 0, err
         assert "mine: completed" in out
+        assert "mine: completed" in lines
         code, _, err = rxdag_("top", f"localhost:{server.port}", "--once")
         assert code != 0
         assert "must be where a run serves its metrics" in " ".join(err.split())

@@ -110,7 +110,7 @@ def run(
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            help="Serve /metrics, /healthz, /readyz, /status and /graph there; 0 for a free port.", min=0, max=65535
+            help="Serve metrics, health, status and a picture there; / lists them; 0 for a free port.", min=0, max=65535
         ),
     ] = None,
     metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
