@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from tests.unit import specs
@@ -295,7 +296,39 @@ class TestReplay:
         assert code == 1
         assert 'must have the field "tt"; did you mean "t"' in err or 'must have the field "tt"' in err
         assert rxdag_("replay", str(tmp_path / "x.jsonl"))[0] == 2
-        assert "must be a file that can be read" in rxdag_("replay", str(tmp_path / "none.jsonl"), "--at-once")[2]
+        near = rxdag_("replay", str(tmp_path / "x.json"), "--at-once")[2]
+        assert f'file must exist, got "{tmp_path}/x.json"; did you mean "{tmp_path}/x.jsonl"?' in near
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ((), '--unit: must be given: "t" 1700000000000 is 1970-01-01 00:28 in ns; say --unit ms'),
+            (("--unit", "s"), '--unit: "t" must be within 1677 to 2262, got 1700000000000 s; say --unit ms'),
+        ],
+    )
+    def test_times_in_another_unit_are_no_times_of_1970(self, tmp_path, options, said):
+        (tmp_path / "x.csv").write_text("t,p\n1700000000000,1\n1700000000001,2\n")
+        code, out, err = rxdag_("replay", str(tmp_path / "x.csv"), "--time", "t", *options)
+        assert (code, out) == (1, "")
+        assert said in err
+        assert rxdag_("replay", str(tmp_path / "x.csv"), "--time", "t", "--unit", "ms")[0] == 0
+        assert rxdag_("replay", str(tmp_path / "x.csv"), "--time", "t", "--unit", "ns")[0] == 0
+
+    def test_an_archive_says_what_it_is(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "x.csv", "w") as archive:
+            archive.writestr("x.csv", "t,p\n1,2\n")
+        code, _, err = rxdag_("replay", str(tmp_path / "x.csv"), "--at-once")
+        assert code == 1
+        assert "x.csv: must be text, plain or .gz, got a zip archive; unzip it first" in err
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_without_the_extra_it_says_what_to_install(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, err = rxdag_("run", "bars.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: rxdag: {package} must be installed, and is not; say pip install ")
+    assert err.endswith('(extra "cli")\n')
 
 
 def test_a_spec_of_the_tests_runs_as_a_command(tmp_path):

@@ -317,7 +317,7 @@ def schema() -> None:
 def replay(
     file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl, .gz too.", metavar="FILE")],
     time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
-    unit: Annotated[_Unit, typer.Option(help="Of that field.")] = _Unit.ns,
+    unit: Annotated[_Unit | None, typer.Option(help="Of that field; without it ns, if those are dates.")] = None,
     speed: Annotated[float, typer.Option(help="1 for its own pace, 20 for twenty times that.", min=1e-6)] = 1.0,
     at_once: Annotated[bool, typer.Option("--at-once", help="As fast as it goes.")] = False,
     until: Annotated[str | None, typer.Option(help="Stop after that long.", metavar="DURATION")] = None,
@@ -326,7 +326,7 @@ def replay(
     """Write a recorded file to stdout as JSON lines: at its own pace, n times faster, or at once."""
     if time is None and not at_once:
         raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
-    raise typer.Exit(run_replay(file, None if at_once else time, unit.value, speed, until))
+    raise typer.Exit(run_replay(file, None if at_once else time, None if unit is None else unit.value, speed, until))
 
 
 @app.command()

@@ -78,7 +78,8 @@ def _part_ns(number: str, unit: str, value: object, where: str) -> int:
     scaled = int(part or "0") * UNITS[unit]
     if scaled % 10 ** len(part):
         raise GraphError(f"{where} must be a whole number of nanoseconds, got {shown(value)}")
-    return int(whole) * UNITS[unit] + scaled // 10 ** len(part)
+    ns: int = int(whole) * UNITS[unit] + scaled // 10 ** len(part)
+    return ns
 
 
 def _meant(value: object) -> str:
