@@ -174,6 +174,65 @@ nodes:
         process.stderr.close()
 
 
+LIVE = """\
+nodes:
+  n: {source: interval, every: 1ms}
+  s: {op: timestamp, input: n}
+  t: {op: event_time, input: s, ts: ts}
+  w: {op: window_all, input: t, window: global, aggregate: count}
+  o: {sink: stdout, input: w, form: jsonl}
+"""
+
+
+class TestSpelling:
+    """Messages name what the command line has."""
+
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (("run", "-", "--until", "3"), "error: --until must be a duration such as \"500ms\", \"1s\" or \"2h30m\", got '3'; did you mean \"3s\"?"),
+            (("run", "-", "--until", "3", "--restart", "always"), "error: --until must be a duration"),
+            (("run", "-", "--shard", "1"), 'error: --shard: must be I/N, as 0/3 for the first of three workers, got "1"'),
+            (("run", "-", "--shard", "0/2"), "error: --shard must have an ops.shard(key)"),
+            (("explain", "-", "--service", "oo=1s"), 'error: --service of "oo" must be of a sink; did you mean "o"?'),
+            (("explain", "-", "--service", "o=1"), "error: --service of \"o\" must be a duration"),
+            (("keda", "-", "--deployment", "d", "--image", "i", "--min", "3", "--max", "2"), "error: --min must be 0 or more, and --max at least that and 1, got 3 and 2"),
+            (("keda", "-", "--deployment", "D", "--image", "i"), "error: --deployment must be 1 to 63"),
+            (("keda", "-", "--deployment", "d", "--image", "i", "--threshold", "0"), "error: --threshold must be more than 0, got 0.0"),
+        ],
+    )  # fmt: skip
+    def test_an_argument_is_named_by_its_option(self, args, said):
+        code, out, err = rxdag_(*args, given=LIVE)
+        assert (code, out) == (2, "")
+        assert err.startswith(said)
+
+    @pytest.mark.parametrize(
+        ("node", "said"),
+        [
+            ("{op: map, input: n, fn: 'mypkg.model:f'}", 'module "mypkg.model" must be allowed by who loads the spec, with --allow mypkg.model; allowed is none'),
+            ("{sink: csv, input: n, path: /tmp/x.csv}", "unless who loads the spec allows others (--outside), got '/tmp/x.csv'"),
+        ],
+    )  # fmt: skip
+    def test_what_would_allow_it_is_an_option(self, node, said):
+        text = f"nodes:\n  n: {{source: range, bounds: 1}}\n  x: {node}\n  o: {{sink: collect, input: n}}\n"
+        code, _, err = rxdag_("check", "-", given=text)
+        assert code == 2
+        assert said in err
+        assert said in json.loads(rxdag_("check", "-", "--json", given=text)[1])["problems"][0]["message"]
+        assert said in json.loads(rxdag_("run", "-", "--json", given=text)[1] or "{}").get("error", said)
+
+    def test_the_text_of_an_item_is_left_alone(self, tmp_path):
+        text = 'nodes: {n: {source: iterable, items: ["until=True"]}, m: {op: map, input: n, fn: x}, o: {sink: collect, input: m}}'
+        code, _, err = rxdag_("run", "-", given=text)
+        assert code == 1
+        assert "failed on 'until=True'" in err
+
+    def test_json_has_the_same_spelling(self):
+        code, out, _ = rxdag_("run", "-", "--json", "--until", "3", given=LIVE)
+        assert code == 2
+        assert json.loads(out)["error"].startswith("--until must be a duration")
+
+
 class TestCheck:
     def test_a_good_one(self, bars):
         assert rxdag_("check", bars) == (0, "ok: bars, 5 nodes, 4 edges\n", "")
@@ -381,7 +440,7 @@ class TestWorkers:
             ("1", '--shard: must be I/N, as 0/3 for the first of three workers, got "1"'),
             ("a/b", '--shard: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
             ("\u0661/\u0662", "--shard: must be I/N, as 0/3 for the first of three workers"),
-            ("3/3", 'dag "bars": shard: must be worker 0 to n - 1 of n, got 3 of 3'),
+            ("3/3", "--shard must be worker 0 to n - 1 of n, got 3 of 3"),
         ],
     )
     def test_a_share_that_is_none(self, parts, share, message):
@@ -422,7 +481,7 @@ class TestClusters:
     def test_what_kubernetes_does_not_take(self, bars):
         code, _, err = rxdag_("keda", bars, "--deployment", "Bars_1", "--image", "bars:1")
         assert code != 0
-        assert "keda: deployment must be 1 to 63 of a to z" in " ".join(err.split())
+        assert "--deployment must be 1 to 63 of a to z" in " ".join(err.split())
 
     def test_dashboard_and_alerts(self, tmp_path):
         code, out, err = rxdag_("grafana", "--out", str(tmp_path / "monitoring"))

@@ -13,11 +13,12 @@ from rich.logging import RichHandler
 
 from rxdag import build_info
 from rxdag.cli._demo import run_demo
+from rxdag.cli._flags import in_flags, said
 from rxdag.cli._load import Loaded, load
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
-from rxdag.errors import RxDagError, SpecError, text_of
+from rxdag.errors import RxDagError, SpecError
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
@@ -89,6 +90,13 @@ def _common(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
+def flags_of(command: str | None) -> dict[str, str]:
+    """Return the options of a command by parameter: "until" is "--until"; none of no command."""
+    known: Any = typer.main.get_command(app)
+    params = known.commands[command].params if command in known.commands else ()
+    return {param.name: param.opts[-1] for param in params if param.opts[-1].startswith("--")}
+
+
 def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: bool) -> Loaded:
     return load(spec, sets or [], allow or [], outside=outside)
 
@@ -134,6 +142,7 @@ def run(
             as_json=as_json,
             quiet=quiet,
             serves=None if metrics_port is None else (metrics_host, metrics_port),
+            flags=flags_of("run"),
         )
     )
 
@@ -156,12 +165,18 @@ def check(
     except RxDagError as error:
         if not as_json:
             raise
-        found = error.problems if isinstance(error, SpecError) else ()
+        flags = flags_of("check")
         listed: list[dict[str, Any]] = [
-            {"file": p.mark.file, "line": p.mark.line, "column": p.mark.column, "path": p.path, "message": p.message}
-            for p in found
+            {
+                "file": p.mark.file,
+                "line": p.mark.line,
+                "column": p.mark.column,
+                "path": p.path,
+                "message": in_flags(p.message, flags),
+            }
+            for p in (error.problems if isinstance(error, SpecError) else ())
         ]
-        print(json.dumps({"ok": False, "problems": listed or [{"message": text_of(error)}]}))
+        print(json.dumps({"ok": False, "problems": listed or [{"message": said(error, flags)}]}))
         raise typer.Exit(2) from None
     dag = loaded.dag
     if as_json:
