@@ -1,7 +1,7 @@
 """Three workers that run the same graph, each on its share of the symbols, with metrics; together they make what one makes.
 
 Worker i of n takes the items whose key's MurmurHash3 modulo n is i: no worker knows of the others. On a cluster each is a pod:
-`rxdag run bars.yaml --partition 0/3 --metrics-port 9464`.
+`rxdag run bars.yaml --shard 0/3 --metrics-port 9464`.
 
 python examples/sharded_workers.py [trades.csv.gz]
 """
@@ -35,7 +35,7 @@ def bars(path: str) -> tuple[rxdag.Dag, rxdag.SinkNode[market.Bar, list[market.B
 def work(worker: int, workers: int, path: str) -> None:
     """Be one of them: say what was made, and where the metrics are; end when the input is closed."""
     dag, _ = bars(path)
-    run = rxdag.start(dag.part(worker, workers))
+    run = rxdag.start(dag.shard(worker, workers))
     metrics.watch(run)
     with metrics.serve(0) as server:
         made = run.wait()["out"]

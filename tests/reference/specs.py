@@ -162,7 +162,7 @@ DIAGRAMS: Final[dict[str, tuple[D, ...]]] = {
     "route_by": (D('ops.route_by(lambda x: x, ["a", "b"], default="rest")', ("abca|",)),),
     "split": (D('ops.split(lambda x: x == "a")', ("abca|",)),),
     "partition": (D("ops.partition(2, lambda x: x)", ("abcdea|",)),),
-    "shard": (D("ops.shard(lambda x: x).part(0, 2)", ("abcdea|",)),),
+    "shard": (D("ops.shard(lambda x: x).shard(0, 2)", ("abcdea|",)),),
     "merge": (D("rxdag.merge(a, b)", ("a-b--|", "-1--2--|"))),
     "merge_sorted": (D("rxdag.merge_sorted(a, b)", ("1-4-7|", "--25-6|"), "timed")),
     "zip": (D("rxdag.zip(a, b)", ("ab--c|", "-12-3-|"))),

@@ -18,6 +18,7 @@ from rxdag import operators as ops
 from rxdag.aggregates import Accumulator, Aggregate, Ohlcv
 from rxdag.graph import KeyedRoutes, Routes, SinkNode, WindowedStream
 from rxdag.operators import Emit, Kernel, Operator
+from rxdag.plan import PlanFacts
 from rxdag.testing import check_operator, feed
 
 
@@ -67,6 +68,8 @@ result = rxdag.run(out, late, until="60s")
 assert_type(result[out], int)
 dag = rxdag.Dag(out, late, name="bars")
 assert_type(rxdag.compile(dag).explain(), str)
+assert_type(rxdag.compile(dag).explain(service={"out": "2ms"}, form="text"), str)
+assert_type(rxdag.compile(dag).explain(form="dict"), PlanFacts)
 for bar in bars:
     assert_type(bar, Pane[str, Ohlcv])
 

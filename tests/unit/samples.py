@@ -188,8 +188,8 @@ SAMPLES = {
         (lambda: ops.partition(2, lambda e: e[1], hash_fn="murmur3_64"), EVENTS, keyed),
     ],
     "shard": [
-        (lambda: ops.shard(lambda x: x).part(1, 2), NUMBERS, None),
-        (lambda: ops.shard(lambda e: e[1]).part(0, 3), EVENTS, keyed),
+        (lambda: ops.shard(lambda x: x).shard(1, 2), NUMBERS, None),
+        (lambda: ops.shard(lambda e: e[1]).shard(0, 3), EVENTS, keyed),
     ],
     "timeout": [(lambda: ops.timeout("2s"), NUMBERS, None), (lambda: ops.timeout("2s"), EVENTS, keyed)],
     "delay": [

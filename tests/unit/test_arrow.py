@@ -215,7 +215,7 @@ def test_what_is_no_table_is_refused_when_the_graph_is_made():
     ("name", "content", "message"),
     [
         ("trades.parquet", b"PAR1", "must be a Parquet file that is whole, got"),
-        ("trades.csv", b"", r'path must be a file, got ".*trades.parquet"; did you mean trades.csv\?'),
+        ("trades.csv", b"", r'path must be a file, got ".*trades.parquet"; did you mean ".*trades.csv"\?'),
     ],
 )
 def test_a_parquet_file_that_is_none_ends_the_run(tmp_path, name, content, message):

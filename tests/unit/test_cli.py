@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from tests.unit import specs
@@ -173,6 +174,65 @@ nodes:
         process.stderr.close()
 
 
+LIVE = """\
+nodes:
+  n: {source: interval, every: 1ms}
+  s: {op: timestamp, input: n}
+  t: {op: event_time, input: s, ts: ts}
+  w: {op: window_all, input: t, window: global, aggregate: count}
+  o: {sink: stdout, input: w, form: jsonl}
+"""
+
+
+class TestSpelling:
+    """Messages name what the command line has."""
+
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (("run", "-", "--until", "3"), "error: --until must be a duration such as \"500ms\", \"1s\" or \"2h30m\", got '3'; did you mean \"3s\"?"),
+            (("run", "-", "--until", "3", "--restart", "always"), "error: --until must be a duration"),
+            (("run", "-", "--shard", "1"), 'error: --shard: must be I/N, as 0/3 for the first of three workers, got "1"'),
+            (("run", "-", "--shard", "0/2"), "error: --shard must have an ops.shard(key)"),
+            (("explain", "-", "--service", "oo=1s"), 'error: --service of "oo" must be of a sink; did you mean "o"?'),
+            (("explain", "-", "--service", "o=1"), "error: --service of \"o\" must be a duration"),
+            (("keda", "-", "--deployment", "d", "--image", "i", "--min", "3", "--max", "2"), "error: --min must be 0 or more, and --max at least that and 1, got 3 and 2"),
+            (("keda", "-", "--deployment", "D", "--image", "i"), "error: --deployment must be 1 to 63"),
+            (("keda", "-", "--deployment", "d", "--image", "i", "--threshold", "0"), "error: --threshold must be more than 0, got 0.0"),
+        ],
+    )  # fmt: skip
+    def test_an_argument_is_named_by_its_option(self, args, said):
+        code, out, err = rxdag_(*args, given=LIVE)
+        assert (code, out) == (2, "")
+        assert err.startswith(said)
+
+    @pytest.mark.parametrize(
+        ("node", "said"),
+        [
+            ("{op: map, input: n, fn: 'mypkg.model:f'}", 'module "mypkg.model" must be allowed by who loads the spec, with --allow mypkg.model; allowed is none'),
+            ("{sink: csv, input: n, path: /tmp/x.csv}", "unless who loads the spec allows others (--outside), got '/tmp/x.csv'"),
+        ],
+    )  # fmt: skip
+    def test_what_would_allow_it_is_an_option(self, node, said):
+        text = f"nodes:\n  n: {{source: range, bounds: 1}}\n  x: {node}\n  o: {{sink: collect, input: n}}\n"
+        code, _, err = rxdag_("check", "-", given=text)
+        assert code == 2
+        assert said in err
+        assert said in json.loads(rxdag_("check", "-", "--json", given=text)[1])["problems"][0]["message"]
+        assert said in json.loads(rxdag_("run", "-", "--json", given=text)[1] or "{}").get("error", said)
+
+    def test_the_text_of_an_item_is_left_alone(self, tmp_path):
+        text = 'nodes: {n: {source: iterable, items: ["until=True"]}, m: {op: map, input: n, fn: x}, o: {sink: collect, input: m}}'
+        code, _, err = rxdag_("run", "-", given=text)
+        assert code == 1
+        assert "failed on 'until=True'" in err
+
+    def test_json_has_the_same_spelling(self):
+        code, out, _ = rxdag_("run", "-", "--json", "--until", "3", given=LIVE)
+        assert code == 2
+        assert json.loads(out)["error"].startswith("--until must be a duration")
+
+
 class TestCheck:
     def test_a_good_one(self, bars):
         assert rxdag_("check", bars) == (0, "ok: bars, 5 nodes, 4 edges\n", "")
@@ -217,6 +277,10 @@ class TestLooks:
         assert code == 0
         assert "plan bars" in out
         assert "cap: " in out
+        code, out, _ = rxdag_("explain", bars, "--service", "out=2ms", "--json")
+        said = json.loads(out)
+        assert (code, said["dag"], [each["sink"] for each in said["ages"]]) == (0, "bars", ["out"])
+        assert "tumbling(" in said["nodes"][3]["call"]
 
     @pytest.mark.parametrize(
         ("form", "said"),
@@ -291,7 +355,39 @@ class TestReplay:
         assert code == 1
         assert 'must have the field "tt"; did you mean "t"' in err or 'must have the field "tt"' in err
         assert rxdag_("replay", str(tmp_path / "x.jsonl"))[0] == 2
-        assert "must be a file that can be read" in rxdag_("replay", str(tmp_path / "none.jsonl"), "--at-once")[2]
+        near = rxdag_("replay", str(tmp_path / "x.json"), "--at-once")[2]
+        assert f'file must exist, got "{tmp_path}/x.json"; did you mean "{tmp_path}/x.jsonl"?' in near
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ((), '--unit: must be given: "t" 1700000000000 is 1970-01-01 00:28 in ns; say --unit ms'),
+            (("--unit", "s"), '--unit: "t" must be within 1677 to 2262, got 1700000000000 s; say --unit ms'),
+        ],
+    )
+    def test_times_in_another_unit_are_no_times_of_1970(self, tmp_path, options, said):
+        (tmp_path / "x.csv").write_text("t,p\n1700000000000,1\n1700000000001,2\n")
+        code, out, err = rxdag_("replay", str(tmp_path / "x.csv"), "--time", "t", *options)
+        assert (code, out) == (1, "")
+        assert said in err
+        assert rxdag_("replay", str(tmp_path / "x.csv"), "--time", "t", "--unit", "ms")[0] == 0
+        assert rxdag_("replay", str(tmp_path / "x.csv"), "--time", "t", "--unit", "ns")[0] == 0
+
+    def test_an_archive_says_what_it_is(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "x.csv", "w") as archive:
+            archive.writestr("x.csv", "t,p\n1,2\n")
+        code, _, err = rxdag_("replay", str(tmp_path / "x.csv"), "--at-once")
+        assert code == 1
+        assert "x.csv: must be text, plain or .gz, got a zip archive; unzip it first" in err
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_without_the_extra_it_says_what_to_install(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, err = rxdag_("run", "bars.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: rxdag: {package} must be installed, and is not; say pip install ")
+    assert err.endswith('(extra "cli")\n')
 
 
 def test_a_spec_of_the_tests_runs_as_a_command(tmp_path):
@@ -332,7 +428,7 @@ class TestWorkers:
 
         bars, late = ran()
         assert late  # what comes too late is so for every worker
-        shares = [ran("--partition", f"{worker}/{workers}") for worker in range(workers)]
+        shares = [ran("--shard", f"{worker}/{workers}") for worker in range(workers)]
         assert sorted(bar for share, _ in shares for bar in share) == bars
         assert sorted(each for _, share in shares for each in share) == late
         if workers in (2, 3):
@@ -341,19 +437,19 @@ class TestWorkers:
     @pytest.mark.parametrize(
         ("share", "message"),
         [
-            ("1", '--partition: must be I/N, as 0/3 for the first of three workers, got "1"'),
-            ("a/b", '--partition: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
-            ("\u0661/\u0662", "--partition: must be I/N, as 0/3 for the first of three workers"),
-            ("3/3", 'dag "bars": part: must be worker 0 to n - 1 of n, got 3 of 3'),
+            ("1", '--shard: must be I/N, as 0/3 for the first of three workers, got "1"'),
+            ("a/b", '--shard: must be I/N, as 0/3 for the first of three workers, got "a/b"'),
+            ("\u0661/\u0662", "--shard: must be I/N, as 0/3 for the first of three workers"),
+            ("3/3", "--shard must be worker 0 to n - 1 of n, got 3 of 3"),
         ],
     )
     def test_a_share_that_is_none(self, parts, share, message):
-        code, _, err = rxdag_("run", str(parts), "--partition", share)
+        code, _, err = rxdag_("run", str(parts), "--shard", share)
         assert code != 0
         assert message in " ".join(err.split())
 
     def test_a_graph_without_shares_refuses_to_be_run_by_several(self, bars):
-        code, _, err = rxdag_("run", bars, "--partition", "0/2")
+        code, _, err = rxdag_("run", bars, "--shard", "0/2")
         assert code != 0
         assert "must have an ops.shard(key)" in " ".join(err.split())
 
@@ -385,7 +481,7 @@ class TestClusters:
     def test_what_kubernetes_does_not_take(self, bars):
         code, _, err = rxdag_("keda", bars, "--deployment", "Bars_1", "--image", "bars:1")
         assert code != 0
-        assert "keda: deployment must be 1 to 63 of a to z" in " ".join(err.split())
+        assert "--deployment must be 1 to 63 of a to z" in " ".join(err.split())
 
     def test_dashboard_and_alerts(self, tmp_path):
         code, out, err = rxdag_("grafana", "--out", str(tmp_path / "monitoring"))
@@ -394,6 +490,22 @@ class TestClusters:
         board = json.loads((tmp_path / "monitoring" / "rxdag-dashboard.json").read_text())
         assert board["title"] == "rxdag"
         assert "alert: RxdagRunFailed" in (tmp_path / "monitoring" / "rxdag-alerts.yaml").read_text()
+
+    def test_top_flushes_each_table_and_a_reader_that_leaves_ends_it_quietly(self):
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        endless = rxdag.from_source(sources.interval("1ms"), name="n").to(sinks.null(), name="o")
+        run = rxdag.start(rxdag.Dag(endless, name="endless"))
+        rxdag.metrics.watch(run, registry=registry)
+        with rxdag.metrics.serve(0, registry=registry) as server:
+            process = start("top", f"localhost:{server.port}", "--every", "0.05")
+            assert process.stdout.readline().startswith("endless: running")
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            assert process.wait(30) == 1
+            process.stderr.close()
+        run.cancel()
 
     def test_top_of_a_run_elsewhere(self):
         from prometheus_client import CollectorRegistry
@@ -404,8 +516,10 @@ class TestClusters:
         rxdag.metrics.watch(run, registry=registry)
         with rxdag.metrics.serve(0, registry=registry) as server:
             code, out, err = rxdag_("top", f"localhost:{server.port}", "--once", "--every", "0.05")
+            lines = rxdag_("top", f"localhost:{server.port}", "--every", "0.05")[1]
         assert code == 0, err
         assert "mine: completed" in out
+        assert "mine: completed" in lines
         code, _, err = rxdag_("top", f"localhost:{server.port}", "--once")
         assert code != 0
         assert "must be where a run serves its metrics" in " ".join(err.split())

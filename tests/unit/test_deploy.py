@@ -116,7 +116,7 @@ class TestManifests:
             ({"namespace": "-"}, "keda: namespace must be"),
             (
                 {"min_replicas": 3, "max_replicas": 2},
-                "replicas must be 0 <= min <= max and max 1 or more, got min 3 and max 2",
+                "min_replicas must be 0 or more, and max_replicas at least that and 1, got 3 and 2",
             ),
             ({"threshold": 0}, "threshold must be more than 0, got 0"),
             ({"port": 0}, "port must be 1 to 65535, got 0"),

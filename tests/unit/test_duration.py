@@ -16,6 +16,11 @@ from rxdag.contract import duration_ns, format_ns, positive_ns, signed_ns, timeo
         ("500ms", 500_000_000),
         ("1.5s", 1_500_000_000),
         ("5m", 300_000_000_000),
+        ("5min", 300_000_000_000),
+        ("2h30m", 9_000_000_000_000),
+        ("2h30min", 9_000_000_000_000),
+        ("1d1h1m1s1ms1us1ns", 90_061_001_001_001),
+        ("1m1.5s", 61_500_000_000),
         ("1h", 3_600_000_000_000),
         ("1d", 86_400_000_000_000),
         (timedelta(seconds=2, microseconds=5), 2_000_005_000),
@@ -29,10 +34,14 @@ def test_a_duration_is_whole_nanoseconds(text, ns):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("5", 'x must be a duration such as "500ms", "1s" or a timedelta, got \'5\''),
-        ("5 parsecs", "x must be a duration"),
+        ("5", 'x must be a duration such as "500ms", "1s" or "2h30m", got \'5\'; did you mean "5s"?'),
+        ("5 parsecs", 'x must be a duration such as "500ms", "1s" or "2h30m", got \'5 parsecs\''),
         ("-1s", "x must be a duration"),
-        (7, 'x must be a duration such as "500ms", "1s" or a timedelta, got 7'),
+        (7, 'x must be a duration such as "500ms", "1s" or "2h30m", got 7; did you mean "7s"?'),
+        (0.5, 'got 0.5; did you mean "0.5s"?'),
+        ("5 sec", "got '5 sec'; did you mean \"5s\"?"),
+        ("1 Hour 5 minutes", "got '1 Hour 5 minutes'; did you mean \"1h5m\"?"),
+        ("10\N{MICRO SIGN}s", 'did you mean "10us"?'),
         ("0.5ns", "x must be a whole number of nanoseconds, got '0.5ns'"),
         (timedelta(seconds=-1), "x must be 0 or more"),
         ("99999999d", "x must be under 146 years"),
@@ -60,6 +69,11 @@ ODD = [
     "1.s",
     "1S",
     "",
+    "1s1m",
+    "1s1s",
+    "1m1min",
+    "1h 5s",
+    "h5s",
 ]
 
 
@@ -83,6 +97,13 @@ ODD = [
 def test_a_duration_has_ascii_digits_and_a_unit_and_nothing_else(take, text):
     with pytest.raises(GraphError):
         take(text)
+
+
+@pytest.mark.parametrize("value", ["5 parsecs", "30s1m", "1s1s", "-1s", "", "s", "1..5s", None, True, [1], object()])
+def test_what_is_no_duration_in_any_spelling_has_no_hint(value):
+    with pytest.raises(GraphError) as caught:
+        duration_ns(value, "x")
+    assert "did you mean" not in str(caught.value)
 
 
 def test_a_minus_stands_right_before_the_digits():
@@ -110,6 +131,7 @@ def test_nanoseconds_are_written_in_the_largest_whole_unit(ns, text):
         (0, 0.0),
         (np.int64(2), 2.0),
         ("10s", 10.0),
+        ("1min", 60.0),
         ("0s", 0.0),
         (timedelta(minutes=1), 60.0),
         (None, None),

@@ -246,10 +246,10 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
             "x", int
         ): "csv: of must be a msgspec.Struct, dataclass, NamedTuple or TypedDict, got <class 'int'>",
         lambda: sources.simulated_trades(duplicates=2): "simulated_trades: duplicates must be 0 to 1, got 2",
-        lambda: rxdag.Dag(rxdag.from_source(sources.range(1)).to(sinks.null())).part(
+        lambda: rxdag.Dag(rxdag.from_source(sources.range(1)).to(sinks.null())).shard(
             "0",  # type: ignore[arg-type]
             2,
-        ): "dag \"dag\": part: must be worker 0 to n - 1 of n, got '0' of 2",
+        ): "dag \"dag\": shard: must be worker 0 to n - 1 of n, got '0' of 2",
         lambda: sources.simulated_quotes(quotes=-1): "simulated_quotes: quotes must be 0 or more, got -1",
         lambda: sources.simulated_quotes(speed=0): "simulated_quotes: speed must be more than 0, got 0",
         lambda: sources.simulated_trades(speed=0): "simulated_trades: speed must be more than 0, got 0",

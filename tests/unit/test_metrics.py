@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import re
 import socket
 import threading
 import urllib.error
@@ -371,10 +372,17 @@ class TestServer:
         other.wait(30)
         assert get(server, "/graph")[1].count("<svg") == 2
 
+    def test_the_root_links_all_there_is(self, server):
+        code, text, kind = get(server, "/")
+        assert (code, kind) == (200, "text/html; charset=utf-8")
+        paths = re.findall(r'href="([^"]+)"', text)
+        assert paths == ["/metrics", "/healthz", "/readyz", "/status", "/graph"]
+        assert get(server, "/nothing")[1] == f"there is {', '.join(paths)}\n"
+
     @pytest.mark.parametrize(
         ("method", "path", "code"),
         [
-            ("GET", "/", 404),
+            ("GET", "/nothing", 404),
             ("GET", "/../etc/passwd", 404),
             ("POST", "/metrics", 405),
             ("DELETE", "/", 405),
@@ -438,7 +446,6 @@ class TestServer:
 
 
 def test_rxdag_run_serves_them(tmp_path):
-    import re
     import signal
     import subprocess
     import sys

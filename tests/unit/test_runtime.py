@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
@@ -8,13 +9,14 @@ import sys
 import threading
 import tracemalloc
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 import reactivex as rx
 from reactivex import operators as rxops
 
 import rxdag
-from rxdag import NodeError, on_error, sinks, sources, windows
+from rxdag import GraphError, NodeError, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.runtime import draining_on_signals
@@ -24,6 +26,11 @@ from rxdag.testing import run_virtual, settle_virtual, virtual
 
 def numbers(n=10):
     return rxdag.from_source(sources.range(n), name="numbers")
+
+
+class Tick(NamedTuple):
+    ts: int
+    symbol: str
 
 
 def endless():
@@ -735,6 +742,55 @@ def test_explain_says_segments_gates_and_the_cap():
     ):
         assert expected in text
     assert plan.max_held == 77 + 1024 + 1024 + 77 + 1024
+
+
+def test_explain_gives_the_facts_of_its_text_as_plain_data():
+    rows = rxdag.from_source(sources.csv("trades.csv", Tick)).pipe(
+        ops.event_time("ts"), ops.filter(str), ops.key_by("symbol")
+    )
+    panes = rows.buffered(max_items=9, overflow="drop_oldest").pipe(
+        ops.window(windows.count(2), agg.sum(lambda tick: len(str(tick))), allowed_lateness="0s"), name="bars"
+    )
+    plan = rxdag.compile(rxdag.Dag(panes.to(sinks.null(), name="out"), name="d"))
+    facts = plan.explain(service={"out": "2ms"}, form="dict")
+    assert json.loads(json.dumps(facts)) == facts
+    assert {key: facts[key] for key in ("dag", "segments", "schedulers", "queues", "unbounded", "stalls")} == {
+        "dag": "d",
+        "segments": 2,
+        "schedulers": 1,
+        "queues": [],
+        "unbounded": [],
+        "stalls": [],
+    }
+    assert [(node["name"], node["role"], node["segment"], node["lane"]) for node in facts["nodes"]] == [
+        ("csv", "source", 0, "columns"),
+        ("event_time", "operator", 0, "columns"),
+        ("filter", "operator", 0, "rows"),
+        ("key_by", "operator", 0, "rows"),
+        ("bars", "operator", 1, "rows"),
+        ("out", "sink", 1, "rows"),
+    ]
+    assert [node["why_rows"] for node in facts["nodes"]] == [None, None, "opaque callable str", None, None, None]
+    assert facts["nodes"][4]["call"] == 'window(count(2), sum(lambda tick: len(str(tick))), allowed_lateness="0s")'
+    assert facts["bursts"] == ["bars"]
+    assert [(edge["edge"], edge["gate"]) for edge in facts["edges"]] == [
+        ("csv -> event_time", None),
+        ("event_time -> filter", None),
+        ("filter -> key_by", None),
+        ("key_by -> bars", {"overflow": "drop_oldest", "max_items": 9, "max_bytes": None, "reason": "buffered"}),
+        ("bars -> out", None),
+    ]
+    assert facts["max_items"] == plan.max_held
+    assert facts["max_bytes"] is None
+    (age,) = facts["ages"]
+    assert (age["sink"], age["each_ns"], age["waits_for_others"]) == ("out", 2_000_000, False)
+    assert age["max_age_ns"] == (age["ahead"] + 1) * 2_000_000
+
+
+def test_explain_refuses_a_form_that_there_is_not():
+    plan = rxdag.compile(rxdag.Dag(numbers().to(sinks.null())))
+    with pytest.raises(GraphError, match='explain: form must be "text" or "dict", got \'json\''):
+        plan.explain(form="json")
 
 
 def test_the_users_function_is_in_the_traceback():

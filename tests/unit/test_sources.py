@@ -177,7 +177,7 @@ def test_missing_files_directories_and_forbidden_files_say_what_to_do(tmp_path, 
     missing = tmp_path / f"t.{suffix}"
     assert f'file must exist, got "{missing}"' in failure(both(missing))
     write(tmp_path / f"t.{suffix}.gz", "")
-    assert f"did you mean t.{suffix}.gz?" in failure(both(missing))
+    assert f'did you mean "{tmp_path}/t.{suffix}.gz"?' in failure(both(missing))
     assert "does not exist either" in failure(both(tmp_path / "no" / f"t.{suffix}"))
     folder = tmp_path / f"d.{suffix}"
     folder.mkdir()
@@ -207,6 +207,30 @@ def test_truncated_and_damaged_gzip_files_say_so(tmp_path, suffix):
     bad = tmp_path / f"bad.{suffix}.gz"
     bad.write_bytes(text.encode())
     assert "the .gz file is damaged or no gzip" in failure(both(bad))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "csv.gz", "jsonl.gz"])
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (b"PK\x03\x04", "a zip archive; unzip it first"),
+        (b"BZh9", "a file compressed by bzip2; bunzip2 it first"),
+        (b"\xfd7zXZ\x00", "a file compressed by xz; unxz it first"),
+        (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unzstd it first"),
+        (b"PAR1", "a Parquet file; sources.parquet reads it"),
+    ],
+)
+def test_a_file_that_is_no_text_says_what_it_is(tmp_path, suffix, begin, said):
+    path = tmp_path / f"t.{suffix}"
+    path.write_bytes(begin + b"\x00\x01\n\xff\xfe")
+    assert f"{path}: must be text, plain or .gz, got {said}" in failure(both(path))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_gzip_file_is_to_be_called_so(tmp_path, suffix):
+    path = tmp_path / f"t.{suffix}"
+    path.write_bytes(gzip.compress(HEADER.encode()))
+    assert f"{path}: must be text, plain or .gz, got a file compressed by gzip; name it .gz" in failure(both(path))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])

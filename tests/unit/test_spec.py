@@ -132,6 +132,20 @@ class TestLoading:
         text = f"settings: {{drain_timeout: {written}}}\n{specs.BARS}"
         assert spec.read_spec(text=text).settings == {"drain_timeout": read}
 
+    @pytest.mark.parametrize("size", ["1w", "1mo", "5min", "2h30m"])
+    def test_a_window_is_as_long_as_in_code(self, size):
+        text = f"""
+        nodes:
+          rows: {{source: iterable, items: [{{t: 0}}, {{t: 86400}}]}}
+          timed: {{op: event_time, input: rows, ts: t, unit: s}}
+          all: {{op: window_all, input: timed, window: {{type: tumbling, size: {size}}}, aggregate: count}}
+          out: {{sink: collect, input: all}}
+        """
+        dag = load(text)
+        assert f"{{type: tumbling, size: {size}}}" in rxdag.dump_spec(dag)
+        pane = rxdag.run(dag)["out"][0]
+        assert ((pane.start, pane.end),) == windows.tumbling(size).assign(0)
+
     def test_json_is_yaml(self):
         text = json.dumps(
             {"nodes": {"a": {"source": "range", "bounds": [2, 5]}, "b": {"sink": "collect", "input": "a"}}}

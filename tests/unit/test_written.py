@@ -1,6 +1,8 @@
 """Calls as their user wrote them, in `explain()` and `describe()`: no private class, no address, nothing that is secret or large."""
 
 import datetime as dt
+import os
+import runpy
 from functools import partial
 
 import pytest
@@ -51,10 +53,55 @@ def test_a_call_is_shown_as_it_was_written(made, text):
     assert written(made) == text
 
 
-def test_a_lambda_is_shown_by_its_place():
-    text = written(ops.map(lambda x: x))
+ADDED = (lambda x: x + 1, lambda x: x * "é", lambda x: (x + 1) * 2)
+
+
+@pytest.mark.parametrize(
+    ("fn", "text"),
+    [
+        (ADDED[0], "lambda x: x + 1"),
+        (ADDED[1], 'lambda x: x * "é"'),
+        (ADDED[2], "lambda x: (x + 1) * 2"),
+        (lambda t: t["price"] > 3 and not t["qty"], 'lambda t: t["price"] > 3 and not t["qty"]'),
+        (lambda x: lambda y: x + y, "lambda x: lambda y: x + y"),
+        (lambda x: [y for y in x if y], "lambda x: [y for y in x if y]"),
+        (lambda *args, **named: (args, named), "lambda *args, **named: (args, named)"),
+        (lambda url: url + "wss://me:secret@host", 'lambda url: url + "wss://...@host"'),
+    ],
+)
+def test_a_short_lambda_is_shown_by_its_text(fn, text):
+    assert written(ops.map(fn)) == f"map({text})"
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: (
+            x,
+            x,
+        ),
+        lambda x, f=lambda y: y: f(x),
+        lambda x: x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x,
+        eval("lambda x: x"),
+    ],
+)
+def test_a_lambda_that_is_long_or_has_no_line_of_its_own_is_shown_by_its_place(fn):
+    text = written(ops.map(fn))
+    assert text == f"map(<lambda {os.path.basename(fn.__code__.co_filename)}:{fn.__code__.co_firstlineno}>)"
+
+
+def test_a_lambda_of_a_file_that_was_edited_is_shown_by_its_place(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("fn = lambda item: item + 1\n")
+    made = runpy.run_path(str(path))["fn"]
+    path.write_text("fn = lambda other: other + 2\n")
+    assert written(ops.map(made)) == "map(<lambda mine.py:1>)"
+
+
+def test_a_lambda_that_makes_what_is_sent_is_shown_by_its_place():
+    text = written(sinks.call(lambda item: ("my token", item)))
     assert text is not None
-    assert text.startswith("map(<lambda test_written.py:")
+    assert text.startswith("call(<lambda test_written.py:")
 
 
 def test_a_login_in_an_address_and_what_is_sent_to_a_server_are_not_shown():

@@ -13,11 +13,12 @@ from rich.logging import RichHandler
 
 from rxdag import build_info
 from rxdag.cli._demo import run_demo
+from rxdag.cli._flags import in_flags, said
 from rxdag.cli._load import Loaded, load
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
-from rxdag.errors import RxDagError, SpecError, text_of
+from rxdag.errors import RxDagError, SpecError
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
@@ -89,6 +90,13 @@ def _common(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
+def flags_of(command: str | None) -> dict[str, str]:
+    """Return the options of a command by parameter: "until" is "--until"; none of no command."""
+    known: Any = typer.main.get_command(app)
+    params = known.commands[command].params if command in known.commands else ()
+    return {param.name: param.opts[-1] for param in params if param.opts[-1].startswith("--")}
+
+
 def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: bool) -> Loaded:
     return load(spec, sets or [], allow or [], outside=outside)
 
@@ -110,11 +118,11 @@ def run(
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            help="Serve /metrics, /healthz, /readyz, /status and /graph there; 0 for a free port.", min=0, max=65535
+            help="Serve metrics, health, status and a picture there; / lists them; 0 for a free port.", min=0, max=65535
         ),
     ] = None,
     metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
-    partition: Annotated[
+    shard: Annotated[
         str | None,
         typer.Option(help="Be worker I of N, from 0: pass that share of each ops.shard.", metavar="I/N"),
     ] = None,
@@ -127,13 +135,14 @@ def run(
     """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one cancels."""
     raise typer.Exit(
         run_loaded(
-            _load(spec, sets, allow, outside).part(partition),
+            _load(spec, sets, allow, outside).shard(shard),
             until=until,
             flush=flush,
             restart=None if restart is None else restart.value,
             as_json=as_json,
             quiet=quiet,
             serves=None if metrics_port is None else (metrics_host, metrics_port),
+            flags=flags_of("run"),
         )
     )
 
@@ -156,12 +165,18 @@ def check(
     except RxDagError as error:
         if not as_json:
             raise
-        found = error.problems if isinstance(error, SpecError) else ()
+        flags = flags_of("check")
         listed: list[dict[str, Any]] = [
-            {"file": p.mark.file, "line": p.mark.line, "column": p.mark.column, "path": p.path, "message": p.message}
-            for p in found
+            {
+                "file": p.mark.file,
+                "line": p.mark.line,
+                "column": p.mark.column,
+                "path": p.path,
+                "message": in_flags(p.message, flags),
+            }
+            for p in (error.problems if isinstance(error, SpecError) else ())
         ]
-        print(json.dumps({"ok": False, "problems": listed or [{"message": text_of(error)}]}))
+        print(json.dumps({"ok": False, "problems": listed or [{"message": said(error, flags)}]}))
         raise typer.Exit(2) from None
     dag = loaded.dag
     if as_json:
@@ -180,13 +195,15 @@ def explain(
     ] = None,
     allow: Allow = None,
     outside: Outside = False,
+    as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
     """Show how a graph would run: segments, gates, lanes, bounds."""
     from rxdag.plan import compile
 
     times = dict(_pair(each, "--service") for each in service or [])
-    print(compile(_load(spec, sets, allow, outside).dag).explain(service=times or None))
+    plan = compile(_load(spec, sets, allow, outside).dag)
+    print(json.dumps(plan.explain(service=times, form="dict")) if as_json else plan.explain(service=times))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
@@ -315,7 +332,7 @@ def schema() -> None:
 def replay(
     file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl, .gz too.", metavar="FILE")],
     time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
-    unit: Annotated[_Unit, typer.Option(help="Of that field.")] = _Unit.ns,
+    unit: Annotated[_Unit | None, typer.Option(help="Of that field; without it ns, if those are dates.")] = None,
     speed: Annotated[float, typer.Option(help="1 for its own pace, 20 for twenty times that.", min=1e-6)] = 1.0,
     at_once: Annotated[bool, typer.Option("--at-once", help="As fast as it goes.")] = False,
     until: Annotated[str | None, typer.Option(help="Stop after that long.", metavar="DURATION")] = None,
@@ -324,7 +341,7 @@ def replay(
     """Write a recorded file to stdout as JSON lines: at its own pace, n times faster, or at once."""
     if time is None and not at_once:
         raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
-    raise typer.Exit(run_replay(file, None if at_once else time, unit.value, speed, until))
+    raise typer.Exit(run_replay(file, None if at_once else time, None if unit is None else unit.value, speed, until))
 
 
 @app.command()

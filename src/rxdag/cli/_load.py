@@ -29,7 +29,7 @@ class Loaded:
     settings: Mapping[str, Any]
     text: str | None = None
 
-    def part(self, share: str | None) -> Loaded:
+    def shard(self, share: str | None) -> Loaded:
         """The same for one of several workers, given as "0/3"; for None for the only one.
 
         Raises:
@@ -40,8 +40,8 @@ class Loaded:
             return self
         worker, slash, workers = share.partition("/")
         if not slash or not (worker + workers).isascii() or not worker.isdecimal() or not workers.isdecimal():
-            raise SpecError(f'--partition: must be I/N, as 0/3 for the first of three workers, got "{share}"')
-        return replace(self, dag=self.dag.part(int(worker), int(workers)))
+            raise SpecError(f'--shard: must be I/N, as 0/3 for the first of three workers, got "{share}"')
+        return replace(self, dag=self.dag.shard(int(worker), int(workers)))
 
 
 def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Loaded:

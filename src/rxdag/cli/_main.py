@@ -6,8 +6,8 @@ import os
 import sys
 from typing import NoReturn
 
-from rxdag.contract import install_line
-from rxdag.errors import CompileError, RxDagError, SpecError, text_of
+from rxdag.contract import import_extra
+from rxdag.errors import MissingExtra, RxDagError
 
 
 def main(args: list[str] | None = None) -> None:
@@ -16,12 +16,14 @@ def main(args: list[str] | None = None) -> None:
     Exits with 0, 1 for a failed run, 2 for wrong usage, 130 after Ctrl-C, or 143 after SIGTERM.
     """
     try:
-        from rxdag.cli._app import app
-    except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich"):
-            raise
-        print(f"rxdag: the command line needs {error.name}; install it with: {install_line('cli')}", file=sys.stderr)
+        for package in ("typer", "rich"):
+            import_extra(package, "cli", "rxdag")
+    except MissingExtra as error:
+        print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    from rxdag.cli._app import app, flags_of
+    from rxdag.cli._flags import is_of_usage, said
+
     given = sys.argv[1:] if args is None else args
     try:
         app(given, prog_name="rxdag")
@@ -30,10 +32,11 @@ def main(args: list[str] | None = None) -> None:
             raise
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_quietly()
-        print(f"error: {text_of(error, most=sys.maxsize)}", file=sys.stderr)
+        flags = flags_of(next((each for each in given if not each.startswith("-")), None))
+        print(f"error: {said(error, flags)}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             print(f"  {note}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, ValueError | SpecError | CompileError) else 1) from None
+        raise SystemExit(2 if is_of_usage(error) else 1) from None
     except BrokenPipeError:
         _leave_quietly()
     except KeyboardInterrupt:

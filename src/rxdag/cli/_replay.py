@@ -3,66 +3,93 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
-import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import rxdag
 from rxdag import sinks, sources
 from rxdag.cli._exit import with_exit_code
+from rxdag.contract import UNITS, LineFile
 from rxdag.errors import SourceError, did_you_mean
 
+Unit: TypeAlias = Literal["ns", "us", "ms", "s"]
 
-def run_replay(file: str, time: str | None, unit: Any, speed: float, until: str | None) -> int:
+_PLAUSIBLE_S: Final = (631_152_000, 4_102_444_800)
+"""1990 to 2100, s since the epoch."""
+_LARGEST_S: Final = (1 << 63) / 1e9
+
+
+def run_replay(file: str, time: str | None, unit: Unit | None, speed: float, until: str | None) -> int:
     """Write its records to stdout as JSON lines; returns the exit code."""
     recorded: rxdag.Source[dict[str, Any]] = sources.iterable(_records(file))
     if time is not None:
-        recorded = sources.paced(recorded, lambda record: _time_of(record, time), unit=unit, speed=speed)
+        recorded = sources.paced(recorded, _TimeOf(time, unit), unit=unit or "ns", speed=speed)
     out = rxdag.from_source(recorded, name="file").to(sinks.stdout(form="jsonl"), name="stdout")
     _, code = with_exit_code(lambda: rxdag.run(out, until=until))
     return code
 
 
-def _time_of(record: dict[str, Any], field: str) -> Any:
-    if field not in record:
-        raise SourceError(
-            f'a record must have the field "{field}"{did_you_mean(field, record)}; it has {", ".join(record)}'
-        )
-    return record[field]
+class _TimeOf:
+    """Reads the time of a record; of the first one, checks the unit too.
+
+    Args:
+        field: Field with the time.
+        unit: As it was given; None for ns, unless the times are dates in another unit.
+    """
+
+    def __init__(self, field: str, unit: Unit | None) -> None:
+        self._field = field
+        self._unit = unit
+        self._is_checked = False
+
+    def __call__(self, record: dict[str, Any]) -> Any:
+        field = self._field
+        if field not in record:
+            raise SourceError(
+                f'a record must have the field "{field}"{did_you_mean(field, record)}; it has {", ".join(record)}'
+            )
+        value = record[field]
+        if not self._is_checked and isinstance(value, int | float):
+            self._check(value)
+            self._is_checked = True
+        return value
+
+    def _check(self, value: float) -> None:
+        seconds = {unit: value * UNITS[unit] / 1e9 for unit in ("s", "ms", "us", "ns")}
+        given = seconds[self._unit or "ns"]
+        meant = [unit for unit, each in seconds.items() if _PLAUSIBLE_S[0] <= each <= _PLAUSIBLE_S[1]]
+        hint = f"; say --unit {meant[0]}" if meant else ""
+        if abs(given) > _LARGEST_S:
+            raise SourceError(
+                f'--unit: "{self._field}" must be within 1677 to 2262, got {value} {self._unit or "ns"}{hint}'
+            )
+        if self._unit is None and meant and "ns" not in meant:
+            day = datetime.fromtimestamp(given, UTC)
+            raise SourceError(f'--unit: must be given: "{self._field}" {value} is {day:%Y-%m-%d %H:%M} in ns{hint}')
 
 
 def _records(file: str) -> Iterator[dict[str, Any]]:
-    path = Path(file)
-    stem = path.name.removesuffix(".gz")
-    with _opened(path) as lines:
-        if stem.endswith((".jsonl", ".json", ".ndjson")):
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _decoded(line, file, number)
-        else:
-            for row in csv.DictReader(lines):
-                yield {key: _number(value) for key, value in row.items()}
-
-
-def _opened(path: Path) -> IO[str]:
+    lines = LineFile(file, "replay")
     try:
-        if str(path) == "-":
-            return sys.stdin
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8", newline="")
-        return path.open(encoding="utf-8", newline="")
-    except OSError as error:
-        raise SourceError(f"{path}: must be a file that can be read: {error}") from error
+        if Path(file).name.removesuffix(".gz").endswith((".jsonl", ".json", ".ndjson")):
+            for line in lines.lines():
+                if line.strip():
+                    yield _decoded(line, lines)
+        else:
+            for row in csv.DictReader(lines.lines()):
+                yield {key: _number(value) for key, value in row.items()}
+    finally:
+        lines.close()
 
 
-def _decoded(line: str, file: str, number: int) -> dict[str, Any]:
+def _decoded(line: str, lines: LineFile) -> dict[str, Any]:
     try:
         made: Any = json.loads(line)
     except ValueError as error:
-        raise SourceError(f"{file}: line {number}: must be JSON: {error}") from None
+        raise lines.problem(f"must be JSON: {error}") from None
     return cast("dict[str, Any]", made) if isinstance(made, dict) else {"value": made}
 
 

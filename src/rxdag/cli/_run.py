@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -13,9 +14,10 @@ from rich.console import Console
 import rxdag
 from rxdag import metrics
 from rxdag.cli._exit import with_exit_code
+from rxdag.cli._flags import said
 from rxdag.cli._load import Loaded
 from rxdag.cli._progress import Progressing
-from rxdag.errors import RxDagError, text_of
+from rxdag.errors import RxDagError
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
 
 
@@ -27,7 +29,8 @@ def run_loaded(
     restart: Any,
     as_json: bool,
     quiet: bool,
-    serves: tuple[str, int] | None = None,
+    serves: tuple[str, int] | None,
+    flags: Mapping[str, str],
 ) -> int:
     """Run it, with metrics at an address if one is given; returns the exit code."""
     until = until or loaded.settings.get("until")
@@ -42,7 +45,7 @@ def run_loaded(
             result = results[loaded.dag.name]
     except RxDagError as error:
         if as_json:
-            print(json.dumps({"state": "failed", "error": text_of(error)}))
+            print(json.dumps({"state": "failed", "error": said(error, flags)}))
         raise
     if as_json:
         print(json.dumps(as_data(result), default=str))

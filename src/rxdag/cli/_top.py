@@ -23,6 +23,7 @@ from rxdag.runtime import AsyncRun, PipelineRuntime, Run
 Status = dict[str, Any]
 
 _ENDED: Final = ("completed", "finished", "failed", "cancelled", "stopped")
+_WIDTH: Final = 160
 _BUSY: Final = 0.9
 _FULL: Final = 0.9
 
@@ -176,24 +177,45 @@ def show(
         once: True to show it once; with the rates over `every_s`.
         console: Where; the standard output by default.
     """
-    console = console or Console()
+    console = console or _console()
     top = Top()
     table = top.table(read(), time.monotonic())
     if once:
         time.sleep(every_s)
-        console.print(top.table(read(), time.monotonic()))
+        _print(console, top.table(read(), time.monotonic()))
+        return
+    if not console.is_terminal:
+        _follow(read, top, every_s, console, lambda table: _print(console, table))
         return
     with Live(table, console=console, auto_refresh=False, screen=False) as live:
-        while True:
-            time.sleep(every_s)
-            try:
-                status = read()
-            except RxDagError:  # it was there a moment ago: its process has ended
-                console.print("it is not there any more")
-                return
-            live.update(top.table(status, time.monotonic()), refresh=True)
-            if is_over(status):
-                return
+        _follow(read, top, every_s, console, lambda table: live.update(table, refresh=True))
+
+
+def _follow(
+    read: Callable[[], Status], top: Top, every_s: float, console: Console, draw: Callable[[RenderableType], None]
+) -> None:
+    while True:
+        time.sleep(every_s)
+        try:
+            status = read()
+        except RxDagError:  # it was there a moment ago: its process has ended
+            _print(console, "it is not there any more")
+            return
+        draw(top.table(status, time.monotonic()))
+        if is_over(status):
+            return
+
+
+def _print(console: Console, shown: RenderableType) -> None:
+    """Print it and flush: what reads from a pipe waits for it."""
+    console.print(shown)
+    console.file.flush()
+
+
+def _console() -> Console:
+    """Return the standard output; what is no terminal has room for a whole line."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
 
 
 def top(thing: Run | AsyncRun | PipelineRuntime, /, *, every_s: float = 1.0) -> None:

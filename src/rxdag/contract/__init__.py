@@ -56,6 +56,7 @@ from rxdag.contract._functions import (
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
+from rxdag.contract._line_file import LineFile
 from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
 from rxdag.contract._operator import (
@@ -72,7 +73,7 @@ from rxdag.contract._operator import (
 )
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
-from rxdag.contract._path import checked_path
+from rxdag.contract._path import checked_path, format_of, nearest_file
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
@@ -179,6 +180,9 @@ __all__ = [
     "checked_on_error",
     "checked_overflow",
     "checked_path",
+    "format_of",
+    "nearest_file",
+    "LineFile",
     "duration_ns",
     "finite",
     "first_call",

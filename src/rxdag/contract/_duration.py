@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from itertools import pairwise
 from numbers import Real
 from typing import Final, TypeAlias
 
@@ -18,19 +19,31 @@ UNITS: Final = {
     "us": 1_000,
     "ms": 1_000_000,
     "s": 1_000_000_000,
+    "min": 60_000_000_000,
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
     "d": 86_400_000_000_000,
 }
-_TEXT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d)")
-_LONGEST = 1 << 62
+_WORDS: Final = {
+    "ns": ("nanosecond", "nanoseconds", "nsec"),
+    "us": ("microsecond", "microseconds", "usec", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s"),
+    "ms": ("millisecond", "milliseconds", "millis", "msec"),
+    "s": ("second", "seconds", "sec", "secs", ""),
+    "m": ("minute", "minutes", "mins"),
+    "h": ("hour", "hours", "hr", "hrs"),
+    "d": ("day", "days"),
+}
+"""How people write units that are no units here; a number alone is meant in seconds."""
+_PART: Final = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
+_TEXT: Final = re.compile(f"(?:{_PART.pattern})+")
+_LONGEST: Final = 1 << 62
 
 
 def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
     """Turn a duration into nanoseconds.
 
     Args:
-        value: "10ns", "500ms", "1.5s", "5m", "1h", "1d", or a timedelta.
+        value: "10ns", "500ms", "1.5s", "5m" or "5min", "1h", "1d", "2h30m" with the largest unit first, or a timedelta.
         where: What the duration is of, for the message: "dedupe: within".
         least: Least value allowed, in nanoseconds.
 
@@ -39,24 +52,45 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
     """
     if isinstance(value, timedelta):
         ns = (value.days * 86_400 + value.seconds) * UNITS["s"] + value.microseconds * 1_000
-    elif isinstance(value, str):
-        match = _TEXT.fullmatch(value)
-        if match is None:
-            raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {shown(value)}')
-        number, unit = match.groups()
-        whole, _, part = number.partition(".")
-        scale = UNITS[unit]
-        scaled = int(part or "0") * scale
-        if scaled % 10 ** len(part):
-            raise GraphError(f"{where} must be a whole number of nanoseconds, got {shown(value)}")
-        ns = int(whole) * scale + scaled // 10 ** len(part)
+    elif _is_text(value):
+        ns = sum(_part_ns(number, unit, value, where) for number, unit in _PART.findall(value))
     else:
-        raise GraphError(f'{where} must be a duration such as "500ms", "1s" or a timedelta, got {shown(value)}')
+        raise GraphError(
+            f'{where} must be a duration such as "500ms", "1s" or "2h30m", got {shown(value)}{_meant(value)}'
+        )
     if ns < least:
         raise GraphError(f"{where} must be {'more than 0' if least == 1 else '0 or more'}, got {shown(value)}")
     if ns > _LONGEST:
         raise GraphError(f"{where} must be under 146 years, got {shown(value)}")
     return ns
+
+
+def _is_text(value: object) -> bool:
+    """Return True for parts such as "2h30m", each of a smaller unit than the one before."""
+    if not isinstance(value, str) or _TEXT.fullmatch(value) is None:
+        return False
+    scales = [UNITS[unit] for _, unit in _PART.findall(value)]
+    return all(larger > smaller for larger, smaller in pairwise(scales))
+
+
+def _part_ns(number: str, unit: str, value: object, where: str) -> int:
+    whole, _, part = number.partition(".")
+    scaled = int(part or "0") * UNITS[unit]
+    if scaled % 10 ** len(part):
+        raise GraphError(f"{where} must be a whole number of nanoseconds, got {shown(value)}")
+    ns: int = int(whole) * UNITS[unit] + scaled // 10 ** len(part)
+    return ns
+
+
+def _meant(value: object) -> str:
+    """Return '; did you mean "5s"?' for what is a duration but for its spelling."""
+    units = {word: unit for unit, words in _WORDS.items() for word in words} | {unit: unit for unit in UNITS}
+    is_written = isinstance(value, str | int | float) and not isinstance(value, bool)
+    text = str(value).lower().replace(" ", "") if is_written else ""
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([^0-9.]*)", text)
+    spelt = "".join(number + units.get(unit, "?") for number, unit in parts)
+    is_whole = "".join(number + unit for number, unit in parts) == text
+    return f'; did you mean "{spelt}"?' if is_whole and _is_text(spelt) else ""
 
 
 def signed_ns(value: Duration, where: str) -> int:
@@ -82,7 +116,7 @@ def timeout_s(value: Timeout | None, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, str | timedelta):
-        if isinstance(value, timedelta) or _TEXT.fullmatch(value):
+        if isinstance(value, timedelta) or _is_text(value):
             return duration_ns(value, where) / 1e9
     elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= _LONGEST / 1e9:
         return float(value)

@@ -51,7 +51,7 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
         """
         return self
 
-    def part(self, worker: int, workers: int) -> Self:
+    def shard(self, worker: int, workers: int) -> Self:
         """Return the operator for one of several workers that run the same graph.
 
         By default this is the operator itself; an operator that divides the items overrides it.

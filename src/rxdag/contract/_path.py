@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from os import fsdecode
-from typing import Any
+from typing import Any, Final
 
 from rxdag.errors import GraphError, shown
+
+_FORMATS: Final = (
+    (b"PK\x03\x04", "a zip archive; unzip it first"),
+    (b"\x1f\x8b", "a file compressed by gzip; name it .gz"),
+    (b"BZh", "a file compressed by bzip2; bunzip2 it first"),
+    (b"\xfd7zXZ\x00", "a file compressed by xz; unxz it first"),
+    (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unzstd it first"),
+    (b"PAR1", "a Parquet file; sources.parquet reads it"),
+)
+"""How files begin that are not text, and what to do with them."""
+
+
+def format_of(begin: bytes) -> str | None:
+    """Return what a file is that is not text, and what to do with it, by its first bytes; None if it may be text."""
+    return next((what for magic, what in _FORMATS if begin.startswith(magic)), None)
+
+
+def nearest_file(path: str) -> str:
+    """Return '; did you mean "bars.yaml"?' for a file that does not exist, or nothing if none near it has such a name."""
+    folder, name = os.path.split(path)
+    try:
+        names = sorted(os.listdir(folder or "."))
+    except OSError:
+        return f'; its directory "{folder}" does not exist either' if folder and not os.path.exists(folder) else ""
+    stem = name.partition(".")[0]
+    same = [each for each in names if each.partition(".")[0] == stem]
+    from difflib import get_close_matches  # only errors need it
+
+    near = get_close_matches(name, same, n=1, cutoff=0.0) or get_close_matches(name, names, n=1)
+    return f'; did you mean "{os.path.join(folder, near[0])}"?' if near else ""
 
 
 def checked_path(path: Any, where: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any, Final
 
+from rxdag.contract._lambda import is_lambda, lambda_text, placed
 from rxdag.contract._made import Made, made_by
 from rxdag.errors import shown
 
@@ -36,8 +36,10 @@ def _arguments(thing: Any, made: Made) -> list[str]:
         is_named = name in made.keywords or name in made.options
         for each in value if name == made.variable else (value,):
             # What an end hands on to a server may be a key or a password.
-            is_open = kept.get(name, made.room not in ("source", "sink") or not isinstance(each, _SENT))
-            parts.append(f"{f'{name}=' if is_named else ''}{argument(each) if is_open else '...'}")
+            is_sent = made.room in ("source", "sink")
+            is_open = kept.get(name, not is_sent or not isinstance(each, _SENT))
+            shows = placed(each) if is_sent and is_lambda(each) else argument(each)
+            parts.append(f"{f'{name}=' if is_named else ''}{shows if is_open else '...'}")
     return parts
 
 
@@ -77,12 +79,11 @@ def _inside(value: Any) -> str:
 
 
 def _function(fn: Any) -> str:
-    """Return the name of a function; of one without a name, where it is."""
+    """Return the name of a function; of a lambda, its text, or where it is if that is long or not to be had."""
     if isinstance(fn, partial):
         return f"partial({_function(fn.func)}, ...)"
     name: str = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or type(fn).__name__
-    name = name.rpartition("<locals>.")[2]
-    code = getattr(fn, "__code__", None)
-    if name == "<lambda>" and code is not None:
-        return f"<lambda {os.path.basename(code.co_filename)}:{code.co_firstlineno}>"
-    return name
+    if is_lambda(fn):
+        text = lambda_text(fn.__code__)
+        return placed(fn) if text is None or len(text) > _MOST_CHARS else _LOGIN.sub("...@", text)
+    return name.rpartition("<locals>.")[2]

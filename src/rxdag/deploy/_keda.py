@@ -139,7 +139,7 @@ def keda(
             )
     if not 0 <= min_replicas <= max_replicas or max_replicas < 1:
         raise GraphError(
-            f"keda: replicas must be 0 <= min <= max and max 1 or more, got min {min_replicas} and max {max_replicas}"
+            f"keda: min_replicas must be 0 or more, and max_replicas at least that and 1, got {min_replicas} and {max_replicas}"
         )
     if not 1 <= port <= 65535:
         raise GraphError(f"keda: port must be 1 to 65535, got {port}")

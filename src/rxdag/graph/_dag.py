@@ -132,7 +132,7 @@ class Dag:
             raise GraphError(f'dag "{self.name}": replace: ' + "; ".join(problems))
         return self._with(nodes)
 
-    def part(self, worker: int, workers: int, /) -> Dag:
+    def shard(self, worker: int, workers: int, /) -> Dag:
         """Return a copy of the dag for one of several workers.
 
         In the copy, each `ops.shard` passes only the items of that worker.
@@ -146,17 +146,17 @@ class Dag:
         """
         if type(worker) is not int or type(workers) is not int or not 0 <= worker < workers:
             raise GraphError(
-                f'dag "{self.name}": part: must be worker 0 to n - 1 of n, got {shown(worker)} of {shown(workers)}'
+                f'dag "{self.name}": shard: must be worker 0 to n - 1 of n, got {shown(worker)} of {shown(workers)}'
             )
         things = {
-            name: node.thing.part(worker, workers)
+            name: node.thing.shard(worker, workers)
             for name, node in self.nodes.items()
             if isinstance(node.thing, AnyOperator)
         }
         parts = {name: thing for name, thing in things.items() if thing is not self.nodes[name].thing}
         if not parts:
             raise GraphError(
-                f'dag "{self.name}": part: must have an ops.shard(key) that says which items go to which worker, '
+                f'dag "{self.name}": shard: must have an ops.shard(key) that says which items go to which worker, '
                 f"else each of them takes all; it has none"
             )
         return self._with(parts)

@@ -24,7 +24,15 @@ _HEAD_S: Final = 5.0
 """How long a client may take to say what it wants, and to take what it gets."""
 _MOST: Final = 64
 """Connections at one time; others are turned away at once."""
-_PATHS: Final = ("/metrics", "/healthz", "/readyz", "/status", "/graph")
+_PATHS: Final = {
+    "/metrics": "all metrics, for Prometheus",
+    "/healthz": "whether the process is alive",
+    "/readyz": "whether everything runs as it should",
+    "/status": "the books of all dags, as JSON",
+    "/graph": "a picture of each dag",
+}
+_INDEX: Final = "".join(f'<li><a href="{path}">{path}</a>: {what}</li>' for path, what in _PATHS.items())
+_INDEX_PAGE: Final = f"<!doctype html><meta charset=utf-8><title>rxdag</title><h1>rxdag</h1><ul>{_INDEX}</ul>"
 _REASONS: Final = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
     431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
@@ -142,6 +150,7 @@ class Server:
 
     def _of_path(self, path: str, accept: str) -> _Answer:
         pages: dict[str, Callable[[], _Answer]] = {
+            "/": lambda: _Answer(200, _INDEX_PAGE, "text/html; charset=utf-8"),
             "/metrics": lambda: self._metrics(accept),
             "/healthz": lambda: _Answer(200, "alive\n"),
             "/readyz": self._ready,
@@ -190,7 +199,7 @@ def serve(port: int = 9464, /, *, host: str = "127.0.0.1", registry: CollectorRe
 
     `/metrics` is for Prometheus (also OpenMetrics), `/healthz` reports that the process is alive, `/readyz` that
     everything runs as it should (else 503 and the reason), `/status` returns the books as JSON, `/graph` a picture
-    (extra `graph`). The server is read-only, answers one request per connection, and rejects requests that are too
+    (extra `graph`); `/` links to all of them. The server is read-only, answers one request per connection, and rejects requests that are too
     large, too slow or too many.
 
     Args:

@@ -37,12 +37,6 @@ class GatePlan:
     is_by_demand: bool = False
     max_bytes: int | None = None
 
-    @property
-    def bound(self) -> str:
-        """Return the bound as text."""
-        bytes_too = "" if self.max_bytes is None else f", {self.max_bytes:,} bytes"
-        return f"{self.max_items:,} items{bytes_too}"
-
 
 def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
     """Put a gate wherever data can rest: hops between domains, before nodes that can say "not now", by wish."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rxdag.contract import Duration, Overflow, Publisher, Sink, Source, flag
 from rxdag.engine import COLUMNS_QUANTUM, QUANTUM
@@ -14,6 +14,7 @@ from rxdag.graph import Dag, Edge
 from rxdag.plan._catching import caught_nodes
 from rxdag.plan._domains import assign_domains, needs_loop
 from rxdag.plan._explain import explanation
+from rxdag.plan._facts import PlanFacts, facts_of
 from rxdag.plan._gates import GatePlan, check_queues, cut_segments, place_gates, queue_of
 from rxdag.plan._lanes import Lanes, find_lanes
 from rxdag.plan._replaced import check_replaced
@@ -111,19 +112,30 @@ class Plan:
         bounds = [gate.max_bytes for gate in self.gates.values() if gate.max_bytes is not None]
         return sum(bounds) if bounds else None
 
-    def explain(self, *, service: Mapping[str, Duration] | None = None) -> str:
-        """Describe where nodes run, where items wait, and who can block whom, as text.
+    @overload
+    def explain(self, *, service: Mapping[str, Duration] | None = None, form: Literal["text"] = "text") -> str: ...
+    @overload
+    def explain(self, *, service: Mapping[str, Duration] | None = None, form: Literal["dict"]) -> PlanFacts: ...
+    def explain(
+        self, *, service: Mapping[str, Duration] | None = None, form: Literal["text", "dict"] = "text"
+    ) -> str | PlanFacts:
+        """Describe where nodes run, where items wait, and who can block whom.
 
-        The text gives the bound of every gate.
+        The bound of every gate is included. The text form is for people; the dict has the same facts as plain data,
+        which `json.dumps` accepts.
 
         Args:
-            service: Time that a sink needs per item, by sink name; the text then includes the maximum age of an item
+            service: Time that a sink needs per item, by sink name; the result then includes the maximum age of an item
                 when it has been written.
+            form: "text", or "dict" for a `rxdag.plan.PlanFacts`.
 
         Raises:
-            GraphError: If a sink is unknown.
+            GraphError: If a sink is unknown, or `form` is neither.
         """
-        return explanation(self, service or {})
+        if form not in ("text", "dict"):
+            raise GraphError(f'explain: form must be "text" or "dict", got {shown(form)}')
+        facts = facts_of(self, service or {})
+        return facts if form == "dict" else explanation(facts)
 
     def observable(self, name: str) -> Observable[Any]:
         """Return the items of a node as a cold observable.

@@ -9,10 +9,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, checked_path, import_extra, zone_of
+from rxdag.contract import (
+    END,
+    Chunk,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    checked_path,
+    import_extra,
+    nearest_file,
+    zone_of,
+)
 from rxdag.errors import GraphError, SourceError
 from rxdag.expressions import checks_itself, kinds_in
-from rxdag.sources._files import nearby
 from rxdag.sources._iterable import Once
 from rxdag.sources._records import check_columns, record_fields
 from rxdag.sources._sound import SoundRows
@@ -204,7 +215,7 @@ class _ParquetReader(_BatchesReader):
         self._file: Any = None
         where = f"parquet: {path}"
         if Path(path).is_dir() or not Path(path).exists():
-            what = f'got the directory "{path}"' if Path(path).is_dir() else f'got "{path}"{nearby(Path(path))}'
+            what = f'got the directory "{path}"' if Path(path).is_dir() else f'got "{path}"{nearest_file(path)}'
             raise SourceError(f"parquet: path must be a file, {what}")
         try:
             self._file = parquet.ParquetFile(path)

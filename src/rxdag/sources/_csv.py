@@ -9,10 +9,21 @@ from datetime import tzinfo
 from os import PathLike
 from typing import Any, TypeVar
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
+from rxdag.contract import (
+    END,
+    Chunk,
+    LineFile,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    Where,
+    checked_path,
+    zone_of,
+)
 from rxdag.errors import SourceError, shown, text_of
 from rxdag.expressions import checks_itself
-from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._records import build, check_columns, record_fields, refused, required_fields
 from rxdag.sources._texts import check_texts, converter, no_text

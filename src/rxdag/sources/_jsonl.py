@@ -9,9 +9,8 @@ from functools import partial
 from os import PathLike
 from typing import Any, TypeVar
 
-from rxdag.contract import Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
+from rxdag.contract import LineFile, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.sources._files import LineFile
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._json import json_decoder
 from rxdag.sources._zones import zoned

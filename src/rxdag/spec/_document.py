@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from rxdag.contract import nearest_file
 from rxdag.errors import GraphError, SpecError, did_you_mean, text_of
 from rxdag.graph import checked_name
 from rxdag.spec._context import Context, Refused, tree_text
@@ -97,7 +98,8 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SpecError(f"{path}: must be a file that can be read: {text_of(error)}") from error
+        hint = nearest_file(str(path)) if isinstance(error, FileNotFoundError) else ""
+        raise SpecError(f"{path}: must be a file that can be read: {error.strerror}{hint}") from error
 
 
 def _overridden(tree: Tree, overrides: Mapping[str, str]) -> Tree:

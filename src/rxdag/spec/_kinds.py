@@ -17,7 +17,7 @@ from rxdag.sources import Backoff
 from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._tree import Tree
 
-DURATION: Final = rf"^[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$"
+DURATION: Final = rf"^([0-9]+(\.[0-9]+)?({'|'.join(UNITS)}))+$"
 
 
 class Unwritable(Exception):

@@ -108,12 +108,17 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int)
 
 
+def _is_calendar(value: Any) -> bool:
+    return value in ("1w", "1mo")
+
+
 def _special() -> dict[tuple[str, str], Kind]:
     """Parameters whose annotation does not say what they are."""
     from rxdag.spec._parts import aggregate_kind, window_kind
 
     count_or_duration = Either(_is_count, Plain(int), DurationKind())
     return {
+        ("tumbling", "size"): Either(_is_calendar, Plain(Literal["1w", "1mo"]), DurationKind()),
         ("rolling", "period"): count_or_duration,
         ("window", "early"): OrNone(count_or_duration),
         ("window_all", "early"): OrNone(count_or_duration),

@@ -47,7 +47,7 @@ class _Shard(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def part(self, worker: int, workers: int) -> Self:
+    def shard(self, worker: int, workers: int) -> Self:
         return replace(self, worker=worker, workers=workers)
 
     def kernel(self) -> _ShardKernel:
@@ -57,7 +57,7 @@ class _Shard(Operator[A, A]):
 def shard(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:
     """Pass the items that belong to this worker, when several run the same graph.
 
-    Start the workers with `dag.part(0, 3)` or `rxdag run --partition 0/3`. All items of a key go to worker number
+    Start the workers with `dag.shard(0, 3)` or `rxdag run --shard 0/3`. All items of a key go to worker number
     `hash(key) % workers`, on any machine, as in `ops.partition`. Placed directly behind the source, it saves the most
     work. Placed behind `event_time`, every worker sees the watermarks of all items, so the number of workers does not
     change which items are late: together, the outputs of all workers equal those of a single one.
@@ -78,7 +78,7 @@ def shard(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A,
     Example:
         >>> words = rxdag.from_source(sources.iterable(["AAPL", "MSFT"])).pipe(ops.shard(lambda word: word))
         >>> dag = rxdag.Dag(words.to(sinks.collect(), name="out"))
-        >>> rxdag.run(dag)["out"], [rxdag.run(dag.part(worker, 2))["out"] for worker in (0, 1)]
+        >>> rxdag.run(dag)["out"], [rxdag.run(dag.shard(worker, 2))["out"] for worker in (0, 1)]
         (['AAPL', 'MSFT'], [['MSFT'], ['AAPL']])
     """
     if hash_fn not in tuple(HASHES):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from rxdag.contract._path import format_of, nearest_file
 from rxdag.errors import SourceError
 
 
@@ -39,7 +40,7 @@ class LineFile:
                 raise SourceError(f'{self.where}: path must be a file, got the directory "{self.path}"{inside}')
             raw = path.open("rb")
         except FileNotFoundError:
-            raise SourceError(f'{self.where}: file must exist, got "{self.path}"{nearby(path)}') from None
+            raise SourceError(f'{self.where}: file must exist, got "{self.path}"{nearest_file(self.path)}') from None
         except PermissionError:
             raise SourceError(
                 f'{self.where}: file must be readable, got "{self.path}"; change its permissions or run as another user'
@@ -64,13 +65,30 @@ class LineFile:
             except EOFError:
                 raise self.problem("the .gz file is truncated; fetch it again, or gunzip what is there") from None
             except (gzip.BadGzipFile, zlib.error) as error:
+                self._check_format(self._begin())
                 raise self.problem(f"the .gz file is damaged or no gzip ({error})") from None
             self.line += 1
+            if self.line == 1:
+                self._check_format(line)
             try:
                 yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 near = line[max(0, error.start - 10) : error.start + 10]
                 raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {near!r}") from None
+
+    def _begin(self) -> bytes:
+        """Return the first bytes of the file as it is stored; none if it cannot be read again."""
+        try:
+            return os.pread(self._opened[0].fileno(), 6, 0)
+        except (IndexError, OSError):
+            return b""
+
+    def _check_format(self, begin: bytes) -> None:
+        """Raise SourceError if a file begins as one that is not text does."""
+        what = format_of(begin)
+        is_gzip = begin.startswith(b"\x1f\x8b") and self.path.endswith(".gz")
+        if what is not None and not is_gzip:
+            raise SourceError(f"{self.name}: must be text, plain or .gz, got {what}")
 
     def progress(self) -> float | None:
         """How much of the file has been read, from 0 to 1; None of stdin, or of what is closed. From any thread."""
@@ -85,22 +103,17 @@ class LineFile:
         return SourceError(f"{self.place}: {what}")
 
     @property
+    def name(self) -> str:
+        """The path, or stdin."""
+        return "stdin" if self.path == "-" else self.path
+
+    @property
     def place(self) -> str:
         """File and line at hand."""
-        name = "stdin" if self.path == "-" else self.path
-        return f"{name}: line {max(self.line, 1)}"
+        return f"{self.name}: line {max(self.line, 1)}"
 
     def close(self) -> None:
         if self.path != "-":
             self._raw.close()
         for file in self._opened:  # gzip does not close what it was given
             file.close()
-
-
-def nearby(path: Path) -> str:
-    """What to say of a file that is not there."""
-    parent = path.parent
-    if not parent.is_dir():
-        return f'; its directory "{parent}" does not exist either'
-    same = sorted(p.name for p in parent.iterdir() if p.name.split(".")[0] == path.name.split(".")[0])
-    return f"; did you mean {same[0]}?" if same else ""
