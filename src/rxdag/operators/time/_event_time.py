@@ -17,8 +17,7 @@ from rxdag.contract import (
     zone_of,
 )
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, field_name, getter
-from rxdag.expressions import Reader as FieldReader
+from rxdag.expressions import Field, FieldReader, bound, check_field, field_name, getter
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._declared import check_sequence, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
