@@ -149,6 +149,11 @@ nodes:
         assert code == 0
         assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"] * flush
 
+    def test_flush_is_a_setting_too(self):
+        code, out, _ = rxdag_("run", "-", "--until", "50ms", given=LIVE + "settings: {flush: true}\n")
+        assert code == 0
+        assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"]
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     @pytest.mark.parametrize("restart", ["never", "on_failure"])
     def test_a_signal_drains_and_is_told(self, tmp_path, number, code, restart):

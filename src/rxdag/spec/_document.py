@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rxdag.contract import nearest_file
 from rxdag.errors import GraphError, SpecError, did_you_mean, text_of
 from rxdag.graph import checked_name
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, check_feeds
-from rxdag.spec._kinds import DurationKind, Either, Kind, PathKind, Plain
+from rxdag.spec._kinds import DurationKind, Either, Kind, OneOf, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
 from rxdag.spec._params import by_kinds
 from rxdag.spec._problems import Mark, Problem, Problems, spec_error
@@ -29,7 +29,8 @@ def _is_number(value: Any) -> bool:
 SETTINGS: Final[dict[str, Kind]] = {
     "until": DurationKind(),
     "drain_timeout": Either(_is_number, Plain(float), DurationKind()),
-    "restart": Plain(Literal["never", "on_failure", "always"]),
+    "restart": OneOf(("never", "on_failure", "always")),
+    "flush": Plain(bool),
 }
 
 
