@@ -449,7 +449,7 @@ class Names:
         (Yields(), "batched: target.write must be a plain function, got the generator function "),
         (Names(), "batched: target must be an object with write(batch), or a function that makes one, got "),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_an_object_that_cannot_be_a_target_is_refused_at_once(target, said):
     with pytest.raises(GraphError) as raised:

@@ -149,6 +149,11 @@ nodes:
         assert code == 0
         assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"] * flush
 
+    def test_flush_is_a_setting_too(self):
+        code, out, _ = rxdag_("run", "-", "--until", "50ms", given=LIVE + "settings: {flush: true}\n")
+        assert code == 0
+        assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"]
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     @pytest.mark.parametrize("restart", ["never", "on_failure"])
     def test_a_signal_drains_and_is_told(self, tmp_path, number, code, restart):
@@ -266,6 +271,37 @@ class TestCheck:
         assert code == 2
         assert said in err
 
+    def test_problems_of_the_spec_and_of_the_graph_are_told_together(self, tmp_path):
+        text = """\
+nodes:
+  n: {source: range, bounds: 3}
+  t: {op: take, input: n, max_items: many}
+  o: {sink: collect, input: t}
+  m: {op: filter, input: n, predicate: price > 1}
+  w: {op: window_all, input: n, window: {type: tumbling, size: 1s}, aggregate: count}
+  p: {sink: collect, input: w}
+  h: {source: 'parts:pushing'}
+  q: {sink: collect, input: h}
+"""
+        (tmp_path / "parts.py").write_text(
+            "from rxdag import sources\ndef pushing():\n    return sources.callback(lambda push: None)\n"
+        )
+        code, out, _ = rxdag_("check", "-", "--json", "--allow", "parts", given=text, cwd=tmp_path)
+        sys.modules.pop("parts")
+        found = [(each["line"], each["path"]) for each in json.loads(out)["problems"]]
+        assert code == 2
+        assert found == [(3, "nodes.t.max_items"), (6, "nodes.w"), (8, "nodes.h")]
+
+    def test_a_file_that_is_not_there_names_the_nearest(self, tmp_path):
+        (tmp_path / "bars.yaml").write_text(BARS)
+        (tmp_path / "bars.csv").write_text("")
+        code, _, err = rxdag_("run", "bars.yml", cwd=tmp_path)
+        assert code == 2
+        assert err == (
+            'error: bars.yml: must be a file that can be read: No such file or directory; did you mean "bars.yaml"?\n'
+        )
+        assert 'its directory "no" does not exist either' in rxdag_("run", "no/bars.yaml", cwd=tmp_path)[2]
+
     def test_values_without_a_key(self, bars):
         assert rxdag_("check", bars, "--set", "x")[0] == 2
         assert rxdag_("check", "tests.unit.test_cli:DAG", "--set", "n.bounds=1")[0] == 2
@@ -301,8 +337,32 @@ class TestLooks:
         code, _, err = rxdag_("nodes", "dedup")
         assert code == 2
         assert 'did you mean "dedupe"' in err
+        assert {"window:", "aggregate:"} <= set(rxdag_("nodes")[1].splitlines())
+        code, out, _ = rxdag_("nodes", "tumbling")
+        assert out.startswith("window: tumbling\n  size: 1w | 1mo or duration, required\n")
+        for line in ("Args:", "size: Length of a window"):
+            assert line in out
+        out = rxdag_("nodes", "window")[1]
+        assert "  window: name, or mapping with type, required" in out
+        assert "    window: The windows" in out
+        assert "assigner" not in out
+        assert [line.split()[0] for line in rxdag_("nodes", "count")[1].splitlines() if line.endswith(": count")] == [
+            "op:", "window:", "aggregate:"
+        ]  # fmt: skip
         (said,) = json.loads(rxdag_("nodes", "take", "--json")[1])
         assert said["params"]["max_items"]["required"] is True
+
+    def test_nodes_show_the_words_that_a_parameter_takes(self):
+        out = rxdag_("nodes", "event_time")[1]
+        assert "  unit: ns | us | ms | s, default ns" in out
+        assert "  on_error: raise | skip | dead | {retry: {attempts: int, base: duration" in out
+        assert "overflow: block | drop_oldest | drop_newest | drop_tail | drop_buffer | error" in out
+        assert "one of" not in rxdag_("nodes", "throttle")[1]
+
+    def test_graph_and_explain_show_the_window_as_it_was_written(self, bars):
+        said = 'window(tumbling("1s"), ohlcv(col.price, col.qty))'
+        assert said in rxdag_("graph", bars)[1]
+        assert said in rxdag_("explain", bars)[1]
 
     def test_schema(self):
         code, out, _ = rxdag_("schema")

@@ -350,7 +350,7 @@ def test_a_dag_with_a_value_that_shows_nothing_is_described():
 
 
 def test_messages_make_no_text_of_foreign_objects_unguarded():
-    texts_of_our_own = {"cli/_app.py", "testing/_play.py", "sources/_files.py", "__init__.py"}
+    texts_of_our_own = {"cli/_app.py", "testing/_play.py", "contract/_line_file.py", "__init__.py"}
     root = pathlib.Path(rxdag.__file__).parent
     unguarded = [
         f"{path.relative_to(root)}:{value.lineno}"

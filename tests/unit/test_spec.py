@@ -175,6 +175,12 @@ class TestLoading:
         )
         dag = load(text, overrides={"t.1.max_items": "2", "n.bounds": "[3, 9]"})
         assert run_virtual(dag)["o"] == [3, 4]
+        dag = load(text, overrides={"t.1.max_items": 2, "n.bounds": [3, 9]})
+        assert run_virtual(dag)["o"] == [3, 4]
+        with pytest.raises(
+            SpecError, match=r"--set n.bounds:1:1: must be a text, a number, .* or a mapping, got <object"
+        ):
+            load(text, overrides={"n.bounds": object()})
         with pytest.raises(SpecError, match='--set m.x:1:1: "m" must be there; did you mean'):
             load(text.replace("n:", "mm:").replace("input: n", "input: mm"), overrides={"m.x": "1"})
 
@@ -340,7 +346,10 @@ class TestRefusals:
             ("  n: {sink: collect, input: src, on_error: ignore}", "nodes.n.on_error", "must be raise, skip, dead or"),
             ("  n: {sink: collect, input: src, on_error: {retry: {attempts: 0}}}", "nodes.n.on_error.retry", "attempts must be 1 or more"),
             ("  n: {sink: collect, input: src, on_error: {retry: {attemps: 1}}}", "nodes.n.on_error.retry.attemps", 'did you mean "attempts"'),
-            ("  n: {sink: collect, input: src, buffered: {max_items: 1, overflow: block_all}}", "nodes.n.buffered.overflow", "invalid enum value"),
+            ("  n: {sink: collect, input: src, buffered: {max_items: 1, overflow: block_all}}", "nodes.n.buffered.overflow", "must be block, drop_oldest, drop_newest, drop_tail, drop_buffer or error, got 'block_all'; did you mean \"block\"?"),
+            ("  n: {source: websocket, url: 'ws://x', overflow: drop_old}", "nodes.n.overflow", 'got \'drop_old\'; did you mean "drop_oldest"?'),
+            ("  n: {op: join_asof, input: {left: src, right: src}, strategy: nearst}", "nodes.n.strategy", 'must be backward, forward or nearest, got \'nearst\'; did you mean "nearest"?'),
+            ("  n: {sink: collect, input: src, on_error: {retry: {attempts: 1, then: ded}}}", "nodes.n.on_error.retry.then", 'did you mean "dead"'),
             ("  n: {sink: collect, input: {from: src, bufered: 3}}", "nodes.n.input.bufered", "known is from, buffered, on"),
             ("  n: {source: websocket, url: 'ws://x', reconnect: {bas: 1s}}", "nodes.n.reconnect.bas", 'did you mean "base"'),
         ],
@@ -437,6 +446,14 @@ settings: {untl: 5s}
         (tmp_path / "in" / "link").symlink_to(tmp_path)
         text = "nodes: {n: {source: csv, path: link/x.csv, of: {a: int}}, o: {sink: collect, input: n}}"
         assert "must be inside" in one(text, base=tmp_path / "in")[2]
+
+    def test_problems_of_nodes_and_of_what_they_make_are_told_together(self):
+        text = nodes(
+            "  n: {op: take, input: src, max_items: many}\n"
+            "  w: {op: filter, input: src, predicate: prize > 1}\n"
+            "  o: {sink: collect, input: w}"
+        )
+        assert [path for _, path, _ in problems(text)] == ["nodes.n.max_items", "nodes.w"]
 
     def test_a_file_that_is_missing(self, tmp_path):
         with pytest.raises(SpecError, match="must be a file that can be read"):

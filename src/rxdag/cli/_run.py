@@ -34,6 +34,7 @@ def run_loaded(
 ) -> int:
     """Run it, with metrics at an address if one is given; returns the exit code."""
     until = until or loaded.settings.get("until")
+    flush = flush or bool(loaded.settings.get("flush"))
     policy = restart or loaded.settings.get("restart", "never")
     console = Console(stderr=True)
     try:

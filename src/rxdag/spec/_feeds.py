@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
+from rxdag.contract import Overflow
 from rxdag.errors import did_you_mean
 from rxdag.spec._context import Context, tree_text
-from rxdag.spec._kinds import Kind, OrNone, Plain
+from rxdag.spec._kinds import Kind, OneOf, OrNone, Plain
 from rxdag.spec._nodes import NodeType, Role
 from rxdag.spec._params import by_kinds
 from rxdag.spec._problems import Problems
@@ -16,7 +17,7 @@ from rxdag.spec._tree import Tree
 
 GATE: Final[dict[str, Kind]] = {
     "max_items": Plain(int),
-    "overflow": Plain(Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"]),
+    "overflow": OneOf(tuple(each.value for each in Overflow)),
     "delay_error": Plain(bool),
     "max_bytes": OrNone(Plain(int)),
 }

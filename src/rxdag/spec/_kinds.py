@@ -67,6 +67,34 @@ class Plain(Kind):
         return value
 
 
+@dataclass(frozen=True)
+class OneOf(Kind):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if isinstance(tree.value, str) and tree.value in self.words:
+            return tree.value
+        near = did_you_mean(tree.value, self.words) if isinstance(tree.value, str) else ""
+        raise context.refuse(tree, f"must be {self.listed}, got {tree_text(tree)}{near}")
+
+    @property
+    def listed(self) -> str:
+        """The words, as a sentence has them."""
+        *others, last = self.words
+        return f"{', '.join(others)} or {last}" if others else last
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.words)}
+
+    def write(self, value: Any) -> Any:
+        word = getattr(value, "value", value)
+        if word not in self.words:
+            raise Unwritable(f"must be {self.listed}, got {shown(value)}")
+        return word
+
+
 class AnyPlain(Plain):
     """Whatever plain data there is."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rxdag import on_error as policies
 from rxdag.contract import OnError
@@ -11,13 +11,22 @@ from rxdag.errors import GraphError, RxDagError, did_you_mean, text_of
 from rxdag.graph import checked_name
 from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, read_feeds
-from rxdag.spec._kinds import DurationKind, Kind, Plain
+from rxdag.spec._kinds import DurationKind, Kind, OneOf, Plain
 from rxdag.spec._nodes import NodeType, Role, registry, user_type
 from rxdag.spec._params import by_kinds, read_params
 from rxdag.spec._tree import Tree
 
 ROLES: Final[tuple[Role, ...]] = ("source", "op", "sink")
 OPTIONS: Final = ("input", "on_error", "buffered", "on")
+POLICIES: Final = {"raise": policies.raise_, "skip": policies.skip, "dead": policies.dead}
+RETRY: Final[dict[str, Kind]] = {
+    "attempts": Plain(int),
+    "base": DurationKind(),
+    "factor": Plain(float),
+    "cap": DurationKind(),
+    "jitter": Plain(float),
+    "then": OneOf(tuple(POLICIES)),
+}
 
 
 @dataclass(frozen=True)
@@ -115,22 +124,17 @@ def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
 def _policy(tree: Tree | None, context: Context) -> OnError | None:
     if tree is None:
         return None
-    named = {"raise": policies.raise_, "skip": policies.skip, "dead": policies.dead}
-    if isinstance(tree.value, str) and tree.value in named:
-        return named[tree.value]
+    if isinstance(tree.value, str) and tree.value in POLICIES:
+        return POLICIES[tree.value]
     retry = tree.mapping().get("retry")
     if retry is None or len(tree.mapping()) != 1:
-        near = did_you_mean(tree.value, named) if isinstance(tree.value, str) else ""
+        near = did_you_mean(tree.value, POLICIES) if isinstance(tree.value, str) else ""
         context.tell(tree, f"must be raise, skip, dead or {{retry: {{attempts: 3, ...}}}}, got {tree_text(tree)}{near}")
         return None
-    kinds: dict[str, Kind] = {
-        "attempts": Plain(int), "base": DurationKind(), "factor": Plain(float), "cap": DurationKind(),
-        "jitter": Plain(float), "then": Plain(Literal["raise", "skip", "dead"]),
-    }  # fmt: skip
     inside = context.at("retry")
-    values = by_kinds(retry, inside, kinds)
+    values = by_kinds(retry, inside, RETRY)
     attempts: Any = values.pop("attempts", None)
-    then = named.get(values.pop("then", "raise"), policies.raise_)
+    then = POLICIES[values.pop("then", "raise")]
     try:
         return policies.retry(attempts, then=then, **values)
     except RxDagError as error:

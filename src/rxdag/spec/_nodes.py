@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
-from rxdag.contract import LEFT_OUT, optional_first
+from rxdag.contract import LEFT_OUT, Overflow, optional_first
 from rxdag.spec._kinds import (
     AnyPlain,
     BackoffKind,
@@ -20,6 +20,7 @@ from rxdag.spec._kinds import (
     Kind,
     ListOf,
     MappingOf,
+    OneOf,
     OrNone,
     PathKind,
     Plain,
@@ -29,6 +30,7 @@ from rxdag.spec._kinds import (
 )
 
 Role: TypeAlias = Literal["source", "op", "sink"]
+PartRole: TypeAlias = Literal["window", "aggregate"]
 
 GROUP: Final = "rxdag.nodes"
 """Entry point group of plugins: each is a function that returns a source, an operator or a sink."""
@@ -63,7 +65,7 @@ class NodeType:
 
     Attributes:
         name: In the spec.
-        role: Source, operator or sink.
+        role: Source, operator or sink; of a part, window or aggregate.
         fn: Makes it.
         params: Its parameters, in order.
         inputs: Names of its inputs; ("*",) for any number, empty for a source.
@@ -72,7 +74,7 @@ class NodeType:
     """
 
     name: str
-    role: Role
+    role: Role | PartRole
     fn: Callable[..., Any]
     params: Mapping[str, Param]
     inputs: tuple[str, ...]
@@ -118,7 +120,7 @@ def _special() -> dict[tuple[str, str], Kind]:
 
     count_or_duration = Either(_is_count, Plain(int), DurationKind())
     return {
-        ("tumbling", "size"): Either(_is_calendar, Plain(Literal["1w", "1mo"]), DurationKind()),
+        ("tumbling", "size"): Either(_is_calendar, OneOf(("1w", "1mo")), DurationKind()),
         ("rolling", "period"): count_or_duration,
         ("window", "early"): OrNone(count_or_duration),
         ("window_all", "early"): OrNone(count_or_duration),
@@ -161,15 +163,13 @@ def _special() -> dict[tuple[str, str], Kind]:
     }
 
 
-_RENAMED: Final = {"assigner": "window"}
-"""Parameters that have another name in a spec."""
 _DROPPED: Final = (("batched", "on_error"), ("catch", "on"))
 """Parameters that a spec says otherwise, or not at all."""
 
 
 def kind_of(name: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Kind | None:
     """How a parameter is read, by its annotation; None if a spec cannot say it."""
-    label = _RENAMED.get(parameter.name, parameter.name)
+    label = parameter.name
     special = _special_kinds().get((name, label))
     if special is not None:
         return special
@@ -193,7 +193,7 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
         ("Field[", FieldKind()),
         ("str | Expr", FieldKind()),
         ("Backoff", BackoffKind()),
-        ("Overflow", Plain(Literal["block", "drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"])),
+        ("Overflow", OneOf(tuple(each.value for each in Overflow))),
         ("Duration", DurationKind(signed=label in ("lower", "upper"))),
         ("PathLike", PathKind()),
         ("tzinfo", ZoneKind()),
@@ -206,7 +206,16 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
         return Reference()
     if hint is None or hint is Any:
         return None
-    return Plain(hint)
+    words = _words_of(hint)
+    return Plain(hint) if words is None else OneOf(words)
+
+
+def _words_of(hint: Any) -> tuple[str, ...] | None:
+    """The words of a Literal, None aside; None if it is no Literal of words."""
+    kinds = [each for each in typing.get_args(hint) if each is not type(None)]
+    given = hint if typing.get_origin(hint) is Literal else kinds[0] if len(kinds) == 1 else None
+    words = typing.get_args(given) if typing.get_origin(given) is Literal else ()
+    return tuple(words) if words and all(isinstance(each, str) for each in words) else None
 
 
 def _hints(fn: Callable[..., Any]) -> Mapping[str, Any]:
@@ -224,7 +233,7 @@ def _hints(fn: Callable[..., Any]) -> Mapping[str, Any]:
     return hints
 
 
-def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
+def node_type(name: str, role: Role | PartRole, fn: Callable[..., Any]) -> NodeType:
     """What a spec can say of a function that makes a node."""
     hints = _hints(fn)
     params: dict[str, Param] = {}
@@ -238,7 +247,7 @@ def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
         kind = None if (name, parameter.name) in _DROPPED else kind_of(name, parameter, hints)
         if kind is None:
             continue
-        label = _RENAMED.get(parameter.name, parameter.name)
+        label = parameter.name
         spread = _spread(parameter)
         default = LEFT_OUT if parameter.name == left_out else parameter.default
         has_default = default is not inspect.Parameter.empty and parameter.name != needed
@@ -251,7 +260,7 @@ def node_type(name: str, role: Role, fn: Callable[..., Any]) -> NodeType:
             parameter.kind is inspect.Parameter.POSITIONAL_ONLY,
         )
     takes_streams = bool(inputs)
-    if not inputs and role != "source":
+    if not inputs and role in ("op", "sink"):
         inputs = ["in"]
     if inputs == ["other"]:  # an operator that is piped, and listens to another stream
         inputs, takes_streams = ["in", "other"], False

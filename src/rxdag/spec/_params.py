@@ -67,7 +67,7 @@ def _arguments(found: NodeType, values: dict[str, Any], rest: dict[str, Any]) ->
             if i <= last:
                 positional.append(values.get(param.name, param.default))
         elif param.name in values:
-            named["assigner" if param.name == "window" else param.name] = values[param.name]
+            named[param.name] = values[param.name]
     return tuple(positional), named
 
 
@@ -102,13 +102,12 @@ def write_params(found: NodeType, arguments: Mapping[str, Any]) -> dict[str, Any
         Unwritable: If one cannot be written; names it.
     """
     out: dict[str, Any] = {}
-    for given, value in arguments.items():
-        name = "window" if given == "assigner" else given
+    for name, value in arguments.items():
         param = found.params.get(name)
         if param is None:
             param = found.rest
             if param is None:
-                raise Unwritable(f"{given}: a spec cannot say it")
+                raise Unwritable(f"{name}: a spec cannot say it")
         elif (
             param.spread == "" and not param.is_required and (value is param.default or value == param.default) is True
         ):
@@ -116,7 +115,7 @@ def write_params(found: NodeType, arguments: Mapping[str, Any]) -> dict[str, Any
         try:
             written = param.kind.write(value)
         except Unwritable as error:
-            raise Unwritable(f"{given}: {text_of(error)}") from None
+            raise Unwritable(f"{name}: {text_of(error)}") from None
         if param.spread == "*" and isinstance(param.kind, ListOf) and not value:
             continue
         out[name] = written

@@ -12,7 +12,7 @@ from rxdag.contract import made_by
 from rxdag.errors import RxDagError, did_you_mean, text_of
 from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._kinds import Kind, reference_to
-from rxdag.spec._nodes import NodeType, node_type
+from rxdag.spec._nodes import NodeType, PartRole, node_type
 from rxdag.spec._params import read_params, schema_of, write_params
 from rxdag.spec._tree import Tree
 
@@ -79,7 +79,7 @@ def _aggregates() -> Mapping[str, NodeType]:
 
     functions = [(name, getattr(aggregates, name)) for name in aggregates.__all__]
     functions += [(name, getattr(market, name)) for name in ("imbalance", "twap")]
-    made = {name: node_type(name, "source", fn) for name, fn in functions if inspect.isfunction(fn)}
+    made = {name: node_type(name, "aggregate", fn) for name, fn in functions if inspect.isfunction(fn)}
     return {name: _with_parts(each) if name == "named" else each for name, each in made.items()}
 
 
@@ -98,12 +98,17 @@ def _windows() -> Mapping[str, NodeType]:
     from rxdag import windows
 
     functions = ((_in_spec(name), getattr(windows, name)) for name in windows.__all__)
-    return {name: node_type(name, "source", fn) for name, fn in functions if inspect.isfunction(fn)}
+    return {name: node_type(name, "window", fn) for name, fn in functions if inspect.isfunction(fn)}
 
 
 def _in_spec(name: str) -> str:
     """Return the name of a function in a spec, where no word of Python is in the way: "global" of `global_`."""
     return name.removesuffix("_")
+
+
+def parts() -> Mapping[PartRole, Mapping[str, NodeType]]:
+    """The windows and aggregates that a spec can name."""
+    return {"window": _windows(), "aggregate": _aggregates()}
 
 
 def aggregate_kind() -> PartKind:

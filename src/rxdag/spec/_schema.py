@@ -7,6 +7,7 @@ from typing import Any
 from rxdag.spec._context import REFERENCE
 from rxdag.spec._document import SETTINGS
 from rxdag.spec._feeds import GATE
+from rxdag.spec._node import POLICIES, RETRY
 from rxdag.spec._nodes import NodeType, Role, registry
 from rxdag.spec._params import schema_of
 from rxdag.spec._parts import aggregate_kind, window_kind
@@ -54,8 +55,8 @@ def json_schema() -> dict[str, Any]:
             },
             "on_error": {
                 "anyOf": [
-                    {"enum": ["raise", "skip", "dead"]},
-                    _object({"retry": {"type": "object"}}),
+                    {"enum": list(POLICIES)},
+                    _object({"retry": _object({key: kind.schema() for key, kind in RETRY.items()})}),
                 ]
             },
         },

@@ -199,13 +199,13 @@ class _WindowJoin(TimeJoin):
 
 @overload
 def join_window(
-    left: KeyedStream[K, A], right: KeyedStream[K, B], assigner: Assigner, /
+    left: KeyedStream[K, A], right: KeyedStream[K, B], window: Assigner, /
 ) -> KeyedStream[K, tuple[A, B]]: ...
 @overload
 def join_window(
-    left: KeyedStream[K, A], right: KeyedStream[K, B], assigner: Assigner, /, *, into: Callable[[A, B], R]
+    left: KeyedStream[K, A], right: KeyedStream[K, B], window: Assigner, /, *, into: Callable[[A, B], R]
 ) -> KeyedStream[K, R]: ...
-def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = None) -> Any:
+def join_window(left: Any, right: Any, window: Assigner, /, *, into: Any = None) -> Any:
     """Join the items of two streams by key and window of event time.
 
     Emits: `(left, right)`, or `into(left, right)`, for each pair, when the watermark of both streams reaches the end of
@@ -220,7 +220,7 @@ def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = Non
     Args:
         left: A stream with event time and keys.
         right: The other stream.
-        assigner: Windows of time from `rxdag.windows`; not `windows.count`.
+        window: Windows of time from `rxdag.windows`; not `windows.count`.
         into: A function of both items.
 
     Raises:
@@ -236,10 +236,10 @@ def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = Non
         >>> rxdag.join_window(a, b, windows.tumbling("10ns")).collect()
         [(1, 3), (1, 4)]
     """
-    given: object = assigner
+    given: object = window
     if not isinstance(given, Assigner) or given.counts is not None:
-        raise GraphError(f"join_window: takes windows of time, as windows.tumbling(...), got {shown(assigner)}")
+        raise GraphError(f"join_window: takes windows of time, as windows.tumbling(...), got {shown(window)}")
     return fan_in(
-        _WindowJoin(function_or_none(into, "join_window: into", "the left item", "the right one"), assigner),
+        _WindowJoin(function_or_none(into, "join_window: into", "the left item", "the right one"), window),
         (left, right),
     )

@@ -124,7 +124,7 @@ class _WindowAll(_OfPanes, Unkeyed[A, B]):
 
 @overload
 def window(
-    assigner: Assigner,
+    window: Assigner,
     aggregate: Aggregate[A, R],
     /,
     *,
@@ -133,7 +133,7 @@ def window(
 ) -> WindowOp[K, A, Pane[K, R]]: ...
 @overload
 def window(
-    assigner: Assigner,
+    window: Assigner,
     aggregate: Aggregate[A, R],
     /,
     *,
@@ -142,7 +142,7 @@ def window(
     early: Duration | int | None = None,
 ) -> WindowOp[K, A, B]: ...
 def window(
-    assigner: Assigner,
+    window: Assigner,
     aggregate: Any,
     /,
     *,
@@ -167,7 +167,7 @@ def window(
     Clock: event time.
 
     Args:
-        assigner: The windows; see `rxdag.windows`.
+        window: The windows; see `rxdag.windows`.
         aggregate: The aggregate to compute; see `rxdag.aggregates`.
         into: A function of the pane; its return value is emitted instead.
         allowed_lateness: How long after its end a window accepts late items.
@@ -186,12 +186,12 @@ def window(
         >>> [(pane.start // 10**9, pane.value) for pane in counts.collect()]
         [(0, 2), (10, 1)]
     """
-    return _Window[Any, Any, Any](_panes("window", assigner, aggregate, into, allowed_lateness, early))
+    return _Window[Any, Any, Any](_panes("window", window, aggregate, into, allowed_lateness, early))
 
 
 @overload
 def window_all(
-    assigner: Assigner,
+    window: Assigner,
     aggregate: Aggregate[A, R],
     /,
     *,
@@ -200,7 +200,7 @@ def window_all(
 ) -> Unkeyed[A, Pane[None, R]]: ...
 @overload
 def window_all(
-    assigner: Assigner,
+    window: Assigner,
     aggregate: Aggregate[A, R],
     /,
     *,
@@ -209,7 +209,7 @@ def window_all(
     early: Duration | int | None = None,
 ) -> Unkeyed[A, B]: ...
 def window_all(
-    assigner: Assigner,
+    window: Assigner,
     aggregate: Any,
     /,
     *,
@@ -226,7 +226,7 @@ def window_all(
     Clock: event time.
 
     Args:
-        assigner: The windows; see `rxdag.windows`.
+        window: The windows; see `rxdag.windows`.
         aggregate: The aggregate to compute; see `rxdag.aggregates`.
         into: A function of the pane; its return value is emitted instead.
         allowed_lateness: See `window`.
@@ -241,7 +241,7 @@ def window_all(
         >>> [(pane.start // 10**9, pane.value) for pane in counts.collect()]
         [(0, 2), (10, 1)]
     """
-    return _WindowAll[Any, Any](_panes("window_all", assigner, aggregate, into, allowed_lateness, early))
+    return _WindowAll[Any, Any](_panes("window_all", window, aggregate, into, allowed_lateness, early))
 
 
 def _panes(
