@@ -17,6 +17,7 @@ def main(args: list[str] | None = None) -> None:
     """
     try:
         from rxdag.cli._app import app
+        from rxdag.cli._logs import is_json_asked, log_failure
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
@@ -30,10 +31,14 @@ def main(args: list[str] | None = None) -> None:
             raise
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_quietly()
+        exit_code = 2 if isinstance(error, ValueError | SpecError | CompileError) else 1
+        if is_json_asked(given):
+            log_failure(error, exit_code)
+            raise SystemExit(exit_code) from None
         print(f"error: {text_of(error, most=sys.maxsize)}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             print(f"  {note}", file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, ValueError | SpecError | CompileError) else 1) from None
+        raise SystemExit(exit_code) from None
     except BrokenPipeError:
         _leave_quietly()
     except KeyboardInterrupt:
