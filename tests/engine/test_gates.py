@@ -61,12 +61,17 @@ class Two:
         gate.domain = self.above.domain = self.domains[0]
         self.pump.domain = self.domains[1]
         self.failures = []
-        self.domains[1].run = self
+        for domain in self.domains:
+            domain.run = self
+        self.events, self.is_looking, self.looks = self, False, 0
         gate.reader = self.pump
         gate.up = gate.feeders = [self.above]
 
     def fail(self, error):
         self.failures.append(error)
+
+    def look(self):
+        self.looks += 1
 
     def put(self, *items):
         for item in items:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from typer.models import ArgumentInfo, OptionInfo
 
 import rxdag
-from rxdag import contract, deploy, errors, expressions, metrics
+from rxdag import contract, deploy, errors, expressions, logs, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import options_of, parameters_of, settings
 from rxdag.spec import parts, registry
 from tests.public import PUBLIC, public_rooms
-from tests.reference.pages import WORLD, about, class_entry, plain_entry
+from tests.reference.pages import WORLD, about, class_entry, plain_entry, sections
 
 _NAMES: Final = """```python
 import rxdag
@@ -48,6 +49,56 @@ def metrics_page() -> str:
         out.append(plain_entry("deploy", name, getattr(deploy, name)))
     out.append(class_entry("deploy", "Scaling", deploy.Scaling))
     return "\n\n".join(out) + "\n"
+
+
+_LOG_RULES: Final = (
+    "* **One line for each event.** Line breaks in names are escaped.\n"
+    "* **At most one line a second** of each code and place (dag, node, gate and the like), by the clock of the run. Events between two "
+    "lines are counted in field `repeated` of the next line, which comes at the latest when the second is over or the run ends. A field `n`, "
+    "as of `late`, is the number of items since the line before. Restarts of one dag in a `PipelineRuntime` share this limit.\n"
+    "* **Never an item.** The text of an error may hold the item on which your code failed. A line has its class and, as `at`, the line that "
+    "failed. The message is on the error itself: the call raises it, `runtime.status()` has it, and the `events` and `dead` ports carry it.\n"
+    "* **Never a credential.** Addresses are shown without login, query and fragment.\n"
+    "* **Items that a node of the graph reads are not lost.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
+    "nobody reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
+    "* **Nothing for each item.** The engine calls the logger only when something has happened. Lost items are found in the books.",
+    "rxdag configures no logging. Its logger `rxdag` has a `NullHandler`, so a program without a configuration sees nothing. "
+    "`logging.basicConfig(level=logging.INFO)` shows everything. On the command line use `--log-level` and `--log-format`.",
+)
+
+
+def logs_page() -> str:
+    """All codes of the logs, and what formats them."""
+    out = [
+        "# Logs",
+        "rxdag logs through the standard `logging`: one line for each event, with a documented code. Codes and fields are an interface: you "
+        "can filter and alert on them. How they are used: [run as a service](../how-to/run-as-a-service.md).",
+        "```text\nsource.disconnected dag=bars node=trades connection=3 error=ConnectionResetError at=feed.py:12: "
+        "the connection of a source is lost\n```",
+        "A line is `code field=value ...: sentence`. A value with spaces or special characters is quoted, as in JSON. "
+        "As attributes of the `LogRecord`, the code is `code`, and each field has its own name. The logger is `rxdag.<area>`.",
+        *_LOG_RULES,
+        "## Codes",
+        "| code | logger | level | fields | what | what to do |\n|---|---|---|---|---|---|\n"
+        + "\n".join(
+            f"| `{c.name}` | `{c.logger}` | {logging.getLevelName(c.level)} | {', '.join(c.fields)} | {_sentence(c.sentence)} | {c.fix} |"
+            for c in logs.CODES.values()
+        ),
+        "## Fields",
+        "| field | what |\n|---|---|\n" + "\n".join(f"| `{name}` | {what} |" for name, what in logs.FIELDS.items()),
+        *_formatter_entry(),
+    ]
+    return "\n\n".join(out) + "\n"
+
+
+def _formatter_entry() -> list[str]:
+    """The formatter alone: its arguments and other methods are those of `logging.Formatter`."""
+    parts = sections(inspect.getdoc(logs.JsonFormatter) or "")
+    return ["## logs.JsonFormatter", parts[""], f"```python\n{parts['Example'].rstrip()}\n```"]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}"
 
 
 def _parameters(callback: Any) -> list[tuple[str, Any, bool, Any]]:

@@ -478,6 +478,7 @@ def pages() -> dict[Path, str]:
     from tests.reference import more  # which is made of what stands here
 
     out[FOLDER / "metrics.md"] = more.metrics_page()
+    out[FOLDER / "logs.md"] = more.logs_page()
     out[FOLDER / "command-line.md"] = more.command_page()
     out[FOLDER / "specs.md"] = more.specs_page()
     out[FOLDER / "errors.md"] = more.errors_page()

@@ -21,10 +21,17 @@ class Driver:
         return 0
 
 
+class NoLog:
+    """Events of a run that nobody logs."""
+
+    is_looking = True
+
+
 class Failures:
     """A run that notes what it fails with."""
 
     def __init__(self):
+        self.events = NoLog()
         self.errors = []
 
     def fail(self, error):

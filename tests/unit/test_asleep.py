@@ -110,7 +110,7 @@ def silent(begin):
 
 @pytest.mark.parametrize(("name", "kind"), [("SIGTERM", rxdag.Terminated), ("SIGINT", KeyboardInterrupt)])
 def test_a_run_that_sleeps_is_drained_by_a_signal(monkeypatch, signals, name, kind):
-    monkeypatch.setattr("rxdag.runtime._execution.SILENT_NS", 0)  # else its timer keeps the sleep short
+    monkeypatch.setattr("rxdag.runtime._events.SILENT_NS", 0)  # else its timer keeps the sleep short
     third = Third(lambda: os.kill(os.getpid(), getattr(signal, name)))
     with pytest.raises(kind) as ended:
         rxdag.run(silent(lambda push: signals(third)))
@@ -120,7 +120,7 @@ def test_a_run_that_sleeps_is_drained_by_a_signal(monkeypatch, signals, name, ki
 
 
 def test_a_run_that_sleeps_goes_on_after_signals_of_the_users(monkeypatch, signals):
-    monkeypatch.setattr("rxdag.runtime._execution.SILENT_NS", 0)
+    monkeypatch.setattr("rxdag.runtime._events.SILENT_NS", 0)
 
     def begin(push):
         signals(Third(lambda: (push(2), push.complete())))

@@ -69,6 +69,8 @@ def rxdag_(*args, cwd=None, given=None):
     finally:
         sys.stdin, sys.path[:] = stdin, path
         logging.getLogger().handlers[:] = handlers
+        logging.getLogger("rxdag").setLevel(logging.NOTSET)
+        logging.captureWarnings(False)
     return code, out.getvalue(), err.getvalue()
 
 
@@ -236,6 +238,76 @@ class TestSpelling:
         code, out, _ = rxdag_("run", "-", "--json", "--until", "3", given=LIVE)
         assert code == 2
         assert json.loads(out)["error"].startswith("--until must be a duration")
+
+
+class TestLogs:
+    TEXT = "name: s\nnodes:\n  n: {source: range, bounds: 3}\n  o: {sink: 'null', input: n}\n"
+    FAILS = "name: s\nnodes:\n  n: {source: iterable, items: [secret]}\n  d: {op: map, input: n, fn: 1 / x}\n  o: {sink: 'null', input: d}\n"
+
+    @pytest.mark.parametrize("more", [(), ("--restart", "on_failure"), ("--metrics-port", "0")])
+    def test_with_json_every_line_on_stderr_is_an_object_with_a_code(self, more):
+        code, out, err = rxdag_("run", "-", "--log-format", "json", "--log-level", "info", *more, given=self.TEXT)
+        lines = [json.loads(line) for line in err.splitlines()]
+        assert (code, out) == (0, "")
+        assert [line["code"] for line in lines if line["code"].startswith("run.")] == ["run.started", "run.completed"]
+
+    def test_text_is_one_line_an_event_before_the_books(self):
+        code, _, err = rxdag_("run", "-", "--log-level", "info", given=self.TEXT)
+        assert code == 0
+        started, completed, books, *_ = err.splitlines()
+        assert " INFO run.started dag=s nodes=2: " in started
+        assert " INFO run.completed dag=s " in completed
+        assert books.startswith("s: completed in")
+
+    def test_by_default_only_warnings_are_logged(self):
+        assert rxdag_("run", "-", "--quiet", given=self.TEXT) == (0, "", "")
+
+    @pytest.mark.parametrize("option", [("--log-format", "json"), ("--log-format=json",)])
+    def test_a_run_that_fails_is_logged_without_the_item(self, option):
+        code, out, err = rxdag_("run", "-", *option, given=self.FAILS)
+        run, command = [json.loads(line) for line in err.splitlines()]
+        assert (code, out) == (1, "")
+        assert (run["code"], run["node"], run["error"]) == ("run.failed", "d", "AttributeError")
+        assert (command["code"], command["exit_code"], command["error"]) == ("command.failed", 1, "AttributeError")
+        assert "detail" not in command
+        assert "secret" not in err
+
+    def test_what_is_wrong_with_a_spec_is_logged_in_full(self):
+        code, _, err = rxdag_("run", "-", "--log-format", "json", given=self.TEXT.replace("range", "rang"))
+        (said,) = [json.loads(line) for line in err.splitlines()]
+        assert (code, said["code"], said["exit_code"]) == (2, "command.failed", 2)
+        assert 'did you mean "range"' in said["detail"]
+
+    def test_warnings_of_python_are_json_too(self, tmp_path):
+        (tmp_path / "warns.py").write_text(
+            "import warnings\nimport rxdag\nfrom rxdag import sinks, sources\n"
+            "def dag():\n    warnings.warn('two\\nlines')\n"
+            "    return rxdag.Dag(rxdag.from_source(sources.range(3)).to(sinks.null()), name='three')\n"
+        )
+        code, _, err = in_a_process("run", "warns:dag", "--log-format", "json", cwd=tmp_path)
+        (said,) = [json.loads(line) for line in err.splitlines()]
+        assert (code, said["logger"], said["level"]) == (0, "py.warnings", "WARNING")
+
+    @pytest.mark.parametrize("command", ["demo", "replay"])
+    def test_other_commands_that_run_something_log_too(self, command, tmp_path):
+        (tmp_path / "x.jsonl").write_text("1\n")
+        args = {"demo": ("--trades", "10"), "replay": ("x.jsonl", "--at-once")}[command]
+        code, _, err = rxdag_(command, *args, "--log-format", "json", "--log-level", "info", cwd=tmp_path)
+        assert code == 0
+        assert "run.completed" in [json.loads(line)["code"] for line in err.splitlines()]
+
+    def test_a_drain_that_a_signal_asks_for_is_logged_step_by_step(self, tmp_path):
+        (tmp_path / "s.yaml").write_text("nodes:\n  n: {source: interval, every: 1ms}\n  o: {sink: stdout, input: n}\n")
+        process = start("run", "s.yaml", "--log-format", "json", "--log-level", "info", cwd=tmp_path)
+        assert process.stdout.readline() == "0\n"
+        process.send_signal(signal.SIGTERM)
+        with process:
+            process.stdout.read()
+            lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+        assert process.returncode == 143
+        assert [line["code"] for line in lines] == [
+            "run.started", "signal.received", "draining", "drained", "run.completed",
+        ]  # fmt: skip
 
 
 class TestCheck:

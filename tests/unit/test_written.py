@@ -109,6 +109,19 @@ def test_a_login_in_an_address_and_what_is_sent_to_a_server_are_not_shown():
     assert written(made) == 'websocket("wss://...@host/feed", subscribe=..., headers=...)'
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("wss://me:p@ss@host/feed", "wss://...@host/feed"),
+        ("wss://host/feed?token=secret", "wss://host/feed?..."),
+        ("wss://host?token=a@b#secret", "wss://host?..."),
+        ("wss://host/a@b", "wss://host/a@b"),
+    ],
+)
+def test_neither_logins_nor_queries_of_addresses_are_shown(url, shown):
+    assert written(sources.websocket(url)) == f'websocket("{shown}")'
+
+
 def test_what_is_large_is_counted():
     assert written(ops.route_by("x", tuple(f"p{i}" for i in range(1000)), default="q")) == (
         'route_by("x", (1,000 items), default="q")'

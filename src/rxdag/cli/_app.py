@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.logging import RichHandler
 
 from rxdag import build_info
 from rxdag.cli._demo import run_demo
 from rxdag.cli._flags import in_flags, said
 from rxdag.cli._load import Loaded, load
 from rxdag.cli._load import check as check_graph
+from rxdag.cli._logs import AsForm, AtLevel, LogForm, LogLevel, configure_logs
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
@@ -85,10 +84,6 @@ def _common(
     ] = False,
 ) -> None:
     """Streaming DAGs: bounded, correct in event time."""
-    from rich.console import Console
-
-    handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
 def flags_of(command: str | None) -> dict[str, str]:
@@ -131,9 +126,12 @@ def run(
     outside: Outside = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no books.")] = False,
+    log_format: AsForm = LogForm.text,
+    log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
     """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one cancels."""
+    configure_logs(log_format, log_level)
     raise typer.Exit(
         run_loaded(
             _load(spec, sets, allow, outside).shard(shard),
@@ -142,6 +140,7 @@ def run(
             restart=None if restart is None else restart.value,
             as_json=as_json,
             quiet=quiet,
+            only_logs=log_format is LogForm.json,
             serves=None if metrics_port is None else (metrics_host, metrics_port),
             flags=flags_of("run"),
         )
@@ -333,9 +332,12 @@ def replay(
     speed: Annotated[float, typer.Option(help="1 for its own pace, 20 for twenty times that.", min=1e-6)] = 1.0,
     at_once: Annotated[bool, typer.Option("--at-once", help="As fast as it goes.")] = False,
     until: Annotated[str | None, typer.Option(help="Stop after that long.", metavar="DURATION")] = None,
+    log_format: AsForm = LogForm.text,
+    log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
     """Write a recorded file to stdout as JSON lines: at its own pace, n times faster, or at once."""
+    configure_logs(log_format, log_level)
     if time is None and not at_once:
         raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
     raise typer.Exit(run_replay(file, None if at_once else time, None if unit is None else unit.value, speed, until))
@@ -357,7 +359,10 @@ def demo(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave malformed lines out instead of stopping.")
     ] = False,
+    log_format: AsForm = LogForm.text,
+    log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
     """Make 1 s bars of trades: deduped, right in event time, by venue and symbol."""
+    configure_logs(log_format, log_level)
     raise typer.Exit(run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad))

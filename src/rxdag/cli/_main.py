@@ -23,6 +23,7 @@ def main(args: list[str] | None = None) -> None:
         raise SystemExit(2) from None
     from rxdag.cli._app import app, flags_of
     from rxdag.cli._flags import is_of_usage, said
+    from rxdag.cli._logs import is_json_asked, log_failure
 
     given = sys.argv[1:] if args is None else args
     try:
@@ -32,11 +33,15 @@ def main(args: list[str] | None = None) -> None:
             raise
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_quietly()
-        flags = flags_of(next((each for each in given if not each.startswith("-")), None))
-        print(f"error: {said(error, flags)}", file=sys.stderr)
+        exit_code = 2 if is_of_usage(error) else 1
+        text = said(error, flags_of(next((each for each in given if not each.startswith("-")), None)))
+        if is_json_asked(given):
+            log_failure(error, exit_code, text)
+            raise SystemExit(exit_code) from None
+        print(f"error: {text}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             print(f"  {note}", file=sys.stderr)
-        raise SystemExit(2 if is_of_usage(error) else 1) from None
+        raise SystemExit(exit_code) from None
     except BrokenPipeError:
         _leave_quietly()
     except KeyboardInterrupt:

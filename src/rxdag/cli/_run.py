@@ -29,10 +29,15 @@ def run_loaded(
     restart: Any,
     as_json: bool,
     quiet: bool,
+    only_logs: bool,
     serves: tuple[str, int] | None,
     flags: Mapping[str, str],
 ) -> int:
-    """Run it, with metrics at an address if one is given; returns the exit code."""
+    """Run it, with metrics at an address if one is given; returns the exit code.
+
+    With `only_logs`, nothing but the log goes to stderr.
+    """
+    quiet = quiet or only_logs
     until = until or loaded.settings.get("until")
     flush = flush or bool(loaded.settings.get("flush"))
     policy = restart or loaded.settings.get("restart", "never")
@@ -42,7 +47,9 @@ def run_loaded(
             shows = console.is_terminal and not quiet
             result, code = with_exit_code(lambda: _once(loaded, until, console, flush=flush, shows=shows))
         else:
-            results, code = with_exit_code(lambda: _supervised(loaded, until, policy, serves, flush=flush))
+            results, code = with_exit_code(
+                lambda: _supervised(loaded, until, policy, serves, flush=flush, only_logs=only_logs)
+            )
             result = results[loaded.dag.name]
     except RxDagError as error:
         if as_json:
@@ -63,7 +70,7 @@ def _once(loaded: Loaded, until: str | None, console: Console, *, flush: bool, s
 
 
 def _supervised(
-    loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None, *, flush: bool
+    loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None, *, flush: bool, only_logs: bool
 ) -> dict[str, RunResult]:
     runtime = PipelineRuntime({"drain_timeout": loaded.settings.get("drain_timeout", "10s")})
     runtime.add(loaded.dag, restart=policy, flush=flush)
@@ -73,7 +80,8 @@ def _supervised(
     metrics.watch(runtime, registry=registry)
     host, port = serves
     with metrics.serve(port, host=host, registry=registry) as server:
-        print(f"metrics at http://{host}:{server.port}/metrics", file=sys.stderr, flush=True)
+        if not only_logs:
+            print(f"metrics at http://{host}:{server.port}/metrics", file=sys.stderr, flush=True)
         return runtime.run(until=until)
 
 

@@ -77,7 +77,7 @@ from rxdag.contract._path import checked_path, format_of, nearest_file
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
-from rxdag.contract._written import argument, written
+from rxdag.contract._written import argument, without_logins, written
 from rxdag.contract._zone import aware, zone_of
 
 __all__ = [
@@ -168,6 +168,7 @@ __all__ = [
     "share",
     "whole",
     "whole_or_none",
+    "without_logins",
     "written",
     "check_copyable",
     "check_function",

@@ -73,6 +73,13 @@ class SourceContext(Protocol):
         """Emit an item on one of the source's own `side_ports`, soon. Thread-safe."""
         ...
 
+    def log(self, code: str, **fields: object) -> None:
+        """Log a documented event of a source, such as "source.disconnected", under the name of the node. Thread-safe.
+
+        Pass an error as `error`: its class and line are logged, never its text, which may hold an item.
+        """
+        ...
+
     def drop(self, reason: str, n: int = 1) -> None:
         """Count items that arrived but are not emitted; call it where the source is read."""
         ...

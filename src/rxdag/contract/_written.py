@@ -17,7 +17,8 @@ _MOST_CHARS: Final = 60
 _MOST_ITEMS: Final = 8
 """Longer sequences are shown as their length."""
 _SENT: Final = (str, bytes, Mapping, Sequence)
-_LOGIN: Final = re.compile(r"(?<=://)[^/@\s]*@")
+_LOGIN: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+_QUERY: Final = re.compile(r"(://[^?#\s]*)[?#][^\s]*")
 
 
 def written(thing: object) -> str | None:
@@ -27,6 +28,11 @@ def written(thing: object) -> str | None:
     """
     made = made_by(thing)
     return None if made is None else f"{made.name}({', '.join(_arguments(thing, made))})"
+
+
+def without_logins(text: str) -> str:
+    """Return a text without what may be secret in its addresses: logins, queries and fragments."""
+    return _QUERY.sub(r"\1?...", _LOGIN.sub("...@", text))
 
 
 def _arguments(thing: Any, made: Made) -> list[str]:
@@ -49,7 +55,7 @@ def argument(value: Any) -> str:
     if call is not None:
         return call
     if isinstance(value, str):
-        text = '"' + _LOGIN.sub("...@", value).replace('"', '\\"') + '"'
+        text = '"' + without_logins(value).replace('"', '\\"') + '"'
         return text if len(text) <= _MOST_CHARS else f'{text[: _MOST_CHARS - 4]}..."'
     if isinstance(value, type):
         return value.__qualname__

@@ -193,6 +193,7 @@ class BatchSinkNode(SinkNode):
             wait = self.policy.wait_ns(error, self.attempts, self.run.random)
             if wait is not None:
                 self.retried += 1
+                self.note_loss()
                 self.domain.driver.at(self.run.clock.now() + wait, self.write_part, rank=int(self.rank))
                 return False
         self.parts.popleft()

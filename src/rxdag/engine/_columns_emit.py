@@ -84,6 +84,8 @@ class ColumnsExits:
         node = self._node
         n = len(columns)
         node.late += n
+        if n:
+            node.note_loss()
         exit_ = node.ports.get("late")
         if exit_ is None or not n:
             return
@@ -116,8 +118,12 @@ class ColumnsExits:
         """Count items as belonging to no window."""
         self._check()
         self._node.unassigned += n
+        if n:
+            self._node.note_loss()
 
     def unrouted(self, n: int, /) -> None:
         """Count items as belonging to no route."""
         self._check()
         self._node.unrouted += n
+        if n:
+            self._node.note_loss()

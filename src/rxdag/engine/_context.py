@@ -12,12 +12,32 @@ if TYPE_CHECKING:
     from asyncio import Event, Future
 
 
+class Events(Protocol):
+    """Logs what happens to a run."""
+
+    is_looking: bool
+    """True if the run is about to look for lost items in the books."""
+
+    def look(self) -> None:
+        """Log soon which items were lost or tried again, as the books have it. Thread-safe."""
+        ...
+
+    def tell(self, code: str, node: str, **fields: object) -> None:
+        """Log a documented event of a node. Thread-safe."""
+        ...
+
+
 class RunContext(Protocol):
     """What nodes need of a run."""
 
     clock: Clock
     random: Random
     """For what varies at random, as waits; seeded in virtual time."""
+
+    @property
+    def events(self) -> Events:
+        """What logs the events of the run."""
+        ...
 
     @property
     def error(self) -> Exception | None:

@@ -134,6 +134,8 @@ class KernelEmit:
         exit_ = self._exit(port)
         time = self._time(ts)
         self._node.made += 1
+        if exit_ is not self._node.main:  # it may report something, such as a gap
+            self._node.note_loss()
         self._give(exit_, item, time, sequence, key)
 
     def watermark(self, watermark: int, /) -> None:
@@ -161,18 +163,21 @@ class KernelEmit:
         """Count the item at hand as late; it goes to port "late"."""
         self._check()
         self._node.late += 1
+        self._node.note_loss()
         self._leave("late", item)
 
     def unassigned(self, item: object, /) -> None:
         """Count the item at hand as belonging to no window."""
         self._check()
         self._node.unassigned += 1
+        self._node.note_loss()
         self._leave("unassigned", item)
 
     def unrouted(self, item: object, /) -> None:
         """Count the item at hand as belonging to no route."""
         self._check()
         self._node.unrouted += 1
+        self._node.note_loss()
         self._leave("unrouted", item)
 
     def _leave(self, port: str, item: object) -> None:

@@ -320,6 +320,7 @@ class Gate(Node):
     def count_dropped(self, item: Any) -> None:
         """Count an item that was dropped."""
         self.n_dropped += 1
+        self.note_loss()
         if self.saw is not None:
             self.saw("dropped", item)
 

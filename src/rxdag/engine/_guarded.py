@@ -37,12 +37,14 @@ class Guarded(Point):
         policy = RAISE if isinstance(error, BadProgram) else self.policy.last
         if isinstance(error, BadItem) or (policy is DEAD and isinstance(error, Exception)):
             self.dead += 1
+            self.note_loss()
             letters = self.ports.get("dead")
             if letters is not None:
                 self.give(letters, DeadLetter(self.name, item, error, attempts, trace_of(error)), 0, 0, None)
             return True
         if policy is SKIP and isinstance(error, Exception):
             self.note_drop("skipped", 1)
+            self.note_loss()
             dropped = self.ports.get("dropped")
             if dropped is not None:
                 self.give(dropped, item, 0, 0, None)

@@ -133,10 +133,12 @@ class InnerNode(KernelNode):
             self.came += 1
             self.came_inside += 1
             self.note_drop("skipped", 1)
+            self.note_loss()
         elif policy is DEAD:
             self.came += 1
             self.came_inside += 1
             self.dead += 1
+            self.note_loss()
             letters = self.ports.get("dead")
             if letters is not None:
                 self.give(letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
@@ -304,6 +306,7 @@ class InnerNode(KernelNode):
         wait = self.policy.wait_ns(error, reading.attempts, self.run.random) if again else None
         if wait is not None:
             self.retried += 1
+            self.note_loss()
             if wait:
                 reading.is_ready = False
                 reading.wake_at(self.run.clock.now() + wait)

@@ -193,6 +193,12 @@ class Node:
         """Return how many items came in from the node before."""
         return int(self.came)
 
+    def note_loss(self) -> None:
+        """Have the run log soon that items were lost or tried again here."""
+        run = self.domain.run
+        if not run.events.is_looking:
+            run.events.look()
+
     def note_drop(self, reason: str, n: int) -> None:
         """Count items left out for a reason."""
         self.dropped[reason] = self.dropped.get(reason, 0) + n

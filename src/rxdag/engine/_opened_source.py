@@ -71,6 +71,9 @@ class OpenedSource(Pump):
     def emit(self, port: str, item: object) -> None:
         self.domain.driver.call(partial(self.give_aside, port, item))
 
+    def log(self, code: str, **fields: object) -> None:
+        self.run.events.tell(code, self.name, **fields)
+
     def give_aside(self, port: str, item: object) -> None:
         """Give an item out on a side port."""
         if self.is_ended:
@@ -91,8 +94,10 @@ class OpenedSource(Pump):
         policy = self.policy.last
         if policy is SKIP:
             self.note_drop("skipped", 1)
+            self.note_loss()
         elif policy is DEAD:
             self.dead += 1
+            self.note_loss()
             self.give(self.letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
         else:
             self.failed += 1
@@ -166,3 +171,4 @@ class OpenedSource(Pump):
         if fresh:
             self.n_dropped += fresh
             self.drop("overflow", fresh)
+            self.note_loss()

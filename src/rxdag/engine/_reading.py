@@ -51,6 +51,9 @@ class Reading:
     def emit(self, port: str, item: object) -> None:
         """Nobody can read the side ports of an inner stream."""
 
+    def log(self, code: str, **fields: object) -> None:
+        self.node.run.events.tell(code, self.node.name, **fields)
+
     def drop(self, reason: str, n: int = 1) -> None:
         self.node.came += n
         self.node.came_inside += n

@@ -254,6 +254,7 @@ class SinkNode(OpenedSink):
             wait = self.policy.wait_ns(cause, self.attempts, self.run.random)
         if wait is not None:
             self.retried += 1
+            self.note_loss()
             if wait:
                 self.in_flight = len(chunk)
                 self.again = chunk

@@ -102,6 +102,7 @@ class StepNode(KernelNode):
                     self.bury(item, self.blamed(item, error), int(attempts))
                     break
                 self.retried += 1
+                self.note_loss()
                 if wait:
                     self.wait_for(wait)
                     self.hold_first((INPUT, input, item, ts, sequence, key))

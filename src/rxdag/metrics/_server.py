@@ -13,8 +13,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from rxdag.errors import RxDagError, named_text
+from rxdag.logs import EventLog
 from rxdag.metrics._collector import RunCollector, collector_of
 from rxdag.metrics._status import as_data
+from rxdag.schedulers import MonotonicClock
 
 if TYPE_CHECKING:
     from typing import Self
@@ -54,6 +56,7 @@ class Server:
         self._registry = registry
         self._collector = collector
         self._open = 0
+        self._log = EventLog(MonotonicClock())
         self._loop = asyncio.new_event_loop()
         self._started: asyncio.Server | None = None
         self._failure: BaseException | None = None
@@ -63,6 +66,8 @@ class Server:
         ready.wait()
         if self._failure is not None:
             raise RxDagError(f"metrics.serve: {host}:{port} must be free: {self._failure}") from self._failure
+        self._place = {"host": host, "port": self.port}
+        self._log.tell("metrics.serving", **self._place)
 
     def _serve(self, host: str, port: int, ready: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -97,6 +102,8 @@ class Server:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            self._log.tell("metrics.stopped", **self._place)
+            self._log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -141,10 +148,12 @@ class Server:
         method, target, _ = words
         if method not in ("GET", "HEAD"):
             return _Answer(405, "only GET and HEAD\n"), False
+        path = target.partition("?")[0]
         accept = next((line[7:].strip() for line in lines[1:] if line.lower().startswith("accept:")), "")
         try:
-            answer = self._of_path(target.partition("?")[0], accept)
+            answer = self._of_path(path, accept)
         except Exception as error:  # one answer that fails must not end the server
+            self._log.tell("metrics.failed", path=path, error=error)
             answer = _Answer(500, f"{named_text(error)}\n")
         return answer, method == "HEAD"
 

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from rxdag.contract import Clock, Duration, positive_ns, whole
 from rxdag.errors import RxDagError
+from rxdag.logs import EventLog
 from rxdag.schedulers import MonotonicClock
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
@@ -26,18 +27,27 @@ class CircuitBreaker:
         timeout: How long it stays open.
         trials: Number of trial calls while it is half open, all of which must succeed.
         clock: The clock to use; by default the system clock.
+        name: Name in the logs.
 
     Raises:
         GraphError: If an argument is invalid.
     """
 
     def __init__(
-        self, threshold: int = 5, timeout: Duration = "60s", *, trials: int = 1, clock: Clock | None = None
+        self,
+        threshold: int = 5,
+        timeout: Duration = "60s",
+        *,
+        trials: int = 1,
+        clock: Clock | None = None,
+        name: str = "call",
     ) -> None:
         self.threshold = whole(threshold, "CircuitBreaker: threshold", least=1)
         self.trials = whole(trials, "CircuitBreaker: trials", least=1)
         self._timeout_ns = positive_ns(timeout, "CircuitBreaker: timeout")
         self._clock = clock or MonotonicClock()
+        self._name = name
+        self._log = EventLog(self._clock)
         self._failures = 0
         self._open_until: int | None = None
         self._under_trial = 0
@@ -88,11 +98,15 @@ class CircuitBreaker:
         if was_trial or (self._open_until is None and self._failures >= self.threshold):
             self._open_until = self._clock.now() + self._timeout_ns
             self._failures = self._under_trial = self._passed = 0
+            self._log.tell("breaker.opened", breaker=self._name, timeout_s=self._timeout_ns / 1e9)
 
     def reset(self) -> None:
         """Close it, whatever its state."""
+        was_closed = self._open_until is None
         self._open_until = None
         self._failures = self._under_trial = self._passed = 0
+        if not was_closed:
+            self._log.tell("breaker.closed", breaker=self._name)
 
     def __enter__(self) -> None:
         self.enter()

@@ -96,7 +96,7 @@ class RateCoordinator:
             GraphError: If an argument is invalid.
         """
         bucket = TokenBucket(capacity, refill_rate, self._clock.now())
-        breaker = CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock)
+        breaker = CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock, name=name)
         self._providers[name] = _Provider(bucket, breaker, duration_ns(cooldown, "register_provider: cooldown"))
 
     @property

@@ -20,6 +20,7 @@ from rxdag.contract import (
     whole_or_none,
 )
 from rxdag.errors import GraphError, SourceError, shown, text_of
+from rxdag.logs import EventLog
 from rxdag.orchestration._breaker import CircuitBreaker
 from rxdag.schedulers import MonotonicClock
 
@@ -91,8 +92,9 @@ class SourceRouter:
         self._rounds = rounds
         self._on_event = on_event
         self._clock = clock or MonotonicClock()
+        self._log = EventLog(self._clock)
         self.breakers = {
-            name: CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock) for name in sources
+            name: CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock, name=name) for name in sources
         }
         self.active: str | None = None
         """Name of the source that is read now."""
@@ -149,6 +151,7 @@ class SourceRouter:
             await asyncio.sleep(wait / 1e9 + random.uniform(0, 1e-3))
 
     def _tell(self, kind: Literal["using", "failed", "waiting", "given up"], name: str, error: Any = None) -> None:
+        self._log.tell(f"router.{kind.replace(' ', '_')}", router=name or None, error=error)
         if self._on_event is not None:
             self._on_event(RouterEvent(kind, name, error))
 

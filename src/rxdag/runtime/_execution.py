@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import threading
@@ -16,19 +15,17 @@ from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
 from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 from rxdag.errors import NodeError, RxDagError, shown, text_of
+from rxdag.logs import EventLog
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
+from rxdag.runtime._events import RunEvents
 from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._stacks import stack_of
-from rxdag.runtime._stall import stalled
-from rxdag.runtime._stats import say_if_silent, stats_of
+from rxdag.runtime._stall import full_gates, stalled
+from rxdag.runtime._stats import stats_of
 from rxdag.runtime._tasks import failed_by_itself
 from rxdag.runtime._wiring import wire
 
-_log = logging.getLogger("rxdag")
-
-SILENT_NS: Final = 5_000_000_000
-"""After so long with items in and none out, say so."""
 _GRACE_NS: Final = 500_000_000
 """How long a thread that reads has to notice a drain before its gates are closed for it."""
 JOIN_S: Final = 5.0
@@ -43,12 +40,21 @@ class Execution:
         clock: What time it is; the world's by default.
         quantum: Most items that a pump moves in one turn.
         seed: Of what varies at random in virtual time.
+        log: Where its events are logged; by default a log of its own.
     """
 
     called: frozenset[str] = frozenset()
     """Nodes whose kernels are called even if they have a class of node of their own: what tests want to break."""
 
-    def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM, seed: int = 0) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock | None = None,
+        *,
+        quantum: int = QUANTUM,
+        seed: int = 0,
+        log: EventLog | None = None,
+    ) -> None:
         self.plan = plan
         self.pid = os.getpid()
         self.signal: str | None = None
@@ -77,6 +83,7 @@ class Execution:
         # In virtual time several inputs give one item a turn each, so that their order is defined.
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
+        self.events = RunEvents(self, log)
         self.program = wire(plan, self, self.schedulers, self.called)
         self.commit = Commit(self.program.sinks, lambda: self.may_succeed)
         self._pumps = tuple(self.program.pumps)
@@ -173,6 +180,7 @@ class Execution:
         if self.state == "created":
             self.state = "draining" if self.was_drained else "running"
         self._began = self.clock.now()
+        self.events.started()
         program = self.program
         for scheduler in self.schedulers.values():
             scheduler.thread = scheduler.thread or threading.get_ident()
@@ -185,13 +193,6 @@ class Execution:
             source.find_shortcut()
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.domain.settle()
-        if any(node.in_shape.timed for node in self.plan.dag.nodes.values()):
-            self.main.at(
-                self._began + SILENT_NS,
-                lambda: say_if_silent(self.plan.dag, self.stats()),
-                is_background=True,
-                is_patient=True,
-            )
         for source in program.sources:
             source.start()
         for pump in program.pumps:
@@ -238,6 +239,7 @@ class Execution:
         # Nothing may have happened since the first look, tasks that came and went included.
         if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
             if self.error is None:
+                self.events.of_run("run.stalled", gates=", ".join(full_gates(parked)))
                 self.fail(stalled(parked))
             self.cancel()  # what is under way can go nowhere
 
@@ -257,6 +259,7 @@ class Execution:
             if self.state == "running":
                 self.state = "draining"
             self.was_drained = True
+        self.events.draining(flush=flush)
         for source in self.program.sources:
             source.stop("flush" if flush else "drain")
         for node in self.program.nodes.values():
@@ -356,6 +359,7 @@ class Execution:
             dict(self._values),
             self.signal,
         )
+        self.events.ended(self.result)
         self.done.set()
         for fn in self._on_done:
             fn()
@@ -370,8 +374,7 @@ class Execution:
             if not driver.join(JOIN_S):
                 scheduler = next(s for s in self.schedulers.values() if s.thread == driver.thread.ident)
                 stuck.append(scheduler)
-                name, stack = stack_of(scheduler, self.plan)
-                _log.warning("%s did not return within %g s; its thread is left behind:\n%s", name, JOIN_S, stack)
+                self.events.stuck(scheduler, JOIN_S)
         return stuck
 
     def where_stuck(self) -> str:
@@ -384,8 +387,7 @@ class Execution:
 
     def stats(self) -> RunStats:
         """The books as they stand."""
-        elapsed = ((self._ended or self.clock.now()) - self._began) / 1e9
-        return stats_of(self.program, self.state, elapsed)
+        return stats_of(self.program, self.state, ((self._ended or self.clock.now()) - self._began) / 1e9)
 
     def _problems(self) -> list[str]:
         out = self.program.problems()
@@ -395,6 +397,4 @@ class Execution:
                 for name, node in self.program.nodes.items()
                 if isinstance(node, KernelNode) and node.held()
             ]
-        for problem in out:
-            _log.error("books: %s", problem)
         return out

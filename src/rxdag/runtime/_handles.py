@@ -181,6 +181,7 @@ class Run(_Handle):
         limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)
         if not self._execution.done.wait(limit_s):
+            self._execution.events.overdue(limit_s)
             self._execution.cancel()
             if not self._execution.done.wait(_CANCEL_S):
                 raise RxDagError(f"drain: user code must return, it hangs in {self._execution.where_stuck()}")
@@ -230,6 +231,7 @@ class AsyncRun(_Handle):
         try:
             await asyncio.wait_for(asyncio.shield(self._task), limit_s)
         except TimeoutError:
+            self._execution.events.overdue(limit_s)
             self._execution.cancel()
             await asyncio.shield(self._task)
         return self._outcome()

@@ -261,6 +261,9 @@ class PipelineRuntime(Supervisor):
             is_back = decision.scale == 1 and before is not None and before.scale < 1
             if is_back or decision.level != ("ok" if before is None else before.level):
                 self._tell(RuntimeEvent("feedback", name, decision.at, decision=decision))
+                self._log.tell(
+                    "job.feedback", job=name, provider=provider, pressure=decision.level, scale=decision.scale
+                )
             if decision.scale != self.rates.state(provider).scale:
                 self.rates.set_scale(provider, decision.scale)
             if on_decision is not None:

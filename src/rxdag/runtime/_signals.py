@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import signal
 import threading
 from collections.abc import Callable, Generator
@@ -16,8 +15,6 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._result import RunResult
 
 R = TypeVar("R")
-
-_log = logging.getLogger("rxdag")
 
 DEADLINE_S: Final = 10.0
 
@@ -132,12 +129,13 @@ def draining_on_signals() -> Generator[SignalDrain]:
 
 
 def _drain(execution: Execution, name: str) -> None:
-    _log.warning("%s: draining, at most %g s; again to cancel", name, DEADLINE_S)
+    execution.events.of_run("signal.received", signal=name, action="drain", timeout_s=DEADLINE_S)
     execution.drain()
     if not execution.done.wait(DEADLINE_S):
+        execution.events.overdue(DEADLINE_S)
         execution.cancel()
 
 
 def _cancel(execution: Execution, name: str) -> None:
-    _log.warning("%s again: cancelling", name)
+    execution.events.of_run("signal.received", signal=name, action="cancel")
     execution.cancel()

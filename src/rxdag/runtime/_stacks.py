@@ -1,12 +1,16 @@
 """Where a thread of a run is: the node whose code it is in, and the stack."""
 
+import os
 import sys
 import traceback
 from types import FrameType
+from typing import Final
 
 from rxdag.engine import Domain, Node
 from rxdag.engine.drivers import FlowScheduler
 from rxdag.plan import Plan
+
+_MOST_CALLS: Final = 8
 
 
 def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
@@ -14,10 +18,30 @@ def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
 
     Compiled methods have no frames. There the function of a node says which one it is, or else what the scheduler has called.
     """
-    frame = sys._current_frames().get(scheduler.thread or 0)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
-    if frame is None:
-        return f"scheduler {scheduler.name}", ""
-    text = "".join(traceback.format_stack(frame))
+    frame = _frame_of(scheduler)
+    name = None if frame is None else _node_in(frame, plan)
+    text = "" if frame is None else "".join(traceback.format_stack(frame))
+    return f"scheduler {scheduler.name}" if name is None else f'node "{name}"', text
+
+
+def calls_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str | None, str]:
+    """Return the name of the node that a scheduler's thread is in, and its innermost calls on one line, the last first."""
+    frame = _frame_of(scheduler)
+    calls: list[str] = []
+    walk = frame
+    while walk is not None and len(calls) < _MOST_CALLS:
+        code = walk.f_code
+        calls.append(f"{code.co_name} ({os.path.basename(code.co_filename)}:{walk.f_lineno})")
+        walk = walk.f_back
+    return None if frame is None else _node_in(frame, plan), " < ".join(calls)
+
+
+def _frame_of(scheduler: FlowScheduler) -> FrameType | None:
+    return sys._current_frames().get(scheduler.thread or 0)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
+
+
+def _node_in(frame: FrameType, plan: Plan) -> str | None:
+    """Return the node whose code a frame runs."""
     names = {
         code: name
         for name, node in plan.dag.nodes.items()
@@ -32,6 +56,6 @@ def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
             owner = owner.turn_of if isinstance(owner, Domain) else owner
         name = owner.name if isinstance(owner, Node) else names.get(walk.f_code)
         if name is not None:
-            return f'node "{name}"', text
+            return name
         walk = walk.f_back
-    return f"scheduler {scheduler.name}", text
+    return None

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from rxdag.engine import SourceNode
-from rxdag.graph import Dag
 from rxdag.runtime._program import Program
-from rxdag.runtime._result import GateStats, RunStats, SourceStats, State, shown_watermark
-
-_log = logging.getLogger("rxdag")
+from rxdag.runtime._result import GateStats, RunStats, SourceStats, State
 
 
 def _of_source(source: SourceNode) -> SourceStats:
@@ -35,12 +30,3 @@ def stats_of(program: Program, state: State, elapsed_s: float) -> RunStats:
         {source.name: _of_source(source) for source in program.sources},
         {sink.name: sink.writes.copy() for sink in program.sinks},
     )
-
-
-def say_if_silent(dag: Dag, stats: RunStats) -> None:
-    """Warn if items come in and none goes out: their times may be in another unit."""
-    came = sum(stats.nodes[name].made for name in dag.sources)
-    went = sum(stats.nodes[name].arrived for name in dag.sinks)
-    if came and not went:
-        at = shown_watermark(stats.watermarks)
-        _log.warning("%s: %s in, 0 out, watermark at %s: is unit= right?", dag.name, f"{came:,}", at)

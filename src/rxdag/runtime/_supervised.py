@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from rxdag.contract import Clock, flag, positive_ns
-from rxdag.errors import RxDagError, text_of
+from rxdag.errors import RxDagError
+from rxdag.logs import EventLog
 from rxdag.orchestration import FeedbackDecision
 from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
@@ -22,13 +22,18 @@ from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._tasks import failed_by_itself
 from rxdag.sources import Backoff
 
-_log = logging.getLogger("rxdag")
-
 JobState: TypeAlias = Literal["created", "waiting", "running", "restarting", "finished", "failed", "stopped"]
 EventKind: TypeAlias = Literal[
     "created", "running", "failed", "restarted", "finished", "stopped", "replaced", "feedback"
 ]
 ENDED: tuple[JobState, ...] = ("finished", "failed", "stopped")
+_CODES: Final[dict[JobState, str]] = {
+    "running": "job.started",
+    "finished": "job.finished",
+    "failed": "job.failed",
+    "stopped": "job.stopped",
+}
+"""What is logged of a job that gets into a state."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Job(Protocol):
 
     kind: str
 
-    def start(self) -> Started: ...
+    def start(self, log: EventLog, /) -> Started: ...
 
 
 class DagJob:
@@ -95,16 +100,16 @@ class DagJob:
         if until is not None:
             positive_ns(until, "until")
 
-    def start(self) -> DagRun:
-        return DagRun(self.plan, self.until, flush=self.flush)
+    def start(self, log: EventLog, /) -> DagRun:
+        return DagRun(self.plan, self.until, log, flush=self.flush)
 
 
 class DagRun:
     """One run of a dag."""
 
-    def __init__(self, plan: Plan, until: Any, *, flush: bool) -> None:
+    def __init__(self, plan: Plan, until: Any, log: EventLog, *, flush: bool) -> None:
         loop = asyncio.get_running_loop()
-        self.execution = execution = Execution(plan)
+        self.execution = execution = Execution(plan, log=log)
         execution.flush = flush
         stop_after(execution, until)
         self.is_over = asyncio.Event()
@@ -147,7 +152,7 @@ class TaskJob:
     def __init__(self, thing: Any) -> None:
         self._thing = thing
 
-    def start(self) -> TaskRun:
+    def start(self, log: EventLog, /) -> TaskRun:
         return TaskRun(self._thing)
 
 
@@ -220,6 +225,7 @@ class Supervised:
         slots: Gives a turn to run.
         tell: Told what happens.
         clock: What time it is.
+        log: Logs what happens to it.
     """
 
     def __init__(
@@ -231,6 +237,7 @@ class Supervised:
         slots: Callable[[], contextlib.AbstractAsyncContextManager[Any]],
         tell: Callable[[RuntimeEvent], None],
         clock: Clock,
+        log: EventLog,
     ) -> None:
         self.name = name
         self.job = job
@@ -245,6 +252,7 @@ class Supervised:
         self._slots = slots
         self._tell = tell
         self._clock = clock
+        self._log = log
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._random = random.Random()
@@ -255,6 +263,10 @@ class Supervised:
 
     def _become(self, state: JobState) -> None:
         self.state = state
+        code = _CODES.get(state)
+        if code is not None:
+            error = self.error if state == "failed" else None
+            self._log.tell(code, job=self.name, restarts=self.restarts, error=error)
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -298,8 +310,7 @@ class Supervised:
                 return
             self._become("restarting")
             wait = waits.wait_ns(max(1, failures), self._random)
-            if error is not None:
-                _log.warning("%s: failed, starts again in %.3g s: %s", self.name, wait / 1e9, text_of(error))
+            self._log.tell("job.restarting", job=self.name, restarts=self.restarts, wait_s=wait / 1e9, error=error)
             await asyncio.sleep(wait / 1e9)
             self.restarts += 1
             self.tell("restarted")
@@ -312,7 +323,7 @@ class Supervised:
         """Run it once; returns what it failed with."""
         self.began = self._clock.now()
         try:
-            self.run = run = self.job.start()
+            self.run = run = self.job.start(self._log)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a dag that cannot be run is a failed run
@@ -337,6 +348,8 @@ class Supervised:
             if drain:
                 self.run.begin_drain(flush=flush)
                 await asyncio.wait([task], timeout=timeout_s)
+                if not task.done():
+                    self._log.tell("drain.overdue", job=self.name, timeout_s=timeout_s)
             if not task.done():
                 self.run.cancel()
                 await asyncio.wait([task])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rxdag.contract import Duration, Timeout, flag, positive_ns, timeout_s
 from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_of
 from rxdag.graph import Dag
+from rxdag.logs import EventLog
 from rxdag.plan import Plan, compile
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
@@ -26,8 +26,6 @@ from rxdag.sources import Backoff
 
 if TYPE_CHECKING:
     from typing import Self
-
-_log = logging.getLogger("rxdag")
 
 _EVENTS: Final = 1024
 """Events that one who listens too slowly can miss no more than."""
@@ -43,6 +41,7 @@ class Supervisor:
     def __init__(self, settings: RuntimeSettings) -> None:
         self.settings = settings
         self._clock = MonotonicClock()
+        self._log = EventLog(self._clock, self._later)
         self._jobs: dict[str, Supervised] = {}
         self._waiting: dict[str, tuple[Job, str, Backoff]] = {}
         self._listeners: list[deque[RuntimeEvent]] = []
@@ -71,7 +70,7 @@ class Supervisor:
     def _begin_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for name, (job, policy, backoff) in waiting.items():
-            supervised = Supervised(name, job, policy, backoff, self._slot, self._tell, self._clock)
+            supervised = Supervised(name, job, policy, backoff, self._slot, self._tell, self._clock, self._log)
             self._jobs[name] = supervised
             supervised.start()
 
@@ -79,7 +78,24 @@ class Supervisor:
         """Have it called so often, from the start to the stop."""
         self._chores.append((seconds, fn))
         if self._loop is not None:
-            self._doing.append(asyncio.create_task(_repeat(seconds, fn)))
+            self._doing.append(asyncio.create_task(self._repeat(seconds, fn)))
+
+    async def _repeat(self, seconds: float, fn: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                fn()
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # of the user's own measure: the next one may do better
+                self._log.tell("measure.failed", every_s=seconds, error=error)
+
+    def _later(self, when: int, fn: Callable[[], None]) -> None:
+        """Call a function at a time, unless everything has stopped by then. Thread-safe."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: `stop` has written what was held
+                loop.call_soon_threadsafe(loop.call_later, max(0, when - self._clock.now()) / 1e9, fn)
 
     def _slot(self) -> contextlib.AbstractAsyncContextManager[Any]:
         return contextlib.nullcontext() if self._slots is None else self._slots
@@ -98,7 +114,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         most = self.settings.max_concurrent_runs
         self._slots = None if most is None else asyncio.Semaphore(most)
-        self._doing = [asyncio.create_task(_repeat(*chore)) for chore in self._chores]
+        self._doing = [asyncio.create_task(self._repeat(*chore)) for chore in self._chores]
         for job in self._jobs.values():
             if job.state == "stopped":
                 job.start()
@@ -128,6 +144,7 @@ class Supervisor:
             await asyncio.gather(*(j.stop(drain=drain, flush=flush, timeout_s=limit_s) for j in self._jobs.values()))
         finally:
             self._loop = None
+            self._log.close()
 
     async def __aenter__(self) -> Self:
         TERMINATION.enter(self._stop_by)
@@ -192,6 +209,8 @@ class Supervisor:
 
     async def _stop_by(self, name: str, /, *, drain: bool, flush: bool | None = None) -> None:
         """Stop everything, and note in each run which signal asked for it."""
+        limit_s = timeout_s(self.settings.drain_timeout, "drain_timeout") if drain else None
+        self._log.tell("signal.received", signal=name, action="drain" if drain else "cancel", timeout_s=limit_s)
         for job in self._jobs.values():
             if isinstance(job.run, DagRun):
                 job.run.execution.signal = name
@@ -263,6 +282,7 @@ class Supervisor:
         job.job = DagJob(plan, before.until, flush=before.flush) if isinstance(before, DagJob) else DagJob(plan)
         job.run = None  # the books of the old dag have other nodes
         job.tell("replaced")
+        self._log.tell("job.replaced", job=name)
         job.start()
 
     async def _stop_one(self, job: Supervised, *, drain: bool) -> None:
@@ -318,14 +338,3 @@ class Supervisor:
             GraphError: If the dag is unknown, or has no such publisher.
         """
         return streamed(self._found(name), sink)
-
-
-async def _repeat(seconds: float, fn: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            fn()
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:  # of the user's own measure: the next one may do better
-            _log.exception("runtime: what is called every %g s failed", seconds)

@@ -124,16 +124,19 @@ class LiveReader(Reader):
                 return
             self._is_up = False
             self._tell("lost", error)
+            self._context.log("source.disconnected", connection=self._connection, error=error)
             tries = 1 if self._was_of_use else tries + 1
             useless = 0 if self._was_of_use else useless + 1
             if backoff.attempts is not None and useless >= backoff.attempts:
                 self._tell("given up", error)
+                self._context.log("source.given_up", connection=self._connection, error=error)
                 raise SourceError(
                     f"given up after {useless} connections in a row that brought nothing, of {self._connection} in all"
                     f"{f': {text_of(error)}' if error else ''}; see reconnect=Backoff(attempts=...)"
                 ) from error
             wait = waits.wait_ns(tries, self._context.random)
             self._tell("retrying", error, wait)
+            self._context.log("source.retrying", connection=self._connection, wait_s=wait / 1e9)
             await asyncio.sleep(wait / 1e9)
 
     async def _lost_for(self, reset_after_ns: int) -> Exception | None:
@@ -203,7 +206,9 @@ class LiveReader(Reader):
     def _begin(self) -> None:
         """The connection is there."""
         self._is_up = True
-        self._tell("connected")
+        if self._lifeline.reconnect is not None:
+            self._tell("connected")
+            self._context.log("source.connected", connection=self._connection)
         if self._connection > 1 and self._lifeline.marker is not None:
             self._buffer.append(self._marked(self._lifeline.marker))
             self._context.wake()
@@ -225,9 +230,8 @@ class LiveReader(Reader):
         error: Exception | None = None,
         wait_ns: int | None = None,
     ) -> None:
-        if self._lifeline.reconnect is not None:
-            event = ConnectionEvent(kind, self._connection, self._context.clock.now(), error, wait_ns)
-            self._context.emit("events", event)
+        event = ConnectionEvent(kind, self._connection, self._context.clock.now(), error, wait_ns)
+        self._context.emit("events", event)
 
     # ---- the reader
 

@@ -36,6 +36,8 @@ class _ReconnectingReader(Reader):
         self._failures = 0
         """Connections that failed, one after the other, without having brought anything."""
         self._opens_at: int | None = None
+        self._is_new = False
+        """True if the connection that is open has not been read yet."""
 
     def read(self, max_items: int) -> Read:
         if self._opens_at is not None:
@@ -49,11 +51,15 @@ class _ReconnectingReader(Reader):
                 source = self._source.source
                 reader: Reader = checked_end(source, source.open(self._context), Reader)
                 self._reader = reader
+                self._is_new = True
             read = self._reader.read(max_items)
         except BadProgram:
             raise
         except self._source.on as error:
             return self._lost(error)
+        if self._is_new:
+            self._is_new = False
+            self._context.log("source.connected", connection=self._connections)
         if isinstance(read, Chunk) and read.items:
             self._failures = 0
         return read
@@ -61,13 +67,16 @@ class _ReconnectingReader(Reader):
     def _lost(self, error: Exception) -> Read:
         """The connection has failed: wait for the next one, or give up."""
         attempts = self._source.attempts
+        self._context.log("source.disconnected", connection=self._connections, error=error)
         if attempts is not None and self._connections >= attempts:
+            self._context.log("source.given_up", connection=self._connections, error=error)
             raise error
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
         self._failures += 1
         wait = self._source.backoff.wait_ns(self._failures, self._context.random)
+        self._context.log("source.retrying", connection=self._connections, wait_s=wait / 1e9)
         self._opens_at = self._context.clock.now() + wait
         self._context.wake_at(self._opens_at)
         return None

@@ -41,6 +41,9 @@ class ReadContext:
     def emit(self, port: str, item: object) -> None:
         """Nobody reads side ports."""
 
+    def log(self, code: str, **fields: object) -> None:
+        """Nobody reads logs."""
+
     def bad(self, item: object, error: Exception) -> None:
         self._give_up(item, error)
 

@@ -38,6 +38,7 @@ class _RouteNode(KernelNode):
                 way.out.push(item, ts, sequence, key)
             return
         self.unrouted += 1
+        self.note_loss()
         aside = self.ports.get("unrouted")
         if aside is not None:
             self.give(aside, item, ts, sequence, key)

@@ -51,9 +51,11 @@ class _OpenWindowNode(KernelNode):
             return
         if how == LATE:
             self.late += 1
+            self.note_loss()
             self.leave_by("late", item, ts, sequence, key)
         elif how == UNASSIGNED:
             self.unassigned += 1
+            self.note_loss()
             self.leave_by("unassigned", item, ts, sequence, key)
 
     def leave_by(self, port: str, item: Any, ts: i64, sequence: Any, key: Any) -> None:

@@ -1,0 +1,369 @@
+"""The codes: what is logged, by which logger, at which level, with which fields, and what to do about it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+_INFO: Final = logging.INFO
+_WARNING: Final = logging.WARNING
+_ERROR: Final = logging.ERROR
+
+
+@dataclass(frozen=True)
+class Code:
+    """A documented kind of log line.
+
+    Attributes:
+        name: The code, such as "run.started".
+        area: Last part of the logger's name: "rxdag.run" has the area "run".
+        level: Level of the standard `logging`.
+        fields: Names of the fields that a line can have, in order.
+        sentence: What has happened; the end of the line.
+        fix: What to do about it.
+    """
+
+    name: str
+    area: str
+    level: int
+    fields: tuple[str, ...]
+    sentence: str
+    fix: str
+
+    @property
+    def logger(self) -> str:
+        """Return the name of its logger."""
+        return f"rxdag.{self.area}"
+
+
+def _code(name: str, area: str, level: int, fields: str, sentence: str, fix: str) -> Code:
+    return Code(name, area, level, tuple(fields.split()), sentence, fix)
+
+
+_ALL: Final = (
+    # ---- a run
+    _code("run.started", "run", _INFO, "dag nodes", "the run has started", "Nothing."),
+    _code(
+        "run.completed",
+        "run",
+        _INFO,
+        "dag elapsed_s items_in items_out",
+        "the run has ended, and all its sinks are closed",
+        "Nothing.",
+    ),
+    _code(
+        "run.failed",
+        "run",
+        _ERROR,
+        "dag elapsed_s node error at",
+        "the run has failed; its caller gets the error",
+        "Look at the error that the call raised: it has the message and the item. `at` is the line that failed.",
+    ),
+    _code(
+        "run.cancelled",
+        "run",
+        _WARNING,
+        "dag elapsed_s items_in items_out",
+        "the run was cancelled; items under way are discarded",
+        "Drain instead, or give the drain more time, if the items matter.",
+    ),
+    _code(
+        "run.silent",
+        "run",
+        _WARNING,
+        "dag items_in watermark",
+        "items came in for 5 s and none went out; is unit= of event_time right?",
+        "Compare `watermark` with today's date. If it is wrong, set `unit=`; if it is right, the first window is still open.",
+    ),
+    _code(
+        "run.stalled",
+        "run",
+        _ERROR,
+        "dag gates",
+        "no node of the graph can make progress",
+        "Put a larger `.buffered(max_items=...)`, or one that drops, before the node that waits for two streams.",
+    ),
+    _code(
+        "run.stuck",
+        "run",
+        _WARNING,
+        "dag node timeout_s stack",
+        "user code did not return; its thread is left behind",
+        "Let the function at the start of `stack` return when the run ends, for example with a timeout of its own.",
+    ),
+    _code(
+        "run.unbalanced",
+        "run",
+        _ERROR,
+        "dag where",
+        "the books do not balance; the run fails",
+        "Check the kernel of your own operator: an item leaves it by one exit, or stays in `held()`. Else report a fault.",
+    ),
+    _code(
+        "draining",
+        "run",
+        _INFO,
+        "dag flush",
+        "the run reads no more; what is under way goes to the sinks",
+        "Nothing.",
+    ),
+    _code(
+        "drained",
+        "run",
+        _INFO,
+        "dag drain_s held",
+        "everything under way has reached the sinks",
+        "Nothing. `held` items rest in open windows and the like; `flush=True` closes them.",
+    ),
+    _code(
+        "drain.overdue",
+        "run",
+        _WARNING,
+        "dag job timeout_s",
+        "the drain did not end in time; the run is cancelled",
+        "Give it more time, or find the slow sink: `rxdag_sink_write_seconds` shows how long writes take.",
+    ),
+    _code(
+        "signal.received",
+        "run",
+        _WARNING,
+        "dag signal action timeout_s",
+        "a signal has come; the first one drains, the next one cancels",
+        "Nothing, if you or your orchestrator sent it.",
+    ),
+    # ---- sources
+    _code(
+        "source.connected", "source", _INFO, "dag node connection", "the connection of a source is there", "Nothing."
+    ),
+    _code(
+        "source.disconnected",
+        "source",
+        _WARNING,
+        "dag node connection error at",
+        "the connection of a source is lost",
+        "Nothing, if it returns. Without `error`, the other side has closed it.",
+    ),
+    _code(
+        "source.retrying",
+        "source",
+        _INFO,
+        "dag node connection wait_s",
+        "a source waits before it connects again",
+        "Nothing.",
+    ),
+    _code(
+        "source.given_up",
+        "source",
+        _ERROR,
+        "dag node connection error at",
+        "a source connects no more, and fails",
+        "Check the other side and the address; raise `attempts=` of its `Backoff` to wait longer.",
+    ),
+    # ---- items
+    _code(
+        "gap",
+        "node",
+        _WARNING,
+        "dag node n",
+        "numbers are missing in a sequence, and are waited for no longer",
+        "Read port `gaps` to see which; fetch a fresh order book for them. `n` counts gaps.",
+    ),
+    _code(
+        "late",
+        "node",
+        _WARNING,
+        "dag node n",
+        "items came after their windows were closed, and nobody reads port late",
+        "Read port `late`, or raise `out_of_order=` of the `event_time`.",
+    ),
+    _code(
+        "dead",
+        "node",
+        _WARNING,
+        "dag node n",
+        "items could not be worked on, and nobody reads port dead",
+        "Read port `dead`, which has the items and the errors.",
+    ),
+    _code(
+        "skipped",
+        "node",
+        _WARNING,
+        "dag node n",
+        "items could not be worked on, and are left out",
+        "Use `on_error.dead` and read port `dead` to see them.",
+    ),
+    _code(
+        "unrouted",
+        "node",
+        _WARNING,
+        "dag node n",
+        "items match no route, and nobody reads port unrouted",
+        "Add a route, or `default=`.",
+    ),
+    _code(
+        "unassigned",
+        "node",
+        _WARNING,
+        "dag node n",
+        "items fall between windows, and nobody reads port unassigned",
+        "Read port `unassigned`, or choose windows without gaps.",
+    ),
+    _code(
+        "overflow",
+        "node",
+        _WARNING,
+        "dag node gate n",
+        "items found a full queue or gate, and are dropped",
+        "Take a larger `max_items`, another overflow policy, or a faster consumer.",
+    ),
+    _code(
+        "retried",
+        "node",
+        _WARNING,
+        "dag node n",
+        "user code has failed, and was tried again",
+        "Check the service that the node calls. `n` counts retries.",
+    ),
+    # ---- a runtime
+    _code("job.started", "runtime", _INFO, "job restarts", "a run of a supervised dag or pipeline starts", "Nothing."),
+    _code(
+        "job.restarting",
+        "runtime",
+        _WARNING,
+        "job restarts wait_s error at",
+        "a supervised dag or pipeline has ended, and starts again",
+        "With `error`, find out why it failed: `runtime.status()` has the message.",
+    ),
+    _code(
+        "job.failed",
+        "runtime",
+        _ERROR,
+        "job restarts error at",
+        "a supervised dag or pipeline has failed, and does not start again",
+        "Remove the cause (`runtime.status()` has the message), then `runtime.restart(name)`.",
+    ),
+    _code("job.finished", "runtime", _INFO, "job restarts", "a supervised dag or pipeline has ended", "Nothing."),
+    _code(
+        "job.stopped",
+        "runtime",
+        _INFO,
+        "job restarts",
+        "a supervised dag or pipeline was stopped on request",
+        "Nothing.",
+    ),
+    _code("job.replaced", "runtime", _INFO, "job", "another dag has taken the name of a supervised one", "Nothing."),
+    _code(
+        "job.feedback",
+        "runtime",
+        _WARNING,
+        "job provider pressure scale",
+        "the rate of a provider changes with the pressure on a dag",
+        "At pressure hard the provider is paused: find the slow node with `rxdag top`.",
+    ),
+    _code(
+        "measure.failed",
+        "runtime",
+        _ERROR,
+        "every_s error at",
+        "a function that the runtime calls at intervals has failed",
+        "Repair `pressure=` or `on_decision=` of `add_feedback`. It is called again after the interval.",
+    ),
+    # ---- fail-over
+    _code("router.using", "router", _INFO, "router", "a fail-over reads this source now", "Nothing."),
+    _code(
+        "router.failed",
+        "router",
+        _WARNING,
+        "router error at",
+        "a source of a fail-over has failed; the next one is tried",
+        "Check that source.",
+    ),
+    _code(
+        "router.waiting",
+        "router",
+        _WARNING,
+        "",
+        "no source of a fail-over may be tried yet",
+        "Check the sources; no data comes meanwhile.",
+    ),
+    _code(
+        "router.given_up",
+        "router",
+        _ERROR,
+        "router error at",
+        "all sources of a fail-over have failed, and it ends",
+        "Check the sources, or raise `rounds=`.",
+    ),
+    _code(
+        "breaker.opened",
+        "router",
+        _WARNING,
+        "breaker timeout_s",
+        "calls keep failing, and are refused for a while",
+        "Check the provider or source.",
+    ),
+    _code("breaker.closed", "router", _INFO, "breaker", "calls are allowed again", "Nothing."),
+    # ---- the servers and the command line
+    _code("metrics.serving", "metrics", _INFO, "host port", "metrics and health are served", "Nothing."),
+    _code("metrics.stopped", "metrics", _INFO, "host port", "metrics and health are served no more", "Nothing."),
+    _code(
+        "metrics.failed",
+        "metrics",
+        _WARNING,
+        "path error at",
+        "a request for metrics or health has failed, and is answered with 500",
+        "The answer has the message. `/graph` needs extra `graph`.",
+    ),
+    _code(
+        "command.failed",
+        "cli",
+        _ERROR,
+        "exit_code error at detail",
+        "the command has failed",
+        "With `detail`, correct the spec. Without it, run the command with `--log-format text` to see the message.",
+    ),
+)
+
+CODES: Final[dict[str, Code]] = {each.name: each for each in _ALL}
+"""All codes by name."""
+
+FIELDS: Final[dict[str, str]] = {
+    "action": '"drain" or "cancel"',
+    "at": "File and line that failed, in the code that rxdag has called last",
+    "breaker": "Name of a circuit breaker: its provider or source",
+    "connection": "Number of the connection, from 1",
+    "dag": "Name of the dag",
+    "detail": "What is wrong with the spec or the arguments",
+    "drain_s": "Time from the begin of the drain to its end, s",
+    "elapsed_s": "Time since the start of the run, s",
+    "error": "Class of the error; for an OSError with its symbol, as OSError[ENOSPC]",
+    "every_s": "Interval of the calls, s",
+    "exit_code": "What the command exits with",
+    "flush": "True if the drain closes open windows",
+    "gate": "Edge on which the gate stands",
+    "gates": "Edges whose gates are full",
+    "held": "Items that rest in open windows and other state",
+    "host": "Address on which it listens",
+    "items_in": "Items that the sources have given out",
+    "items_out": "Items that the sinks have taken",
+    "job": "Name of the dag or pipeline in its PipelineRuntime",
+    "n": "Number of items, gaps or retries since the line before",
+    "node": "Name of the node",
+    "nodes": "Number of nodes",
+    "path": "Path of the request, without its query",
+    "port": "Port on which it listens",
+    "pressure": "Level of the pressure: ok, soft or hard",
+    "provider": "Name of the provider",
+    "repeated": "Events of this code and place between the line before and this one",
+    "restarts": "Number of restarts so far",
+    "router": "Name of the source of the fail-over",
+    "scale": "Share of the provider's rate that is granted, 0 to 1",
+    "signal": "SIGINT or SIGTERM",
+    "stack": "Innermost calls of the thread, the last first",
+    "timeout_s": "Limit of time, s",
+    "wait_s": "Time until the next attempt, s",
+    "watermark": "Date of the least watermark",
+    "where": "Node or edge",
+}
+"""All fields by name."""

@@ -1,0 +1,342 @@
+"""The logs are an interface: each documented code is provoked by a program, and no line holds an item or a credential."""
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import json
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.log_programs import PROGRAMS, fails
+
+import rxdag
+from rxdag import on_error, sinks, sources, testing
+from rxdag import operators as ops
+from rxdag.logs import CODES, FIELDS, EventLog, JsonFormatter
+from rxdag.schedulers import VirtualClock
+
+COMMANDS = {"command.failed"}
+"""Codes of the command line, which test_cli.py provokes."""
+
+
+@pytest.fixture
+def records():
+    """All that the logger of rxdag is given."""
+    kept = []
+
+    class Keeps(logging.Handler):
+        def emit(self, record):
+            kept.append(record)
+
+    logger, handler = logging.getLogger("rxdag"), Keeps()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield kept
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+def fields_of(record):
+    code = CODES[record.code]
+    return {name: getattr(record, name) for name in (*code.fields, "repeated") if hasattr(record, name)}
+
+
+def run_program(code, monkeypatch):
+    program, _ = PROGRAMS[code]
+    program(*([monkeypatch] if inspect.signature(program).parameters else []))
+
+
+@pytest.mark.parametrize("code", sorted(PROGRAMS))
+def test_a_program_provokes_each_code(code, records, monkeypatch):
+    run_program(code, monkeypatch)
+    first = next(record for record in records if record.code == code)
+    _, expected = PROGRAMS[code]
+    said = fields_of(first)
+    assert {name: said.get(name) for name in expected} == expected
+    assert (first.name, first.levelno) == (f"rxdag.{CODES[code].area}", CODES[code].level)
+    for record in records:
+        text = record.getMessage()
+        assert text.splitlines() == [text]
+        assert text.startswith(record.code)
+        assert text.endswith(f": {CODES[record.code].sentence}")
+        line = JsonFormatter().format(record)
+        assert line.splitlines() == [line]
+        assert json.loads(line).items() >= {"code": record.code, "level": record.levelname, **fields_of(record)}.items()
+
+
+def test_every_code_is_provoked():
+    assert PROGRAMS.keys() | COMMANDS == CODES.keys()
+
+
+def test_no_field_has_the_name_of_what_every_record_or_line_has():
+    record = logging.LogRecord("", logging.INFO, "", 0, "", (), None)
+    taken = {*vars(record), "message", "asctime", "code", "repeated", "time", "level", "logger", "exception"}
+    assert not taken & {name for code in CODES.values() for name in code.fields}
+
+
+# ---- at most one line a second
+
+
+def said(records, code):
+    return [record.getMessage().partition(": ")[0] for record in records if record.code == code]
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+def at(clock, seconds):
+    clock.advance_to(round(seconds * 1e9))
+
+
+def test_repeats_within_a_second_are_counted_in_the_next_line(records, clock):
+    log = EventLog(clock)
+    for now in (0, 0.1, 0.2, 1.0):
+        at(clock, now)
+        log.tell("router.using", router="a")
+    assert said(records, "router.using") == ["router.using router=a", "router.using router=a repeated=2"]
+
+
+def test_other_codes_and_other_places_have_lines_of_their_own(records, clock):
+    log = EventLog(clock)
+    log.tell("router.using", router="a")
+    log.tell("router.using", router="b")
+    log.tell("breaker.closed", breaker="a")
+    assert [record.getMessage().partition(":")[0] for record in records] == [
+        "router.using router=a",
+        "router.using router=b",
+        "breaker.closed breaker=a",
+    ]
+
+
+def test_items_of_events_that_are_held_back_are_summed(records, clock):
+    log = EventLog(clock)
+    for now, n in ((0, 5), (0.1, 2), (0.2, 3), (1.5, 4)):
+        at(clock, now)
+        log.tell("late", dag="d", node="w", n=n)
+    assert said(records, "late") == ["late dag=d node=w n=5", "late dag=d node=w n=9 repeated=2"]
+
+
+def test_what_is_held_back_is_written_when_the_second_is_over(records, clock):
+    timers = []
+    log = EventLog(clock, lambda when, fn: timers.append((when, fn)))
+    for now, wait in ((0, 1.0), (0.1, 2.0), (0.2, 3.0)):
+        at(clock, now)
+        log.tell("source.retrying", dag="d", node="s", connection=1, wait_s=wait)
+    ((when, release),) = timers
+    at(clock, when / 1e9)
+    release()
+    assert when == 1_000_000_000
+    assert said(records, "source.retrying") == [
+        "source.retrying dag=d node=s connection=1 wait_s=1.0",
+        "source.retrying dag=d node=s connection=1 wait_s=3.0 repeated=1",
+    ]
+
+
+def test_what_is_held_back_is_written_once_when_the_log_is_closed(records, clock):
+    log = EventLog(clock)
+    for _ in range(3):
+        log.tell("router.using", router="a")
+    log.close()
+    log.close()
+    assert said(records, "router.using") == ["router.using router=a", "router.using router=a repeated=1"]
+
+
+def test_the_memory_of_a_log_is_bounded_and_what_has_no_room_is_written_at_once(records, clock):
+    log = EventLog(clock)
+    for n in (*range(5000), *range(5000)):
+        log.tell("breaker.closed", breaker=str(n))
+    assert len(log._recent) == 4096
+    assert len(records) == 5000 + 904
+    at(clock, 1)
+    log.tell("breaker.closed", breaker="x")
+    log.close()
+    assert len(records) == 5000 + 904 + 1 + 4096
+
+
+def test_losses_of_a_run_are_told_at_most_once_a_second(records):
+    feed = testing.timeline(*((f"{n * 100}ms", n) for n in range(25)), end="3s")
+    out = rxdag.from_source(feed).pipe(ops.map(fails), name="m", on_error=on_error.skip).to(sinks.null())
+    testing.run_virtual(rxdag.Dag(out, name="d"))
+    assert said(records, "skipped") == [f"skipped dag=d node=m n={n}" for n in (1, 10, 10, 4)]
+
+
+def test_a_run_that_restarts_all_the_time_does_not_fill_the_log(records):
+    backoff = sources.Backoff(base="1ms", cap="1ms", jitter=0, attempts=20)
+
+    async def main():
+        async with rxdag.PipelineRuntime() as runtime:
+            out = rxdag.wrap([1]).pipe(ops.map(fails)).to(sinks.null())
+            runtime.add(rxdag.Dag(out, name="d"), restart="on_failure", backoff=backoff)
+            with pytest.raises(rxdag.RxDagError):
+                await runtime.run_until_complete()
+
+    asyncio.run(main())
+    runs = [record for record in records if record.code == "run.failed"]
+    assert sum(1 + getattr(record, "repeated", 0) for record in runs) == 20
+    times = [record.created for record in runs[:-1]]  # the last one is that of the stop
+    assert all(after - before >= 0.99 for before, after in itertools.pairwise(times))
+
+
+# ---- what is not logged
+
+
+SECRET = "sEcReT"
+ERRORS = [ValueError, type("MyError", (Exception,), {"__repr__": lambda self: SECRET, "__str__": lambda self: SECRET})]
+
+
+@pytest.mark.parametrize("policy", [on_error.raise_, on_error.skip, on_error.dead, on_error.retry(2, base="1ms")])
+@pytest.mark.parametrize("kind", ERRORS)
+def test_neither_items_nor_texts_of_errors_are_logged(records, policy, kind):
+    class Item:
+        def __repr__(self):
+            return SECRET
+
+    def fails_on(item):
+        raise kind(item, SECRET)
+
+    async def connect():
+        yield Item()
+        raise kind(SECRET)
+
+    feed = sources.async_iterable(connect, reconnect=sources.Backoff(base="1s", jitter=0))
+    out = rxdag.from_source(feed, name="feed").pipe(ops.map(fails_on), name="m", on_error=policy).to(sinks.null())
+    with contextlib.suppress(rxdag.NodeError):
+        testing.run_virtual(rxdag.Dag(out, name="d"), until="5s")
+    assert {"source.disconnected", "run.failed"} & {record.code for record in records}
+    assert_hidden(records)
+
+
+def test_a_password_in_an_address_is_not_logged(records):
+    url = f"ws://me:{SECRET}@127.0.0.1:9/feed?token={SECRET}#{SECRET}"
+    feed = sources.websocket(url, headers={"Authorization": SECRET}, reconnect=sources.Backoff(base="1ms", attempts=2))
+    with pytest.raises(rxdag.NodeError):
+        rxdag.run(rxdag.Dag(rxdag.from_source(feed).to(sinks.null()), name="d"))
+    assert "source.given_up" in {record.code for record in records}
+    assert_hidden(records)
+
+
+def test_addresses_in_fields_are_shown_without_logins_and_queries(records, clock):
+    EventLog(clock).tell("router.using", router="see wss://me:p@ss@host:1/feed?key=k#f and x")
+    (record,) = records
+    assert record.router == "see wss://...@host:1/feed?... and x"
+
+
+def assert_hidden(records):
+    for record in records:
+        assert SECRET not in record.getMessage()
+        assert SECRET not in JsonFormatter().format(record)
+        assert SECRET not in repr(vars(record))
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\u2028b", "a\x85b", 'quote"', "a b", "äöü", ""])
+def test_whatever_a_dag_is_called_an_event_is_one_line_and_json_gives_the_name_back(records, clock, name):
+    EventLog(clock).tell("run.started", dag=name, nodes=1)
+    (record,) = records
+    text, line = record.getMessage(), JsonFormatter().format(record)
+    assert (text.splitlines(), line.splitlines()) == ([text], [line])
+    assert json.loads(line)["dag"] == name
+
+
+def test_a_very_long_name_is_cut(records, clock):
+    EventLog(clock).tell("run.started", dag="x" * 10_000, nodes=1)
+    assert len(records[0].dag) == 2000
+
+
+# ---- the logger
+
+
+def test_a_program_that_configures_no_logging_sees_nothing(tmp_path):
+    program = (
+        "import rxdag; from rxdag import operators as ops, on_error, sinks; "
+        "rxdag.run(rxdag.wrap([1]).pipe(ops.map(lambda x: x / 0), on_error=on_error.skip).to(sinks.null()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_importing_rxdag_configures_nothing_but_a_null_handler():
+    program = (
+        "import logging, rxdag; rxdag.run; from rxdag import logs; "
+        "print(logging.getLogger().handlers, logging.getLogger('rxdag').handlers, logging.getLogger('rxdag').level)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[] [<NullHandler (NOTSET)>] 0\n"
+
+
+def test_a_handler_that_fails_does_not_end_the_run(monkeypatch, capsys):
+    class Broken(logging.Handler):
+        def emit(self, record):
+            raise OSError("disk full")
+
+    broken = Broken()
+    logging.getLogger("rxdag").addHandler(broken)
+    monkeypatch.setattr(logging.getLogger("rxdag"), "level", logging.INFO)
+    logging.getLogger("rxdag.run").setLevel(logging.INFO)
+    try:
+        assert rxdag.wrap([1]).collect() == [1]
+    finally:
+        logging.getLogger("rxdag").removeHandler(broken)
+        logging.getLogger("rxdag.run").setLevel(logging.NOTSET)
+    assert "OSError: disk full" in capsys.readouterr().err
+
+
+def test_items_that_somebody_reads_are_not_logged_as_lost(records):
+    mapped = rxdag.wrap([1]).pipe(ops.map(fails), name="m", on_error=on_error.dead)
+    testing.run_virtual(rxdag.Dag(mapped.to(sinks.null(), name="o"), mapped.dead.to(sinks.collect()), name="d"))
+    assert said(records, "dead") == []
+
+
+def test_what_an_earlier_run_has_lost_is_not_told_again_by_one_that_goes_on_from_it(records):
+    def execution():
+        stream = rxdag.from_source(testing.timeline(("0s", 1), ("5s", 2), end="9s"), name="in")
+        out = stream.pipe(ops.map(fails), name="m", on_error=on_error.skip).to(sinks.null(), name="out")
+        return testing.virtual(rxdag.compile(rxdag.Dag(out, name="d")))
+
+    run = execution()
+    run.program.nodes["m"].dropped["skipped"] = 7
+    testing.settle_virtual(run)
+    assert said(records, "skipped") == ["skipped dag=d node=m n=1", "skipped dag=d node=m n=1"]
+
+
+# ---- JSON
+
+
+def test_records_of_other_libraries_are_one_line_too():
+    try:
+        raise ValueError("x")
+    except ValueError:
+        record = logging.LogRecord("other", logging.ERROR, "", 0, "%s\n%s", (1, 2), sys.exc_info())
+    line = JsonFormatter().format(record)
+    said = json.loads(line)
+    assert line.splitlines() == [line]
+    assert (said["level"], said["logger"], said["message"]) == ("ERROR", "other", "1\n2")
+    assert said["exception"].endswith("ValueError: x")
+
+
+def test_the_time_of_a_line_is_utc():
+    record = logging.LogRecord("other", logging.INFO, "", 0, "x", (), None)
+    record.created = 1_700_000_000.25
+    assert json.loads(JsonFormatter().format(record))["time"] == "2023-11-14T22:13:20.250Z"
+
+
+# ---- the page
+
+
+def test_the_page_lists_exactly_the_codes_with_their_levels_and_fields():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "logs.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)` \| `rxdag\.(\w+)` \| (\w+) \| ([^|]*) \|", page, re.M)
+    assert [(name, area, level, tuple(filter(None, fields.split(", ")))) for name, area, level, fields in rows] == [
+        (code.name, code.area, logging.getLevelName(code.level), code.fields) for code in CODES.values()
+    ]
+
+
+def test_every_field_is_explained():
+    assert FIELDS.keys() == {"repeated", *(name for code in CODES.values() for name in code.fields)}
