@@ -10,20 +10,20 @@ from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Collected, Made, Named
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, check_accumulator, check_plain
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, ItemT, Shape, check_accumulator, check_plain
 from rxdag.errors import GraphError, shown, text_of
 
-A = TypeVar("A")
+T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class _Collect(Aggregate[A, "list[A]"]):
+class _Collect(Aggregate[ItemT, "list[ItemT]"]):
     def accumulator(self) -> Collected:
         return Collected()
 
 
-def collect() -> Aggregate[A, list[A]]:
+def collect() -> Aggregate[T, list[T]]:
     """Collect the items in order of arrival; all are held until the window closes.
 
     Example:
@@ -34,8 +34,8 @@ def collect() -> Aggregate[A, list[A]]:
 
 
 @dataclass(frozen=True)
-class _NamedOf(ByFactory[A, "dict[str, Any]"]):
-    aggregates: tuple[tuple[str, Aggregate[A, Any]], ...]
+class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
+    aggregates: tuple[tuple[str, Aggregate[ItemT, Any]], ...]
 
     def check(self, item_type: Any, where: str) -> None:
         for name, aggregate in self.aggregates:
@@ -48,7 +48,7 @@ class _NamedOf(ByFactory[A, "dict[str, Any]"]):
     def commutes(self) -> bool:
         return all(aggregate.commutes for _, aggregate in self.aggregates)
 
-    def factories(self) -> dict[str, Callable[[], Accumulator[A, Any]]]:
+    def factories(self) -> dict[str, Callable[[], Accumulator[ItemT, Any]]]:
         """Return what makes each part."""
         return {name: aggregate.factory() for name, aggregate in self.aggregates}
 
@@ -68,11 +68,11 @@ class _NamedOf(ByFactory[A, "dict[str, Any]"]):
 
 
 @dataclass(frozen=True)
-class _Into(ByFactory[A, R]):
+class _Into(ByFactory[T, R]):
     """A dict of results made into something else."""
 
     into: Callable[..., R]
-    parts: _NamedOf[A]
+    parts: _NamedOf[T]
 
     def check(self, item_type: Any, where: str) -> None:
         self.parts.check(item_type, where)
@@ -84,15 +84,15 @@ class _Into(ByFactory[A, R]):
     def commutes(self) -> bool:
         return self.parts.commutes
 
-    def factory(self) -> Callable[[], Accumulator[A, R]]:
+    def factory(self) -> Callable[[], Accumulator[T, R]]:
         made: Any = partial(Made, self.parts.factories(), self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
 
 
 @overload
-def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]: ...
+def named(**aggregates: Aggregate[ItemT, Any]) -> Aggregate[ItemT, dict[str, Any]]: ...
 @overload
-def named(into: Callable[..., R], /, **aggregates: Aggregate[A, Any]) -> Aggregate[A, R]: ...
+def named(into: Callable[..., R], /, **aggregates: Aggregate[ItemT, Any]) -> Aggregate[ItemT, R]: ...
 def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
     """Compute several aggregates at once, as a dict by name or in a class of your own.
 
