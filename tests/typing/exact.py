@@ -12,7 +12,7 @@ from reactivex import Observable
 from reactivex import operators as rx
 
 import rxdag
-from rxdag import DeadLetter, KeyedStream, Pane, Stream, col, on_error, sinks, sources, windows
+from rxdag import DeadLetter, KeyedStream, Pane, Stream, col, market, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.aggregates import Accumulator, Aggregate, Ohlcv
@@ -393,3 +393,23 @@ assert_type(trades.to(sinks.batched(lambda: TradeTable())), SinkNode[Trade, int]
 assert_type(trades.to(sinks.publisher()), SinkNode[Trade, None])
 assert_type(trades.buffered(max_bytes=1000, size_of=lambda t: len(t.symbol)), Stream[Trade])
 assert_type(keyed_trades.buffered(max_items=3), KeyedStream[str, Trade])
+
+# An aggregate of fields can be kept in a variable, and takes its item type from the stream.
+kept_bar = agg.ohlcv("price", "qty")
+kept_sum = agg.sum(col.qty)
+kept_first = agg.first("symbol")
+kept_stats = agg.named(
+    low=agg.min("price"), mean=agg.mean("price"), spread=agg.std("price"), vwap=agg.vwap("price", "qty")
+)
+kept_many = (
+    agg.quantile("price", 0.5),
+    agg.count_distinct("symbol"),
+    market.twap("price"),
+    market.imbalance("qty", "qty"),
+)
+assert_type(keyed_trades.pipe(ops.window(windows.tumbling("1s"), kept_bar)), WindowedStream[Trade, Pane[str, Ohlcv]])
+assert_type(keyed_trades.pipe(ops.window(windows.tumbling("1s"), kept_sum)), WindowedStream[Trade, Pane[str, float]])
+assert_type(keyed_trades.pipe(ops.window(windows.tumbling("1s"), kept_first)), WindowedStream[Trade, Pane[str, Any]])
+assert_type(
+    keyed_trades.pipe(ops.window(windows.tumbling("1s"), kept_stats)), WindowedStream[Trade, Pane[str, dict[str, Any]]]
+)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates.accumulators import Bar, bars, priced
-from rxdag.contract import Aggregate, ColumnsAggregate, Shape
+from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
-
-A = TypeVar("A")
 
 
 @dataclass(frozen=True)
-class _OhlcvOf(ByFactory[A, Ohlcv]):
-    price: Field[A, float]
-    qty: Field[A, float]
+class _OhlcvOf(ByFactory[ItemT, Ohlcv]):
+    price: Field[ItemT, float]
+    qty: Field[ItemT, float]
 
     def check(self, item_type: Any, where: str) -> None:
         check_number(self.price, item_type, f"{where}: price")
@@ -39,7 +37,7 @@ class _OhlcvOf(ByFactory[A, Ohlcv]):
         return ArrayBar(self.price, self.qty, lambda price, qty: priced(price, qty, "ohlcv"), Ohlcv)
 
 
-def ohlcv(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, Ohlcv]:
+def ohlcv(price: Field[ItemT, float], qty: Field[ItemT, float]) -> Aggregate[ItemT, Ohlcv]:
     """Compute open, high, low, close, volume, VWAP and count of trades.
 
     Open and close are by (event time, sequence, arrival). A trade of quantity 0 counts for prices and count, but not

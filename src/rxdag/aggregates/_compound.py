@@ -13,6 +13,7 @@ from rxdag.contract import (
     Accumulator,
     Aggregate,
     ColumnsAggregate,
+    ItemT,
     Shape,
     check_accumulator,
     check_named_arguments,
@@ -20,17 +21,17 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError, shown
 
-A = TypeVar("A")
+T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class _Collect(Aggregate[A, "list[A]"]):
+class _Collect(Aggregate[ItemT, "list[ItemT]"]):
     def accumulator(self) -> Collected:
         return Collected()
 
 
-def collect() -> Aggregate[A, list[A]]:
+def collect() -> Aggregate[T, list[T]]:
     """Collect the items in order of arrival; all are held until the window closes.
 
     Example:
@@ -41,8 +42,8 @@ def collect() -> Aggregate[A, list[A]]:
 
 
 @dataclass(frozen=True)
-class _NamedOf(ByFactory[A, "dict[str, Any]"]):
-    aggregates: tuple[tuple[str, Aggregate[A, Any]], ...]
+class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
+    aggregates: tuple[tuple[str, Aggregate[ItemT, Any]], ...]
 
     def check(self, item_type: Any, where: str) -> None:
         for name, aggregate in self.aggregates:
@@ -55,7 +56,7 @@ class _NamedOf(ByFactory[A, "dict[str, Any]"]):
     def commutes(self) -> bool:
         return all(aggregate.commutes for _, aggregate in self.aggregates)
 
-    def factories(self) -> dict[str, Callable[[], Accumulator[A, Any]]]:
+    def factories(self) -> dict[str, Callable[[], Accumulator[ItemT, Any]]]:
         """Return what makes each part."""
         return {name: aggregate.factory() for name, aggregate in self.aggregates}
 
@@ -75,11 +76,11 @@ class _NamedOf(ByFactory[A, "dict[str, Any]"]):
 
 
 @dataclass(frozen=True)
-class _Into(ByFactory[A, R]):
+class _Into(ByFactory[T, R]):
     """A dict of results made into something else."""
 
     into: Callable[..., R]
-    parts: _NamedOf[A]
+    parts: _NamedOf[T]
 
     def check(self, item_type: Any, where: str) -> None:
         self.parts.check(item_type, where)
@@ -91,15 +92,15 @@ class _Into(ByFactory[A, R]):
     def commutes(self) -> bool:
         return self.parts.commutes
 
-    def factory(self) -> Callable[[], Accumulator[A, R]]:
+    def factory(self) -> Callable[[], Accumulator[T, R]]:
         made: Any = partial(Made, self.parts.factories(), self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
 
 
 @overload
-def named(**aggregates: Aggregate[A, Any]) -> Aggregate[A, dict[str, Any]]: ...
+def named(**aggregates: Aggregate[ItemT, Any]) -> Aggregate[ItemT, dict[str, Any]]: ...
 @overload
-def named(into: Callable[..., R], /, **aggregates: Aggregate[A, Any]) -> Aggregate[A, R]: ...
+def named(into: Callable[..., R], /, **aggregates: Aggregate[ItemT, Any]) -> Aggregate[ItemT, R]: ...
 def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
     """Compute several aggregates at once, as a dict by name or in a class of your own.
 

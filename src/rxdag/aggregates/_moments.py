@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Mean, Spread
-from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite, whole
+from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape, finite, whole
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
-
-A = TypeVar("A")
 
 
 @dataclass(frozen=True)
-class _MeanOf(ByFactory[A, float]):
-    value: Field[A, float]
+class _MeanOf(ByFactory[ItemT, float]):
+    value: Field[ItemT, float]
 
     def check(self, item_type: Any, where: str) -> None:
         check_number(self.value, item_type, f"{where}: value")
@@ -37,7 +35,7 @@ class _MeanOf(ByFactory[A, float]):
         return ArrayMean(self.value, lambda value: finite(value, "mean: value"))
 
 
-def mean(value: Field[A, float], /) -> Aggregate[A, float]:
+def mean(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
     """Compute the arithmetic mean of a value; its sum is added in order of arrival.
 
     Args:
@@ -52,8 +50,8 @@ def mean(value: Field[A, float], /) -> Aggregate[A, float]:
 
 
 @dataclass(frozen=True)
-class _SpreadOf(ByFactory[A, "float | None"]):
-    value: Field[A, float]
+class _SpreadOf(ByFactory[ItemT, "float | None"]):
+    value: Field[ItemT, float]
     ddof: int
     root: bool
 
@@ -76,7 +74,7 @@ class _SpreadOf(ByFactory[A, "float | None"]):
         return EachValue(self.value, lambda value: finite(value, "value"), lambda: Spread(itself, ddof, root=root))
 
 
-def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
+def var(value: Field[ItemT, float], /, *, ddof: int = 1) -> Aggregate[ItemT, float | None]:
     """Compute the variance of a value; None for a pane with at most `ddof` items.
 
     Args:
@@ -94,7 +92,7 @@ def var(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | Non
     return _SpreadOf(value, _checked(value, ddof, "var"), root=False)
 
 
-def std(value: Field[A, float], /, *, ddof: int = 1) -> Aggregate[A, float | None]:
+def std(value: Field[ItemT, float], /, *, ddof: int = 1) -> Aggregate[ItemT, float | None]:
     """Compute the standard deviation of a value: the square root of `var`.
 
     Args:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Count, Sum, Vwap, priced
-from rxdag.contract import Aggregate, ColumnsAggregate, Shape, finite
+from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape, finite
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
-
-A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ def count() -> Aggregate[object, int]:
 
 
 @dataclass(frozen=True)
-class _SumOf(ByFactory[A, float]):
-    value: Field[A, float]
+class _SumOf(ByFactory[ItemT, float]):
+    value: Field[ItemT, float]
 
     def check(self, item_type: Any, where: str) -> None:
         check_number(self.value, item_type, f"{where}: value")
@@ -58,7 +56,7 @@ class _SumOf(ByFactory[A, float]):
         return ArraySum(self.value, lambda value: finite(value, "sum: value"))
 
 
-def sum(value: Field[A, float], /) -> Aggregate[A, float]:
+def sum(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
     """Sum a value in order of arrival.
 
     Overlapping windows sum each stretch of time in order of arrival, and then the stretches in order.
@@ -75,9 +73,9 @@ def sum(value: Field[A, float], /) -> Aggregate[A, float]:
 
 
 @dataclass(frozen=True)
-class _VwapOf(ByFactory[A, "float | None"]):
-    price: Field[A, float]
-    qty: Field[A, float]
+class _VwapOf(ByFactory[ItemT, "float | None"]):
+    price: Field[ItemT, float]
+    qty: Field[ItemT, float]
 
     def check(self, item_type: Any, where: str) -> None:
         check_number(self.price, item_type, f"{where}: price")
@@ -98,7 +96,7 @@ class _VwapOf(ByFactory[A, "float | None"]):
         return ArrayVwap(self.price, self.qty, lambda price, qty: priced(price, qty, "vwap"))
 
 
-def vwap(price: Field[A, float], qty: Field[A, float]) -> Aggregate[A, float | None]:
+def vwap(price: Field[ItemT, float], qty: Field[ItemT, float]) -> Aggregate[ItemT, float | None]:
     """Compute the volume-weighted average price; None if the volume is 0.
 
     Args:

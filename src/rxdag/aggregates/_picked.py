@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import First, Last, Max, Min
-from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Shape, finite
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, ItemT, Shape, ValueT, finite
 from rxdag.expressions import Field, bound, called, check_field, why_opaque
-
-A = TypeVar("A")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)
-class _Picked(ByFactory[A, Any]):
-    value: Field[A, Any]
+class _Picked(ByFactory[ItemT, Any]):
+    value: Field[ItemT, Any]
 
     def check(self, item_type: Any, where: str) -> None:
         check_field(self.value, item_type, f"{where}: value")
@@ -28,7 +25,7 @@ class _Picked(ByFactory[A, Any]):
 
 
 @dataclass(frozen=True)
-class _MinOf(_Picked[A]):
+class _MinOf(_Picked[ItemT]):
     def factory(self) -> Callable[[], Min]:
         return partial(Min, called(self.value))
 
@@ -37,7 +34,7 @@ class _MinOf(_Picked[A]):
 
 
 @dataclass(frozen=True)
-class _MaxOf(_Picked[A]):
+class _MaxOf(_Picked[ItemT]):
     def factory(self) -> Callable[[], Max]:
         return partial(Max, called(self.value))
 
@@ -46,7 +43,7 @@ class _MaxOf(_Picked[A]):
 
 
 @dataclass(frozen=True)
-class _FirstOf(_Picked[A]):
+class _FirstOf(_Picked[ItemT]):
     def factory(self) -> Callable[[], First]:
         return partial(First, called(self.value))
 
@@ -55,7 +52,7 @@ class _FirstOf(_Picked[A]):
 
 
 @dataclass(frozen=True)
-class _LastOf(_Picked[A]):
+class _LastOf(_Picked[ItemT]):
     def factory(self) -> Callable[[], Last]:
         return partial(Last, called(self.value))
 
@@ -82,7 +79,7 @@ def _extreme(value: Any, which: str) -> ColumnsAggregate | str:
     return ArrayExtreme(value, lambda given: finite(given, f"{which}: value"), is_max=which == "max")
 
 
-def min(value: Field[A, float], /) -> Aggregate[A, float]:
+def min(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
     """Return the smallest value; of equal ones, the first to arrive.
 
     Args:
@@ -96,7 +93,7 @@ def min(value: Field[A, float], /) -> Aggregate[A, float]:
     return _MinOf(value)
 
 
-def max(value: Field[A, float], /) -> Aggregate[A, float]:
+def max(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
     """Return the largest value; of equal ones, the first to arrive.
 
     Args:
@@ -110,7 +107,7 @@ def max(value: Field[A, float], /) -> Aggregate[A, float]:
     return _MaxOf(value)
 
 
-def first(value: Field[A, V], /) -> Aggregate[A, V]:
+def first(value: Field[ItemT, ValueT], /) -> Aggregate[ItemT, ValueT]:
     """Return the value of the first item by (event time, sequence, arrival).
 
     Args:
@@ -124,7 +121,7 @@ def first(value: Field[A, V], /) -> Aggregate[A, V]:
     return _FirstOf(value)
 
 
-def last(value: Field[A, V], /) -> Aggregate[A, V]:
+def last(value: Field[ItemT, ValueT], /) -> Aggregate[ItemT, ValueT]:
     """Return the value of the last item by (event time, sequence, arrival).
 
     Args:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.contract import Accumulator, Aggregate, Shape, finite, import_extra, own_number, share, whole
+from rxdag.contract import Accumulator, Aggregate, ItemT, Shape, finite, import_extra, own_number, share, whole
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field, check_number
-
-A = TypeVar("A")
 
 _EXTRA: Final = "sketches"
 _INT64: Final = 1 << 63
@@ -65,8 +63,8 @@ class _Quantile(Accumulator[Any, float]):
 
 
 @dataclass(frozen=True)
-class _QuantileOf(ByFactory[A, float]):
-    value: Field[A, float]
+class _QuantileOf(ByFactory[ItemT, float]):
+    value: Field[ItemT, float]
     q: float
     accuracy: float
 
@@ -80,7 +78,7 @@ class _QuantileOf(ByFactory[A, float]):
         return partial(_Quantile, called(self.value), self.q, self.accuracy)
 
 
-def quantile(value: Field[A, float], q: float, /, *, relative_accuracy: float = 0.01) -> Aggregate[A, float]:
+def quantile(value: Field[ItemT, float], q: float, /, *, relative_accuracy: float = 0.01) -> Aggregate[ItemT, float]:
     """Estimate a quantile of a value, within `relative_accuracy`; 0.5 is the median.
 
     Uses a DDSketch (Masson and others 2019) with a bin for every power of about 1 + 2 * relative_accuracy: some hundred
@@ -164,8 +162,8 @@ def _hashable(value: Any) -> int | float | str:
 
 
 @dataclass(frozen=True)
-class _DistinctOf(ByFactory[A, int]):
-    value: Field[A, Any]
+class _DistinctOf(ByFactory[ItemT, int]):
+    value: Field[ItemT, Any]
     lg_k: int
 
     def check(self, item_type: Any, where: str) -> None:
@@ -178,7 +176,7 @@ class _DistinctOf(ByFactory[A, int]):
         return partial(_Distinct, called(self.value), self.lg_k)
 
 
-def count_distinct(value: Field[A, Any], /, *, lg_k: int = 12) -> Aggregate[A, int]:
+def count_distinct(value: Field[ItemT, Any], /, *, lg_k: int = 12) -> Aggregate[ItemT, int]:
     """Estimate the number of distinct values.
 
     Uses a HyperLogLog sketch (Apache DataSketches) of 2 ** lg_k bytes. The standard error is 1.04 / sqrt(2 ** lg_k),

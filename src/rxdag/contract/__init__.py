@@ -77,6 +77,7 @@ from rxdag.contract._path import checked_path, format_of, nearest_file
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
+from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._written import argument, without_logins, written
 from rxdag.contract._zone import aware, zone_of
 
@@ -191,6 +192,8 @@ __all__ = [
     "import_extra",
     "install_line",
     "check_iterable",
+    "ItemT",
+    "ValueT",
     "is_forked",
     "is_frame",
     "gives_arrow",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from rxdag.aggregates import Accumulator, Aggregate
-from rxdag.contract import MAX, BadItem, Shape, finite, plus
+from rxdag.contract import MAX, BadItem, ItemT, Shape, finite, plus
 from rxdag.errors import shown
 from rxdag.expressions import Field, bound, check_field, check_number, getter
-
-A = TypeVar("A")
 
 
 class _Twap(Accumulator[Any, float]):
@@ -65,8 +63,8 @@ class _Twap(Accumulator[Any, float]):
 
 
 @dataclass(frozen=True)
-class _TwapOf(Aggregate[A, float]):
-    price: Field[A, float]
+class _TwapOf(Aggregate[ItemT, float]):
+    price: Field[ItemT, float]
 
     def check(self, item_type: Any, where: str) -> None:
         check_number(self.price, item_type, f"{where}: price")
@@ -78,7 +76,7 @@ class _TwapOf(Aggregate[A, float]):
         return _Twap(getter(self.price))
 
 
-def twap(price: Field[A, float], /) -> Aggregate[A, float]:
+def twap(price: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
     """Compute the time-weighted average price.
 
     Each price counts for as long as it stood. A price stands from its item to the next one by (event time, sequence);
@@ -147,9 +145,9 @@ class _Imbalance(Accumulator[Any, "float | None"]):
 
 
 @dataclass(frozen=True)
-class _ImbalanceOf(Aggregate[A, "float | None"]):
-    qty: Field[A, float]
-    sign: Field[A, float]
+class _ImbalanceOf(Aggregate[ItemT, "float | None"]):
+    qty: Field[ItemT, float]
+    sign: Field[ItemT, float]
 
     def check(self, item_type: Any, where: str) -> None:
         check_number(self.qty, item_type, f"{where}: qty")
@@ -162,7 +160,7 @@ class _ImbalanceOf(Aggregate[A, "float | None"]):
         return _Imbalance(getter(self.qty), getter(self.sign))
 
 
-def imbalance(qty: Field[A, float], sign: Field[A, float], /) -> Aggregate[A, float | None]:
+def imbalance(qty: Field[ItemT, float], sign: Field[ItemT, float], /) -> Aggregate[ItemT, float | None]:
     """Compute the trade imbalance, from -1 to 1; None without volume.
 
     It is the volume initiated by buyers less that initiated by sellers, divided by the total volume.
