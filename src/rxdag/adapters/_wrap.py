@@ -142,7 +142,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
         return iterable(_any(thing), blocking=is_blocking, of=how.of)
     if callable(thing):
         return _of_function(thing, how)
-    raise GraphError(f"wrap: nothing is known of {shown(thing)}; takes {_TAKES}")
+    raise GraphError(f"wrap: cannot make a stream from {shown(thing)}; takes {_TAKES}")
 
 
 def _any(thing: Any) -> Any:
@@ -162,7 +162,9 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
     if needed == 1:
         return callback(fn, **how.queue())
     if needed > 1:
-        raise GraphError(f"wrap: a function must take no argument, or one, a callback; {shown(fn)} takes {needed}")
+        raise GraphError(
+            f"wrap: a function must take no argument or one callback, got {shown(fn)}, which takes {needed}"
+        )
     if inspect.isasyncgenfunction(fn) or inspect.iscoroutinefunction(fn):
         return async_iterable(partial(_made, fn), overflow=how.overflow, max_items=how.max_items, of=how.of)
     return _Made(fn, how, Shape(how.of))
@@ -171,7 +173,7 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
 def _made(fn: Callable[[], Any]) -> AsyncIterable[Any]:
     inner = asynchronous(fn())
     if inner is None:
-        raise GraphError(f"wrap: {shown(fn)} must make an async iterable")
+        raise GraphError(f"wrap: {shown(fn)} must return an async iterable")
     return inner()
 
 

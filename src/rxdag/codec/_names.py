@@ -50,7 +50,7 @@ class Names:
         if known is None:
             known = _public(cls)
             if self._class(known) is not cls:
-                raise StateError(f"{spelled(cls)} cannot be found by its name")
+                raise StateError(f"{spelled(cls)} cannot be imported by name")
             self._name_of[cls] = known
         return known
 
@@ -66,8 +66,8 @@ class Names:
             made: Any = None if cls is None else cls if is_enum(cls) else self.record(cls)
             if made is None:
                 raise StateError(
-                    f"must name enums and records that are known, got {shown(name)}; import its module first, or give the "
-                    f"class by types="
+                    f"must name known enums and records, got {shown(name)}; import its module first, or pass the "
+                    "class in types="
                 )
             known = self._named[name] = made
         return known

@@ -57,8 +57,8 @@ def _own(value: Any, names: Names) -> str | None:
         names.name(kind)
     except StateError:
         return (
-            f"must be of a class that can be found by its name, got one of {spelled(kind)}; move the class to the top of "
-            f"a module, or give it by types="
+            f"must be of a class that can be imported by name, got an instance of {spelled(kind)}; move the class to "
+            "the top level of its module, or pass it in types="
         )
     return None
 
@@ -74,12 +74,12 @@ def _emptied(value: Any) -> Any:
 
 def _fix(value: Any, kind: Any) -> str:
     if inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value):
-        return "keep it in the operator, and what it works on in the state"
+        return "keep it on the operator, and only its data in the state"
     for base in (dict, list, tuple, set, frozenset, str, int, float, bytes):
         if issubclass(kind, base):
             return f"save it as a {base.__name__}"
     if isinstance(value, BaseException):
         return "save its text"
     if inspect.isgenerator(value) or isinstance(value, Iterator) or not hasattr(value, "__dict__"):
-        return "leave it out, and make it anew in restore()"
+        return "leave it out, and create it again in restore()"
     return f"make {kind.__qualname__} a dataclass, a NamedTuple or a msgspec.Struct"

@@ -39,7 +39,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
             return column_of([])
     types, kind = pa.types, array.type
     if has_naive_times(types, kind):
-        raise TypeError(f"a column of times must have a zone, got {kind}; give it one, as UTC")
+        raise TypeError(f"a column of times must have a zone, got {kind}; set one, such as UTC")
     if types.is_dictionary(kind) and not _is_text(types, kind.value_type):
         array = array.dictionary_decode()
         kind = array.type
@@ -60,7 +60,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
     try:
         return column_of(array.to_pylist())
     except ValueError as error:  # below the microsecond pyarrow asks for pandas
-        raise ValueError(f"must have whole microseconds in times that are inside of {kind}; cast it") from error
+        raise ValueError(f"times inside of {kind} must be whole microseconds; cast the column") from error
 
 
 def has_naive_times(types: Any, kind: Any) -> bool:
@@ -110,7 +110,7 @@ def _times_of(values: list[Any]) -> Array:
     for value, time in zip(values, times, strict=True):
         # The cast to a finer unit wraps around without a word.
         if value is not None and time.astype(value.dtype) != value and not np.isnat(value):
-            raise ValueError(f"times beside others in ns must be within 1677 to 2262, got {value}")
+            raise ValueError(f"times in a column of nanoseconds must be within 1677 to 2262, got {value}")
     return times
 
 

@@ -91,7 +91,7 @@ class Columns:
         for block in self._blocks:
             if name in block.columns:
                 return block
-        raise KeyError(f'columns: no field "{name}"; there are {", ".join(self.names)}')
+        raise KeyError(f'columns: field "{name}" is not known; the fields are {", ".join(self.names)}')
 
     def bounds(self, name: str) -> Bounds:
         """Two values between which an int64 column lies: of the whole it was taken from, so perhaps wider."""

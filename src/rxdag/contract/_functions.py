@@ -12,9 +12,9 @@ from rxdag.errors import GraphError, shown
 
 _NUMBERS: Final = ("no argument", "one argument", "two arguments", "three arguments")
 MAP_ASYNC: Final = "ops.map_async awaits one"
-RETURN: Final = "write `return` for `yield`; ops.explode takes a generator function"
+RETURN: Final = "use `return` instead of `yield`; ops.explode takes a generator function"
 _OF_ACCUMULATORS: Final = ("check", "add", "add_at", "remove", "result", "result_in", "merge", "snapshot", "restore")
-CONTEXT: Final = "put @contextlib.asynccontextmanager before it, or leave out async"
+CONTEXT: Final = "decorate it with @contextlib.asynccontextmanager, or remove async"
 
 
 def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC, generators: bool = False) -> None:
@@ -65,7 +65,7 @@ def check_methods(thing: object, where: str, names: Iterable[str], *, yields: st
 
 def check_accumulator(made: object) -> None:
     """Raise GraphError if a method of an accumulator is a coroutine or generator function."""
-    check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="write `return` for `yield`")
+    check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="use `return` instead of `yield`")
 
 
 def is_generator_function(fn: Any) -> bool:

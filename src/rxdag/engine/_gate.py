@@ -302,7 +302,7 @@ class Gate(Node):
             self.lost += 1
             self.fail(
                 RxDagError(
-                    f"gate {self.name}: size_of must give the size of each item as a number, raised "
+                    f"gate {self.name}: size_of must return the size of each item as a number, raised "
                     f"{shown(error)} on {shown(item)}"
                 ),
                 error,
@@ -332,8 +332,8 @@ class Gate(Node):
             self.queue.clear()
         self.fail(
             BufferOverflow(
-                f"gate {self.name}: must hold no more than {bounds}, and one more came; take {larger}, "
-                f'or another overflow, as "block" where the source can wait or "drop_oldest"'
+                f"gate {self.name}: must hold at most {bounds}, got one more; use {larger}, "
+                f'or another overflow policy, such as "block" if the source can wait, or "drop_oldest"'
             ),
             None,
         )

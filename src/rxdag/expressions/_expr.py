@@ -124,7 +124,7 @@ class Expr:
         return hash((type(self).__name__, self.fields, repr(self)))
 
     def __bool__(self) -> NoReturn:
-        what = "has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not"
+        what = "has no truth value before an item comes; use & | ~ and parentheses instead of and, or, not"
         raise TypeError(f"{shown(self)} {what}")
 
     def __iter__(self) -> NoReturn:

@@ -89,7 +89,7 @@ def _binary(expr: Binary, hints: dict[str, Any], where: str) -> str:
 
 def _compare(expr: Expr, kinds: set[str], where: str) -> None:
     if kinds == {"text", "number"}:
-        raise GraphError(f"{where}: {shown(expr)}: must compare alike, got a text and a number")
+        raise GraphError(f"{where}: {shown(expr)}: must compare values of one kind, got a text and a number")
 
 
 def _kind_of(hint: Any) -> str:

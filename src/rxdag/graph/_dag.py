@@ -92,7 +92,8 @@ class Dag:
                 if not sink.is_spoken_for:
                     sink.is_spoken_for = True
                     warnings.warn(
-                        f'dag "{self.name}": {sink.where} hangs on {node.where} but was not passed; it will not run',
+                        f'dag "{self.name}": {sink.where} is attached to {node.where} but was not passed; it will '
+                        "not run",
                         GraphWarning,
                         stacklevel=_users_level(),
                     )
@@ -156,8 +157,8 @@ class Dag:
         parts = {name: thing for name, thing in things.items() if thing is not self.nodes[name].thing}
         if not parts:
             raise GraphError(
-                f'dag "{self.name}": part: must have an ops.shard(key) that says which items go to which worker, '
-                f"else each of them takes all; it has none"
+                f'dag "{self.name}": part: must have an ops.shard(key), got none; '
+                "without one, each worker would process all items"
             )
         return self._with(parts)
 
@@ -235,7 +236,7 @@ def named(nodes: list[Node], dag: str) -> dict[Node, str]:
             given[node.name] = node
     if doubled:
         listed = ", ".join(f'"{name}"' for name in doubled)
-        raise GraphError(f'dag "{dag}": each name must be of one node, got twice: {listed}')
+        raise GraphError(f'dag "{dag}": each name must belong to one node, got twice: {listed}')
     names: dict[Node, str] = {}
     counts: dict[str, int] = {}
     for node in nodes:

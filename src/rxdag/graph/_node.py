@@ -130,5 +130,5 @@ class Node:
     def rename(self, name: str) -> None:
         """Give it the name; once."""
         if self.name is not None and self.name != name:
-            raise GraphError(f'{self.where}: is named already, got a second name "{name}"')
+            raise GraphError(f'{self.where}: must be named once, got a second name "{name}"')
         self.name = checked_name(name, self.label)

@@ -203,7 +203,10 @@ class _Reader:
     def __call__(self, item: Any) -> _Message:
         said = self.is_snapshot(item)
         if isinstance(said, str):  # any text would be true
-            raise BadItem(f"book_top: is_snapshot must be true or false, got {shown(said)}; compare it with a text")
+            raise BadItem(
+                f"book_top: is_snapshot must be true or false, got {shown(said)}; compare the text with the one for "
+                "a snapshot"
+            )
         number = _whole(self.sequence(item), "sequence")
         previous = number - 1 if self.previous is None or said else _whole(self.previous(item), "previous")
         bids, asks = _levels(self.bids(item), "bids"), _levels(self.asks(item), "asks")

@@ -67,8 +67,8 @@ class CircuitBreaker:
         """
         if not self.may_try():
             wait = self.opens_in() / 1e9
-            when = f"it is tried again in {wait:.3g} s" if wait else "a trial is under way"
-            raise CircuitOpen(f"{what}: failed {self.threshold} times in a row, so it is left alone; {when}")
+            when = f"the next trial is in {wait:.3g} s" if wait else "a trial is under way"
+            raise CircuitOpen(f"{what}: failed {self.threshold} times in a row, so no call is made; {when}")
         if self.state == "half_open":
             self._under_trial += 1
 

@@ -104,8 +104,8 @@ def check_queues(topology: Topology) -> None:
         if (getattr(thing, "overflow", Overflow.BLOCK) if governs is None else governs.overflow) is Overflow.BLOCK:
             choices = ", ".join(f'"{policy.value}"' for policy in Overflow if policy is not Overflow.BLOCK)
             problems.append(
-                f'source "{name}": what feeds it cannot be made to wait, so overflow must say what gives way when its '
-                f'queue is full: {choices}; got "block". Say it where the source is made: {node.label}(..., overflow=...)'
+                f'source "{name}": this source cannot be paused, so overflow= must be one of {choices}, '
+                f'got "block"; set it where the source is made: {node.label}(..., overflow=...)'
             )
     if problems:
         raise CompileError("; ".join(problems))

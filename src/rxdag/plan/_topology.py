@@ -97,7 +97,7 @@ def _check_class(kind: type[Kernel]) -> None:
     if kind in _CHECKED:
         return
     own = [name for name in _METHODS if getattr(kind, name, None) is not getattr(Kernel, name, None)]
-    check_methods(kind, kind.__name__, own, yields="give items out by emit(item)")
+    check_methods(kind, kind.__name__, own, yields="emit items by emit(item)")
     _CHECKED.add(kind)
 
 

@@ -340,8 +340,8 @@ class Execution:
         problems = [] if stuck else self._problems()
         if problems and self.error is None:
             self.error = RxDagError(
-                f"run: the books must balance, and do not: {'; '.join(problems)}; an item leaves a kernel by one exit, "
-                "or stays in held(); if no kernel here is your own, please report it as a fault of rxdag"
+                f"run: the books must balance, got {'; '.join(problems)}; each item must leave its kernel by one "
+                "exit or be counted in held(); if all kernels here are rxdag's, please report this as a bug of rxdag"
             )
         if self.error is not None and self.state != "failed":  # the books do not balance, or held() has failed
             self.state = "failed"

@@ -123,7 +123,7 @@ class _Handle:
     def _outcome(self) -> RunResult:
         result = self._execution.result
         if result is None:
-            raise RxDagError("run: must have ended, and has not")
+            raise RxDagError("run: must have ended, got one that has not")
         if result.error is not None:
             raise result.error
         return result
@@ -158,7 +158,7 @@ class Run(_Handle):
         refuse_fork(self._execution.pid, "run.wait")
         limit_s = timeout_s(timeout, "run.wait: timeout")
         if not self._execution.done.wait(limit_s):
-            raise TimeoutError(f"run: did not end within {limit_s:g} s; it goes on")
+            raise TimeoutError(f"run: did not end within {limit_s:g} s; it is still running")
         self._thread.join()
         return self._outcome()
 
@@ -183,15 +183,15 @@ class Run(_Handle):
         if not self._execution.done.wait(limit_s):
             self._execution.cancel()
             if not self._execution.done.wait(_CANCEL_S):
-                raise RxDagError(f"drain: user code must return, it hangs in {self._execution.where_stuck()}")
+                raise RxDagError(f"drain: user code must return, but hangs in {self._execution.where_stuck()}")
         return self._outcome()
 
     def _refuse_own_threads(self, what: str) -> None:
         """Code that the run executes would wait for itself."""
         if threading.get_ident() in {scheduler.thread for scheduler in self._execution.schedulers.values()}:
             raise RxDagError(
-                f"run.{what}: must not be called by code that the run executes, since it waits for the run; "
-                f"run.begin_drain() and run.cancel() do not wait"
+                f"run.{what}: must not be called by code that the run executes, since it waits for the run; use "
+                "run.begin_drain() or run.cancel()"
             )
 
 
@@ -216,7 +216,7 @@ class AsyncRun(_Handle):
         limit_s = timeout_s(timeout, "run.wait: timeout")
         done, _ = await asyncio.wait((self._task,), timeout=limit_s)
         if not done:
-            raise TimeoutError(f"run: did not end within {limit_s:g} s; it goes on")
+            raise TimeoutError(f"run: did not end within {limit_s:g} s; it is still running")
         await self._task
         return self._outcome()
 
@@ -273,7 +273,7 @@ def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> R
             thread.join(_CANCEL_S)
             raise
         if execution.result is None:
-            raise RxDagError("run: must have ended, and has not")
+            raise RxDagError("run: must have ended, got one that has not")
         result = execution.result
     else:
         result = run_here(execution)

@@ -85,7 +85,7 @@ class StreamRunner:
             kept = self.collect(_first(stream, most + 1), None)
             if len(kept) > most:
                 raise BufferOverflow(
-                    f"collect: max_items must be at least the number of items, got {most}, and more have come; "
+                    f"collect: max_items must be at least the number of items, got {most} for more items; "
                     f"head({most}) returns the first ones"
                 )
             return kept

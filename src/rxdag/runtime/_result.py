@@ -21,7 +21,7 @@ _FIXES: Final = {
     "unrouted": "add a route, or default=",
     "unassigned": "they fall between windows; port unassigned has them",
     "dropped (unmatched)": "they found no partner; port dropped has them",
-    "dropped (overflow)": "they found the queue full; take a larger max_items, or another overflow",
+    "dropped (overflow)": "they found the queue full; use a larger max_items, or another overflow policy",
     "dropped (skipped)": "on_error.dead shows them on port dead",
     "held": "a drain closes no window; flush=True does, marked closed_by=end",
     "discarded": "they were under way when the run ended",
@@ -37,7 +37,7 @@ class GateStats:
         depth: Number of items in the gate.
         capacity: Maximum number of items.
         high_water: Highest number of items so far.
-        waits: How often a producer had to wait for room.
+        waits: Number of times a full gate blocked its producer.
         dropped: Items dropped because the gate was full: the arriving ones, or others to make room.
         blocked_s: Total time that a producer has waited for room, s.
     """

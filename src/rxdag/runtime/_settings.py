@@ -204,7 +204,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             section = next((s for s in RuntimeSettings.__struct_fields__ if path[0].startswith(f"{s}_")), None)
             if name.startswith(PREFIX) and section is not None:
                 raise SpecError(
-                    f"settings: {name}: what is inside {section} is written with two underscores: "
+                    f"settings: {name}: keys of {section} are written with two underscores: "
                     f"{PREFIX}{section.upper()}__{path[0].removeprefix(f'{section}_').upper()}"
                 )
             continue
@@ -213,12 +213,12 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             inner = inner.setdefault(part, {})
             if not _is_section(inner):
                 raise SpecError(
-                    f"settings: {name} and {PREFIX}{part.upper()} must not be set both: the one is part of the other"
+                    f"settings: {name} and {PREFIX}{part.upper()} must not be set both, since one contains the other"
                 )
         if _is_section(inner.get(path[-1])):
             part = path[-1].upper()
             raise SpecError(
-                f"settings: {name} and {PREFIX}{part}__... must not be set both: the one is part of the other"
+                f"settings: {name} and {PREFIX}{part}__... must not be set both, since one contains the other"
             )
         inner[path[-1]] = _value(text)
     _make_lists(RuntimeSettings, layer)

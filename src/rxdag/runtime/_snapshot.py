@@ -28,7 +28,7 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
     """
     why = why_no_snapshot(execution)
     if why is not None:
-        raise RxDagError(f"snapshot: all nodes must stand between two items, but {why}")
+        raise RxDagError(f"snapshot: all nodes must be between two items, but {why}")
     return {"now": execution.clock.now(), "nodes": [engine.snapshot(node) for node in _nodes(execution)]}
 
 

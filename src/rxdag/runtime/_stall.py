@@ -11,9 +11,9 @@ def stalled(parked: list[Pump]) -> Stalled:
     full = sorted({gate.name for pump in parked for gate in pump.gates if gate.is_full})
     closed = sorted(pump.name for pump in parked if not any(gate.is_full for gate in pump.gates))
     what = [f"the gates {', '.join(full)} are full"] if full else []
-    what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
+    what += [f"what follows {', '.join(closed)} takes no items and has set no timer"] if closed else []
     fix = (
-        "what waits for two streams needs room for what one of them brings before the other: put a larger "
-        ".buffered(max_items=...) before it, or one whose overflow drops"
+        "a node that combines two streams must buffer the one that is ahead: put a larger "
+        ".buffered(max_items=...) before it, or one with an overflow policy that drops"
     )
-    return Stalled(f"run: something must be able to move, but {' and '.join(what)}; {fix}")
+    return Stalled(f"run: a node must be able to proceed, but {' and '.join(what)}; {fix}")

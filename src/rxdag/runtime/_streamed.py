@@ -83,10 +83,8 @@ def streamed(job: Supervised, sink: str | None) -> AsyncIterator[Any]:
     if sink is not None and sink in known:
         return _streamed(job, sink)
     listed = ", ".join(f'"{name}"' for name in known) or "none; end a stream with .to(sinks.publisher(), name=...)"
-    what = (
-        "must have one sinks.publisher(), or be asked for one by name" if sink is None else f'has no publisher "{sink}"'
-    )
-    raise GraphError(f'stream: "{job.name}" {what}; there is {listed}')
+    what = "must have one sinks.publisher(), or sink= must name one" if sink is None else f'has no publisher "{sink}"'
+    raise GraphError(f'stream: "{job.name}" {what}; known is {listed}')
 
 
 async def _streamed(job: Supervised, sink: str) -> AsyncIterator[Any]:

@@ -127,7 +127,7 @@ class DagRun:
     async def ended(self) -> BaseException | None:
         await self.is_over.wait()
         result = self.result
-        return RxDagError("run: must have ended, and has not") if result is None else result.error
+        return RxDagError("run: must have ended, got one that has not") if result is None else result.error
 
 
 def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

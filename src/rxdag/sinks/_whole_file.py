@@ -211,7 +211,7 @@ def _reason(error: OSError) -> str:
     if isinstance(error, NotADirectoryError | FileExistsError):
         return f"{said}; a part of the path is a file"
     if error.errno == errno.ENXIO:
-        return f"{said}; start what reads it before the run"
+        return f"{said}; start its reader before the run"
     if error.errno == errno.ENOSPC:
         return f"{said}; free some space or choose another disk"
     return said

@@ -89,7 +89,8 @@ def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
             continue
         if zone is None:
             raise SourceError(
-                f'{where}: column "{name}" must have times with a zone, got {kind}; say tz= of the source, as tz="UTC"'
+                f'{where}: column "{name}" must have times with a zone, got {kind}; pass tz= to the source, such as '
+                'tz="UTC"'
             )
         array = batch.column(at)
         if isinstance(array, pa.ChunkedArray):
@@ -126,7 +127,7 @@ def _checked(pa: Any, array: Any, hint: Any) -> Any:
         str: types.is_string(value_type) or types.is_large_string(value_type) or str(value_type) == "string_view",
     }
     if not others and hint in fits and not fits[hint] and not types.is_null(kind):
-        raise ValueError(f"must be {hint.__name__}, got {kind}; cast it, or declare the field otherwise")
+        raise ValueError(f"must be {hint.__name__}, got {kind}; cast it, or declare the field with another type")
     return array
 
 

@@ -129,7 +129,7 @@ class LiveReader(Reader):
             if backoff.attempts is not None and useless >= backoff.attempts:
                 self._tell("given up", error)
                 raise SourceError(
-                    f"given up after {useless} connections in a row that brought nothing, of {self._connection} in all"
+                    f"gave up after {useless} connections in a row that delivered nothing, of {self._connection} in all"
                     f"{f': {text_of(error)}' if error else ''}; see reconnect=Backoff(attempts=...)"
                 ) from error
             wait = waits.wait_ns(tries, self._context.random)

@@ -62,7 +62,7 @@ class ItemQueue:
         """
         with self.lock:
             if self.context is not None or self.is_closed:
-                raise RxDagError(f"{self.label}: one run can read it, got a second; make one for each run")
+                raise RxDagError(f"{self.label}: only one run can read it, got a second; make one for each run")
             self.context = context
             self._saw = context.saw or unseen
             if context.boundary is not None:
@@ -114,7 +114,7 @@ class ItemQueue:
         if isinstance(self.error, BufferOverflow):
             return self.error
         after = "complete()" if self.is_complete else "the end of its run"
-        return RxDagError(f"{self.label}: must be open to be pushed into, got a push after {after}")
+        return RxDagError(f"{self.label}: must be open to take a push, got one after {after}")
 
     def _let_in(self, item: Any) -> bool:
         """Let an item in if it fits, else do as the policy says; False if it is not in."""
@@ -146,8 +146,8 @@ class ItemQueue:
     def _overflow(self) -> None:
         self.is_complete = True
         self.error = BufferOverflow(
-            f"{self.label}: must hold no more than {self.max_items:,} items, and one more came; take a larger max_items, "
-            f'or another overflow, as "block" where the feed can wait or "drop_oldest"'
+            f"{self.label}: must hold at most {self.max_items:,} items, got one more; use a larger max_items, "
+            f'or another overflow policy, such as "block" if the feed can wait, or "drop_oldest"'
         )
         if not self.delay_error:
             self.discarded += len(self.items)
@@ -216,7 +216,9 @@ class ItemQueue:
             waiting, self.waiting = self.waiting, deque()
         for _, ticket in waiting:
             if ticket.set_running_or_notify_cancel():
-                ticket.set_exception(RxDagError(f"{self.label}: the run ended before there was room for the item"))
+                ticket.set_exception(
+                    RxDagError(f"{self.label}: the run ended while the push was waiting for a full gate")
+                )
 
 
 class QueueReader(Reader):

@@ -38,7 +38,7 @@ def converter(hint: Any, zone: tzinfo | None) -> Convert:
         zone: What times without a zone are; None to refuse them.
 
     Raises:
-        TypeError: If no text is of such a type.
+        TypeError: If no text can be parsed as this type.
     """
     kinds = [kind for kind in kinds_in(hint) if kind is not type(None)]
     convert = _one_of(kinds, hint, zone)
@@ -61,7 +61,9 @@ def check_texts(fields: dict[str, Any], needed: set[str], of: Any) -> None:
 def no_text(hint: Any) -> str:
     """Return what to say of a type that no text is of."""
     name = hint.__name__ if isinstance(hint, type) else str(hint)
-    return f"must be of a type that one text can be, got {name}; declare it as str, and convert it behind"
+    return (
+        f"must be of a type that can be parsed from one text, got {name}; declare it as str, and convert it in ops.map"
+    )
 
 
 def _limited(convert: Convert, hint: Any) -> Convert:
@@ -112,7 +114,7 @@ def _plain(kind: Any, zone: tzinfo | None) -> Convert:
         typing.get_origin(kind) is not typing.Literal
         or not all(type(value) in (int, str) for value in typing.get_args(kind))
     ):
-        raise TypeError("no text is of such a type")
+        raise TypeError("no text can be parsed as this type")
     with suppress(ValueError):  # raises TypeError for an enumeration that msgspec does not know
         _built_in("", kind)
     return lambda text: _built_in(text, kind)

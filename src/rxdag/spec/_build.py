@@ -124,7 +124,7 @@ class _Build:
         for name, node in self._document.nodes.items():
             if node.found.role != "sink" and name not in self._is_read and self.made[name] is not None:
                 context = self._document.context.at("nodes").at(name)
-                context.tell(node.tree, f"must lead to a sink, and nothing reads it: say input: {name} in another node")
+                context.tell(node.tree, f"must lead to a sink, and nothing reads it: add input: {name} to another node")
 
 
 def _loose(stream: Any) -> Any:
@@ -143,7 +143,7 @@ def _port(made: Any, feed: Feed) -> Stream[Any]:
     sink: Any = made
     if isinstance(made, SinkNode):
         if feed.port != "dead":
-            raise RxDagError(f'"{feed.producer}" is a sink; all that leaves it is port "dead": {feed.producer}.dead')
+            raise RxDagError(f'"{feed.producer}" is a sink; its only output is port "dead": {feed.producer}.dead')
         dead: Stream[Any] = sink.dead
         return dead
     stream = made

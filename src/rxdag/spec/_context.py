@@ -56,13 +56,14 @@ class Context:
         """What `package.module:attribute` refers to, if its module is allowed."""
         match = REFERENCE.fullmatch(tree.value) if isinstance(tree.value, str) else None
         if match is None:
-            raise self.refuse(tree, f'must be a reference as "package.module:name", got {tree_text(tree)}')
+            raise self.refuse(tree, f'must be a reference such as "package.module:name", got {tree_text(tree)}')
         module, names = match.groups()
         if not is_within(module, self.allow):
             allowed = ", ".join(self.allow) or "none"
             raise self.refuse(
                 tree,
-                f'module "{module}" must be allowed by who loads the spec, with allow=("{module}",); allowed is {allowed}',
+                f'module "{module}" must be allowed by the code that loads the spec, with allow=("{module}",); '
+                f"allowed is {allowed}",
             )
         try:
             found: Any = importlib.import_module(module)

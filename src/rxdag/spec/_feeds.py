@@ -51,10 +51,12 @@ def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context)
             context.at("input").tell(given, "must not be given: a source takes no input")
         for key in ("buffered", "on"):
             if key in tree.mapping():
-                context.at(key).tell(tree.key_mark(key), "must be said where the source is read, beside that input")
+                context.at(key).tell(
+                    tree.key_mark(key), "must be set on the node that reads the source, beside its input"
+                )
         return {}
     if given is None:
-        context.at("input").tell(tree, 'must be given: the id of what feeds it, as "trades" or "bars.late"')
+        context.at("input").tell(tree, 'must be given: the id of the node it reads, such as "trades" or "bars.late"')
         return {}
     names: tuple[str, ...] = ("in",) if found is None else tuple(name for name in found.inputs if name != "other")
     inside = context.at("input")
@@ -63,7 +65,7 @@ def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context)
     if found is not None and "other" in found.inputs:
         other = tree.mapping().get("other")
         if other is None:
-            context.at("other").tell(tree, f'must be given: "{found.name}" listens to another stream')
+            context.at("other").tell(tree, f'must be given: "{found.name}" reads a second stream')
         else:
             feed = _feed(other, context.at("other"), (None, None))
             feeds |= {} if feed is None else {"other": feed}
@@ -85,7 +87,8 @@ def _named_feeds(
         if len(names) < 2:
             context.tell(
                 given,
-                f"must be the id of what feeds it, or {{from: id, ...}}{_words(names)}, got {', '.join(given.mapping())}",
+                f"must be the id of the node it reads, or {{from: id, ...}}{_words(names)}, got "
+                f"{', '.join(given.mapping())}",
             )
             return {}
         for key in given.mapping():
@@ -136,7 +139,7 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
         own = _gate(tree, context)
         gate = (own[0] if own[0] is not None else gate[0], own[1] or gate[1])
     if not isinstance(source.value, str) or not source.value:
-        context.tell(source, f'must be the id of a node, as "trades" or "bars.late", got {tree_text(source)}')
+        context.tell(source, f'must be the id of a node, such as "trades" or "bars.late", got {tree_text(source)}')
         return None
     return Feed(source.value, "out", source, context.path, *gate)
 

@@ -141,7 +141,8 @@ class FieldKind(Kind):
             text = repr(text)
         if not isinstance(text, str):
             raise context.refuse(
-                tree, f'must be a field, an expression as "price * qty", or "module:function", got {tree_text(tree)}'
+                tree,
+                f'must be a field, an expression such as "price * qty", or "module:function", got {tree_text(tree)}',
             )
         try:
             return parse(text)
@@ -175,7 +176,8 @@ class PathKind(Kind):
         if not context.outside and not path.resolve().is_relative_to(context.base.resolve()):
             raise context.refuse(
                 tree,
-                f"must be inside {context.base}, unless who loads the spec allows others (outside=True), got {tree_text(tree)}",
+                f"must be inside {context.base}, unless the code that loads the spec allows other paths "
+                f"(outside=True), got {tree_text(tree)}",
             )
         return str(path)
 

@@ -108,7 +108,7 @@ def write_params(found: NodeType, arguments: Mapping[str, Any]) -> dict[str, Any
         if param is None:
             param = found.rest
             if param is None:
-                raise Unwritable(f"{given}: a spec cannot say it")
+                raise Unwritable(f"{given}: a spec cannot express it")
         elif (
             param.spread == "" and not param.is_required and (value is param.default or value == param.default) is True
         ):

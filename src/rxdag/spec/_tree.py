@@ -113,7 +113,7 @@ def read_tree(text: str | bytes, file: str, environ: dict[str, str]) -> Tree:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise _error(start, f"its encoding must be UTF-8, got a byte that is none: {error}") from None
+            raise _error(start, f"must be UTF-8, got an invalid byte: {error}") from None
     if len(text) > MAX_BYTES:
         raise _error(start, f"must be at most {MAX_BYTES:,} characters, got {len(text):,}")
     yaml = import_extra("ruamel.yaml", "yaml", "a spec")
@@ -198,7 +198,7 @@ class _Composer:
         if anchor in self._open:
             raise _error(mark, f"*{anchor} must not hold itself")
         if anchor not in self._anchors:
-            raise _error(mark, f"*{anchor} must stand behind its anchor &{anchor}{did_you_mean(anchor, self._anchors)}")
+            raise _error(mark, f"*{anchor} must come after its anchor &{anchor}{did_you_mean(anchor, self._anchors)}")
         made, size = self._anchors[anchor]
         self._count(size, mark)
         return made
@@ -224,7 +224,7 @@ class _Composer:
                 raise _error(at, f"must have no tags, got {event.tag}")
             key = str(event.value)  # a key is a text, whatever it looks like
             if key in made:
-                raise _error(at, f'key "{key}" must be there once, got it at {keys[key]} too')
+                raise _error(at, f'key "{key}" must be given once, got it at {keys[key]} too')
             made[key] = self._node(next(self._events), depth + 1)
             keys[key] = at
         return Tree(made, mark, keys)
@@ -245,7 +245,7 @@ class _Composer:
         filled = _VARIABLE.sub(fill, text)
         if missing:
             raise _error(
-                mark, f"${{{missing[0]}}} must be in the environment, and is not; ${{{missing[0]}:-default}} gives one"
+                mark, f"${{{missing[0]}}} must be set in the environment; ${{{missing[0]}:-default}} sets a default"
             )
         whole = _VARIABLE.fullmatch(text)
         return scalar(filled) if is_plain and whole is not None and whole.group(1) else filled

@@ -260,7 +260,7 @@ class _Check:
             whole = self.run([half]).outputs[port]
             if not _equal(outputs, whole[: len(outputs)]):
                 raise LawBroken(
-                    f"fails: what comes before the failure must be what comes without, got {shown(outputs)}"
+                    f"fails: items before the failure must be those of a run without it, got {shown(outputs)}"
                 )
 
     def disposes(self) -> None:
@@ -276,7 +276,7 @@ class _Check:
         if any(result[sink] for sink in kept):
             raise LawBroken("disposes: must be silent after its end")
         if result.items_in > 0:
-            raise LawBroken(f"disposes: must let go of its source when nobody reads, got {result.items_in} items read")
+            raise LawBroken(f"disposes: must release its source when nobody reads, got {result.items_in} items read")
 
     def frozen(self) -> None:
         node = next(iter(self.ports(Chunked(())).values())).node

@@ -243,9 +243,7 @@ def _write(
     error = ValueError("the source fails") if fails else None
     stream = from_source(Chunked((tuple(items),), error, of), name="source")
     if sink.batching is not None:
-        raise GraphError(
-            "check_sink: a sink that is written in batches is checked by what it awaits: give that to tests"
-        )
+        raise GraphError("check_sink: a sink that is written in batches is checked by testing its factory")
     simulation = _simulated(stream.to(_CheckedSink(sink, seen), name="out"), seed, law, fault)
     if seen.broken:
         raise LawBroken(f"{law}: a sink {seen.broken[0]}, seed {seed}")

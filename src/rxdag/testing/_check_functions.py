@@ -119,8 +119,8 @@ class _FunctionWatch:
         changed = [name for name in now if now[name] != self._before.get(name)]
         if changed:
             raise Broken(
-                f"{self._shown} must be called before the state changes, so that an item on which it fails leaves none of "
-                f"it behind, got another {', '.join(changed)}"
+                f"{self._shown} must be called before the state changes, so that a failed item leaves the state as "
+                f"it was, got a change of {', '.join(changed)}"
             )
 
 

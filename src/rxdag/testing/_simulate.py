@@ -164,9 +164,9 @@ def _check(simulation: Simulation, execution: SeededExecution) -> None:
         if gate.high_water > gate.capacity
     ]
     if simulation.peak > simulation.cap:
-        problems.append(f"{simulation.peak:,} items rested in gates, more than the cap of {simulation.cap:,}")
+        problems.append(f"{simulation.peak:,} items were in gates, more than the cap of {simulation.cap:,}")
     if execution.has_run_away:
-        problems.append("the run did not end; take another max_steps, or until=, if it is one without an end")
+        problems.append("the run did not end; use a larger max_steps, or until= if its sources never end")
     if problems:
         with_faults = f", faults={list(simulation.faults)!r}" if simulation.faults else ""
         raise LawBroken(

@@ -16,7 +16,7 @@ try:
     from hypothesis import strategies as st
 except ImportError as error:
     raise MissingExtra(
-        "testing.strategies: hypothesis must be installed, and is not; say pip install hypothesis"
+        "testing.strategies: hypothesis must be installed, and is not; run pip install hypothesis"
     ) from error
 
 if TYPE_CHECKING:

@@ -69,7 +69,9 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | No
 def _calendar(size: re.Match[str], offset: Duration, tz: str | ZoneInfo) -> Calendar:
     zone = getattr(zone_of(tz, "tumbling: tz"), "key", None)
     if zone is None:
-        raise GraphError(f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {shown(tz)}')
+        raise GraphError(
+            f'tumbling: tz must be the IANA name of a time zone, such as "America/New_York", got {shown(tz)}'
+        )
     day = 86_400 * _SECOND
     ns = offset_ns(offset, day, "tumbling: offset must be less than a day")
     if ns % _SECOND:

@@ -90,7 +90,10 @@ def core_trade(trade: Trade, /) -> Any:
     """
     made = import_extra("market_data_core", EXTRA, "core_trade").Trade
     if trade.qty != int(trade.qty):
-        raise ValueError(f"core_trade: qty must be a whole number, as core's size, got {shown(trade.qty)}")
+        raise ValueError(
+            "core_trade: qty must be a whole number, since market-data-core stores sizes as integers, got "
+            f"{shown(trade.qty)}"
+        )
     return made(
         symbol=trade.symbol,
         ts=utc(trade.trade_ms * 1_000_000),

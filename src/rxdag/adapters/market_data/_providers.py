@@ -120,7 +120,7 @@ def provider_source(
 
 def _listed(instruments: Iterable[Any]) -> list[Any]:
     if isinstance(instruments, str) or not isinstance(instruments, Iterable) or not (listed := list(instruments)):
-        raise GraphError(f"provider_source: instruments must be a list with one or more, got {shown(instruments)}")
+        raise GraphError(f"provider_source: instruments must be a list of one or more, got {shown(instruments)}")
     return listed
 
 
@@ -158,7 +158,7 @@ def ibkr_source(
     if kind != "quotes":
         raise GraphError(
             f'ibkr_source: kind must be "quotes", got {shown(kind)}: stream_{kind} of market-data-ibkr 1.1.7 does not work; '
-            f'make bars of quotes with ops.window(..., agg.ohlcv("last"))'
+            f'build bars from quotes with ops.window(..., agg.ohlcv("last"))'
         )
     provider = settings
     if not hasattr(settings, "stream_quotes"):

@@ -170,7 +170,7 @@ def store_sink(
         )
     if not 1 <= max_items <= _MOST:
         raise GraphError(
-            f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {shown(max_items)}"
+            f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails above it, got {shown(max_items)}"
         )
     if row is not None:
         check_function(row, "store_sink: row", "the item", instead="")
@@ -253,7 +253,7 @@ class _Watch:
         """Raise what a worker has died of."""
         died = _death(self._coordinator)
         if died is not None:
-            raise SourceError(f"store: a worker of the coordinator died of a write: {shown(died)}") from died
+            raise SourceError(f"store: a worker of the coordinator died during a write: {shown(died)}") from died
 
     async def submit(self, row: Any) -> None:
         health = self._coordinator.health()
@@ -284,7 +284,9 @@ class _Watch:
     def _lost(self) -> None:
         self.check()
         health = self._coordinator.health()
-        raise SourceError(f"store: {self._workers} workers of the coordinator must live, got {health.workers_alive}")
+        raise SourceError(
+            f"store: {self._workers} workers of the coordinator must be alive, got {health.workers_alive}"
+        )
 
 
 def _death(coordinator: Any) -> BaseException | None:

@@ -212,7 +212,7 @@ class _InstantSelector(selectors.SelectSelector):
             self.on_limit()
             return ready
         if timeout is None:
-            raise VirtualDeadlockError("nothing is left to happen in virtual time, and the run is not done")
+            raise VirtualDeadlockError("no timer is left in virtual time, and the run has not ended")
         self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
         return ready
 

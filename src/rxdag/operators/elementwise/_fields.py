@@ -50,7 +50,7 @@ class _RecordKernel(MapKernel):
 
     def in_columns(self) -> Kernel | str:
         if _runs_code(self._of):
-            return f"{getattr(self._of, '__name__', 'into')} makes its items by code of its own"
+            return f"{getattr(self._of, '__name__', 'into')} has a constructor with code of its own"
         return why_opaque(*self._fields.values()) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
@@ -90,7 +90,7 @@ class _Records(Operator[Any, Any]):
             unknown = [name for name in made if name not in names]
             if unknown:
                 raise GraphError(
-                    f"{where}: into must have the fields that are made, {self.into.__name__} lacks {', '.join(unknown)}"
+                    f"{where}: into must have all fields of the output, {self.into.__name__} lacks {', '.join(unknown)}"
                 )
         if self.into is not None and (not self.keep or field_names(shape.item_type) is not None):
             check_named_arguments(self.into, f"{where}: into", self._names(shape))
@@ -166,9 +166,7 @@ def select(*fields: str | Expr, into: Any = None, **named: Any) -> Any:
     for each in fields:
         name = field_name(each)
         if name is None:
-            raise GraphError(
-                f"select: a field without a name must be a plain field, got {shown(each)}; say name={shown(each)}"
-            )
+            raise GraphError(f"select: an expression must be given a name, got {shown(each)}; pass name={shown(each)}")
         if name in chosen or name in named:
             raise GraphError(f'select: fields must be named once, got "{name}" twice')
         chosen[name] = each

@@ -83,7 +83,7 @@ class _JoinAsof(FanIn):
         if self.clock == "event" and not shape.timed:
             raise GraphError(
                 f"{where}: needs event time on both streams; put ops.event_time(...) before it, "
-                f'or say clock="processing" to join with what came last'
+                f'or pass clock="processing" to join with the latest item'
             )
 
     def shape(self, shape: Shape) -> Shape:

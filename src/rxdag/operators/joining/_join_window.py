@@ -239,7 +239,7 @@ def join_window(left: Any, right: Any, assigner: Assigner, /, *, into: Any = Non
     """
     given: object = assigner
     if not isinstance(given, Assigner) or given.counts is not None:
-        raise GraphError(f"join_window: takes windows of time, as windows.tumbling(...), got {shown(assigner)}")
+        raise GraphError(f"join_window: takes windows of time, such as windows.tumbling(...), got {shown(assigner)}")
     return fan_in(
         _WindowJoin(function_or_none(into, "join_window: into", "the left item", "the right one"), assigner),
         (left, right),

@@ -335,7 +335,9 @@ def batch(
         [[1, 2], [3]]
     """
     if max_items is None and max_wait is None:
-        raise GraphError("batch: must be bounded by max_items or max_wait=, got neither; say ops.batch(100)")
+        raise GraphError(
+            "batch: must be bounded by max_items or max_wait=, got neither; pass a size, such as ops.batch(100)"
+        )
     if max_items is not None:
         whole(max_items, "batch: max_items", least=1)
     if skip is not None and (max_items is None or max_wait is not None):

@@ -88,7 +88,7 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
     else:
         given = tuple(names)
         if len(key) > 1 and len(given) != len(key):
-            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {shown(given)}")
+            raise GraphError(f"key_by: names must have one name for each of the {len(key)} fields, got {shown(given)}")
     if len(set(given)) < len(given):
-        raise GraphError(f"key_by: the parts of a key must have names that differ, got {shown(given)}; say names=")
+        raise GraphError(f"key_by: the parts of a key must have different names, got {shown(given)}; pass names=")
     return _KeyBy[Any, Any](key, given)

@@ -59,8 +59,8 @@ class _Context:
             raise BadProgram(f"ctx.set_timer: when must be nanoseconds since the epoch, got {shown(when)}")
         if when <= self.earliest:
             raise ValueError(
-                f"ctx.set_timer: a timer that a timer sets must be later than {self.earliest}, got {when}: "
-                f"it would be due for ever"
+                f"ctx.set_timer: a timer that is set in on_timer must be later than {self.earliest}, got {when}, "
+                "which would fire for ever"
             )
         self.timers[name] = when
 
@@ -330,7 +330,7 @@ def process(
     if not isinstance(given, KeyedProcess):
         raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {shown(given)}")
     for name in ("initial", "on_item", "on_timer", "on_end"):
-        check_plain(getattr(given, name), f"process: {name}", yields="give items out by ctx.emit(item)")
+        check_plain(getattr(given, name), f"process: {name}", yields="emit items by ctx.emit(item)")
     for port in process.ports:
         if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:
             raise GraphError(f"process: ports must be names other than {', '.join(TAKEN)}, got {shown(port)}")

@@ -268,7 +268,7 @@ def throttle(
         raise GraphError(f'throttle: mode must be "drop" or "shape", got {shown(mode)}')
     every = positive_ns(per, "throttle: per") // rate
     if not every:
-        raise GraphError(f"throttle: an item must have 1 ns or more, got {rate} in {shown(per)}")
+        raise GraphError(f"throttle: rate must be at most one item per ns, got {rate} in {shown(per)}")
     if ttl is not None and mode == "shape":
         raise GraphError(
             'throttle: ttl= goes with mode="drop", got "shape", where a bucket lasts until its last item has left'

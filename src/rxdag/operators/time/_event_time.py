@@ -52,8 +52,8 @@ class _EventTime(Operator[A, A]):
             check_field(self.by, shape.item_type, f"{where}: by")
         if self.watermarks == "source" and not shape.timed:
             raise GraphError(
-                f'{where}: watermarks="source" needs a stream that brings watermarks, and this one has none; '
-                f"leave it out, and say out_of_order="
+                f'{where}: watermarks="source" needs a source that makes watermarks, and this stream has none; '
+                f"leave it out, and pass out_of_order="
             )
 
     def bound(self, shape: Shape) -> Self:

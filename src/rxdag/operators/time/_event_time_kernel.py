@@ -243,7 +243,7 @@ def _aware(value: datetime, zone: tzinfo | None) -> datetime:
     if zone is None:
         raise TypeError(
             f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
-            f"or say with tz= what such times are"
+            f"or pass tz= for such times"
         )
     try:
         return aware(value, zone)

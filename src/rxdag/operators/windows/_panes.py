@@ -16,7 +16,7 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
     """
     given: object = aggregate
     if not isinstance(given, Aggregate):
-        raise GraphError(f"{name}: takes an aggregate second, as agg.count(), got {shown(given)}")
+        raise GraphError(f"{name}: takes an aggregate second, such as agg.count(), got {shown(given)}")
     made: object = aggregate.accumulator()
     if not isinstance(made, Accumulator):
         raise GraphError(
