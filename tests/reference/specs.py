@@ -46,7 +46,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "market": (
         "Markets",
-        "What only markets need: `from rxdag import market`.",
+        "Operators for markets: `from rxdag import market`.",
         (
             "trade_bars", "resample_ohlc", "rollup", "tick_rule", "mid", "spread", "microprice", "book_top", "twap",
             "imbalance",

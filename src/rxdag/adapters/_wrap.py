@@ -105,12 +105,12 @@ class _How:
     of: type[Any] | None
 
     def queue(self) -> dict[str, Any]:
-        """Arguments of a source with a queue."""
+        """Return the arguments of a source with a queue."""
         return {"overflow": self.overflow, "max_items": self.max_items or 4096, "of": self.of}
 
 
 def _source(thing: Any, how: _How) -> Source[Any]:
-    """The source of a thing.
+    """Return the source of a thing.
 
     Raises:
         GraphError: If nothing is known of it.
@@ -146,7 +146,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
 
 
 def _any(thing: Any) -> Any:
-    """The thing, of which nothing is known: what `isinstance` has found is less than that."""
+    """Return the thing as `Any`: `isinstance` narrows it to a type that is too narrow."""
     return thing
 
 
@@ -179,7 +179,7 @@ def _made(fn: Callable[[], Any]) -> AsyncIterable[Any]:
 
 @dataclass(frozen=True)
 class _Made(Source[Any]):
-    """What a function makes for each run: it may be called where anything may be waited for."""
+    """The source that a function makes for each run; the function is called where it may block."""
 
     fn: Callable[[], Any]
     how: _How = field(repr=False)

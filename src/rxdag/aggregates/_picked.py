@@ -64,7 +64,7 @@ class _LastOf(_Picked[A]):
 
 
 def _each(value: Any, make: Callable[[Callable[[Any], Any]], Accumulator[Any, Any]]) -> ColumnsAggregate | str:
-    """An accumulator of values for each pane; or why there is none."""
+    """Return an accumulator of values for each pane, or why there is none."""
     reason = why_opaque(value)
     if reason is not None:
         return reason

@@ -31,7 +31,7 @@ Bars = dict[tuple[str, str], deque[Bar]]
 
 
 def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Bars) -> rxdag.Dag:
-    """The main job as a dag.
+    """Return the main job as a dag.
 
     Args:
         trades: In order of receipt.

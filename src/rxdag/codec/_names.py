@@ -41,7 +41,7 @@ class Names:
         return self._records[cls]
 
     def name(self, cls: type) -> str:
-        """The name by which a class is found again.
+        """Return the name by which a class is found.
 
         Raises:
             StateError: If another class, or none, is found by it.
@@ -86,17 +86,17 @@ class Names:
 
 
 def is_enum(cls: type) -> bool:
-    """True if the values of a class are members of an enum."""
+    """Return True if the values of a class are members of an enum."""
     return issubclass(cls, enum.Enum)
 
 
 def spelled(cls: type) -> str:
-    """The full name of a class."""
+    """Return the full name of a class."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def _public(cls: type) -> str:
-    """The shortest name of a class: without private modules, where the package around them has it too."""
+    """Return the shortest name of a class, without private modules if the public package exports it."""
     module = cls.__module__
     while "._" in module:
         package = module.rpartition(".")[0]

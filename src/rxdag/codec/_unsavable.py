@@ -1,4 +1,4 @@
-"""What cannot be saved: where it stands, and what to do about it."""
+"""Values that cannot be saved: their path in the state, and a fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTAINERS: Final[dict[type, Callable[[], Any]]] = {
 
 
 def complaint(value: Any, where: str, names: Names) -> str | None:
-    """The message for the first thing in a value that cannot be saved; None if all can."""
+    """Return the message for the first thing in a value that cannot be saved; None if all can."""
     open_: set[int] = set()
     stack: list[tuple[str, Any, bool]] = [(where, value, False)]
     while stack:
@@ -42,7 +42,7 @@ def complaint(value: Any, where: str, names: Names) -> str | None:
 
 
 def _own(value: Any, names: Names) -> str | None:
-    """What is wrong with a value itself, whatever it is made of."""
+    """Return the problem with a value itself, regardless of its parts; None if there is none."""
     kind = kind_of(value)
     if names.record(kind) is None and not is_enum(kind):
         try:
@@ -64,7 +64,7 @@ def _own(value: Any, names: Names) -> str | None:
 
 
 def _emptied(value: Any) -> Any:
-    """A container without what is in it; else the value."""
+    """Return an empty container of the same type; any other value unchanged."""
     kind = kind_of(value)
     if kind is defaultdict:
         return defaultdict[Any, Any](value.default_factory)

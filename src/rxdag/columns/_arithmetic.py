@@ -1,4 +1,4 @@
-"""Arithmetic over columns, where it is certain to give what Python gives."""
+"""Arithmetic over columns, where the result is certain to equal Python's."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 
 def int_of(expr: Expr) -> int | None:
-    """The value of an int that is written out; None for anything else."""
+    """Return the value of an int constant; None for anything else."""
     value = expr.value if isinstance(expr, Literal) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def by_int(fast: Callable[[Array, int, int, int], Value | None], by: int, value: Value) -> Value | None:
-    """Ints by a small int: the common case, without the questions of the others; None if it is another."""
+    """Compute ints with a small int constant, the common case, on a short path; None if it does not apply."""
     data, low, high = value
     return fast(data, by, low, high) if data.__class__ is np.ndarray and data.dtype.char == INT64_CHAR else None
 
@@ -121,7 +121,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
 
 
 def power(fn: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
-    """One side raised to the other: by Python, item by item, but for ints to a small int that stay int64.
+    """Raise one side to the power of the other: in Python item by item, except small int powers that stay int64.
 
     numpy rounds powers of floats otherwise than Python, and gives infinity or NaN where Python raises or gives a complex number.
     """
@@ -160,7 +160,7 @@ def absolute(value: Value) -> Value:
 
 
 def extreme(fn: str, left: Value, right: Value) -> Value:
-    """Python's `min` and `max`: the second only if it is less, or more, so that NaN and zeros come out alike."""
+    """Compute Python's `min` or `max`: the second wins only if strictly less or more, so NaN and zeros match."""
     a, b = left[0], right[0]
     if kind_of(a) != kind_of(b) or kind_of(a) == "b":
         raise Uncertain

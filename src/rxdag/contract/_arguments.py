@@ -1,4 +1,4 @@
-"""Numbers, flags and types as arguments: what they must be, with one message for each."""
+"""Checks of numbers, flags and types as arguments, with one message for each."""
 
 from __future__ import annotations
 

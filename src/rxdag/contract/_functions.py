@@ -1,4 +1,4 @@
-"""Functions as arguments: what can be seen of one before its first call."""
+"""Functions as arguments: checks before their first call."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def check_named_arguments(fn: Any, where: str, names: Iterable[str]) -> None:
 
 
 def async_kind(fn: Any) -> str | None:
-    """What kind of function it is that must be awaited or iterated asynchronously; None if it is plain."""
+    """Return the kind of an asynchronous function, in words; None if it is plain."""
     for each in (fn, None if isinstance(fn, type) else type(fn).__call__):
         if inspect.iscoroutinefunction(each):
             return "coroutine function"
@@ -143,7 +143,7 @@ def _may_return_awaitable(fn: Any) -> bool:
 
 
 def _signature(fn: Any) -> inspect.Signature | None:
-    """The signature that calls go by; None if there is none, or none that is certain."""
+    """Return the signature of a call; None if it is not known for certain."""
     kinds: list[Any] = type.mro(fn) if isinstance(fn, type) else [fn]
     if any("__signature__" in getattr(each, "__dict__", ()) for each in kinds):
         return None

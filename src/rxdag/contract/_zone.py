@@ -1,4 +1,4 @@
-"""Times without a zone: refused, unless `tz=` says what they are."""
+"""Times without a zone: refused, unless `tz=` gives one."""
 
 from __future__ import annotations
 

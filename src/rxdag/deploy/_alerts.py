@@ -1,4 +1,4 @@
-"""Alerts: what somebody should be woken for."""
+"""Alert rules for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests of a graph on Kubernetes that KEDA scales by what waits in it."""
+"""Manifests of a graph on Kubernetes that KEDA scales by its backlog."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs: nodes that call each other, gates and pumps, and the domains in which they do. Not public."""
+"""The engine: nodes that call each other, gates, pumps, and the domains that run them. Not public."""
 
 from rxdag.engine._batch_sink_node import BatchSinkNode
 from rxdag.engine._branches import Cut, Fork, KeyEnd, Lane, Watch, Watcher

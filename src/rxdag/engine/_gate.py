@@ -174,7 +174,7 @@ class Gate(Node):
         return self.came - self.taken - self.lost - self.n_dropped >= self.limit()
 
     def reopen(self) -> None:
-        """Let the points above go on if there is room enough; in the domain that fills it."""
+        """Unblock the points above if the gate has enough space. Call it in the domain that fills the gate."""
         if self.is_full and self.may_open():
             self.is_full = False
             self.note_resumed()
@@ -368,6 +368,6 @@ class Gate(Node):
 
     @property
     def blocked_ns(self) -> int:
-        """How long a producer has waited for room, ns, the wait that goes on included. Thread-safe."""
+        """Time in ns for which the full gate blocked its producer, including now. Thread-safe."""
         since = self.blocked_since
         return int(self.waited_ns + (self.domain.ticks() - since if since else 0))

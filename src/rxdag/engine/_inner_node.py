@@ -1,4 +1,4 @@
-"""Nodes whose items become streams: opens them, reads them as there is room, and closes them."""
+"""Nodes whose items become streams: they open them, read them while gates have space, and close them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class InnerNode(KernelNode):
         return await resource.__aenter__()
 
     def entered(self, task: Future[Any]) -> None:
-        """What the streams work with is entered, or has failed."""
+        """Store the entered resource, or handle its failure."""
         if task.cancelled():
             return
         error = task.exception()
@@ -127,7 +127,7 @@ class InnerNode(KernelNode):
         return source
 
     def malformed(self, item: object, error: Exception) -> None:
-        """Deal with input of an inner stream that is malformed, as the node's policy says."""
+        """Apply the node's error policy to malformed input of an inner stream."""
         policy = self.policy.last
         if policy is SKIP:
             self.came += 1
@@ -170,13 +170,13 @@ class InnerNode(KernelNode):
             self.schedule()
 
     def schedule(self) -> None:
-        """Have a turn to read, soon."""
+        """Schedule a turn to read."""
         if not self.is_scheduled:
             self.is_scheduled = True
             self.domain.open_up(self)
 
     def give_ready(self) -> None:
-        """Give out the items that are worked on, or bury them."""
+        """Emit finished items; apply the error policy to failed ones."""
         kernel = self.inner_kernel
         while not self.is_ended:
             inner = kernel.ready()
@@ -196,7 +196,7 @@ class InnerNode(KernelNode):
             self.emit.given = -1
 
     def match(self) -> None:
-        """Have a reading for each stream that the kernel has, and for no other."""
+        """Open a reading for each stream of the kernel, and close all others."""
         wanted = self.inner_kernel.inner
         if wanted == self.matched:
             return
@@ -209,7 +209,7 @@ class InnerNode(KernelNode):
                 self.readings[inner] = Reading(self, inner)
 
     def go_on(self) -> None:
-        """Give the stream whose turn it is one read."""
+        """Read once from the stream whose turn it is."""
         self.is_scheduled = False
         if self.is_ended or self.blocked or not self.is_open:
             return
@@ -241,7 +241,7 @@ class InnerNode(KernelNode):
             self.take_in(reading, read.rows().items)
 
     def have_at_hand(self, inner: Inner) -> None:
-        """Have the exits give what comes the time and key of an item."""
+        """Set the time and key that the exits attach to outputs to those of an item."""
         emit = self.emit
         emit.item = inner.item
         emit.ts = inner.ts
@@ -272,7 +272,7 @@ class InnerNode(KernelNode):
             emit.given = -1
 
     def stream_ended(self, reading: Reading) -> None:
-        """A stream has ended."""
+        """Handle the end of a stream."""
         reading.is_ready = False
         inner = reading.inner
         inner.is_done = True
@@ -287,7 +287,7 @@ class InnerNode(KernelNode):
         self.emit.given = -1
 
     def stream_failed(self, reading: Reading, error: BaseException) -> None:
-        """A stream has failed: try again if it has given nothing yet, else its items go the way of the policy."""
+        """Retry a failed stream that has delivered nothing yet, else apply the error policy to its items."""
         inner, kernel = reading.inner, self.inner_kernel
         reading.attempts += 1
         reading.close()

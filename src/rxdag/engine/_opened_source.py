@@ -1,4 +1,4 @@
-"""Sources that a run has opened: the reader that is asked and closed, and what the source sees of the run."""
+"""Sources that a run has opened: the reader that is read and closed, and the context of the source."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class OpenedSource(Pump):
         self.domain.driver.call(partial(self.give_aside, port, item))
 
     def give_aside(self, port: str, item: object) -> None:
-        """Give an item out on a side port."""
+        """Emit an item on a side port."""
         if self.is_ended:
             return
         for exit_ in self.exits:

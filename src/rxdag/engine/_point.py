@@ -1,4 +1,4 @@
-"""Points: nodes whose outputs rest in them until there is room.
+"""Points: nodes whose outputs rest in them until nothing downstream blocks.
 
 One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*. Before
 each call it reads `blocked`, the count of what stands in its way: full gates, closed nodes and resting points behind it.
@@ -240,7 +240,7 @@ class Point(Node):
         return self.blocked == self.obstacles()
 
     def resume(self) -> None:
-        """Go on with what rests, as far as there is room."""
+        """Emit the resting items as far as gates have space."""
         pending = self.pending
         n = 0
         while pending and self.can_resume() and n < 1024 and not (n and self.domain.must_give_back()):

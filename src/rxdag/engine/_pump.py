@@ -1,4 +1,4 @@
-"""Pumps: what moves items from a source or a gate into a segment, as long as nothing stands in the way."""
+"""Pumps: they move items from a source or a gate into a segment while nothing downstream blocks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pump(Point):
         self.gates: list[Gate] = []
 
     def wake(self) -> None:
-        """Have the driver give it a turn. Thread-safe."""
+        """Ask the driver for a turn. Thread-safe."""
         self.domain.driver.wake(self)
 
     def on_open(self) -> None:
@@ -139,7 +139,7 @@ class GatePump(Pump):
                 out.push_columns(entry)
 
     def ask_to_reopen(self) -> None:
-        """Have the domain that fills the gate look whether there is room again."""
+        """Ask the domain that fills the gate to check for space again."""
         gate = self.gate
         if gate.domain is self.domain:
             gate.reopen()
@@ -171,7 +171,7 @@ class GatePump(Pump):
             self.domain.run.fail(error)  # no node has failed: the gate itself has
 
     def release(self, reader: Node) -> None:
-        """The node behind takes nothing more: what rests in the gate is discarded."""
+        """Discard the items in the gate: the node after it takes nothing more."""
         if self.is_finished and self.gate.is_abandoned:
             return
         self.is_finished = True

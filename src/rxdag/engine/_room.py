@@ -1,4 +1,4 @@
-"""Room: how many items a source may read now, so that what it reads fits behind it."""
+"""Room: the number of items that a source may read now, so that they fit downstream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Limiter(Protocol):
 
 
 class Room:
-    """What an output reaches without passing a gate.
+    """The gates and resting nodes that an output reaches without passing a gate.
 
     Args:
         gates: The gates that an item may enter.

@@ -1,4 +1,4 @@
-"""Parse: expressions from text, through a short list of what is allowed."""
+"""Parse: expressions from text, with a short list of allowed syntax."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _refuse(node: ast.AST, text: str, what: str) -> SpecError:
 
 
 def _build(node: ast.expr, text: str) -> Any:
-    """An expression, or a plain value where that is all it is."""
+    """Return an expression, or the plain value of a constant."""
     if isinstance(node, ast.Name):
         return Field(node.id)
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool | int | float | str)):

@@ -1,4 +1,4 @@
-"""What the graph is: frozen data and checks. No reactivex, clock, thread or I/O here."""
+"""The graph: frozen data and checks. No reactivex, clock, thread or I/O here."""
 
 from rxdag.graph._builder import DagBuilder
 from rxdag.graph._dag import Dag, Edge

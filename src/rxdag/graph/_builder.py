@@ -143,7 +143,7 @@ class DagBuilder:
         return [f'"{name}": inputs must be 0 to {len(own) - 1}, each once, got {", ".join(bad)}'] if bad else []
 
     def _sorted(self) -> tuple[list[str], list[str]]:
-        """Names with producers first, and the path of a cycle if there is one."""
+        """Return the names with producers first, and the path of a cycle if there is one."""
         feeds: dict[str, list[str]] = {name: [] for name in self._things}
         for e in self._edges:
             if e.consumer in feeds and e.producer in feeds:

@@ -1,4 +1,4 @@
-"""Order books: the top of each, from a snapshot and what has changed since."""
+"""Order books: the top of each book, from snapshots and changes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _Book:
         """[message, item, ts, sequence, key]"""
 
     def top(self, number: int) -> BookTop:
-        """The best of both sides."""
+        """Return the best price and size of both sides."""
         bid = self.bids.prices[-1] if self.bids.prices else None
         ask = self.asks.prices[0] if self.asks.prices else None
         bid_qty = 0.0 if bid is None else self.bids.sizes[bid]
@@ -82,7 +82,7 @@ class _Book:
 
 
 class _Message(NamedTuple):
-    """What a message says."""
+    """The parsed content of a message."""
 
     is_snapshot: bool
     number: int

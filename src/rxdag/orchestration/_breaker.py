@@ -1,4 +1,4 @@
-"""Circuit breakers: what keeps failing is left alone for a while, then tried once."""
+"""Circuit breakers: calls that keep failing stop for a while, then one is tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a dag runs: passes that turn it into a plan."""
+"""The plan: passes that turn a dag into a plan."""
 
 from rxdag.plan._domains import MAIN
 from rxdag.plan._gates import GatePlan, queue_of

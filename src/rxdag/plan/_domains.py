@@ -52,7 +52,7 @@ def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> st
 
 
 def needs_loop(topology: Topology) -> bool:
-    """True if a node must run on an asyncio loop."""
+    """Return True if a node must run on an asyncio loop."""
     ends = (node.thing for node in topology.nodes.values() if isinstance(node.thing, Source | Sink))
     has_inner = any(isinstance(kernel, InnerKernel) for kernel in topology.kernels.values())
     return has_inner or any(end.where == "async" for end in ends)

@@ -1,4 +1,4 @@
-"""Explain: a plan as text: what runs where, where data rests, how much at most, and who can stall whom."""
+"""Explain: a plan as text: segments, gates and their bounds, and the branches that can stall others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_LISTED: Final = 5
 
 
 def explanation(plan: Plan, service: Mapping[str, Duration]) -> str:
-    """A plan as text.
+    """Return a plan as text.
 
     Raises:
         GraphError: If a service is of no sink of the plan.
@@ -87,7 +87,7 @@ def _notes(plan: Plan, name: str) -> list[str]:
 
 
 def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[str]:
-    """How old an item is at most when a sink has taken it, given how long sinks take."""
+    """Return the maximum age of an item when a sink has taken it, given the service times of sinks."""
     for name in service:
         if name not in plan.dag.sinks:
             raise GraphError(f'explain: service of "{name}" must be of a sink{did_you_mean(name, plan.dag.sinks)}')
@@ -117,13 +117,13 @@ def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[str]:
 
 
 def _resting(plan: Plan, edge: Edge) -> int:
-    """Items that may be before one that enters a gate."""
+    """Return the maximum number of items ahead of one that enters a gate."""
     gate = plan.gates.get(edge)
     return 0 if gate is None else gate.max_items + plan.in_flight(plan.segments[gate.edge.consumer])
 
 
 def _ms(ns: int) -> str:
-    """A bound in ms, rounded up to the microsecond."""
+    """Return a bound in ms, rounded up to the microsecond."""
     return f"{-(-ns // 1000) / 1000:.12g}ms"
 
 

@@ -1,4 +1,4 @@
-"""Gates and segments: where data may rest, and what runs between."""
+"""Gates, and the segments between them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
 
 
 def queue_of(topology: Topology, source: str) -> Boundary | None:
-    """What the user has put right behind a source that has a queue of its own: it governs that queue."""
+    """Return the boundary that the user put directly after a source with its own queue: it configures that queue."""
     thing = topology.nodes[source].thing
     out = topology.out_of[source]
     if not isinstance(thing, Source) or not thing.queues or len(out) != 1 or out[0].boundary is None:
@@ -112,7 +112,7 @@ def check_queues(topology: Topology) -> None:
 
 
 def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
-    """Most items in the gate: behind a node that gives out what is newest when there is room, hardly any."""
+    """Return the capacity of a gate: small after a node that emits its newest items only when there is space."""
     producer = topology.kernels.get(edge.producer)
     if producer is None or not producer.releases:
         return items
@@ -124,7 +124,7 @@ def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
 
 
 def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, int]:
-    """Number of the segment of each node: what hangs together without a gate between runs synchronously."""
+    """Return the segment number of each node; nodes connected without a gate share one."""
     root = {name: name for name in topology.nodes}
 
     def find(name: str) -> str:

@@ -18,7 +18,7 @@ PARTED = "its branches meet again, in the order of items"
 
 @dataclass(frozen=True)
 class Lanes:
-    """What runs on columns.
+    """The nodes that run on columns, and why others do not.
 
     Attributes:
         columns: Nodes that take columns, or make them.
@@ -39,7 +39,7 @@ class Lanes:
     parted: frozenset[str] = frozenset()
 
     def in_lanes(self, topology: Topology) -> Topology:
-        """The topology with the kernels that will run."""
+        """Return the topology with the kernels that will run."""
         return replace(topology, kernels={**topology.kernels, **self.kernels})
 
 

@@ -101,7 +101,7 @@ def svg(what: Dag | RunResult, /) -> str:
 
 
 def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, str]]:
-    """The lines in a box, each with its class: name, label, and what became of the items."""
+    """Return the lines in a box, each with its class: name, label, and what became of the items."""
     lines = [("", name)] + ([("label", node.label)] if node.label != name else [])
     if result is None:
         return lines
@@ -126,7 +126,7 @@ def _title(result: RunResult) -> str:
 
 
 def _traffic(edge: str, stats: RunStats) -> list[str]:
-    """What is said of an edge: how full its gate was, and what that has dropped."""
+    """Return the notes on an edge: how full its gate was, and how many items it dropped."""
     gate = stats.gates.get(edge)
     if gate is None:
         return []
@@ -136,7 +136,7 @@ def _traffic(edge: str, stats: RunStats) -> list[str]:
 def _layout(
     dag: Dag, texts: dict[str, list[tuple[str, str]]], tall: int, result: RunResult | None
 ) -> tuple[dict[str, _Box], list[list[tuple[float, float]]]]:
-    """Where each node is, and the way of each edge: through a point in each layer that it passes."""
+    """Return the position of each node, and the route of each edge through a point in each layer."""
     igraph = import_extra("igraph", "graph", "a picture of a dag")
     names = list(dag.nodes)
     index = {name: i for i, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""What runs now: runs, their states, their books."""
+"""The runtime: runs, their states, their books."""
 
 from rxdag.plan import use_faces
 from rxdag.runtime._execution import Execution

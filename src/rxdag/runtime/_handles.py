@@ -1,4 +1,4 @@
-"""Runs: what `start` and `start_async` return."""
+"""Runs: the handles that `start` and `start_async` return."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ async def run_on_loop(execution: Execution) -> RunResult:
 
 
 async def _settle(execution: Execution) -> None:
-    """Let the run's tasks end."""
+    """Wait until the run's tasks have ended."""
     tasks = list(execution._tasks)  # pyright: ignore[reportPrivateUsage]  # the runtime's own
     if tasks:
         await asyncio.wait(tasks, timeout=_CANCEL_S)
 
 
 class _Handle:
-    """What both kinds of runs have."""
+    """The common part of both kinds of runs."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
@@ -187,7 +187,7 @@ class Run(_Handle):
         return self._outcome()
 
     def _refuse_own_threads(self, what: str) -> None:
-        """Code that the run executes would wait for itself."""
+        """Raise if this thread belongs to the run: it would wait for itself."""
         if threading.get_ident() in {scheduler.thread for scheduler in self._execution.schedulers.values()}:
             raise RxDagError(
                 f"run.{what}: must not be called by code that the run executes, since it waits for the run; use "
@@ -246,7 +246,7 @@ def _run_quietly(execution: Execution) -> None:
 
 
 def in_loop() -> bool:
-    """True if an event loop runs on this thread."""
+    """Return True if an event loop runs on this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

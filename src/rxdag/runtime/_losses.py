@@ -1,4 +1,4 @@
-"""Losses of runs whose books nobody gets to see: a warning says what went where, and the likely fix."""
+"""Losses of runs whose books are not returned: a warning names them, and the likely fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RunResult: what came in, what was lost and where, how fast; and what the sinks say."""
+"""RunResult: counts, losses and speed of a run, and the results of its sinks."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class RunResult:
         return self.values[name]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """A notebook shows the picture of the dag with its numbers."""
+        """Return the picture of the dag with its numbers, for a notebook."""
         return bundle(self, str(self))
 
     @property
@@ -182,7 +182,7 @@ def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
 
 
 def render(result: RunResult) -> str:
-    """The books as text: a line a node, what was lost and the likely fix, and the speed."""
+    """Return the books as text: a line a node, what was lost and the likely fix, and the speed."""
     stats = result.stats
     speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
     drained = ", drained" if result.was_drained else ""
@@ -214,7 +214,7 @@ def render(result: RunResult) -> str:
 
 
 def shown_watermark(watermarks: Mapping[str, int]) -> str:
-    """The least watermark that has moved, as a date."""
+    """Return the least watermark that has moved, as a date."""
     from datetime import UTC, datetime
 
     moved = [w for w in watermarks.values() if MIN < w < MAX]

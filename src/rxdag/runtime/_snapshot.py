@@ -33,7 +33,7 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
 
 
 def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
-    """Have a run that has not begun go on with the state of another one of the same plan."""
+    """Restore the state of another run of the same plan into a run that has not begun."""
     nodes = _nodes(execution)
     for node, each in zip(nodes, saved["nodes"], strict=True):
         engine.restore(node, each)

@@ -1,4 +1,4 @@
-"""Stalls: what to say of a run in which nothing can move."""
+"""Stalls: the message for a run in which nothing can proceed."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Started(Protocol):
 
 
 class Job(Protocol):
-    """What can be run."""
+    """A dag or a pipeline that a runtime can run."""
 
     kind: str
 
@@ -250,7 +250,7 @@ class Supervised:
         self._random = random.Random()
 
     def tell(self, kind: EventKind, error: BaseException | None = None) -> None:
-        """Tell what happened to it."""
+        """Report an event of the job."""
         self._tell(RuntimeEvent(kind, self.name, self._clock.now(), self.restarts, error))
 
     def _become(self, state: JobState) -> None:
@@ -265,7 +265,7 @@ class Supervised:
 
     @property
     def result(self) -> RunResult | None:
-        """How its last run ended."""
+        """Result of the last run, or None."""
         return None if self.run is None else self.run.result
 
     def start(self) -> None:

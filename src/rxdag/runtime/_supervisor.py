@@ -72,7 +72,7 @@ class Supervisor:
             supervised.start()
 
     def _every(self, seconds: float, fn: Callable[[], None]) -> None:
-        """Have it called so often, from the start to the stop."""
+        """Call a function at an interval, from start to stop."""
         self._chores.append((seconds, fn))
         if self._loop is not None:
             self._doing.append(asyncio.create_task(_repeat(seconds, fn)))

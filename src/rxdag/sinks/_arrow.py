@@ -60,7 +60,7 @@ class _BatchWriter(Writer):
         return arrow_of_values(self._pa, values)
 
     def _table(self) -> Any:
-        """What waits, as one table of the schema."""
+        """Return the waiting items as one table of the schema."""
         pa, waiting = self._pa, self._waiting
         self._waiting, self._n_waiting = [], 0
         if not waiting:

@@ -67,7 +67,7 @@ class WholeFile:
 
     @contextlib.contextmanager
     def explained(self) -> Generator[None]:
-        """Say of an error of the file's which file it is, and what to do."""
+        """Add to an error of the file its path and a fix."""
         try:
             yield
         except OSError as error:
@@ -79,7 +79,7 @@ class WholeFile:
 
     @property
     def raw(self) -> IO[bytes]:
-        """What a library that writes files by itself may write to."""
+        """File object for a library that writes files by itself."""
         return self._file
 
     def sync(self) -> None:

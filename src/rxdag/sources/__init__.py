@@ -1,4 +1,4 @@
-"""Where items come from."""
+"""Sources: starts of streams."""
 
 from rxdag.contract import END, Chunk, Reader, Source, remember
 from rxdag.sources._arrays import arrays

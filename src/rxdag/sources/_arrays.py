@@ -120,7 +120,7 @@ def arrays(columns: Any, /, of: Any = None) -> Any:
 
 
 def _one_dimension(what: str, values: Any) -> Any:
-    """An array or list, of values and not of rows."""
+    """Return an array or a list of values, not of rows."""
     is_text = isinstance(values, str | bytes)
     if is_text or not hasattr(values, "__len__") or getattr(values, "ndim", 1) != 1:
         size: Any = getattr(values, "shape", None)

@@ -77,7 +77,7 @@ class _BatchesReader(Reader):
 
 
 def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
-    """The columns, those with times without a zone as instants of it.
+    """Return the columns, with naive times as instants of the zone.
 
     Raises:
         SourceError: If there are such times and no zone, or one of them is no local time.

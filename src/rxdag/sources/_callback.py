@@ -221,7 +221,7 @@ class _Subscribed:
 
 
 class _Left(Exception):  # no error
-    """Nobody takes the items any more."""
+    """Raised into a callback when nobody takes the items any more."""
 
 
 def observable(

@@ -40,7 +40,7 @@ Connect: TypeAlias = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[A
 
 
 class _Connected:
-    """What an iterator gives first if it knows that it is connected before it has an item."""
+    """A marker that an iterator yields first if it is connected before it has an item."""
 
 
 CONNECTED: Final = _Connected()
@@ -67,7 +67,7 @@ class ConnectionEvent:
 
 @dataclass(frozen=True)
 class Lifeline:
-    """What becomes of a connection that is lost.
+    """The policy for lost connections of a live source.
 
     Attributes:
         reconnect: When it is tried again; None for never.
@@ -201,7 +201,7 @@ class LiveReader(Reader):
             raise SourceError(f"was silent for {format_ns(silent_ns)}") from error
 
     def _begin(self) -> None:
-        """The connection is there."""
+        """Note that the connection is established."""
         self._is_up = True
         self._tell("connected")
         if self._connection > 1 and self._lifeline.marker is not None:
@@ -313,7 +313,7 @@ def live(
 
 
 def gate(where: str, max_items: int | None, overflow: Overflow | str) -> Boundary | None:
-    """The gate behind a live source; None for none but what others need.
+    """Return the gate after a live source; None for the default.
 
     Raises:
         GraphError: If an argument is wrong.

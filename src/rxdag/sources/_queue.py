@@ -55,7 +55,7 @@ class ItemQueue:
         self._saw: Saw = unseen
 
     def open(self, context: SourceContext) -> QueueReader:
-        """Have a run read it.
+        """Attach the queue to a run that reads it.
 
         Raises:
             RxDagError: If one has read it already.
@@ -70,7 +70,7 @@ class ItemQueue:
         return QueueReader(self)
 
     def _configure(self, boundary: Boundary) -> None:
-        """Be the gate that the user has put right behind the source."""
+        """Adopt the settings of the gate that the user put directly after the source."""
         self.max_items = self.max_items if boundary.max_items is None else boundary.max_items
         self.overflow, self.delay_error = boundary.overflow, boundary.delay_error
         if self.overflow is not Overflow.BLOCK:
@@ -80,7 +80,7 @@ class ItemQueue:
                     self._let_in(item)
 
     def offer(self, item: Any, *, wait: bool) -> Future[None] | bool:
-        """True if it is in, False if there was no room, or what is set when it is in.
+        """Return True if the item was added, False if the queue is full, or a future that is set once it is added.
 
         Args:
             item: What to push.
@@ -117,7 +117,7 @@ class ItemQueue:
         return RxDagError(f"{self.label}: must be open to take a push, got one after {after}")
 
     def _let_in(self, item: Any) -> bool:
-        """Let an item in if it fits, else do as the policy says; False if it is not in."""
+        """Add an item if it fits, else apply the policy; return False if it was not added."""
         items = self.items
         if len(items) < (self.max_items or int(self._is_wanted)):
             items.append(item)
@@ -170,7 +170,7 @@ class ItemQueue:
         return END
 
     def _admit(self) -> None:
-        """Let in producers that wait, as far as there is room: that of what was taken before, and has gone on."""
+        """Admit waiting producers into the space of items that were read and have moved on."""
         admitted: list[Future[None]] = []
         with self.lock:
             while self.waiting and len(self.items) < self.max_items:
@@ -183,18 +183,18 @@ class ItemQueue:
             ticket.set_result(None)
 
     def is_spent(self) -> bool:
-        """True if nothing waits and nothing more comes."""
+        """Return True if nothing waits and nothing more will come."""
         self._admit()
         return self.is_complete and not self.items
 
     def leftover(self, max_items: int) -> Chunk | None:
-        """What was let in before the queue was closed."""
+        """Return the items that were accepted before the queue was closed."""
         with self.lock:
             taken = [self.items.popleft() for _ in range(min(max_items, len(self.items)))]
         return Chunk(taken) if taken else None
 
     def end(self, error: BaseException | None) -> None:
-        """Nothing more is pushed: the stream ends, or fails, behind what is in."""
+        """End or fail the stream after the items in the queue."""
         if error is not None and not isinstance(error, BaseException):  # foreign
             error = BadProgram(f"{self.label}: a feed must fail with an exception, got {shown(error)}")
         with self.lock:
@@ -205,7 +205,7 @@ class ItemQueue:
             context.wake()
 
     def close(self) -> None:
-        """The run is over: who waits is told so."""
+        """Close the queue and wake all waiting producers."""
         with self.lock:
             if self.is_closed:
                 return

@@ -1,4 +1,4 @@
-"""Texts: what a field of a CSV file can hold, and how it is read."""
+"""Texts: the types of fields in a CSV file, and their parsers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FINE: Final = re.compile(r"(?<=:[0-9][0-9]\.)[0-9]{7,9}")
 
 
 def converter(hint: Any, zone: tzinfo | None) -> Convert:
-    """The function that reads a column of text as a type; it raises ValueError with what must hold.
+    """Return a function that parses a column of text as a type; it raises ValueError with the expectation.
 
     Args:
         hint: Type of the field, with the limits of `msgspec.Meta`.
@@ -99,7 +99,7 @@ def _one_of(kinds: list[Any], hint: Any, zone: tzinfo | None) -> Convert:
 
 
 def _plain(kind: Any, zone: tzinfo | None) -> Convert:
-    """The function that reads a type that is no union."""
+    """Return a function that parses a type other than a union."""
     simple: dict[Any, Convert] = {int: _to_int, float: _to_float, Decimal: _to_decimal, bool: _to_bool}
     if kind in simple:
         return simple[kind]
@@ -173,7 +173,7 @@ def _to_decimal(text: str) -> Decimal:
 
 
 def _to_datetime64(text: str, kind: Any, zone: tzinfo | None) -> Any:
-    """A time as one of numpy, in UTC: a day as a day, digits below the microsecond to the nanosecond."""
+    """Return a time as numpy's, in UTC: a date as days, digits below the microsecond as nanoseconds."""
     if text == "NaT":
         return kind("NaT")
     if ":" not in text:

@@ -1,4 +1,4 @@
-"""Times in what a file holds: those without a zone, and those below the microsecond."""
+"""Times in files: those without a zone, and those below the microsecond."""
 
 from __future__ import annotations
 

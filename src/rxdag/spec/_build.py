@@ -1,4 +1,4 @@
-"""From a document to a dag: nodes are connected, and what only the whole can tell is checked."""
+"""From a document to a dag: connects the nodes, and checks the graph as a whole."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class _Build:
             return None
 
     def check_ends(self) -> None:
-        """Tell of what leads nowhere."""
+        """Report nodes that lead nowhere."""
         for name, node in self._document.nodes.items():
             if node.found.role != "sink" and name not in self._is_read and self.made[name] is not None:
                 context = self._document.context.at("nodes").at(name)
@@ -128,7 +128,7 @@ class _Build:
 
 
 def _loose(stream: Any) -> Any:
-    """A stream of whatever: which overload of `pipe` it is, a spec does not say."""
+    """Return the stream as `Any`: a spec does not determine the overload of `pipe`."""
     return stream
 
 

@@ -1,4 +1,4 @@
-"""A spec as a document: its nodes, what feeds them, their options; checked, and not yet connected."""
+"""A spec as a document: nodes, feeds and options; checked, not yet connected."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _overridden(tree: Tree, overrides: Mapping[str, str]) -> Tree:
-    """The tree with values put in: "node.param" or "settings.until"."""
+    """Return the tree with values put in: "node.param" or "settings.until"."""
     for key, text in overrides.items():
         parts = key.split(".")
         if parts[0] not in TOP:
@@ -173,7 +173,7 @@ def _settings(tree: Tree | None, context: Context) -> dict[str, Any]:
 def _node_trees(
     tree: Tree, context: Context, path: Path | None, seen: tuple[Path, ...]
 ) -> dict[str, tuple[Tree, Context]]:
-    """The nodes of a file, and of those that it includes."""
+    """Return the nodes of a file, and of those that it includes."""
     out: dict[str, tuple[Tree, Context]] = {}
     include = tree.mapping().get("include")
     listed = [] if include is None else list(include.trees()) if isinstance(include.value, list) else [include]

@@ -17,7 +17,7 @@ _DEFAULT_GATE = Boundary()
 
 
 def dump_dag(dag: Dag) -> str:
-    """A dag as the text of a spec.
+    """Return a dag as the text of a spec.
 
     Raises:
         SpecError: If something in it cannot be written; names each node and why.

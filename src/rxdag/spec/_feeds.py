@@ -1,4 +1,4 @@
-"""What feeds a node: other nodes by id and port, the gates between, and no circles."""
+"""Feeds of a node: other nodes by id and port, gates, and a check for cycles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GATE: Final[dict[str, Kind]] = {
 
 @dataclass(frozen=True)
 class Feed:
-    """What feeds one input of a node.
+    """The producer of one input of a node.
 
     Attributes:
         producer: Id of the node.
@@ -44,7 +44,7 @@ class Feed:
 
 
 def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context) -> dict[str, Feed]:
-    """What feeds a node: its `input`, and the other stream that some listen to."""
+    """Return the feeds of a node: its `input`, and `other` if it reads a second stream."""
     given = tree.mapping().get("input")
     if role == "source":
         if given is not None:
@@ -113,7 +113,7 @@ def _words(names: tuple[str, ...]) -> str:
 
 
 def _gate(tree: Tree, context: Context) -> tuple[dict[str, Any] | None, str | None]:
-    """The gate before a node, and the thread that it runs on."""
+    """Return the gate before a node, and the thread that it runs on."""
     buffered, on = tree.mapping().get("buffered"), tree.mapping().get("on")
     gate: dict[str, Any] | None = None
     if buffered is not None:
@@ -164,13 +164,13 @@ def check_feeds(
 
 
 def _longest(name: str, known: Mapping[str, Any]) -> str | None:
-    """The longest id that a name begins with: ids may have dots."""
+    """Return the longest id that a name begins with: ids may have dots."""
     parts = name.split(".")
     return next((head for n in range(len(parts), 0, -1) if (head := ".".join(parts[:n])) in known), None)
 
 
 def _cycles(trees: Mapping[str, tuple[Tree, Context]]) -> list[list[str]]:
-    """Circles along the edges, whatever else is wrong with the nodes; of each a node once."""
+    """Return the cycles along the edges; each node of a cycle once."""
     feeds: dict[str, list[str]] = {name: [] for name in trees}
     for name, (tree, _) in trees.items():
         for key in ("input", "other"):

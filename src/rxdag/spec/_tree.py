@@ -42,7 +42,7 @@ class Tree:
     keys: dict[str, Mark]
 
     def plain(self) -> Any:
-        """The value, without places."""
+        """Return the value, without places."""
         if self.is_mapping:
             return {key: tree.plain() for key, tree in self.items()}
         if isinstance(self.value, list):
@@ -55,7 +55,7 @@ class Tree:
         return isinstance(self.value, dict)
 
     def mapping(self) -> dict[str, Tree]:
-        """Its values by key; none if it has no keys."""
+        """Return the values by key; none if it has no keys."""
         value: Any = self.value
         if not self.is_mapping:
             return {}
@@ -63,20 +63,20 @@ class Tree:
         return made
 
     def items(self) -> Iterator[tuple[str, Tree]]:
-        """Keys and values, of a mapping."""
+        """Yield the keys and values of a mapping."""
         yield from self.mapping().items()
 
     def trees(self) -> Iterator[Tree]:
-        """Values, of a list."""
+        """Yield the values of a list."""
         yield from self.value
 
     def key_mark(self, key: str) -> Mark:
-        """Where a key stands, or the dict if there is none."""
+        """Return the position of a key, or of the dict if there is none."""
         return self.keys.get(key, self.mark)
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """Kind of the value, in words."""
         value: Any = self.value
         words: dict[Any, str] = {
             dict: "a mapping",
@@ -89,7 +89,7 @@ class Tree:
 
 
 def scalar(text: str) -> Any:
-    """A plain scalar as YAML 1.2's core schema has it."""
+    """Return a plain scalar as YAML 1.2's core schema has it."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text) and len(text) < 400:

@@ -37,7 +37,7 @@ _SEEDS: Final = 12
 
 @dataclass
 class _Seen:
-    """What one run did with its reader or its writer."""
+    """The observed calls of a reader or a writer in one run."""
 
     closed: list[Any] = field(default_factory=lambda: list[Any]())
     broken: list[str] = field(default_factory=lambda: list[str]())

@@ -87,7 +87,7 @@ def _few(x: int) -> range:
 
 
 def _steps() -> list[Callable[[Stream[Any]], Stream[Any]]]:
-    """What a small dag of integers can be made of."""
+    """Return the operators of small dags of integers."""
     return [
         lambda s: s.pipe(ops.map(lambda x: x + 1)),
         lambda s: s.pipe(ops.filter(lambda x: x % 3 != 0)),

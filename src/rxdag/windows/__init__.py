@@ -1,4 +1,4 @@
-"""Which windows an item belongs to."""
+"""Windows: the assignment of items to windows."""
 
 from rxdag.contract import Assigner, remember
 from rxdag.windows._count import count

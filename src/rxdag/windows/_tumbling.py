@@ -1,4 +1,4 @@
-"""Tumbling windows: one behind the other, without gaps."""
+"""Tumbling windows: adjacent, without gaps."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _calendar(size: re.Match[str], offset: Duration, tz: str | ZoneInfo) -> Cale
 
 
 def offset_ns(offset: Duration, most: int, must: str) -> int:
-    """By how much windows start later, or earlier, in nanoseconds.
+    """Return the offset of windows in ns, positive or negative.
 
     Raises:
         GraphError: If it is as much as `most` or more; `must` says so.

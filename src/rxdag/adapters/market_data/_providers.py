@@ -1,4 +1,4 @@
-"""Providers of market-data-core as sources; that of market-data-ibkr with what it needs to be told."""
+"""Providers of market-data-core as sources, and that of market-data-ibkr with its settings."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _Provided(Source[Any]):
 
 
 def _is_change(item: Any, last: dict[str, Any]) -> bool:
-    """True if it says something else than the last one of its symbol, but for its time."""
+    """Return True if it differs from the last item of its symbol in more than its time."""
     symbol = item.symbol
     content = item.model_dump(exclude={"timestamp", "ts"}) if hasattr(item, "model_dump") else item
     if symbol in last and last[symbol] == content:

@@ -68,7 +68,7 @@ def store_ddl(table: Literal["bars", "bars_ohlcv"], /) -> str:
 
 
 def store_bar(*, tenant_id: str, vendor: str, timeframe: str) -> Callable[[Any], dict[str, Any]]:
-    """What makes rows of table "bars" of panes of `agg.ohlcv`, for the `row` of `store_sink`.
+    """Return a function from panes of `agg.ohlcv` to rows of table "bars", for `row` of `store_sink`.
 
     A pane's key is the symbol, or has it last; a row's `ts` is the start of the bar; the volume is cut to a whole number, as the
     store's is.
@@ -98,7 +98,7 @@ def store_bar(*, tenant_id: str, vendor: str, timeframe: str) -> Callable[[Any],
 
 
 def ohlcv_bar(*, provider: str, interval: str) -> Callable[[Any], dict[str, Any]]:
-    """What makes rows of table "bars_ohlcv" of panes of `agg.ohlcv`, for the `row` of `store_sink`.
+    """Return a function from panes of `agg.ohlcv` to rows of table "bars_ohlcv", for `row` of `store_sink`.
 
     Args:
         provider: Column of that name.
@@ -222,7 +222,7 @@ async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]
 
 
 def _keep_awake(queue: Any) -> None:
-    """Let a worker wait for its queue at least a moment.
+    """Make a worker wait for its queue for at least a moment.
 
     A worker with nothing to write waits for what is left of its flush interval, then for no time at all, again and again: under
     Python 3.11 `asyncio.wait_for` takes nothing in no time, so it would never take an item again. The queue stays so.
@@ -250,7 +250,7 @@ class _Watch:
         self._workers = workers
 
     def check(self) -> None:
-        """Raise what a worker has died of."""
+        """Raise the error that ended a worker, if there is one."""
         died = _death(self._coordinator)
         if died is not None:
             raise SourceError(f"store: a worker of the coordinator died during a write: {shown(died)}") from died
@@ -290,7 +290,7 @@ class _Watch:
 
 
 def _death(coordinator: Any) -> BaseException | None:
-    """What a worker has died of, if one has: its task knows, and nothing that is public."""
+    """Return the error that ended a worker, or None; only its private task holds it."""
     for worker in getattr(coordinator, "_workers", ()):
         task = getattr(worker, "_task", None)
         if isinstance(task, asyncio.Task) and task.done() and not task.cancelled() and task.exception() is not None:

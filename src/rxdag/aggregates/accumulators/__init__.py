@@ -1,4 +1,4 @@
-"""Private: what is kept of the items of one pane. These modules are compiled: the values of users keep their types in them."""
+"""Accumulators: the state of one pane. Private. These modules are compiled, yet values of users keep their types."""
 
 from rxdag.aggregates.accumulators._bar import Bar, bars
 from rxdag.aggregates.accumulators._folds import Folded, Reduced

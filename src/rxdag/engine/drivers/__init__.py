@@ -1,4 +1,4 @@
-"""What gives domains their turns: FlowScheduler, and threads, event loops and a virtual clock that drive it."""
+"""Drivers of domains: FlowScheduler, and the threads, event loops and virtual clock that drive it."""
 
 from rxdag.engine.drivers._clock import MonotonicClock, VirtualClock
 from rxdag.engine.drivers._drivers import (

@@ -1,4 +1,4 @@
-"""Lookup: one call of a coroutine for each key, and a memory of what it said."""
+"""Lookup: one call of a coroutine for each key, and a cache of its results."""
 
 from __future__ import annotations
 

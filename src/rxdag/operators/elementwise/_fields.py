@@ -96,7 +96,7 @@ class _Records(Operator[Any, Any]):
             check_named_arguments(self.into, f"{where}: into", self._names(shape))
 
     def _names(self, shape: Shape) -> tuple[str, ...]:
-        """Fields of the result, as far as they are known."""
+        """Return the fields of the result, if known."""
         old = (field_names(shape.item_type) or ()) if self.keep else ()
         return tuple(dict.fromkeys((*old, *(name for name, _ in self.fields))))
 
@@ -107,7 +107,7 @@ class _Records(Operator[Any, Any]):
         return replace(shape, item_type=self._type(shape))
 
     def _type(self, shape: Shape) -> Any:
-        """Type of the result: the one asked for, that of the items if no field is new, or one made of the fields."""
+        """Return the result type: the one asked for, the items' if no field is new, or one made of the fields."""
         if self.into is not None:
             return self.into
         names, old = self._names(shape), field_names(shape.item_type)

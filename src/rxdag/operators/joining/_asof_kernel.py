@@ -35,7 +35,7 @@ class _Rights:
         self.items.insert(at, item)
 
     def forget(self, n: int) -> None:
-        """Let go of the first `n`."""
+        """Remove the first `n`."""
         del self.places[:n], self.items[:n]
 
 
@@ -111,7 +111,7 @@ class AsofKernel(Kernel):
         self.wake = self.lefts[0][0] if self.lefts else MAX
 
     def _match(self, ts: int, key: Any, watermark: int) -> Any:
-        """The right item of a left one at that time, or None; `_NOT_YET` if one may come that is to be preferred."""
+        """Return the right item of a left one, or None; `_NOT_YET` if a better match may still come."""
         rights = self.rights.get(key)
         places = [] if rights is None else rights.places
         items = [] if rights is None else rights.items
@@ -156,11 +156,11 @@ class AsofKernel(Kernel):
     # ---- what is kept
 
     def _needed_from(self) -> int:
-        """Right items before the last one at or before this time are needed no more."""
+        """Return the time from which right items are needed, plus the last one at or before it."""
         return min(self.watermark, self.lefts[0][0] if self.lefts else MAX)
 
     def _purge(self, rights: _Rights, emit: Emit[Any]) -> None:
-        """Let go of a key's right items that no left item can be joined with any more."""
+        """Purge a key's right items that no left item can match any more."""
         needed = self._needed_from()
         if self._backward:
             # The last one strictly before is kept for those that must not be exact.

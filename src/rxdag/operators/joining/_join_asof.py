@@ -1,4 +1,4 @@
-"""As-of joins: each item of one stream with that of another which was the last, the next or the nearest then."""
+"""As-of joins: each item of one stream with the last, next or nearest item of another."""
 
 from __future__ import annotations
 

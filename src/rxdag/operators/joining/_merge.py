@@ -1,4 +1,4 @@
-"""Merges: items of several streams in one, as they come, in step, or sorted."""
+"""Merges: items of several streams in one, in order of arrival, with bounded drift, or sorted."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class _SortedKernel(Kernel):
         self.wake = self.rows[0][0] if self.rows else MAX
 
     def _give_first(self, emit: Emit[Any]) -> int:
-        """Give out the first item; returns its event time."""
+        """Emit the first item; return its event time."""
         ts, sequence, input, _, item = heapq.heappop(self.rows)
         if self.counts[input] == self._max_items:
             self._gave.append(input)
@@ -208,7 +208,7 @@ class _SortedKernel(Kernel):
 
 
 class _Fused(FanIn):
-    """What the merges have in common."""
+    """The common part of the merges."""
 
     def merged(self, shapes: tuple[Shape, ...]) -> Shape:
         item_types = {shape.item_type for shape in shapes}

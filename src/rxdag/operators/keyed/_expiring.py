@@ -17,7 +17,7 @@ _MOST_REMOVED: Final = 1000
 
 
 class Kept:
-    """What is known of one key.
+    """The state of one key.
 
     Attributes:
         value: The value.

@@ -16,7 +16,7 @@ K = TypeVar("K")
 
 
 def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:
-    """One field is the key itself; several make a tuple."""
+    """Return a reader of the key: the field itself, or a tuple of several."""
     if len(fields) == 1:
         reader: Callable[[Any], Any] = bound(fields[0], item_type)
         return reader

@@ -29,11 +29,11 @@ class _Bucket:
         self._slack = every * (burst - 1)
 
     def opens(self, full_at: int) -> int:
-        """When the next item may pass, of a bucket that is full again at that time."""
+        """Return when the next item may pass, for a bucket that is full again at a time."""
         return full_at - self._slack
 
     def after(self, full_at: int, now: int) -> int:
-        """When it is full again, once an item has passed."""
+        """Return when the bucket is full again, after an item has passed."""
         return (full_at if full_at > now else now) + self._every
 
 
@@ -80,7 +80,7 @@ class _ThrottleShapeKernel(DelayKernel):
 
 
 class _KeyedDropKernel(KeyedKernel):
-    """When the bucket of each key is full again: without a ttl it is forgotten then, since a full one is as good as none."""
+    """Throttles each key by its bucket. Without a ttl, a full bucket is forgotten: it equals a new one."""
 
     def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting if lasting.ttl is not None else Lasting(by_clock=True))

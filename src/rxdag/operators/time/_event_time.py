@@ -1,4 +1,4 @@
-"""Event time: when things happened, and what is not expected any more."""
+"""Event time: the time of items, and watermarks."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def _out_of_range(got: object) -> BadItem:
 
 
 def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
-    """Nanoseconds since the epoch of what a user's function returned, other than a plain int."""
+    """Convert a time from user code, other than a plain int, to ns since the epoch."""
     if isinstance(value, datetime):
         when = _aware(value, zone) if value.tzinfo is None else value
         return (when - _EPOCH) // _MICROSECOND * 1_000

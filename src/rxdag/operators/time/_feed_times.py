@@ -88,7 +88,7 @@ class FeedTimeKernel(Kernel):
         self._advance(now, emit)
 
     def _wake(self, feed: Any, now: int, emit: Emit[Any]) -> None:
-        """A feed has something."""
+        """Mark a feed as active."""
         if self._idle_after is None:
             return
         self.seen[feed] = now
@@ -109,7 +109,7 @@ class FeedTimeKernel(Kernel):
         return place + (now if self._by_clock else 0) - self._lag - 1
 
     def _least_place(self) -> int | None:
-        """The least place of the feeds that count."""
+        """Return the minimum over the feeds that count."""
         least = self._least
         while least:
             place, order, feed = least[0]

@@ -70,7 +70,7 @@ class _Panes:
 
 @dataclass(frozen=True)
 class _OfPanes(AnyOperator):
-    """What windows of each key and of all have in common."""
+    """The common part of keyed and global windows."""
 
     panes: _Panes
     needs_event_time = True

@@ -125,7 +125,7 @@ class WindowColumnsKernel(Kernel):
         keys: Sequence[Any],
         group: NDArray[np.intp],
     ) -> NDArray[np.intp]:
-        """The place of the pane of each window and key, those of new panes too."""
+        """Return the cell of the pane of each window and key, including new panes."""
         fresh: list[tuple[int, _Open, Any, int]] = []
         places: list[int] = []
         at, opened, bounds = -1, dict[Any, int](), (0, 0)
@@ -179,7 +179,7 @@ class WindowColumnsKernel(Kernel):
         self._close(2 * MAX, "end", emit)
 
     def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
-        """Give out the windows that end at or before the place behind a watermark."""
+        """Emit the windows that end at or before a watermark + 1."""
         ends = self._ends
         while ends and ends[0][0] - 1 <= watermark:
             if not self._fire(ends[0], closed_by, emit):
@@ -192,7 +192,7 @@ class WindowColumnsKernel(Kernel):
         self.wake = ends[0][0] - 1 if ends else MAX
 
     def _fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of a window; False if it pauses, and others are still to come."""
+        """Emit the panes of a window; return False if it pauses with more to emit."""
         end, start = window
         opened = self.open[window]
         left = self._left if self._left_of == window else in_order(opened)[::-1]

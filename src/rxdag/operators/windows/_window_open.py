@@ -1,4 +1,4 @@
-"""Windows that each come out once, at their end."""
+"""Windows that are emitted once, at their end."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ class OpenWindowKernel(Kernel):
         self._close(2 * MAX, "end", emit)
 
     def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
-        """Give out the windows that end at or before the place behind a watermark."""
+        """Emit the windows that end at or before a watermark + 1."""
         self._put_away()
         ends = self._ends
         while ends and ends[0][0] - 1 <= watermark:
@@ -298,7 +298,7 @@ class OpenWindowKernel(Kernel):
         self.wake = ends[0][0] - 1 if ends else MAX
 
     def _fire(self, which: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of a window; False if it pauses, and others are still to come."""
+        """Emit the panes of a window; return False if it pauses with more to emit."""
         slices = self.open[which]
         end, start = which
         keys = self._panes
