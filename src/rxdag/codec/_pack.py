@@ -93,6 +93,7 @@ class Packer:
 
     def pack(self, value: object) -> Any:
         """Return the value, or a tagged one that stands for it."""
+        # The exact type: an instance of a subclass would come back as one of the builtin.
         kind = type(value)
         if kind in PLAIN and not self._careful:
             return value
@@ -206,6 +207,7 @@ class Packer:
 
     def _dicts(self, values: Sequence[dict[Any, Any]]) -> Ext | None:
         keys = list(values[0])
+        # Same keys in the same order only: the order of a dict is part of its value.
         if not keys or any(list(value) != keys for value in values) or not set(map(type, keys)) <= {str}:
             return None
         columns = [self.column(list(map(itemgetter(key), values))) for key in keys]

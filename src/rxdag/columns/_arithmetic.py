@@ -73,6 +73,7 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
         return _of_floats(op, a, b)
     low, high = _range(op, left, right)
     if not INT64_MIN <= low <= high <= INT64_MAX:
+        # The bounds may be those of a larger array: measure before giving up.
         low, high = _range(op, _tight(a), _tight(b))
         if not INT64_MIN <= low <= high <= INT64_MAX:
             raise Uncertain
@@ -104,6 +105,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
     if not is_ndarray(b):
+        # Python raises here, and only its own loop names the row.
         if b == 0:
             raise Uncertain
     elif not bool(np.all(b)):
@@ -112,6 +114,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
         return _of_floats(op, a, b)
     if op == "/":
         for _, low, high in (left, right):
+            # Larger ints do not fit into a float: numpy would round them before it divides, Python after.
             if not -EXACT <= low <= high <= EXACT:
                 raise Uncertain
         return a / b, 0, 0
@@ -163,10 +166,12 @@ def extreme(fn: str, left: Value, right: Value) -> Value:
     """Compute Python's `min` or `max`: the second wins only if strictly less or more, so NaN and zeros match."""
     a, b = left[0], right[0]
     if kind_of(a) != kind_of(b) or kind_of(a) == "b":
+        # A mix of kinds would change the type of the result, and a bool would become a number.
         raise Uncertain
     a, b, _ = numbers(left, right)
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
+    # np.minimum would give NaN wherever one is, and either of two equal zeros.
     chosen = np.where(b < a if fn == "min" else b > a, b, a)
     return chosen, min(left[1], right[1]), max(left[2], right[2])
 
@@ -181,6 +186,7 @@ def cast(fn: str, value: Value) -> Value:
     if fn == "float":
         return data.astype(np.float64), 0, 0  # one rounding to the nearest, as Python's
     if kind == "f":
+        # Beyond int64 numpy wraps without a word; Python has ints of any size.
         if not bool(np.all(np.abs(data) < 2.0**62)):  # false for NaN too
             raise Uncertain
         return measured(data.astype(np.int64))

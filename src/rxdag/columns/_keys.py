@@ -86,6 +86,7 @@ def _combined(parts: list[Coded]) -> Coded:
     for part in parts[1:]:
         code = code * (len(part.names) + 1) + _from_zero(part)
         size *= len(part.names) + 1
+        # Numbered anew before the product can leave int64.
         if size > 1 << 40:
             _, code = np.unique(code, return_inverse=True)
             size = len(first)
@@ -121,6 +122,7 @@ def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
 def first_rows(group: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Return a row of each group: its first."""
     rows = np.empty(count, np.intp)
+    # Backwards, since of several assignments to one place the last one stays.
     rows[group[::-1]] = np.arange(len(group))[::-1]
     return rows
 
@@ -186,6 +188,7 @@ class KeyPacker:
         """Return the number of each name of a dictionary; -1, last, for a null and for anything but text."""
         cached = self._tables[at]
         names = column.names
+        # A dictionary may grow in place, so its length is compared too.
         if cached is None or cached[0] is not names or cached[1] != len(names):
             texts = self._texts
             numbers = [texts.setdefault(name, len(texts)) if isinstance(name, str) else -1 for name in names]
@@ -205,6 +208,7 @@ class KeyPacker:
         for kind, bits, value in zip(self._kinds, self._widths, values, strict=True):
             part = self._part(kind, value)
             if part is None or not 0 <= part < 1 << bits:
+                # From -2 down: packed keys are 0 or more, and -1 is no key.
                 return self._whole.setdefault(key, -2 - len(self._whole))
             packed = (packed << bits) | part
         return packed

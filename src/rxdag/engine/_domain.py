@@ -137,6 +137,7 @@ class Domain:
     def retire(self, node: Node) -> None:
         """Schedule the release of the resources of a node that has ended."""
         self.retired.append(node)
+        # Ends the loop that runs, so that the driver settles before anything more is fed.
         self.stop = True
 
     def retire_all(self) -> None:
@@ -147,6 +148,7 @@ class Domain:
     def open_up(self, node: KernelNode) -> None:
         """Schedule a turn of a node before anything new is fed."""
         self.opened.append(node)
+        # As in retire(): what runs gives back, and settle() comes before the next pump.
         self.stop = True
 
     def interrupt_for(self, error: BaseException) -> None:
@@ -185,6 +187,7 @@ class Domain:
         """Return True if there is something to settle."""
         if self.retired or self.opened or self.unwritten or self.next_to_resume() is not None:
             return True
+        # A timer of a node that still rests is no work yet: its node has to resume first.
         return any(not node.must_wait() for node in self.deferred)
 
     def settle_one(self) -> bool:

@@ -109,6 +109,7 @@ class InnerNode(KernelNode):
             error: BaseException | None = self.own_error or self.run.error
             if error is None and not self.run.may_succeed:
                 error = self.run.cancelled("the run was cancelled")
+            # On its own, as a task: leaving a resource may await, and this call must not.
             self.run.spawn(self.name, left(resource, error))
 
     def fail(self, error: Exception) -> None:
@@ -300,6 +301,7 @@ class InnerNode(KernelNode):
                 self.bury(held.item, error, reading.attempts)
             return
         is_bad = isinstance(self.blamed(inner.item, error), BadItem)
+        # A stream that has delivered items is not read again: they would come twice.
         again = not inner.given and not is_bad
         wait = self.policy.wait_ns(error, reading.attempts, self.run.random) if again else None
         if wait is not None:

@@ -77,6 +77,7 @@ class KernelNode(WatermarkNode):
                 self.unread += 1
                 return
             if self.kernel.is_paused:
+                # The kernel is in the middle of a firing, which must be complete before it sees the item.
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         self.work(input, item, ts, sequence, key)
@@ -97,6 +98,7 @@ class KernelNode(WatermarkNode):
         emit.key = key
         if self.has_now:
             emit.now = self.run.clock.now()
+        # Opens emit for this call only; -1 closes it, so that a kernel that keeps it gets an error.
         emit.given = 0
         try:
             self.call(item, ts, sequence, key)
@@ -210,6 +212,7 @@ class KernelNode(WatermarkNode):
         due = self.kernel.timer
         now = self.run.clock.now()
         if due is None or due > now:
+            # The kernel has moved its timer to later since this one was set; see arm().
             self.arm()
             return
         self.guard(self.call_timer, now)

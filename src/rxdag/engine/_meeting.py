@@ -46,6 +46,7 @@ class Meeting:
             self.node.take_met(min(self.inputs), whole, self.inputs)
         if rest is not None:
             self.node.discarded += len(rest)
+        # Branches ran one after the other, so failures are not in the order of items: the first item decides.
         failed.sort(key=_place)
         for i, (_, node, error) in enumerate(failed):
             if i:  # it would not have got so far

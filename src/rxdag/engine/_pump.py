@@ -87,6 +87,7 @@ class GatePump(Pump):
         if not self.blocked:
             began: i64 = domain.ticks()
             self.feed(domain.quantum)
+            # take_turns() compares this with its limit, which saves a reading of the clock for each turn.
             domain.measured_at = domain.ticks()
             self.busy_ns += domain.measured_at - began
             if self.is_finished or self.is_starved:
@@ -107,6 +108,7 @@ class GatePump(Pump):
         while n < quantum:
             if self.blocked or domain.stop:
                 return
+            # Not before the first item: with a deadline in the past the pump would never move one.
             if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
             try:
@@ -117,6 +119,7 @@ class GatePump(Pump):
                 return
             if isinstance(entry, tuple):
                 n += 1
+                # Counted before the call, so that the books hold if it does not return.
                 gate.taken += 1
                 if gate.max_bytes:
                     gate.bytes_out += entry[4]
@@ -143,6 +146,7 @@ class GatePump(Pump):
         gate = self.gate
         if gate.domain is self.domain:
             gate.reopen()
+        # A guess from this side, which spares most calls; reopen() decides in the domain of the counts.
         elif gate.may_open():
             gate.domain.driver.call(gate.reopen)
 
@@ -176,6 +180,7 @@ class GatePump(Pump):
             return
         self.is_finished = True
         gate = self.gate
+        # Later, never now: the node that fills the gate may be on the stack.
         if gate.domain is self.domain:
             gate.domain.retire(self)
         else:

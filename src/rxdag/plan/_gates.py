@@ -65,6 +65,7 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
             reasons.append("its consumer can refuse for a while")
         wish = edge.boundary or Boundary()
         if queue_of(topology, edge.producer) is wish:
+            # It is the bound of the queue of the source already: a gate would hold as much again.
             wish = Boundary(scheduler=wish.scheduler)
         if wish.max_items is not None:
             reasons.append("buffered")
@@ -129,6 +130,7 @@ def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, i
 
     def find(name: str) -> str:
         while root[name] != name:
+            # Halves the path: a long chain of nodes stays cheap.
             root[name] = root[root[name]]
             name = root[name]
         return name

@@ -256,6 +256,7 @@ class Supervised:
     def _become(self, state: JobState) -> None:
         self.state = state
         self.changed.set()
+        # A new event for each state: those who wait hold the old one, which stays set.
         self.changed = asyncio.Event()
 
     @property
@@ -291,6 +292,7 @@ class Supervised:
             self.error = error
             self.tell("finished" if error is None else "failed", error)
             lasted = self._clock.now() - self.began
+            # A run that lasted is healthy: its failure is a first one, and the waits begin anew.
             failures = 0 if error is None else 1 if 0 < reset_ns <= lasted else failures + 1
             given_up = self.backoff.attempts is not None and failures >= self.backoff.attempts
             if self.restart == "never" or given_up or (self.restart == "on_failure" and error is None):

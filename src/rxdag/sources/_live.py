@@ -147,6 +147,7 @@ class LiveReader(Reader):
         except Exception as error:  # whatever ends a connection, the next one is tried
             return error
         finally:
+            # A connection that fails soon after its first item does not count as a success: waits go on growing.
             self._was_of_use &= self._context.clock.now() - began >= reset_after_ns
         return None
 
@@ -187,6 +188,7 @@ class LiveReader(Reader):
                     if self._has_left:  # the iterator has swallowed the cancel
                         return
                     if silent_s is not None:
+                        # Only waiting for the peer counts as silence, not waiting for the consumer.
                         limit.reschedule(None)
                     if not is_told:
                         is_told = True
@@ -234,6 +236,7 @@ class LiveReader(Reader):
     def read(self, max_items: int) -> Read:
         if self._buffer:
             items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+            # The iterator is not advanced again before a read finds the buffer empty.
             self._credit = 0
             return Chunk(items)
         if self._is_done:

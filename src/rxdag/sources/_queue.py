@@ -95,6 +95,7 @@ class ItemQueue:
             if self.is_complete or self.is_closed:
                 self._saw("ignored", item)
                 raise self._refusal()
+            # Behind those that wait, even if there is space by now: else it would overtake them.
             if self.overflow is Overflow.BLOCK and (len(self.items) >= self.max_items or self.waiting):
                 if not wait:
                     return False
@@ -103,6 +104,7 @@ class ItemQueue:
                 self._saw("blocked", item)
                 return ticket
             is_in = self._let_in(item)
+            # Read under the lock, used after it: waking the driver takes another lock.
             context, error = self.context, self.error
         if context is not None:
             context.wake()
@@ -179,6 +181,7 @@ class ItemQueue:
                     self.items.append(item)
                     admitted.append(ticket)
                     self._saw("resumed", item)
+        # Outside of the lock: a future calls its callbacks at once, and one may push again.
         for ticket in admitted:
             ticket.set_result(None)
 
@@ -213,6 +216,7 @@ class ItemQueue:
                 self._saw("upstream_cancel")
             self.is_closed = True
             self.context = None
+            # Taken out under the lock, answered after it: no push can be added and miss its answer.
             waiting, self.waiting = self.waiting, deque()
         for _, ticket in waiting:
             if ticket.set_running_or_notify_cancel():

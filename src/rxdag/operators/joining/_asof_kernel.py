@@ -29,6 +29,7 @@ class _Rights:
     def add(self, place: tuple[int, int, int], item: Any) -> None:
         """Take in an item at its place."""
         at = len(self.places)
+        # Right items mostly come in order: then they are appended without a search.
         if at and place < self.places[-1]:
             at = bisect_left(self.places, place)
         self.places.insert(at, place)
@@ -103,6 +104,7 @@ class AsofKernel(Kernel):
                 self.wake = MIN  # any step may settle it
                 return
             made = (item, found) if self._into is None else self._into(item, found)
+            # Only now: an item on which `into` fails is still held.
             heapq.heappop(self.lefts)
             emit(made, ts=ts, sequence=sequence, key=key)
             if self.lefts and self.lefts[0][0] <= watermark and must_pause(emit):
@@ -180,6 +182,7 @@ class AsofKernel(Kernel):
             self._purge(self.rights[key], emit)
             if not self.rights[key].places:
                 del self.rights[key]
+        # At twice what is left, so that sweeps cost a constant for each item.
         self._sweep_at = max(_SWEEP_FROM, 2 * self._n_rights)
 
     def _let_go(self, emit: Emit[Any]) -> None:

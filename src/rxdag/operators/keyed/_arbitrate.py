@@ -144,6 +144,7 @@ class _ArbitrateKernel(Kernel):
         while self._due and self._due[0][0] <= until:
             due, _, group, n = heapq.heappop(self._due)
             feed = self.feeds[group]
+            # Each turn gives up one gap below the item, until it leaves itself; it may have left before.
             while n in feed.pending and feed.pending[n][0] == due:
                 self._give_up(group, feed, emit)
 
@@ -192,6 +193,7 @@ class _ArbitrateKernel(Kernel):
             feed = self.feeds[group] = _Feed(began)
             feed.next, feed.gaps = following, gaps
             feed.pending = {n: row for n, *row in pending}
+            # A sorted list is a heap.
             feed.numbers = sorted(feed.pending)
             self._n += len(pending)
             for row in feed.pending.values():

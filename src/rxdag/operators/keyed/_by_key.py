@@ -86,6 +86,7 @@ class KeyedKernel(Kernel):
         """Set the timer for the next key that expires."""
         due = self.keys.due
         if not self.by_clock:
+            # The watermark W says that no item at or before W will come: at due - 1 the key can get no item in time.
             self.wake = due - 1 if due < MAX else MAX
         elif self.gives_at_end:
             self.timer = due if due < MAX else None

@@ -123,6 +123,7 @@ class SpansKernel(_Deduped):
         first: Any = self._now.get(key)
         if first is None:
             first = self._before.get(key)
+        # `since` is checked too: what is forgotten must not depend on when the dict is freed.
         if first is not None and ts - first < self._within and first >= self._since:
             return True
         if self._later and self._came_later(key):

@@ -158,6 +158,7 @@ class EventTimeKernel(Kernel):
 
         before = int(self.max_ts)
         largest = np.empty_like(ts)
+        # Shifted by one: an item is judged by the watermark before it, not by its own.
         largest[0] = before
         np.maximum.accumulate(ts[:-1], out=largest[1:])
         return np.maximum(largest, before, out=largest)
