@@ -323,7 +323,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
             return "0+unknown"
 
     def _warn_if_stale() -> None:
-        """In a checkout, sources can be newer than what was compiled of them in place."""
+        """Warn if the sources of a checkout are newer than its compiled modules."""
         package = os.path.dirname(__file__)
         record = os.path.join(package, f"_compiled.{sys.implementation.cache_tag}.json")
         if os.path.exists(record) and os.path.exists(os.path.join(package, "..", "..", "hatch_build.py")):
@@ -336,12 +336,12 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
         return importlib.import_module("rxdag.errors").did_you_mean(name, __all__)
 
     def picture_of(thing: Any) -> str:
-        """A dag or a run as SVG."""
+        """Return a dag or a run as SVG."""
         picture: str = importlib.import_module("rxdag.render").svg(thing)
         return picture
 
     def find_runner() -> Any:
-        """What gives streams their `head`, `collect` and loops."""
+        """Return the runner behind `head`, `collect` and loops of streams."""
         return importlib.import_module("rxdag.runtime").StreamRunner()
 
     _warn_if_stale()

@@ -1,4 +1,4 @@
-"""Which form of rxdag runs: compiled or plain."""
+"""Build information: which form of rxdag runs, compiled or plain."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def build_info() -> BuildInfo:
 
 
 def read_build(home: Path, version: str) -> BuildInfo:
-    """Tell what a package was compiled of.
+    """Return the build information of a package.
 
     Args:
         home: Folder of the package.
@@ -93,7 +93,7 @@ def warn_if_stale() -> None:
 
 
 def _extensions(home: Path) -> Iterator[tuple[str, Path]]:
-    """Compiled modules that this Python imports instead of their sources, by name."""
+    """Yield the compiled modules that this Python imports instead of their sources, by name."""
     for path in home.rglob("*"):
         stem, dot, rest = path.name.partition(".")
         if dot + rest in importlib.machinery.EXTENSION_SUFFIXES:
@@ -109,7 +109,7 @@ def _record(home: Path) -> dict[str, Any]:
 
 
 def _changed(home: Path, record: dict[str, Any], compiled: dict[str, Path]) -> set[str]:
-    """Sources that differ from what was compiled, and compiled modules of which there is no record, or only one."""
+    """Return sources that differ from what was compiled, and compiled modules or records without their counterpart."""
     recorded = set(record.get("modules", ()))
     unpaired = recorded ^ set(compiled)
     return _differing(home, record) | {_file_of(name) for name in unpaired}

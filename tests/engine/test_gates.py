@@ -194,7 +194,7 @@ def test_a_gate_that_fails_on_the_size_of_an_item_counts_it_as_lost():
     assert (two.gate.came, two.gate.lost, two.gate.n, two.gate.n_bytes) == (3, 1, 2, 7)
     assert two.take(9) == ["a", "b"]
     assert [str(error) for error in two.seen.ends] == [
-        "gate a -> b: size_of must give the size of each item as a number, raised KeyError('?') on '?'"
+        "gate a -> b: size_of must return the size of each item as a number, raised KeyError('?') on '?'"
     ]
     assert two.failures == two.seen.ends
 

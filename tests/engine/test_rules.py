@@ -63,7 +63,7 @@ class TestUserCode:
         late = source.pipe(ops.map(look)).to(sinks.null())
         result = outcome(own, late)
         assert result[own] == [0, 1]
-        assert [text.split(" while")[0] for text in said] == ['node "own": emit is open only'] * 2
+        assert [text.split(" while")[0] for text in said] == ['node "own": emit must be called'] * 2
 
     def test_a_chain_is_as_long_as_you_like(self):
         stream = rxdag.from_source(sources.range(3))

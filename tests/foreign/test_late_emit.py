@@ -61,7 +61,7 @@ class Kept:
         (error,) = self.errors
         assert isinstance(error, RuntimeError), f"after {self.method}: got {error!r}"
         assert 'node "keeper"' in str(error)
-        assert "emit is open only while its method runs" in str(error)
+        assert "emit must be called while a method of its kernel runs" in str(error)
 
 
 class Keeper(Kernel):

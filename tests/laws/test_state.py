@@ -688,7 +688,7 @@ def passed_on(x):
             lambda: Made(_Remembers),
             None,
             r"recover: a key of node \"made\"\['kernel'\]\['seen'\]\[1\]: must be plain data to be saved, got <class 'object'>; "
-            "keep it in the operator",
+            "keep it on the operator",
         ),
         (lambda: Made(_Shares), None, "recover: from bytes after .* turns must give the same on port out, got "),
         (lambda: Made(_TimerIsNoState), None, "state: attributes of _TimerIsNoState .* got neither for timer"),
@@ -706,8 +706,8 @@ def passed_on(x):
         (
             lambda: Made(_StateFirst, passed_on),
             None,
-            "functions: made: fn must be called before the state changes, so that an item on which it fails leaves none of it "
-            "behind, got another n",
+            "functions: made: fn must be called before the state changes, so that a failed item leaves the state as "
+            "it was, got a change of n",
         ),
         (
             lambda: Made(_LosesHeld, passed_on),
@@ -747,7 +747,7 @@ def test_records_and_enums_of_items_may_be_local_and_others_are_given():
     check_operator(keeps, [Local(n) for n in range(9)])
     other = lambda: ops.scan(None, lambda a, item: Other.A)  # noqa: E731
     with pytest.raises(
-        LawBroken, match="recover: .*must be of a class that can be found by its name, got one of .*Other; move"
+        LawBroken, match="recover: .*must be of a class that can be imported by name, got an instance of .*Other; move"
     ):
         check_operator(other, range(9))
     check_operator(other, range(9), types=[Other])

@@ -204,12 +204,12 @@ _WHEN: Final = {
     "Stalled": (
         "it runs",
         "nothing can move any more: the message names the full gates",
-        "a larger `.buffered(max_items=...)` before what waits for two streams, or one that drops",
+        "a larger `.buffered(max_items=...)` before the node that combines two streams, or one that drops",
     ),
     "StateError": (
         "state is saved or read",
         "what cannot be saved, with its place in the state; or bytes that are damaged, or name a class that is not known",
-        "keep plain data in the state; import the module of the class, or give it by `types=`",
+        "keep plain data in the state; import the module of the class, or pass it in `types=`",
     ),
     "MissingExtra": (
         "it is used",

@@ -326,7 +326,8 @@ def ends_page() -> str:
     """Sources and sinks."""
     out = [
         "# Sources and sinks",
-        "Where the graph meets the world. A source is read as there is room; where its feed cannot wait, it says what gives way.",
+        "Where the graph meets the world. A source is read only while its gates have space. A source that cannot be "
+        "paused needs an overflow policy.",
         WORLD.rstrip(),
     ]
     for module, prefix in ((sources, "sources"), (rxdag.sinks, "sinks")):

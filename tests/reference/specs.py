@@ -46,7 +46,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "market": (
         "Markets",
-        "What only markets need: `from rxdag import market`.",
+        "Operators for markets: `from rxdag import market`.",
         (
             "trade_bars", "resample_ohlc", "rollup", "tick_rule", "mid", "spread", "microprice", "book_top", "twap",
             "imbalance",
@@ -221,7 +221,7 @@ DIFFERS: Final[dict[str, str]] = {
     "route": "Flink's side outputs; each item goes one way unless `multi`.",
     "shard": "Kafka divides the partitions of a topic among the consumers of a group; here each worker reads all, and passes its share.",
     "partition": "Kafka hashes the bytes of a key with murmur2, this one their text with murmur3.",
-    "merge": "RxPY's `merge` has no watermarks: a quiet input here holds up event time, unless it is idle (`event_time(idle_timeout=...)`).",
+    "merge": "RxPY's `merge` has no watermarks: a silent input here holds back event time, unless it is idle (`event_time(idle_timeout=...)`).",
     "zip": "RxPY's `zip` keeps what is ahead without bound; here it waits.",
     "with_latest_from": "RxPY drops items until the other stream has spoken, and so does this.",
     "concat": "RxPY subscribes to the second stream when the first has ended, and so does this; a hot source is opened then.",

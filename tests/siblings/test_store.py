@@ -228,7 +228,7 @@ async def test_ticks_to_bars_to_the_database(database, table):
 def test_bad_arguments():
     with pytest.raises(GraphError, match="takes a WriteCoordinator"):
         market_data.store_sink(3)
-    with pytest.raises(GraphError, match="max_items must be 1 to 999, since the store's COPY fails, got 5000"):
+    with pytest.raises(GraphError, match="max_items must be 1 to 999, since the store's COPY fails above it, got 5000"):
         market_data.store_sink(lambda: None, max_items=5000)
     with pytest.raises(GraphError, match='must be "bars" or "bars_ohlcv"'):
         market_data.store_ddl("news")

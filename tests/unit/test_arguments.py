@@ -420,7 +420,7 @@ def test_what_an_argument_cannot_be_is_refused_by_its_name(name, argument):
         with pytest.raises(RxDagError) as caught:
             make(name, {**given_to(name), argument: value})
         said = str(caught.value)
-        assert argument in said or ": takes" in said or "a field without a name" in said, f"{value!r}: {said}"
+        assert argument in said or ": takes" in said or "must be given a name" in said, f"{value!r}: {said}"
         assert name.rpartition(".")[2] in said or name in PASSES_ON, f"{value!r}: {said}"
         assert "got" in said, f"{value!r}: {said}"
 

@@ -64,7 +64,7 @@ def test_items_from_arrays_are_pythons_own():
     [
         ({}, None, "arrays: must have one column or more, got none"),
         ({"a": [1], "b": []}, None, "arrays: columns must be of equal length, got a of 1, b of 0"),
-        ({"symbol": ["A"]}, Trade, "arrays: there must be a column for each field of Trade, price is not"),
+        ({"symbol": ["A"]}, Trade, "arrays: each field of Trade must have a column, got none for price"),
         ({"symbol": [""], "price": [1.0], "x": [1]}, Trade, "arrays: Trade must have a field for each column, lacks x"),
         ({"a": 5}, None, 'arrays: column "a" must be an array or a list of values, got 5'),
         ({"a": "abc"}, None, "arrays: column \"a\" must be an array or a list of values, got 'abc'"),
@@ -192,7 +192,7 @@ def test_a_record_batch_reader_is_read_once():
         ({"symbol": ["A"]}, "arrow: must have the columns of Trade, lacks price; it has symbol"),
         (
             {"symbol": [1], "price": [1.0]},
-            'arrow: column "symbol" must be str, got int64; cast it, or declare the field otherwise',
+            'arrow: column "symbol" must be str, got int64; cast it, or declare the field with another type',
         ),
     ],
 )
@@ -290,7 +290,7 @@ def test_columns_are_those_of_all_the_first_items(tmp_path, as_file, items, last
 def test_a_field_that_has_no_column_ends_the_run_and_none_is_dropped(tmp_path, as_file, items, schema, further):
     sink = sinks.parquet(tmp_path / "x", schema=schema) if as_file else sinks.arrow(schema=schema)
     message = (
-        f'items must have the fields of the first 65,536, or of schema=, got a further one, "{further}"; say schema='
+        f'items must have the fields of the first 65,536, or of schema=, got another field, "{further}"; pass schema='
     )
     with pytest.raises(NodeError, match=message):
         through(sources.iterable(items), sink)
@@ -329,7 +329,8 @@ def test_without_pyarrow_the_message_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        'source "parquet": parquet: pyarrow must be installed, and is not; say pip install "pyarrow>=17.0" (extra "arrow") MissingExtra\n'
+        'source "parquet": parquet: pyarrow must be installed, and is not; run pip install "pyarrow>=17.0" (extra '
+        '"arrow") MissingExtra\n'
     )
 
 
@@ -341,5 +342,5 @@ def test_the_front_door_loads_neither_numpy_nor_pyarrow():
 
 def test_a_field_that_was_none_in_all_the_first_items_says_what_to_do_about_a_later_value():
     items = [{"a": None, "b": 1}] * 65_536 + [{"a": 1.5, "b": 1}]
-    with pytest.raises(NodeError, match="must be of type null, as in the first 65,536 items .*; say schema="):
+    with pytest.raises(NodeError, match="must be of type null, as in the first 65,536 items .*; pass schema="):
         rxdag.run(rxdag.from_source(sources.iterable(items)).to(sinks.arrow()))

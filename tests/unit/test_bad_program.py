@@ -158,7 +158,7 @@ def lambda_of(value):
         (lambda: Opens(None), 'sink "out": mine.open() must return a Writer, got None'),
         (
             lambda: Opens(Returns(7)),
-            'sink "out": mine: write must return None, got 7; a sink that is awaited says where',
+            'sink "out": mine: write must return None, got 7; a sink with async methods must set where',
         ),
         (lambda: AsyncOpens(Returns(7)), 'sink "out": mine: write must return None or an awaitable, got 7'),
     ],
@@ -195,11 +195,14 @@ def test_a_batch_is_written_once_where_the_function_is_not_async_and_nothing_is_
             lambda: ops.lookup(lambda_of(3), key=lambda x: x),
             "lookup: fn must return an awaitable, got 3; a plain function goes into ops.map",
         ),
-        (lambda: ops.map_async(echo, resource=lambda: 5), "resource must make an async context manager, got 5; put"),
-        (lambda: ops.map_async(echo, resource=plain), "resource must make an async context manager, got <"),
+        (
+            lambda: ops.map_async(echo, resource=lambda: 5),
+            "resource must return an async context manager, got 5; decorate",
+        ),
+        (lambda: ops.map_async(echo, resource=plain), "resource must return an async context manager, got <"),
         (
             lambda: ops.lookup(echo, key=lambda x: x, resource=OnlyEnters),
-            "resource must make an async context manager, got <",
+            "resource must return an async context manager, got <",
         ),
         (
             lambda: ops.flat_map(lambda_of(3)),

@@ -30,13 +30,13 @@ def test_all_problems_come_at_once_each_naming_its_nodes():
     text = problems(d)
     for expected in (
         'dag "x"',
-        'node "b" is there twice',
+        'node "b" is defined twice',
         'node "what" must be a source, an operator or a sink, got 3',
         'node "out" is not known',
-        'edge "a" -> "b" is there twice',
+        'edge "a" -> "b" is given twice',
         'source "a" takes no input, got 1',
         '"lonely" takes exactly one input, got 0',
-        '"lonely" must lead to a sink, got no edge that leaves it',
+        '"lonely" must lead to a sink, got no outgoing edge',
         "must have no cycle, got",
     ):
         assert expected in text

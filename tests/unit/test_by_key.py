@@ -339,7 +339,7 @@ def test_collect_stops_with_an_error_at_the_first_item_too_many():
     with pytest.raises(rxdag.BufferOverflow) as caught:
         numbers.collect(max_items=3)
     assert str(caught.value) == (
-        "collect: max_items must be at least the number of items, got 3, and more have come; head(3) returns the first ones"
+        "collect: max_items must be at least the number of items, got 3 for more items; head(3) returns the first ones"
     )
     assert len(read) < 10**6
 
@@ -424,7 +424,7 @@ def test_a_value_without_an_order_goes_to_dead_wherever_it_stands(values, is_key
         ),
         (
             lambda: ops.rolling("5s", agg.count(), ttl="1s"),
-            "rolling: ttl= and clock= go with a number of items, got a period; a key lasts for '5s' then",
+            "rolling: ttl= and clock= go with a number of items, got a period; with a period, a key expires after '5s'",
         ),
         (
             lambda: ops.throttle(1, mode="shape", ttl="1s"),

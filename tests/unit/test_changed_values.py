@@ -48,7 +48,7 @@ def saved(kind, items, folder, **how):
 def test_a_type_that_changes_later_is_refused(kind, name, tmp_path):
     first, later = PAIRS[name]
     items = [{"x": first}] * GROUP + [{"x": later}]
-    with pytest.raises(rxdag.RxDagError, match=r'field "x" must be of type .*, got .*; say schema='):
+    with pytest.raises(rxdag.RxDagError, match=r'field "x" must be of type .*, got .*; pass schema='):
         saved(kind, items, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -67,7 +67,7 @@ def test_a_schema_changes_no_values_either(kind, name, tmp_path):
 def test_neighbours_of_two_kinds_are_refused(kind, name, tmp_path):
     for pair in (PAIRS[name], PAIRS[name][::-1]):
         with pytest.raises(
-            rxdag.RxDagError, match="items must have the columns and types of the first ones, got .*; say schema="
+            rxdag.RxDagError, match="items must have the columns and types of the first ones, got .*; pass schema="
         ):
             saved(kind, [{"x": value} for value in pair], tmp_path)
 
@@ -78,7 +78,7 @@ def test_a_type_that_holds_the_values_is_taken():
     table = saved("arrow", rows, None, schema=wide)
     assert table.schema == wide
     assert table.column("x").to_pylist() == [5.0, None]
-    with pytest.raises(rxdag.RxDagError, match="say schema="):  # and one that does not hold them is not
+    with pytest.raises(rxdag.RxDagError, match="pass schema="):  # and one that does not hold them is not
         saved("arrow", [{"x": 2.5}], None, schema=pa.schema({"x": pa.int64()}))
 
 
@@ -101,7 +101,7 @@ def test_two_sinks_of_a_graph_do_not_write_one_file(sink, tmp_path):
     numbers = rxdag.from_source(sources.iterable([1]))
     (tmp_path / "link").symlink_to(tmp_path / "a")
     two = numbers.to(sink(tmp_path / "a")), numbers.to(sink(tmp_path / "link"))
-    with pytest.raises(rxdag.CompileError, match=r'sinks ".*" and ".*": must write a file each, got .*link'):
+    with pytest.raises(rxdag.CompileError, match=r'sinks ".*" and ".*": must write different files, got .*link'):
         rxdag.compile(rxdag.Dag(*two))
     rxdag.run(numbers.to(sink("/dev/null")), numbers.to(sink("/dev/null")))
     for _ in range(2):  # one after the other they may

@@ -199,8 +199,10 @@ NO_TEXT = (
 def test_a_field_that_no_text_can_be_is_refused_when_the_source_is_made(hint):
     with pytest.raises(GraphError) as caught:
         sources.csv("t.csv", item_type(hint))
-    assert str(caught.value).startswith('csv: field "x" of Item must be of a type that one text can be, got ')
-    assert str(caught.value).endswith("; declare it as str, and convert it behind")
+    assert str(caught.value).startswith(
+        'csv: field "x" of Item must be of a type that can be parsed from one text, got '
+    )
+    assert str(caught.value).endswith("; declare it as str, and convert it in ops.map")
 
 
 @pytest.mark.parametrize("hint", NO_TEXT)
@@ -210,7 +212,7 @@ def test_such_a_field_with_a_default_is_refused_where_the_file_has_its_column(hi
     (tmp_path / "u.csv").write_text("x,y\n1,2\n")
     assert rxdag.from_source(sources.csv(tmp_path / "t.csv", of)).collect() == [of(1)]
     stream = rxdag.from_source(sources.csv(tmp_path / "u.csv", of), on_error=on_error.dead)
-    with pytest.raises(NodeError, match='u.csv: line 1: column "y" must be of a type that one text can be'):
+    with pytest.raises(NodeError, match='u.csv: line 1: column "y" must be of a type that can be parsed from one text'):
         stream.collect()
 
 

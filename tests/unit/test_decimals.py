@@ -117,7 +117,10 @@ def test_levels_of_texts_are_numbers_and_may_hold_more():
         ({"bids": [[-1, 2]]}, "a level must be a price above 0 and a size of 0 or more, got -1, 2"),
         ({"u": "5"}, "sequence must be a whole number, got '5'"),
         ({"u": None}, "sequence must be a whole number, got None"),
-        ({"snapshot": "false"}, "is_snapshot must be true or false, got 'false'; compare it with a text"),
+        (
+            {"snapshot": "false"},
+            "is_snapshot must be true or false, got 'false'; compare the text with the one for a snapshot",
+        ),
     ],
 )
 def test_a_message_that_is_no_book_is_a_bad_item(message, said):

@@ -155,7 +155,7 @@ def test_subscribers_of_one_run_get_the_same_at_the_pace_of_the_slowest():
 def test_only_sinks_made_to_publish_can_be_subscribed_to():
     run = testing.start(rxdag.from_source(sources.range(1)).to(sinks.null(), name="n"))
     with pytest.raises(
-        GraphError, match=r'publisher: "n" must be a sinks.publisher\(\) of the run; there is none; end a'
+        GraphError, match=r'publisher: "n" must be a sinks.publisher\(\) of the run; known is none; end a'
     ):
         run.publisher("n")
     run.finish()
@@ -513,8 +513,8 @@ def test_what_cannot_be_paused_must_say_what_gives_way():
         rxdag.compile(rxdag.Dag(stream.to(sinks.null()), other.to(sinks.null())))
     text = str(raised.value)
     for name in ("prices", "news"):
-        assert f'source "{name}": what feeds it cannot be made to wait, so overflow must say' in text
-    assert '"drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error"; got "block"' in text
+        assert f'source "{name}": this source cannot be paused, so overflow= must be' in text
+    assert '"drop_oldest", "drop_newest", "drop_tail", "drop_buffer", "error", got "block"' in text
     assert "callback(..., overflow=...)" in text
 
 
@@ -584,7 +584,7 @@ def test_an_overflow_of_a_callback_fails_the_run_and_not_the_caller():
         pushes[0](item)
     result = run.finish()
     assert isinstance(result.error, rxdag.BufferOverflow)
-    assert "callback: must hold no more than 2 items, and one more came" in str(result.error)
+    assert "callback: must hold at most 2 items, got one more" in str(result.error)
     assert run[out] == [0, 1]
     assert result.problems == ()
 
@@ -658,7 +658,7 @@ def test_offers_wait_in_line_and_are_let_in_one_by_one():
     assert [offer.done() for offer in offers] == [True, True, True, True, False]
     run.cancel()
     run.finish()
-    with pytest.raises(RxDagError, match="the run ended before there was room"):
+    with pytest.raises(RxDagError, match="the run ended while the push was waiting"):
         offers[4].result()
 
 

@@ -112,7 +112,10 @@ class TestManifests:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"deployment": "Jobs!"}, "keda: deployment must be 1 to 63 of a to z, 0 to 9 and -"),
+            (
+                {"deployment": "Jobs!"},
+                "keda: deployment must be a Kubernetes name: 1 to 63 characters of a to z, 0 to 9 and -",
+            ),
             ({"namespace": "-"}, "keda: namespace must be"),
             (
                 {"min_replicas": 3, "max_replicas": 2},
@@ -122,7 +125,7 @@ class TestManifests:
             ({"port": 0}, "port must be 1 to 65535, got 0"),
             ({"by": "lag"}, 'by must be "backlog", "queued" or "busy", got \'lag\''),
             ({"by": "queued"}, 'by="queued" needs a gate, and the graph has none'),
-            ({"dag": jobs(knows=False), "by": "backlog"}, "needs a source that knows what waits, and numbers do not"),
+            ({"dag": jobs(knows=False), "by": "backlog"}, "needs a source that reports its backlog, got numbers"),
         ],
     )
     def test_what_it_does_not_take(self, options, message):

@@ -75,7 +75,7 @@ async def streamed(x):
     [
         (lambda x: awaited(x), "got <coroutine .*; ops.map_async awaits one"),
         (lambda x: streamed(x), "got <async_generator .*; ops.map_async awaits one"),
-        (lambda x: generated(x), "got the generator <generator .*; write `return` for `yield`"),
+        (lambda x: generated(x), "got the generator <generator .*; use `return` instead of `yield`"),
     ],
     ids=["coroutine", "async generator", "generator"],
 )
@@ -159,7 +159,7 @@ def test_a_future_is_a_value_for_its_task_runs_by_itself():
 
 @pytest.mark.parametrize("fn", [lambda x: generated(x), lambda x: streamed(x)], ids=["generator", "async generator"])
 def test_a_sink_calls_no_function_that_returns_a_generator(fn):
-    with pytest.raises(NodeError, match="call: fn must not return a generator, of which nothing runs"):
+    with pytest.raises(NodeError, match="call: fn must not return a generator, whose body would never run"):
         rxdag.run(numbers().to(sinks.call(fn)))
 
 

@@ -75,7 +75,7 @@ def test_parts_of_a_key_without_names_do_not_meet_the_value(form, tmp_path, caps
 
 
 def test_parts_of_a_key_that_have_one_name_are_refused_when_the_graph_is_made():
-    message = r"key_by: the parts of a key must have names that differ, got \('a', 'a'\); say names="
+    message = r"key_by: the parts of a key must have different names, got \('a', 'a'\); pass names="
     with pytest.raises(GraphError, match=message):
         ops.key_by("a", "a")
     with pytest.raises(GraphError, match=message):

@@ -34,7 +34,7 @@ def test_functions_of_streams_are_no_operators():
         streams = "left, right" if name.startswith("join_") else "a, b"
         with pytest.raises(AttributeError) as caught:
             getattr(ops, name)
-        said = f"ops.{name}: takes streams and goes into no pipe; use rxdag.{name}({streams})"
+        said = f"ops.{name}: takes streams and cannot be used in a pipe; use rxdag.{name}({streams})"
         assert str(caught.value) == said
         assert name not in ops.__all__
         assert getattr(rxdag, name) is getattr(joining, name)

@@ -291,7 +291,7 @@ def test_a_generator_function_is_refused_where_a_value_is_meant(name):
 
     make, _ = PLAIN[name]
     for fn in (generator, functools.partial(generator, 1), Callable()):
-        with pytest.raises(GraphError, match="must be a plain function, got the generator function .*write `return`"):
+        with pytest.raises(GraphError, match="must be a plain function, got the generator function .*use `return`"):
             make(fn)
 
 
@@ -446,8 +446,8 @@ def test_the_cure_is_named():
         lambda: ops.map(awaited): "ops.map_async awaits one",
         lambda: ops.filter(awaited): "ops.map_async awaits one",
         lambda: sinks.call(awaited): "use sinks.acall",
-        lambda: sinks.batched(awaited): "put @contextlib.asynccontextmanager before it, or leave out async",
-        lambda: ops.map_async(awaited_two, resource=letters): "put @contextlib.asynccontextmanager before it",
+        lambda: sinks.batched(awaited): "decorate it with @contextlib.asynccontextmanager, or remove async",
+        lambda: ops.map_async(awaited_two, resource=letters): "decorate it with @contextlib.asynccontextmanager",
     }
     for make, cure in cures.items():
         with pytest.raises(GraphError) as caught:
@@ -462,7 +462,7 @@ def test_a_context_manager_that_is_made_right_is_taken():
 
     sinks.batched(table)
     ops.map_async(awaited_two, resource=table)
-    with pytest.raises(GraphError, match="map_async: fn must take two arguments, what `resource` gives and the item"):
+    with pytest.raises(GraphError, match="map_async: fn must take two arguments, the opened resource and the item"):
         ops.map_async(awaited, resource=table)
 
 

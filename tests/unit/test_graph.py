@@ -121,7 +121,7 @@ def test_event_time_operators_need_event_time_and_keyed_ones_a_key():
 
 def test_a_name_is_given_once_and_looks_like_one():
     s = trades()
-    assert "is named already" in message(lambda: s.named("other"))
+    assert "must be named once" in message(lambda: s.named("other"))
     assert "a name must be letters" in message(lambda: s.pipe(ops.take(1), name="a b"))
     assert s.pipe(ops.take(1)).named("few").node.name == "few"
 
@@ -129,7 +129,7 @@ def test_a_name_is_given_once_and_looks_like_one():
 def test_two_nodes_of_one_name_are_an_error_and_unnamed_ones_are_numbered():
     s = trades()
     twice = s.pipe(ops.take(1), name="x").pipe(ops.take(1), name="x").to(sinks.null())
-    assert message(lambda: rxdag.Dag(twice)) == 'dag "dag": each name must be of one node, got twice: "x"'
+    assert message(lambda: rxdag.Dag(twice)) == 'dag "dag": each name must belong to one node, got twice: "x"'
     numbered = s.pipe(ops.take(1)).pipe(ops.take(1)).pipe(ops.take(1), name="take_2").to(sinks.null())
     assert list(rxdag.Dag(numbered).nodes) == ["trades", "take", "take_3", "take_2", "null"]
 
@@ -146,7 +146,7 @@ def test_a_sink_that_was_not_passed_is_warned_of_once_at_the_users_line():
     s = trades()
     out = s.to(sinks.null(), name="out")
     s.to(sinks.null(), name="forgotten")
-    expected = 'dag "dag": null "forgotten" hangs on iterable "trades" but was not passed; it will not run'
+    expected = 'dag "dag": null "forgotten" is attached to iterable "trades" but was not passed; it will not run'
     with pytest.warns(GraphWarning, match=expected) as caught:
         rxdag.Dag(out)
     assert caught[0].filename == __file__
@@ -210,10 +210,12 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
             None
         ): "explode: fn must be a field's name, an expression of col.<name> or a function of the item, got None",
         lambda: ops.key_by(): "key_by: takes a function or one field or more, got none",
-        lambda: ops.key_by("a", "b", names=("x",)): "key_by: names must be one for each of the 2 fields, got ('x',)",
+        lambda: ops.key_by(
+            "a", "b", names=("x",)
+        ): "key_by: names must have one name for each of the 2 fields, got ('x',)",
         lambda: ops.dedupe(
             "a"
-        ): 'dedupe: must be bounded by within= or max_keys=, got neither; say within="5s", for example',
+        ): 'dedupe: must be bounded by within= or max_keys=, got neither; pass within="5s", for example',
         lambda: ops.dedupe(within="1s"): "dedupe: takes a function or one field or more as key, got none",
         lambda: ops.dedupe("a", max_keys=0): "dedupe: max_keys must be 1 or more, or None, got 0",
         lambda: ops.dedupe("a", within="0s"): "dedupe: within must be more than 0, got '0s'",
@@ -225,8 +227,8 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
             "route: a port must have a name other than out, dead, late, dropped, unassigned, unrouted, got 'dead'"
         ),
         lambda: ops.route({"a": "x"}, default="a"): 'route: default must be a port of its own, got "a"',
-        lambda: ops.window(3, agg.count()): "window: takes windows first, as windows.tumbling(...), got 3",
-        lambda: ops.window(windows.tumbling("1s"), 3): "window: takes an aggregate second, as agg.count(), got 3",
+        lambda: ops.window(3, agg.count()): "window: takes windows first, such as windows.tumbling(...), got 3",
+        lambda: ops.window(windows.tumbling("1s"), 3): "window: takes an aggregate second, such as agg.count(), got 3",
         lambda: ops.window(
             windows.tumbling("1s"), agg.count(), into=3
         ): "window: into must be a function of the pane, got 3",

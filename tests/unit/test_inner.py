@@ -191,7 +191,7 @@ def test_a_lookup_that_takes_longer_than_its_timeout_fails_each_item_that_waits_
     good, bad = looked.to(sinks.collect()), looked.dead.to(sinks.collect())
     result = balanced(good, bad)
     assert result[good] == [(1, 1), (2, 2)]
-    said = "lookup: a call must return within 2500ms, and has not"
+    said = "lookup: a call must return within 2500ms, got no result"
     assert [(letter.item, type(letter.error), str(letter.error)) for letter in result[bad]] == [
         (3, TimeoutError, said)
     ] * 2

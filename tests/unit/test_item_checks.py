@@ -422,7 +422,9 @@ NAIVE = dt.datetime.fromisoformat("2024-01-05T09:30:00")
 )
 def test_arrays_refuse_times_without_a_zone(hint, value):
     of = msgspec.defstruct("Item", [("x", hint)])
-    with pytest.raises(NodeError, match=r"with a zone, got .* in row 1; give it its zone, as with replace\(tzinfo=UTC"):
+    with pytest.raises(
+        NodeError, match=r"with a zone, got .* in row 1; set its zone, such as with replace\(tzinfo=UTC"
+    ):
         rxdag.from_source(sources.arrays({"x": [value]}, of)).collect()
 
 

@@ -335,4 +335,4 @@ def test_waits_in_a_ring_are_found_and_the_message_says_the_fix():
         rxdag.run(out)
     text = str(raised.value)
     assert "the gates route.low -> zip are full" in text
-    assert "put a larger .buffered(max_items=...) before it, or one whose overflow drops" in text
+    assert "put a larger .buffered(max_items=...) before it, or one with an overflow policy that drops" in text

@@ -119,7 +119,7 @@ def test_after_so_many_useless_connections_it_is_given_up_and_the_run_fails():
     result = run.finish()
     assert run[out] == ["a"]
     assert [e.kind for e in run[events]][-2:] == ["lost", "given up"]
-    assert 'source "feed": given up after 3 connections in a row that brought nothing, of 4 in all: refused' in str(
+    assert 'source "feed": gave up after 3 connections in a row that delivered nothing, of 4 in all: refused' in str(
         result.error
     )
     assert "see reconnect=Backoff(attempts=...)" in str(result.error)
@@ -343,7 +343,7 @@ def test_a_server_that_is_not_there_is_given_up():
     with feeds.FeedServer(FRAMES, [[]]) as server:
         url = server.url
     source = sources.websocket(url, reconnect=sources.Backoff(base="1ms", attempts=3))
-    with pytest.raises(NodeError, match="given up after 3 connections in a row"):
+    with pytest.raises(NodeError, match="gave up after 3 connections in a row"):
         rxdag.from_source(source).collect()
 
 

@@ -55,11 +55,11 @@ LOST = {
             .on("x")
             .pipe(ops.map(slow), name="n")
         ),
-        "dropped by the full gate .* -> n: take a larger max_items, or another overflow",
+        "dropped by the full gate .* -> n: use a larger max_items, or another overflow policy",
     ),
     "queue": (
         lambda: rxdag.from_source(sources.callback(pushes, max_items=1, overflow="drop_newest"), name="n"),
-        r"2 dropped \(overflow\) at n: they found the queue full; take a larger max_items",
+        r"2 dropped \(overflow\) at n: they found the queue full; use a larger max_items",
     ),
 }
 

@@ -75,7 +75,7 @@ def bars_of(assigner, minutes=(5,)):
     ],
 )
 def test_bars_that_do_not_fit_into_longer_ones_are_refused(shorter, size, options):
-    with pytest.raises(GraphError, match="rollup: each bar must be within one longer bar, whose size is a multiple"):
+    with pytest.raises(GraphError, match="rollup: each bar must lie within one longer bar, whose size is a multiple"):
         market.rollup(bars_of(shorter), size, **options)
 
 
@@ -83,9 +83,7 @@ def test_bars_that_do_not_fit_into_longer_ones_are_refused(shorter, size, option
     "shorter", [windows.sliding("2m", "1m"), windows.sliding("1m", "2m"), windows.session("1m"), windows.count(3)]
 )
 def test_bars_that_are_not_one_behind_the_other_are_refused(shorter):
-    with pytest.raises(
-        GraphError, match=r"rollup: bars must be of windows one behind the other, as windows.tumbling, got"
-    ):
+    with pytest.raises(GraphError, match=r"rollup: bars must be of adjacent windows, such as windows.tumbling, got"):
         market.rollup(bars_of(shorter), "10m")
 
 
@@ -115,7 +113,7 @@ def test_a_bar_across_a_border_goes_to_dead_where_its_windows_are_not_known(late
     result = rxdag.run(out, dead)
     assert [(pane.start // (60 * 10**9), pane.value.count) for pane in result[out]] == [(0, 1), (30, 1)]
     assert [str(letter.error) for letter in result[dead]] == [
-        "rollup: a bar must be within one longer bar, got one from 1970-01-01T00:20:00Z to 1970-01-01T00:40:00Z"
+        "rollup: a bar must lie within one longer bar, got one from 1970-01-01T00:20:00Z to 1970-01-01T00:40:00Z"
     ]
 
 

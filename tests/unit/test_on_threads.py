@@ -44,8 +44,8 @@ def test_inputs_on_several_threads_are_refused(join, a, b):
     with pytest.raises(CompileError) as raised:
         compiled(JOINS[join](a, b))
     assert (
-        f'its inputs must be .on(...) one thread, since it runs on one, got "{a}", "{b}"; '
-        "say the same name for each, or put .on(...) behind it" in str(raised.value)
+        f'its inputs must be .on(...) the same thread, got "{a}", "{b}"; '
+        "use the same name for each, or put .on(...) after it" in str(raised.value)
     )
 
 

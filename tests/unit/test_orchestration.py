@@ -41,7 +41,7 @@ class TestCircuitBreaker:
         assert breaker.state == "closed"
         breaker.failed()
         assert breaker.state == "open"
-        with pytest.raises(CircuitOpen, match="failed 3 times in a row.*tried again in 10 s"):
+        with pytest.raises(CircuitOpen, match="failed 3 times in a row.*next trial is in 10 s"):
             breaker.enter()
 
     def test_half_open_lets_one_trial_through_and_no_other(self):
@@ -381,7 +381,7 @@ class TestSourceRegistry:
         )
         registry = SourceRegistry()
         assert registry.discover() == ()
-        with pytest.raises(RxDagError, match='"broken" was announced and could not be loaded: no such module'):
+        with pytest.raises(RxDagError, match='"broken" has an entry point that could not be loaded: no such module'):
             registry.load("broken")
 
 

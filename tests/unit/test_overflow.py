@@ -90,7 +90,7 @@ def test_an_overflow_that_is_an_error_ends_the_gate(delay_error):
     assert line.take(9) == ([1, 2, 3] if delay_error else [], [])
     (error,) = line.ends
     assert isinstance(error, BufferOverflow)
-    assert str(error).startswith("gate a -> b: must hold no more than 3 items, and one more came")
+    assert str(error).startswith("gate a -> b: must hold at most 3 items, got one more")
     assert line.run.errors == [error]
 
 
@@ -152,7 +152,7 @@ def test_an_overflow_fails_the_run_after_what_rested(on_thread):
     plan = rxdag.compile(rxdag.Dag(out))
     assert ": error, 10 items" in plan.explain()
     run = rxdag.start(plan)
-    with pytest.raises(BufferOverflow, match="must hold no more than 10 items"):
+    with pytest.raises(BufferOverflow, match="must hold at most 10 items"):
         run.wait()
     assert seen == list(range(len(seen)))
     assert len(seen) >= 10
@@ -269,7 +269,7 @@ def test_a_run_through_a_gate_bound_by_bytes_keeps_its_books(overflow, columns):
 def test_an_overflow_of_bytes_is_an_error():
     source = rxdag.from_source(sources.iterable(["x" * 30] * 10))
     out = source.buffered(max_items=100, max_bytes=100, size_of=len, overflow="error").to(sinks.acall(_slowly))
-    with pytest.raises(BufferOverflow, match="must hold no more than 100 items and 100 bytes, and one more came"):
+    with pytest.raises(BufferOverflow, match="must hold at most 100 items and 100 bytes, got one more"):
         rxdag.run(out)
 
 
@@ -284,7 +284,7 @@ def test_an_item_without_a_size_fails_the_run_with_its_books_in_order(overflow):
     )
     run = testing.start(out)
     result = run.finish()
-    assert "size_of must give the size of each item as a number, raised TypeError" in str(result.error)
+    assert "size_of must return the size of each item as a number, raised TypeError" in str(result.error)
     assert str(result.error).endswith(" on 7")
     assert run[out] == list(range(7))
     assert result.problems == ()

@@ -160,7 +160,7 @@ def test_states_go_from_running_to_their_end():
     ingress.push(1)
     assert run.state in ("created", "running")
     for timeout in (0.01, "10ms", timedelta(milliseconds=10)):
-        with pytest.raises(TimeoutError, match=r"^run: did not end within 0\.01 s; it goes on$"):
+        with pytest.raises(TimeoutError, match=r"^run: did not end within 0\.01 s; it is still running$"):
             run.wait(timeout)
     ingress.complete()
     result = run.wait()
@@ -184,7 +184,7 @@ async def test_a_run_on_a_loop_takes_the_same_timeouts():
     ingress = sources.ingress()
     run = rxdag.start_async(rxdag.Dag(rxdag.from_source(ingress).to(sinks.collect(), name="out")))
     for timeout in (0, "0s", timedelta(0)):
-        with pytest.raises(TimeoutError, match="^run: did not end within 0 s; it goes on$"):
+        with pytest.raises(TimeoutError, match="^run: did not end within 0 s; it is still running$"):
             await run.wait(timeout)
     for call, name in ((run.drain, "run.drain"), (run.wait, "run.wait")):
         with pytest.raises(rxdag.GraphError, match=f"^{name}: timeout must be seconds"):
@@ -416,7 +416,7 @@ def test_user_code_that_hangs_in_the_graph_is_named_when_a_drain_is_over(monkeyp
 
     run = rxdag.start(numbers().pipe(ops.map(hangs), name="stuck").to(sinks.null()))
     entered.wait()
-    with pytest.raises(rxdag.RxDagError, match='user code must return, it hangs in node "stuck"'):
+    with pytest.raises(rxdag.RxDagError, match='user code must return, but hangs in node "stuck"'):
         run.drain("10ms")
     release.set()
 
@@ -842,7 +842,7 @@ def test_progress_is_told_between_chunks():
 
 
 def test_a_virtual_run_that_cannot_end_says_what_it_waits_for():
-    with pytest.raises(rxdag.Stalled, match="nothing is left to happen in virtual time; sources that are open: feed"):
+    with pytest.raises(rxdag.Stalled, match="no timer is left in virtual time; sources that are open: feed"):
         run_virtual(rxdag.from_source(sources.ingress(), name="feed").to(sinks.null()))
 
 
@@ -1043,7 +1043,7 @@ def closed_stream():
 
 def test_a_graph_in_which_nothing_can_move_is_stalled_and_says_where():
     for run in (rxdag.run, run_virtual):
-        with pytest.raises(rxdag.Stalled, match="what is behind numbers -> closed takes nothing and has set no timer"):
+        with pytest.raises(rxdag.Stalled, match="what follows numbers -> closed takes no items and has set no timer"):
             run(closed_stream())
 
 

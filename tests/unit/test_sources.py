@@ -425,9 +425,7 @@ def test_a_push_after_the_end_is_an_error_and_fail_ends_the_run():
     ingress = sources.ingress()
     ingress.push(1)
     ingress.fail(ValueError("feed lost"))
-    with pytest.raises(
-        rxdag.RxDagError, match=r"ingress: must be open to be pushed into, got a push after complete\(\)"
-    ):
+    with pytest.raises(rxdag.RxDagError, match=r"ingress: must be open to take a push, got one after complete\(\)"):
         ingress.push(2)
     seen = []
     with pytest.raises(NodeError, match="feed lost"):

@@ -181,7 +181,7 @@ class TestLoading:
             SpecError, match=r"--set n.bounds:1:1: must be a text, a number, .* or a mapping, got <object"
         ):
             load(text, overrides={"n.bounds": object()})
-        with pytest.raises(SpecError, match='--set m.x:1:1: "m" must be there; did you mean'):
+        with pytest.raises(SpecError, match='--set m.x:1:1: "m" is not known; did you mean'):
             load(text.replace("n:", "mm:").replace("input: n", "input: mm"), overrides={"m.x": "1"})
 
     def test_the_environment(self, monkeypatch):
@@ -193,7 +193,7 @@ class TestLoading:
         assert result["q"] == ["3", "${N}", "xy"]
         monkeypatch.delenv("N")
         line, _, message = one(text)
-        assert (line, message) == (4, "${N} must be in the environment, and is not; ${N:-default} gives one")
+        assert (line, message) == (4, "${N} must be set in the environment; ${N:-default} sets a default")
 
     def test_included_nodes(self, tmp_path):
         (tmp_path / "parts").mkdir()
@@ -209,7 +209,7 @@ class TestLoading:
         assert "must not be in a file that is included" in said
         assert 'source "rang" is not known; did you mean "range"' in said
         assert f"{tmp_path / 'parts' / 'feed.yaml'}:4:" in said
-        assert "must be there once" in said
+        assert "must be given once" in said
 
     def test_a_circle_of_files(self, tmp_path):
         (tmp_path / "a.yaml").write_text(
@@ -256,7 +256,8 @@ class TestOwnNodes:
         assert len(found) == 4
         assert found[0][1:] == (
             "nodes.n.source",
-            f'module "{MINE}" must be allowed by who loads the spec, with allow=("{MINE}",); allowed is other',
+            f'module "{MINE}" must be allowed by the code that loads the spec, with allow=("{MINE}",); allowed is '
+            "other",
         )
 
     @pytest.mark.parametrize(
@@ -321,14 +322,14 @@ class TestRefusals:
             ("  n: {op: filter, input: src, predicate: '__import__(1)'}", "nodes.n.predicate", "must be one of the functions"),
             ("  n: {op: filter, input: src, predicate: [1]}", "nodes.n.predicate", "must be a field, an expression"),
             ("  n: {op: filter, input: sorc, predicate: price > 1}", "nodes.n.input", 'node "sorc" is not known; did you mean "src"'),
-            ("  n: {op: filter, predicate: price > 1}", "nodes.n.input", "must be given: the id of what feeds it"),
+            ("  n: {op: filter, predicate: price > 1}", "nodes.n.input", "must be given: the id of the node it reads"),
             ("  n: {op: filter, input: [src, src], predicate: price > 1}", "nodes.n.input", "must be one input"),
-            ("  n: {op: filter, input: {left: src}, predicate: price > 1}", "nodes.n.input", "must be the id of what feeds it"),
+            ("  n: {op: filter, input: {left: src}, predicate: price > 1}", "nodes.n.input", "must be the id of the node it reads"),
             ("  n: {op: filter, input: src.lat, predicate: price > 1}", "nodes.n.input", 'has no port "lat"'),
             ("  n: {op: join_asof, input: src}", "nodes.n.input", "must be a mapping of left, right"),
             ("  n: {op: join_asof, input: {left: src, rigth: src}}", "nodes.n.input.rigth", 'did you mean "right"'),
             ("  n: {op: merge, input: []}", "nodes.n.input", "must be one input or more, got none"),
-            ("  n: {op: take_until, input: src}", "nodes.n.other", "listens to another stream"),
+            ("  n: {op: take_until, input: src}", "nodes.n.other", "reads a second stream"),
             ("  n: {source: range, bounds: 1, input: src}", "nodes.n.input", "a source takes no input"),
             ("  n: {source: range, bounds: 1, sink: collect}", "nodes.n", "must have one of source, op and sink, got source and sink"),
             ("  n: {}", "nodes.n", "must have one of source, op and sink, got nothing"),
@@ -367,7 +368,7 @@ class TestRefusals:
 
     def test_what_leads_nowhere(self):
         assert one(nodes("  n: {op: count, input: src}"))[1:] == (
-            "nodes.n", "must lead to a sink, and nothing reads it: say input: n in another node"
+            "nodes.n", "must lead to a sink, and nothing reads it: add input: n to another node"
         )  # fmt: skip
 
     def test_a_route_has_ports(self):
@@ -407,14 +408,14 @@ settings: {untl: 5s}
             ("a: [1", "must be YAML"),
             ("a: !!python/object/apply:os.system [id]", "must have no tags"),
             ("a: !x 1", "must have no tags"),
-            ("a: 1\na: 2", 'key "a" must be there once, got it at spec:1:1 too'),
+            ("a: 1\na: 2", 'key "a" must be given once, got it at spec:1:1 too'),
             ("? [1]\n: 2", "a key must be a text"),
-            ("a: *b", "must stand behind its anchor &b"),
+            ("a: *b", "must come after its anchor &b"),
             ("a: &a [*a]", "must not hold itself"),
             ("--- {a: 1}\n--- {b: 1}", "must be one document"),
             ("a: " + "[" * 40 + "]" * 40, "must be nested at most 32 deep"),
             ("a: " + "x" * 1_100_000, "must be at most 1,000,000 characters"),
-            (b"\xff\xfe", "encoding must be UTF-8"),
+            (b"\xff\xfe", "must be UTF-8"),
             ("nodes: {n: {source: range, bounds: 1}}", "must lead to a sink"),
         ],
     )

@@ -127,7 +127,7 @@ def test_a_fifo_is_written_through(tmp_path, make, name):
 
 def test_a_fifo_that_nobody_reads_is_an_error_and_not_a_wait(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(NodeError, match='cannot write ".*fifo": No such device or address; start what reads it'):
+    with pytest.raises(NodeError, match='cannot write ".*fifo": No such device or address; start its reader'):
         write(sinks.csv(tmp_path / "fifo"))
 
 

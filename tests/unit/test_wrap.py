@@ -227,7 +227,7 @@ def test_a_bus_whose_callbacks_are_awaited():
 
 @pytest.mark.parametrize("thing", [Bus(), Subject(), lambda push: None])
 def test_what_cannot_wait_must_say_what_gives_way(thing):
-    with pytest.raises(CompileError, match="overflow must say what gives way"):
+    with pytest.raises(CompileError, match="this source cannot be paused, so overflow="):
         rxdag.compile(rxdag.Dag(rxdag.wrap(thing).to(sinks.null())))
 
 
@@ -483,6 +483,6 @@ def test_an_adapter_without_its_package_says_what_to_install(use, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
         MissingExtra,
-        match=r'must be installed, and is not; say pip install "market-data-core.*" \(extra "market-data"\)',
+        match=r'must be installed, and is not; run pip install "market-data-core.*" \(extra "market-data"\)',
     ):
         use()

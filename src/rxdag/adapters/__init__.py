@@ -1,4 +1,4 @@
-"""What exists already, as streams, sources and sinks; and streams as what others take.
+"""Adapters: existing objects as streams, sources and sinks, and streams as the objects that other libraries take.
 
 Public.
 """

@@ -1,4 +1,4 @@
-"""Async iterables behind whatever can be awaited."""
+"""Async iterables behind awaitable objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rxdag.errors import GraphError, shown
 
 
 def asynchronous(thing: Any) -> Callable[[], AsyncIterable[Any]] | None:
-    """What makes the async iterable behind a thing; None if it has none."""
+    """Return a function that makes the async iterable behind a thing; None if it has none."""
     given: Any = thing
     if isinstance(thing, AsyncIterable):
         return partial(_of_iterable, given, _Once())
@@ -29,7 +29,7 @@ def asynchronous(thing: Any) -> Callable[[], AsyncIterable[Any]] | None:
 
 
 class _Once:
-    """Something that one run can read."""
+    """A resource that only one run can read."""
 
     def __init__(self) -> None:
         self._is_used = False
@@ -80,7 +80,7 @@ _CLOSED: Final = ("ChannelClosed", "ChannelClosedError", "EndOfChannel", "EndOfS
 
 
 async def _of_channel(channel: Any) -> AsyncIterator[Any]:
-    """Items of a channel until its `get` fails because it is closed: it says so itself, or its error does by name."""
+    """Yield the items of a channel until its `get` fails because it is closed."""
     while True:
         try:
             item = await channel.get()

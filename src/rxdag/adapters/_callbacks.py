@@ -9,7 +9,7 @@ from typing import Any
 
 
 def registering(thing: Any) -> Callable[[Any], Callable[[], object] | None] | None:
-    """What registers a callback with a thing and returns what unregisters it; None if it takes no callbacks."""
+    """Return the function that registers a callback with a thing; None if it takes no callbacks."""
     for names in (("subscribe", "unsubscribe"), ("add_listener", "remove_listener"), ("start", "stop")):
         enter = getattr(thing, names[0], None)
         if callable(enter) and required(enter) == 1:
@@ -30,7 +30,7 @@ def _register(enter: Callable[[Any], Any], leave: Any, push: Any) -> Callable[[]
 
 
 def _heard(enter: Callable[[Any], Any], push: Callable[[Any], None]) -> Callable[[Any], Any]:
-    """The callback: a coroutine function where the annotation of the parameter speaks of awaitables."""
+    """Return the callback, as a coroutine function if the parameter is annotated as awaitable."""
     first = next(iter(inspect.signature(enter).parameters.values()), None)
     if first is None or ("Awaitable" not in str(first.annotation) and "Coroutine" not in str(first.annotation)):
         return push
@@ -42,7 +42,7 @@ def _heard(enter: Callable[[Any], Any], push: Callable[[Any], None]) -> Callable
 
 
 def required(fn: Callable[..., Any]) -> int:
-    """How many arguments it must be given; -1 if that cannot be told."""
+    """Return the number of required arguments; -1 if the signature is not known."""
     try:
         parameters = inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):

@@ -57,7 +57,7 @@ class Leaving:
 
 
 async def awaited(thing: Any) -> Any:
-    """The thing, awaited if it can be."""
+    """Await a thing if it is awaitable, and return it."""
     return await thing if inspect.isawaitable(thing) else thing
 
 

@@ -40,12 +40,12 @@ _PARTS: Final = {"source": "stream", "operator": "handle", "batcher": "add", "si
 
 
 def is_linear(thing: Any) -> bool:
-    """True if it has the parts of a linear pipeline."""
+    """Return True for an object with the parts of a linear pipeline."""
     return not _missing(thing)
 
 
 def _missing(thing: Any) -> list[str]:
-    """The parts that it lacks."""
+    """Return the missing parts of a pipeline."""
     listed: Any = getattr(thing, "operators", None)
     missing = [f"{p} with {m}()" for p, m in _PARTS.items() if not hasattr(getattr(thing, p, None), m)]
     if isinstance(listed, list | tuple) and all(hasattr(each, "handle") for each in operators_of(thing)):
@@ -54,7 +54,7 @@ def _missing(thing: Any) -> list[str]:
 
 
 def operators_of(made: Any) -> list[Any]:
-    """Its operators, in order."""
+    """Return the operators of a pipeline, in order."""
     listed: Any = getattr(made, "operators", None)
     return list(listed) if isinstance(listed, list | tuple) else [made.operator]  # pyright: ignore[reportUnknownArgumentType]  # of whatever
 
@@ -79,7 +79,7 @@ class _Walk:
             self._ticks.leave()
 
     async def outputs(self) -> AsyncIterator[Any]:
-        """What it makes, to its end."""
+        """Yield the outputs of the pipeline, to its end."""
         source = self._made.source
         await called(source, "start")
         self._ticks = ticks = Leaving(source.stream())
@@ -103,7 +103,7 @@ class _Walk:
             return []
 
     async def _operated(self, items: Iterable[Any], first: int) -> list[Any]:
-        """What the operators from one on make of items."""
+        """Return items as processed by the operators from index `first` on."""
         out = list(items)
         for operator in self._operators[first:]:
             made = [await operator.handle(item) for item in out]
@@ -212,6 +212,6 @@ def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError | OnErro
 
 
 def _dag_name(name: str) -> str:
-    """The name, with what a dag's cannot have left out: "tenant:pipeline" is "tenant.pipeline"."""
+    """Return the name without characters that dag names cannot have: "tenant:pipeline" is "tenant.pipeline"."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", ".", name)
     return plain if plain[:1].isalpha() else f"pipeline.{plain}"

@@ -1,4 +1,4 @@
-"""Streams as what others take: a sink object's writer, a tick source."""
+"""Streams for other libraries: a writer for a sink object, a tick source."""
 
 from __future__ import annotations
 

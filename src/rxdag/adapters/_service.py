@@ -1,4 +1,4 @@
-"""Services that keep pipelines running in the background: what happens to them, and what they write."""
+"""Services that run pipelines in the background, observed: their events and their writes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _ServiceReader(QueueReader):
         return made
 
     async def _running(self, key: str, pipeline: Any, duration: float | None) -> None:
-        """As the service's own, with `run` of the pipeline listened to: the service itself swallows what it raises."""
+        """Run a pipeline as the service does, and record its outcome: the service swallows errors."""
         run, told = pipeline.run, list[PipelineEvent]()
 
         async def listened(*args: Any, **named: Any) -> Any:
@@ -120,7 +120,7 @@ class _ServiceReader(QueueReader):
         self._untee(lambda _: True)
 
     def _untee(self, is_over: Callable[[Any], bool]) -> None:
-        """Give pipelines their own sinks back, and forget them."""
+        """Restore the original sinks of the pipelines, and forget them."""
         kept: list[tuple[Any, Any]] = []
         for pipeline, sink in self._teed:
             if is_over(pipeline):
@@ -157,7 +157,7 @@ class _Service(Source[Any]):
 
 
 def is_service(thing: Any) -> bool:
-    """True if it has the parts of a service of pipelines."""
+    """Return True if it has the parts of a service of pipelines."""
     return all(hasattr(thing, part) for part in ("create_pipeline", "pipelines", "_build_pipeline", "_run_pipeline"))
 
 

@@ -1,4 +1,4 @@
-"""Queues, futures and blocking sources: what a thread waits for."""
+"""Sources that block a thread: queues, futures and others."""
 
 from __future__ import annotations
 

@@ -119,12 +119,12 @@ class _How:
     of: type[Any] | None
 
     def queue(self) -> dict[str, Any]:
-        """Arguments of a source with a queue."""
+        """Return the arguments of a source with a queue."""
         return {"overflow": self.overflow, "max_items": self.max_items or 4096, "of": self.of}
 
 
 def _source(thing: Any, how: _How) -> Source[Any]:
-    """The source of a thing.
+    """Return the source of a thing.
 
     Raises:
         GraphError: If nothing is known of it.
@@ -159,11 +159,11 @@ def _source(thing: Any, how: _How) -> Source[Any]:
         return iterable(_any(thing), blocking=is_blocking, of=how.of)
     if callable(thing):
         return _of_function(thing, how)
-    raise GraphError(f"wrap: nothing is known of {shown(thing)}; takes {_TAKES}")
+    raise GraphError(f"wrap: cannot make a stream from {shown(thing)}; takes {_TAKES}")
 
 
 def _any(thing: Any) -> Any:
-    """The thing, of which nothing is known: what `isinstance` has found is less than that."""
+    """Return the thing as `Any`: `isinstance` narrows it to a type that is too narrow."""
     return thing
 
 
@@ -179,7 +179,9 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
     if needed == 1:
         return callback(fn, **how.queue())
     if needed > 1:
-        raise GraphError(f"wrap: a function must take no argument, or one, a callback; {shown(fn)} takes {needed}")
+        raise GraphError(
+            f"wrap: a function must take no argument or one callback, got {shown(fn)}, which takes {needed}"
+        )
     if inspect.isasyncgenfunction(fn) or inspect.iscoroutinefunction(fn):
         return async_iterable(partial(_made, fn), overflow=how.overflow, max_items=how.max_items, of=how.of)
     return _Made(fn, how, Shape(how.of))
@@ -188,13 +190,13 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
 def _made(fn: Callable[[], Any]) -> AsyncIterable[Any]:
     inner = asynchronous(fn())
     if inner is None:
-        raise GraphError(f"wrap: {shown(fn)} must make an async iterable")
+        raise GraphError(f"wrap: {shown(fn)} must return an async iterable")
     return inner()
 
 
 @dataclass(frozen=True)
 class _Made(Source[Any]):
-    """What a function makes for each run: it may be called where anything may be waited for."""
+    """The source that a function makes for each run; the function is called where it may block."""
 
     fn: Callable[[], Any]
     how: _How = field(repr=False)

@@ -1,4 +1,4 @@
-"""What a window computes; a field is a name, `col.<name>` or a function.
+"""Aggregates for windows; a field is a name, `col.<name>` or a function.
 
 Public.
 """

@@ -1,4 +1,4 @@
-"""Aggregates of all panes of a window at once: what their accumulators mean, over columns."""
+"""Aggregates of all panes of a window at once, over columns; results equal those of the accumulators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INF: Final = float("inf")
 
 
 def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
-    """A field as int64, float64 or checked Python numbers.
+    """Return a field as int64, float64 or checked Python numbers.
 
     Args:
         columns: The items.
@@ -51,7 +51,7 @@ def refuse(index: int, check: Callable[[Any], Any], value: Any) -> Any:
 
 
 class ArrayCount(ColumnsAggregate):
-    """How many items."""
+    """Counts of items."""
 
     def __init__(self) -> None:
         self.n: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -69,7 +69,7 @@ class ArrayCount(ColumnsAggregate):
         self.n[groups.places] += np.bincount(groups.group, minlength=len(groups.places))
 
     def empty(self) -> NDArray[np.bool_]:
-        """Which places have taken in nothing."""
+        """Return which groups have received no item."""
         is_new: NDArray[np.bool_] = self.n == 0
         return is_new
 
@@ -182,7 +182,7 @@ class ArrayExtreme(ColumnsAggregate):
 
 
 def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> tuple[Array, Array]:
-    """Prices and quantities, checked."""
+    """Return prices and quantities, checked."""
     prices = _unchecked(columns, price)
     quantities = _unchecked(columns, qty)
     if "O" in (prices.dtype.kind, quantities.dtype.kind):
@@ -253,7 +253,7 @@ class ArrayVwap(ColumnsAggregate):
 
 
 def turnover(prices: Array, quantities: Array) -> Array:
-    """Products that are added to sums of floats; of ints only if they are exact."""
+    """Return the products of prices and quantities; of ints only if they are exact."""
     if prices.dtype.kind == quantities.dtype.kind == "i":
         most = max(abs(int(prices.min())), abs(int(prices.max()))) * max(abs(int(quantities.max())), 1)
         if most > MAX:
@@ -266,7 +266,7 @@ def turnover(prices: Array, quantities: Array) -> Array:
 
 
 def vwap_of(turnover: float, volume: float) -> float | None:
-    """Price by volume; None where nothing was traded."""
+    """Return the volume-weighted price; None if nothing was traded."""
     return turnover / volume if volume else None
 
 

@@ -1,4 +1,4 @@
-"""Aggregates of fields, whose accumulators share what reads them."""
+"""Aggregates of fields, whose accumulators share one reader."""
 
 from __future__ import annotations
 

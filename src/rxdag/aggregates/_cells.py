@@ -1,4 +1,4 @@
-"""Cells: one value for each pane of a window, in an array that is as narrow as gives exactly what Python gives."""
+"""Cells: one value for each pane of a window, in the narrowest array that gives Python's exact results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cells:
         self._size = 0
 
     def reserve(self, size: int) -> None:
-        """Have room for that many places."""
+        """Grow the array to that many cells."""
         if self.array is not None and size > self._size:
             grown = np.empty(size, self.array.dtype)
             grown[: self._size] = self.array
@@ -41,12 +41,12 @@ class Cells:
         self._size = size
 
     def clear(self, places: Places) -> None:
-        """Make those places new."""
+        """Reset cells to their initial value."""
         if self.array is not None:
             self.array[places] = self.start[self.array.dtype.kind]
 
     def fit(self, values: Array, empty: Empty) -> tuple[Array, Array]:
-        """The array and the values, in one dtype."""
+        """Return the array and the values in one dtype."""
         array = self.array
         if array is None:
             kind = values.dtype.kind
@@ -57,7 +57,7 @@ class Cells:
         return self.widen(empty), values.astype(object)
 
     def widen(self, empty: Empty) -> Array:
-        """The array, of Python objects from here on."""
+        """Return the array converted to Python objects."""
         array = self.array
         if array is None:
             raise TypeError("cells: must hold something to be widened")
@@ -69,7 +69,7 @@ class Cells:
         return array
 
     def at(self, places: Places) -> list[Any]:
-        """The values at those places, as Python objects."""
+        """Return the values at those positions, as Python objects."""
         if self.array is None:
             return [self.start["i"]] * len(places)
         return self.array[places].tolist()  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Accumulators of one value over columns: what no array operation gives to the bit is added value by value, without items."""
+"""Accumulators over columns that add value by value, where no array operation gives the exact result."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ class EachValue(ColumnsAggregate):
 
 
 def itself(value: Any) -> Any:
-    """A value as its own item."""
+    """Return the value itself."""
     return value

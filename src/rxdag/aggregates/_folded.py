@@ -49,7 +49,7 @@ def fold(initial: B, fn: Callable[[B, A], B], /, *, merge: Callable[[B, B], B] |
             raise GraphError(f"fold: {name} must be a function, got {shown(given)}")
     check_function(fn, "fold: fn", "the value", "the item")
     if merge is not None:
-        check_function(merge, "fold: merge", "the older value", "the newer one")
+        check_function(merge, "fold: merge", "the older value", "the newer value")
     return _FoldOf(initial, fn, merge)
 
 
@@ -78,5 +78,5 @@ def reduce(fn: Callable[[A, A], A], /) -> Aggregate[A, A]:
     """
     if not callable(fn) or isinstance(fn, Expr):
         raise GraphError(f"reduce: fn must be a function, got {shown(fn)}")
-    check_function(fn, "reduce: fn", "what it returned before", "the item")
+    check_function(fn, "reduce: fn", "its previous result", "the item")
     return _ReduceOf(fn)

@@ -147,7 +147,7 @@ class _Distinct(Accumulator[Any, int]):
 
 
 def _hashable(value: Any) -> int | float | str:
-    """What the sketch takes, the same for values that are equal."""
+    """Return a value that the sketch accepts, the same for equal values."""
     value = own_number(value)
     if isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""The command line, and what it shows, for programs of one's own.
+"""The command line, and its displays for your own programs.
 
 Public.
 """

@@ -33,7 +33,7 @@ Bars = dict[tuple[str, str], deque[Bar]]
 
 
 def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Bars) -> rxdag.Dag:
-    """The main job as a dag.
+    """Return the main job as a dag.
 
     Args:
         trades: In order of receipt.
@@ -124,8 +124,8 @@ def _report(console: Console, result: RunResult, last: Bars, out: Path) -> None:
         held = nodes["bars"].held
         console.print(f"drained: {held:,} trades of open bars are not written, so that no bar is half a bar")
     chart = _chart(last, out)
-    shown = f"none; {install_line('charts')} draws one" if chart is None else chart
-    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}\nchart: {shown}\n")
+    drawn = f"none; {install_line('charts')} draws one" if chart is None else str(chart)
+    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}\nchart: {drawn}\n")
     print(next_steps(chart, called=sys.argv[0]), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What a command is given: a spec, or a dag in Python."""
+"""Input of a command: a spec, or a dag in Python."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Loaded:
     text: str | None = None
 
     def shard(self, share: str | None) -> Loaded:
-        """The same for one of several workers, given as "0/3"; for None for the only one.
+        """Return the share of one worker, given as "0/3"; None for the only worker.
 
         Raises:
             SpecError: If the text is not like that.

@@ -1,4 +1,4 @@
-"""Entry: what needs the extra says so, errors are a line, never a traceback unless asked for."""
+"""Entry point: errors are one line, and a traceback only on request."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _leave_quietly() -> NoReturn:
-    """Whoever read has left: there is nobody to tell, and nothing more to write."""
+    """Exit quietly after the reader of stdout has left."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(1) from None

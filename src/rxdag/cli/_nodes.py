@@ -1,4 +1,4 @@
-"""`rxdag nodes`: what a spec can name."""
+"""`rxdag nodes`: the nodes that a spec can name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _known() -> dict[str, Mapping[str, NodeType]]:
 
 
 def list_nodes() -> str:
-    """All nodes and their parts, by role, with a line each."""
+    """List all nodes, by role, one line each."""
     lines: list[str] = []
     for role, types in _known().items():
         width = max(len(name) for name in types)
@@ -35,7 +35,7 @@ def _found(name: str) -> list[NodeType]:
 
 
 def describe_node(name: str) -> str:
-    """How a node is said in a spec, and its contract: what it emits, drops, holds; how it ends and fails."""
+    """Describe how a spec names a node, and its contract: what it emits, drops and holds, how it ends and fails."""
     return "\n\n".join(_described(each) for each in _found(name))
 
 
@@ -111,7 +111,7 @@ def _kind(kind: Any) -> str:
 
 
 def nodes_as_data(name: str | None) -> list[dict[str, Any]]:
-    """The same for machines."""
+    """Return the nodes as data for machines."""
     types = _found(name) if name is not None else [each for types in _known().values() for each in types.values()]
     return [
         {

@@ -1,4 +1,4 @@
-"""Progress of a run on a terminal: a bar where its inputs have an end, else what has come so far."""
+"""Progress of a run on a terminal: a bar if its inputs are finite, else counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rxdag.runtime import RunStats
 
 
 def share_of(stats: RunStats) -> float | None:
-    """How much of the inputs has been read, from 0 to 1: that of the one that is least far; None if one has no end."""
+    """Return the share read of the slowest input, from 0 to 1; None if an input has no end."""
     known = [source.progress for source in stats.sources.values()]
     ended = [name for name, source in stats.sources.items() if source.progress is None and not source.is_open]
     shares = [share for share in known if share is not None]

@@ -94,7 +94,7 @@ def _decoded(line: str, lines: LineFile) -> dict[str, Any]:
 
 
 def _number(text: Any) -> Any:
-    """A number where it looks like one, as it was written."""
+    """Return a text as a number if it is written like one."""
     if not isinstance(text, str):
         return text
     for kind in (int, float):

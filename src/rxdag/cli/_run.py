@@ -93,7 +93,7 @@ def _progress(loaded: Loaded, stats: RunStats) -> str:
 
 
 def as_data(result: RunResult) -> dict[str, Any]:
-    """A result for machines: counts that are not 0."""
+    """Return a result for machines, without counts of 0."""
     nodes: dict[str, Any] = {}
     for name, ledger in result.stats.nodes.items():
         counts = dataclasses.asdict(ledger)

@@ -1,4 +1,4 @@
-"""`rxdag top`: a live table of the nodes and gates of what runs, here or elsewhere."""
+"""`rxdag top`: a live table of nodes and gates, of this process or another."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Top:
         self._before: tuple[float, Status] | None = None
 
     def table(self, status: Status, now: float) -> RenderableType:
-        """The table of a status as `metrics.status` gives it.
+        """Return the table of a status from `metrics.status`.
 
         Args:
             status: Of all dags, by name.
@@ -142,7 +142,7 @@ def _behind(seconds: float | None) -> str:
 
 
 def fetched(url: str) -> Status:
-    """The status of a run elsewhere.
+    """Return the status of a run in another process.
 
     Raises:
         RxDagError: If it cannot be had.
@@ -162,7 +162,7 @@ def fetched(url: str) -> Status:
 
 
 def is_over(status: Status) -> bool:
-    """True if nothing of it runs any more."""
+    """Return True if nothing runs any more."""
     return bool(status) and all(dag["state"] in _ENDED for dag in status.values())
 
 

@@ -1,4 +1,4 @@
-"""State as bytes: what kernels hold, in a form that outlives the process.
+"""State as bytes: the state of kernels in a form that outlives the process.
 
 Public.
 """

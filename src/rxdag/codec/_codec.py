@@ -62,7 +62,7 @@ class Codec:
         except StateError as error:
             raise StateError(complaint(value, where, self._names) or f"{where}: {error}") from None
         except RecursionError:
-            text = complaint(value, where, self._names) or f"{where}: must be nested some hundred deep at most"
+            text = complaint(value, where, self._names) or f"{where}: must be nested at most a few hundred levels deep"
             raise StateError(text) from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise StateError(f"{where}: must fit into msgpack: {error}") from error
@@ -87,4 +87,6 @@ class Codec:
         except StateError as error:
             raise StateError(f"{where}: {error}") from error.__cause__
         except Exception as error:  # whatever damaged bytes lead to
-            raise StateError(f"{where}: must be whole, got damaged bytes: {type(error).__name__}: {error}") from error
+            raise StateError(
+                f"{where}: must be complete, got damaged bytes: {type(error).__name__}: {error}"
+            ) from error

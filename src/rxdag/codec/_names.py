@@ -41,7 +41,7 @@ class Names:
         return self._records[cls]
 
     def name(self, cls: type) -> str:
-        """The name by which a class is found again.
+        """Return the name by which a class is found.
 
         Raises:
             StateError: If another class, or none, is found by it.
@@ -50,7 +50,7 @@ class Names:
         if known is None:
             known = _public(cls)
             if self._class(known) is not cls:
-                raise StateError(f"{spelled(cls)} cannot be found by its name")
+                raise StateError(f"{spelled(cls)} cannot be imported by name")
             self._name_of[cls] = known
         return known
 
@@ -66,8 +66,8 @@ class Names:
             made: Any = None if cls is None else cls if is_enum(cls) else self.record(cls)
             if made is None:
                 raise StateError(
-                    f"must name enums and records that are known, got {shown(name)}; import its module first, or give the "
-                    f"class by types="
+                    f"must name known enums and records, got {shown(name)}; import its module first, or pass the "
+                    "class in types="
                 )
             known = self._named[name] = made
         return known
@@ -86,17 +86,17 @@ class Names:
 
 
 def is_enum(cls: type) -> bool:
-    """True if the values of a class are members of an enum."""
+    """Return True if the values of a class are members of an enum."""
     return issubclass(cls, enum.Enum)
 
 
 def spelled(cls: type) -> str:
-    """The full name of a class."""
+    """Return the full name of a class."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def _public(cls: type) -> str:
-    """The shortest name of a class: without private modules, where the package around them has it too."""
+    """Return the shortest name of a class, without private modules if the public package exports it."""
     module = cls.__module__
     while "._" in module:
         package = module.rpartition(".")[0]

@@ -80,7 +80,7 @@ class Packer:
             self._packers[str] = self._text
 
     def encode(self, value: Any) -> bytes:
-        """The bytes of a value.
+        """Return the bytes of a value.
 
         Raises:
             StateError: If something in it cannot be saved.
@@ -92,7 +92,8 @@ class Packer:
         return Ext(code, self._to_bytes(packed))
 
     def pack(self, value: object) -> Any:
-        """The value, or a tagged one that stands for it."""
+        """Return the value, or a tagged one that stands for it."""
+        # The exact type: an instance of a subclass would come back as one of the builtin.
         kind = type(value)
         if kind in PLAIN and not self._careful:
             return value
@@ -163,11 +164,11 @@ class Packer:
     # ---- columns
 
     def _are_plain(self, values: Iterable[Any]) -> bool:
-        """True if msgpack has all values as they are."""
+        """Return True if msgpack stores all values natively."""
         return PLAIN.issuperset(map(type, values)) and not (self._careful and not _fit(values))
 
     def column(self, values: Sequence[Any]) -> Any:
-        """A list of values, or a tagged one that stands for it."""
+        """Return a list of values, or a tagged one that stands for it."""
         kinds = set(map(type, values))
         if kinds <= PLAIN and not (self._careful and not _fit(values)):
             return values
@@ -178,7 +179,7 @@ class Packer:
         return [self.pack(value) for value in values]
 
     def _alike(self, kind: Any, values: Sequence[Any]) -> Ext | None:
-        """A list of values of one type as columns; None if that is no better."""
+        """Return a list of values of one type as columns; None if that saves nothing."""
         if kind is list or kind is tuple:
             return self._rows(values, is_tuple=kind is tuple)
         if kind is dict:
@@ -206,6 +207,7 @@ class Packer:
 
     def _dicts(self, values: Sequence[dict[Any, Any]]) -> Ext | None:
         keys = list(values[0])
+        # Same keys in the same order only: the order of a dict is part of its value.
         if not keys or any(list(value) != keys for value in values) or not set(map(type, keys)) <= {str}:
             return None
         columns = [self.column(list(map(itemgetter(key), values))) for key in keys]
@@ -236,7 +238,7 @@ def _is_text(text: str) -> bool:
 
 
 def _fit(values: Iterable[Any]) -> bool:
-    """True if the ints and texts among plain values are such as msgpack has."""
+    """Return True if msgpack can hold all ints and texts among plain values."""
     return all(
         _LEAST <= value < _MOST if type(value) is int else _is_text(value)
         for value in values

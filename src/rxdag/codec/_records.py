@@ -23,7 +23,7 @@ _EMPTY: Final = frozenset(msgspec.Struct.__mro__)
 
 
 class Record(ABC):
-    """How the records of one class are saved.
+    """Saves and rebuilds the records of one class.
 
     Args:
         cls: The class.
@@ -39,7 +39,7 @@ class Record(ABC):
         """Return how many of its fields are in the `__dict__` of a record."""
 
     def columns(self, values: Sequence[Any]) -> list[Any] | None:
-        """The values of each field of several records; None if they have other attributes, or lack some."""
+        """Return the values of each field of several records; None if they have other attributes, or lack some."""
         n = len(self.fields)
         if not n or (self.has_room and any(len(attributes_of(value)) != self.in_dict for value in values)):
             return None
@@ -50,7 +50,7 @@ class Record(ABC):
             return None
 
     def parts(self, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The fields of one record that have a value, and its other attributes."""
+        """Return the fields of one record that have a value, and its other attributes."""
         fields = {name: getattr(value, name) for name in self.fields if hasattr(value, name)}
         if not self.has_room:
             return fields, {}
@@ -64,7 +64,7 @@ class Record(ABC):
 
     @abstractmethod
     def _made(self, saved: Mapping[str, Iterable[Any]], missing: list[str], n: int) -> list[Any]:
-        """Records of the fields that were saved, in order; those that are missing have their defaults."""
+        """Return records built from saved fields, in order; missing fields have their defaults."""
 
     def _lacks(self, name: str) -> StateError:
         return StateError(
@@ -73,13 +73,13 @@ class Record(ABC):
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
-    """The attributes of an object that are in its `__dict__`."""
+    """Return the attributes of an object that are in its `__dict__`."""
     found: dict[str, Any] = value.__dict__
     return found
 
 
 def rows_of(columns: Iterable[Iterable[Any]], n: int) -> Iterable[tuple[Any, ...]]:
-    """The rows of columns; `n` empty ones if there is no column."""
+    """Return the rows of columns; `n` empty rows if there are no columns."""
     found = list(columns)
     return zip(*found, strict=True) if found else repeat((), n)
 
@@ -170,7 +170,7 @@ class _Dataclasses(Record):
 
 
 def _slots(cls: type) -> tuple[str, ...]:
-    """Names of the attributes that the objects of a class have in slots."""
+    """Return the names of the slots of a class."""
     found: list[str] = []
     for each in reversed(cls.__mro__):
         given: Any = vars(each).get(_COMPILED) or vars(each).get("__slots__", ())

@@ -1,4 +1,4 @@
-"""Values without parts: the tag of each type, and what stands for its values in msgpack."""
+"""Values without parts: the tag of each type, and its representation in msgpack."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Scalar:
 
 
 def bytes_of(value: int) -> bytes:
-    """An int of any size; in time that grows with its size, as its digits would not."""
+    """Return the bytes of an int of any size, in linear time; decimal digits would be quadratic."""
     return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
 
 
 def int_of(data: bytes) -> int:
-    """The int of those bytes."""
+    """Return the int of those bytes."""
     return int.from_bytes(data, "little", signed=True)
 
 
@@ -98,7 +98,7 @@ def _time(saved: list[Any]) -> dt.time:
 
 
 def is_native_moment(moment: dt.datetime) -> bool:
-    """True if msgpack's own timestamp says all of it."""
+    """Return True if msgpack's timestamp holds it exactly."""
     return moment.tzinfo is dt.UTC and not moment.fold
 
 
@@ -134,18 +134,18 @@ BY_CODE: Final = {scalar.code: scalar for scalar in (BIG, TEXT, *SCALARS.values(
 
 
 def numpy() -> Any:
-    """The module if the process has imported it: else no value is one of its own."""
+    """Return numpy if the process has imported it; otherwise no value can be numpy's."""
     return sys.modules.get("numpy")
 
 
 def is_numpy(value: Any) -> bool:
-    """True for an array or a scalar of numpy."""
+    """Return True for an array or a scalar of numpy."""
     np = numpy()
     return np is not None and isinstance(value, np.ndarray | np.generic)
 
 
 def array_of(array: Any) -> list[Any]:
-    """What stands for an array: its dtype, its shape and its bytes.
+    """Return the saved form of an array: its dtype, shape and bytes.
 
     Raises:
         StateError: If it holds Python objects, or is of another class.
@@ -159,7 +159,7 @@ def array_of(array: Any) -> list[Any]:
 
 
 def _described(dtype: Any) -> Any:
-    """A dtype as numpy's own files have it: a text, or a list of fields."""
+    """Return a dtype as in numpy files: a text, or a list of fields."""
     return dtype.str if dtype.names is None else _listed(numpy().lib.format.dtype_to_descr(dtype))
 
 
@@ -168,7 +168,7 @@ def _listed(value: Any) -> Any:
 
 
 def array(saved: list[Any]) -> Any:
-    """The array that was saved."""
+    """Return the array that was saved."""
     import numpy as np  # it may be the first that this process has of it
 
     described, shape, data = saved
@@ -179,7 +179,7 @@ def array(saved: list[Any]) -> Any:
 
 
 def _tupled(fields: Any) -> Any:
-    """A list of fields, each a tuple of name, dtype and perhaps shape, again."""
+    """Return a list of fields with each as a tuple of name, dtype and perhaps shape."""
     out: list[Any] = []
     for name, of, *shape in fields:
         kind = _tupled(of) if _is_list(of) else of
@@ -192,7 +192,7 @@ def _is_list(value: object) -> bool:
 
 
 def scalar_of(value: Any) -> list[Any]:
-    """What stands for a scalar of numpy."""
+    """Return the saved form of a numpy scalar."""
     np = numpy()
     if type(value) is np.str_:
         return ["U", TEXT.plain("".join(value))]  # str() takes NULs off its end
@@ -204,7 +204,7 @@ def scalar_of(value: Any) -> list[Any]:
 
 
 def scalar(saved: list[Any]) -> Any:
-    """The scalar that was saved."""
+    """Return the scalar that was saved."""
     import numpy as np
 
     if len(saved) == 2:

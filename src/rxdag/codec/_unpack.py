@@ -111,6 +111,7 @@ def _rows(saved: list[Any]) -> list[Any]:
 
 def _ragged(saved: list[Any]) -> list[Any]:
     is_tuple, lengths, flat = saved
+    # Bytes may be damaged: islice would silently return short rows.
     if sum(lengths) != len(flat):
         raise StateError(f"must have {sum(lengths)} values in its rows, got {len(flat)}")
     values = iter(flat)

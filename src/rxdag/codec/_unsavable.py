@@ -1,4 +1,4 @@
-"""What cannot be saved: where it stands, and what to do about it."""
+"""Values that cannot be saved: their path in the state, and a fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTAINERS: Final[dict[type, Callable[[], Any]]] = {
 
 
 def complaint(value: Any, where: str, names: Names) -> str | None:
-    """The message for the first thing in a value that cannot be saved; None if all can."""
+    """Return the message for the first thing in a value that cannot be saved; None if all can."""
     open_: set[int] = set()
     stack: list[tuple[str, Any, bool]] = [(where, value, False)]
     while stack:
@@ -42,7 +42,7 @@ def complaint(value: Any, where: str, names: Names) -> str | None:
 
 
 def _own(value: Any, names: Names) -> str | None:
-    """What is wrong with a value itself, whatever it is made of."""
+    """Return the problem with a value itself, regardless of its parts; None if there is none."""
     kind = kind_of(value)
     if names.record(kind) is None and not is_enum(kind):
         try:
@@ -57,14 +57,14 @@ def _own(value: Any, names: Names) -> str | None:
         names.name(kind)
     except StateError:
         return (
-            f"must be of a class that can be found by its name, got one of {spelled(kind)}; move the class to the top of "
-            f"a module, or give it by types="
+            f"must be of a class that can be imported by name, got an instance of {spelled(kind)}; move the class to "
+            "the top level of its module, or pass it in types="
         )
     return None
 
 
 def _emptied(value: Any) -> Any:
-    """A container without what is in it; else the value."""
+    """Return an empty container of the same type; any other value unchanged."""
     kind = kind_of(value)
     if kind is defaultdict:
         return defaultdict[Any, Any](value.default_factory)
@@ -74,12 +74,12 @@ def _emptied(value: Any) -> Any:
 
 def _fix(value: Any, kind: Any) -> str:
     if inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value):
-        return "keep it in the operator, and what it works on in the state"
+        return "keep it on the operator, and only its data in the state"
     for base in (dict, list, tuple, set, frozenset, str, int, float, bytes):
         if issubclass(kind, base):
             return f"save it as a {base.__name__}"
     if isinstance(value, BaseException):
         return "save its text"
     if inspect.isgenerator(value) or isinstance(value, Iterator) or not hasattr(value, "__dict__"):
-        return "leave it out, and make it anew in restore()"
+        return "leave it out, and create it again in restore()"
     return f"make {kind.__qualname__} a dataclass, a NamedTuple or a msgspec.Struct"

@@ -1,4 +1,4 @@
-"""Walking through a value: what it is made of, and of which classes."""
+"""Walks through a value: its parts, and their classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rxdag.codec._names import Names, is_enum
 
 
 def parts_of(value: Any, place: str, names: Names) -> Iterator[tuple[str, Any]]:
-    """What a value is made of, each with its place."""
+    """Yield the parts of a value, each with its path."""
     kind = kind_of(value)
     if issubclass(kind, dict):
         for key, each in value.items():
@@ -49,12 +49,12 @@ def types_in(*values: Any) -> set[type]:
 
 
 def kind_of(value: object) -> Any:
-    """The class of a value."""
+    """Return the class of a value."""
     return type(value)
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it."""
+    """Return a value as messages show it."""
     try:
         text = repr(value)
     except Exception as error:  # what is to be shown may be broken itself

@@ -1,4 +1,4 @@
-"""Arithmetic over columns, where it is certain to give what Python gives."""
+"""Arithmetic over columns, where the result is certain to equal Python's."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 
 def int_of(expr: Expr) -> int | None:
-    """The value of an int that is written out; None for anything else."""
+    """Return the value of an int constant; None for anything else."""
     value = expr.value if isinstance(expr, Literal) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def by_int(fast: Callable[[Array, int, int, int], Value | None], by: int, value: Value) -> Value | None:
-    """Ints by a small int: the common case, without the questions of the others; None if it is another."""
+    """Compute ints with a small int constant, the common case, on a short path; None if it does not apply."""
     data, low, high = value
     return fast(data, by, low, high) if data.__class__ is np.ndarray and data.dtype.char == INT64_CHAR else None
 
@@ -73,6 +73,7 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
         return _of_floats(op, a, b)
     low, high = _range(op, left, right)
     if not INT64_MIN <= low <= high <= INT64_MAX:
+        # The bounds may be those of a larger array: measure before giving up.
         low, high = _range(op, _tight(a), _tight(b))
         if not INT64_MIN <= low <= high <= INT64_MAX:
             raise Uncertain
@@ -104,6 +105,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
     if not is_ndarray(b):
+        # Python raises here, and only its own loop names the row.
         if b == 0:
             raise Uncertain
     elif not bool(np.all(b)):
@@ -112,6 +114,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
         return _of_floats(op, a, b)
     if op == "/":
         for _, low, high in (left, right):
+            # Larger ints do not fit into a float: numpy would round them before it divides, Python after.
             if not -EXACT <= low <= high <= EXACT:
                 raise Uncertain
         return a / b, 0, 0
@@ -121,7 +124,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
 
 
 def power(fn: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
-    """One side raised to the other: by Python, item by item, but for ints to a small int that stay int64.
+    """Raise one side to the power of the other: in Python item by item, except small int powers that stay int64.
 
     numpy rounds powers of floats otherwise than Python, and gives infinity or NaN where Python raises or gives a complex number.
     """
@@ -160,13 +163,15 @@ def absolute(value: Value) -> Value:
 
 
 def extreme(fn: str, left: Value, right: Value) -> Value:
-    """Python's `min` and `max`: the second only if it is less, or more, so that NaN and zeros come out alike."""
+    """Compute Python's `min` or `max`: the second wins only if strictly less or more, so NaN and zeros match."""
     a, b = left[0], right[0]
     if kind_of(a) != kind_of(b) or kind_of(a) == "b":
+        # A mix of kinds would change the type of the result, and a bool would become a number.
         raise Uncertain
     a, b, _ = numbers(left, right)
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
+    # np.minimum would give NaN wherever one is, and either of two equal zeros.
     chosen = np.where(b < a if fn == "min" else b > a, b, a)
     return chosen, min(left[1], right[1]), max(left[2], right[2])
 
@@ -181,6 +186,7 @@ def cast(fn: str, value: Value) -> Value:
     if fn == "float":
         return data.astype(np.float64), 0, 0  # one rounding to the nearest, as Python's
     if kind == "f":
+        # Beyond int64 numpy wraps without a word; Python has ints of any size.
         if not bool(np.all(np.abs(data) < 2.0**62)):  # false for NaN too
             raise Uncertain
         return measured(data.astype(np.int64))

@@ -32,14 +32,14 @@ def columns_of_batch(pa: Any, batch: Any, of: Any = None) -> Columns:
 
 
 def column_of_arrow(pa: Any, array: Any) -> Column:
-    """A column of arrow's as one of ours."""
+    """Convert an Arrow column."""
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
         if isinstance(array, pa.ChunkedArray):  # of no chunks
             return column_of([])
     types, kind = pa.types, array.type
     if has_naive_times(types, kind):
-        raise TypeError(f"a column of times must have a zone, got {kind}; give it one, as UTC")
+        raise TypeError(f"a column of times must have a zone, got {kind}; set one, such as UTC")
     if types.is_dictionary(kind) and not _is_text(types, kind.value_type):
         array = array.dictionary_decode()
         kind = array.type
@@ -60,7 +60,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
     try:
         return column_of(array.to_pylist())
     except ValueError as error:  # below the microsecond pyarrow asks for pandas
-        raise ValueError(f"must have whole microseconds in times that are inside of {kind}; cast it") from error
+        raise ValueError(f"times inside of {kind} must be whole microseconds; cast the column") from error
 
 
 def has_naive_times(types: Any, kind: Any) -> bool:
@@ -77,14 +77,14 @@ def _is_text(types: Any, kind: Any) -> bool:
 
 
 def batch_of_columns(pa: Any, columns: Columns) -> Any:
-    """A record batch of columns; items that are no records are in a column "value"."""
+    """Return columns as a record batch; items that are not records are in a column "value"."""
     names = ["value"] if columns.names == SCALAR else list(columns.names)
     arrays = [arrow_of_column(pa, columns[name]) for name in columns.names]
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
 def arrow_of_column(pa: Any, column: Column) -> Any:
-    """A column of ours as one of arrow's."""
+    """Convert a column to Arrow."""
     if isinstance(column, Coded):
         mask = column.codes < 0
         codes = pa.array(column.codes, mask=mask) if mask.any() else pa.array(column.codes)
@@ -97,7 +97,7 @@ def arrow_of_column(pa: Any, column: Column) -> Any:
 
 
 def arrow_of_values(pa: Any, values: list[Any]) -> Any:
-    """Python objects as arrow's values; times of numpy, which are UTC, get that zone, and days stay days."""
+    """Return Python objects as Arrow values; numpy times get the zone UTC, and days stay days."""
     kinds: set[type] = {value.__class__ for value in values}
     if np.datetime64 not in kinds:
         return pa.array(values)
@@ -105,23 +105,23 @@ def arrow_of_values(pa: Any, values: list[Any]) -> Any:
 
 
 def _times_of(values: list[Any]) -> Array:
-    """Numpy's times, or None, as an array of the finest unit among them."""
+    """Return numpy times, or None, as an array of the finest unit among them."""
     times = np.array(values, "M8")
     for value, time in zip(values, times, strict=True):
         # The cast to a finer unit wraps around without a word.
         if value is not None and time.astype(value.dtype) != value and not np.isnat(value):
-            raise ValueError(f"times beside others in ns must be within 1677 to 2262, got {value}")
+            raise ValueError(f"times in a column of nanoseconds must be within 1677 to 2262, got {value}")
     return times
 
 
 def in_utc(pa: Any, array: Any) -> Any:
-    """Numpy's times, which are UTC, as arrow's with that zone; days stay days."""
+    """Return numpy times as Arrow times with the zone UTC; days stay days."""
     is_naive = pa.types.is_timestamp(array.type) and array.type.tz is None
     return array.cast(pa.timestamp(array.type.unit, "UTC")) if is_naive else array
 
 
 def frame_of_columns(columns: Columns) -> Any:
-    """The columns as plain arrays by name; text and what has nulls as objects. One array of items that are no records."""
+    """Return the columns as plain arrays by name, or one array if items are not records; text and nulls as objects."""
     frame = {name: _plain(columns[name]) for name in columns.names}
     return frame[""] if columns.names == SCALAR else frame
 
@@ -136,7 +136,7 @@ def _plain(column: Column) -> Any:
 
 
 def columns_of_frame(frame: Any, of: Any = None) -> Columns:
-    """Columns of arrays by name, or of one array."""
+    """Return columns from arrays by name, or from one array."""
     given: dict[Any, Any] = dict(frame) if hasattr(frame, "items") else {"": frame}
     columns = {str(name): as_column(values) for name, values in given.items()}
     if len(columns) < len(given):

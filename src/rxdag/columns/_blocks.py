@@ -31,7 +31,7 @@ class Block:
         self.bounds: dict[str, Bounds] = {} if bounds is None else bounds
 
     def take(self, at: At) -> Block:
-        """The rows at those positions of the selection."""
+        """Return the rows at those positions of the selection."""
         mine = self.at
         if mine is None:
             composed: At = at
@@ -43,7 +43,7 @@ class Block:
 
 
 def without(block: Block, names: Collection[str]) -> Block:
-    """The block without some of its columns."""
+    """Return the block without some of its columns."""
     if not any(name in block.columns for name in names):
         return block
     return Block(_Others(block.columns, names), block.at, block.bounds)
@@ -71,7 +71,7 @@ class _Others(Mapping[str, Column]):
 
 
 def positions(at: At | None, n: int) -> NDArray[np.intp]:
-    """A selection of that many rows as their positions."""
+    """Return a selection of that many rows as their positions."""
     if isinstance(at, np.ndarray):
         return at
     first = 0 if at is None else at.start

@@ -64,12 +64,12 @@ Column: TypeAlias = "Array | Coded | Nullable"
 
 
 def is_ndarray(data: object) -> TypeGuard[Array]:
-    """True for an array of numpy's own."""
+    """Return True for an array of numpy's own."""
     return isinstance(data, np.ndarray)
 
 
 def values_of(column: Column) -> list[Any]:
-    """The values as Python objects."""
+    """Return the values as Python objects."""
     if isinstance(column, Coded):
         names = column.names
         if len(column.codes) and int(column.codes.min()) < 0:
@@ -84,7 +84,7 @@ def values_of(column: Column) -> list[Any]:
 
 
 def as_column(values: Any) -> Column:
-    """A column of what a user has: an array, a list, or a column.
+    """Return a column from an array, a list, or a column.
 
     Integers become int64, floats float64; text is dictionary-coded. What fits none of these stays Python objects.
     """
@@ -110,7 +110,7 @@ def as_column(values: Any) -> Column:
 
 
 def column_of(values: list[Any]) -> Column:
-    """A column of Python objects, as narrow as gives them back exactly."""
+    """Return Python objects as a column, in the narrowest form that returns them exactly."""
     kinds = set(map(type, values))
     if kinds == {int}:
         try:
@@ -139,13 +139,13 @@ def coded(values: list[Any]) -> Coded:
 
 
 def ints_of(values: list[Any]) -> Array:
-    """Ints as int64, or as they are if that cannot hold them."""
+    """Return ints as int64, or unchanged if int64 cannot hold them."""
     column = column_of(values)
     return column if is_array(column, "i") else _objects(values)
 
 
 def objects_of(column: Column) -> Array:
-    """A column as Python objects."""
+    """Return a column as Python objects."""
     return column if is_array(column, "O") else _objects(values_of(column))
 
 
@@ -156,26 +156,26 @@ def _objects(values: list[Any]) -> Array:
 
 
 def is_array(column: object, kinds: str) -> TypeGuard[Array]:
-    """True for a plain array of one of the kinds, as numpy calls them: "if"."""
+    """Return True for a plain array of one of the kinds, as numpy calls them: "if"."""
     return is_ndarray(column) and column.dtype.kind in kinds
 
 
 def taken(column: Column, at: At) -> Column:
-    """The values at those places."""
+    """Return the values at those places."""
     if isinstance(column, np.ndarray) and not isinstance(at, slice):
         return column.take(at)  # half the time of indexing
     return column[at]
 
 
 def bounds_of(column: Column) -> tuple[int, int]:
-    """Least and largest value of a column of int64 or bool; (0, 0) if it is empty."""
+    """Return the least and largest value of a column of int64 or bool; (0, 0) if it is empty."""
     if not isinstance(column, np.ndarray) or column.dtype.kind not in "ib":
         raise TypeError("bounds_of: must be of int64 or bool")
     return (int(column.min()), int(column.max())) if len(column) else (0, 0)
 
 
 def concatenate(columns: Sequence[Column]) -> Column:
-    """One column of several of the same field."""
+    """Concatenate several columns of one field."""
     if len(columns) == 1:
         return columns[0]
     if all(isinstance(c, Coded) for c in columns):
@@ -191,7 +191,7 @@ def concatenate(columns: Sequence[Column]) -> Column:
 
 
 def as_nullable(column: Any) -> Nullable:
-    """A plain array as a column without nulls."""
+    """Return a plain array as a column without nulls."""
     return column if isinstance(column, Nullable) else Nullable(column, np.ones(len(column), np.bool_))
 
 

@@ -51,18 +51,18 @@ class Columns:
 
     @classmethod
     def from_columns(cls, columns: dict[str, Column], of: Any = None) -> Columns:
-        """Columns of equal length, by the name of their field."""
+        """Create from columns of equal length, by field name."""
         n = len(next(iter(columns.values()))) if columns else 0
         return cls((Block(columns),), n, tuple(columns), of)
 
     @classmethod
     def from_items(cls, items: list[Any], of: Any = None) -> Columns:
-        """The columns of one item or more; `of` is their type, None for that of the first."""
+        """Return the columns of one item or more; `of` is their type, None for that of the first."""
         return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
 
     @classmethod
     def of_objects(cls, items: list[Any]) -> Columns:
-        """Items as one column of objects, whatever they are: what is asked of them is asked one by one."""
+        """Create from items as one column of objects; expressions are evaluated item by item."""
         objects = np.empty(len(items), object)
         objects[:] = items
         return cls((Block({ITEM: objects}),), len(items), SCALAR, None)
@@ -91,10 +91,10 @@ class Columns:
         for block in self._blocks:
             if name in block.columns:
                 return block
-        raise KeyError(f'columns: no field "{name}"; there are {", ".join(self.names)}')
+        raise KeyError(f'columns: field "{name}" is not known; the fields are {", ".join(self.names)}')
 
     def bounds(self, name: str) -> Bounds:
-        """Two values between which an int64 column lies: of the whole it was taken from, so perhaps wider."""
+        """Return bounds of an int64 column; they are those of the array it was taken from, so perhaps too wide."""
         block = self._blocks[0] if len(self._blocks) == 1 else self._block(name)
         known = block.bounds.get(name)
         if known is None:
@@ -102,11 +102,11 @@ class Columns:
         return known
 
     def bounds_known(self) -> dict[str, Bounds]:
-        """The bounds of the arrays below, shared with all that is taken from them."""
+        """Return the bounds of the arrays below, shared with all that is taken from them."""
         return self._blocks[0].bounds
 
     def take(self, at: At) -> Columns:
-        """The items at those positions, in that order."""
+        """Return the items at those positions, in that order."""
         n = max(at.stop - at.start, 0) if isinstance(at, slice) else len(at)
         taken = Columns(tuple(block.take(at) for block in self._blocks), n, self.names, self.of)
         taken.ts = None if self.ts is None else self.ts[at]
@@ -119,30 +119,30 @@ class Columns:
         return taken
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
-        """The items for which the mask is true."""
+        """Return the items for which the mask is true."""
         at = mask.nonzero()[0]
         return self if len(at) == self.n else self.take(at)
 
     def beside(self, other: Columns) -> Columns:
-        """These columns with the times, keys and places of the other, one for one."""
+        """Return these columns with the times, keys and places of other columns of equal length."""
         self.ts, self.sequence, self.key, self.index = other.ts, other.sequence, other.key, other.index
         self.before = other.before
         return self
 
     def timed(self, ts: NDArray[np.int64], sequence: Array | None) -> Columns:
-        """The same items with event times."""
+        """Return the same items with event times."""
         same = self._again()
         same.ts, same.sequence = ts, sequence
         return same
 
     def untimed(self) -> Columns:
-        """The same items without event times."""
+        """Return the same items without event times."""
         same = self._again()
         same.ts = same.sequence = same.before = None
         return same
 
     def marked(self, before: NDArray[np.int64] | None) -> Columns:
-        """The same items with the watermark that holds before each."""
+        """Return the same items with the watermark before each."""
         same = self._again()
         same.before = before
         return same
@@ -155,13 +155,13 @@ class Columns:
         return self.marked(np.clip(before, least, max(least, most)))
 
     def keyed(self, key: Coded | None) -> Columns:
-        """The same items with keys."""
+        """Return the same items with keys."""
         same = self._again()
         same.key = key
         return same
 
     def placed(self) -> Columns:
-        """The same items, which now remember their places."""
+        """Return the same items, which now remember their places."""
         same = self._again()
         same.index = np.arange(self.n)
         return same
@@ -173,13 +173,13 @@ class Columns:
         return same
 
     def __add__(self, other: Columns) -> Columns:
-        """These items and behind them the others, of the same stream."""
+        """Concatenate with later items of the same stream."""
         from rxdag.columns._joins import joined  # it makes such columns
 
         return joined([self, other])
 
     def slice_of(self) -> tuple[Mapping[str, Column], slice] | None:
-        """The arrays and the slice of them that this is, if it is one."""
+        """Return the arrays and the slice of them that these items are; None if they are no slice."""
         if len(self._blocks) != 1 or not isinstance(self._blocks[0].at, slice):
             return None
         return self._blocks[0].columns, self._blocks[0].at
@@ -193,7 +193,7 @@ class Columns:
         return value
 
     def values(self, fn: Any) -> Column:
-        """What an expression gives for each item.
+        """Return the value of an expression for each item.
 
         Args:
             fn: The reader of an expression, as `expressions.bound` makes it.
@@ -204,16 +204,16 @@ class Columns:
         return self._value(fn)[0]  # type: ignore[no-any-return]
 
     def ordinals(self, fn: Any) -> Array:
-        """As `values`, as an array of numbers or of Python objects."""
+        """Return `values` as an array of numbers or of Python objects."""
         column = self.values(fn)
         return column if isinstance(column, np.ndarray) and column.dtype.kind in "if" else objects_of(column)
 
     def truths(self, fn: Any) -> NDArray[np.bool_]:
-        """For which items an expression is true."""
+        """Return for which items an expression is true."""
         return truths_of(self.values(fn))
 
     def coded(self, fn: Any) -> Coded:
-        """Keys that an expression gives, each as its position among those that there are.
+        """Return the keys of an expression, dictionary-coded.
 
         Raises:
             RowFailed: If it raises for an item, or gives what cannot be a key.
@@ -221,7 +221,7 @@ class Columns:
         return coded_key(self, fn)
 
     def divided(self, conditions: list[Any]) -> tuple[list[Columns], Columns]:
-        """For each condition the items that meet it and none before it; and those that meet none.
+        """Return the items that meet each condition first, by condition, and those that meet none.
 
         Raises:
             RowFailed: If a condition raises for an item.
@@ -239,7 +239,7 @@ class Columns:
         return parts, rest
 
     def mapped(self, fns: dict[str, Any], of: Any = None, *, keep: bool = False) -> Columns:
-        """Items of new columns, by name, which expressions give; with `keep` the old ones stay beside them."""
+        """Return items with new columns computed by expressions; with `keep`, the old columns stay too."""
         new: dict[str, Column] = {}
         bounds: dict[str, Bounds] = {}
         for name, fn in fns.items():
@@ -252,34 +252,34 @@ class Columns:
         return Columns((Block(new, None, bounds), *kept), self.n, names, of).beside(self)
 
     def rows(self) -> list[Any]:
-        """The items."""
+        """Return the items."""
         if self._rows is None:
             self._rows = row_maker(self.of, self.names)([values_of(self[name]) for name in self.names])
         return self._rows
 
     def row(self, index: int) -> Any:
-        """One item."""
+        """Return one item."""
         return self.take(slice(index, index + 1)).rows()[0]
 
     def times(self) -> list[int] | None:
-        """Event times of the items, as ints."""
+        """Return the event times of the items, as ints."""
         return None if self.ts is None else self.ts.tolist()
 
     def sequences(self) -> list[int] | None:
-        """Tie-breaks of the items; 0 where there is none."""
+        """Return the sequence numbers of the items; 0 where there is none."""
         if self.ts is None:
             return None
         return [0] * self.n if self.sequence is None else self.sequence.tolist()
 
     def keys(self) -> list[Any] | None:
-        """Keys of the items."""
+        """Return the keys of the items."""
         return None if self.key is None else values_of(self.key)
 
     def beside_rows(self) -> tuple[list[int], list[Any], list[Any]]:
-        """Return times, tie-breaks and keys of the items as rows have them: 0 and None where there are none."""
+        """Return times, sequence numbers and keys as rows have them: 0 and None where there are none."""
         n = self.n
         return self.times() or [0] * n, self.sequences() or [0] * n, self.keys() or [None] * n
 
     def marks_before(self) -> list[int] | None:
-        """Return the watermark that holds before each item; None if it is the one that came last."""
+        """Return the watermark before each item; None if it is the last one received."""
         return None if self.before is None else self.before.tolist()

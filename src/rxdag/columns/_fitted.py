@@ -127,9 +127,9 @@ def _converted(column: Column, hint: Any, first: int) -> Column:
         wrong = _naive(made, values)
         if wrong is None:
             return column_of(made)
-        what, cure = f"{_name(hint)} with a zone", "give it its zone, as with replace(tzinfo=UTC)"
+        what, cure = f"{_name(hint)} with a zone", "set its zone, such as with replace(tzinfo=UTC)"
     else:
-        what, cure = _name(hint), "cast it, or declare the field otherwise"
+        what, cure = _name(hint), "cast it, or declare the field with another type"
         if values[wrong] is None:
             cure = f"declare the field as {_name(hint)} | None"
     raise ValueError(f"must be {what}, got {shown(values[wrong], most=80)} in row {first + wrong + 1:,}; {cure}")

@@ -39,7 +39,7 @@ class Groups:
         self._last: NDArray[np.intp] | None = None
 
     def first(self) -> NDArray[np.intp]:
-        """Of each group, the row that is first by (event time, sequence, arrival)."""
+        """Return the first row of each group by (event time, sequence, arrival)."""
         if self._first is None:
             best = np.full(len(self.places), np.iinfo(np.int64).max)
             np.minimum.at(best, self.group, self._ranks())
@@ -47,7 +47,7 @@ class Groups:
         return self._first
 
     def last(self) -> NDArray[np.intp]:
-        """Of each group, the row that is last by (event time, sequence, arrival)."""
+        """Return the last row of each group by (event time, sequence, arrival)."""
         if self._last is None:
             best = np.full(len(self.places), -1)
             np.maximum.at(best, self.group, self._ranks())
@@ -55,7 +55,7 @@ class Groups:
         return self._last
 
     def _ranks(self) -> NDArray[np.int64]:
-        """Ints that order the rows, with the number of the row in the lowest bits."""
+        """Return ints that order the rows, with the row number in the lowest bits."""
         if self._rank is None:
             n = len(self.ts)
             order = _packed(self.ts, self.sequence, _MOST_BITS - self._row_bits)
@@ -68,7 +68,7 @@ class Groups:
 
 
 def _packed(ts: NDArray[np.int64], sequence: Array | None, most_bits: int) -> NDArray[np.int64] | None:
-    """Time and sequence in one int, if they have room in so many bits."""
+    """Return time and sequence packed into one int; None if they do not fit."""
     base = int(ts.min())
     bits = (int(ts.max()) - base).bit_length()
     if sequence is None:

@@ -60,11 +60,11 @@ class IntTable:
         return found
 
     def at(self, places: Ints) -> Ints:
-        """The values at those places."""
+        """Return the values at those places."""
         return self._values[places]
 
     def one(self, place: int) -> int:
-        """The value at a place."""
+        """Return the value at a place."""
         return int(self._values[place])
 
     def put(self, place: int, value: int) -> None:
@@ -99,7 +99,7 @@ class IntTable:
             self.insert(keys, values)
 
     def items(self) -> tuple[Ints, Ints]:
-        """Keys and values, in no order."""
+        """Return keys and values, in no order."""
         live = self._keys != _EMPTY
         return self._keys[live], self._values[live]
 

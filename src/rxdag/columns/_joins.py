@@ -1,4 +1,4 @@
-"""Runs of one stream made one again: one behind the other, or in the order in which they came before they parted."""
+"""Joins of runs of one stream: one after the other, or in the order before they were split."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
 
 
 def _one_slice(parts: Sequence[Columns]) -> Block | None:
-    """The parts as one slice, if each comes right behind the one before in the same arrays: nothing is copied then."""
+    """Return the parts as one slice if they are adjacent in the same arrays; nothing is copied then."""
     slices = [part.slice_of() for part in parts]
     first = slices[0]
     if first is None:
@@ -55,14 +55,14 @@ def _one_slice(parts: Sequence[Columns]) -> Block | None:
 
 
 def _sequences(parts: Sequence[Columns]) -> Array | None:
-    """The tie-breaks of several runs; 0 where one has none."""
+    """Return the sequence numbers of several runs; 0 where a run has none."""
     if all(part.sequence is None for part in parts):
         return None
     return np.concatenate([np.zeros(part.n, np.int64) if part.sequence is None else part.sequence for part in parts])
 
 
 def rejoined(parts: Sequence[Columns]) -> Columns:
-    """The parts of a run that was split, in the order in which the run came; items at one place in that of the parts."""
+    """Return the parts of a run that was split, in the order of the run; at one place, in the order of the parts."""
     if len(parts) == 1:
         return parts[0]
     parts = _in_one_form(parts)
@@ -92,7 +92,7 @@ def parted(columns: Columns, place: int) -> tuple[Columns, Columns]:
 
 
 def _shared(parts: Sequence[Columns], order: NDArray[np.intp]) -> tuple[Block, ...]:
-    """Blocks that all parts still have in common: they are gathered when somebody asks."""
+    """Return the blocks that all parts share; they are gathered on first use."""
     found: list[Block] = []
     for block in parts[0]._blocks:  # pyright: ignore[reportPrivateUsage]  # of one file
         same = [next((b for b in part._blocks if b.columns is block.columns), None) for part in parts]  # pyright: ignore[reportPrivateUsage]
@@ -103,7 +103,7 @@ def _shared(parts: Sequence[Columns], order: NDArray[np.intp]) -> tuple[Block, .
 
 
 def _in_one_form(parts: Sequence[Columns]) -> Sequence[Columns]:
-    """The parts, as one column each if they have not the same fields: they can still stand in one stream."""
+    """Return the parts, as one column of objects each if their fields differ."""
     first = parts[0]
     if all(part.names == first.names and part.of is first.of for part in parts):
         return parts

@@ -23,13 +23,13 @@ _TEXT_BITS: Final = 20  # of a text beside a number: a million of them
 
 
 def parts_of(fn: FieldReader) -> list[FieldReader]:
-    """The expressions of a key: of a tuple each, else the one."""
+    """Return the expressions of a key: each of a tuple, else the only one."""
     expr = fn.expr
     return [FieldReader(part, None) for part in expr.of] if isinstance(expr, Several) else [fn]
 
 
 def coded_key(columns: Columns, fn: Any) -> Coded:
-    """The keys that an expression gives.
+    """Return the keys of an expression.
 
     Raises:
         RowFailed: If it raises for an item, or gives what cannot be hashed.
@@ -48,7 +48,7 @@ def _cached_parts(fn: FieldReader) -> list[FieldReader]:
 
 
 def code_column(column: Column) -> Coded:
-    """A column, dictionary-coded."""
+    """Return a column, dictionary-coded."""
     if isinstance(column, Coded):
         return column
     if is_array(column, "ib"):
@@ -80,12 +80,13 @@ def code_values(values: list[Any]) -> Coded:
 
 
 def _combined(parts: list[Coded]) -> Coded:
-    """Several codes of a row as one of their tuple."""
+    """Return the codes of several columns as codes of their tuples."""
     first = parts[0]
     code, size = _from_zero(first), len(first.names) + 1
     for part in parts[1:]:
         code = code * (len(part.names) + 1) + _from_zero(part)
         size *= len(part.names) + 1
+        # Numbered anew before the product can leave int64.
         if size > 1 << 40:
             _, code = np.unique(code, return_inverse=True)
             size = len(first)
@@ -101,7 +102,7 @@ def _from_zero(part: Coded) -> Ints:
 
 
 def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
-    """The values that occur, rising, and for each row which of them it has; no sort where they are few enough.
+    """Return the distinct values, ascending, and the index of each row's value; without a sort if they are few.
 
     Args:
         code: shape (rows,), 0 to `size`, exclusive.
@@ -119,8 +120,9 @@ def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
 
 
 def first_rows(group: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """A row of each group: its first."""
+    """Return a row of each group: its first."""
     rows = np.empty(count, np.intp)
+    # Backwards, since of several assignments to one place the last one stays.
     rows[group[::-1]] = np.arange(len(group))[::-1]
     return rows
 
@@ -145,7 +147,7 @@ class KeyPacker:
         self._tables: list[tuple[Any, int, Ints] | None] = [None] * len(self._parts)
 
     def pack(self, columns: Columns) -> Ints:
-        """The key of each item.
+        """Return the key of each item.
 
         Raises:
             RowFailed: If the key of an item cannot be had, or hashed.
@@ -165,7 +167,7 @@ class KeyPacker:
         return np.array(keys, np.int64)
 
     def _packed(self, found: list[Column]) -> Ints | None:
-        """The keys by arithmetic; None if one does not fit."""
+        """Return the keys by arithmetic; None if one does not fit."""
         packed: Ints | None = None
         for at, (kind, bits, column) in enumerate(zip(self._kinds, self._widths, found, strict=True)):
             if kind == "s" and isinstance(column, Coded):
@@ -183,9 +185,10 @@ class KeyPacker:
         return packed
 
     def _table(self, at: int, column: Coded) -> Ints:
-        """The number of each name of a dictionary; -1, the last, for a null and for what is no text."""
+        """Return the number of each name of a dictionary; -1, last, for a null and for anything but text."""
         cached = self._tables[at]
         names = column.names
+        # A dictionary may grow in place, so its length is compared too.
         if cached is None or cached[0] is not names or cached[1] != len(names):
             texts = self._texts
             numbers = [texts.setdefault(name, len(texts)) if isinstance(name, str) else -1 for name in names]
@@ -193,7 +196,7 @@ class KeyPacker:
         return cached[2]
 
     def code(self, key: Any) -> int:
-        """The int of one key.
+        """Return the int of one key.
 
         Raises:
             TypeError: If it cannot be hashed.
@@ -205,6 +208,7 @@ class KeyPacker:
         for kind, bits, value in zip(self._kinds, self._widths, values, strict=True):
             part = self._part(kind, value)
             if part is None or not 0 <= part < 1 << bits:
+                # From -2 down: packed keys are 0 or more, and -1 is no key.
                 return self._whole.setdefault(key, -2 - len(self._whole))
             packed = (packed << bits) | part
         return packed
@@ -215,7 +219,7 @@ class KeyPacker:
         return int(value) if isinstance(value, int | float) and value == value // 1 else None
 
     def _set_kinds(self, are_texts: Iterable[bool]) -> None:
-        """Say what the parts of keys are, from the first that came, and how many bits each has."""
+        """Set the kind and the bits of each part of a key, from the first keys."""
         self._kinds = tuple("s" if is_text else "i" for is_text in are_texts)
         ints = self._kinds.count("i")
         if ints in (0, len(self._kinds)):
@@ -225,7 +229,7 @@ class KeyPacker:
             self._widths = tuple(_TEXT_BITS if kind == "s" else wide for kind in self._kinds)
 
     def keys(self, packed: Ints) -> list[Any]:
-        """The keys of their ints."""
+        """Return the keys of their ints."""
         texts = list(self._texts)
         whole = {code: key for key, code in self._whole.items()}
 
@@ -242,7 +246,7 @@ class KeyPacker:
 
     @property
     def known(self) -> int:
-        """How many texts and whole keys it holds."""
+        """Number of texts and whole keys held."""
         return len(self._texts) + len(self._whole)
 
     def renumber(self, packed: Ints) -> Ints:

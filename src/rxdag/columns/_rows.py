@@ -1,4 +1,4 @@
-"""Rows: how columns become items, and items columns."""
+"""Rows: conversion of columns to items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Maker = Callable[[Sequence[list[Any]]], list[Any]]
 
 @lru_cache(maxsize=256)
 def row_maker(of: Any, names: tuple[str, ...]) -> Maker:
-    """The function that makes items of columns, given as lists in the order of the names."""
+    """Return the function that makes items of columns, given as lists in the order of the names."""
     if names == SCALAR:
         return lambda lists: list(lists[0])
     if of is None or _is_mapping(of):

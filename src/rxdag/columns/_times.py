@@ -20,7 +20,7 @@ _DAY_ENDS: Final = (time.min, time(12), time.max)
 def times_of(
     column: Column, scale: int, to_ns: Callable[[Any], int], *, takes_datetime64: bool = True
 ) -> NDArray[np.int64]:
-    """Times of a column.
+    """Return the times of a column.
 
     Args:
         column: Ints, datetimes or whatever a user has.

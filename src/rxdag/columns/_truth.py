@@ -29,7 +29,7 @@ COMPARISONS: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 
 def comparison(op: str, left: Step, right: Step, by: Expr) -> Step:
-    """A comparison; of ints with an int without the questions of the others."""
+    """Return a comparison step; ints with an int constant take a short path."""
     fn = COMPARISONS[op]
     bound = int_of(by)
     if bound is None or not INT64_MIN <= bound <= INT64_MAX:
@@ -57,7 +57,7 @@ def compare(op: str, left: Value, right: Value) -> Value:
 
 
 def _compare_objects(op: str, a: Any, b: Any) -> Value:
-    """Python's own comparison of each pair; only against a scalar, which cannot be taken for an array."""
+    """Compare each pair by Python; only against a scalar, which cannot be taken for an array."""
     if is_ndarray(a) and isinstance(b, str | int | float):
         with np.errstate(invalid="ignore"):
             compared = COMPARISONS[op](a, b)
@@ -67,7 +67,7 @@ def _compare_objects(op: str, a: Any, b: Any) -> Value:
 
 
 def _truths(value: Value) -> Any:
-    """Truth values of what holds nothing else: `and` and `or` give back their operands."""
+    """Return the truth values of bools; others are uncertain, since `and` and `or` return their operands."""
     data = value[0]
     if kind_of(data) != "b":
         raise Uncertain
@@ -116,7 +116,7 @@ def is_in(of: Step, values: tuple[object, ...]) -> Step:
 
 
 def truths_of(column: Column) -> NDArray[np.bool_]:
-    """Which values are true, as Python's `if` sees them."""
+    """Return which values are true in an `if` of Python."""
     truths: NDArray[np.bool_]
     if isinstance(column, Coded):
         table = np.array([*(bool(name) for name in column.names), False])

@@ -1,4 +1,4 @@
-"""Values on the way through an expression: a column or a scalar, and between what it lies."""
+"""Values within an expression: a column or a scalar, with its bounds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def measured_column(column: Column) -> Value:
 
 
 def kind_of(data: Any) -> str:
-    """What numpy calls the kind of an array, the same of a scalar; "" for what is neither."""
+    """Return numpy's kind of an array or of a scalar; "" for anything else."""
     if is_ndarray(data):
         return data.dtype.kind
     if isinstance(data, bool):
@@ -43,7 +43,7 @@ def kind_of(data: Any) -> str:
 
 
 def numbers(left: Value, right: Value) -> tuple[Any, Any, str]:
-    """Both sides as numbers that numpy takes as Python does, and the kind of what comes out."""
+    """Return both sides as numbers on which numpy and Python agree, and the kind of the result."""
     a, b = left[0], right[0]
     kinds = kind_of(a), kind_of(b)
     for kind in kinds:
@@ -64,12 +64,12 @@ def plain_int(data: Any) -> Any:
 
 
 def uncertain(columns: Columns) -> Value:
-    """What is never decided by numpy."""
+    """Raise Uncertain: numpy never decides this."""
     raise Uncertain
 
 
 def literal(value: Any) -> Step:
-    """A value that is written out."""
+    """Return a step that gives a constant."""
     if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
         return uncertain
     known: Value = (value, value, value) if isinstance(value, int) else (value, 0, 0)

@@ -1,4 +1,4 @@
-"""Expressions over columns: numpy where it is certain to give what Python gives, else item by item."""
+"""Expressions over columns: by numpy where the result is certain to equal Python's, else item by item."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Vector:
         self._step = step_of(expr)
 
     def value(self, columns: Columns) -> Value:
-        """The values, and between what they lie."""
+        """Return the values and their bounds."""
         try:
             data, low, high = self._step(columns)
         except Exception:  # whatever it is, the items tell
@@ -93,12 +93,12 @@ class Vector:
 
 
 def is_column(data: object) -> TypeGuard[Column]:
-    """True for a column, False for a scalar."""
+    """Return True for a column, False for a scalar."""
     return is_ndarray(data) or isinstance(data, Coded | Nullable)
 
 
 def step_of(expr: Expr) -> Step:
-    """What evaluates a part of an expression."""
+    """Return the function that evaluates a part of an expression."""
     general = _general(expr)
     if len(expr.fields) == 1 and not isinstance(expr, FieldExpr):
         return _by_name(expr, expr.fields[0], general)
@@ -146,7 +146,7 @@ def _field(name: str) -> Step:
 
 
 def _by_name(expr: Expr, name: str, general: Step) -> Step:
-    """Of a dictionary-coded field, evaluate each of its names once."""
+    """Return a step that evaluates each name of a dictionary-coded field once."""
     fn = of_value(expr)
     cached: tuple[Sequence[Any], int, Value] | None = None
 

@@ -1,4 +1,4 @@
-"""What the author of a node implements: protocols and tiny types. No reactivex, thread, clock or socket here.
+"""The contract of nodes: protocols and small types for their authors. No reactivex, thread, clock or socket here.
 
 Internal: not part of the API; may change in any release.
 """

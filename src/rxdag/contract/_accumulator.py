@@ -59,7 +59,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
 
     def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
         """Merge a younger accumulator into this one; only windows that merge call it."""
-        raise BadProgram(f"{type(self).__name__} must have a method merge to be used in windows that merge")
+        raise BadProgram(f"{type(self).__name__} must have a method merge for windows that merge")
 
     def snapshot(self) -> list[Any]:
         """Return the state as plain data."""

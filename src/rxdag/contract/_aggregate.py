@@ -1,4 +1,4 @@
-"""Aggregates: what a window computes."""
+"""Aggregates: the calculation of a window."""
 
 from __future__ import annotations
 

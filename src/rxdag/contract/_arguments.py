@@ -1,4 +1,4 @@
-"""Numbers, flags and types as arguments: what they must be, with one message for each."""
+"""Checks of numbers, flags and types as arguments, with one message for each."""
 
 from __future__ import annotations
 
@@ -107,6 +107,6 @@ def check_copyable(value: Any, where: str) -> None:
         copy.deepcopy(value)
     except Exception as error:
         raise GraphError(
-            f"{where} must be a value that copy.deepcopy copies, got {shown(value)}: {text_of(error)}; give None, and let "
-            f"the function make the value of the first item"
+            f"{where} must be a value that copy.deepcopy can copy, got {shown(value)}: {text_of(error)}; pass None, "
+            "and let the function build the first value"
         ) from error

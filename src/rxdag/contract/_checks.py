@@ -1,4 +1,4 @@
-"""Checks of arguments that nodes of several rooms take."""
+"""Checks of arguments that nodes of several packages take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rxdag.errors import GraphError, shown
 
 
 def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
-    """How long to wait before each further try; raises GraphError if an argument is wrong."""
+    """Return the waits between tries; raise GraphError if an argument is invalid."""
     return Waits(
         duration_ns(base, f"{where}: base"),
         factor_of(factor, f"{where}: factor"),
@@ -23,7 +23,7 @@ def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, ji
 
 
 def checked_errors(where: str, on: Any) -> tuple[type[Exception], ...]:
-    """A tuple of exceptions; raises GraphError if it is none."""
+    """Return a tuple of exceptions; raise GraphError if it is not one."""
     kinds = _members(on)
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         raise GraphError(f"{where}: on must be a tuple of exceptions, got {shown(on)}")

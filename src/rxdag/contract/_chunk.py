@@ -114,7 +114,7 @@ def settled(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
 
 
 def joined(chunks: list[Chunk]) -> Chunk:
-    """Chunks of rows of one stream as one; in time that does not grow with their number."""
+    """Join chunks of rows of one stream, in time linear in their items."""
     if len(chunks) == 1:
         return chunks[0]
     items: list[Any] = []

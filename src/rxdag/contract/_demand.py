@@ -9,7 +9,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Subscription(Protocol):
-    """What a subscriber has in hand: it asks for items, or leaves. Both from any thread, at any time."""
+    """The handle of a subscriber, to request items or cancel. Thread-safe."""
 
     def request(self, n: int, /) -> None:
         """Ask for `n` more items, 1 or more; less ends the subscription with an error (rule 3.9)."""
@@ -21,28 +21,28 @@ class Subscription(Protocol):
 
 
 class Subscriber(Protocol[T_contra]):
-    """What is given items, never more than it has asked for, one call at a time."""
+    """A receiver of items: never more than it requested, one call at a time."""
 
     def on_subscribe(self, subscription: Subscription, /) -> None:
-        """The first call."""
+        """Receive the subscription; the first call."""
         ...
 
     def on_next(self, item: T_contra, /) -> None:
-        """An item."""
+        """Receive an item."""
         ...
 
     def on_error(self, error: Exception, /) -> None:
-        """The last call, if the stream failed; it needs no demand."""
+        """Receive the error; the last call if the stream failed. Needs no demand."""
         ...
 
     def on_complete(self) -> None:
-        """The last call, if the stream ended; it needs no demand."""
+        """Receive the end; the last call if the stream ended. Needs no demand."""
         ...
 
 
 class Publisher(Protocol[T_co]):
-    """What subscribers are given items by."""
+    """A stream that subscribers can request items from."""
 
     def subscribe(self, subscriber: Subscriber[T_co], /) -> None:
-        """Give a subscriber items, as it asks for them."""
+        """Send items to a subscriber as it requests them."""
         ...

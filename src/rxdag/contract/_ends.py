@@ -39,7 +39,7 @@ class Saw(Protocol):
 
 
 def unseen(kind: str, value: object = None, /) -> None:
-    """Nobody looks."""
+    """Ignore an event: nothing observes it."""
 
 
 class SourceContext(Protocol):
@@ -284,7 +284,7 @@ class SinkContext(Protocol):
 
 @dataclass(frozen=True)
 class Batching:
-    """How a sink is written in batches.
+    """The settings of a sink that is written in batches.
 
     Attributes:
         resource: Makes the async context manager for the writes; the writer's `opened` is called with its value.

@@ -1,4 +1,4 @@
-"""What kernels see of the engine, as protocols: their exits, how far their inputs are, and the forms of `on_item`."""
+"""The engine as kernels see it: protocols for their exits, the progress of inputs, and the forms of `on_item`."""
 
 from __future__ import annotations
 

@@ -41,5 +41,5 @@ def import_extra(module: str, extra: str, where: str) -> Any:
     except ImportError as error:
         package = module.partition(".")[0]
         raise MissingExtra(
-            f'{where}: {package} must be installed, and is not; say {install_line(extra)} (extra "{extra}")'
+            f'{where}: {package} must be installed, and is not; run {install_line(extra)} (extra "{extra}")'
         ) from error

@@ -41,5 +41,6 @@ def plus(total: Any, value: Any, what: str) -> Any:
         return total + value
     except TypeError:
         raise BadItem(
-            f"{what} must add up with the values before it, got {shown(value)} to add to {shown(total)}; cast all to one type"
+            f"{what} must be of a type that adds to the values before it, got {shown(value)} to add to "
+            f"{shown(total)}; cast all to one type"
         ) from None

@@ -1,4 +1,4 @@
-"""First calls: what a user's function returns first is looked at, and nothing of what it returns later."""
+"""First calls: the first result of a user's function is checked, the later ones are not."""
 
 from __future__ import annotations
 

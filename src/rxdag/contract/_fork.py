@@ -1,4 +1,4 @@
-"""Forks: what a run has in threads and locks does not live on in a forked child."""
+"""Forks: the threads and locks of a run do not survive in a forked child."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rxdag.errors import RxDagError
 
 
 def is_forked(pid: int) -> bool:
-    """True in a child that was forked from process `pid`."""
+    """Return True in a child that was forked from process `pid`."""
     return os.getpid() != pid
 
 

@@ -1,4 +1,4 @@
-"""Functions as arguments: what can be seen of one before its first call."""
+"""Functions as arguments: checks before their first call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rxdag.errors import GraphError, shown
 
 _NUMBERS: Final = ("no argument", "one argument", "two arguments", "three arguments")
 MAP_ASYNC: Final = "ops.map_async awaits one"
-RETURN: Final = "write `return` for `yield`; ops.explode takes a generator function"
+RETURN: Final = "use `return` instead of `yield`; ops.explode takes a generator function"
 _OF_ACCUMULATORS: Final = {
     "check": ("the item",),
     "add": ("the item",),
@@ -24,7 +24,7 @@ _OF_ACCUMULATORS: Final = {
     "snapshot": (),
     "restore": ("the snapshot",),
 }
-CONTEXT: Final = "put @contextlib.asynccontextmanager before it, or leave out async"
+CONTEXT: Final = "decorate it with @contextlib.asynccontextmanager, or remove async"
 
 
 def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC, generators: bool = False) -> None:
@@ -75,7 +75,7 @@ def check_methods(thing: object, where: str, names: Iterable[str], *, yields: st
 
 def check_accumulator(made: object) -> None:
     """Raise GraphError if a method of an accumulator cannot be called as it will be, or a call of it runs nothing."""
-    check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="write `return` for `yield`")
+    check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="use `return` instead of `yield`")
     for name, takes in _OF_ACCUMULATORS.items():
         check_arguments(getattr(made, name, None), f"{type(made).__name__}.{name}", *takes)
 
@@ -129,7 +129,7 @@ def check_named_arguments(fn: Any, where: str, names: Iterable[str]) -> None:
 
 
 def async_kind(fn: Any) -> str | None:
-    """What kind of function it is that must be awaited or iterated asynchronously; None if it is plain."""
+    """Return the kind of an asynchronous function, in words; None if it is plain."""
     for each in (fn, None if isinstance(fn, type) else type(fn).__call__):
         if inspect.iscoroutinefunction(each):
             return "coroutine function"
@@ -156,7 +156,7 @@ def _may_return_awaitable(fn: Any) -> bool:
 
 
 def _signature(fn: Any) -> inspect.Signature | None:
-    """The signature that calls go by; None if there is none, or none that is certain."""
+    """Return the signature of a call; None if it is not known for certain."""
     kinds: list[Any] = type.mro(fn) if isinstance(fn, type) else [fn]
     if any("__signature__" in getattr(each, "__dict__", ()) for each in kinds):
         return None

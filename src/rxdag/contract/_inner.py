@@ -61,17 +61,17 @@ class InnerKernel(Kernel, ABC):
 
     @abstractmethod
     def source_of(self, inner: Inner) -> Source[Any]:
-        """The stream of an item: user code, on whose failure the item goes the way of the node's `on_error`."""
+        """Return the stream of an item. This calls user code: if it fails, `on_error` decides about the item."""
 
     @abstractmethod
     def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
-        """An item of an inner stream has come."""
+        """Take in an item of an inner stream."""
 
     def on_inner_end(self, inner: Inner, emit: Emit[Any]) -> None:
-        """An inner stream has ended."""
+        """Take in the end of an inner stream."""
 
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
-        """An inner stream has failed for good: each item that it fails for gets the error, and comes out by `ready`."""
+        """Take in the final failure of an inner stream; its items leave by `ready` with the error."""
         inner.error = (error, attempts)
 
     def let_go(self, inner: Inner) -> Inner | None:
@@ -92,7 +92,7 @@ class InnerKernel(Kernel, ABC):
         return failed
 
     def give(self, inner: Inner, emit: Emit[Any]) -> None:
-        """Give out what `ready` gave; its failure is that of the item."""
+        """Emit the result from `ready`; a failure here is charged to its item."""
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.lingers = self.held() > 0

@@ -129,7 +129,7 @@ class Kernel:
 
     @classmethod
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Have attributes that a class sets begin so in its objects, which is where the compiled form looks."""
+        """Use attributes set on a class as the initial values in its objects, where the compiled form reads them."""
         super().__init_subclass__(**kwargs)
         _set_first(cls)
 

@@ -51,7 +51,7 @@ class LineFile:
         return gzip.open(raw, "rb") if path.suffix == ".gz" else raw  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # reads bytes too
 
     def lines(self) -> Iterator[str]:
-        """The lines, without their ends, as text.
+        """Yield the lines, without their ends, as text.
 
         Raises:
             SourceError: If the file is truncated, not gzip though called so, or not UTF-8.
@@ -91,7 +91,7 @@ class LineFile:
             raise SourceError(f"{self.name}: must be text, plain or .gz, got {what}")
 
     def progress(self) -> float | None:
-        """How much of the file has been read, from 0 to 1; None of stdin, or of what is closed. From any thread."""
+        """Return the share of the file read, from 0 to 1; None for stdin or a closed file. Thread-safe."""
         try:
             descriptor = self._opened[0].fileno()
             return os.lseek(descriptor, 0, os.SEEK_CUR) / max(1, os.fstat(descriptor).st_size)
@@ -99,7 +99,7 @@ class LineFile:
             return None
 
     def problem(self, what: str) -> SourceError:
-        """An error that names file and line."""
+        """Return an error that names file and line."""
         return SourceError(f"{self.place}: {what}")
 
     @property

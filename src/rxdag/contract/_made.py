@@ -1,4 +1,4 @@
-"""How a thing was made: the public function and its arguments, so that a graph can be written down."""
+"""Origins: the public function and the arguments that made a node, so that a graph can be written as a spec."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Made:
 
 
 def made_by(thing: object) -> Made | None:
-    """How a thing was made; None if no public function made it."""
+    """Return the public call that made a thing; None if there is none."""
     made: Made | None = getattr(thing, _ATTRIBUTE, None)
     return made
 
 
 def remember(namespace: dict[str, Any], names: Iterable[str], room: Room) -> None:
-    """Have functions of a package note on what they make how they were called.
+    """Wrap the functions of a package so that they record on their results how they were called.
 
     Args:
         namespace: Of the package.

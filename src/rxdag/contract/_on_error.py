@@ -1,4 +1,4 @@
-"""What a node does with an item that its user code fails on, and how long to wait before another try."""
+"""Error policies: the fate of an item on which user code failed, and the waits between tries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OnErrorName: TypeAlias = Literal["raise", "skip", "dead"]
 
 @dataclass(frozen=True)
 class Waits:
-    """How long to wait before each further try.
+    """The waits between tries.
 
     Attributes:
         base_ns: Wait after the first failure, ns.
@@ -30,7 +30,7 @@ class Waits:
     jitter: float
 
     def wait_ns(self, failures: int, random: Random) -> int:
-        """How long to wait after so many failures in a row, ns."""
+        """Return the wait in ns after that many failures in a row."""
         wait = min(self.base_ns * self.factor ** min(failures - 1, 128), self.cap_ns)
         return round(wait * (1 + self.jitter * random.uniform(-1, 1)) if self.jitter else wait)
 
@@ -55,11 +55,11 @@ class OnError:
 
     @property
     def last(self) -> OnError:
-        """What becomes of an item in the end."""
+        """The final outcome of an item that has failed."""
         return self if self.then is None else self.then
 
     def wait_ns(self, error: Exception, attempts: int, random: Random) -> int | None:
-        """How long to wait before another try, ns, after so many; None for no more."""
+        """Return the wait in ns before another try, after that many; None to stop."""
         if self.backoff is None or attempts >= self.attempts:
             return None
         if isinstance(error, BadProgram) or not isinstance(error, self.on):

@@ -151,7 +151,7 @@ class Beside(Operator[A_contra, B_co]):
     others: tuple[Any, ...]
 
     def kernel(self) -> KernelOf[A_contra, B_co]:
-        raise TypeError(f"{label_of(self.fan_in)}: its kernel is that of its fan_in")
+        raise TypeError(f"{label_of(self.fan_in)}: its fan_in makes the kernel")
 
 
 class Foreign(AnyOperator):

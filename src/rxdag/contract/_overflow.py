@@ -1,4 +1,4 @@
-"""What a full gate does, and where a gate stands by the user's wish."""
+"""Overflow policies of gates, and gates that the user places."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def checked_overflow(
 
 
 def size_of(item: Any) -> int:
-    """Size of an item, bytes: of itself and of what it holds, one level deep, by `sys.getsizeof`."""
+    """Return the size of an item in bytes: itself and its parts, one level deep, by `sys.getsizeof`."""
     return sys.getsizeof(item) + sum(sys.getsizeof(each) for each in _held(item))
 
 

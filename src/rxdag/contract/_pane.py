@@ -1,4 +1,4 @@
-"""What windows emit, and what becomes of an item that a node could not work on."""
+"""Panes, which windows emit, and dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a stream when the dag is made."""
+"""Shapes: the static properties of a stream when the dag is made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shape:
-    """What is known of a stream before anything runs.
+    """The static properties of a stream.
 
     Attributes:
         item_type: Type of the items; None where it is not known.

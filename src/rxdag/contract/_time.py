@@ -15,10 +15,10 @@ MAX: Final = FLUSHED - 1
 
 
 class Clock(Protocol):
-    """What time it is, for sources, sinks and kernels in processing time."""
+    """The clock of sources, sinks and kernels in processing time."""
 
     def now(self) -> int:
-        """Nanoseconds since the epoch, UTC; never goes back within a run."""
+        """Return the time in ns since the epoch, UTC; it never goes back within a run."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Times without a zone: refused, unless `tz=` says what they are."""
+"""Times without a zone: refused, unless `tz=` gives one."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
             return ZoneInfo(tz)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise GraphError(
-                f'{where} must be the IANA name of a time zone, as "America/New_York", got {shown(tz)}; '
-                f"where the system has none of them: pip install tzdata"
+                f'{where} must be the IANA name of a time zone, such as "America/New_York", got {shown(tz)}; '
+                f"if the system has no time zone data, run pip install tzdata"
             ) from None
     if tz is not None and not isinstance(tz, tzinfo):
-        raise GraphError(f'{where} must be the IANA name of a time zone, as "UTC", a tzinfo or None, got {shown(tz)}')
+        raise GraphError(
+            f'{where} must be the IANA name of a time zone, such as "UTC", a tzinfo or None, got {shown(tz)}'
+        )
     if hasattr(tz, "localize"):
         # The offset of pytz's zones is wrong unless each time goes through their own method.
-        raise GraphError(f"{where} must not be a zone of pytz, got {shown(tz)}; use its name, or zoneinfo.ZoneInfo")
+        raise GraphError(f"{where} must not be a pytz zone, got {shown(tz)}; use its name, or zoneinfo.ZoneInfo")
     return tz
 
 
@@ -50,5 +52,5 @@ def aware(value: datetime, zone: tzinfo) -> datetime:
     except OverflowError:  # within a day of the year 1 or 10000, where no clock is set
         return made
     if back.replace(tzinfo=None) != value:
-        raise ValueError(f"there is no {value.isoformat()} in {zone}: clocks are set forward then")
+        raise ValueError(f"there is no {value.isoformat()} in {zone}: clocks skip that time")
     return made

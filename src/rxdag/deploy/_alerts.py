@@ -1,4 +1,4 @@
-"""Alerts: what somebody should be woken for."""
+"""Alert rules for Prometheus."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ALERTS: Final = (
         "1m",
         "page",
         "{{ $labels.dag }} has failed.",
-        "Its error is in the log, and in /readyz.",
+        "The log and /readyz show its error.",
     ),
     Alert(
         "RxdagRestarting",
@@ -51,7 +51,7 @@ ALERTS: Final = (
         "0m",
         "page",
         "{{ $labels.dag }} was started again {{ $value | humanize }} times in 15 minutes.",
-        "A supervised graph that fails time and again: the log says with what.",
+        "The supervised graph keeps failing; the log shows each error.",
     ),
     Alert(
         "RxdagNothingDelivered",
@@ -59,8 +59,8 @@ ALERTS: Final = (
         "== 0",
         "10m",
         "page",
-        "{{ $labels.dag }} takes items in, and no sink has got one for 10 minutes.",
-        "Compare the watermarks: a source that is quiet holds up event time (event_time(idle_timeout=...)).",
+        "{{ $labels.dag }} reads items, but no sink has received one for 10 minutes.",
+        "Compare the watermarks: a silent source holds back event time; set event_time(idle_timeout=...).",
     ),
     Alert(
         "RxdagBehind",
@@ -69,7 +69,7 @@ ALERTS: Final = (
         "10m",
         "ticket",
         "{{ $labels.dag }} is {{ $value | humanizeDuration }} behind in event time.",
-        "Which gate is full says which node is too slow; scale on the backlog, not on this.",
+        "The node after the full gate is too slow; scale on the backlog, not on this lag.",
     ),
     Alert(
         "RxdagBlocked",
@@ -77,8 +77,8 @@ ALERTS: Final = (
         "> 0.5",
         "10m",
         "ticket",
-        "What feeds {{ $labels.gate }} of {{ $labels.dag }} waits for room half of the time.",
-        "What follows is too slow for what comes: more workers, larger batches, or an overflow policy that drops.",
+        "The producer of {{ $labels.gate }} of {{ $labels.dag }} is blocked half of the time.",
+        "The nodes after the gate are too slow: use more workers, larger batches, or an overflow policy that drops.",
     ),
     Alert(
         "RxdagDropping",
@@ -87,7 +87,7 @@ ALERTS: Final = (
         "5m",
         "ticket",
         "{{ $labels.gate }} of {{ $labels.dag }} drops {{ $value | humanize }} items a second.",
-        "The gate's policy drops when it is full; it is full because what follows is slower.",
+        "The gate is full because the nodes after it are slower than its producer.",
     ),
     Alert(
         "RxdagDeadLetters",
@@ -95,8 +95,8 @@ ALERTS: Final = (
         "> 0",
         "0m",
         "ticket",
-        "{{ $labels.node }} of {{ $labels.dag }} could not work on {{ $value | humanize }} items.",
-        "Port dead has them, each with its error.",
+        "{{ $labels.node }} of {{ $labels.dag }} could not process {{ $value | humanize }} items.",
+        "The dead port has them, each with its error.",
     ),
     Alert(
         "RxdagLate",
@@ -104,8 +104,8 @@ ALERTS: Final = (
         "> 0.01",
         "10m",
         "ticket",
-        "{{ $value | humanizePercentage }} of what comes to {{ $labels.node }} of {{ $labels.dag }} is too late.",
-        "Raise out_of_order= of event_time, or allow lateness; port late has them.",
+        "{{ $value | humanizePercentage }} of the items that reach {{ $labels.node }} of {{ $labels.dag }} are late.",
+        "Raise out_of_order= of event_time, or allow lateness; the late port has them.",
     ),
     Alert(
         "RxdagSinkFailing",
@@ -114,7 +114,7 @@ ALERTS: Final = (
         "5m",
         "page",
         "Writes of {{ $labels.node }} of {{ $labels.dag }} fail.",
-        "Is what it writes to there? Tries are counted as rxdag_node_retries_total.",
+        "Check that its target is reachable; retries are counted as rxdag_node_retries_total.",
     ),
 )
 

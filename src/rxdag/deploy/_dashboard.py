@@ -1,4 +1,4 @@
-"""A Grafana dashboard, made of the registry of metrics: one panel each, in rows by what they are of."""
+"""A Grafana dashboard generated from the registry of metrics: one panel each, in rows by subject."""
 
 from __future__ import annotations
 

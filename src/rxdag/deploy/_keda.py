@@ -1,4 +1,4 @@
-"""Manifests of a graph on Kubernetes that KEDA scales by what waits in it."""
+"""Manifests of a graph on Kubernetes that KEDA scales by its backlog."""
 
 from __future__ import annotations
 
@@ -62,10 +62,11 @@ def scaling(
     which = f'dag="{dag.name}"' + ("" if namespace is None else f', namespace="{namespace}"')
     if chosen == "backlog" and not knows:
         raise GraphError(
-            f'keda: by="backlog" needs a source that knows what waits, and {", ".join(dag.sources)} do not; use "queued" or "busy"'
+            f'keda: by="backlog" needs a source that reports its backlog, got {", ".join(dag.sources)}; use "queued" '
+            'or "busy"'
         )
     if chosen == "queued" and not gates:
-        raise GraphError('keda: by="queued" needs a gate, and the graph has none; use "busy", or put .buffered(...) in')
+        raise GraphError('keda: by="queued" needs a gate, and the graph has none; use "busy", or add .buffered(...)')
     if chosen not in ("backlog", "queued", "busy"):
         raise GraphError(f'keda: by must be "backlog", "queued" or "busy", got {shown(chosen)}')
     if threshold is not None and not threshold > 0:
@@ -135,7 +136,8 @@ def keda(
     for what, name in (("deployment", deployment), ("namespace", namespace)):
         if not _NAME.fullmatch(name):
             raise GraphError(
-                f"keda: {what} must be 1 to 63 of a to z, 0 to 9 and -, not at an end, as Kubernetes wants it, got {shown(name)}"
+                f"keda: {what} must be a Kubernetes name: 1 to 63 characters of a to z, 0 to 9 and -, without - at "
+                f"either end, got {shown(name)}"
             )
     if not 0 <= min_replicas <= max_replicas or max_replicas < 1:
         raise GraphError(

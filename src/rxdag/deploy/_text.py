@@ -26,7 +26,7 @@ def yaml_text(documents: Sequence[Any], /) -> str:
 
 
 def _shown(data: Any) -> Any:
-    """The same with texts of several lines as blocks."""
+    """Return the data with texts of several lines as YAML blocks."""
     if isinstance(data, dict):
         return {key: _shown(value) for key, value in data.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(data, list):

@@ -1,4 +1,4 @@
-"""What runs: nodes that call each other, gates and pumps, and the domains in which they do.
+"""The engine: nodes that call each other, gates, pumps, and the domains that run them.
 
 Internal: not part of the API; may change in any release.
 """

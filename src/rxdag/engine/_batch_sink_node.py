@@ -57,7 +57,7 @@ class BatchSinkNode(SinkNode):
         writer.opened(given)
 
     def entered(self, task: Future[Any]) -> None:
-        """The context manager is entered, or has failed."""
+        """Store the entered context, or handle its failure."""
         self.has_entered.set()
         if task.cancelled():
             return
@@ -116,7 +116,7 @@ class BatchSinkNode(SinkNode):
         super().discard()
 
     def waited_long_enough(self) -> None:
-        """A batch that is not full has waited."""
+        """Write a batch that is not full after its wait."""
         self.timer = None
         self.is_due = True
         self.go_on()
@@ -158,14 +158,14 @@ class BatchSinkNode(SinkNode):
             self.run.spawn(self.name, pending, partial(self.part_written, part))
 
     def part_written(self, part: Chunk, task: Future[Any]) -> None:
-        """A write has ended."""
+        """Handle the end of a write."""
         if self.is_ended or not self.parts:
             return
         if not task.cancelled():
             self.part_ended(part, task.exception())
 
     def part_ended(self, part: Chunk, error: BaseException | None) -> None:
-        """A part is written, or has failed."""
+        """Handle the end of the write of a part."""
         if error is None:
             self.parts.popleft()
             self.in_flight -= len(part)
@@ -180,7 +180,7 @@ class BatchSinkNode(SinkNode):
         self.settle()
 
     def part_failed(self, part: Chunk, error: BaseException) -> bool:
-        """Deal with a part that could not be written; False if it is not to be gone on with now."""
+        """Handle a part that could not be written; return False if the node must not continue with it now."""
         self.writes.failed += 1
         if not isinstance(error, Exception) or isinstance(error, BadProgram):
             self.domain.interrupt_for(error)

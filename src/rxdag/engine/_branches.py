@@ -223,11 +223,11 @@ class Watcher(Protocol):
     """Sees what passes a place in the graph."""
 
     def on_next(self, chunk: Chunk, /) -> None:
-        """See items and watermarks."""
+        """Receive items and watermarks."""
         ...
 
     def end(self, error: Exception | None, /) -> None:
-        """See the end."""
+        """Receive the end."""
         ...
 
 

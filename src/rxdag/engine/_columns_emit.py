@@ -21,8 +21,8 @@ class ColumnsExits:
     def _check(self) -> None:
         if not self.is_open:
             raise RuntimeError(
-                f'node "{self._node.name}": emit is open only while a method of its kernel runs, and was called later; '
-                f"emit in the method itself, or keep the items and emit them in on_watermark or on_end"
+                f'node "{self._node.name}": emit must be called while a method of its kernel runs, got a later call; '
+                f"emit inside the method, or keep the items and emit them in on_watermark or on_end"
             )
 
     def _exit(self, port: str) -> Exit:

@@ -1,4 +1,4 @@
-"""What nodes need of the run that they are part of."""
+"""The services of a run that its nodes use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Events(Protocol):
 
 
 class RunContext(Protocol):
-    """What nodes need of a run."""
+    """The services of a run that nodes use."""
 
     clock: Clock
     random: Random
@@ -41,7 +41,7 @@ class RunContext(Protocol):
 
     @property
     def error(self) -> Exception | None:
-        """What the run has failed with, if it has."""
+        """Error that the run has failed with, or None."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Domains: what one thread at a time runs, and the work that waits in it beside its pumps."""
+"""Domains: parts of a run that one thread at a time executes, with their pending work beside the pumps."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Timer(Protocol):
 
 
 class Driver(Protocol):
-    """What gives a domain its turns: a scheduler on a thread, on an event loop or in virtual time."""
+    """A scheduler that gives a domain its turns: on a thread, on an event loop or in virtual time."""
 
     def wake(self, pump: Any, /) -> None:
-        """Give a pump a turn. Thread-safe."""
+        """Schedule a turn of a pump. Thread-safe."""
         ...
 
     def again(self, pump: Any, /) -> None:
-        """Give a pump another turn; from its own turn."""
+        """Schedule another turn of a pump, from its own turn."""
         ...
 
     def call(self, fn: Callable[[], None], /) -> None:
@@ -103,7 +103,7 @@ class Domain:
         self.raised: BaseException | None = None
 
     def again(self, pump: Pump) -> None:
-        """Give a pump another turn; from a turn in this domain."""
+        """Schedule another turn of a pump, from a turn in this domain."""
         if not self.is_in_order:
             self.driver.again(pump)
         elif not pump.queued and not pump.is_finished:
@@ -111,7 +111,7 @@ class Domain:
             self.ready.append(pump)
 
     def take_turns(self) -> None:
-        """Give the pumps that are ready their turns, until the driver has something else to do or to look at."""
+        """Run the pumps that are ready, until the driver has other work."""
         until: i64 = self.ticks() + TURNS_NS
         if self.is_timed and self.deadline < until:
             until = self.deadline
@@ -135,18 +135,20 @@ class Domain:
         return self.stop or (self.is_timed and self.ticks() >= self.deadline)
 
     def retire(self, node: Node) -> None:
-        """Have a node that has ended give back what it has, soon."""
+        """Schedule the release of the resources of a node that has ended."""
         self.retired.append(node)
+        # Ends the loop that runs, so that the driver settles before anything more is fed.
         self.stop = True
 
     def retire_all(self) -> None:
-        """Have all nodes that have ended give back what they have, at the end of the run."""
+        """Release the resources of all nodes that have ended, at the end of the run."""
         while self.retired:
             self.retired.popleft().retire()
 
     def open_up(self, node: KernelNode) -> None:
-        """Give a node a turn of its own, before anything new is fed."""
+        """Schedule a turn of a node before anything new is fed."""
         self.opened.append(node)
+        # As in retire(): what runs gives back, and settle() comes before the next pump.
         self.stop = True
 
     def interrupt_for(self, error: BaseException) -> None:
@@ -162,7 +164,7 @@ class Domain:
             self.resting.remove(node)
 
     def settle(self) -> None:
-        """Do what waits: retire nodes, resume what rests and has room, write sinks, fire what a rest has put off.
+        """Do all pending work: retire nodes, resume resting nodes, write sinks, fire timers that were put off.
 
         It gives back early if the driver has something to do first; then `settle_some` is called before any pump.
         """
@@ -176,7 +178,7 @@ class Domain:
         self.is_unsettled = False
 
     def settle_some(self) -> None:
-        """Do one thing of what waits, whatever else is always due."""
+        """Do one piece of pending work, so that the others cannot starve it."""
         self.stop = self.is_called
         if self.raised is None and not self.settle_one():
             self.is_unsettled = False
@@ -185,10 +187,11 @@ class Domain:
         """Return True if there is something to settle."""
         if self.retired or self.opened or self.unwritten or self.next_to_resume() is not None:
             return True
+        # A timer of a node that still rests is no work yet: its node has to resume first.
         return any(not node.must_wait() for node in self.deferred)
 
     def settle_one(self) -> bool:
-        """Do one thing of what waits; False if there is nothing."""
+        """Do one piece of pending work; return False if there is none."""
         if self.retired:
             self.retired.popleft().retire()
             return True

@@ -34,8 +34,8 @@ class KernelEmit:
     def _check(self) -> None:
         if self.given < 0:
             raise RuntimeError(
-                f'node "{self._node.name}": emit is open only while its method runs, and was called later; '
-                f"emit in the method itself, or keep the item and emit it in on_timer, on_watermark or on_end"
+                f'node "{self._node.name}": emit must be called while a method of its kernel runs, got a later call; '
+                f"emit inside the method, or keep the item and emit it in on_timer, on_watermark or on_end"
             )
 
     def _again(self) -> None:

@@ -39,7 +39,7 @@ def wrong_write(sink: Sink[Any, Any], given: Any) -> str:
     where = f"{label_of(sink)}: write"
     if sink.where == "async":
         return f"{where} must return None or an awaitable, got {shown(given)}"
-    return f'{where} must return None, got {shown(given)}; a sink that is awaited says where = "async"'
+    return f'{where} must return None, got {shown(given)}; a sink with async methods must set where = "async"'
 
 
 def checked_resource(made: Any, where: str) -> Any:
@@ -50,8 +50,8 @@ def checked_resource(made: Any, where: str) -> Any:
     """
     if not (hasattr(made, "__aenter__") and hasattr(made, "__aexit__")):
         raise BadProgram(
-            f"{where} must make an async context manager, got {shown(made)}; put @contextlib.asynccontextmanager before "
-            f"an async generator function"
+            f"{where} must return an async context manager, got {shown(made)}; decorate an async generator function "
+            "with @contextlib.asynccontextmanager"
         )
     return made
 

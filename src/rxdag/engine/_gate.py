@@ -62,6 +62,7 @@ class Gate(Node):
     ) -> None:
         super().__init__(name)
         self.high: i64 = high
+        # Half empty, not one below full: else a slow reader would wake its producer for each item it takes.
         self.low: i64 = high // 2 if high >= _HYSTERESIS_FROM else high - 1
         self.overflow = overflow
         self.blocks = overflow is Overflow.BLOCK
@@ -118,6 +119,7 @@ class Gate(Node):
             return 1 << 30
         free = self.limit() - (self.came - self.taken - self.lost - self.n_dropped)
         if self.max_bytes and free > 1:
+            # The size of the next item is not known before it comes, so only one may be on its way.
             return 1
         return max(0, int(free))
 
@@ -128,6 +130,7 @@ class Gate(Node):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
+        # Counted before anything else, so that the books hold however this call ends.
         if self.is_ended:
             self.lost += 1
             if self.saw is not None:
@@ -154,6 +157,7 @@ class Gate(Node):
         reader = self.reader
         if not reader.queued and not reader.blocked:
             domain = self.domain
+            # In a turn of the reader's own domain its driver is awake, and needs neither lock nor bell.
             if domain.turn_of is not None and reader.domain is domain:
                 domain.again(reader)
             else:
@@ -174,7 +178,7 @@ class Gate(Node):
         return self.came - self.taken - self.lost - self.n_dropped >= self.limit()
 
     def reopen(self) -> None:
-        """Let the points above go on if there is room enough; in the domain that fills it."""
+        """Unblock the points above if the gate has enough space. Call it in the domain that fills the gate."""
         if self.is_full and self.may_open():
             self.is_full = False
             self.note_resumed()
@@ -183,6 +187,7 @@ class Gate(Node):
     def may_open(self) -> bool:
         """Return True if a full gate has room enough again."""
         n = self.came - self.taken - self.lost - self.n_dropped
+        # What producers still send is counted as lost, so a gate that has ended must not block them.
         if self.is_ended:
             return True
         if self.demand is not None:
@@ -204,6 +209,7 @@ class Gate(Node):
             return
         queue = self.queue
         try:
+            # IDLE holds no time, so it does not replace the watermark before it.
             while isinstance(queue[-1], int) and (watermark != IDLE or queue[-1] == IDLE):
                 queue.pop()  # the later one says all that it said
         except IndexError:  # empty, perhaps since this moment
@@ -227,6 +233,7 @@ class Gate(Node):
             return
         if watermark is not None:
             self.queue.append(watermark)
+        # No reopen() here: the blocked points belong to the thread that hangs.
         self.is_ended = True
         self.queue.append(Ended(error))
         self.reader.wake()
@@ -253,6 +260,7 @@ class Gate(Node):
         if self.high == 0 and self.is_wanted and not self.queue:
             self.is_wanted = False
             return True
+        # With no space at all, the item itself is both the oldest and the newest.
         if overflow is Overflow.DROP_NEWEST or (self.high == 0 and overflow is not Overflow.ERROR):
             self.count_dropped(item)
             return False
@@ -302,7 +310,7 @@ class Gate(Node):
             self.lost += 1
             self.fail(
                 RxDagError(
-                    f"gate {self.name}: size_of must give the size of each item as a number, raised "
+                    f"gate {self.name}: size_of must return the size of each item as a number, raised "
                     f"{shown(error)} on {shown(item)}"
                 ),
                 error,
@@ -310,6 +318,7 @@ class Gate(Node):
             return
         if not self.blocks and not self.fits(size) and not self.make_room(item, size):
             return
+        # Counted in before it is queued: the reader may count it out at once.
         self.bytes_in += size
         n_bytes = self.bytes_in - self.bytes_out - self.bytes_dropped
         if n_bytes > self.high_water_bytes:
@@ -333,8 +342,8 @@ class Gate(Node):
             self.queue.clear()
         self.fail(
             BufferOverflow(
-                f"gate {self.name}: must hold no more than {bounds}, and one more came; take {larger}, "
-                f'or another overflow, as "block" where the source can wait or "drop_oldest"'
+                f"gate {self.name}: must hold at most {bounds}, got one more; use {larger}, "
+                f'or another overflow policy, such as "block" if the source can wait, or "drop_oldest"'
             ),
             None,
         )
@@ -369,6 +378,7 @@ class Gate(Node):
 
     @property
     def blocked_ns(self) -> int:
-        """How long a producer has waited for room, ns, the wait that goes on included. Thread-safe."""
+        """Time in ns for which the full gate blocked its producer, including now. Thread-safe."""
+        # Read once: the domain that fills the gate may reset it between the test and the subtraction.
         since = self.blocked_since
         return int(self.waited_ns + (self.domain.ticks() - since if since else 0))

@@ -64,13 +64,13 @@ class GatherNode(Point):
             self.domain.unwritten.append(self)
 
     def write_out(self) -> None:
-        """Hand on what is gathered; called by the domain."""
+        """Pass on the gathered items; called by the domain."""
         self.is_gathering = False
         if not self.is_ended:
             self.hand_on()
 
     def hand_on(self) -> None:
-        """Hand on what is gathered, and the watermark behind it."""
+        """Pass on the gathered items, then the watermark."""
         from rxdag.columns import gathered  # it loads numpy
 
         if self.items:

@@ -33,7 +33,7 @@ class Guarded(Point):
         self.ports[exit_.port] = exit_
 
     def bury(self, item: Any, error: BaseException, attempts: int) -> bool:
-        """Deal with an item on which user code failed, as the policy says; False if the node has failed."""
+        """Apply the error policy to an item on which user code failed; return False if the node has failed."""
         policy = RAISE if isinstance(error, BadProgram) else self.policy.last
         if isinstance(error, BadItem) or (policy is DEAD and isinstance(error, Exception)):
             self.dead += 1

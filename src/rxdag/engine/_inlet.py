@@ -29,7 +29,7 @@ class Inlet(Node):
         return [self.owner]
 
     def set_entry_shut(self, is_shut: bool) -> None:
-        """Let nothing into the gate before it, or let it in again: a source behind it is not even opened meanwhile."""
+        """Close or reopen the gate before this input; a source behind a closed gate is not even opened."""
         gate = self.gate
         if gate is None or is_shut == self.is_entry_shut:
             return

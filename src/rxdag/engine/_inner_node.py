@@ -1,4 +1,4 @@
-"""Nodes whose items become streams: opens them, reads them as there is room, and closes them."""
+"""Nodes whose items become streams: they open them, read them while gates have space, and close them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class InnerNode(KernelNode):
         return await resource.__aenter__()
 
     def entered(self, task: Future[Any]) -> None:
-        """What the streams work with is entered, or has failed."""
+        """Store the entered resource, or handle its failure."""
         if task.cancelled():
             return
         error = task.exception()
@@ -109,6 +109,7 @@ class InnerNode(KernelNode):
             error: BaseException | None = self.own_error or self.run.error
             if error is None and not self.run.may_succeed:
                 error = self.run.cancelled("the run was cancelled")
+            # On its own, as a task: leaving a resource may await, and this call must not.
             self.run.spawn(self.name, left(resource, error))
 
     def fail(self, error: Exception) -> None:
@@ -127,7 +128,7 @@ class InnerNode(KernelNode):
         return source
 
     def malformed(self, item: object, error: Exception) -> None:
-        """Deal with input of an inner stream that is malformed, as the node's policy says."""
+        """Apply the node's error policy to malformed input of an inner stream."""
         policy = self.policy.last
         if policy is SKIP:
             self.came += 1
@@ -172,13 +173,13 @@ class InnerNode(KernelNode):
             self.schedule()
 
     def schedule(self) -> None:
-        """Have a turn to read, soon."""
+        """Schedule a turn to read."""
         if not self.is_scheduled:
             self.is_scheduled = True
             self.domain.open_up(self)
 
     def give_ready(self) -> None:
-        """Give out the items that are worked on, or bury them."""
+        """Emit finished items; apply the error policy to failed ones."""
         kernel = self.inner_kernel
         while not self.is_ended:
             inner = kernel.ready()
@@ -198,7 +199,7 @@ class InnerNode(KernelNode):
             self.emit.given = -1
 
     def match(self) -> None:
-        """Have a reading for each stream that the kernel has, and for no other."""
+        """Open a reading for each stream of the kernel, and close all others."""
         wanted = self.inner_kernel.inner
         if wanted == self.matched:
             return
@@ -211,7 +212,7 @@ class InnerNode(KernelNode):
                 self.readings[inner] = Reading(self, inner)
 
     def go_on(self) -> None:
-        """Give the stream whose turn it is one read."""
+        """Read once from the stream whose turn it is."""
         self.is_scheduled = False
         if self.is_ended or self.blocked or not self.is_open:
             return
@@ -243,7 +244,7 @@ class InnerNode(KernelNode):
             self.take_in(reading, read.rows().items)
 
     def have_at_hand(self, inner: Inner) -> None:
-        """Have the exits give what comes the time and key of an item."""
+        """Set the time and key that the exits attach to outputs to those of an item."""
         emit = self.emit
         emit.item = inner.item
         emit.ts = inner.ts
@@ -274,7 +275,7 @@ class InnerNode(KernelNode):
             emit.given = -1
 
     def stream_ended(self, reading: Reading) -> None:
-        """A stream has ended."""
+        """Handle the end of a stream."""
         reading.is_ready = False
         inner = reading.inner
         inner.is_done = True
@@ -289,7 +290,7 @@ class InnerNode(KernelNode):
         self.emit.given = -1
 
     def stream_failed(self, reading: Reading, error: BaseException) -> None:
-        """A stream has failed: try again if it has given nothing yet, else its items go the way of the policy."""
+        """Retry a failed stream that has delivered nothing yet, else apply the error policy to its items."""
         inner, kernel = reading.inner, self.inner_kernel
         reading.attempts += 1
         reading.close()
@@ -302,6 +303,7 @@ class InnerNode(KernelNode):
                 self.bury(held.item, error, reading.attempts)
             return
         is_bad = isinstance(self.blamed(inner.item, error), BadItem)
+        # A stream that has delivered items is not read again: they would come twice.
         again = not inner.given and not is_bad
         wait = self.policy.wait_ns(error, reading.attempts, self.run.random) if again else None
         if wait is not None:

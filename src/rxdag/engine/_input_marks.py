@@ -86,7 +86,7 @@ class InputMarks:
         return self._idle[input]
 
     def wake(self, input: int) -> tuple[int, ...]:
-        """Have an input active again; if the output was idle, the watermark so far tells of it."""
+        """Mark an input active; if the output was idle, return the watermark that ends the idleness."""
         if not self._idle[input]:
             return ()
         was_idle = self._all_idle()
@@ -99,7 +99,7 @@ class InputMarks:
         self._look()
 
     def _look(self) -> None:
-        """Say whether all inputs count, as they are now."""
+        """Recompute whether all inputs count."""
         self.some_idle = any(self._idle)
         self._all_count = not self.some_idle and all(self._aligned)
         self._n_least = 0

@@ -1,4 +1,4 @@
-"""The node that runs a kernel: it brings it items and the end, and does what the kernel wants."""
+"""The node that runs a kernel: it passes in items and the end, and applies the kernel's requests."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ class KernelNode(WatermarkNode):
                 self.unread += 1
                 return
             if self.kernel.is_paused:
+                # The kernel is in the middle of a firing, which must be complete before it sees the item.
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         self.work(input, item, ts, sequence, key)
@@ -97,6 +98,7 @@ class KernelNode(WatermarkNode):
         emit.key = key
         if self.has_now:
             emit.now = self.run.clock.now()
+        # Opens emit for this call only; -1 closes it, so that a kernel that keeps it gets an error.
         emit.given = 0
         try:
             self.call(item, ts, sequence, key)
@@ -110,7 +112,7 @@ class KernelNode(WatermarkNode):
     # ---- what the kernel wants
 
     def look(self) -> None:
-        """Do what the kernel asks for by its attributes: timers, demand, the watermark it holds back, an early end."""
+        """Apply the kernel's attributes: timers, demand, held watermark, early end."""
         if self.is_ended:
             return
         if self.held_mark > self.watermark or self.is_quiet != self.said_idle:
@@ -164,7 +166,7 @@ class KernelNode(WatermarkNode):
         self.inlets[input].set_shut(not is_over and self.kernel.want_from(input, now) == 0)
 
     def shut_entries(self, opened: int | None) -> None:
-        """Let something into the gates of the first inputs only; None for all."""
+        """Open the gates of the first inputs only; None for all."""
         if opened == self.opened:
             return
         self.opened = opened
@@ -194,7 +196,7 @@ class KernelNode(WatermarkNode):
             self.timer = self.domain.driver.at(due, self.on_due, rank=int(self.rank))
 
     def on_due(self) -> None:
-        """The timer is due; while the node rests it waits."""
+        """Fire the timer, or put it off while the node rests."""
         if self.must_wait():
             self.domain.deferred.append(self)
         else:
@@ -210,6 +212,7 @@ class KernelNode(WatermarkNode):
         due = self.kernel.timer
         now = self.run.clock.now()
         if due is None or due > now:
+            # The kernel has moved its timer to later since this one was set; see arm().
             self.arm()
             return
         self.guard(self.call_timer, now)
@@ -229,7 +232,7 @@ class KernelNode(WatermarkNode):
             super().take_mark(input, watermark)
 
     def input_ended(self, input: int, error: Exception | None) -> None:
-        """An input has ended, behind what of it rests here."""
+        """Handle the end of an input, after its items that rest here."""
         if self.rests_inputs and self.pending and error is None:
             self.hold((INPUT_END, input, None, 0, 0, None))
         else:
@@ -288,7 +291,7 @@ class KernelNode(WatermarkNode):
         return None
 
     def inputs_ended(self, error: Exception | None) -> None:
-        """All inputs have ended."""
+        """Handle the end of all inputs."""
         if error is None and self.lingering != MIN:
             return
         if error is not None:
@@ -365,4 +368,4 @@ class KernelNode(WatermarkNode):
                 inlet.leave()
 
     def go_on(self) -> None:
-        """Do what waited for room; of nodes that hold items until there is some."""
+        """Continue after a full gate, in nodes that hold items until it has space."""

@@ -1,4 +1,4 @@
-"""The books: what became of every item, by node and by edge."""
+"""The books: the fate of every item, by node and by edge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXITS = ("passed", "absorbed", "filtered", "late", "dead", "unassigned", "unrout
 
 @dataclass(slots=True)
 class Ledger:
-    """What became of a node's inputs, and where its outputs came from.
+    """The ledger of a node: the fate of its inputs and the origin of its outputs.
 
     Attributes:
         arrived: Items that came in.
@@ -81,7 +81,7 @@ class Ledger:
 
     @property
     def lost(self) -> dict[str, int]:
-        """Return the numbers of items that went no further, by reason, without zeros."""
+        """Inputs that were lost, by reason, without zeros."""
         named = {name: getattr(self, name) for name in EXITS if name not in ("passed", "absorbed", "filtered")}
         named |= {f"dropped ({reason})": n for reason, n in self.dropped.items()}
         return {name: n for name, n in named.items() if n}
@@ -108,7 +108,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class EdgeBook:
-    """What became of the items on an edge.
+    """The ledger of an edge: the fate of its items.
 
     Attributes:
         name: Producer, port and consumer.

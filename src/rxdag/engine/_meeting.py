@@ -1,4 +1,4 @@
-"""Meetings: a run of columns that a route has split comes together again in its order."""
+"""Meetings: nodes that join the parts of a run of columns, split by a route, in their original order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Meeting:
-    """Where the ways of a route meet: it gathers what they bring of one run, and hands it on whole.
+    """The node where branches of a route meet: it gathers their parts of one run and passes it on whole.
 
     Nothing behind it is touched before the run is complete, so no node in between ever rests.
 
@@ -31,7 +31,7 @@ class Meeting:
         self.is_open = True
 
     def finish(self) -> None:
-        """Hand the run on, up to the first item on which a node on the way has failed; then that node fails."""
+        """Pass the run on up to the first item on which a branch node failed; then that node fails."""
         from rxdag.columns import parted, rejoined  # they load numpy, which columns have done
 
         self.is_open = False
@@ -46,6 +46,7 @@ class Meeting:
             self.node.take_met(min(self.inputs), whole, self.inputs)
         if rest is not None:
             self.node.discarded += len(rest)
+        # Branches ran one after the other, so failures are not in the order of items: the first item decides.
         failed.sort(key=_place)
         for i, (_, node, error) in enumerate(failed):
             if i:  # it would not have got so far

@@ -1,4 +1,4 @@
-"""Merges in a run: items of several inputs, as they come."""
+"""Merges in a run: items of several inputs in order of arrival."""
 
 from __future__ import annotations
 

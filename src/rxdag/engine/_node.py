@@ -1,4 +1,4 @@
-"""Nodes: what a run is made of. Handing an item on is a call of the next node's `push`."""
+"""Nodes: the parts of a run. To pass an item on is to call the next node's `push`."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Node:
     # ---- what stands in the way
 
     def on_open(self) -> None:
-        """Nothing stands in the way any more."""
+        """Continue: nothing downstream blocks this node any more."""
 
     def set_shut(self, is_shut: bool) -> None:
         """Take nothing for a while, or take items again: the points above are blocked meanwhile."""

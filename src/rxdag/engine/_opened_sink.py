@@ -1,4 +1,4 @@
-"""Sinks that a run has opened: the writer that is prepared and closed, and what the sink sees of the run."""
+"""Sinks that a run has opened: the writer that is prepared and closed, and the context of the sink."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class OpenedSink(Guarded):
     # ---- what it takes now
 
     def admit(self) -> None:
-        """Tell what is before it to look again at what it wants."""
+        """Ask upstream to read the demand again."""
         if not self.is_ended:
             self.set_shut(self.wants() == 0)
         for gate in self.gates:
@@ -79,7 +79,7 @@ class OpenedSink(Guarded):
         raise NotImplementedError
 
     def unused(self) -> None:
-        """Go on: what nobody reads are its dead letters."""
+        """Ignore unused ports: only that of dead letters can be unused, and the sink still works."""
 
     def finish(self, error: Exception | None) -> None:
         """Take nothing more, and mark the end of the dead letters."""
@@ -142,7 +142,7 @@ class OpenedSink(Guarded):
         return result
 
     def closed(self, task: Future[Any]) -> None:
-        """An async close has ended."""
+        """Handle the end of an async close."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.domain.interrupt_for(error)

@@ -1,4 +1,4 @@
-"""Sources that a run has opened: the reader that is asked and closed, and what the source sees of the run."""
+"""Sources that a run has opened: the reader that is read and closed, and the context of the source."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class OpenedSource(Pump):
         self.run.events.tell(code, self.name, **fields)
 
     def give_aside(self, port: str, item: object) -> None:
-        """Give an item out on a side port."""
+        """Emit an item on a side port."""
         if self.is_ended:
             return
         for exit_ in self.exits:

@@ -1,4 +1,4 @@
-"""Points: nodes whose outputs rest in them until there is room.
+"""Points: nodes whose outputs rest in them until nothing downstream blocks.
 
 One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*. Before
 each call it reads `blocked`, the count of what stands in its way: full gates, closed nodes and resting points behind it.
@@ -66,6 +66,7 @@ class Point(Node):
 
     def give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Send an item out by an exit, or keep it until there is room."""
+        # Counted before the call, so that the books hold if it does not return.
         exit_.n += 1
         if self.blocked > self.free:
             self.hold((ITEM, exit_, item, ts, sequence, key))
@@ -213,6 +214,7 @@ class Point(Node):
         """Begin to rest: points above are blocked until nothing is pending."""
         self.is_resting = True
         self.blocked += 1
+        # A node that was blocked from below has blocked the points above already, unless it absorbs or has ended.
         if self.blocked == 1 or self.absorbs or self.is_ended:
             block_all(self.up)
         block_all(self.order)
@@ -240,9 +242,10 @@ class Point(Node):
         return self.blocked == self.obstacles()
 
     def resume(self) -> None:
-        """Go on with what rests, as far as there is room."""
+        """Emit the resting items as far as gates have space."""
         pending = self.pending
         n = 0
+        # Bounded, since compiled code sees no signal before it returns; `n and`: each call makes some progress.
         while pending and self.can_resume() and n < 1024 and not (n and self.domain.must_give_back()):
             n += 1
             self.replay(pending.popleft())
@@ -262,6 +265,7 @@ class Point(Node):
         elif kind == COLUMNS:
             self.send_columns(entry[1], entry[2])
         else:
+            # `free` lets the outputs of this entry pass while the node rests; `front` keeps their order if they cannot.
             self.free = self.obstacles()
             self.take_up(entry)
             self.free = 0
@@ -280,6 +284,7 @@ class Point(Node):
             if room >= n:
                 exit_.out.push_columns(columns)
                 return
+            # The node is not blocked, so one row may go, as one item would.
             room = max(room, 1)
             exit_.out.push_columns(columns[:room])
             columns = columns[room:]
@@ -294,6 +299,7 @@ class Point(Node):
         if self.blocked and not self.is_resting and not self.absorbs:
             unblock_all(self.up)
         self.is_ended = True
+        # It blocks itself for good, which obstacles() allows for, and holds back nobody above.
         self.blocked += 1
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Pumps: what moves items from a source or a gate into a segment, as long as nothing stands in the way."""
+"""Pumps: they move items from a source or a gate into a segment while nothing downstream blocks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pump(Point):
         self.gates: list[Gate] = []
 
     def wake(self) -> None:
-        """Have the driver give it a turn. Thread-safe."""
+        """Ask the driver for a turn. Thread-safe."""
         self.domain.driver.wake(self)
 
     def on_open(self) -> None:
@@ -87,6 +87,7 @@ class GatePump(Pump):
         if not self.blocked:
             began: i64 = domain.ticks()
             self.feed(domain.quantum)
+            # take_turns() compares this with its limit, which saves a reading of the clock for each turn.
             domain.measured_at = domain.ticks()
             self.busy_ns += domain.measured_at - began
             if self.is_finished or self.is_starved:
@@ -107,6 +108,7 @@ class GatePump(Pump):
         while n < quantum:
             if self.blocked or domain.stop:
                 return
+            # Not before the first item: with a deadline in the past the pump would never move one.
             if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
             try:
@@ -117,6 +119,7 @@ class GatePump(Pump):
                 return
             if isinstance(entry, tuple):
                 n += 1
+                # Counted before the call, so that the books hold if it does not return.
                 gate.taken += 1
                 if gate.max_bytes:
                     gate.bytes_out += entry[4]
@@ -139,10 +142,11 @@ class GatePump(Pump):
                 out.push_columns(entry)
 
     def ask_to_reopen(self) -> None:
-        """Have the domain that fills the gate look whether there is room again."""
+        """Ask the domain that fills the gate to check for space again."""
         gate = self.gate
         if gate.domain is self.domain:
             gate.reopen()
+        # A guess from this side, which spares most calls; reopen() decides in the domain of the counts.
         elif gate.may_open():
             gate.domain.driver.call(gate.reopen)
 
@@ -171,11 +175,12 @@ class GatePump(Pump):
             self.domain.run.fail(error)  # no node has failed: the gate itself has
 
     def release(self, reader: Node) -> None:
-        """The node behind takes nothing more: what rests in the gate is discarded."""
+        """Discard the items in the gate: the node after it takes nothing more."""
         if self.is_finished and self.gate.is_abandoned:
             return
         self.is_finished = True
         gate = self.gate
+        # Later, never now: the node that fills the gate may be on the stack.
         if gate.domain is self.domain:
             gate.domain.retire(self)
         else:

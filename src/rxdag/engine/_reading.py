@@ -1,4 +1,4 @@
-"""Inner streams that are read: the reader of one, and what its source sees of the run."""
+"""Inner streams being read: the reader of one, and the context of its source."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reading:
         self.node.domain.driver.at(when, self.come, rank=int(self.node.rank))
 
     def come(self) -> None:
-        """It may have something now."""
+        """Schedule a read: the stream may have items now."""
         self.is_ready = True
         self.node.look()
 
@@ -49,7 +49,7 @@ class Reading:
         return domain.must_give_back() or domain.ticks() - self.began >= TURNS_NS
 
     def emit(self, port: str, item: object) -> None:
-        """Nobody can read the side ports of an inner stream."""
+        """Ignore side outputs: an inner stream has no side ports."""
 
     def log(self, code: str, **fields: object) -> None:
         self.node.run.events.tell(code, self.node.name, **fields)
@@ -75,7 +75,7 @@ class Reading:
         return self.reader.read(room)
 
     def close(self) -> None:
-        """Give back what is open."""
+        """Close what is open."""
         reader, self.reader = self.reader, None
         if reader is None or self.source is None:
             return

@@ -1,4 +1,4 @@
-"""Room: how many items a source may read now, so that what it reads fits behind it."""
+"""Room: the number of items that a source may read now, so that they fit downstream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Limiter(Protocol):
 
 
 class Room:
-    """What an output reaches without passing a gate.
+    """The gates and resting nodes that an output reaches without passing a gate.
 
     Args:
         gates: The gates that an item may enter.
@@ -40,6 +40,7 @@ class Room:
             want = limiter.wants()
             if want is not None:
                 if self.expands:
+                    # One item may become any number before it reaches the limit.
                     return 1
                 if want < room:
                     room = want
@@ -47,4 +48,5 @@ class Room:
             free = gate.room()
             if free < room:
                 room = free
+        # At least 1: whether anything may be read at all is decided by blocking, not here.
         return room if room > 0 else 1

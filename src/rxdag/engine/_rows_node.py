@@ -1,4 +1,4 @@
-"""Nodes between columns and rows: where columns come and rows are wanted, and the other way round."""
+"""Nodes that convert columns to rows, and rows to columns."""
 
 from __future__ import annotations
 

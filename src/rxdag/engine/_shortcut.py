@@ -1,4 +1,4 @@
-"""Shortcut: the first maps and filters behind a source, worked on as one comprehension a chunk where they are expressions."""
+"""Shortcut: the first maps and filters after a source as one comprehension a chunk, if they are expressions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Shortcut:
         return self.nodes[-1].way
 
     def give(self, values: list[Any]) -> None:
-        """Hand on what came out, as long as nothing is in the way; the rest stays in the last node."""
+        """Pass outputs on until a node blocks; the rest stays in the last node."""
         last = self.nodes[-1]
         out = last.way.out
         if out.takes_rows and not last.blocked:

@@ -1,4 +1,4 @@
-"""Sinks in a run: writes to a sink what comes."""
+"""Sinks in a run: nodes that write items to a sink."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SinkNode(OpenedSink):
         return chunk
 
     def take_over(self) -> None:
-        """Go on with what another run has left."""
+        """Continue with the state of another run."""
         if self.is_ended:
             self.run.sink_ready(self.name)
         elif self.gathered:
@@ -234,13 +234,13 @@ class SinkNode(OpenedSink):
             self.admit()
 
     def had_enough(self, chunk: Chunk, enough: Enough) -> None:
-        """The sink takes nothing more."""
+        """End early: the sink takes nothing more."""
         self.passed += enough.index
         self.unread += len(chunk) - enough.index
         self.enough()
 
     def failed_on(self, chunk: Chunk, error: BaseException) -> Chunk:
-        """Deal with the item that failed; what came before it is written. Returns what is still to write."""
+        """Handle the failed item, after those before it were written; return what is still to be written."""
         self.writes.failed += 1
         index = error.index if isinstance(error, WriteFailed) else 0
         cause: BaseException = error.cause if isinstance(error, WriteFailed) else error
@@ -271,7 +271,7 @@ class SinkNode(OpenedSink):
         return chunk.split(1)[1]
 
     def write_again(self) -> None:
-        """The wait is over: write what failed again."""
+        """Retry the failed write after its wait."""
         chunk, self.again = self.again, None
         if chunk is not None and not self.is_ended:
             self.in_flight = 0
@@ -279,7 +279,7 @@ class SinkNode(OpenedSink):
             self.settle()
 
     def written(self, chunk: Chunk, task: Future[Any]) -> None:
-        """A write of an async sink has ended."""
+        """Handle the end of a write of an async sink."""
         if not self.in_flight:
             return
         self.in_flight = 0

@@ -126,7 +126,7 @@ def _rested(entry: Any) -> Any:
 
 
 def block(node: Node) -> None:
-    """Have a restored node block what is above it, if it rests or is full."""
+    """Block the points above a restored node that rests or is full."""
     if isinstance(node, Point) and node.pending:
         node.rest()
     elif isinstance(node, Gate) and node.is_full:

@@ -1,4 +1,4 @@
-"""Feeds of sources: hands on what was read, item by item or as columns, with the watermarks between."""
+"""Feeds of sources: they pass on what was read, item by item or as columns, with watermarks between."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SourceFeed(OpenedSource):
         self.next_mark = 0
 
     def feed(self) -> None:
-        """Hand items on; what stands in the way and what the domain wants is looked at before each."""
+        """Pass items on; blocks and stops of the domain are checked before each one."""
         chunk = self.chunk
         assert chunk is not None
         if self.wants_columns:
@@ -133,7 +133,7 @@ class SourceFeed(OpenedSource):
         self.main.n += n
 
     def feed_columns(self, chunk: Chunk) -> None:
-        """Hand a run of columns on, cut at its watermarks."""
+        """Pass a run of columns on, cut at its watermarks."""
         if chunk.columns is None and chunk.items:
             from rxdag.columns import gathered  # it loads numpy, which columns have done
 
@@ -172,7 +172,7 @@ class SourceFeed(OpenedSource):
         return 0 if self.chunk is None else len(self.chunk) - int(self.at)
 
     def put_back(self) -> None:
-        """Give up what was read and not handed on: its source has it still, and reads no more."""
+        """Discard the items read but not passed on: their source still holds them and reads no more."""
         left = self.left_over()
         self.came += left
         self.unread += left

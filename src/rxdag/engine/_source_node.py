@@ -45,7 +45,7 @@ class SourceNode(SourceFeed):
         self.open_error: BaseException | None = None
 
     def start(self) -> None:
-        """Have the first turn. What is pushed into is opened at once, whether there is room or not."""
+        """Start reading. A source with a queue is opened at once, even if no gate has space."""
         if self.is_closed:
             self.run.source_ended(self.name)
         elif self.source.queues or self.was_open:
@@ -110,7 +110,7 @@ class SourceNode(SourceFeed):
         self.busy_ns += domain.measured_at - self.began
 
     def turn(self) -> None:
-        """Hand on what was read; read if nothing is left of that."""
+        """Pass on the items read; read more if none are left."""
         if self.how == "fail" and self.stop_error is not None:
             self.finish(self.stop_error)
             return

@@ -51,14 +51,14 @@ class StatelessNode(KernelNode):
             self.pass_mark(self.watermark)
 
     def pass_mark(self, watermark: i64) -> None:
-        """Hand a watermark on."""
+        """Pass a watermark on."""
         if self.blocked > self.free:
             self.give_mark(watermark)
         elif self.is_timed:
             self.way.out.mark(watermark)
 
     def wake_up(self) -> bool:
-        """An item has come after the stream was idle: those behind hear of it even if the item goes no further.
+        """End the idleness downstream after an item, even if the item itself goes no further.
 
         Returns True if the node has ended, and takes nothing more.
         """
@@ -74,7 +74,7 @@ class StatelessNode(KernelNode):
         self.is_quiet = True  # so that what comes yet is looked at
 
     def pass_on(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Hand an item on, or keep it if this node rests."""
+        """Pass an item on, or keep it if this node rests."""
         if self.blocked > self.free:
             self.give(self.way, item, ts, sequence, key)
             self.way.n -= 1  # sync counts it

@@ -1,4 +1,4 @@
-"""Nodes that finish one item before they take the next: items that become many, items that are tried again."""
+"""Nodes that finish one item before they take the next: explode and retry."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class StepNode(KernelNode):
         return -1 if wait is None else wait
 
     def wait_for(self, wait: int) -> None:
-        """Go on with the item that is at hand after a time, ns."""
+        """Continue with the current item after a wait, ns."""
         self.is_waiting = True
         self.due = self.run.clock.now() + wait
         self.wait_until_due()

@@ -44,7 +44,7 @@ class WatermarkNode(CallingNode):
         self.is_end_called = False
 
     def look(self) -> None:
-        """Do what the kernel asks for by its attributes."""
+        """Apply the kernel's attributes."""
         raise NotImplementedError
 
     def fire_before(self, ts: i64) -> None:
@@ -93,7 +93,7 @@ class WatermarkNode(CallingNode):
             self.look()
 
     def note_input_end(self, input: int) -> None:
-        """Tell the kernel that an input has ended by itself, or is flushed."""
+        """Notify the kernel that an input has ended by itself, or is flushed."""
         if self.hears_ends and input not in self.ended_inputs:
             self.ended_inputs.add(input)
             self.guard(self.call_input_end, input)
@@ -109,7 +109,7 @@ class WatermarkNode(CallingNode):
                 self.combined(mark)
 
     def combined(self, watermark: i64) -> None:
-        """All inputs together have got to a watermark, or are idle, or active again."""
+        """Handle a change of the combined watermark: a new one, idle, or active again."""
         kernel = self.kernel
         if watermark == ENDED:
             if not self.in_clock_time:
@@ -140,7 +140,7 @@ class WatermarkNode(CallingNode):
         return True
 
     def fired(self, watermark: i64) -> None:
-        """Hand a watermark on, now that what was due at it is out."""
+        """Pass a watermark on after the outputs that were due at it."""
         kernel = self.kernel
         if watermark >= FLUSHED:
             self.end_kernel()
@@ -163,7 +163,7 @@ class WatermarkNode(CallingNode):
         self.give_mark(watermark)
 
     def mark_below(self) -> None:
-        """Give out the watermark, and that the stream is idle, as far as what rests in the kernel lets them go."""
+        """Emit the watermark and idleness as far as the items held by the kernel allow."""
         if self.kernel.is_paused:  # they come behind what is due yet
             return
         try:
@@ -188,7 +188,7 @@ class WatermarkNode(CallingNode):
         return self.kernel.timer is not None
 
     def end_kernel(self) -> None:
-        """Tell the kernel of the end; once, or until it has given out all."""
+        """Notify the kernel of the end, once, or until it has emitted everything."""
         if (not self.is_end_called or self.kernel.is_paused) and not self.is_ended:
             self.is_end_called = True
             self.guard(self.call_end, 0)

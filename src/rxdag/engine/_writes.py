@@ -1,4 +1,4 @@
-"""Writes: how long a sink takes for what it is given."""
+"""Writes: durations of the writes of a sink."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Writes:
         self.total_ns += took_ns
 
     def copy(self) -> Writes:
-        """The writes so far."""
+        """Return the writes so far."""
         return Writes(list(self.counts), self.total_ns, self.failed)
 
     @property

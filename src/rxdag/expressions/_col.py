@@ -1,4 +1,4 @@
-"""How expressions begin: `col.price`, `lit(1)`."""
+"""Starts of expressions: `col.price`, `lit(1)`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Several(Expr):
 
 
 def as_tuple(fields: tuple[Any, ...]) -> Expr:
-    """Fields and expressions as one expression, of a tuple."""
+    """Return fields and expressions as one tuple expression."""
     return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
 
 
 def positional(of: Any) -> tuple[str, ...] | None:
-    """The fields that a type takes by position, in order; None if it does not say."""
+    """Return the fields that a type takes by position, in order; None if not known."""
     try:
         parameters = inspect.signature(of).parameters.values()
     except (TypeError, ValueError):
@@ -47,7 +47,7 @@ _new_tuple: Final[Callable[..., Any]] = vars(tuple)["__new__"]
 
 
 def plain_fields(of: Any) -> tuple[str, ...] | None:
-    """The fields of a named tuple that is made as all of them are; None for anything else."""
+    """Return the fields of a named tuple with the generated constructor; None for anything else."""
     if not isinstance(of, type) or of.__mro__[1:2] != (tuple,) or "_fields" not in vars(of):
         return None
     make = getattr(vars(of).get("__new__"), "__func__", None)  # the one that the standard library writes

@@ -124,7 +124,7 @@ class Expr:
         return hash((type(self).__name__, self.fields, repr(self)))
 
     def __bool__(self) -> NoReturn:
-        what = "has no truth value: it stands for one; use & | ~ and parentheses, not and, or, not"
+        what = "has no truth value before an item comes; use & | ~ and parentheses instead of and, or, not"
         raise TypeError(f"{shown(self)} {what}")
 
     def __iter__(self) -> NoReturn:
@@ -166,7 +166,7 @@ class Expr:
 
 
 def as_expr(value: object) -> Expr:
-    """The value as an expression."""
+    """Return the value as an expression."""
     return value if isinstance(value, Expr) else Literal(value)
 
 
@@ -178,7 +178,7 @@ def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 
 
 def union(*exprs: Expr) -> tuple[str, ...]:
-    """Names of the fields that several expressions read, each once."""
+    """Return the fields that several expressions read, each once."""
     return tuple(dict.fromkeys(name for expr in exprs for name in expr.fields))
 
 
@@ -276,7 +276,7 @@ class Binary(Expr):
 
 
 def _null_test(expr: Expr, read: Write, bind: Bind) -> str:
-    """The text that says whether it is None; Python warns of `is` between constants."""
+    """Return the text of a test for None; Python warns of `is` between constants."""
     text = expr.text(read, bind)
     return f"{text} is None" if expr.fields else f"{bind(_is_none)}({text})"
 
@@ -290,7 +290,7 @@ def _inner(expr: Expr) -> str:
 
 
 def _receiver(expr: Expr) -> str:
-    """The text on which a method is called."""
+    """Return the text on which a method is called."""
     return f"lit({expr!r})" if not expr.fields else _inner(expr)
 
 

@@ -1,4 +1,4 @@
-"""Hints: what the annotations of a type say of its fields, and whether its items are made by code of its own."""
+"""Hints: the annotations of a type's fields, and whether its constructor runs code of its own."""
 
 from __future__ import annotations
 

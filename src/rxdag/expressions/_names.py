@@ -11,7 +11,7 @@ from typing import Any
 
 
 def field_names(item_type: Any) -> tuple[str, ...] | None:
-    """Names of the fields of a type of items, or None if it does not say."""
+    """Return the field names of an item type, or None if it declares none."""
     if dataclasses.is_dataclass(item_type):
         return tuple(f.name for f in dataclasses.fields(item_type))
     names = getattr(item_type, "__struct_fields__", None) or getattr(item_type, "_fields", None)
@@ -21,7 +21,7 @@ def field_names(item_type: Any) -> tuple[str, ...] | None:
 
 
 def attribute_names(item_type: Any) -> tuple[str, ...]:
-    """Names of the fields of a type whose items have them as attributes; none for any other, mappings too."""
+    """Return the field names of a type with attributes; none for any other type, including mappings."""
     if not isinstance(item_type, type) or issubclass(item_type, Mapping):
         return ()
     return field_names(item_type) or ()

@@ -1,4 +1,4 @@
-"""Pairs: each value inside of an item, beside what it was made of."""
+"""Pairs: each value inside an item, beside its origin."""
 
 from __future__ import annotations
 

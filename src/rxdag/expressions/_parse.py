@@ -1,4 +1,4 @@
-"""Parse: expressions from text, through a short list of what is allowed."""
+"""Parse: expressions from text, with a short list of allowed syntax."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def parse(text: str) -> Expr:
         made = as_expr(_build(tree.body, text.strip()))
         check_size(made)
     except RecursionError:
-        raise SpecError(f'expression "{_short(text)}": must be nested less deep') from None
+        raise SpecError(f'expression "{_short(text)}": must be less deeply nested') from None
     except ValueError as error:
         raise SpecError(f'expression "{_short(text)}": {error}') from None
     return made
@@ -79,7 +79,7 @@ def _refuse(node: ast.AST, text: str, what: str) -> SpecError:
 
 
 def _build(node: ast.expr, text: str) -> Any:
-    """An expression, or a plain value where that is all it is."""
+    """Return an expression, or the plain value of a constant."""
     if isinstance(node, ast.Name):
         return Field(node.id)
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool | int | float | str)):
@@ -126,7 +126,7 @@ def _compare(node: ast.Compare, text: str) -> Expr:
             parts.append(found if isinstance(op, ast.In) else ~found)
         elif isinstance(op, ast.Is | ast.IsNot):
             if not (isinstance(right, ast.Constant) and right.value is None):
-                raise _refuse(right, text, "must be None behind is")
+                raise _refuse(right, text, "must be None after is")
             parts.append(left.is_null() if isinstance(op, ast.Is) else ~left.is_null())
         if type(op) in _COMPARE or i < len(node.ops):
             # Built once: in a chain it is compared with both of its neighbours.
@@ -139,10 +139,10 @@ def _compare(node: ast.Compare, text: str) -> Expr:
 
 def _members(node: ast.expr, text: str) -> list[Any]:
     if not isinstance(node, ast.List | ast.Tuple):
-        raise _refuse(node, text, "must be a list of values behind in")
+        raise _refuse(node, text, "must be a list of values after in")
     values = [_build(element, text) for element in node.elts]
     if any(isinstance(v, Expr) for v in values):
-        raise _refuse(node, text, "must be a list of plain values behind in")
+        raise _refuse(node, text, "must be a list of plain values after in")
     return values
 
 

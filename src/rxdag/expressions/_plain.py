@@ -122,7 +122,7 @@ class _Renamed(ast.NodeTransformer):
 
 
 def is_traced() -> bool:
-    """True while a debugger or a coverage tool wants to see each call."""
+    """Return True while a debugger or a coverage tool traces calls."""
     if sys.gettrace() is not None:
         return True
     monitoring = getattr(sys, "monitoring", None)
@@ -132,7 +132,7 @@ def is_traced() -> bool:
 
 
 def _told(code: CodeType) -> list[tuple[str, object]]:
-    """What the instructions do, constants and names looked up."""
+    """Return the instructions with constants and names looked up."""
     return [
         (i.opname, _exactly(i.argval) if i.opname.endswith("CONST") else (i.argval, i.arg))
         for i in dis.get_instructions(code)
@@ -140,7 +140,7 @@ def _told(code: CodeType) -> list[tuple[str, object]]:
 
 
 def _exactly(value: Any) -> object:
-    """What equals another only if that is the same constant: 1, True and 1.0 are not."""
+    """Return a value that is equal only for the same constant: 1, True and 1.0 differ."""
     if isinstance(value, tuple):
         return tuple(_exactly(v) for v in value)  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, frozenset):
@@ -149,7 +149,7 @@ def _exactly(value: Any) -> object:
 
 
 def _value(code: list[dis.Instruction], at: int) -> ast.expr:
-    """The tree of what the instructions from there on return; nothing is on the stack there."""
+    """Return the tree of the value returned by the instructions from there on, where the stack is empty."""
     stack: list[ast.expr] = []
     joins: list[tuple[int, ast.boolop, ast.expr]] = []
     while at < len(code):
@@ -187,7 +187,7 @@ def _are(code: list[dis.Instruction], at: int, names: tuple[str, ...]) -> bool:
 
 
 def _ahead(code: list[dis.Instruction], at: int) -> int:
-    """Where a jump leads, which must be further on."""
+    """Return the target of a jump, which must be a forward one."""
     for k in range(at + 1, len(code)):
         if code[k].offset == code[at].argval:
             return k
@@ -195,7 +195,7 @@ def _ahead(code: list[dis.Instruction], at: int) -> int:
 
 
 def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
-    """Do with trees what an instruction does with values."""
+    """Apply an instruction to trees instead of values."""
     name = i.opname
 
     def pop(n: int) -> list[ast.expr]:

@@ -37,7 +37,7 @@ class _Other(Exception):  # a signal, not a failure
 
 
 def expression_of(fn: object, item_type: Any) -> Expr | None:
-    """The expression that a function of one expression stands for; None if it has none.
+    """Return the expression that a function of one expression stands for; None if it has none.
 
     It may read fields of its one parameter and constants, compute, compare, and join with `and`, `or` and `not`; what it reads
     besides might change. Its items must be just what their fields say.
@@ -61,7 +61,7 @@ def _refuse(name: str, value: Any) -> str:
 
 
 def _is_transparent(kind: type[Any], names: tuple[str, ...]) -> bool:
-    """True if an attribute is the field and nothing else: nothing of the class looks at what is read or made."""
+    """Return True if reading an attribute runs no code of the class."""
     if hasattr(kind, "__post_init__") or hasattr(kind, "__getattr__"):
         return False
     if any("__getattribute__" in vars(each) for each in kind.__mro__ if each not in (object, tuple)):
@@ -74,7 +74,7 @@ class _Translator:
         self._names = names
 
     def whole(self, tree: ast.expr) -> Expr:
-        """The whole of a function: a tuple may be nothing else."""
+        """Return the expression of a whole function body; only this may be a tuple."""
         if isinstance(tree, ast.Tuple) and tree.elts:
             return as_tuple(tuple(self.part(each) for each in tree.elts))
         return self.part(tree)
@@ -113,7 +113,7 @@ class _Translator:
 
 
 def _members(tree: ast.expr) -> tuple[object, ...]:
-    """The members of a tuple or set that is written out."""
+    """Return the members of a constant tuple or set."""
     found: Any = ast.literal_eval(tree) if isinstance(tree, ast.Constant | ast.Set) else None
     values: tuple[object, ...] = tuple(found) if isinstance(found, tuple | set) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if not values or any(type(value) not in (bool, int, float, str) for value in values):

@@ -28,7 +28,7 @@ ITEM: Final = ""
 
 
 def field_name(field: object) -> str | None:
-    """The name, if it is a plain field; None for expressions, functions and the item itself."""
+    """Return the name, if it is a plain field; None for expressions, functions and the item itself."""
     if isinstance(field, FieldExpr):
         return field.name or None
     return field if isinstance(field, str) else None
@@ -117,7 +117,7 @@ class FieldReader:
         return repr(self.expr)
 
     def tree(self, item: str, constant: Callable[[str, Any], str]) -> ast.expr:
-        """The expression of the item in that local, its constants under the names that `constant` gives them."""
+        """Return the expression of the item in that local, its constants under the names that `constant` gives them."""
         names = {name: constant(f"v{i}", value) for i, (name, value) in enumerate(self._constants.items())}
         return _Rename({_ITEM: item, **names}).visit(ast.parse(self._text, mode="eval").body)  # type: ignore[no-any-return]
 
@@ -151,7 +151,7 @@ class _Rename(ast.NodeTransformer):
 
 
 def of_value(expr: Expr) -> Callable[[Any], Any]:
-    """An expression of one field as a function of that field's value."""
+    """Return an expression of one field as a function of that field's value."""
     return FieldReader(_OnValue(expr), None)
 
 
@@ -174,7 +174,7 @@ def _is_mapping(item_type: Any) -> bool:
 
 
 def look_up(item: Any, name: str) -> Any:
-    """A field of an item of whatever type: an attribute, or the entry of a mapping."""
+    """Return a field of an item of whatever type: an attribute, or the entry of a mapping."""
     if isinstance(item, dict):
         return item[name]  # pyright: ignore[reportUnknownVariableType]
     try:
@@ -186,14 +186,14 @@ def look_up(item: Any, name: str) -> Any:
 
 
 def getter(field: Field[Any, V], item_type: Any = None) -> Callable[[Any], V]:
-    """The function that reads a field."""
+    """Return the function that reads a field."""
     if isinstance(field, str):
         return FieldReader(FieldExpr(field), item_type)
     return FieldReader(field, item_type) if isinstance(field, Expr) else field
 
 
 def bound(field: Any, item_type: Any) -> Any:
-    """The field as a function of items of that type; functions stay what they are, or become readers that call them."""
+    """Return a field as a function of items of a type; functions stay, or become readers that call them."""
     if field is None:
         return None
     if isinstance(field, str | Expr | FieldReader):
@@ -209,7 +209,7 @@ def called(field: Field[Any, V]) -> Callable[[Any], V]:
 
 
 def why_opaque(*fns: Any) -> str | None:
-    """Why functions cannot be evaluated over columns; None if all are expressions."""
+    """Return why functions cannot be evaluated over columns; None if all are expressions."""
     for fn in fns:
         if not isinstance(fn, FieldReader):
             name = getattr(fn, "__qualname__", type(fn).__name__)

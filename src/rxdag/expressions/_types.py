@@ -1,4 +1,4 @@
-"""Types: what can be said of an expression before anything runs."""
+"""Types: checks of an expression before anything runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_types(expr: Expr, item_type: Any, where: str) -> None:
 
 
 def field_types(item_type: Any) -> dict[str, Any]:
-    """Type of each field, as far as it is known."""
+    """Return the type of each field, if known."""
     try:
         return typing.get_type_hints(item_type)
     except (NameError, TypeError):
@@ -31,7 +31,7 @@ def field_types(item_type: Any) -> dict[str, Any]:
 
 
 def kind_of(field: object, item_type: Any) -> str:
-    """What is known of a field's values: "text", "number" or "any"."""
+    """Return the known kind of a field's values: "text", "number" or "any"."""
     expr = Field(field) if isinstance(field, str) else field
     if not isinstance(expr, Expr) or item_type is None:
         return "any"
@@ -42,12 +42,12 @@ def kind_of(field: object, item_type: Any) -> str:
 
 
 def _hints(item_type: Any) -> dict[str, Any]:
-    """Types of the fields, and of the item itself under no name."""
+    """Return the types of the fields, and of the item itself under the empty name."""
     return {**typing.get_type_hints(item_type), "": item_type}
 
 
 def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:
-    """What kind of value it gives: number, text or any."""
+    """Return the kind of an expression's value: number, text or any."""
     if isinstance(expr, Field):
         return _kind_of(hints.get(expr.name, Any))
     if isinstance(expr, Literal):
@@ -89,7 +89,7 @@ def _binary(expr: Binary, hints: dict[str, Any], where: str) -> str:
 
 def _compare(expr: Expr, kinds: set[str], where: str) -> None:
     if kinds == {"text", "number"}:
-        raise GraphError(f"{where}: {shown(expr)}: must compare alike, got a text and a number")
+        raise GraphError(f"{where}: {shown(expr)}: must compare values of one kind, got a text and a number")
 
 
 def _kind_of(hint: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the graph is: frozen data and checks. No reactivex, clock, thread or I/O here.
+"""The graph: frozen data and checks. No reactivex, clock, thread or I/O here.
 
 Internal: not part of the API; may change in any release.
 """

@@ -46,7 +46,7 @@ class DagBuilder:
     ) -> Self:
         """Add a node."""
         if name in self._things:
-            self._problems.append(f'node "{name}" is there twice')
+            self._problems.append(f'node "{name}" is defined twice')
         elif not isinstance(thing, Source | Sink | AnyOperator):
             self._problems.append(f'node "{name}" must be a source, an operator or a sink, got {shown(thing)}')
         else:
@@ -114,7 +114,7 @@ class DagBuilder:
         for e in self._edges:
             one = (e.producer, e.port, e.consumer)
             if one in seen:
-                out.append(f'edge "{e.producer}" -> "{e.consumer}" is there twice')
+                out.append(f'edge "{e.producer}" -> "{e.consumer}" is given twice')
             seen.add(one)
         return out
 
@@ -132,7 +132,7 @@ class DagBuilder:
             elif len(own) != 1:
                 out.append(f'"{name}" takes exactly one input, got {len(own)}')
             if not isinstance(thing, Sink) and not any(e.producer == name for e in self._edges):
-                out.append(f'"{name}" must lead to a sink, got no edge that leaves it')
+                out.append(f'"{name}" must lead to a sink, got no outgoing edge')
         return out
 
     @staticmethod
@@ -143,7 +143,7 @@ class DagBuilder:
         return [f'"{name}": inputs must be 0 to {len(own) - 1}, each once, got {", ".join(bad)}'] if bad else []
 
     def _sorted(self) -> tuple[list[str], list[str]]:
-        """Names with producers first, and the path of a cycle if there is one."""
+        """Return the names with producers first, and the path of a cycle if there is one."""
         feeds: dict[str, list[str]] = {name: [] for name in self._things}
         for e in self._edges:
             if e.consumer in feeds and e.producer in feeds:

@@ -84,7 +84,7 @@ class Dag:
         )
 
     def _warn_of_loose_sinks(self) -> None:
-        """Warn of each sink that hangs on this dag and was never passed to any; once."""
+        """Warn once of each sink that is attached to this dag and was not passed to any dag."""
         for node in self.nodes.values():
             node.is_spoken_for = True
         for node in self.nodes.values():
@@ -92,7 +92,8 @@ class Dag:
                 if not sink.is_spoken_for:
                     sink.is_spoken_for = True
                     warnings.warn(
-                        f'dag "{self.name}": {sink.where} hangs on {node.where} but was not passed; it will not run',
+                        f'dag "{self.name}": {sink.where} is attached to {node.where} but was not passed; it will '
+                        "not run",
                         GraphWarning,
                         stacklevel=_users_level(),
                     )
@@ -162,7 +163,7 @@ class Dag:
         return self._with(parts)
 
     def _with(self, things: Mapping[str, Thing]) -> Dag:
-        """The same dag with other things in some nodes."""
+        """Return the same dag with other things in some nodes."""
         new: dict[Node, Node] = {}
         for name, node in self.nodes.items():
             inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
@@ -173,7 +174,7 @@ class Dag:
         return dag
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        """A notebook shows the picture."""
+        """Return the picture for a notebook."""
         return bundle(self, self.describe())
 
     def describe(self) -> str:
@@ -186,7 +187,7 @@ class Dag:
 
 
 def _users_level() -> int:
-    """How far up the stack the user's own line is, for `warnings.warn` in its caller."""
+    """Return the stack level of the user's own line, for `warnings.warn` in the caller."""
     frame = inspect.currentframe()
     level = 0
     while frame is not None and (level == 0 or _is_ours(frame)):
@@ -205,7 +206,7 @@ def _kind(node: Node) -> str:
 
 
 def ancestors(ends: Iterable[Node]) -> list[Node]:
-    """All nodes that feed these, producers first, in the order of a walk from the first end."""
+    """Return all nodes that feed these, producers first, in the order of a walk from the first end."""
     done: dict[Node, None] = {}
     stack = [(node, False) for node in reversed(list(ends))]
     while stack:
@@ -221,7 +222,7 @@ def ancestors(ends: Iterable[Node]) -> list[Node]:
 
 
 def named(nodes: list[Node], dag: str) -> dict[Node, str]:
-    """Names of all nodes: the user's, and for the others their label, numbered where it is taken.
+    """Return the names of all nodes: the user's, else their label, numbered if it is taken.
 
     Raises:
         GraphError: If the user gave one name to two nodes.
@@ -235,7 +236,7 @@ def named(nodes: list[Node], dag: str) -> dict[Node, str]:
             given[node.name] = node
     if doubled:
         listed = ", ".join(f'"{name}"' for name in doubled)
-        raise GraphError(f'dag "{dag}": each name must be of one node, got twice: {listed}')
+        raise GraphError(f'dag "{dag}": each name must belong to one node, got twice: {listed}')
     names: dict[Node, str] = {}
     counts: dict[str, int] = {}
     for node in nodes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe(name: str, nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> str:
-    """One line a node: name, what it is, what feeds it."""
+    """Return one line for each node: name, kind and inputs."""
     lines = [f"dag {name}: {len(nodes)} nodes, {len(edges)} edges"]
     width = max(len(n) for n in nodes)
     for own, node in nodes.items():
@@ -25,7 +25,7 @@ def describe(name: str, nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> s
 
 
 def parameters(node: Node) -> str:
-    """The thing as its user wrote it; of a class of the user's, its name and its fields."""
+    """Return a thing as its user wrote it; for a user's class, its name and fields."""
     call = written(node.thing)
     if call is not None:
         return call
@@ -33,7 +33,7 @@ def parameters(node: Node) -> str:
 
 
 def _arguments(thing: Any) -> list[str]:
-    """The parameters that are not as by default."""
+    """Return the parameters that differ from their defaults."""
     parts: list[str] = []
     for each in fields(thing):
         value = getattr(thing, each.name)
@@ -54,7 +54,7 @@ def _argument(name: str, value: Any) -> list[str]:
 
 
 def mermaid(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> str:
-    """A flowchart; sources are stadiums, sinks cylinders, operators boxes."""
+    """Return a flowchart: sources are stadiums, sinks cylinders, operators boxes."""
     ids = {name: f"n{i}" for i, name in enumerate(nodes)}
     lines = ["flowchart LR"]
     for name, node in nodes.items():

@@ -1,4 +1,4 @@
-"""What stands where an operator must: what to say of it."""
+"""Messages for arguments of `pipe` that are no operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes: a source, an operator or a sink, and what feeds it."""
+"""Nodes: a source, an operator or a sink, and its inputs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Node:
 
     @property
     def where(self) -> str:
-        """How messages call it."""
+        """Name of the node in messages."""
         return f'{self.label} "{self.name}"' if self.name and self.name != self.label else self.label
 
     @property
@@ -110,7 +110,7 @@ class Node:
         return ("dead",) if isinstance(self.thing, Sink) else self.thing.all_ports
 
     def port_shape(self, port: str) -> Shape:
-        """What is known of a port's stream."""
+        """Return the shape of a port's stream."""
         if isinstance(self.thing, Source):
             return self.thing.shape if port == "out" else Shape()
         if isinstance(self.thing, Sink):
@@ -128,7 +128,7 @@ class Node:
         return port
 
     def rename(self, name: str) -> None:
-        """Give it the name; once."""
+        """Set the name, once."""
         if self.name is not None and self.name != name:
-            raise GraphError(f'{self.where}: is named already, got a second name "{name}"')
+            raise GraphError(f'{self.where}: must be named once, got a second name "{name}"')
         self.name = checked_name(name, self.label)

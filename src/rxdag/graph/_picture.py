@@ -1,4 +1,4 @@
-"""What a notebook shows: a picture, where the packages for it are installed, and text in any case."""
+"""Display in notebooks: a picture if its packages are installed, and text always."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rxdag.errors import MissingExtra, text_of
 
 
 def bundle(thing: object, text: str) -> dict[str, str]:
-    """A thing by MIME type, as IPython asks for it; the front door knows who draws."""
+    """Return a thing by MIME type, as IPython asks for it; the front door knows who draws."""
     try:
         return {"image/svg+xml": sys.modules["rxdag"].picture_of(thing), "text/plain": text}
     except MissingExtra as error:

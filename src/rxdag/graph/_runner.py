@@ -1,4 +1,4 @@
-"""What of a stream needs a runtime: filled by the front door, so that the definition stays pure data."""
+"""Methods of streams that need a runtime: set by the front door, so that the definition stays pure data."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class Runner(Protocol):
 
 
 def runner() -> Runner:
-    """The runner in use: the front door knows where it is."""
+    """Return the runner in use, as set by the front door."""
     found: Runner = sys.modules["rxdag"].find_runner()
     return found

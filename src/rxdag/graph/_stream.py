@@ -381,5 +381,5 @@ class SinkNode(Generic[T_co, R_co]):
 
 
 def stream_of(node: Node, port: str = "out") -> Stream[Any]:
-    """The handle on a port, keyed or not."""
+    """Return the handle on a port, keyed or not."""
     return KeyedStream[Any, Any](node, port) if node.port_shape(port).keyed else Stream[Any](node, port)

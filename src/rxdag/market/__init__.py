@@ -1,4 +1,4 @@
-"""What only markets need, written with the operators.
+"""Operators for markets, built from the general ones.
 
 Public.
 """

@@ -1,4 +1,4 @@
-"""Order books: the top of each, from a snapshot and what has changed since."""
+"""Order books: the top of each book, from snapshots and changes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _Book:
         """[message, item, ts, sequence, key]"""
 
     def top(self, number: int) -> BookTop:
-        """The best of both sides."""
+        """Return the best price and size of both sides."""
         bid = self.bids.prices[-1] if self.bids.prices else None
         ask = self.asks.prices[0] if self.asks.prices else None
         bid_qty = 0.0 if bid is None else self.bids.sizes[bid]
@@ -82,7 +82,7 @@ class _Book:
 
 
 class _Message(NamedTuple):
-    """What a message says."""
+    """The parsed content of a message."""
 
     is_snapshot: bool
     number: int
@@ -203,7 +203,10 @@ class _Reader:
     def __call__(self, item: Any) -> _Message:
         said = self.is_snapshot(item)
         if isinstance(said, str):  # any text would be true
-            raise BadItem(f"book_top: is_snapshot must be true or false, got {shown(said)}; compare it with a text")
+            raise BadItem(
+                f"book_top: is_snapshot must be true or false, got {shown(said)}; compare the text with the one for "
+                "a snapshot"
+            )
         number = _whole(self.sequence(item), "sequence")
         previous = number - 1 if self.previous is None or said else _whole(self.previous(item), "previous")
         bids, asks = _levels(self.bids(item), "bids"), _levels(self.asks(item), "asks")

@@ -22,7 +22,7 @@ _NAN = float("nan")
 
 
 class _FillKernel(Kernel):
-    """Where the last bar of each key ended, and its close."""
+    """Fills gaps after the last bar of each key with its close."""
 
     state = ("last", "wake")
 
@@ -42,7 +42,7 @@ class _FillKernel(Kernel):
         emit(item)
 
     def _fill(self, key: Any, until: int, emit: Emit[Any]) -> None:
-        """Give out a bar for each stretch of the key that ends by then."""
+        """Emit a bar for each interval of the key that ends by then."""
         start, close = self.last[key]
         price = close if self._gap == "previous" else _NAN
         while start + self._size <= until:

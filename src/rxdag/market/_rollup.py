@@ -32,7 +32,8 @@ class _Rolled(Accumulator[Any, Ohlcv]):
     def check(self, item: Pane[Any, Ohlcv], /) -> None:
         if self._longer.assign(item.start) != self._longer.assign(item.end - 1):
             raise BadItem(
-                f"rollup: a bar must be within one longer bar, got one from {iso_utc(item.start)} to {iso_utc(item.end)}"
+                f"rollup: a bar must lie within one longer bar, got one from {iso_utc(item.start)} to "
+                f"{iso_utc(item.end)}"
             )
 
     def add(self, item: Pane[Any, Ohlcv], /) -> None:
@@ -124,9 +125,7 @@ def _check_fit(shorter: Assigner, longer: Assigner) -> None:
     """Raise GraphError if not each of the shorter windows is within one of the longer ones."""
     even, longer_even = shorter.evenly, longer.evenly
     if shorter.merges or shorter.is_endless or shorter.counts is not None or (even is not None and even[0] != even[1]):
-        raise GraphError(
-            f"rollup: bars must be of windows one behind the other, as windows.tumbling, got {_named(shorter)}"
-        )
+        raise GraphError(f"rollup: bars must be of adjacent windows, such as windows.tumbling, got {_named(shorter)}")
     if even is not None and longer_even is not None:
         size, _, offset = even
         fits = longer_even[0] % size == 0 and (longer_even[2] - offset) % size == 0
@@ -135,8 +134,8 @@ def _check_fit(shorter: Assigner, longer: Assigner) -> None:
         fits = all(window[0] == start for start in starts for window in shorter.assign(start))
     if not fits:
         raise GraphError(
-            f"rollup: each bar must be within one longer bar, whose size is a multiple of theirs, "
-            f"got bars of {_named(shorter)} for {_named(longer)}; take another size= or offset=, or bars that are shorter"
+            f"rollup: each bar must lie within one longer bar, whose size is a multiple of its own, "
+            f"got bars of {_named(shorter)} for {_named(longer)}; use another size= or offset=, or shorter bars"
         )
 
 

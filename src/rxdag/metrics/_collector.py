@@ -90,7 +90,7 @@ class RunCollector(Collector):
         return list({subject.name: subject for thing in self.things() for subject in subjects_of(thing)}.values())
 
     def _decisions(self) -> dict[tuple[str, str], FeedbackDecision]:
-        """The last decision of each feedback of the runtimes that are watched."""
+        """Return the last decision of each feedback of the runtimes that are watched."""
         runtimes = [thing for thing in self.things() if isinstance(thing, PipelineRuntime)]
         return {key: decision for runtime in runtimes for key, decision in tuple(runtime.decisions.items())}
 
@@ -210,7 +210,7 @@ _collectors: weakref.WeakKeyDictionary[CollectorRegistry, RunCollector] = weakre
 
 
 def collector_of(registry: CollectorRegistry | None) -> RunCollector:
-    """The collector of a registry, the process's by default; it has one, however often it is asked for."""
+    """Return the only collector of a registry, by default the process's."""
     home = REGISTRY if registry is None else registry
     if home not in _collectors:
         made = RunCollector()
@@ -220,7 +220,7 @@ def collector_of(registry: CollectorRegistry | None) -> RunCollector:
 
 
 def watch(thing: Run | AsyncRun | PipelineRuntime, /, *, registry: CollectorRegistry | None = None) -> RunCollector:
-    """Have a run, or all that a runtime runs, among the metrics of the process.
+    """Add a run, or all runs of a runtime, to the metrics of the process.
 
     The metrics are read when they are scraped. What nobody holds any more is forgotten by itself.
 

@@ -15,7 +15,7 @@ from rxdag.runtime import PipelineRuntime
 _NAMES: Final = {
     "pipeline_rate_scale_factor": ("Current rate scale factor applied to provider (0.0..1.0).", ["provider"]),
     "pipeline_backpressure_state": ("Backpressure state: 0=ok, 1=soft, 2=hard.", ["provider"]),
-    "pipeline_feedback_queue_depth": ("Items that wait, by dag and gate.", ["source"]),
+    "pipeline_feedback_queue_depth": ("Items in gates, by dag and gate.", ["source"]),
 }
 
 

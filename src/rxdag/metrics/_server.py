@@ -167,7 +167,7 @@ class Server:
             "/graph": self._graph,
         }
         page = pages.get(path)
-        return _Answer(404, f"there is {', '.join(_PATHS)}\n") if page is None else page()
+        return _Answer(404, f"not found; the paths are {', '.join(_PATHS)}\n") if page is None else page()
 
     def _metrics(self, accept: str) -> _Answer:
         encode, kind = choose_encoder(accept)

@@ -1,4 +1,4 @@
-"""The books of what is watched as plain data: what `/status` gives, and `rxdag top` shows."""
+"""The books of watched runs as plain data, for `/status` and `rxdag top`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def status(thing: Run | AsyncRun | PipelineRuntime, /) -> dict[str, Any]:
 
 
 def as_data(subject: Subject) -> dict[str, Any]:
-    """A dag that is watched, as plain data."""
+    """Return the status of a watched dag as plain data."""
     stats = subject.stats
     error = None if subject.error is None else str(subject.error)
     out: dict[str, Any] = {"state": subject.state, "restarts": subject.restarts, "error": error}

@@ -1,4 +1,4 @@
-"""What is watched, as it stands: each dag with its state and its books."""
+"""The watched dags, each with its state and its books."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Subject:
 
 
 def watermarks_s(stats: RunStats) -> dict[str, float]:
-    """Watermarks in s since the epoch, by node; those before the first item and behind the last are none."""
+    """Return watermarks in s since the epoch, by node, without those before the first item and after the end."""
     return {node: mark / 1e9 for node, mark in stats.watermarks.items() if abs(mark) < MAX // 2}
 
 
 def subjects_of(thing: Any) -> Iterator[Subject]:
-    """The dags of a run or of a runtime."""
+    """Yield the dags of a run or of a runtime."""
     if isinstance(thing, PipelineRuntime):
         for job in thing.status().jobs.values():
             yield Subject(job.name, job.state, job.restarts, job.stats, job.dag, job.error)

@@ -169,7 +169,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     def __getattr__(name: str) -> object:
         if name in importlib.import_module("rxdag.operators.joining").__all__:
             streams = "left, right" if name.startswith("join_") else "a, b"
-            raise AttributeError(f"ops.{name}: takes streams and goes into no pipe; use rxdag.{name}({streams})")
+            raise AttributeError(f"ops.{name}: takes streams and cannot be used in a pipe; use rxdag.{name}({streams})")
         # Python offers the nearest name itself, where it knows the module.
         text = f"module '{__name__}' has no attribute '{name}'"
         raise AttributeError(text, name=name, obj=sys.modules[__name__])

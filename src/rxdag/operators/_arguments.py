@@ -1,4 +1,4 @@
-"""Checks of what operators are given, with one message for each kind."""
+"""Checks of arguments of operators, with one message for each kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAKEN: Final = ("out", "dead", "late", "dropped", "unassigned", "unrouted")
 
 
 def function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> Any:
-    """A plain function, and no expression.
+    """Return a plain function; expressions are refused.
 
     Args:
         fn: What was given.
@@ -29,12 +29,12 @@ def function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> Any:
 
 
 def function_or_none(fn: Any, where: str, *takes: str) -> Any:
-    """As `function`, or None."""
+    """Return a function, checked as `function` does, or None."""
     return None if fn is None else function(fn, where, *takes)
 
 
 def awaited_function(fn: Any, where: str, *takes: str) -> Any:
-    """A function that may return an awaitable.
+    """Return a function that may return an awaitable.
 
     Raises:
         GraphError: If it is none, certainly returns none, or cannot take what it will be given.
@@ -44,7 +44,7 @@ def awaited_function(fn: Any, where: str, *takes: str) -> Any:
 
 
 def stream_function(fn: Any, where: str) -> Any:
-    """A function of the item that makes a stream; generator functions of both kinds do.
+    """Return a function of the item that makes a stream; generator functions of both kinds do.
 
     Raises:
         GraphError: If it is none, a coroutine function, or cannot take an item.
@@ -57,7 +57,7 @@ def stream_function(fn: Any, where: str) -> Any:
 
 
 def resource_or_none(fn: Any, where: str) -> Any:
-    """A function that makes an async context manager, or None.
+    """Return a function that makes an async context manager, or None.
 
     Raises:
         GraphError: If it is none, or a coroutine function.
@@ -72,7 +72,7 @@ def _callable(fn: Any, where: str) -> Any:
 
 
 def field_of(value: Any, where: str, *, generators: bool = False) -> Any:
-    """A function of the item, a field's name, or an expression.
+    """Return a function of the item, a field's name, or an expression.
 
     Args:
         value: What was given.
@@ -87,12 +87,12 @@ def field_of(value: Any, where: str, *, generators: bool = False) -> Any:
 
 
 def field_or_none(value: Any, where: str) -> Any:
-    """As `field_of`, or None."""
+    """Return a field, checked as `field_of` does, or None."""
     return None if value is None else field_of(value, where)
 
 
 def checked_default(default: Any, where: str) -> None:
-    """The name of a port for what goes by no other, or None.
+    """Check the name of a default port, or None.
 
     Raises:
         GraphError: If it is neither, or the name of a port that nodes have of their own.

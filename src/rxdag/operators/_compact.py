@@ -1,4 +1,4 @@
-"""Dicts whose room is bounded: they give it back, and part with what came first."""
+"""Dicts in bounded memory: they shrink, and drop their oldest items."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LEAST: Final = 1000
 
 
 def compact(values: dict[Any, Any], removed: int) -> None:
-    """Give back the room of what was removed, if that is most of the dict; it stays the same object.
+    """Shrink a dict in place if most of its items were removed.
 
     A dict keeps the room of what was taken out of it until it grows again.
     """

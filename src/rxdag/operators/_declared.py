@@ -1,4 +1,4 @@
-"""Fields whose declared type must be able to give what an operator asks of them: times, and whole numbers."""
+"""Checks that the declared type of a field fits: times, and whole numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that read a key or a value of an item: what one returns first is looked at."""
+"""Functions that read a key or a value of an item; their first result is checked."""
 
 from __future__ import annotations
 

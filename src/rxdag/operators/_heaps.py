@@ -1,4 +1,4 @@
-"""Heaps whose entries may be out of date: what is put off with every item leaves one behind each time."""
+"""Heaps with stale entries: a timer that each item puts off leaves one entry each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least of the event times of what rests somewhere."""
+"""The minimum event time of held items."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LeastTime:
         self._n += 1
 
     def remove(self, ts: int) -> None:
-        """Let go of a time that was added."""
+        """Remove a time that was added."""
         heap, gone = self._heap, self._gone
         gone[ts] = gone.get(ts, 0) + 1
         self._n -= 1
@@ -41,7 +41,7 @@ class LeastTime:
                 gone[least] = n - 1
 
     def clear(self) -> None:
-        """Let go of all times."""
+        """Remove all times."""
         self._heap, self._gone, self._n = [], {}, 0
 
     @property

@@ -1,4 +1,4 @@
-"""What feeds need around them: names, fail-over, rates, circuit breakers. Plain asyncio, no graph.
+"""Support for feeds: names, fail-over, rates, circuit breakers. Plain asyncio, no graph.
 
 Public.
 """

@@ -1,4 +1,4 @@
-"""Circuit breakers: what keeps failing is left alone for a while, then tried once."""
+"""Circuit breakers: calls that keep failing stop for a while, then one is tried."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class CircuitBreaker:
         """
         if not self.may_try():
             wait = self.opens_in() / 1e9
-            when = f"it is tried again in {wait:.3g} s" if wait else "a trial is under way"
-            raise CircuitOpen(f"{what}: failed {self.threshold} times in a row, so it is left alone; {when}")
+            when = f"the next trial is in {wait:.3g} s" if wait else "a trial is under way"
+            raise CircuitOpen(f"{what}: failed {self.threshold} times in a row, so no call is made; {when}")
         if self.state == "half_open":
             self._under_trial += 1
 

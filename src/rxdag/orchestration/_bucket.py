@@ -34,7 +34,7 @@ class TokenBucket:
         self._at = max(self._at, now)
 
     def set_scale(self, scale: float, now: int) -> None:
-        """Gain `rate * scale` from now on, nothing at 0; tokens gained before are kept."""
+        """Set the refill rate to `rate * scale`, 0 for none; the tokens already there are kept."""
         self._gain(now)
         self.scale = scale
 

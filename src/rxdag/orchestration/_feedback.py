@@ -15,7 +15,7 @@ LEVELS: Final[tuple[PressureLevel, ...]] = ("ok", "soft", "hard")
 
 @dataclass(frozen=True)
 class FeedbackPolicy:
-    """When to slow a provider down, by how much, and how to recover.
+    """The thresholds and factors that slow a provider down, and its recovery.
 
     Attributes:
         soft: Pressure, 0 to 1, from which the level is "soft".

@@ -31,7 +31,7 @@ class SourceRegistry:
             GraphError: If the factory is not callable.
         """
         if not callable(maker):
-            raise GraphError(f'register: the maker of "{name}" must be a class or a function, got {shown(maker)}')
+            raise GraphError(f'register: the factory of "{name}" must be a class or a function, got {shown(maker)}')
         self._makers[name] = maker
 
     @property
@@ -48,11 +48,11 @@ class SourceRegistry:
         if name in self._makers:
             return self._makers[name]
         if name in self.failures:
-            raise RxDagError(f'source "{name}" was announced and could not be loaded: {self.failures[name]}') from (
-                self.failures[name]
-            )
+            raise RxDagError(
+                f'source "{name}" has an entry point that could not be loaded: {self.failures[name]}'
+            ) from (self.failures[name])
         known = ", ".join(f'"{each}"' for each in self._makers)
-        raise GraphError(f'source "{name}" is not known{did_you_mean(name, self._makers)}; there is {known}')
+        raise GraphError(f'source "{name}" is not known{did_you_mean(name, self._makers)}; known is {known}')
 
     def discover(self, groups: tuple[str, ...] = GROUPS) -> tuple[str, ...]:
         """Register the sources that installed packages announce as entry points.

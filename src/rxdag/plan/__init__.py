@@ -1,4 +1,4 @@
-"""How a dag runs: passes that turn it into a plan.
+"""The plan: passes that turn a dag into a plan.
 
 Internal: not part of the API; may change in any release.
 """

@@ -6,7 +6,7 @@ from rxdag.plan._topology import Topology
 
 
 def caught_nodes(topology: Topology) -> frozenset[str]:
-    """Nodes whose outputs all lead to a node that goes on when what is before it has failed."""
+    """Return the nodes whose outputs all lead to a node that continues after a failure upstream."""
     caught: set[str] = set()
     for name in reversed(topology.nodes):
         edges = topology.out_of[name]

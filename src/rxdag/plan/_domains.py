@@ -34,8 +34,8 @@ def assign_domains(topology: Topology) -> dict[str, str]:
         if len(set(wished)) > 1:
             names = ", ".join(f'"{each}"' for each in dict.fromkeys(wished))
             raise CompileError(
-                f'node "{name}": its inputs must be .on(...) one thread, since it runs on one, got {names}; '
-                f"say the same name for each, or put .on(...) behind it"
+                f'node "{name}": its inputs must be .on(...) the same thread, got {names}; '
+                f"use the same name for each, or put .on(...) after it"
             )
         if wished:
             domains[name] = MAIN if wished[0] == MAIN else f"thread {wished[0]}"
@@ -52,7 +52,7 @@ def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> st
 
 
 def needs_loop(topology: Topology) -> bool:
-    """True if a node must run on an asyncio loop."""
+    """Return True if a node must run on an asyncio loop."""
     ends = (node.thing for node in topology.nodes.values() if isinstance(node.thing, Source | Sink))
     has_inner = any(isinstance(kernel, InnerKernel) for kernel in topology.kernels.values())
     return has_inner or any(end.where == "async" for end in ends)

@@ -1,4 +1,4 @@
-"""Explain: the facts of a plan as text."""
+"""Explain: a plan as text: segments, gates and their bounds, and the branches that can stall others."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _ms(ns: int) -> str:
-    """A bound in ms, rounded up to the microsecond."""
+    """Return a bound in ms, rounded up to the microsecond."""
     return f"{-(-ns // 1000) / 1000:.12g}ms"
 
 

@@ -1,4 +1,4 @@
-"""Gates and segments: where data may rest, and what runs between."""
+"""Gates, and the segments between them."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
             reasons.append("its consumer can refuse for a while")
         wish = edge.boundary or Boundary()
         if queue_of(topology, edge.producer) is wish:
+            # It is the bound of the queue of the source already: a gate would hold as much again.
             wish = Boundary(scheduler=wish.scheduler)
         if wish.max_items is not None:
             reasons.append("buffered")
@@ -74,7 +75,7 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
 
 
 def queue_of(topology: Topology, source: str) -> Boundary | None:
-    """What the user has put right behind a source that has a queue of its own: it governs that queue."""
+    """Return the boundary that the user put directly after a source with its own queue: it configures that queue."""
     thing = topology.nodes[source].thing
     out = topology.out_of[source]
     if not isinstance(thing, Source) or not thing.queues or len(out) != 1 or out[0].boundary is None:
@@ -98,15 +99,15 @@ def check_queues(topology: Topology) -> None:
         if (getattr(thing, "overflow", Overflow.BLOCK) if governs is None else governs.overflow) is Overflow.BLOCK:
             choices = ", ".join(f'"{policy.value}"' for policy in Overflow if policy is not Overflow.BLOCK)
             problems.append(
-                f'source "{name}": what feeds it cannot be made to wait, so overflow must say what gives way when its '
-                f'queue is full: {choices}; got "block". Say it where the source is made: {node.label}(..., overflow=...)'
+                f'source "{name}": this source cannot be paused, so overflow= must be one of {choices}, '
+                f'got "block"; set it where the source is made: {node.label}(..., overflow=...)'
             )
     if problems:
         raise CompileError("; ".join(problems))
 
 
 def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
-    """Most items in the gate: behind a node that gives out what is newest when there is room, hardly any."""
+    """Return the capacity of a gate: small after a node that emits its newest items only when there is space."""
     producer = topology.kernels.get(edge.producer)
     if producer is None or not producer.releases:
         return items
@@ -118,11 +119,12 @@ def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
 
 
 def cut_segments(topology: Topology, gates: dict[Edge, GatePlan]) -> dict[str, int]:
-    """Number of the segment of each node: what hangs together without a gate between runs synchronously."""
+    """Return the segment number of each node; nodes connected without a gate share one."""
     root = {name: name for name in topology.nodes}
 
     def find(name: str) -> str:
         while root[name] != name:
+            # Halves the path: a long chain of nodes stays cheap.
             root[name] = root[root[name]]
             name = root[name]
         return name

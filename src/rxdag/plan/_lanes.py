@@ -18,7 +18,7 @@ PARTED = "its branches meet again, in the order of items"
 
 @dataclass(frozen=True)
 class Lanes:
-    """What runs on columns.
+    """The nodes that run on columns, and why others do not.
 
     Attributes:
         columns: Nodes that take columns, or make them.
@@ -39,7 +39,7 @@ class Lanes:
     parted: frozenset[str] = frozenset()
 
     def in_lanes(self, topology: Topology) -> Topology:
-        """The topology with the kernels that will run."""
+        """Return the topology with the kernels that will run."""
         return replace(topology, kernels={**topology.kernels, **self.kernels})
 
 
@@ -61,6 +61,7 @@ def find_lanes(topology: Topology, gates: Mapping[Edge, GatePlan]) -> Lanes:
         fresh = {name: by_ports for name, by_ports in found.items() if name not in parted and not finder.met(name)}
         if not fresh:
             return lanes
+        # Rows at one node change the lanes after it, so all are chosen again; the set only grows, so this ends.
         parted |= fresh
 
 
@@ -90,6 +91,7 @@ class _Finder:
         if producer not in self.columns or producer in self.parted or edge.port in (*SIDE_PORTS, *LEAVINGS):
             return False
         gate = self.gates.get(edge)
+        # These gates drop or measure single items.
         if gate is not None and (gate.overflow is not Overflow.BLOCK or gate.max_bytes is not None):
             return False
         kernel = self.kernels.get(producer)

@@ -28,7 +28,7 @@ _faces: dict[str, FaceOf] = {}
 
 
 def use_faces(*, observable: FaceOf, publisher: FaceOf) -> None:
-    """Say how a plan's nodes become observables and publishers; the runtime does, since they run."""
+    """Register how a plan's nodes become observables and publishers; the runtime calls this."""
     _faces.update(observable=observable, publisher=publisher)
 
 

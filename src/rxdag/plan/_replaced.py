@@ -23,6 +23,6 @@ def check_replaced(topology: Topology) -> None:
         other = sink_of.setdefault(realpath(path), name)
         if other != name:
             raise CompileError(
-                f'sinks "{other}" and "{name}": must write a file each, got {shown(path)} for both; '
-                f"merge what they write, or name another file"
+                f'sinks "{other}" and "{name}": must write different files, got {shown(path)} for both; '
+                "merge their streams, or choose another file"
             )

@@ -28,7 +28,7 @@ class Stall:
 
 
 def stalls(topology: Topology, gates: Mapping[Edge, GatePlan]) -> list[Stall]:
-    """The forks at which a slow way can stall the others, the last ones first; what one has told the ones before it do not."""
+    """Return the forks at which a slow branch can stall others, the last first, each stall once."""
     slow, sinks = _behind(topology, gates)
     found: list[Stall] = []
     told: set[str] = set()
@@ -51,7 +51,7 @@ def stalls(topology: Topology, gates: Mapping[Edge, GatePlan]) -> list[Stall]:
 def _behind(
     topology: Topology, gates: Mapping[Edge, GatePlan]
 ) -> tuple[dict[str, dict[str, None]], dict[str, dict[str, None]]]:
-    """Of each node, with what is behind it: the nodes that can make it wait, and the sinks."""
+    """Return for each node the nodes that can block it, and the sinks downstream."""
     slow: dict[str, dict[str, None]] = {}
     sinks: dict[str, dict[str, None]] = {}
     for name in reversed(topology.nodes):
@@ -71,6 +71,6 @@ def _behind(
 
 
 def _passing(gates: Mapping[Edge, GatePlan], edge: Edge, slow: dict[str, None]) -> dict[str, None]:
-    """What of it is felt before an edge: nothing, if a gate there drops."""
+    """Return the stalls that pass an edge upstream: none if its gate drops."""
     gate = gates.get(edge)
     return slow if gate is None or gate.overflow is Overflow.BLOCK else {}

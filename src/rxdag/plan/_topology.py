@@ -55,7 +55,7 @@ class Topology:
         return [edge for edges in self.into.values() for edge in edges]
 
     def is_choice(self, name: str) -> bool:
-        """True if an item goes one of several ways out of a node, by its own doing."""
+        """Return True if an item goes one of several ways out of a node, by its own doing."""
         return self.nodes[name].ports[:1] not in ((), ("out",)) and len({e.port for e in self.out_of[name]}) > 1
 
 
@@ -97,7 +97,7 @@ def _check_class(kind: type[Kernel]) -> None:
     if kind in _CHECKED:
         return
     own = [name for name in _METHODS if getattr(kind, name, None) is not getattr(Kernel, name, None)]
-    check_methods(kind, kind.__name__, own, yields="give items out by emit(item)")
+    check_methods(kind, kind.__name__, own, yields="emit items by emit(item)")
     _CHECKED.add(kind)
 
 

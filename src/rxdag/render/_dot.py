@@ -1,4 +1,4 @@
-"""DOT, for Graphviz and what reads it."""
+"""DOT, for Graphviz."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _links(dag: Dag, result: RunResult | None) -> dict[tuple[str, str], list[str
 
 
 def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, str]]:
-    """The lines in a box, each with its class: name, label, and what became of the items."""
+    """Return the lines in a box, each with its class: name, label, and what became of the items."""
     lines = [("", name)] + ([("label", node.label)] if node.label != name else [])
     if result is None:
         return lines
@@ -147,7 +147,7 @@ def _title(result: RunResult) -> str:
 
 
 def _traffic(edge: str, stats: RunStats) -> list[str]:
-    """What is said of an edge: how full its gate was, and what that has dropped."""
+    """Return the notes on an edge: how full its gate was, and how many items it dropped."""
     gate = stats.gates.get(edge)
     if gate is None:
         return []
@@ -157,7 +157,7 @@ def _traffic(edge: str, stats: RunStats) -> list[str]:
 def _layout(
     dag: Dag, links: dict[tuple[str, str], list[str]], texts: dict[str, list[tuple[str, str]]], tall: int
 ) -> tuple[dict[str, _Box], dict[tuple[str, str], list[Point]]]:
-    """Where each node is, and the way of each link: through a point in each layer that it passes."""
+    """Return the position of each node, and the route of each edge through a point in each layer."""
     igraph = import_extra("igraph", "graph", "a picture of a dag")
     names = list(dag.nodes)
     index = {name: i for i, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""What runs now: runs, their states, their books.
+"""The runtime: runs, their states, their books.
 
 Internal: not part of the API; may change in any release.
 """

@@ -1,4 +1,4 @@
-"""Wiring of columns: what a run needs where columns come, become rows, or are made of rows."""
+"""Wiring of columns: the nodes of a run that take columns, convert them to rows, or make them from rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def gives_columns(node: Node, port: str) -> bool:
 
 
 def let_meet(plan: Plan, nodes: dict[str, Node], name: str) -> None:
-    """Have a route and the nodes on its ways know of the node where these meet again."""
+    """Link a route and the nodes on its branches to the node where the branches meet."""
     topology, end = plan.topology, plan.lanes.met[name]
     inputs: set[int] = set()
     on_ways: list[str] = []

@@ -1,4 +1,4 @@
-"""Commit: how the sinks of a run are closed, so that what they wrote becomes complete together or not at all."""
+"""Commit: closes the sinks of a run so that their outputs become complete together or not at all."""
 
 from __future__ import annotations
 

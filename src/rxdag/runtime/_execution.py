@@ -209,20 +209,20 @@ class Execution:
                 driver.start()
 
     def is_done(self) -> bool:
-        """True once all sinks and all sources are closed, and no task and no node that has something to give back is left."""
+        """Return True once all sources and sinks are closed, and no task and no open resource is left."""
         if self._open_sinks or self._tasks or self.main.domain.retired:
             return False
         return not self._open_sources or self._only_blocked_left()
 
     def _only_blocked_left(self) -> bool:
-        """True if all sources that are open hang in a read on a thread of their own, and were told to stop."""
+        """Return True if all open sources were told to stop and hang in a read on their own thread."""
         if self.state == "running":
             return False
         open_sources = tuple(self._open_sources)  # other threads take from it
         return all(self.plan.domains[name] != MAIN for name in open_sources)
 
     def check_stall(self) -> None:
-        """Called by drivers with nothing to do: stop the run if nothing in the graph can ever move."""
+        """Stop the run if nothing in the graph can ever proceed; idle drivers call this."""
         if self.error is None:
             for pump in self._pumps:
                 if pump.is_parked:
@@ -244,7 +244,7 @@ class Execution:
             self.cancel()  # what is under way can go nowhere
 
     def _may_be_woken(self) -> bool:
-        """True if a source may still give something, or a reactivex operator on a thread of its own."""
+        """Return True if a source, or a reactivex operator on its own thread, may still emit."""
         program = self.program
         waits = any(source.is_idle for source in program.sources)
         waits |= any(isinstance(node, InnerNode | SinkNode) and node.waits for node in program.nodes.values())
@@ -307,7 +307,7 @@ class Execution:
                 node.cancel()
 
     def _broken(self, error: Exception) -> None:
-        """Something has failed outside of every node: what stands half done cannot end by itself."""
+        """Fail the run after an error outside of all nodes: unfinished work cannot end by itself."""
         self.fail(error)
         self.cancel()
 
@@ -316,7 +316,7 @@ class Execution:
         self._crashed(self.main, reason)
 
     def _crashed(self, scheduler: FlowScheduler, reason: BaseException) -> None:
-        """Something that is no Exception has ended a domain's driver; on its thread."""
+        """Fail the run after a BaseException that ended a domain's driver; on its thread."""
         if not isinstance(reason, GeneratorExit | asyncio.CancelledError):
             error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {shown(reason)}")
             if error is not reason:
@@ -343,8 +343,8 @@ class Execution:
         problems = [] if stuck else self._problems()
         if problems and self.error is None:
             self.error = RxDagError(
-                f"run: the books must balance, and do not: {'; '.join(problems)}; an item leaves a kernel by one exit, "
-                "or stays in held(); if no kernel here is your own, please report it as a fault of rxdag"
+                f"run: the books must balance, got {'; '.join(problems)}; each item must leave its kernel by one "
+                "exit or be counted in held(); if all kernels here are rxdag's, please report this as a bug of rxdag"
             )
         if self.error is not None and self.state != "failed":  # the books do not balance, or held() has failed
             self.state = "failed"
@@ -378,7 +378,7 @@ class Execution:
         return stuck
 
     def where_stuck(self) -> str:
-        """Node and stack of what the main domain is in."""
+        """Return the node and the stack of the call in progress in the main domain."""
         return "{}:\n{}".format(*stack_of(self.main, self.plan))
 
     def on_done(self, fn: Callable[[], None]) -> None:
@@ -386,7 +386,7 @@ class Execution:
         self._on_done.append(fn)
 
     def stats(self) -> RunStats:
-        """The books as they stand."""
+        """Return the current books."""
         return stats_of(self.program, self.state, ((self._ended or self.clock.now()) - self._began) / 1e9)
 
     def _problems(self) -> list[str]:

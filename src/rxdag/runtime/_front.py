@@ -16,7 +16,7 @@ from rxdag.runtime._signals import draining_on_signals
 
 
 def planned(what: tuple[Any, ...], where: str) -> Plan:
-    """The plan of what a user wants to run: sinks, a dag, or a plan."""
+    """Return the plan of sinks, a dag, or a plan."""
     if len(what) == 1 and isinstance(what[0], Plan):
         return what[0]
     if len(what) == 1 and isinstance(what[0], Dag):
@@ -31,7 +31,7 @@ def planned(what: tuple[Any, ...], where: str) -> Plan:
 
 
 def stop_after(execution: Execution, until: Duration | None, *, is_background: bool = True) -> None:
-    """Have the run drain after that long."""
+    """Drain the run after a time."""
     if until is not None:
         when = execution.clock.now() + positive_ns(until, "run: until")
         execution.main.at(when, execution.drain, is_background=is_background)

@@ -1,4 +1,4 @@
-"""Runs: what `start` and `start_async` return."""
+"""Runs: the handles that `start` and `start_async` return."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ async def run_on_loop(execution: Execution) -> RunResult:
 
 
 async def _settle(execution: Execution) -> None:
-    """Let the run's tasks end."""
+    """Wait until the run's tasks have ended."""
     tasks = list(execution._tasks)  # pyright: ignore[reportPrivateUsage]  # the runtime's own
     if tasks:
         await asyncio.wait(tasks, timeout=_CANCEL_S)
 
 
 class _Handle:
-    """What both kinds of runs have."""
+    """The common part of both kinds of runs."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
@@ -123,7 +123,7 @@ class _Handle:
     def _outcome(self) -> RunResult:
         result = self._execution.result
         if result is None:
-            raise RxDagError("run: must have ended, and has not")
+            raise RxDagError("run: must have ended, got one that has not")
         if result.error is not None:
             raise result.error
         return result
@@ -158,7 +158,7 @@ class Run(_Handle):
         refuse_fork(self._execution.pid, "run.wait")
         limit_s = timeout_s(timeout, "run.wait: timeout")
         if not self._execution.done.wait(limit_s):
-            raise TimeoutError(f"run: did not end within {limit_s:g} s; it goes on")
+            raise TimeoutError(f"run: did not end within {limit_s:g} s; it is still running")
         self._thread.join()
         return self._outcome()
 
@@ -184,15 +184,15 @@ class Run(_Handle):
             self._execution.events.overdue(limit_s)
             self._execution.cancel()
             if not self._execution.done.wait(_CANCEL_S):
-                raise RxDagError(f"drain: user code must return, it hangs in {self._execution.where_stuck()}")
+                raise RxDagError(f"drain: user code must return, but hangs in {self._execution.where_stuck()}")
         return self._outcome()
 
     def _refuse_own_threads(self, what: str) -> None:
-        """Code that the run executes would wait for itself."""
+        """Raise if this thread belongs to the run: it would wait for itself."""
         if threading.get_ident() in {scheduler.thread for scheduler in self._execution.schedulers.values()}:
             raise RxDagError(
-                f"run.{what}: must not be called by code that the run executes, since it waits for the run; "
-                f"run.begin_drain() and run.cancel() do not wait"
+                f"run.{what}: must not be called by code that the run executes, since it waits for the run; use "
+                "run.begin_drain() or run.cancel()"
             )
 
 
@@ -217,7 +217,7 @@ class AsyncRun(_Handle):
         limit_s = timeout_s(timeout, "run.wait: timeout")
         done, _ = await asyncio.wait((self._task,), timeout=limit_s)
         if not done:
-            raise TimeoutError(f"run: did not end within {limit_s:g} s; it goes on")
+            raise TimeoutError(f"run: did not end within {limit_s:g} s; it is still running")
         await self._task
         return self._outcome()
 
@@ -248,7 +248,7 @@ def _run_quietly(execution: Execution) -> None:
 
 
 def in_loop() -> bool:
-    """True if an event loop runs on this thread."""
+    """Return True if an event loop runs on this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -275,7 +275,7 @@ def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> R
             thread.join(_CANCEL_S)
             raise
         if execution.result is None:
-            raise RxDagError("run: must have ended, and has not")
+            raise RxDagError("run: must have ended, got one that has not")
         result = execution.result
     else:
         result = run_here(execution)

@@ -85,7 +85,7 @@ class StreamRunner:
             kept = self.collect(_first(stream, most + 1), None)
             if len(kept) > most:
                 raise BufferOverflow(
-                    f"collect: max_items must be at least the number of items, got {most}, and more have come; "
+                    f"collect: max_items must be at least the number of items, got {most} for more items; "
                     f"head({most}) returns the first ones"
                 )
             return kept
@@ -200,7 +200,7 @@ async def _leave(execution: Execution) -> None:
 
 
 def observable_of(plan: Plan, name: str) -> Observable[Any]:
-    """A node's items as a cold observable: each subscription runs the plan on the subscriber's thread."""
+    """Return a node's items as a cold observable: each subscription runs the plan on the subscriber's thread."""
 
     def subscribe(observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase:
         execution = Execution(plan)
@@ -229,7 +229,7 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
 
 
 def _observe(execution: Execution, name: str, observer: abc.ObserverBase[Any]) -> None:
-    """Have the observer see what comes out of a node, or goes into a sink."""
+    """Send the outputs of a node, or the inputs of a sink, to an observer."""
     execution.program.observe(name, _ItemsTo(observer), execution)
 
 
@@ -244,7 +244,7 @@ class _ItemsTo:
             self._observer.on_next(item)
 
     def end(self, error: Exception | None, /) -> None:
-        """The run tells of its end itself, when everything is closed."""
+        """Ignore the end: the run reports it when everything is closed."""
 
 
 def to_observable(stream: Stream[T], /) -> Observable[T]:

@@ -1,4 +1,4 @@
-"""Losses of runs whose books nobody gets to see: a warning says what went where, and the likely fix."""
+"""Losses of runs whose books are not returned: a warning names them, and the likely fix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def warn_of_losses(result: RunResult) -> None:
         and (what != "dropped (unmatched)" or label_of(result.dag.nodes[name].thing) in _PAIRING)
     ]
     lost += [
-        f"{edge.dropped:,} dropped by the full gate {edge.name}: take a larger max_items, or another overflow"
+        f"{edge.dropped:,} dropped by the full gate {edge.name}: use a larger max_items, or another overflow policy"
         for edge in result.stats.edges
         if edge.dropped
     ]

@@ -244,7 +244,7 @@ class PipelineRuntime(Supervisor):
         """
         self.rates.state(provider)
         if pressure is not None and max_latency is not None:
-            raise GraphError("add_feedback: max_latency goes with the gates, got pressure= beside it")
+            raise GraphError("add_feedback: max_latency goes with the pressure of the gates, got pressure= too")
         if pressure is not None:
             check_function(pressure, "add_feedback: pressure", instead="")
         if on_decision is not None:

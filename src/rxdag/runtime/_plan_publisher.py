@@ -1,4 +1,4 @@
-"""What a plan gives out by demand: a run for each subscriber."""
+"""Publishers of plans: a run for each subscriber."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _run_for(execution: Execution, subscribed: Subscribed) -> None:
 
 
 def with_publisher(plan: Plan, name: str) -> tuple[Plan, str]:
-    """The same plan with a publisher beside what reads a node, or beside a sink; and the publisher's name.
+    """Return the same plan with a publisher on a node or a sink, and the publisher's name.
 
     Raises:
         GraphError: If the node is not known.

@@ -1,4 +1,4 @@
-"""How full it is downstream: the gates of a run, and how long its sinks take."""
+"""Pressure: the fill level of gates, and the write times of sinks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pressure:
         self._before: dict[str, tuple[int, int]] = {}
 
     def __call__(self) -> float:
-        """From 0; 1 and more are full."""
+        """Return the pressure from 0; 1 or more is full."""
         stats = self._read()
         if stats is None:
             self._before.clear()
@@ -30,7 +30,7 @@ class Pressure:
         return fill if self._limit_ns is None else max(fill, self._slowest_ns(stats) / self._limit_ns)
 
     def _slowest_ns(self, stats: RunStats) -> float:
-        """The largest mean, over the sinks, of the writes since the measurement before."""
+        """Return the largest mean write time over the sinks since the last measurement."""
         slowest = 0.0
         for name, writes in stats.writes.items():
             n, total = writes.n, writes.total_ns

@@ -1,4 +1,4 @@
-"""Program: what one run consists of, and its books."""
+"""Program: the parts of one run, and its books."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Link:
 
 @dataclass
 class Program:
-    """What one run consists of.
+    """The parts of one run.
 
     Attributes:
         plan: What it was made from.
@@ -129,7 +129,7 @@ class Program:
     # ---- watching
 
     def observe(self, name: str, watcher: Watcher, run: RunContext) -> None:
-        """Have a watcher see what comes out of a node, or goes into a sink; before anything flows."""
+        """Attach a watcher to the outputs of a node or the inputs of a sink, before the run starts."""
         node = self.plan.dag.nodes[name]
         if isinstance(node.thing, Sink):
             edge = self.plan.topology.into[name][0]

@@ -1,4 +1,4 @@
-"""What a run gives out by demand."""
+"""Publishers of runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunPublisher:
         execution.on_done(self._end_entering)
 
     def subscribe(self, subscriber: Subscriber[Any], /) -> None:
-        """Give a subscriber what comes from now on, as it asks for it; from any thread.
+        """Send a subscriber the items from now on, as it requests them. Thread-safe.
 
         Raises:
             GraphError: If it is none.
@@ -34,7 +34,7 @@ class RunPublisher:
         self.enter(subscribed)
 
     def enter(self, subscribed: Subscribed) -> None:
-        """Have a subscriber in the run that has been told of its subscription."""
+        """Add a subscriber to the run after its `on_subscribe`."""
         with self._lock:
             self._entering.append(subscribed)
         if not self._execution.done.is_set():
@@ -55,7 +55,7 @@ class RunPublisher:
             return True
 
     def _end_entering(self) -> None:
-        """The run is over: those who came too late hear its end."""
+        """Send the end of the run to subscribers that came too late."""
         with self._lock:
             late, self._entering = self._entering, []
         execution = self._execution
@@ -67,7 +67,7 @@ class RunPublisher:
 
 
 def publisher_of(execution: Execution, name: str) -> RunPublisher:
-    """The publisher of a run's sink.
+    """Return the publisher of a run's sink.
 
     Raises:
         GraphError: If there is no such sink; the message names those there are.
@@ -75,7 +75,7 @@ def publisher_of(execution: Execution, name: str) -> RunPublisher:
     found = {host.name: host for host in execution.program.sinks if isinstance(host.sink, PublisherSink)}
     if name not in found:
         known = ", ".join(found) or "none; end a stream with .to(sinks.publisher(), name=...)"
-        raise GraphError(f'publisher: "{name}" must be a sinks.publisher() of the run; there is {known}')
+        raise GraphError(f'publisher: "{name}" must be a sinks.publisher() of the run; known is {known}')
     return RunPublisher(execution, found[name])
 
 

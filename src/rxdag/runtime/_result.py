@@ -1,4 +1,4 @@
-"""RunResult: what came in, what was lost and where, how fast; and what the sinks say."""
+"""RunResult: counts, losses and speed of a run, and the results of its sinks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIXES: Final = {
     "unrouted": "add a route, or default=",
     "unassigned": "they fall between windows; port unassigned has them",
     "dropped (unmatched)": "they found no partner; port dropped has them",
-    "dropped (overflow)": "they found the queue full; take a larger max_items, or another overflow",
+    "dropped (overflow)": "they found the queue full; use a larger max_items, or another overflow policy",
     "dropped (skipped)": "on_error.dead shows them on port dead",
     "held": "a drain closes no window; flush=True does, marked closed_by=end",
     "discarded": "they were under way when the run ended",
@@ -38,7 +38,7 @@ class GateStats:
         depth: Number of items in the gate.
         capacity: Maximum number of items.
         high_water: Highest number of items so far.
-        waits: How often a producer had to wait for room.
+        waits: Number of times a full gate blocked its producer.
         dropped: Items dropped because the gate was full: the arriving ones, or others to make room.
         blocked_s: Total time that a producer has waited for room, s.
     """
@@ -189,7 +189,7 @@ class RunResult:
         return frame_of(self.values[name], self.dag.nodes[name].in_shape, f'to_frame: sink "{name}"')
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """A notebook shows the picture of the dag with its numbers."""
+        """Return the picture of the dag with its numbers, for a notebook."""
         return bundle(self, str(self))
 
     @property
@@ -230,7 +230,7 @@ def doubt_of(dag: Dag, stats: RunStats) -> str:
 
 
 def render(result: RunResult) -> str:
-    """The books as text: a line a node, what was lost and the likely fix, and the speed."""
+    """Return the books as text: a line a node, what was lost and the likely fix, and the speed."""
     stats = result.stats
     speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
     drained = ", drained" if result.was_drained else ""

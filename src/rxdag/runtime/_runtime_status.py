@@ -1,4 +1,4 @@
-"""How the dags and pipelines of a PipelineRuntime stand."""
+"""Status of the dags and pipelines of a PipelineRuntime."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class JobStatus:
 
     @classmethod
     def of(cls, job: Supervised, now: int) -> JobStatus:
-        """That of one that is supervised."""
+        """Return the status of a supervised job."""
         uptime = (now - job.began) / 1e9 if job.state == "running" else 0.0
         stats = None if job.run is None else job.run.stats()
         dag = dag_of(job.job)
@@ -49,7 +49,7 @@ class JobStatus:
 
 
 def dag_of(job: Job) -> Dag | None:
-    """The dag of a job; None of a pipeline whose inside nobody knows."""
+    """Return the dag of a job; None for an opaque pipeline."""
     return job.plan.dag if isinstance(job, DagJob) else None
 
 
@@ -93,7 +93,7 @@ class Health:
 
 
 def health_of(status: RuntimeStatus) -> Health:
-    """The health behind a status."""
+    """Return the health of a status."""
     components: dict[str, tuple[HealthState, str]] = {}
     for name, job in status.jobs.items():
         said = "" if job.error is None else text_of(job.error)

@@ -19,7 +19,7 @@ PREFIX: Final = "RXDAG_"
 
 
 class RestartSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When to restart a run that has ended.
+    """The restart policy of a run that has ended.
 
     Attributes:
         policy: "never", "on_failure", or "always", whatever the outcome.
@@ -143,7 +143,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def checked_settings(settings: RuntimeSettings | Mapping[str, Any] | None) -> RuntimeSettings:
-    """The settings of what a runtime was given.
+    """Return the settings from an argument of the runtime.
 
     Raises:
         SpecError: If they are none.
@@ -158,7 +158,7 @@ def checked_settings(settings: RuntimeSettings | Mapping[str, Any] | None) -> Ru
 
 
 def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: RestartSettings) -> tuple[str, Backoff]:
-    """The policy and the waits of one dag.
+    """Return the restart policy and the backoff of one dag.
 
     Raises:
         SpecError: If there is no such policy.
@@ -196,7 +196,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Settings among the variables; others with the prefix are nobody's business unless they look like one misspelt."""
+    """Return the settings in environment variables; unknown ones are ignored, unless they look misspelt."""
     layer: dict[str, Any] = {}
     for name, text in environ.items():
         path = name.removeprefix(PREFIX).lower().split("__")
@@ -204,7 +204,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             section = next((s for s in RuntimeSettings.__struct_fields__ if path[0].startswith(f"{s}_")), None)
             if name.startswith(PREFIX) and section is not None:
                 raise SpecError(
-                    f"settings: {name}: what is inside {section} is written with two underscores: "
+                    f"settings: {name}: keys of {section} are written with two underscores: "
                     f"{PREFIX}{section.upper()}__{path[0].removeprefix(f'{section}_').upper()}"
                 )
             continue
@@ -213,12 +213,12 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             inner = inner.setdefault(part, {})
             if not _is_section(inner):
                 raise SpecError(
-                    f"settings: {name} and {PREFIX}{part.upper()} must not be set both: the one is part of the other"
+                    f"settings: {name} and {PREFIX}{part.upper()} must not be set both, since one contains the other"
                 )
         if _is_section(inner.get(path[-1])):
             part = path[-1].upper()
             raise SpecError(
-                f"settings: {name} and {PREFIX}{part}__... must not be set both: the one is part of the other"
+                f"settings: {name} and {PREFIX}{part}__... must not be set both, since one contains the other"
             )
         inner[path[-1]] = _value(text)
     _make_lists(RuntimeSettings, layer)

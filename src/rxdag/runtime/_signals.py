@@ -119,7 +119,7 @@ class SignalDrain:
 
 @contextlib.contextmanager
 def draining_on_signals() -> Generator[SignalDrain]:
-    """Let Ctrl-C and SIGTERM drain the run that is attached; the handlers are restored behind."""
+    """Drain the attached run on Ctrl-C and SIGTERM; restore the handlers afterwards."""
     drain = SignalDrain()
     with handled((signal.SIGINT, signal.SIGTERM), drain.react) as drain.caught:
         try:

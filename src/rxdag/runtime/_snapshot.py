@@ -28,12 +28,12 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
     """
     why = why_no_snapshot(execution)
     if why is not None:
-        raise RxDagError(f"snapshot: all nodes must stand between two items, but {why}")
+        raise RxDagError(f"snapshot: all nodes must be between two items, but {why}")
     return {"now": execution.clock.now(), "nodes": [engine.snapshot(node) for node in _nodes(execution)]}
 
 
 def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
-    """Have a run that has not begun go on with the state of another one of the same plan."""
+    """Restore the state of another run of the same plan into a run that has not begun."""
     nodes = _nodes(execution)
     for node, each in zip(nodes, saved["nodes"], strict=True):
         engine.restore(node, each)

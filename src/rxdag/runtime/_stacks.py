@@ -1,4 +1,4 @@
-"""Where a thread of a run is: the node whose code it is in, and the stack."""
+"""Stacks: the node and the stack of a thread of a run."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Stalls: what to say of a run in which nothing can move."""
+"""Stalls: the message for a run in which nothing can proceed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def stalled(parked: list[Pump]) -> Stalled:
     full = full_gates(parked)
     closed = sorted(pump.name for pump in parked if not any(gate.is_full for gate in pump.gates))
     what = [f"the gates {', '.join(full)} are full"] if full else []
-    what += [f"what is behind {', '.join(closed)} takes nothing and has set no timer"] if closed else []
+    what += [f"what follows {', '.join(closed)} takes no items and has set no timer"] if closed else []
     fix = (
-        "what waits for two streams needs room for what one of them brings before the other: put a larger "
-        ".buffered(max_items=...) before it, or one whose overflow drops"
+        "a node that combines two streams must buffer the one that is ahead: put a larger "
+        ".buffered(max_items=...) before it, or one with an overflow policy that drops"
     )
-    return Stalled(f"run: something must be able to move, but {' and '.join(what)}; {fix}")
+    return Stalled(f"run: a node must be able to proceed, but {' and '.join(what)}; {fix}")

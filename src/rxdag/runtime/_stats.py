@@ -1,4 +1,4 @@
-"""The books of a run as they stand, read from what runs."""
+"""The current books of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _of_source(source: SourceNode) -> SourceStats:
 
 
 def stats_of(program: Program, state: State, elapsed_s: float) -> RunStats:
-    """The stats of a run; from any thread."""
+    """Return the stats of a run. Thread-safe."""
     gates = {
         str(edge): GateStats(
             gate.n, int(gate.high), int(gate.high_water), gate.waits, int(gate.n_dropped), gate.blocked_ns / 1e9

@@ -1,4 +1,4 @@
-"""What a supervised dag publishes, as an async iterator over all of its runs."""
+"""Items of a supervised dag's publisher, as an async iterator over all of its runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Reader:
             self._loop.call_soon_threadsafe(fn)
 
     async def items(self) -> AsyncIterator[Any]:
-        """What it is given, to the end of the run; raises what that failed with."""
+        """Yield the items to the end of the run; raise its error."""
         try:
             while True:
                 while self._items:
@@ -69,7 +69,7 @@ class _Reader:
 
 
 def streamed(job: Supervised, sink: str | None) -> AsyncIterator[Any]:
-    """What a dag sends into its publisher, from the run that goes on, or the next, to where it starts no more.
+    """Return the items of a dag's publisher, from the current run or the next, until it restarts no more.
 
     Raises:
         GraphError: If it has no such publisher.
@@ -83,10 +83,8 @@ def streamed(job: Supervised, sink: str | None) -> AsyncIterator[Any]:
     if sink is not None and sink in known:
         return _streamed(job, sink)
     listed = ", ".join(f'"{name}"' for name in known) or "none; end a stream with .to(sinks.publisher(), name=...)"
-    what = (
-        "must have one sinks.publisher(), or be asked for one by name" if sink is None else f'has no publisher "{sink}"'
-    )
-    raise GraphError(f'stream: "{job.name}" {what}; there is {listed}')
+    what = "must have one sinks.publisher(), or sink= must name one" if sink is None else f'has no publisher "{sink}"'
+    raise GraphError(f'stream: "{job.name}" {what}; known is {listed}')
 
 
 async def _streamed(job: Supervised, sink: str) -> AsyncIterator[Any]:

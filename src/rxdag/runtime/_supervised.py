@@ -75,7 +75,7 @@ class Started(Protocol):
 
 
 class Job(Protocol):
-    """What can be run."""
+    """A dag or a pipeline that a runtime can run."""
 
     kind: str
 
@@ -132,7 +132,7 @@ class DagRun:
     async def ended(self) -> BaseException | None:
         await self.is_over.wait()
         result = self.result
-        return RxDagError("run: must have ended, and has not") if result is None else result.error
+        return RxDagError("run: must have ended, got one that has not") if result is None else result.error
 
 
 def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
@@ -258,7 +258,7 @@ class Supervised:
         self._random = random.Random()
 
     def tell(self, kind: EventKind, error: BaseException | None = None) -> None:
-        """Tell what happened to it."""
+        """Report an event of the job."""
         self._tell(RuntimeEvent(kind, self.name, self._clock.now(), self.restarts, error))
 
     def _become(self, state: JobState) -> None:
@@ -268,6 +268,7 @@ class Supervised:
             error = self.error if state == "failed" else None
             self._log.tell(code, job=self.name, restarts=self.restarts, error=error)
         self.changed.set()
+        # A new event for each state: those who wait hold the old one, which stays set.
         self.changed = asyncio.Event()
 
     @property
@@ -277,7 +278,7 @@ class Supervised:
 
     @property
     def result(self) -> RunResult | None:
-        """How its last run ended."""
+        """Result of the last run, or None."""
         return None if self.run is None else self.run.result
 
     def start(self) -> None:
@@ -303,6 +304,7 @@ class Supervised:
             self.error = error
             self.tell("finished" if error is None else "failed", error)
             lasted = self._clock.now() - self.began
+            # A run that lasted is healthy: its failure is a first one, and the waits begin anew.
             failures = 0 if error is None else 1 if 0 < reset_ns <= lasted else failures + 1
             given_up = self.backoff.attempts is not None and failures >= self.backoff.attempts
             if self.restart == "never" or given_up or (self.restart == "on_failure" and error is None):

@@ -57,7 +57,7 @@ class Supervisor:
 
     def _check_new(self, name: str) -> None:
         if name in self._jobs or name in self._waiting:
-            raise GraphError(f'runtime: "{name}" is taken; replace() puts another dag in its place')
+            raise GraphError(f'runtime: "{name}" is already in use; replace() puts another dag in its place')
 
     def _register(self, name: str, job: Job, restart: RestartPolicy | None, backoff: Backoff | None) -> None:
         self._check_new(name)
@@ -75,7 +75,7 @@ class Supervisor:
             supervised.start()
 
     def _every(self, seconds: float, fn: Callable[[], None]) -> None:
-        """Have it called so often, from the start to the stop."""
+        """Call a function at an interval, from start to stop."""
         self._chores.append((seconds, fn))
         if self._loop is not None:
             self._doing.append(asyncio.create_task(self._repeat(seconds, fn)))
@@ -104,7 +104,7 @@ class Supervisor:
         if name not in self._jobs:
             known = ", ".join(f'"{each}"' for each in (*self._jobs, *self._waiting)) or "none"
             hint = "; start the runtime first" if name in self._waiting else did_you_mean(name, self._jobs)
-            raise GraphError(f'runtime: "{name}" must run here, and does not{hint}; there is {known}')
+            raise GraphError(f'runtime: "{name}" is not running here{hint}; known is {known}')
         return self._jobs[name]
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Survey: tells the nodes of a run, once they are linked, what is before and behind them."""
+"""Survey: sets on the linked nodes of a run what is upstream and downstream of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rxdag.runtime._program import Program
 
 
 def survey(program: Program) -> None:
-    """Tell each node its rank, the points above it, the forks that it holds back, and the room behind it."""
+    """Set on each node its rank, the points above it, the forks it holds back, and its room."""
     order = _ranked(program)
     _find_points_above(order)
     _find_forks_above_lanes(program, order)
@@ -65,7 +65,7 @@ def _ranked(program: Program) -> list[Node]:
 
 
 def _find_points_above(order: list[Node]) -> None:
-    """Tell each node the nearest points above it."""
+    """Set on each node the nearest points above it."""
     above: dict[int, list[Node]] = {}
     for node in order:
         found: dict[int, Node] = {}
@@ -76,7 +76,7 @@ def _find_points_above(order: list[Node]) -> None:
 
 
 def _find_forks_above_lanes(program: Program, order: list[Node]) -> None:
-    """Tell points behind lanes which nodes above those must wait while they rest.
+    """Set on points after lanes which nodes above those must wait while they rest.
 
     A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
     that goes by another way would overtake what rests.
@@ -121,7 +121,7 @@ def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
 
 
 def _find_rooms(order: list[Node]) -> None:
-    """Tell each pump, and each node that reads streams, which gates and limits are behind it."""
+    """Set on each pump, and each node that reads streams, the gates and limits downstream."""
     gates: dict[int, dict[Gate, None]] = {}
     waits: dict[int, dict[Gate, None]] = {}
     limits: dict[int, dict[Limiter, None]] = {}

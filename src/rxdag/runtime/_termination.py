@@ -38,6 +38,7 @@ class Termination:
         if task is None or threading.current_thread() is not threading.main_thread():
             return
         if not self._bodies:
+            # The program has a handler of its own, which decides when to stop.
             if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
                 return
             loop = asyncio.get_running_loop()

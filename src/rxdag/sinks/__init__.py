@@ -1,4 +1,4 @@
-"""Where items go; the second type parameter of a sink is what `result[sink]` gives.
+"""Sinks: ends of streams. The second type parameter of a sink is the type of `result[sink]`.
 
 Public.
 """

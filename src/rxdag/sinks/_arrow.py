@@ -60,7 +60,7 @@ class _BatchWriter(Writer):
         return arrow_of_values(self._pa, values)
 
     def _table(self) -> Any:
-        """What waits, as one table of the schema."""
+        """Return the waiting items as one table of the schema."""
         pa, waiting = self._pa, self._waiting
         self._waiting, self._n_waiting = [], 0
         if not waiting:
@@ -77,8 +77,9 @@ class _BatchWriter(Writer):
         further = next(_further(pa, pa.struct(list(self.schema)), pa.struct(list(table.schema))), None)
         if further is not None:
             raise SourceError(
-                f"{self._where}: items must have the fields of the first {_GROUP_ROWS:,}, or of schema=, got a further one, "
-                f'"{further}"; say schema= with all fields'
+                f"{self._where}: items must have the fields of the first {_GROUP_ROWS:,}, or of schema=, got another "
+                "field, "
+                f'"{further}"; pass schema= with all fields'
             )
         for field_ in self.schema:
             if field_.name not in table.column_names:
@@ -88,7 +89,8 @@ class _BatchWriter(Writer):
             if not _is_kept(pa, given.type, wanted.type):
                 raise SourceError(
                     f'{self._where}: field "{given.name}" must be of type {wanted.type}, as in the first {_GROUP_ROWS:,} '
-                    f"items or schema=, got {given.type}, which would change the values; say schema=, or convert the values before"
+                    f"items or schema=, got {given.type}, which would change the values; pass schema=, or convert "
+                    "the values first"
                 )
         return _fitted(pa, table, self.schema).cast(self.schema)
 
@@ -97,7 +99,8 @@ class _BatchWriter(Writer):
             return fn(given)
         except (ValueError, self._pa.ArrowTypeError, self._pa.ArrowNotImplementedError) as error:
             raise SourceError(
-                f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; say schema="
+                f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; pass "
+                "schema="
             ) from error
 
     def put(self, table: Any) -> None:

@@ -30,7 +30,7 @@ class _FileWriter(Writer):
         self.n = 0
 
     def line(self, item: Any) -> bytes:
-        """The item as a line."""
+        """Return the item as a line."""
         raise TypeError("a file writer must say how a line is made")
 
     def write(self, chunk: Chunk) -> None:
@@ -95,7 +95,7 @@ class _CsvWriter(_FileWriter):
 
 
 def _text(value: Any) -> Any:
-    """A value as `sources.csv` reads it."""
+    """Return a value as `sources.csv` reads it."""
     if value is None or value.__class__ in _WRITTEN:
         return value
     if isinstance(value, Enum):

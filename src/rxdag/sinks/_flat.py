@@ -126,7 +126,7 @@ def span_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Items inside a record, as JSON can hold them."""
+    """Return a value inside a record in a form that JSON can hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, float) and not math.isfinite(value):

@@ -82,7 +82,7 @@ class _CallWriter(_Counted):
                     raise BadProgram(f"call: fn must not return an awaitable, got {shown(made)}; use sinks.acall")
                 if made is not None and (inspect.isgenerator(made) or inspect.isasyncgen(made)):
                     raise BadProgram(
-                        f"call: fn must not return a generator, of which nothing runs, got {shown(made)}; "
+                        f"call: fn must not return a generator, whose body would never run, got {shown(made)}; "
                         f"put ops.explode or ops.flat_map before the sink"
                     )
         except Exception as error:

@@ -44,12 +44,12 @@ class Subscribed:
                 self._hub.asked(self)
 
     def enter(self, hub: Hub) -> None:
-        """Belong to a run from now on."""
+        """Attach to a run."""
         self._hub = hub
         self._saw = hub.saw
 
     def give(self, item: Any) -> None:
-        """Give it an item that it has asked for."""
+        """Send an item that was requested."""
         with self._lock:
             self.demand -= 1
         self._saw("next", item)
@@ -66,7 +66,7 @@ class Subscribed:
         return self.is_over
 
     def end(self, error: Exception | None) -> None:
-        """Tell it the end; once."""
+        """Send the end, once."""
         if self.is_over:
             return
         self.is_over = True
@@ -89,7 +89,7 @@ class Hub(Writer):
         self._end: tuple[Exception | None] | None = None
 
     def add(self, subscribed: Subscribed) -> None:
-        """Give it what comes from now on. Where the sink is written."""
+        """Add a subscriber to the items from now on; in the domain of the sink."""
         subscribed.enter(self)
         if self._end is not None:
             subscribed.end(*self._end)
@@ -100,7 +100,7 @@ class Hub(Writer):
             self._context.enough()
 
     def asked(self, subscribed: Subscribed) -> None:
-        """One has asked for more, or left; from any thread."""
+        """Note that a subscriber has requested items or left. Thread-safe."""
         if not self._is_writing or subscribed.is_over:
             self._context.call(self._look)
 

@@ -67,7 +67,7 @@ class WholeFile:
 
     @contextlib.contextmanager
     def explained(self) -> Generator[None]:
-        """Say of an error of the file's which file it is, and what to do."""
+        """Add to an error of the file its path and a fix."""
         try:
             yield
         except OSError as error:
@@ -79,7 +79,7 @@ class WholeFile:
 
     @property
     def raw(self) -> IO[bytes]:
-        """What a library that writes files by itself may write to."""
+        """File object for a library that writes files by itself."""
         return self._file
 
     def sync(self) -> None:
@@ -211,7 +211,7 @@ def _reason(error: OSError) -> str:
     if isinstance(error, NotADirectoryError | FileExistsError):
         return f"{said}; a part of the path is a file"
     if error.errno == errno.ENXIO:
-        return f"{said}; start what reads it before the run"
+        return f"{said}; start its reader before the run"
     if error.errno == errno.ENOSPC:
         return f"{said}; free some space or choose another disk"
     return said

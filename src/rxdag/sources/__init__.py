@@ -1,4 +1,4 @@
-"""Where items come from.
+"""Sources: starts of streams.
 
 Public.
 """

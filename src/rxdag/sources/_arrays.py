@@ -120,7 +120,7 @@ def arrays(columns: Any, /, of: Any = None) -> Any:
 
 
 def _one_dimension(what: str, values: Any) -> Any:
-    """An array or list, of values and not of rows."""
+    """Return an array or a list of values, not of rows."""
     is_text = isinstance(values, str | bytes)
     if is_text or not hasattr(values, "__len__") or getattr(values, "ndim", 1) != 1:
         size: Any = getattr(values, "shape", None)
@@ -137,6 +137,4 @@ def check_fields(of: Any, names: tuple[str, ...], where: str) -> None:
         raise GraphError(f"{where}: {of.__name__} must have a field for each column, lacks {', '.join(unknown)}")
     missing = [name for name in fields if name in required_fields(of) and name not in names]
     if missing:
-        raise GraphError(
-            f"{where}: there must be a column for each field of {of.__name__}, {', '.join(missing)} is not"
-        )
+        raise GraphError(f"{where}: each field of {of.__name__} must have a column, got none for {', '.join(missing)}")

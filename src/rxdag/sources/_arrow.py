@@ -88,7 +88,7 @@ class _BatchesReader(Reader):
 
 
 def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
-    """The columns, those with times without a zone as instants of it.
+    """Return the columns, with naive times as instants of the zone.
 
     Raises:
         SourceError: If there are such times and no zone, or one of them is no local time.
@@ -100,7 +100,8 @@ def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
             continue
         if zone is None:
             raise SourceError(
-                f'{where}: column "{name}" must have times with a zone, got {kind}; say tz= of the source, as tz="UTC"'
+                f'{where}: column "{name}" must have times with a zone, got {kind}; pass tz= to the source, such as '
+                'tz="UTC"'
             )
         array = batch.column(at)
         if isinstance(array, pa.ChunkedArray):
@@ -137,7 +138,7 @@ def _checked(pa: Any, array: Any, hint: Any) -> Any:
         str: types.is_string(value_type) or types.is_large_string(value_type) or str(value_type) == "string_view",
     }
     if not others and hint in fits and not fits[hint] and not types.is_null(kind):
-        raise ValueError(f"must be {hint.__name__}, got {kind}; cast it, or declare the field otherwise")
+        raise ValueError(f"must be {hint.__name__}, got {kind}; cast it, or declare the field with another type")
     return array
 
 

@@ -72,6 +72,7 @@ class _Registered(QueueReader):
         super().close()
 
     def _unregister(self) -> None:
+        # Taken out first: rest() and close() both come here, and it must be called once.
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -102,6 +103,7 @@ class _Callback(_Pushed[T]):
         queue = self._queue(context)
         leave: object = self.register(Push(queue))
         if leave is not None and not callable(leave):
+            # register() may have begun to push already.
             queue.close()
             raise BadProgram(_wrong_register(leave))
         return _Registered(queue, leave)
@@ -221,7 +223,7 @@ class _Subscribed:
 
 
 class _Left(Exception):  # no error
-    """Nobody takes the items any more."""
+    """Raised into a callback when nobody takes the items any more."""
 
 
 def observable(

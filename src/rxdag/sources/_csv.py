@@ -68,7 +68,7 @@ class _CsvReader(IteratorReader):
                 self._context.bad(row, problem)
 
     def raw(self) -> Iterator[list[str]]:
-        """The rows that are there, as texts."""
+        """Yield the rows as texts."""
         if self._opened is None:
             self._opened = csv_module.reader(self._lines(), strict=True)
             try:
@@ -97,7 +97,7 @@ class _CsvReader(IteratorReader):
         return self._file.line
 
     def is_good(self, row: list[str], line: int) -> bool:
-        """True if a row can be converted; the run is told of one that cannot."""
+        """Return True if a row can be converted; report one that cannot."""
         at, self._file.line = self._file.line, line
         try:
             self._fields(row)
@@ -109,7 +109,7 @@ class _CsvReader(IteratorReader):
         return True
 
     def convert(self, columns: list[list[str]]) -> Any:
-        """Columns of text as columns of the types of their fields.
+        """Convert columns of text to the types of their fields.
 
         Raises:
             ValueError: If a text is not as it must be.

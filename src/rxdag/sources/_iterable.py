@@ -1,4 +1,4 @@
-"""Sources of what is there already, or is made on the way: iterables and ranges."""
+"""Sources of iterables and ranges."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class _ListReader(Reader):
 
 
 class Once:
-    """Something that one run can read."""
+    """A resource that only one run can read."""
 
     def __init__(self) -> None:
         self._is_used = False

@@ -40,7 +40,7 @@ Connect: TypeAlias = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[A
 
 
 class _Connected:
-    """What an iterator gives first if it knows that it is connected before it has an item."""
+    """A marker that an iterator yields first if it is connected before it has an item."""
 
 
 CONNECTED: Final = _Connected()
@@ -67,7 +67,7 @@ class ConnectionEvent:
 
 @dataclass(frozen=True)
 class Lifeline:
-    """What becomes of a connection that is lost.
+    """The policy for lost connections of a live source.
 
     Attributes:
         reconnect: When it is tried again; None for never.
@@ -131,7 +131,7 @@ class LiveReader(Reader):
                 self._tell("given up", error)
                 self._context.log("source.given_up", connection=self._connection, error=error)
                 raise SourceError(
-                    f"given up after {useless} connections in a row that brought nothing, of {self._connection} in all"
+                    f"gave up after {useless} connections in a row that delivered nothing, of {self._connection} in all"
                     f"{f': {text_of(error)}' if error else ''}; see reconnect=Backoff(attempts=...)"
                 ) from error
             wait = waits.wait_ns(tries, self._context.random)
@@ -150,6 +150,7 @@ class LiveReader(Reader):
         except Exception as error:  # whatever ends a connection, the next one is tried
             return error
         finally:
+            # A connection that fails soon after its first item does not count as a success: waits go on growing.
             self._was_of_use &= self._context.clock.now() - began >= reset_after_ns
         return None
 
@@ -190,6 +191,7 @@ class LiveReader(Reader):
                     if self._has_left:  # the iterator has swallowed the cancel
                         return
                     if silent_s is not None:
+                        # Only waiting for the peer counts as silence, not waiting for the consumer.
                         limit.reschedule(None)
                     if not is_told:
                         is_told = True
@@ -204,7 +206,7 @@ class LiveReader(Reader):
             raise SourceError(f"was silent for {format_ns(silent_ns)}") from error
 
     def _begin(self) -> None:
-        """The connection is there."""
+        """Note that the connection is established."""
         self._is_up = True
         if self._lifeline.reconnect is not None:
             self._tell("connected")
@@ -238,6 +240,7 @@ class LiveReader(Reader):
     def read(self, max_items: int) -> Read:
         if self._buffer:
             items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+            # The iterator is not advanced again before a read finds the buffer empty.
             self._credit = 0
             return Chunk(items)
         if self._is_done:
@@ -317,7 +320,7 @@ def live(
 
 
 def gate(where: str, max_items: int | None, overflow: Overflow | str) -> Boundary | None:
-    """The gate behind a live source; None for none but what others need.
+    """Return the gate after a live source; None for the default.
 
     Raises:
         GraphError: If an argument is wrong.

@@ -75,7 +75,7 @@ class _PacedReader(ReaderAround):
         return len(self._items) - self._at + self.reader.held()
 
     def backlog(self) -> None:
-        """What is due is known when it is asked for its time only, which is done where it is read."""
+        """Return None: which items are due is known only when they are read."""
 
     def without_room(self) -> bool:
         return self._is_over and self._at == len(self._items)

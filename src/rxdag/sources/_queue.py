@@ -55,14 +55,14 @@ class ItemQueue:
         self._saw: Saw = unseen
 
     def open(self, context: SourceContext) -> QueueReader:
-        """Have a run read it.
+        """Attach the queue to a run that reads it.
 
         Raises:
             RxDagError: If one has read it already.
         """
         with self.lock:
             if self.context is not None or self.is_closed:
-                raise RxDagError(f"{self.label}: one run can read it, got a second; make one for each run")
+                raise RxDagError(f"{self.label}: only one run can read it, got a second; make one for each run")
             self.context = context
             self._saw = context.saw or unseen
             if context.boundary is not None:
@@ -70,7 +70,7 @@ class ItemQueue:
         return QueueReader(self)
 
     def _configure(self, boundary: Boundary) -> None:
-        """Be the gate that the user has put right behind the source."""
+        """Adopt the settings of the gate that the user put directly after the source."""
         self.max_items = self.max_items if boundary.max_items is None else boundary.max_items
         self.overflow, self.delay_error = boundary.overflow, boundary.delay_error
         if self.overflow is not Overflow.BLOCK:
@@ -80,7 +80,7 @@ class ItemQueue:
                     self._let_in(item)
 
     def offer(self, item: Any, *, wait: bool) -> Future[None] | bool:
-        """True if it is in, False if there was no room, or what is set when it is in.
+        """Return True if the item was added, False if the queue is full, or a future that is set once it is added.
 
         Args:
             item: What to push.
@@ -95,6 +95,7 @@ class ItemQueue:
             if self.is_complete or self.is_closed:
                 self._saw("ignored", item)
                 raise self._refusal()
+            # Behind those that wait, even if there is space by now: else it would overtake them.
             if self.overflow is Overflow.BLOCK and (len(self.items) >= self.max_items or self.waiting):
                 if not wait:
                     return False
@@ -103,6 +104,7 @@ class ItemQueue:
                 self._saw("blocked", item)
                 return ticket
             is_in = self._let_in(item)
+            # Read under the lock, used after it: waking the driver takes another lock.
             context, error = self.context, self.error
         if context is not None:
             context.wake()
@@ -114,10 +116,10 @@ class ItemQueue:
         if isinstance(self.error, BufferOverflow):
             return self.error
         after = "complete()" if self.is_complete else "the end of its run"
-        return RxDagError(f"{self.label}: must be open to be pushed into, got a push after {after}")
+        return RxDagError(f"{self.label}: must be open to take a push, got one after {after}")
 
     def _let_in(self, item: Any) -> bool:
-        """Let an item in if it fits, else do as the policy says; False if it is not in."""
+        """Add an item if it fits, else apply the policy; return False if it was not added."""
         items = self.items
         if len(items) < (self.max_items or int(self._is_wanted)):
             items.append(item)
@@ -146,8 +148,8 @@ class ItemQueue:
     def _overflow(self) -> None:
         self.is_complete = True
         self.error = BufferOverflow(
-            f"{self.label}: must hold no more than {self.max_items:,} items, and one more came; take a larger max_items, "
-            f'or another overflow, as "block" where the feed can wait or "drop_oldest"'
+            f"{self.label}: must hold at most {self.max_items:,} items, got one more; use a larger max_items, "
+            f'or another overflow policy, such as "block" if the feed can wait, or "drop_oldest"'
         )
         if not self.delay_error:
             self.discarded += len(self.items)
@@ -170,7 +172,7 @@ class ItemQueue:
         return END
 
     def _admit(self) -> None:
-        """Let in producers that wait, as far as there is room: that of what was taken before, and has gone on."""
+        """Admit waiting producers into the space of items that were read and have moved on."""
         admitted: list[Future[None]] = []
         with self.lock:
             while self.waiting and len(self.items) < self.max_items:
@@ -179,22 +181,23 @@ class ItemQueue:
                     self.items.append(item)
                     admitted.append(ticket)
                     self._saw("resumed", item)
+        # Outside of the lock: a future calls its callbacks at once, and one may push again.
         for ticket in admitted:
             ticket.set_result(None)
 
     def is_spent(self) -> bool:
-        """True if nothing waits and nothing more comes."""
+        """Return True if nothing waits and nothing more will come."""
         self._admit()
         return self.is_complete and not self.items
 
     def leftover(self, max_items: int) -> Chunk | None:
-        """What was let in before the queue was closed."""
+        """Return the items that were accepted before the queue was closed."""
         with self.lock:
             taken = [self.items.popleft() for _ in range(min(max_items, len(self.items)))]
         return Chunk(taken) if taken else None
 
     def end(self, error: BaseException | None) -> None:
-        """Nothing more is pushed: the stream ends, or fails, behind what is in."""
+        """End or fail the stream after the items in the queue."""
         if error is not None and not isinstance(error, BaseException):  # foreign
             error = BadProgram(f"{self.label}: a feed must fail with an exception, got {shown(error)}")
         with self.lock:
@@ -205,7 +208,7 @@ class ItemQueue:
             context.wake()
 
     def close(self) -> None:
-        """The run is over: who waits is told so."""
+        """Close the queue and wake all waiting producers."""
         with self.lock:
             if self.is_closed:
                 return
@@ -213,10 +216,13 @@ class ItemQueue:
                 self._saw("upstream_cancel")
             self.is_closed = True
             self.context = None
+            # Taken out under the lock, answered after it: no push can be added and miss its answer.
             waiting, self.waiting = self.waiting, deque()
         for _, ticket in waiting:
             if ticket.set_running_or_notify_cancel():
-                ticket.set_exception(RxDagError(f"{self.label}: the run ended before there was room for the item"))
+                ticket.set_exception(
+                    RxDagError(f"{self.label}: the run ended while the push was waiting for a full gate")
+                )
 
 
 class QueueReader(Reader):

@@ -65,7 +65,7 @@ class _ReconnectingReader(Reader):
         return read
 
     def _lost(self, error: Exception) -> Read:
-        """The connection has failed: wait for the next one, or give up."""
+        """Wait for the next connection after a failure, or give up."""
         attempts = self._source.attempts
         self._context.log("source.disconnected", connection=self._connections, error=error)
         if attempts is not None and self._connections >= attempts:

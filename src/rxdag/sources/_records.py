@@ -14,7 +14,7 @@ from rxdag.expressions import field_names, is_limited
 
 
 def record_fields(of: Any, where: str) -> dict[str, Any]:
-    """Type of each field of a record type, with the limits of `msgspec.Meta`.
+    """Return the type of each field of a record type, with the limits of `msgspec.Meta`.
 
     Raises:
         GraphError: If it is no msgspec.Struct, dataclass, NamedTuple or TypedDict.
@@ -27,7 +27,7 @@ def record_fields(of: Any, where: str) -> dict[str, Any]:
 
 
 def required_fields(of: Any) -> set[str]:
-    """Fields without a default."""
+    """Return the fields without a default."""
     if dataclasses.is_dataclass(of):
         return {
             f.name
@@ -42,7 +42,7 @@ def required_fields(of: Any) -> set[str]:
 
 
 def build(of: Any) -> Callable[[dict[str, Any]], Any]:
-    """The function that makes an item of its fields."""
+    """Return the function that makes an item of its fields."""
     if typing.is_typeddict(of):
         return dict
     return lambda fields: of(**fields)

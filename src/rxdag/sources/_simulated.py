@@ -71,7 +71,7 @@ _LEAST_LATENCY_MS: Final = min(feed.latency_ms for feed in _FEEDS)
 
 
 def generate_trades(seed: int, trades: int, duplicates: float) -> Iterator[Trade]:
-    """Trades in order of receipt."""
+    """Yield trades in order of receipt."""
     rng = random.Random(seed)
     state = _Market(rng, duplicates)
     given = 0
@@ -101,7 +101,7 @@ class _Market:
         self._order = 0
 
     def burst(self) -> None:
-        """One event of the market: a leader trades, others follow within milliseconds."""
+        """Simulate one market event: a leader trades, others follow within milliseconds."""
         rng = self._rng
         # Busy spells come and go; within one, gaps have a heavy tail: mostly a few ms, seldom half a second.
         self._mood = 0.998 * self._mood + rng.gauss(0.0, 0.045)
@@ -154,7 +154,7 @@ class _Market:
         heapq.heappush(self._under_way, (arrival_ms, self._order, trade))
 
     def received(self) -> Iterator[Trade]:
-        """What no later burst can come before."""
+        """Yield the trades that no later burst can precede."""
         while self._under_way and self._under_way[0][0] < self._now + _LEAST_LATENCY_MS:
             yield heapq.heappop(self._under_way)[2]
 

@@ -40,7 +40,7 @@ class Quote(msgspec.Struct, frozen=True):
 
 
 def _quotes(trades: Iterator[Trade], seed: int) -> Iterator[Quote]:
-    """Two to six quotes for each trade, in the order in which the trades are received; a trade is at the bid or the ask."""
+    """Yield two to six quotes for each trade, in order of receipt; a trade is at the bid or the ask."""
     rng = random.Random(seed ^ 0x5EED)
     ids: dict[tuple[str, str], int] = {}
     newest: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""Sound rows: columns become items of their type, and the rows that cannot are given up."""
+"""Sound rows: columns become items of their type; rows that do not fit are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts: what a field of a CSV file can hold, and how it is read."""
+"""Texts: the types of fields in a CSV file, and their parsers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _FINE: Final = re.compile(r"(?<=:[0-9][0-9]\.)[0-9]{7,9}")
 
 
 def converter(hint: Any, zone: tzinfo | None) -> Convert:
-    """The function that reads a column of text as a type; it raises ValueError with what must hold.
+    """Return a function that parses a column of text as a type; it raises ValueError with the expectation.
 
     Args:
         hint: Type of the field, with the limits of `msgspec.Meta`.
         zone: What times without a zone are; None to refuse them.
 
     Raises:
-        TypeError: If no text is of such a type.
+        TypeError: If no text can be parsed as this type.
     """
     kinds = [kind for kind in kinds_in(hint) if kind is not type(None)]
     convert = _one_of(kinds, hint, zone)
@@ -61,7 +61,9 @@ def check_texts(fields: dict[str, Any], needed: set[str], of: Any) -> None:
 def no_text(hint: Any) -> str:
     """Return what to say of a type that no text is of."""
     name = hint.__name__ if isinstance(hint, type) else str(hint)
-    return f"must be of a type that one text can be, got {name}; declare it as str, and convert it behind"
+    return (
+        f"must be of a type that can be parsed from one text, got {name}; declare it as str, and convert it in ops.map"
+    )
 
 
 def _limited(convert: Convert, hint: Any) -> Convert:
@@ -97,7 +99,7 @@ def _one_of(kinds: list[Any], hint: Any, zone: tzinfo | None) -> Convert:
 
 
 def _plain(kind: Any, zone: tzinfo | None) -> Convert:
-    """The function that reads a type that is no union."""
+    """Return a function that parses a type other than a union."""
     simple: dict[Any, Convert] = {int: _to_int, float: _to_float, Decimal: _to_decimal, bool: _to_bool}
     if kind in simple:
         return simple[kind]
@@ -112,7 +114,7 @@ def _plain(kind: Any, zone: tzinfo | None) -> Convert:
         typing.get_origin(kind) is not typing.Literal
         or not all(type(value) in (int, str) for value in typing.get_args(kind))
     ):
-        raise TypeError("no text is of such a type")
+        raise TypeError("no text can be parsed as this type")
     with suppress(ValueError):  # raises TypeError for an enumeration that msgspec does not know
         _built_in("", kind)
     return lambda text: _built_in(text, kind)
@@ -171,7 +173,7 @@ def _to_decimal(text: str) -> Decimal:
 
 
 def _to_datetime64(text: str, kind: Any, zone: tzinfo | None) -> Any:
-    """A time as one of numpy, in UTC: a day as a day, digits below the microsecond to the nanosecond."""
+    """Return a time as numpy's, in UTC: a date as days, digits below the microsecond as nanoseconds."""
     if text == "NaT":
         return kind("NaT")
     if ":" not in text:

@@ -118,7 +118,7 @@ class _Websocket(Source[T]):
         return () if self.lifeline.reconnect is None else ("events",)
 
     async def frames(self) -> AsyncIterator[Any]:
-        """The frames of one connection."""
+        """Yield the frames of one connection."""
         from websockets.asyncio import client
 
         connection = await client.connect(self.url, **self.options)

@@ -1,4 +1,4 @@
-"""Times in what a file holds: those without a zone, and those below the microsecond."""
+"""Times in files: those without a zone, and those below the microsecond."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from msgspec import inspect
 
 from rxdag.contract import aware
 
-NO_ZONE: Final = 'a time must have a zone; write it as "2024-01-05T09:30:00Z", or say tz= of the source'
+NO_ZONE: Final = 'a time must have a zone; write it as "2024-01-05T09:30:00Z", or pass tz= to the source'
 
-KEYS_MEET: Final = "times that are keys must differ in more than what is below the microsecond"
+KEYS_MEET: Final = "times that are keys must differ by a microsecond or more"
 
 
 def zoned(value: datetime, zone: tzinfo | None) -> datetime:

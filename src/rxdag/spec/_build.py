@@ -1,4 +1,4 @@
-"""From a document to a dag: nodes are connected, and what only the whole can tell is checked."""
+"""From a document to a dag: connects the nodes, and checks the graph as a whole."""
 
 from __future__ import annotations
 
@@ -129,15 +129,15 @@ class _Build:
             return None
 
     def check_ends(self) -> None:
-        """Tell of what leads nowhere."""
+        """Report nodes that lead nowhere."""
         for name, node in self._document.nodes.items():
             if node.found.role != "sink" and name not in self._is_read and self.made[name] is not None:
                 context = self._document.context.at("nodes").at(name)
-                context.tell(node.tree, f"must lead to a sink, and nothing reads it: say input: {name} in another node")
+                context.tell(node.tree, f"must lead to a sink, and nothing reads it: add input: {name} to another node")
 
 
 def _loose(stream: Any) -> Any:
-    """A stream of whatever: which overload of `pipe` it is, a spec does not say."""
+    """Return the stream as `Any`: a spec does not determine the overload of `pipe`."""
     return stream
 
 
@@ -152,7 +152,7 @@ def _port(made: Any, feed: Feed) -> Stream[Any]:
     sink: Any = made
     if isinstance(made, SinkNode):
         if feed.port != "dead":
-            raise RxDagError(f'"{feed.producer}" is a sink; all that leaves it is port "dead": {feed.producer}.dead')
+            raise RxDagError(f'"{feed.producer}" is a sink; its only output is port "dead": {feed.producer}.dead')
         dead: Stream[Any] = sink.dead
         return dead
     stream = made

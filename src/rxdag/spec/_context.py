@@ -1,4 +1,4 @@
-"""What a reader of parameters needs: where it is, what is allowed, and whom to tell of problems."""
+"""The context of a reader of parameters: its position, its permissions, and its list of problems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """Where a value is read, and what may be in it.
+    """The position and the permissions with which a value is read.
 
     Attributes:
         problems: Told what is wrong.
@@ -40,29 +40,30 @@ class Context:
     path: str = ""
 
     def at(self, key: object) -> Context:
-        """The same for what is under a key."""
+        """Return the context of the value under a key."""
         return replace(self, path=f"{self.path}.{key}" if self.path else str(key))
 
     def refuse(self, tree: Tree | Mark, message: str) -> Refused:
-        """Tell of a problem; returns what is to be raised."""
+        """Report a problem; return the exception to raise."""
         self.problems.add(tree if isinstance(tree, Mark) else tree.mark, self.path, message)
         return Refused(message)
 
     def tell(self, tree: Tree | Mark, message: str) -> None:
-        """Tell of a problem, and go on."""
+        """Report a problem, and continue."""
         self.refuse(tree, message)
 
     def reference(self, tree: Tree) -> Any:
-        """What `package.module:attribute` refers to, if its module is allowed."""
+        """Return the object at `package.module:attribute`, if its module is allowed."""
         match = REFERENCE.fullmatch(tree.value) if isinstance(tree.value, str) else None
         if match is None:
-            raise self.refuse(tree, f'must be a reference as "package.module:name", got {tree_text(tree)}')
+            raise self.refuse(tree, f'must be a reference such as "package.module:name", got {tree_text(tree)}')
         module, names = match.groups()
         if not is_within(module, self.allow):
             allowed = ", ".join(self.allow) or "none"
             raise self.refuse(
                 tree,
-                f'module "{module}" must be allowed by who loads the spec, with allow=("{module}",); allowed is {allowed}',
+                f'module "{module}" must be allowed by the code that loads the spec, with allow=("{module}",); '
+                f"allowed is {allowed}",
             )
         try:
             found: Any = importlib.import_module(module)
@@ -79,12 +80,12 @@ class Context:
 
 
 def is_within(module: str, allow: tuple[str, ...]) -> bool:
-    """True if it is one of the modules, or inside one."""
+    """Return True if it is one of the modules, or inside one."""
     return any(module == each or module.startswith(f"{each}.") for each in allow)
 
 
 def tree_text(tree: Tree) -> str:
-    """A value in a message, cut short."""
+    """Return a value in a message, cut short."""
     if isinstance(tree.value, dict | list):
         return tree.kind
     return shown(tree.value, most=60)

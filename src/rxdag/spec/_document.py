@@ -1,4 +1,4 @@
-"""A spec as a document: its nodes, what feeds them, their options; checked, and not yet connected."""
+"""A spec as a document: nodes, feeds and options; checked, not yet connected."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _overridden(tree: Tree, overrides: Mapping[str, Any]) -> Tree:
-    """The tree with values put in: "node.param" or "settings.until"."""
+    """Return the tree with values put in: "node.param" or "settings.until"."""
     for key, value in overrides.items():
         parts = key.split(".")
         if parts[0] not in TOP:
@@ -128,9 +128,7 @@ def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:
     if not parts:
         return value
     if not tree.is_mapping:
-        raise spec_error(
-            [Problem(mark, "", f'"{parts[0]}" must be a key of a mapping, and what holds it is {tree.kind}')]
-        )
+        raise spec_error([Problem(mark, "", f'"{parts[0]}" must be a key of a mapping, got a key of {tree.kind}')])
     head, *rest = parts
     # An id may have dots: the longest key that fits is meant.
     for n in range(len(parts), 0, -1):
@@ -141,7 +139,7 @@ def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:
         if len(parts) > 1:
             near = did_you_mean(head, tree.mapping())
             raise spec_error(
-                [Problem(mark, "", f'"{head}" must be there{near}; there is {", ".join(tree.mapping()) or "nothing"}')]
+                [Problem(mark, "", f'"{head}" is not known{near}; known is {", ".join(tree.mapping()) or "nothing"}')]
             )
     inner = tree.mapping().get(head, Tree(None, mark, {}))
     return replace(
@@ -181,7 +179,7 @@ def _settings(tree: Tree | None, context: Context) -> dict[str, Any]:
 def _node_trees(
     tree: Tree, context: Context, path: Path | None, seen: tuple[Path, ...]
 ) -> dict[str, tuple[Tree, Context]]:
-    """The nodes of a file, and of those that it includes."""
+    """Return the nodes of a file, and of those that it includes."""
     out: dict[str, tuple[Tree, Context]] = {}
     include = tree.mapping().get("include")
     listed = [] if include is None else list(include.trees()) if isinstance(include.value, list) else [include]
@@ -196,7 +194,7 @@ def _node_trees(
     for key, each in nodes.items():
         if key in out:
             inside.at(key).tell(
-                nodes.key_mark(key), f"must be there once, and an included file has it at {out[key][0].mark}"
+                nodes.key_mark(key), f"must be given once, and an included file has it at {out[key][0].mark}"
             )
         out[key] = (each, inside.at(key))
     return out
@@ -229,5 +227,5 @@ def _included(
     _version(tree, context)
     found = _node_trees(tree, replace(context, path=""), target, trail)
     for key in found.keys() & known.keys():
-        context.tell(each, f'node "{key}" must be there once, and another included file has it at {known[key][0].mark}')
+        context.tell(each, f'node "{key}" must be given once, and another included file has it at {known[key][0].mark}')
     return found

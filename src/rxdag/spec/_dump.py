@@ -17,7 +17,7 @@ _DEFAULT_GATE = Boundary()
 
 
 def dump_dag(dag: Dag) -> str:
-    """A dag as the text of a spec.
+    """Return a dag as the text of a spec.
 
     Raises:
         SpecError: If something in it cannot be written; names each node and why.
@@ -64,7 +64,7 @@ def _own(node: Node) -> str:
         raise Unwritable("it is a reactivex operator")
     kind = type(thing)
     if getattr(kind, "__module__", "").startswith("rxdag."):
-        raise Unwritable(f"{shown(thing)} was made by no public function")
+        raise Unwritable(f"{shown(thing)} was not made by a public function")
     if getattr(thing, "__dict__", None):
         raise Unwritable(
             f"{kind.__qualname__} has parameters that only its own module knows; name the function that makes it"
@@ -119,7 +119,7 @@ def _policy(node: Node) -> Any:
     if policy.kind != "retry":
         return policy.kind
     if policy.on != (Exception,):
-        raise Unwritable("on_error: a spec cannot say which errors are worth another try")
+        raise Unwritable("on_error: a spec cannot list the errors to retry")
     waits = policy.backoff or Waits(0, 1.0, 0, 0.0)
     retry: dict[str, Any] = {
         "attempts": policy.attempts,

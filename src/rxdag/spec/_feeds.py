@@ -1,4 +1,4 @@
-"""What feeds a node: other nodes by id and port, the gates between, and no circles."""
+"""Feeds of a node: other nodes by id and port, gates, and a check for cycles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GATE: Final[dict[str, Kind]] = {
 
 @dataclass(frozen=True)
 class Feed:
-    """What feeds one input of a node.
+    """The producer of one input of a node.
 
     Attributes:
         producer: Id of the node.
@@ -45,17 +45,19 @@ class Feed:
 
 
 def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context) -> dict[str, Feed]:
-    """What feeds a node: its `input`, and the other stream that some listen to."""
+    """Return the feeds of a node: its `input`, and `other` if it reads a second stream."""
     given = tree.mapping().get("input")
     if role == "source":
         if given is not None:
             context.at("input").tell(given, "must not be given: a source takes no input")
         for key in ("buffered", "on"):
             if key in tree.mapping():
-                context.at(key).tell(tree.key_mark(key), "must be said where the source is read, beside that input")
+                context.at(key).tell(
+                    tree.key_mark(key), "must be set on the node that reads the source, beside its input"
+                )
         return {}
     if given is None:
-        context.at("input").tell(tree, 'must be given: the id of what feeds it, as "trades" or "bars.late"')
+        context.at("input").tell(tree, 'must be given: the id of the node it reads, such as "trades" or "bars.late"')
         return {}
     names: tuple[str, ...] = ("in",) if found is None else tuple(name for name in found.inputs if name != "other")
     inside = context.at("input")
@@ -64,7 +66,7 @@ def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context)
     if found is not None and "other" in found.inputs:
         other = tree.mapping().get("other")
         if other is None:
-            context.at("other").tell(tree, f'must be given: "{found.name}" listens to another stream')
+            context.at("other").tell(tree, f'must be given: "{found.name}" reads a second stream')
         else:
             feed = _feed(other, context.at("other"), (None, None))
             feeds |= {} if feed is None else {"other": feed}
@@ -86,7 +88,8 @@ def _named_feeds(
         if len(names) < 2:
             context.tell(
                 given,
-                f"must be the id of what feeds it, or {{from: id, ...}}{_words(names)}, got {', '.join(given.mapping())}",
+                f"must be the id of the node it reads, or {{from: id, ...}}{_words(names)}, got "
+                f"{', '.join(given.mapping())}",
             )
             return {}
         for key in given.mapping():
@@ -111,7 +114,7 @@ def _words(names: tuple[str, ...]) -> str:
 
 
 def _gate(tree: Tree, context: Context) -> tuple[dict[str, Any] | None, str | None]:
-    """The gate before a node, and the thread that it runs on."""
+    """Return the gate before a node, and the thread that it runs on."""
     buffered, on = tree.mapping().get("buffered"), tree.mapping().get("on")
     gate: dict[str, Any] | None = None
     if buffered is not None:
@@ -137,7 +140,7 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
         own = _gate(tree, context)
         gate = (own[0] if own[0] is not None else gate[0], own[1] or gate[1])
     if not isinstance(source.value, str) or not source.value:
-        context.tell(source, f'must be the id of a node, as "trades" or "bars.late", got {tree_text(source)}')
+        context.tell(source, f'must be the id of a node, such as "trades" or "bars.late", got {tree_text(source)}')
         return None
     return Feed(source.value, "out", source, context.path, *gate)
 
@@ -162,13 +165,13 @@ def check_feeds(
 
 
 def _longest(name: str, known: Mapping[str, Any]) -> str | None:
-    """The longest id that a name begins with: ids may have dots."""
+    """Return the longest id that a name begins with: ids may have dots."""
     parts = name.split(".")
     return next((head for n in range(len(parts), 0, -1) if (head := ".".join(parts[:n])) in known), None)
 
 
 def _cycles(trees: Mapping[str, tuple[Tree, Context]]) -> list[list[str]]:
-    """Circles along the edges, whatever else is wrong with the nodes; of each a node once."""
+    """Return the cycles along the edges; each node of a cycle once."""
     feeds: dict[str, list[str]] = {name: [] for name in trees}
     for name, (tree, _) in trees.items():
         for key in ("input", "other"):

@@ -29,15 +29,15 @@ class Kind(ABC):
 
     @abstractmethod
     def read(self, tree: Tree, context: Context) -> Any:
-        """The value of a tree; tells what is wrong and raises Refused."""
+        """Return the value of a tree; report problems and raise Refused."""
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """JSON Schema of it."""
+        """Return the JSON Schema of the kind."""
 
     @abstractmethod
     def write(self, value: Any) -> Any:
-        """The value as plain data; raises Unwritable."""
+        """Return the value as plain data, or raise Unwritable."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class DurationKind(Kind):
 
 @dataclass(frozen=True)
 class Reference(Kind):
-    """Something of the user's own: `package.module:name`."""
+    """An object of the user's own: `package.module:name`."""
 
     what: str = "a function"
 
@@ -150,7 +150,7 @@ class Reference(Kind):
 
 
 def reference_to(value: Any) -> str:
-    """Where something of a module is found; raises Unwritable for lambdas, closures and objects."""
+    """Return the `module:name` of an object; raise Unwritable for lambdas, closures and instances."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name or module == "__main__":
         raise Unwritable(f"{shown(value)} has no name in a module that can be imported")
@@ -169,7 +169,8 @@ class FieldKind(Kind):
             text = repr(text)
         if not isinstance(text, str):
             raise context.refuse(
-                tree, f'must be a field, an expression as "price * qty", or "module:function", got {tree_text(tree)}'
+                tree,
+                f'must be a field, an expression such as "price * qty", or "module:function", got {tree_text(tree)}',
             )
         try:
             return parse(text)
@@ -203,7 +204,8 @@ class PathKind(Kind):
         if not context.outside and not path.resolve().is_relative_to(context.base.resolve()):
             raise context.refuse(
                 tree,
-                f"must be inside {context.base}, unless who loads the spec allows others (outside=True), got {tree_text(tree)}",
+                f"must be inside {context.base}, unless the code that loads the spec allows other paths "
+                f"(outside=True), got {tree_text(tree)}",
             )
         return str(path)
 
@@ -371,7 +373,7 @@ class ZoneKind(Kind):
 
 
 class BackoffKind(Kind):
-    """When a lost connection is tried again."""
+    """Reads the waits before a lost connection is tried again."""
 
     def read(self, tree: Tree, context: Context) -> Any:
         known = ("base", "factor", "cap", "jitter", "attempts", "reset_after")

@@ -1,4 +1,4 @@
-"""A node of a spec: what it is, its parameters, its policy."""
+"""A node of a spec: its function, parameters and error policy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SpecNode:
 
 
 def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[str, Feed]]) -> SpecNode | None:
-    """A node, or None if something is wrong; all of it is told. What feeds it is put into `feeds_of` in any case."""
+    """Return a node, or None after reporting all its problems; its feeds are put into `feeds_of` in any case."""
     before = len(context.problems.found)
     try:
         checked_name(name, "id")

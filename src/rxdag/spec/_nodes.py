@@ -115,7 +115,7 @@ def _is_calendar(value: Any) -> bool:
 
 
 def _special() -> dict[tuple[str, str], Kind]:
-    """Parameters whose annotation does not say what they are."""
+    """Return the kinds of parameters whose annotation is not enough."""
     from rxdag.spec._parts import aggregate_kind, window_kind
 
     count_or_duration = Either(_is_count, Plain(int), DurationKind())
@@ -168,7 +168,7 @@ _DROPPED: Final = (("batched", "on_error"), ("catch", "on"))
 
 
 def kind_of(name: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Kind | None:
-    """How a parameter is read, by its annotation; None if a spec cannot say it."""
+    """Return the kind of a parameter by its annotation; None if a spec cannot express it."""
     label = parameter.name
     special = _special_kinds().get((name, label))
     if special is not None:
@@ -219,7 +219,7 @@ def _words_of(hint: Any) -> tuple[str, ...] | None:
 
 
 def _hints(fn: Callable[..., Any]) -> Mapping[str, Any]:
-    """Types of parameters that are plain data; others are left out."""
+    """Return the types of parameters that are plain data; others are omitted."""
     hints: dict[str, Any] = {}
     home = inspect.unwrap(fn)
     for name, parameter in inspect.signature(home).parameters.items():
@@ -234,7 +234,7 @@ def _hints(fn: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def node_type(name: str, role: Role | PartRole, fn: Callable[..., Any]) -> NodeType:
-    """What a spec can say of a function that makes a node."""
+    """Return the spec type of a function that makes a node."""
     hints = _hints(fn)
     params: dict[str, Param] = {}
     inputs: list[str] = []
@@ -293,13 +293,13 @@ class Registry:
     failures: dict[str, Exception] = field(default_factory=lambda: dict[str, Exception]())
 
     def find(self, role: Role, name: str) -> NodeType | None:
-        """The node of that name."""
+        """Return the node of that name."""
         return self.nodes[role].get(name)
 
 
 @functools.cache
 def registry() -> Registry:
-    """The library's nodes, and those of plugins that are installed."""
+    """Return the library's nodes, and those of plugins that are installed."""
     from rxdag import market, operators, sinks, sources
     from rxdag.operators import joining
 
@@ -341,7 +341,7 @@ def _add_plugins(made: Registry, nodes: dict[Role, dict[str, NodeType]]) -> None
 
 
 def user_type(name: str, role: Role, fn: Any) -> NodeType:
-    """What a spec can say of a node of the user's own: a function, or a class, with parameters of plain data."""
+    """Return the spec type of a user's function or class, with parameters of plain data."""
     made = node_type(name, role, fn)
     signature = inspect.signature(fn)
     params = dict(made.params)

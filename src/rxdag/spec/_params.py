@@ -15,7 +15,7 @@ from rxdag.spec._tree import Tree
 def read_params(
     found: NodeType, tree: Tree, context: Context, known: tuple[str, ...]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments of a node's function, of the keys of a mapping.
+    """Return the arguments of a node's function from the keys of a mapping.
 
     Args:
         found: The node.
@@ -72,7 +72,7 @@ def _arguments(found: NodeType, values: dict[str, Any], rest: dict[str, Any]) ->
 
 
 def schema_of(found: NodeType, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    """JSON Schema of a mapping with the node's parameters.
+    """Return the JSON Schema of a mapping with the node's parameters.
 
     Args:
         found: The node.
@@ -96,7 +96,7 @@ def schema_of(found: NodeType, properties: dict[str, Any], required: list[str]) 
 
 
 def write_params(found: NodeType, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call as plain data, what is as by default left out.
+    """Return the arguments of a call as plain data, without those equal to their default.
 
     Raises:
         Unwritable: If one cannot be written; names it.
@@ -123,7 +123,7 @@ def write_params(found: NodeType, arguments: Mapping[str, Any]) -> dict[str, Any
 
 
 def by_kinds(tree: Tree, context: Context, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """A mapping of known keys; what is wrong is told and left out."""
+    """Return the known keys of a mapping; report and omit the others."""
     out: dict[str, Any] = {}
     if not tree.is_mapping:
         context.tell(tree, f"must be a mapping of {', '.join(kinds)}, got {tree_text(tree)}")

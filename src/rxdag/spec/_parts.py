@@ -56,7 +56,7 @@ class PartKind(Kind):
         return {"$ref": f"#/$defs/{self.what.split()[-1]}"}  # it may hold others of its kind
 
     def definition(self) -> dict[str, Any]:
-        """What `schema` refers to."""
+        """Return the definition that `schema` refers to."""
         types = self.types()
         bare = [name for name, each in types.items() if not any(param.is_required for param in each.params.values())]
         options: list[dict[str, Any]] = [{"enum": bare}, {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}]
@@ -84,7 +84,7 @@ def _aggregates() -> Mapping[str, NodeType]:
 
 
 def _with_parts(each: NodeType) -> NodeType:
-    """The aggregate that is made of others."""
+    """Return the aggregate that combines others."""
     from dataclasses import replace
 
     from rxdag.spec._nodes import Param
@@ -112,10 +112,10 @@ def parts() -> Mapping[PartRole, Mapping[str, NodeType]]:
 
 
 def aggregate_kind() -> PartKind:
-    """An aggregate: `count`, or `{type: ohlcv, price: price, qty: qty}`."""
+    """Return an aggregate: `count`, or `{type: ohlcv, price: price, qty: qty}`."""
     return PartKind("an aggregate", _aggregates)
 
 
 def window_kind() -> PartKind:
-    """A window: `{type: tumbling, size: 1s}`."""
+    """Return a window: `{type: tumbling, size: 1s}`."""
     return PartKind("a window", _windows)

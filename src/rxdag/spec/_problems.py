@@ -1,4 +1,4 @@
-"""What is wrong with a spec: all of it at once, each with its place."""
+"""Problems of a spec: all at once, each with its position."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Problems:
         self.found: list[Problem] = []
 
     def add(self, mark: Mark, path: str, message: str) -> None:
-        """One more, unless the same was found at that place."""
+        """Add a problem, unless the same one was found at that place."""
         problem = Problem(mark, path, message)
         if problem not in self.found:
             self.found.append(problem)
@@ -66,7 +66,7 @@ class Problems:
 
 
 def spec_error(found: list[Problem]) -> SpecError:
-    """The error of several problems; `problems` has them one by one."""
+    """Return the error of several problems; `problems` has them one by one."""
     ordered = sorted(found, key=lambda p: (p.mark.file, p.mark.line, p.mark.column))
     text = "\n  ".join(str(problem) for problem in ordered)
     error = SpecError(text if len(ordered) == 1 else f"{len(ordered)} problems:\n  {text}")

@@ -16,7 +16,7 @@ _FEED = {"$ref": "#/$defs/feed"}
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a spec, draft 2020-12."""
+    """Return the schema of a spec, draft 2020-12."""
     nodes: list[dict[str, Any]] = []
     for role, types in registry().nodes.items():
         nodes += [_node(role, each) for each in types.values()]

@@ -42,7 +42,7 @@ class Tree:
     keys: dict[str, Mark]
 
     def plain(self) -> Any:
-        """The value, without places."""
+        """Return the value, without places."""
         if self.is_mapping:
             return {key: tree.plain() for key, tree in self.items()}
         if isinstance(self.value, list):
@@ -55,7 +55,7 @@ class Tree:
         return isinstance(self.value, dict)
 
     def mapping(self) -> dict[str, Tree]:
-        """Its values by key; none if it has no keys."""
+        """Return the values by key; none if it has no keys."""
         value: Any = self.value
         if not self.is_mapping:
             return {}
@@ -63,20 +63,20 @@ class Tree:
         return made
 
     def items(self) -> Iterator[tuple[str, Tree]]:
-        """Keys and values, of a mapping."""
+        """Yield the keys and values of a mapping."""
         yield from self.mapping().items()
 
     def trees(self) -> Iterator[Tree]:
-        """Values, of a list."""
+        """Yield the values of a list."""
         yield from self.value
 
     def key_mark(self, key: str) -> Mark:
-        """Where a key stands, or the dict if there is none."""
+        """Return the position of a key, or of the dict if there is none."""
         return self.keys.get(key, self.mark)
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """Kind of the value, in words."""
         value: Any = self.value
         words: dict[Any, str] = {
             dict: "a mapping",
@@ -107,7 +107,7 @@ def tree_of(value: Any, mark: Mark) -> Tree:
 
 
 def scalar(text: str) -> Any:
-    """A plain scalar as YAML 1.2's core schema has it."""
+    """Return a plain scalar as YAML 1.2's core schema has it."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text) and len(text) < 400:
@@ -131,7 +131,7 @@ def read_tree(text: str | bytes, file: str, environ: dict[str, str]) -> Tree:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise _error(start, f"its encoding must be UTF-8, got a byte that is none: {error}") from None
+            raise _error(start, f"must be UTF-8, got an invalid byte: {error}") from None
     if len(text) > MAX_BYTES:
         raise _error(start, f"must be at most {MAX_BYTES:,} characters, got {len(text):,}")
     yaml = import_extra("ruamel.yaml", "yaml", "a spec")
@@ -216,7 +216,7 @@ class _Composer:
         if anchor in self._open:
             raise _error(mark, f"*{anchor} must not hold itself")
         if anchor not in self._anchors:
-            raise _error(mark, f"*{anchor} must stand behind its anchor &{anchor}{did_you_mean(anchor, self._anchors)}")
+            raise _error(mark, f"*{anchor} must come after its anchor &{anchor}{did_you_mean(anchor, self._anchors)}")
         made, size = self._anchors[anchor]
         self._count(size, mark)
         return made
@@ -242,7 +242,7 @@ class _Composer:
                 raise _error(at, f"must have no tags, got {event.tag}")
             key = str(event.value)  # a key is a text, whatever it looks like
             if key in made:
-                raise _error(at, f'key "{key}" must be there once, got it at {keys[key]} too')
+                raise _error(at, f'key "{key}" must be given once, got it at {keys[key]} too')
             made[key] = self._node(next(self._events), depth + 1)
             keys[key] = at
         return Tree(made, mark, keys)
@@ -263,7 +263,7 @@ class _Composer:
         filled = _VARIABLE.sub(fill, text)
         if missing:
             raise _error(
-                mark, f"${{{missing[0]}}} must be in the environment, and is not; ${{{missing[0]}:-default}} gives one"
+                mark, f"${{{missing[0]}}} must be set in the environment; ${{{missing[0]}:-default}} sets a default"
             )
         whole = _VARIABLE.fullmatch(text)
         return scalar(filled) if is_plain and whole is not None and whole.group(1) else filled

@@ -35,7 +35,7 @@ class LawBroken(AssertionError):  # it is an assertion that fails
 
 
 class SourceFailed(Exception):
-    """What the source fails with where a law is about failures."""
+    """The error of the source in laws about failures."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class _Check:
                 raise LawBroken(f"books: must balance over columns, got {'; '.join(got.result.problems)}")
 
     def works_on_columns(self) -> bool:
-        """True if the operator does, where columns come in."""
+        """Return True if the operator does, where columns come in."""
         plan = self.plan([self.items], in_columns=True)
         built = next(iter(self.ports(Chunked((), None, self.of, True)).values())).node
         return any(type(plan.dag.nodes[name].thing) is type(built.thing) for name in plan.lanes.columns)
@@ -207,20 +207,20 @@ class _Check:
             self.same("runs", self.outcome(settle_virtual(virtual(plan))), f"the {which} run of one plan")
 
     def drives(self) -> Drives | None:
-        """The graph driven by calls of its kernels; None if a node has none."""
+        """Return the graph driven by calls of its kernels; None if a node has none."""
         if self._drives is None and can_drive(self.dag()):
             self._drives = Drives(self.driven, Codec({*types_in(*self.items), *self.types}), self.rng)
         return self._drives
 
     def dag(self) -> Dag:
-        """A graph that is new, each item in a chunk of its own."""
+        """Return a graph that is new, each item in a chunk of its own."""
         source = Chunked(tuple((item,) for item in self.items), None, self.of)
         return Dag(
             *(s.to(sinks.collect(), name=f"port.{port}") for port, s in self.ports(source).items()), name="check"
         )
 
     def driven(self, **how: Any) -> Driven:
-        """A driver of a graph that is new."""
+        """Return a driver of a graph that is new."""
         return Driven(self.dag(), **how)
 
     def _by_hand(self, law: str, check: Callable[[Drives], None]) -> None:
@@ -260,7 +260,7 @@ class _Check:
             whole = self.run([half]).outputs[port]
             if not _equal(outputs, whole[: len(outputs)]):
                 raise LawBroken(
-                    f"fails: what comes before the failure must be what comes without, got {shown(outputs)}"
+                    f"fails: items before the failure must be those of a run without it, got {shown(outputs)}"
                 )
 
     def disposes(self) -> None:
@@ -276,7 +276,7 @@ class _Check:
         if any(result[sink] for sink in kept):
             raise LawBroken("disposes: must be silent after its end")
         if result.items_in > 0:
-            raise LawBroken(f"disposes: must let go of its source when nobody reads, got {result.items_in} items read")
+            raise LawBroken(f"disposes: must release its source when nobody reads, got {result.items_in} items read")
 
     def frozen(self) -> None:
         node = next(iter(self.ports(Chunked(())).values())).node
@@ -287,7 +287,7 @@ class _Check:
 
 
 def _difference(got: list[Any], expected: list[Any]) -> str:
-    """Where two outputs part."""
+    """Describe the first difference between two outputs."""
     at = next((i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if not _equal([a], [b])), None)
     if at is None:
         return f"got {len(got)} items, not {len(expected)}"
@@ -295,7 +295,7 @@ def _difference(got: list[Any], expected: list[Any]) -> str:
 
 
 def _comparable(item: Any) -> Any:
-    """Dead letters hold exceptions, which are equal to themselves only."""
+    """Return an output in comparable form: the exceptions in dead letters equal only themselves."""
     error = getattr(item, "error", None)
     return (item.node, item.item, shown(error)) if isinstance(error, BaseException) else item
 

@@ -1,4 +1,4 @@
-"""A node of a driven graph that works on columns: it makes them of what waits, and items of what goes out."""
+"""A node of a driven graph that works on columns: it converts its inputs to columns, and its outputs to items."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class ColumnsNode(DrivenNode):
         return run, marks
 
     def _is_passed_over(self, mark: int) -> bool:
-        """True if a watermark makes no difference to the items behind it in one run."""
+        """Return True if a watermark makes no difference to the items after it in one run."""
         return self._is_last and len(self.marks.of) == 1 and mark != IDLE and mark < FLUSHED
 
     def _take(self, input: int, run: list[Entry], marks: list[int]) -> None:
@@ -109,7 +109,7 @@ class ColumnsNode(DrivenNode):
             self._feed(columns)
 
     def _feed(self, columns: Columns) -> None:
-        """Give a run to the kernel; an item that fails is dealt with, and the run goes on behind it."""
+        """Feed a run to the kernel; a failed item is handled, and the run continues after it."""
         while columns.n and not self.is_ended:
             try:
                 self.kernel.on_columns(columns, self._columns)

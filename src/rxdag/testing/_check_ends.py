@@ -37,7 +37,7 @@ _SEEDS: Final = 12
 
 @dataclass
 class _Seen:
-    """What one run did with its reader or its writer."""
+    """The observed calls of a reader or a writer in one run."""
 
     closed: list[Any] = field(default_factory=lambda: list[Any]())
     broken: list[str] = field(default_factory=lambda: list[str]())
@@ -243,9 +243,7 @@ def _write(
     error = ValueError("the source fails") if fails else None
     stream = from_source(Chunked((tuple(items),), error, of), name="source")
     if sink.batching is not None:
-        raise GraphError(
-            "check_sink: a sink that is written in batches is checked by what it awaits: give that to tests"
-        )
+        raise GraphError("check_sink: a sink that is written in batches is checked by testing its factory")
     simulation = _simulated(stream.to(_CheckedSink(sink, seen), name="out"), seed, law, fault)
     if seen.broken:
         raise LawBroken(f"{law}: a sink {seen.broken[0]}, seed {seed}")

@@ -1,4 +1,4 @@
-"""The exits of a driven kernel: what goes out is counted, and sent to the nodes behind it."""
+"""The exits of a driven kernel: outputs are counted, and sent to the nodes after it."""
 
 from __future__ import annotations
 
@@ -154,6 +154,6 @@ class ColumnsExits:
 
 
 def _beside(columns: Columns) -> tuple[list[Any], list[Any], list[Any]]:
-    """Times, sequences and keys of items, where they have none as a stream without them has it."""
+    """Return the times, sequences and keys of items, with the values of a stream that has none."""
     n = columns.n
     return columns.times() or [0] * n, columns.sequences() or [0] * n, columns.keys() or [None] * n

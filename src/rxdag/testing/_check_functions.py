@@ -20,7 +20,7 @@ _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, f
 
 
 class Injected(Exception):
-    """What a user function fails with where a law is about that."""
+    """The error of a user function in laws about its failure."""
 
 
 class _Failing:
@@ -76,7 +76,7 @@ def _is_process(value: object) -> bool:
 
 
 def functions_of(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Where the user functions of an operator are."""
+    """Yield the paths of the user functions of an operator."""
     if _is_function(value) or _is_process(value):
         yield path
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -89,7 +89,7 @@ def functions_of(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def _with(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
-    """The same operator with one function changed."""
+    """Return the same operator with one function changed."""
     if not path:
         return change(value)
     first, *rest = path
@@ -119,13 +119,13 @@ class _FunctionWatch:
         changed = [name for name in now if now[name] != self._before.get(name)]
         if changed:
             raise Broken(
-                f"{self._shown} must be called before the state changes, so that an item on which it fails leaves none of "
-                f"it behind, got another {', '.join(changed)}"
+                f"{self._shown} must be called before the state changes, so that a failed item leaves the state as "
+                f"it was, got a change of {', '.join(changed)}"
             )
 
 
 def check_functions(make: Callable[..., Driven], lanes: tuple[Lane, ...]) -> None:
-    """Have each user function of each operator fail for its first, a middle and its last arguments.
+    """Make each user function of each operator fail on its first, a middle and its last arguments.
 
     Args:
         make: Makes a driver of a graph that is new; takes `operator`, which changes operators.
@@ -142,7 +142,7 @@ def check_functions(make: Callable[..., Driven], lanes: tuple[Lane, ...]) -> Non
 
 
 def _places(make: Callable[..., Driven]) -> list[tuple[str, Path]]:
-    """The nodes and places of all functions."""
+    """Return the nodes and places of all functions."""
     found: list[tuple[str, Path]] = []
 
     def look(name: str, operator: Any) -> Any:
@@ -154,7 +154,7 @@ def _places(make: Callable[..., Driven]) -> list[tuple[str, Path]]:
 
 
 def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Callable[[str, Any], Any]:
-    """Changes the operator of one node, so that one of its functions fails."""
+    """Return a function that replaces one user function of one node by one that fails."""
 
     def failing(fn: Any) -> Any:
         is_process = _is_process(fn)
@@ -165,7 +165,7 @@ def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Cal
 
 
 def _calls(make: Callable[..., Driven], name: str, path: Path) -> list[str]:
-    """The arguments that a function gets; none if it is called while kernels are made, and so is none of the user's."""
+    """Return the arguments that a function receives; none if it is called while kernels are made."""
     made: list[_Failing] = []
     driven = make(operator=_changed(name, path, None, made))
     if made[0].calls:

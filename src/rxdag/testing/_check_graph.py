@@ -82,11 +82,11 @@ class _Feed:
 
     @property
     def due(self) -> int | None:
-        """When it wants to be read again."""
+        """Time at which it wants to be read again."""
         return None if self.is_over else self._context.due
 
     def give(self) -> bool:
-        """Give out the next item; False if there is none now."""
+        """Push the next item; return False if there is none now."""
         if self.is_over:
             return False
         self._context.due = None
@@ -119,7 +119,7 @@ class _Feed:
                 way.take(kind, what)
 
     def skip_to(self, position: int, *, is_over: bool) -> None:
-        """Go on where another run has stopped."""
+        """Continue where another run has stopped."""
         while self.position < position:
             self._reader.read(1)
             self.position += 1
@@ -215,7 +215,7 @@ class Driven:
 
     @property
     def outputs(self) -> dict[str, list[Any]]:
-        """What came to each sink."""
+        """Items received by each sink."""
         return {name: end.items for name, end in self._ends.items()}
 
     def _fail(self, error: Exception) -> None:
@@ -224,7 +224,7 @@ class Driven:
     # ---- turns
 
     def _drawn(self, what: str) -> Random:
-        """What is drawn at this turn: the same in every run of a seed."""
+        """Return the random choices of this turn: the same in every run of a seed."""
         return Random(f"{self.seed} {self.turn} {what}")
 
     def _room(self) -> int:
@@ -287,7 +287,7 @@ class Driven:
         self.clock.advance_to(when)
 
     def _settle(self) -> None:
-        """Have every node take in what it can, the last ones first."""
+        """Let every node take in what it can, the last ones first."""
         nodes = list(reversed(self.nodes.values()))
         while self.error is None and any(node.step() for node in nodes):
             pass
@@ -304,7 +304,7 @@ class Driven:
         return any(isinstance(node, StreamsNode) for node in self.nodes.values())
 
     def problems(self) -> list[str]:
-        """What does not add up."""
+        """Return the laws of the books that do not hold."""
         found = [node.problem(self._restored.get(name, 0)) for name, node in self.nodes.items()]
         return [problem for problem in found if problem is not None]
 
@@ -345,5 +345,5 @@ def _where(name: str) -> str:
 
 
 def can_drive(dag: Dag) -> bool:
-    """True if all nodes of a graph have kernels."""
+    """Return True if all nodes of a graph have kernels."""
     return not any(isinstance(node.thing, Foreign) for node in dag.nodes.values())

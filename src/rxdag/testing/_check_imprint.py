@@ -1,4 +1,4 @@
-"""Imprints: what a value holds, in a form that tells whether it has changed."""
+"""Imprints: the contents of a value, in a form that shows whether it has changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SLOTS_OF_TYPES = ("__dict__", "__weakref__")
 
 
 def imprint(value: object, seen: tuple[int, ...] = ()) -> Any:
-    """What a value holds; functions, classes and frozen dataclasses count as themselves."""
+    """Return the contents of a value; functions, classes and frozen dataclasses count as themselves."""
     if isinstance(value, FirstCall):
         value = value.fn
     kind: Any = type(value)
@@ -50,7 +50,7 @@ def _is_fixed(value: object, kind: Any) -> bool:
 
 
 def attributes_of(value: object) -> dict[str, Any]:
-    """The attributes that an object has itself."""
+    """Return the attributes that an object has itself."""
     found: dict[str, Any] = {}
     for kind in type(value).__mro__:
         slots: Any = vars(kind).get("__mypyc_attrs__") or vars(kind).get("__slots__", ())
@@ -74,7 +74,7 @@ class Undeclared:
         return {name: imprint(each) for name, each in found.items() if name.lstrip("_") not in self._declared}
 
     def changed(self) -> list[str]:
-        """Those that have changed."""
+        """Return the attributes that have changed."""
         now = self._imprints()
         found: list[str] = []
         for name in now | self._at_first:

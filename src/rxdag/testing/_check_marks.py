@@ -56,7 +56,7 @@ class Marks:
         return [*self._rise(), *([IDLE] if self._all_idle() and not were_idle else [])]
 
     def wake(self, input: int) -> list[int]:
-        """Have an input active again; returns the watermark so far if all were idle."""
+        """Mark an input active; return the watermark so far if all were idle."""
         if not self._idle[input]:
             return []
         were_idle = self._all_idle()
@@ -83,7 +83,7 @@ class Marks:
         return [mark]
 
     def save(self) -> list[Any]:
-        """State as plain data."""
+        """Return the state as plain data."""
         return [self.of, self._last, self._idle, self._aligned, self.given]
 
     def load(self, saved: list[Any]) -> None:

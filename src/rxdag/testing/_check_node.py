@@ -1,4 +1,4 @@
-"""A node of a driven graph: a kernel, what waits in front of it, and its watermarks."""
+"""A node of a driven graph: a kernel, its waiting inputs, and its watermarks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Entry = list[Any]
 
 
 class Way(Protocol):
-    """Where a port leads."""
+    """The destination of a port."""
 
     timed: bool
     keyed: bool
@@ -47,11 +47,11 @@ class Watch(Protocol):
     """Looks at a kernel before and after it is called."""
 
     def before(self, node: DrivenNode) -> None:
-        """Called before the kernel takes in something."""
+        """Observe the kernel before it takes in an entry."""
         ...
 
     def after(self, node: DrivenNode, error: Exception | None) -> None:
-        """Called when it has, with the error that its item failed for."""
+        """Observe the kernel after an entry, with the error of its item."""
         ...
 
 
@@ -137,7 +137,7 @@ class DrivenNode:
         return self.kernel.releases and self.kernel.held() > 0 and not self.is_ended
 
     def take_in(self, entry: Entry) -> None:
-        """Give an entry to the kernel."""
+        """Feed an entry to the kernel."""
         input, kind, *what = entry
         self._look_before()
         error: Exception | None = None
@@ -161,7 +161,7 @@ class DrivenNode:
     # ---- items
 
     def wake(self, input: int) -> None:
-        """Have an input active again that brings an item."""
+        """Mark the input of an item active."""
         for mark in self.marks.wake(input):
             self._combined(mark)
 
@@ -208,7 +208,7 @@ class DrivenNode:
         kernel.on_item(*[of[name] for name in self._names], *([exits] if self._takes_emit else []))
 
     def bury(self, item: Any, error: Exception, attempts: int = 1) -> None:
-        """Deal with an item that failed, as the policy says."""
+        """Apply the error policy to a failed item."""
         last = RAISE if isinstance(error, BadProgram) else self.policy.last
         if isinstance(error, BadItem) or last is DEAD:
             self.exits.counts["dead"] += 1
@@ -256,7 +256,7 @@ class DrivenNode:
         self.exits.watermark(mark)
 
     def _advance(self, mark: int) -> None:
-        """Have the kernel get to a watermark, perhaps in steps."""
+        """Advance the kernel to a watermark, perhaps in steps."""
         kernel = self.kernel
         for each in (*steps_between(kernel.watermark, mark, kernel.wake, self.split), mark):
             kernel.watermark = each
@@ -269,7 +269,7 @@ class DrivenNode:
             self.is_ended = True
 
     def settle(self) -> None:
-        """Give out the watermark as far as it goes; end if nothing more can come out."""
+        """Emit the watermark as far as allowed; end if nothing more can be emitted."""
         if self.is_ended:
             return
         if self._lingering is not None and not self.kernel.lingers:
@@ -283,7 +283,7 @@ class DrivenNode:
             self._finish()
 
     def release(self) -> None:
-        """Give out what is held, as far as there is room."""
+        """Emit held items as far as there is space."""
         if self.kernel.releases and not self.is_ended and self.kernel.held() and self.room():
             self.guard(lambda: self.kernel.release(self.room(), self.exits))
             self.settle()
@@ -297,11 +297,11 @@ class DrivenNode:
 
     @property
     def due(self) -> int | None:
-        """When its timer is due; None if it has none."""
+        """Time at which the timer is due; None if there is none."""
         return None if self.is_ended else self.kernel.timer
 
     def fire(self) -> None:
-        """Its timer is due."""
+        """Fire the timer."""
         self._look_before()
         self.exits.now = self.clock.now()
         self.guard(lambda: self.kernel.on_timer(self.clock.now(), self.out))
@@ -364,7 +364,7 @@ class DrivenNode:
     # ---- books and state
 
     def problem(self, restored: int) -> str | None:
-        """What does not add up of the items that came in; None if they do.
+        """Return the law of the books that does not hold; None if they balance.
 
         Args:
             restored: How many the kernel held when it was loaded.
@@ -377,7 +377,7 @@ class DrivenNode:
         return f"node {self.name}: in {self.n_in} + restored {restored} must be {exits or 'nothing'} + held {held}"
 
     def save(self) -> dict[str, Any]:
-        """State of the kernel and of the node, as plain data."""
+        """Return the state of the kernel and of the node, as plain data."""
         return {
             "kernel": self.kernel.snapshot(),
             "held": self.kernel.held(),

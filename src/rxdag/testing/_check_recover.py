@@ -153,7 +153,7 @@ class _StateWatch:
         self._undeclared = Undeclared(node.kernel)
 
     def before(self, node: DrivenNode) -> None:
-        """Nothing is to be seen yet."""
+        """Ignore the call: nothing has changed yet."""
 
     def after(self, node: DrivenNode, error: Exception | None) -> None:
         kind = type(self._kernel).__name__
@@ -169,7 +169,7 @@ class _StateWatch:
 
 
 def comparable(rows: list[Any]) -> list[Any]:
-    """Dead letters hold exceptions, which are equal to themselves only."""
+    """Return an output in comparable form: the exceptions in dead letters equal only themselves."""
     out: list[Any] = []
     for item, *beside in rows:
         error = getattr(item, "error", None)

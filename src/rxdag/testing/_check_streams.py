@@ -1,4 +1,4 @@
-"""A node of a driven graph whose items become streams: it opens them, reads them in turn, and closes them."""
+"""A node of a driven graph whose items become streams: it opens, reads and closes them in turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rxdag.testing._check_node import DrivenNode
 
 
 class ReadContext:
-    """What a reader sees of the run: a clock, and when it wants to be read again.
+    """The run as a reader sees it: a clock and wake-ups.
 
     Args:
         clock: Of the run.
@@ -30,7 +30,7 @@ class ReadContext:
         self._give_up = give_up
 
     def wake(self) -> None:
-        """Every reader is read at every turn."""
+        """Ignore the call: every reader is read at every turn."""
 
     def wake_at(self, when: int) -> None:
         self.due = when
@@ -39,7 +39,7 @@ class ReadContext:
         return False
 
     def emit(self, port: str, item: object) -> None:
-        """Nobody reads side ports."""
+        """Ignore the item: nobody reads side ports."""
 
     def log(self, code: str, **fields: object) -> None:
         """Nobody reads logs."""
@@ -48,7 +48,7 @@ class ReadContext:
         self._give_up(item, error)
 
     def drop(self, reason: str, n: int = 1) -> None:
-        """Nobody counts."""
+        """Ignore the call: nothing is counted."""
 
 
 class StreamsNode(DrivenNode):

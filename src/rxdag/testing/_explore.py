@@ -1,4 +1,4 @@
-"""Exploring: many seeds of one dag, and what must hold in all of them."""
+"""Exploring: many seeds of one dag, and the laws that must hold in all of them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _maker(what: Any) -> Callable[[], Dag]:
 
 
 def _order(topology: Topology, sink: str) -> str:
-    """How a sink can be held against the plain run."""
+    """Return how to compare a sink with the plain run."""
     todo, seen = [sink], {sink}
     while todo:
         name = todo.pop()
@@ -144,7 +144,7 @@ def _order(topology: Topology, sink: str) -> str:
 
 
 def _is_free(topology: Topology, name: str) -> bool:
-    """True if what a node gives out may depend on when things happen."""
+    """Return True if the outputs of a node may depend on timing."""
     thing = topology.nodes[name].thing
     if isinstance(thing, Source):
         return thing.queues or thing.where == "async"

@@ -83,7 +83,7 @@ class _ServedWriter(Writer):
 
 
 def _ones(chunk: Chunk) -> list[Chunk]:
-    """The items of a chunk, each as a chunk."""
+    """Return the items of a chunk, each as a chunk."""
     return [each for each in chunk.singles() if each.items]
 
 

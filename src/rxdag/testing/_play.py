@@ -27,7 +27,7 @@ class MarbleError(Exception):
 
 
 def parse(marbles: str) -> tuple[list[tuple[int, str]], int | None, bool]:
-    """Items with their times in ns, the time of the end, and whether it is a failure."""
+    """Return the items with their times in ns, the time of the end, and whether it is a failure."""
     items: list[tuple[int, str]] = []
     now = 0
     group: int | None = None
@@ -82,7 +82,7 @@ class _Recorder(Sink[Any, None], Writer):
 
 
 def draw(events: list[tuple[int, str]]) -> str:
-    """Events as a line of marbles."""
+    """Return events as a line of marbles."""
     out: list[str] = []
     for second in range(max((when for when, _ in events), default=-_SECOND) // _SECOND + 1):
         here = [text for when, text in events if when // _SECOND == second]

@@ -1,4 +1,4 @@
-"""Recordings: what a source gives, moment by moment; and traces: what was seen of a run."""
+"""Recordings: the items of a source, moment by moment; and traces: the events of a run."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class SeededScheduler(FlowScheduler):
         return super()._pop(fires=fires)
 
     def _draw_among_equals(self) -> None:
-        """Have one of the timers of the next instant come first."""
+        """Draw which timer of the next instant comes first."""
         timers = self._timers
         while timers and timers[0][3].fn is None:
             heapq.heappop(timers)
@@ -114,7 +114,7 @@ class SeededExecution(Execution):
             self.cancel()
 
     def _break(self, fault: Fault) -> None:
-        """Have an operator raise on its n-th item, or take its time for it."""
+        """Make an operator raise on its n-th item, or delay it."""
         node = self.program.nodes.get(fault.node)
         if not isinstance(node, KernelNode):
             raise GraphError(f'{fault.kind}: node "{fault.node}" must be an operator or a sink of the dag')

@@ -64,7 +64,7 @@ class Simulation:
     @overload
     def __getitem__(self, sink: str) -> list[Any]: ...
     def __getitem__(self, sink: SinkNode[Any, Any] | str) -> list[Any]:
-        """What came to a sink.
+        """Return the items received by a sink.
 
         Raises:
             GraphError: If there is none of that name.
@@ -164,9 +164,9 @@ def _check(simulation: Simulation, execution: SeededExecution) -> None:
         if gate.high_water > gate.capacity
     ]
     if simulation.peak > simulation.cap:
-        problems.append(f"{simulation.peak:,} items rested in gates, more than the cap of {simulation.cap:,}")
+        problems.append(f"{simulation.peak:,} items were in gates, more than the cap of {simulation.cap:,}")
     if execution.has_run_away:
-        problems.append("the run did not end; take another max_steps, or until=, if it is one without an end")
+        problems.append("the run did not end; use a larger max_steps, or until= if its sources never end")
     if problems:
         with_faults = f", faults={list(simulation.faults)!r}" if simulation.faults else ""
         raise LawBroken(
@@ -177,7 +177,7 @@ def _check(simulation: Simulation, execution: SeededExecution) -> None:
 
 
 def changed(dag: Dag, other: Mapping[str, Any], service: Mapping[str, Duration], faults: tuple[Fault, ...]) -> Dag:
-    """The dag with what the simulation puts around its sources and sinks."""
+    """Return the dag with the simulation's wrappers around its sources and sinks."""
     if other:
         dag = dag.replace(other)
     served = {name: duration_ns(each, f'testing.run: service of "{name}"') for name, each in service.items()}
@@ -208,7 +208,7 @@ def _of_operators(faults: tuple[Fault, ...], dag: Dag) -> tuple[Fault, ...]:
 
 
 def drawn(plan: Plan, seed: int) -> tuple[Fault, ...]:
-    """One thing that goes wrong, or nothing."""
+    """Return one fault, or none."""
     random = Random(f"faults {seed}")
     dag = plan.dag
     operators = [
@@ -233,7 +233,7 @@ def drawn(plan: Plan, seed: int) -> tuple[Fault, ...]:
 
 @contextmanager
 def _jumping(faults: tuple[Fault, ...], execution: Execution) -> Generator[None]:
-    """Have the wall clock jump where the faults say so."""
+    """Make the wall clock jump at the given faults."""
     wanted = sorted((fault.at, fault.by_ns) for fault in faults if fault.kind == "jumps")
     if not wanted:
         yield

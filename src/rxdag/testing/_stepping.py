@@ -180,7 +180,7 @@ class VirtualRun:
         return self.execution.is_done()
 
     def settle(self) -> None:
-        """Do everything that can be done at the current instant."""
+        """Do all work of the current instant."""
         self._loop.run_up_to(self.now)
 
     def advance(self, by: Duration, /) -> None:
@@ -209,7 +209,7 @@ class VirtualRun:
         return publisher_of(self.execution, name)
 
     def __getitem__(self, sink: SinkNode[T, Any]) -> list[T]:
-        """What came to a sink so far."""
+        """Return the items received by a sink so far."""
         names = [name for name, node in self.execution.plan.dag.nodes.items() if node.identity is sink.node.identity]
         if not names:
             raise GraphError(f"run: has no such sink, got {shown(sink)}")
@@ -295,5 +295,5 @@ def start(
 
 
 def _plain(shape: Shape) -> Shape:
-    """The shape of a source that gives rows."""
+    """Return the shape of a source that gives rows."""
     return replace(shape, keyed=False)

@@ -72,6 +72,6 @@ def _stalled(execution: Execution) -> Exception:
         return execution.error
     waiting = [s.name for s in execution.program.sources if not s.is_closed]
     return Stalled(
-        f'run "{execution.plan.dag.name}": must be able to end, but nothing is left to happen in virtual time; '
+        f'run "{execution.plan.dag.name}": must be able to end, but no timer is left in virtual time; '
         f"sources that are open: {', '.join(waiting) or 'none'}"
     )

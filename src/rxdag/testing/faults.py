@@ -1,4 +1,4 @@
-"""Faults for simulations: what goes wrong, where, and when.
+"""Faults for simulations: their kind, place and time.
 
 Each is one thing that happens once: `testing.run(dag, faults=[faults.raises("clean", item=3),
 faults.cancels(step=40)])`.

@@ -19,7 +19,7 @@ try:
     from hypothesis import strategies as st
 except ImportError as error:
     raise MissingExtra(
-        "testing.strategies: hypothesis must be installed, and is not; say pip install hypothesis"
+        "testing.strategies: hypothesis must be installed, and is not; run pip install hypothesis"
     ) from error
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _few(x: int) -> range:
 
 
 def _steps() -> list[Callable[[Stream[Any]], Stream[Any]]]:
-    """What a small dag of integers can be made of."""
+    """Return the operators of small dags of integers."""
     return [
         lambda s: s.pipe(ops.map(lambda x: x + 1)),
         lambda s: s.pipe(ops.filter(lambda x: x % 3 != 0)),

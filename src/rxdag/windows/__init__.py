@@ -1,4 +1,4 @@
-"""Which windows an item belongs to.
+"""Windows: the assignment of items to windows.
 
 Public.
 """

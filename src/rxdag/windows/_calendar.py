@@ -44,14 +44,14 @@ class Calendar(Assigner):
 
 
 def _first_day(unit: CalendarUnit, day: date) -> date:
-    """The day on which the day, the week (on Monday) or the month of a day begins."""
+    """Return the first day of the day's own day, week (Monday) or month."""
     if unit == "d":
         return day
     return day - timedelta(days=day.weekday()) if unit == "w" else day.replace(day=1)
 
 
 def _following(unit: CalendarUnit, first: date) -> date:
-    """The first day of what follows."""
+    """Return the first day of the next period."""
     if unit == "mo":
         return (first + timedelta(days=31)).replace(day=1)
     return first + timedelta(days=7 if unit == "w" else 1)
@@ -63,7 +63,7 @@ def _bounds(unit: CalendarUnit, zone: str, offset_s: int, first: date) -> tuple[
 
 
 def _instant(day: date, zone: str, offset_s: int) -> int:
-    """When the clocks of the zone show that time of the day; of two such instants the first."""
+    """Return the first instant at which clocks of the zone show that time of day."""
     wall = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)) + timedelta(seconds=offset_s)
     since = wall.astimezone(UTC) - _EPOCH
     return (since.days * 86_400 + since.seconds) * _SECOND

@@ -1,4 +1,4 @@
-"""Count windows: so many items of a key, whenever they come."""
+"""Count windows: a fixed number of items of a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session windows: as long as items come, and a while longer."""
+"""Session windows: they end after a gap without items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tumbling windows: one behind the other, without gaps."""
+"""Tumbling windows: adjacent, without gaps."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | No
 def _calendar(size: re.Match[str], offset: Duration, tz: str | ZoneInfo) -> Calendar:
     zone = getattr(zone_of(tz, "tumbling: tz"), "key", None)
     if zone is None:
-        raise GraphError(f'tumbling: tz must be the IANA name of a time zone, as "America/New_York", got {shown(tz)}')
+        raise GraphError(
+            f'tumbling: tz must be the IANA name of a time zone, such as "America/New_York", got {shown(tz)}'
+        )
     day = 86_400 * _SECOND
     ns = offset_ns(offset, day, "tumbling: offset must be less than a day")
     if ns % _SECOND:
@@ -79,7 +81,7 @@ def _calendar(size: re.Match[str], offset: Duration, tz: str | ZoneInfo) -> Cale
 
 
 def offset_ns(offset: Duration, most: int, must: str) -> int:
-    """By how much windows start later, or earlier, in nanoseconds.
+    """Return the offset of windows in ns, positive or negative.
 
     Raises:
         GraphError: If it is as much as `most` or more; `must` says so.

@@ -30,7 +30,7 @@ def aware(item: Any, /) -> Any:
 
 
 def event_ns(item: Any, /) -> int:
-    """Event time of an item of core's, ns since the epoch: `ops.event_time(market_data.event_ns)`.
+    """Return the event time of a core item, ns since the epoch: `ops.event_time(market_data.event_ns)`.
 
     Raises:
         TypeError: If it has no time.
@@ -47,12 +47,12 @@ def _ns(when: datetime) -> int:
 
 
 def utc(ns: int) -> datetime:
-    """Aware time of ns since the epoch; fractions of a microsecond are cut off."""
+    """Return ns since the epoch as an aware datetime, rounded down to the microsecond."""
     return _EPOCH + timedelta(microseconds=ns // 1000)
 
 
 def symbol_of(pane: Pane[Any, Any]) -> str:
-    """The symbol that a pane's key is, or has last."""
+    """Return the symbol of a pane's key: the key, or its last part."""
     key: Any = pane.key
     if isinstance(key, tuple):
         key = list[Any](key)[-1]  # pyright: ignore[reportUnknownArgumentType]  # of whatever
@@ -60,7 +60,7 @@ def symbol_of(pane: Pane[Any, Any]) -> str:
 
 
 def core_bar(resolution: str, /) -> Callable[[Any], Any]:
-    """What makes bars of core's of panes, for `ops.map(market_data.core_bar("1s"))` or the `into=` of a window.
+    """Return a function from panes to core bars, for `ops.map(market_data.core_bar("1s"))` or `into=` of a window.
 
     A pane's key is the symbol, or has it last; a bar's time is its end, as core says.
 
@@ -90,7 +90,10 @@ def core_trade(trade: Trade, /) -> Any:
     """
     made = import_extra("market_data_core", EXTRA, "core_trade").Trade
     if trade.qty != int(trade.qty):
-        raise ValueError(f"core_trade: qty must be a whole number, as core's size, got {shown(trade.qty)}")
+        raise ValueError(
+            "core_trade: qty must be a whole number, since market-data-core stores sizes as integers, got "
+            f"{shown(trade.qty)}"
+        )
     return made(
         symbol=trade.symbol,
         ts=utc(trade.trade_ms * 1_000_000),

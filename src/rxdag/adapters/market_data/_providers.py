@@ -1,4 +1,4 @@
-"""Providers of market-data-core as sources; that of market-data-ibkr with what it needs to be told."""
+"""Providers of market-data-core as sources, and that of market-data-ibkr with its settings."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _Provided(Source[Any]):
 
 
 def _is_change(item: Any, last: dict[str, Any]) -> bool:
-    """True if it says something else than the last one of its symbol, but for its time."""
+    """Return True if it differs from the last item of its symbol in more than its time."""
     symbol = item.symbol
     content = item.model_dump(exclude={"timestamp", "ts"}) if hasattr(item, "model_dump") else item
     if symbol in last and last[symbol] == content:
@@ -120,7 +120,7 @@ def provider_source(
 
 def _listed(instruments: Iterable[Any]) -> list[Any]:
     if isinstance(instruments, str) or not isinstance(instruments, Iterable) or not (listed := list(instruments)):
-        raise GraphError(f"provider_source: instruments must be a list with one or more, got {shown(instruments)}")
+        raise GraphError(f"provider_source: instruments must be a list of one or more, got {shown(instruments)}")
     return listed
 
 
@@ -158,7 +158,7 @@ def ibkr_source(
     if kind != "quotes":
         raise GraphError(
             f'ibkr_source: kind must be "quotes", got {shown(kind)}: stream_{kind} of market-data-ibkr 1.1.7 does not work; '
-            f'make bars of quotes with ops.window(..., agg.ohlcv("last"))'
+            f'build bars from quotes with ops.window(..., agg.ohlcv("last"))'
         )
     provider = settings
     if not hasattr(settings, "stream_quotes"):

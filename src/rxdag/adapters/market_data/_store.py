@@ -68,7 +68,7 @@ def store_ddl(table: Literal["bars", "bars_ohlcv"], /) -> str:
 
 
 def store_bar(*, tenant_id: str, vendor: str, timeframe: str) -> Callable[[Any], dict[str, Any]]:
-    """What makes rows of table "bars" of panes of `agg.ohlcv`, for the `row` of `store_sink`.
+    """Return a function from panes of `agg.ohlcv` to rows of table "bars", for `row` of `store_sink`.
 
     A pane's key is the symbol, or has it last; a row's `ts` is the start of the bar; the volume is cut to a whole number, as the
     store's is.
@@ -98,7 +98,7 @@ def store_bar(*, tenant_id: str, vendor: str, timeframe: str) -> Callable[[Any],
 
 
 def ohlcv_bar(*, provider: str, interval: str) -> Callable[[Any], dict[str, Any]]:
-    """What makes rows of table "bars_ohlcv" of panes of `agg.ohlcv`, for the `row` of `store_sink`.
+    """Return a function from panes of `agg.ohlcv` to rows of table "bars_ohlcv", for `row` of `store_sink`.
 
     Args:
         provider: Column of that name.
@@ -170,7 +170,7 @@ def store_sink(
         )
     if not 1 <= max_items <= _MOST:
         raise GraphError(
-            f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails, got {shown(max_items)}"
+            f"store_sink: max_items must be 1 to {_MOST}, since the store's COPY fails above it, got {shown(max_items)}"
         )
     is_made = not any(hasattr(target, kind) for kind in kinds)
     if is_made:
@@ -224,7 +224,7 @@ async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]
 
 
 def _keep_awake(queue: Any) -> None:
-    """Let a worker wait for its queue at least a moment.
+    """Make a worker wait for its queue for at least a moment.
 
     A worker with nothing to write waits for what is left of its flush interval, then for no time at all, again and again: under
     Python 3.11 `asyncio.wait_for` takes nothing in no time, so it would never take an item again. The queue stays so.
@@ -252,10 +252,10 @@ class _Watch:
         self._workers = workers
 
     def check(self) -> None:
-        """Raise what a worker has died of."""
+        """Raise the error that ended a worker, if there is one."""
         died = _death(self._coordinator)
         if died is not None:
-            raise SourceError(f"store: a worker of the coordinator died of a write: {shown(died)}") from died
+            raise SourceError(f"store: a worker of the coordinator died during a write: {shown(died)}") from died
 
     async def submit(self, row: Any) -> None:
         health = self._coordinator.health()
@@ -286,11 +286,13 @@ class _Watch:
     def _lost(self) -> None:
         self.check()
         health = self._coordinator.health()
-        raise SourceError(f"store: {self._workers} workers of the coordinator must live, got {health.workers_alive}")
+        raise SourceError(
+            f"store: {self._workers} workers of the coordinator must be alive, got {health.workers_alive}"
+        )
 
 
 def _death(coordinator: Any) -> BaseException | None:
-    """What a worker has died of, if one has: its task knows, and nothing that is public."""
+    """Return the error that ended a worker, or None; only its private task holds it."""
     for worker in getattr(coordinator, "_workers", ()):
         task = getattr(worker, "_task", None)
         if isinstance(task, asyncio.Task) and task.done() and not task.cancelled() and task.exception() is not None:

@@ -1,4 +1,4 @@
-"""What is kept of the items of one pane. These modules are compiled: the values of users keep their types in them.
+"""Accumulators: the state of one pane. These modules are compiled, yet values of users keep their types.
 
 Internal: not part of the API; may change in any release.
 """

@@ -138,7 +138,7 @@ class Bar(Accumulator[Any, Ohlcv]):
         self._take_up()
 
     def _take_up(self) -> None:
-        """Go on with machine numbers if all objects are floats."""
+        """Switch to machine numbers if all objects are floats."""
         kept = (self.high, self.low, self.volume, self.turnover)
         self._is_float = self.count == 0 or all(type(value) is float for value in kept)
         if self._is_float:

@@ -37,7 +37,7 @@ class Folded(Accumulator[Any, Any]):
             return copy.deepcopy(self.value)  # a window may go on and fire again
         except Exception as error:
             raise BadProgram(
-                f"fold: fn must return a value that copy.deepcopy copies, got {shown(self.value)}: {text_of(error)}"
+                f"fold: fn must return a value that copy.deepcopy can copy, got {shown(self.value)}: {text_of(error)}"
             ) from error
 
     def can_merge(self) -> bool:
@@ -45,7 +45,7 @@ class Folded(Accumulator[Any, Any]):
 
     def merge(self, other: Folded, /) -> None:
         if self._merge is None:
-            raise BadProgram("fold: must be given merge=, a function of two values, to be used in windows that merge")
+            raise BadProgram("fold: merge= must be a function of two values for windows that merge, got none")
         self.value = self._merge(self.value, other.value)
 
 

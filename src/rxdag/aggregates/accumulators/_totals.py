@@ -101,7 +101,8 @@ def turnover_of(price: Any, qty: Any, what: str) -> Any:
         product = price * qty
     except TypeError:
         raise BadItem(
-            f"{what} must be of a type that its qty multiplies, got {shown(price)} and {shown(qty)}; cast both to one type"
+            f"{what} must be of a type that can be multiplied by its qty, got {shown(price)} and {shown(qty)}; cast "
+            "both to one type"
         ) from None
     return float(product) if isinstance(product, Integral) else product
 

@@ -1,4 +1,4 @@
-"""What gives domains their turns: FlowScheduler, and threads, event loops and a virtual clock that drive it.
+"""Drivers of domains: FlowScheduler, and the threads, event loops and virtual clock that drive it.
 
 Internal: not part of the API; may change in any release.
 """

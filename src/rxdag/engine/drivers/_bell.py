@@ -1,4 +1,4 @@
-"""Bells: what a thread with nothing to do sleeps on, until another one rings."""
+"""Bells: an idle thread sleeps on one until another thread rings it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Bell(Protocol):
         ...
 
     def close(self) -> None:
-        """Nobody will ring or wait any more."""
+        """Close the bell; nobody rings or waits after this."""
         ...
 
 
@@ -71,7 +71,7 @@ class EventBell:
 
 
 def new_bell() -> Bell:
-    """The fastest bell there is here."""
+    """Return the fastest bell of this platform."""
     try:
         fd = os.eventfd(0, os.EFD_CLOEXEC)
     except (AttributeError, OSError):  # not on this system, or no more files may be opened

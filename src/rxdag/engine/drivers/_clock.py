@@ -1,4 +1,4 @@
-"""Clocks: the world's, and one that moves only when told."""
+"""Clocks: the system's, and one that moves only when set."""
 
 from __future__ import annotations
 

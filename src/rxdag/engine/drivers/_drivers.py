@@ -1,4 +1,4 @@
-"""Drivers: what calls a scheduler's `step`: the caller's thread, an own thread, an asyncio loop, a virtual clock."""
+"""Drivers: they call a scheduler's `step` on the caller's thread, their own, an asyncio loop or a virtual clock."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class LoopDriver:
         scheduler.on_kick = self._kick
 
     def _kick(self) -> Callable[[], None] | None:
-        """Called under the scheduler's lock; gives what to call without it."""
+        """Return a function to call after the scheduler's lock is released."""
         if self._armed:
             return None
         self._armed = True
@@ -186,7 +186,7 @@ class LoopDriver:
             self._timer = self._loop.call_later(wait / 1e9, self._slice)
 
     def _fire(self) -> None:
-        """Let one timer fire: in virtual time, once tasks have nothing left to do at its instant either."""
+        """Fire one timer; in virtual time, only after the tasks have finished at its instant."""
         if not self._scheduler.is_stopped and not self._is_done():
             self._scheduler.step()
         self._slice()
@@ -216,7 +216,7 @@ class _InstantSelector(selectors.SelectSelector):
             self.on_limit()
             return ready
         if timeout is None:
-            raise VirtualDeadlockError("nothing is left to happen in virtual time, and the run is not done")
+            raise VirtualDeadlockError("no timer is left in virtual time, and the run has not ended")
         self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
         return ready
 
@@ -239,7 +239,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._instant.on_quiet = partial(self.call_soon, fn)
 
     def run_up_to(self, when: int | None) -> None:
-        """Do all that is due up to a time, ns; None for all there is. The clock stands at the last thing done."""
+        """Run everything due up to a time, ns; None for no limit. The clock stays at the last event."""
         self._instant.limit = math.inf if when is None else when
         self._instant.on_limit = self.stop
         try:

@@ -141,7 +141,7 @@ class FlowScheduler(ReactivexScheduler):
         self.pumps.append(pump)
 
     def wake(self, pump: Pump) -> None:
-        """Give the pump a turn; from any thread."""
+        """Schedule a turn of a pump. Thread-safe."""
         if pump.queued:
             return
         with self.lock:
@@ -153,7 +153,7 @@ class FlowScheduler(ReactivexScheduler):
             ring()
 
     def again(self, pump: Pump) -> None:
-        """Give the pump another turn; from its own turn, whose driver looks again anyhow."""
+        """Schedule another turn of a pump, from its own turn: the driver checks again anyway."""
         with self.lock:
             if not pump.queued and not pump.is_finished:
                 self._enqueue(pump)
@@ -180,18 +180,18 @@ class FlowScheduler(ReactivexScheduler):
             ring()
 
     def kick(self) -> None:
-        """Have the driver look again; from any thread."""
+        """Make the driver check for work. Thread-safe."""
         with self.lock:
             ring = self._kick()
         if ring is not None:
             ring()
 
     def _looks_again(self) -> bool:
-        """True if the driver does so without being told: this is its thread, in the middle of a step."""
+        """Return True if the driver checks again without a wake-up: this is its thread, within a step."""
         return self.running and self.thread == threading.get_ident()
 
     def _kick(self) -> Callable[[], None] | None:
-        """Have the driver look again: what it gives must be called without the lock, which who wakes up needs at once."""
+        """Wake the driver; the function returned must be called without the lock, which the driver takes on waking."""
         self.kicks += 1
         self.domain.is_looked_for = True
         if self._is_asleep and self._bell is not None:
@@ -201,7 +201,7 @@ class FlowScheduler(ReactivexScheduler):
         return None if self.on_kick is None else self.on_kick()
 
     def step(self, *, fires: bool = True) -> int | None:
-        """Do one thing. Returns 0 if there was one, else ns to the next timer, or None if there is none.
+        """Do one piece of work; return 0 if there was one, else ns to the next timer, or None.
 
         Args:
             fires: False to leave timers alone, in virtual time; returns -1 if one is due.
@@ -306,7 +306,7 @@ class FlowScheduler(ReactivexScheduler):
             heapq.heappush(heap, entry)
 
     def _set_limit(self) -> None:
-        """Say until when the pump whose turn it is may go on."""
+        """Set the time limit of the current pump's turn."""
         domain = self.domain
         domain.stop = domain.is_called
         if self._is_virtual:
@@ -320,7 +320,7 @@ class FlowScheduler(ReactivexScheduler):
             domain.deadline = end
 
     def next_due(self) -> int | None:
-        """When the next timer that keeps the run alive is due; background timers before it count too."""
+        """Return when the next timer that keeps the run alive is due, or a background timer before it."""
         with self.lock:
             live = [
                 when for when, _, _, timer in self._all_timers() if timer.fn is not None and not timer.is_background
@@ -353,7 +353,7 @@ class FlowScheduler(ReactivexScheduler):
                 self._wake_up()
 
     def _wake_up(self) -> None:
-        """The time was over, or a signal has come."""
+        """Wake up after the time is over or a signal has come."""
         with self.lock:
             self._is_asleep = False
         if self._is_rung and self._bell is not None:  # in the last moment
@@ -361,14 +361,14 @@ class FlowScheduler(ReactivexScheduler):
             self._is_rung = False
 
     def close(self) -> None:
-        """The driver will not sleep any more."""
+        """Close; the driver does not sleep any more."""
         with self.lock:
             bell, self._bell = self._bell, None
             if bell is not None and not self._is_rung:  # else it goes with the last who has it
                 bell.close()
 
     def is_idle(self) -> bool:
-        """True if nothing is ready."""
+        """Return True if nothing is ready."""
         return not (self.domain.ready or self._calls or self._rounds or self.domain.is_unsettled)
 
     def stands(self) -> bool:
@@ -377,13 +377,13 @@ class FlowScheduler(ReactivexScheduler):
         return not (self._calls or domain.is_unsettled or domain.retired or domain.unwritten or domain.opened)
 
     def is_quiet(self) -> bool:
-        """True if nothing is ready or running, and no timer that keeps the run alive is set."""
+        """Return True if nothing is ready or running, and no timer that keeps the run alive is set."""
         if not self.is_idle() or self.running:
             return False
         return not any(t.fn is not None and not t.is_background for *_, t in self._all_timers())
 
     def stop(self) -> None:
-        """Have the driver leave; from any thread."""
+        """Stop the driver. Thread-safe."""
         with self.lock:
             self.is_stopped = True
             ring = self._kick()
@@ -392,7 +392,7 @@ class FlowScheduler(ReactivexScheduler):
 
 
 def all_quiet(schedulers: list[FlowScheduler]) -> bool:
-    """True if no scheduler of the graph has anything to do: a double scan with epochs, since one alone can be wrong."""
+    """Return True if no scheduler of the graph has work; two scans with epochs, since one alone can be wrong."""
     epochs = [s.epoch for s in schedulers]
     for _ in (0, 1):
         if not all(s.is_quiet() for s in schedulers):

@@ -74,7 +74,7 @@ class ForeignNode(Guarded):
             self._mark = watermark
 
     def end(self, error: Exception | None) -> None:
-        """Let the operator give out what it has; a drain lets it rest."""
+        """End the operator so that it emits what it holds; on a drain it keeps it."""
         if self.is_ended:
             return
         if error is None and self._mark is not None:
@@ -117,7 +117,7 @@ class ForeignNode(Guarded):
         self._here(lambda: self.fail(node_error(self.name, error, self._item)))
 
     def _here(self, fn: Callable[[], None]) -> None:
-        """Do it on the domain's thread: now, if we are there, else soon."""
+        """Run an action on the domain's thread: at once if this is it, else soon."""
         if self._scheduler.thread != threading.get_ident():
             self._scheduler.call(fn)
         else:

@@ -12,7 +12,7 @@ _SLOTS: Final = 12_000
 
 
 def on_wide_frame(fn: F) -> F:
-    """Give a function a frame that leaves room for those of what it calls, for about 200 of them.
+    """Give a function a frame with space for about 200 frames of its callees.
 
     CPython keeps frames in chunks of 16 kB. A call that does not fit takes another chunk, and gives it back when it returns:
     where that is between two nodes of a long chain, each item pays for it.

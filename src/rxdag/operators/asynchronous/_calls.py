@@ -92,7 +92,7 @@ async def _within(work: Awaitable[Any], timeout_ns: int, operator: str) -> Any:
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        raise TimeoutError(f"{operator}: a call must return within {format_ns(timeout_ns)}, and has not") from error
+        raise TimeoutError(f"{operator}: a call must return within {format_ns(timeout_ns)}, got no result") from error
 
 
 class _MapAsyncKernel(InnerKernel):
@@ -232,5 +232,5 @@ def map_async(
     most = whole(concurrency, "map_async: concurrency", least=1)
     wait = None if timeout is None else positive_ns(timeout, "map_async: timeout")
     resource_or_none(resource, "map_async: resource")
-    awaited_function(fn, "map_async: fn", *(() if resource is None else ("what `resource` gives",)), "the item")
+    awaited_function(fn, "map_async: fn", *(() if resource is None else ("the opened resource",)), "the item")
     return _MapAsync[Any, Any](fn, most, flag(ordered, "map_async: ordered"), wait, resource)

@@ -1,4 +1,4 @@
-"""Operators whose items become streams: all of them at once, one after the other, or only the newest."""
+"""Operators whose items become streams: all at once, one after the other, or only the newest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONCURRENCY: Final = 16
 
 
 def source_of(stream: Any, where: str) -> Source[Any]:
-    """The source of what a function gave.
+    """Return the source of a stream returned by a function.
 
     Raises:
         BadProgram: If it is none, and nothing that can be iterated.

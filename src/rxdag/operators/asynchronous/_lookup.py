@@ -1,4 +1,4 @@
-"""Lookup: one call of a coroutine for each key, and a memory of what it said."""
+"""Lookup: one call of a coroutine for each key, and a cache of its results."""
 
 from __future__ import annotations
 
@@ -290,5 +290,5 @@ def lookup(
         None if ttl is None else positive_ns(ttl, "lookup: ttl"),
         whole(max_keys, "lookup: max_keys", least=1),
     )
-    awaited_function(fn, "lookup: fn", *(() if resource is None else ("what `resource` gives",)), "the key")
+    awaited_function(fn, "lookup: fn", *(() if resource is None else ("the opened resource",)), "the key")
     return made

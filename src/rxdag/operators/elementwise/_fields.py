@@ -50,7 +50,7 @@ class _RecordKernel(MapKernel):
 
     def in_columns(self) -> Kernel | str:
         if _runs_code(self._of):
-            return f"{getattr(self._of, '__name__', 'into')} makes its items by code of its own"
+            return f"{getattr(self._of, '__name__', 'into')} has a constructor with code of its own"
         return why_opaque(*self._fields.values()) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
@@ -90,13 +90,13 @@ class _Records(Operator[Any, Any]):
             unknown = [name for name in made if name not in names]
             if unknown:
                 raise GraphError(
-                    f"{where}: into must have the fields that are made, {self.into.__name__} lacks {', '.join(unknown)}"
+                    f"{where}: into must have all fields of the output, {self.into.__name__} lacks {', '.join(unknown)}"
                 )
         if self.into is not None and (not self.keep or field_names(shape.item_type) is not None):
             check_named_arguments(self.into, f"{where}: into", self._names(shape))
 
     def _names(self, shape: Shape) -> tuple[str, ...]:
-        """Fields of the result, as far as they are known."""
+        """Return the fields of the result, if known."""
         old = (field_names(shape.item_type) or ()) if self.keep else ()
         return tuple(dict.fromkeys((*old, *(name for name, _ in self.fields))))
 
@@ -107,7 +107,7 @@ class _Records(Operator[Any, Any]):
         return replace(shape, item_type=self._type(shape))
 
     def _type(self, shape: Shape) -> Any:
-        """Type of the result: the one asked for, that of the items if no field is new, or one made of the fields."""
+        """Return the result type: the one asked for, the items' if no field is new, or one made of the fields."""
         if self.into is not None:
             return self.into
         names, old = self._names(shape), field_names(shape.item_type)
@@ -166,9 +166,7 @@ def select(*fields: str | Expr, into: Any = None, **named: Any) -> Any:
     for each in fields:
         name = field_name(each)
         if name is None:
-            raise GraphError(
-                f"select: a field without a name must be a plain field, got {shown(each)}; say name={shown(each)}"
-            )
+            raise GraphError(f"select: an expression must be given a name, got {shown(each)}; pass name={shown(each)}")
         if name in chosen or name in named:
             raise GraphError(f'select: fields must be named once, got "{name}" twice')
         chosen[name] = each

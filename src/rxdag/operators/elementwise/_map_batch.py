@@ -59,7 +59,7 @@ class _BatchKernel(Kernel):
         emit.made(made)
 
     def _first_failed(self, columns: Columns, error: Exception) -> RowFailed:
-        """The first item on which the function fails when it has it alone."""
+        """Return the first item on which the function fails if called with it alone."""
         for index in range(len(columns) if len(columns) > 1 else 0):
             try:
                 self._applied(columns[index : index + 1])

@@ -32,7 +32,7 @@ class _StartWith(Operator[A, A], Generic[A]):
     def check(self, shape: Shape, where: str) -> None:
         if shape.timed or shape.keyed:
             what, before = ("a key", "key_by") if shape.keyed else ("event time", "event_time")
-            raise GraphError(f"{where}: its items have no {what.split()[-1]}; put it before ops.{before}(...)")
+            raise GraphError(f"{where}: its items have no {what.split()[-1]}; put start_with before ops.{before}(...)")
 
     def shape(self, shape: Shape) -> Shape:
         return shape

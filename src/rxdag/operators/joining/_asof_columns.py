@@ -1,4 +1,4 @@
-"""As-of joins over columns: left items wait in runs, and are looked up among the sorted right ones all at once."""
+"""As-of joins over columns: left items wait in runs, and are matched in bulk with the sorted right ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Sorted:
         self._codes = {} if key is None else {name: code for code, name in enumerate(key.names)}
 
     def stretches(self, lefts: Columns) -> list[tuple[NDArray[np.intp], int, int]]:
-        """The rows of each key among left items, and from where to where the right ones of that key are."""
+        """Return the rows of each key among left items, and the range of its right items."""
         key = lefts.key
         if key is None:
             return [(np.arange(lefts.n), 0, len(self.order))]
@@ -125,7 +125,7 @@ class AsofColumnsKernel(Kernel):
         self._arm()
 
     def _settle(self, lefts: Columns, watermark: int, emit: Any) -> None:
-        """Give out the left items whose match is certain, up to the first that is not."""
+        """Emit the left items whose match is final, up to the first that is not."""
         certain = self._certain
         if certain is None:
             found, reach = self._matches(lefts)
@@ -152,7 +152,7 @@ class AsofColumnsKernel(Kernel):
             self.settling = lefts[given:] if given < lefts.n else None
 
     def _matches(self, lefts: Columns) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """The place of the right item of each left one, -1 for none; and up to when another one may come."""
+        """Return the index of the right item of each left one, -1 for none, and until when a better one may come."""
         ts = times(lefts)
         none = np.full(lefts.n, -1, np.intp)
         tolerance = None if self._tolerance is None else np.full(lefts.n, self._tolerance, np.uint64)
@@ -202,7 +202,7 @@ class AsofColumnsKernel(Kernel):
     # ---- what is kept
 
     def _sweep(self, watermark: int, emit: Any) -> None:
-        """Let go of the right items that no left one can be joined with any more."""
+        """Purge the right items that no left item can match any more."""
         rights = joined(self.rights)
         needed = min(watermark, self.low(), _LAST)
         ts = times(rights)
@@ -252,5 +252,5 @@ class AsofColumnsKernel(Kernel):
 
 
 def _behind(ts: NDArray[np.int64], by: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Times so much later; at most the last there is."""
+    """Return times moved later by an amount, at most to the largest time."""
     return np.where(by < (_LAST - ts).view(np.uint64), ts + by.view(np.int64), _LAST)

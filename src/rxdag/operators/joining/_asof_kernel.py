@@ -28,13 +28,14 @@ class _Rights:
     def add(self, place: tuple[int, int, int], item: Any) -> None:
         """Take in an item at its place."""
         at = len(self.places)
+        # Right items mostly come in order: then they are appended without a search.
         if at and place < self.places[-1]:
             at = bisect_left(self.places, place)
         self.places.insert(at, place)
         self.items.insert(at, item)
 
     def forget(self, n: int) -> None:
-        """Let go of the first `n`."""
+        """Remove the first `n`."""
         del self.places[:n], self.items[:n]
 
 
@@ -102,6 +103,7 @@ class AsofKernel(Kernel):
                 self.wake = MIN  # any step may settle it
                 return
             made = (item, found) if self._into is None else self._into(item, found)
+            # Only now: an item on which `into` fails is still held.
             heapq.heappop(self.lefts)
             emit(made, ts=ts, sequence=sequence, key=key)
             if self.lefts and self.lefts[0][0] <= watermark and emit.must_pause():
@@ -110,7 +112,7 @@ class AsofKernel(Kernel):
         self.wake = self.lefts[0][0] if self.lefts else MAX
 
     def _match(self, ts: int, key: Any, watermark: int) -> Any:
-        """The right item of a left one at that time, or None; `_NOT_YET` if one may come that is to be preferred."""
+        """Return the right item of a left one, or None; `_NOT_YET` if a better match may still come."""
         rights = self.rights.get(key)
         places = [] if rights is None else rights.places
         items = [] if rights is None else rights.items
@@ -155,11 +157,11 @@ class AsofKernel(Kernel):
     # ---- what is kept
 
     def _needed_from(self) -> int:
-        """Right items before the last one at or before this time are needed no more."""
+        """Return the time from which right items are needed, plus the last one at or before it."""
         return min(self.watermark, self.lefts[0][0] if self.lefts else MAX)
 
     def _purge(self, rights: _Rights, emit: Emit[Any]) -> None:
-        """Let go of a key's right items that no left item can be joined with any more."""
+        """Purge a key's right items that no left item can match any more."""
         needed = self._needed_from()
         if self._backward:
             # The last one strictly before is kept for those that must not be exact.
@@ -179,6 +181,7 @@ class AsofKernel(Kernel):
             self._purge(self.rights[key], emit)
             if not self.rights[key].places:
                 del self.rights[key]
+        # At twice what is left, so that sweeps cost a constant for each item.
         self._sweep_at = max(_SWEEP_FROM, 2 * self._n_rights)
 
     def _let_go(self, emit: Emit[Any]) -> None:

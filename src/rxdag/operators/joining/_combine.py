@@ -20,7 +20,7 @@ D = TypeVar("D")
 
 
 def common_shape(shapes: tuple[Shape, ...], item_type: Any = None) -> Shape:
-    """What is known of a stream of several: it has event time if all have."""
+    """Return the shape of a combined stream: it has event time if all inputs have."""
     return Shape(item_type, timed=all(shape.timed for shape in shapes))
 
 
@@ -60,7 +60,7 @@ class _ZipKernel(Kernel):
             self._give_first(emit)
 
     def _give_first(self, emit: Emit[Any]) -> None:
-        """Give out the first items of all queues together."""
+        """Emit the first items of all queues together."""
         rows = [queue.popleft() for queue in self.queues]
         self._has_given = True
         for input, (queue, row) in enumerate(builtins.zip(self.queues, rows, strict=True)):

@@ -1,4 +1,4 @@
-"""One stream behind the other: when it has ended, or failed."""
+"""One stream after another: when the first has ended, or failed."""
 
 from __future__ import annotations
 

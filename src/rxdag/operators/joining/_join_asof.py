@@ -1,4 +1,4 @@
-"""As-of joins: each item of one stream with that of another which was the last, the next or the nearest then."""
+"""As-of joins: each item of one stream with the last, next or nearest item of another."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class _JoinAsof(FanIn):
         if self.clock == "event" and not shape.timed:
             raise GraphError(
                 f"{where}: needs event time on both streams; put ops.event_time(...) before it, "
-                f'or say clock="processing" to join with what came last'
+                f'or pass clock="processing" to join with the latest item'
             )
 
     def shape(self, shape: Shape) -> Shape:

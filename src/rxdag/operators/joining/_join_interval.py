@@ -45,7 +45,7 @@ class _Waiting:
         return [row for _, _, row in sorted(self._rows[begin:end], key=itemgetter(1))]
 
     def leave(self) -> None:
-        """Let the first one go."""
+        """Remove the first item."""
         self._first += 1
         if 2 * self._first > len(self._rows):
             del self._rows[: self._first]

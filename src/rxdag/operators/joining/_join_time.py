@@ -1,4 +1,4 @@
-"""What joins by nearness in time have in common."""
+"""The common part of joins by distance in time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class TimeJoin(FanIn):
-    """What the two have in common."""
+    """The common part of the two time joins."""
 
     into: Callable[[Any, Any], Any] | None
     needs_event_time = True

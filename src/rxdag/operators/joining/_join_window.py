@@ -139,7 +139,7 @@ class _WindowJoinKernel(Kernel):
         return [(key, due[start][key]) for start in sorted(due) for key in in_order(due[start])][::-1]
 
     def _close(self, key: Any, pane: _Pane, emit: Emit[Any]) -> bool:
-        """Give out what a pane has; False if it pauses, and more is to come."""
+        """Emit the results of a pane; return False if it pauses with more to emit."""
         lefts, rights = pane.sides
         if self._pairs is None:
             self._pairs = itertools.islice(itertools.product(lefts, rights), self.given, None)

@@ -1,4 +1,4 @@
-"""Merges: items of several streams in one, as they come, in step, or sorted."""
+"""Merges: items of several streams in one, in order of arrival, with bounded drift, or sorted."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class _DriftKernel(Kernel):
 
     def want_from(self, input: int, now: int) -> int | None:
         own = max(self.newest[input], self.inputs.of[input])
+        # An input that was idle was taken out of the heap; it is back.
         if not self._placed[input] and self._counts(input):
             heapq.heappush(self._places, (own, input))
             self._placed[input] = self._rejoined = True
@@ -99,6 +100,7 @@ class _DriftKernel(Kernel):
             current = max(self.newest[input], marks[input])
             if current == place:
                 return place
+            # Places never go back, so an old one is too low, and comes up before it matters.
             heapq.heapreplace(places, (current, input))
         return default
 
@@ -172,8 +174,9 @@ class _SortedKernel(Kernel):
         self.wake = self.rows[0][0] if self.rows else MAX
 
     def _give_first(self, emit: Emit[Any]) -> int:
-        """Give out the first item; returns its event time."""
+        """Emit the first item; return its event time."""
         ts, sequence, input, _, item = heapq.heappop(self.rows)
+        # Full until this item left: the node must ask this input again what it wants.
         if self.counts[input] == self._max_items:
             self._gave.append(input)
         self.counts[input] -= 1
@@ -186,6 +189,7 @@ class _SortedKernel(Kernel):
         self.wake = MAX
 
     def low(self) -> int:
+        # The item that raised the watermark rests here, and no mark may come before the item that raises it.
         if self.rows and self.rows[0][0] == self.watermark + 1 and not self._is_idle():
             return self.last
         return self.watermark
@@ -208,7 +212,7 @@ class _SortedKernel(Kernel):
 
 
 class _Fused(FanIn):
-    """What the merges have in common."""
+    """The common part of the merges."""
 
     def merged(self, shapes: tuple[Shape, ...]) -> Shape:
         item_types = {shape.item_type for shape in shapes}

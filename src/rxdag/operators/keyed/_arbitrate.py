@@ -60,7 +60,7 @@ class _Feed:
         """The last ones: [first, last]."""
 
     def lacks(self, n: int) -> bool:
-        """True if a number below the next one has not come."""
+        """Return True if a number below the next one is missing."""
         return n < self.began or any(first <= n <= last for first, last in self.gaps)
 
 
@@ -125,7 +125,7 @@ class _ArbitrateKernel(Kernel):
         return blamed_key("arbitrate", self._key_of, item, error)
 
     def _release(self, feed: _Feed, emit: Emit[Any]) -> None:
-        """Give out what waited, as far as it is without a hole."""
+        """Emit the waiting items up to the next missing number."""
         while feed.numbers and feed.numbers[0] == feed.next:
             heapq.heappop(feed.numbers)
             _, item, ts, sequence, key = feed.pending.pop(feed.next)
@@ -145,10 +145,11 @@ class _ArbitrateKernel(Kernel):
         self._release(feed, emit)
 
     def _pass_over(self, until: int, emit: Emit[Any]) -> None:
-        """Give up all that was waited for until some time."""
+        """Skip all missing numbers whose wait ended by a time."""
         while self._due and self._due[0][0] <= until:
             due, _, group, n = heapq.heappop(self._due)
             feed = self.feeds[group]
+            # Each turn gives up one gap below the item, until it leaves itself; it may have left before.
             while n in feed.pending and feed.pending[n][0] == due:
                 self._give_up(group, feed, emit)
 
@@ -197,6 +198,7 @@ class _ArbitrateKernel(Kernel):
             feed = self.feeds[group] = _Feed(began)
             feed.next, feed.gaps = following, gaps
             feed.pending = {n: row for n, *row in pending}
+            # A sorted list is a heap.
             feed.numbers = sorted(feed.pending)
             self._n += len(pending)
             for row in feed.pending.values():

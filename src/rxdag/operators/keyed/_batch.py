@@ -41,7 +41,7 @@ class _List:
         self.items.append(item)
 
     def not_before(self, ts: int) -> None:
-        """Have a later time if that is earlier: an empty list has no time of its own, and must not be late."""
+        """Raise the time to at least this one: an empty list has no time of its own and must not be late."""
         if self.ts < ts:
             self.ts, self.sequence = ts, 0
 
@@ -98,7 +98,7 @@ class _BatchKernel(KeyedKernel):
             self._waits.keep(key, None, now + self._wait)
 
     def _give_out(self, key: Any, filled: _List, now: int, emit: Emit[Any]) -> None:
-        """Give out the list of a key that goes on."""
+        """Emit the list of a key that continues."""
         items = self._emptied(filled)
         if self._repeats:
             self._begin_wait(key, now)
@@ -225,7 +225,7 @@ class _SteppingKernel(KeyedKernel):
         return None
 
     def _give_out(self, key: Any, steps: _Steps, emit: Emit[Any]) -> None:
-        """Give out the list that began first, and let go of the items that are in no other."""
+        """Emit the oldest list, and release the items that are in no other."""
         rows = steps.rows[: self._size]
         n = self._skip if self._skip < len(rows) else len(rows)
         self._firsts.remove(steps.rows[0][1])
@@ -335,7 +335,9 @@ def batch(
         [[1, 2], [3]]
     """
     if max_items is None and max_wait is None:
-        raise GraphError("batch: must be bounded by max_items or max_wait=, got neither; say ops.batch(100)")
+        raise GraphError(
+            "batch: must be bounded by max_items or max_wait=, got neither; pass a size, such as ops.batch(100)"
+        )
     if max_items is not None:
         whole(max_items, "batch: max_items", least=1)
     if skip is not None and (max_items is None or max_wait is not None):

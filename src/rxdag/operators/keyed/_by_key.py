@@ -1,4 +1,4 @@
-"""What all operators have in common that keep something of each key, and forget a key after its ttl."""
+"""The common part of operators that keep state by key, and forget a key after its ttl."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ B = TypeVar("B")
 
 @dataclass(frozen=True)
 class Lasting:
-    """How long a key is known.
+    """The lifetime of a key.
 
     Attributes:
         ttl: A key ends when nothing has come for it for so long, ns; None for never.
@@ -52,7 +52,7 @@ class KeyedKernel(Kernel):
         return self.keys.find(key, at, MIN if self.by_clock else self.watermark)
 
     def until(self, at: int) -> int:
-        """First time at which a key has ended of which nothing comes any more."""
+        """Return the first time at which a key has expired, if no item of it follows."""
         if self.ttl is None:
             return MAX
         end = at + self.ttl
@@ -74,18 +74,19 @@ class KeyedKernel(Kernel):
             self.end_key(key, ended, emit)
 
     def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
-        """Give out what a key leaves; it is not among the keys any more."""
+        """Emit the final outputs of a key that was removed."""
 
     def end_keys(self, ended: Iterable[tuple[Any, Kept]], emit: Emit[Any]) -> None:
-        """Give out what several keys leave."""
+        """Emit the final outputs of several keys."""
         for key, kept in ended:
             self.end_key(key, kept, emit)
         self.set_alarm()
 
     def set_alarm(self) -> None:
-        """Say when the next key ends."""
+        """Set the timer for the next key that expires."""
         due = self.keys.due
         if not self.by_clock:
+            # The watermark W says that no item at or before W will come: at due - 1 the key can get no item in time.
             self.wake = due - 1 if due < MAX else MAX
         elif self.gives_at_end:
             self.timer = due if due < MAX else None
@@ -150,7 +151,7 @@ class ByKey(Operator[A, B], Generic[A, B]):
 
     @property
     def lasting(self) -> Lasting:
-        """How long a key is known."""
+        """The lifetime of a key."""
         return Lasting(self.ttl_ns, self.by_clock)
 
 

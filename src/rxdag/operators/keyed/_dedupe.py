@@ -85,7 +85,7 @@ def dedupe(
     for each in key:
         check_field(each, None, "dedupe: key")
     if within is None and max_keys is None:
-        raise GraphError('dedupe: must be bounded by within= or max_keys=, got neither; say within="5s", for example')
+        raise GraphError('dedupe: must be bounded by within= or max_keys=, got neither; pass within="5s", for example')
     max_keys = whole_or_none(max_keys, "dedupe: max_keys")
     if clock not in (None, "event", "processing"):
         raise GraphError(f'dedupe: clock must be "event" or "processing", got {shown(clock)}')

@@ -116,7 +116,7 @@ class DedupeColumnsKernel(Kernel):
 
     @staticmethod
     def _behind(old: NDArray[np.intp], fresh: NDArray[np.intp], keys: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Of items too late to be remembered, those that come behind one of the same run whose key is."""
+        """Return the items too late to be remembered that follow a remembered item of their key in the same run."""
         came: dict[int, int] = {}
         if len(old):
             for row, key in zip(fresh.tolist(), keys[fresh].tolist(), strict=True):
@@ -160,7 +160,7 @@ class DedupeColumnsKernel(Kernel):
         self._forget(self._least())
 
     def _forget(self, since: int) -> None:
-        """Let go of the keys whose first time is before an instant."""
+        """Forget the keys whose first time is before an instant."""
         keys, values = self._first.items()
         live = values >= since
         keys, values = keys[live], values[live]

@@ -65,7 +65,7 @@ class _DedupeNode(KernelNode):
 
 
 class _Deduped(Kernel):
-    """What passes each key once, whatever it keeps of them.
+    """Passes each key once; subclasses decide how keys are stored.
 
     A first time is forgotten when the watermark has reached the end of the span behind its own, of spans as long as
     `within`; what comes so late is not remembered.
@@ -79,7 +79,7 @@ class _Deduped(Kernel):
         return blamed_key("dedupe", self._key_of, item, error)
 
     def _look(self, within: int) -> None:
-        """Say what is known still, and when that changes next."""
+        """Set the start of the remembered time, and the watermark at which it moves next."""
         span = (self.watermark + 1) // within - 1
         self._since = max(span * within, MIN)
         self.wake = min((span + 2) * within - 1, MAX)
@@ -123,6 +123,7 @@ class SpansKernel(_Deduped):
         first: Any = self._now.get(key)
         if first is None:
             first = self._before.get(key)
+        # `since` is checked too: what is forgotten must not depend on when the dict is freed.
         if first is not None and ts - first < self._within and first >= self._since:
             return True
         if self._later and self._came_later(key):
@@ -142,7 +143,7 @@ class SpansKernel(_Deduped):
         return any(span.get(key, MIN) >= self._since and key in span for span in self._later)
 
     def _turn(self, ts: int) -> None:
-        """Have the dicts at hand that a time needs."""
+        """Select the dicts for a time."""
         if ts >= self._since and ts // self.length not in self.spans:
             while len(self.spans) >= _MOST_SPANS:
                 self._lengthen()

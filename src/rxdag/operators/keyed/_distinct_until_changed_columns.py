@@ -57,7 +57,7 @@ class ChangedColumnsKernel(Kernel):
 
 
 def _equal(column: Column, rows: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which values are equal to those of other rows, as Python says."""
+    """Return which values equal those of other rows, by Python's rules."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "ifb":
         plain: NDArray[np.bool_] = column[rows] == column[before]
         return plain

@@ -17,7 +17,7 @@ _MOST_REMOVED: Final = 1000
 
 
 class Kept:
-    """What is known of one key.
+    """The state of one key.
 
     Attributes:
         value: The value.
@@ -113,9 +113,11 @@ class Expiring:
         while due and due[0][0] <= time:
             until, number, key = due[0]
             kept = values.get(key)
+            # An entry outlives its key: the number shows whether the key was dropped and has come again.
             if kept is None or kept.number != number or kept.until == MAX:
                 heapq.heappop(due)
             elif kept.until > until:
+                # The key was used since: one entry moves, however often it was used.
                 heapq.heapreplace(due, (kept.until, number, key))
             else:
                 heapq.heappop(due)

@@ -25,7 +25,7 @@ def first_value(initial: Any, fn: Any, name: str) -> tuple[Any, Callable[[Any, A
     if fn is LEFT_OUT:
         initial, fn = LEFT_OUT, initial
     if initial is LEFT_OUT:
-        return ABSENT, function(fn, f"{name}: fn", "what it returned before", "the item")
+        return ABSENT, function(fn, f"{name}: fn", "its previous result", "the item")
     if callable(initial) and not callable(fn):
         raise GraphError(
             f"{name}: fn must be a function, got {shown(fn)}; the first value goes before it: ops.{name}(initial, fn)"

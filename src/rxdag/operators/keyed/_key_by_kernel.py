@@ -66,7 +66,7 @@ class KeyByKernel(Kernel):
 
 
 def blamed_key(name: str, key_of: Callable[[Any], Any] | None, item: Any, error: Exception) -> Exception:
-    """What to say of an item on which an operator failed: where its key has no hash, that."""
+    """Return the error to report for a failed item: that its key is not hashable, if that is the cause."""
     if key_of is not None and isinstance(error, TypeError) and "unhashable" in text_of(error):
         return TypeError(f"{name}: a key must be hashable, got {shown(key_of(item))}; use a tuple")
     return error

@@ -16,7 +16,7 @@ K = TypeVar("K")
 
 
 def one_reader(fields: tuple[Any, ...], item_type: Any) -> Callable[[Any], Any]:
-    """One field is the key itself; several make a tuple."""
+    """Return a reader of the key: the field itself, or a tuple of several."""
     if len(fields) == 1:
         reader: Callable[[Any], Any] = bound(fields[0], item_type)
         return reader
@@ -88,7 +88,7 @@ def key_by(*key: Any, of: Any = None, names: Sequence[str] | None = None) -> Any
     else:
         given = tuple(names)
         if len(key) > 1 and len(given) != len(key):
-            raise GraphError(f"key_by: names must be one for each of the {len(key)} fields, got {shown(given)}")
+            raise GraphError(f"key_by: names must have one name for each of the {len(key)} fields, got {shown(given)}")
     if len(set(given)) < len(given):
-        raise GraphError(f"key_by: the parts of a key must have names that differ, got {shown(given)}; say names=")
+        raise GraphError(f"key_by: the parts of a key must have different names, got {shown(given)}; pass names=")
     return _KeyBy[Any, Any](key, given)

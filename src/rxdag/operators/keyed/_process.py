@@ -40,7 +40,7 @@ _METHODS: Final = {
 
 
 class _Context:
-    """What a process may do, kept until its method has returned."""
+    """The context of a process; its actions are kept until the method has returned."""
 
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any]) -> None:
         self._ports = process.ports
@@ -53,7 +53,7 @@ class _Context:
         self.is_cleared = False
 
     def begin(self, key: Any, ts: int, watermark: int, now: int, earliest: int = MIN) -> None:
-        """Have nothing done yet, for a key at a time."""
+        """Reset for a call of a key at a time."""
         self.key, self.ts, self.watermark, self.now, self.earliest = key, ts, watermark, now, earliest
         self.out, self.timers, self.is_cleared = [], {}, False
 
@@ -77,8 +77,8 @@ class _Context:
             raise BadProgram(f"ctx.set_timer: when must be nanoseconds since the epoch, got {shown(when)}")
         if when <= self.earliest:
             raise ValueError(
-                f"ctx.set_timer: a timer that a timer sets must be later than {self.earliest}, got {when}: "
-                f"it would be due for ever"
+                f"ctx.set_timer: a timer that is set in on_timer must be later than {self.earliest}, got {when}, "
+                "which would fire for ever"
             )
         self.timers[name] = when
 
@@ -135,7 +135,7 @@ class _ProcessKernel(Kernel):
         self._set_alarm()
 
     def _forget(self, time: int) -> None:
-        """Let go of the states that have expired, but for those that a timer which is past is yet to see."""
+        """Forget expired states, except those that an overdue timer has yet to see."""
         due = self._due[0][0] if self._due else MAX
         self._states.take_out(time if time < due else due)
 
@@ -150,7 +150,7 @@ class _ProcessKernel(Kernel):
         return following
 
     def _take_effect(self, key: Any, at: int, following: Any, sequence: int, emit: Emit[Any]) -> None:
-        """Do what the process has asked for."""
+        """Apply the actions that the process has requested."""
         context = self._context
         if context.is_cleared:
             self._states.drop(key)
@@ -204,7 +204,7 @@ class _ProcessKernel(Kernel):
         return bool(self._due) and self._due[0][0] <= time
 
     def _watermark_at(self, when: int) -> int:
-        """How far event time is when a timer is called, however far the watermark has jumped."""
+        """Return the event time that a timer sees, however far the watermark has jumped."""
         if self._by_clock:
             return self.watermark
         return when if when > self._seen else self._seen
@@ -349,7 +349,7 @@ def process(
         raise GraphError(f"process: takes a KeyedProcess, an instance of it, got {shown(given)}")
     for name, takes in _METHODS.items():
         method = getattr(given, name)
-        check_plain(method, f"process: {name}", yields="give items out by ctx.emit(item)")
+        check_plain(method, f"process: {name}", yields="emit items by ctx.emit(item)")
         check_arguments(method, f"process: {name}", *takes)
     for port in process.ports:
         if not isinstance(port, str) or not port.isidentifier() or port in TAKEN:

@@ -26,7 +26,7 @@ class _SkipKernel(Kernel):
 
 
 class _KeyedSkipKernel(KeyedKernel):
-    """How many items of each key are left out yet."""
+    """Skips the first items of each key."""
 
     def __init__(self, n: int, lasting: Lasting) -> None:
         super().__init__(lasting)

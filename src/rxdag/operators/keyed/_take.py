@@ -29,7 +29,7 @@ class _TakeKernel(Kernel):
 
 
 class _KeyedTakeKernel(KeyedKernel):
-    """How many items of each key have passed."""
+    """Passes the first items of each key."""
 
     def __init__(self, max_items: int, lasting: Lasting) -> None:
         super().__init__(lasting)

@@ -55,7 +55,7 @@ class _TopKernel(KeyedKernel):
         return None
 
     def _ranked(self, older: list[_Row], item: Any) -> list[_Row]:
-        """The rows with one more, ranked anew; as many as may ever come out."""
+        """Return the rows with one more, ranked again, cut to the number that may ever be emitted."""
         rank = ranked(self._by(item), "top_n: by")
         if self._unique is None:
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]

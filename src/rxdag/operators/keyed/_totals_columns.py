@@ -1,4 +1,4 @@
-"""Count, sum, min and max over columns: what the items spend one by one, a run of them at a time."""
+"""Count, sum, min and max over columns, a run of items at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Debounce: an item once no other has come for a while, in the stream or in its key."""
+"""Debounce: an item after a silence of its stream or key."""
 
 from __future__ import annotations
 

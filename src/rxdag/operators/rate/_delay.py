@@ -32,7 +32,7 @@ class DelayKernel(Kernel):
         self.enter(now + self._wait, item, ts, sequence, key)
 
     def enter(self, leaves: int, item: Any, ts: int, sequence: int, key: Any) -> None:
-        """Have an item wait behind all that do."""
+        """Append an item to those that wait."""
         self.queue.append([leaves, item, ts, sequence, key])
         self._times.add(ts)
         self.timer = self.queue[0][0]

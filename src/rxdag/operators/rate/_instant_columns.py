@@ -56,7 +56,7 @@ class InstantColumnsKernel(Kernel):
             emit(given)
 
     def _order(self, columns: Columns) -> NDArray[np.intp]:
-        """Positions of what goes out: by time, then by the first arrival of the key in that instant, then arrival."""
+        """Return the positions of the outputs by time, first arrival of the key in that instant, then arrival."""
         ts: Any = columns.ts
         key = columns.key if self._key_of is None else columns.coded(self._key_of)
         group: Any = np.zeros(columns.n, np.int64) if key is None else key.codes

@@ -39,7 +39,7 @@ class Runs:
         return ready
 
     def rows(self) -> list[list[Any]]:
-        """As plain data; see `saved_rows`."""
+        """Return the runs as plain data; see `saved_rows`."""
         return [row for run in self._runs for row in saved_rows(run)]
 
     def load(self, rows: list[list[Any]]) -> None:
@@ -51,7 +51,7 @@ class Runs:
 
 
 def rows_of(columns: Columns) -> list[list[Any]]:
-    """Items as plain data: [item, event time, sequence, key]."""
+    """Return items as plain data: [item, event time, sequence, key]."""
     nothing = [None] * columns.n
     parts = (columns.rows(), columns.times() or nothing, columns.sequences() or nothing, columns.keys() or nothing)
     return [list(row) for row in zip(*parts, strict=True)]
@@ -75,14 +75,14 @@ def columns_of(rows: list[list[Any]]) -> Columns | None:
 
 
 def times(columns: Columns) -> NDArray[np.int64]:
-    """Event times of items that have some."""
+    """Return the event times of items that have them."""
     if columns.ts is None:
         raise TypeError("columns: must have event times here")
     return columns.ts
 
 
 def split_late(columns: Columns, watermark: int) -> tuple[Columns, NDArray[np.intp] | None]:
-    """The items that are not late, and their positions; None for all of them."""
+    """Return the items that are not late, and their positions; None for all."""
     passed = watermark if columns.before is None else np.maximum(columns.before, watermark)
     is_late = times(columns) <= passed
     if not is_late.any():
@@ -92,7 +92,7 @@ def split_late(columns: Columns, watermark: int) -> tuple[Columns, NDArray[np.in
 
 
 def emit_late(columns: Columns, live: NDArray[np.intp] | None, emit: ColumnsEmit) -> None:
-    """Give out the others."""
+    """Emit the late items."""
     if live is not None:
         is_late = np.ones(columns.n, np.bool_)
         is_late[live] = False
@@ -100,7 +100,7 @@ def emit_late(columns: Columns, live: NDArray[np.intp] | None, emit: ColumnsEmit
 
 
 def in_time(columns: Columns) -> NDArray[np.intp]:
-    """Positions by (event time, sequence, arrival)."""
+    """Return positions ordered by (event time, sequence, arrival)."""
     ts = times(columns)
     if columns.sequence is None:
         return np.argsort(ts, kind="stable")
@@ -109,7 +109,7 @@ def in_time(columns: Columns) -> NDArray[np.intp]:
 
 
 def ranked(sequence: Any) -> Any:
-    """Ints or floats in the order of the tie-breaks, equal ones by place."""
+    """Return numbers in the order of the sequence, equal ones by position."""
     if sequence.dtype.kind in "if":
         return sequence
     order = np.argsort(sequence, kind="stable")

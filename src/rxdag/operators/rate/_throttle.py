@@ -29,11 +29,11 @@ class _Bucket:
         self._slack = every * (burst - 1)
 
     def opens(self, full_at: int) -> int:
-        """When the next item may pass, of a bucket that is full again at that time."""
+        """Return when the next item may pass, for a bucket that is full again at a time."""
         return full_at - self._slack
 
     def after(self, full_at: int, now: int) -> int:
-        """When it is full again, once an item has passed."""
+        """Return when the bucket is full again, after an item has passed."""
         return (full_at if full_at > now else now) + self._every
 
 
@@ -80,7 +80,7 @@ class _ThrottleShapeKernel(DelayKernel):
 
 
 class _KeyedDropKernel(KeyedKernel):
-    """When the bucket of each key is full again: without a ttl it is forgotten then, since a full one is as good as none."""
+    """Throttles each key by its bucket. Without a ttl, a full bucket is forgotten: it equals a new one."""
 
     def __init__(self, bucket: _Bucket, key_of: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting if lasting.ttl is not None else Lasting(by_clock=True))
@@ -268,7 +268,7 @@ def throttle(
         raise GraphError(f'throttle: mode must be "drop" or "shape", got {shown(mode)}')
     every = positive_ns(per, "throttle: per") // rate
     if not every:
-        raise GraphError(f"throttle: an item must have 1 ns or more, got {rate} in {shown(per)}")
+        raise GraphError(f"throttle: rate must be at most one item per ns, got {rate} in {shown(per)}")
     if ttl is not None and mode == "shape":
         raise GraphError(
             'throttle: ttl= goes with mode="drop", got "shape", where a bucket lasts until its last item has left'

@@ -28,7 +28,7 @@ class _ThrottleFirstKernel(Kernel):
 
 
 class _KeyedThrottleFirstKernel(KeyedKernel):
-    """When the next item of each key passes. Without a ttl a key is forgotten then."""
+    """Passes the first item of each interval of a key. Without a ttl, a key is forgotten with its interval."""
 
     def __init__(self, wait: int, lasting: Lasting) -> None:
         super().__init__(lasting if lasting.ttl is not None else Lasting(wait, by_clock=True))

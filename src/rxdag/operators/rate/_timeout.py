@@ -1,4 +1,4 @@
-"""Timeout: a failure where no item comes for too long."""
+"""Timeout: a failure after too long a silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What debounce, audit, sample and throttle_latest have in common: the newest item of each key waits for its time."""
+"""The common part of debounce, audit and sample: the newest item of each key waits for its time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WaitingKernel(KeyedKernel):
         self._times = LeastTime()
 
     def replace(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> bool:
-        """Have an item wait in place of the one of its key that does; False if there is none."""
+        """Replace the waiting item of the same key; return False if there is none."""
         at = now if self.by_clock else ts
         kept = self.found(key, at)
         self._times.add(ts)

@@ -1,4 +1,4 @@
-"""Event time: when things happened, and what is not expected any more."""
+"""Event time: the time of items, and watermarks."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class _EventTime(Operator[A, A]):
             check_field(self.by, shape.item_type, f"{where}: by")
         if self.watermarks == "source" and not shape.timed:
             raise GraphError(
-                f'{where}: watermarks="source" needs a stream that brings watermarks, and this one has none; '
-                f"leave it out, and say out_of_order="
+                f'{where}: watermarks="source" needs a source that makes watermarks, and this stream has none; '
+                f"leave it out, and pass out_of_order="
             )
 
     def bound(self, shape: Shape) -> Self:

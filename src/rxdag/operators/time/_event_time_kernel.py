@@ -158,6 +158,7 @@ class EventTimeKernel(Kernel):
 
         before = int(self.max_ts)
         largest = np.empty_like(ts)
+        # Shifted by one: an item is judged by the watermark before it, not by its own.
         largest[0] = before
         np.maximum.accumulate(ts[:-1], out=largest[1:])
         return np.maximum(largest, before, out=largest)
@@ -213,7 +214,7 @@ def _out_of_range(got: object) -> BadItem:
 
 
 def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
-    """Nanoseconds since the epoch of what a user's function returned, other than a plain int."""
+    """Convert a time from user code, other than a plain int, to ns since the epoch."""
     if isinstance(value, datetime):
         when = _aware(value, zone) if value.tzinfo is None else value
         return (when - _EPOCH) // _MICROSECOND * 1_000
@@ -243,7 +244,7 @@ def _aware(value: datetime, zone: tzinfo | None) -> datetime:
     if zone is None:
         raise TypeError(
             f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
-            f"or say with tz= what such times are"
+            f"or pass tz= for such times"
         )
     try:
         return aware(value, zone)

@@ -88,7 +88,7 @@ class FeedTimeKernel(Kernel):
         self._advance(now, emit)
 
     def _wake(self, feed: Any, now: int, emit: Emit[Any]) -> None:
-        """A feed has something."""
+        """Mark a feed as active."""
         if self._idle_after is None:
             return
         self.seen[feed] = now
@@ -109,12 +109,13 @@ class FeedTimeKernel(Kernel):
         return place + (now if self._by_clock else 0) - self._lag - 1
 
     def _least_place(self) -> int | None:
-        """The least place of the feeds that count."""
+        """Return the minimum over the feeds that count."""
         least = self._least
         while least:
             place, order, feed = least[0]
             if feed in self.idle or feed in self.unaligned:
                 heapq.heappop(least)
+            # Places of the heap are corrected here only: an item costs no heap step while its feed is not the slowest.
             elif place < self.places[feed]:
                 heapq.heapreplace(least, (self.places[feed], order, feed))
             else:
@@ -151,6 +152,7 @@ class FeedTimeKernel(Kernel):
             self.unaligned.discard(feed)
         if not self.seen and not self.is_idle:
             if self.places:
+                # All are idle: nobody holds the watermark back, so it goes to the largest.
                 self._raise(self._mark_of(max(self.places.values()), now), emit)
             self.is_idle = True
             emit.watermark(IDLE)

@@ -57,7 +57,7 @@ class CountedRows:
         self.falling.append(ts)
 
     def give_back(self, gone: Row | None) -> None:
-        """Be as before the last item came in, and another left."""
+        """Undo the last step: remove the item that came in and restore the one that left."""
         self.rows.pop()
         if gone is not None:
             self.rows.appendleft(gone)

@@ -1,4 +1,4 @@
-"""Panes that are open, each until its time has passed, kept by where they start."""
+"""Open panes, by their start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernels of windows have in common."""
+"""The common part of the kernels of windows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rxdag.errors import GraphError, shown
 
 
 def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[Any, Any]:
-    """An aggregate that makes accumulators.
+    """Return an aggregate that makes accumulators.
 
     Raises:
         GraphError: If it is none, or makes none.
     """
     given: object = aggregate
     if not isinstance(given, Aggregate):
-        raise GraphError(f"{name}: takes an aggregate second, as agg.count(), got {shown(given)}")
+        raise GraphError(f"{name}: takes an aggregate second, such as agg.count(), got {shown(given)}")
     made: object = aggregate.accumulator()
     if not isinstance(made, Accumulator):
         raise GraphError(
@@ -27,7 +27,7 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
 
 
 def blamed(aggregate: Aggregate[Any, Any], item: Any, error: Exception) -> Exception:
-    """What to say of an item that an aggregate failed on: one on which a comparison fails is wrong in itself."""
+    """Return the error to report for a failed item: an item that cannot be compared is itself invalid."""
     try:
         aggregate.accumulator().check(item)
     except BadItem as bad:

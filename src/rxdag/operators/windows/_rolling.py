@@ -39,7 +39,7 @@ class _Rolling(ByKey[A, B]):
         if self.period_ns is not None and not shape.timed:
             raise GraphError(
                 f"{where}: a period needs event time, and the stream has none; put ops.event_time(...) before it, "
-                f"or give a number of items"
+                f"or pass a number of items"
             )
         self.aggregate.check(shape.item_type, f"{where}: {self.aggregate.name}")
 
@@ -163,6 +163,7 @@ def rolling(
         )
     if ttl is not None or clock is not None:
         raise GraphError(
-            f"rolling: ttl= and clock= go with a number of items, got a period; a key lasts for {shown(period)} then"
+            "rolling: ttl= and clock= go with a number of items, got a period; with a period, a key expires after "
+            f"{shown(period)}"
         )
     return _Rolling[Any, Any](aggregate, positive_ns(period, "rolling: period"), 0, closed, into)

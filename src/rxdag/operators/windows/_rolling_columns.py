@@ -19,7 +19,7 @@ _MOST_BITS: Final = 62
 
 
 class _RollingColumns(Kernel):
-    """What both kinds have in common.
+    """The common part of both kinds.
 
     Args:
         aggregate: The definition, for messages.
@@ -46,11 +46,11 @@ class _RollingColumns(Kernel):
         return blamed(self._aggregate, item, error)
 
     def _with_past(self, columns: Columns) -> tuple[Columns, int]:
-        """What came before and these rows, and how many came before."""
+        """Return the earlier rows followed by these, and the number of earlier ones."""
         return (columns, 0) if self.past is None else (joined([self.past, columns]), self.past.n)
 
     def _results(self, rows: Columns, low: NDArray[np.intp], high: NDArray[np.intp]) -> list[Any]:
-        """What the aggregate says of each stretch of rows, from `low` to before `high`; None of an empty one."""
+        """Return the result of each range of rows from `low` up to, not including, `high`; None for an empty range."""
         out: list[Any] = [None] * len(low)
         sizes = high - low
         full = np.flatnonzero(sizes)
@@ -203,7 +203,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         return True
 
     def _give_out(self, emit: Emit[Any]) -> None:
-        """Give out what `into` makes of the items, of an instant all or none; it may pause between two calls."""
+        """Emit the results of `into`, for each instant all or none; it may pause between two calls."""
         left, made = self._left, self._made
         n = 0
         while left:
@@ -232,7 +232,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         return still if still.n else None
 
     def _rolled(self, whole: Columns, before: int) -> list[Any]:
-        """The results of the rows behind those that came before."""
+        """Return the results of the rows after the earlier ones."""
         codes, ts = _codes(whole), times(whole)
         by_key = np.argsort(codes, kind="stable")
         keys, instants = codes[by_key], ts[by_key]
@@ -267,14 +267,14 @@ class RollingTimeColumnsKernel(_RollingColumns):
 
 
 def _codes(columns: Columns) -> NDArray[np.int64]:
-    """A number for the key of each row, 0 or more."""
+    """Return a number for the key of each row, 0 or more."""
     return np.zeros(columns.n, np.int64) if columns.key is None else columns.key.codes.astype(np.int64) + 1
 
 
 def _found(
     keys: NDArray[np.int64], ts: NDArray[np.int64], at: NDArray[np.intp], later: int, side: Any
 ) -> NDArray[np.intp]:
-    """Where, among rows by (key, ts), the times of those at `at`, moved by `later`, would stand within their key."""
+    """Return where the times at `at`, moved by `later`, belong within their key, among rows by (key, ts)."""
     least = int(ts.min())
     span = int(ts.max()) - least + 2
     if (int(keys.max()) + 1) * span < 1 << _MOST_BITS:

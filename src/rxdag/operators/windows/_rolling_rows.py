@@ -1,4 +1,4 @@
-"""The items of one rolling window, and what they add up to."""
+"""The items of one rolling window, and their aggregate."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RollingRows:
             self.accumulator.add_at(item, ts, sequence)
 
     def give_back(self, row: Row, gone: Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
-        """Be as before one row came in, and another went."""
+        """Undo the last step: remove the row that came in and restore the one that left."""
         if self.rows and self.rows[-1] is row:
             self.rows.pop()
         if gone is not None and (not self.rows or self.rows[0] is not gone):

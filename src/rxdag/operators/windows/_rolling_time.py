@@ -87,7 +87,7 @@ class RollingTimeKernel(Kernel):
         return ts - self._period + (0 if self._has_start else 1)
 
     def _give_out(self, ts: int, emit: Emit[Any]) -> bool:
-        """Give out one result for each item of the first instant; False if it pauses before all of them are made."""
+        """Emit one result for each item of the first instant; return False if it pauses before the last one."""
         if self._at_hand is None:
             self._at_hand = self._begin(ts)
         rows, windows, made = self._at_hand
@@ -121,7 +121,7 @@ class RollingTimeKernel(Kernel):
         return rows, windows, []
 
     def _from(self, key: Any, ts: int, start: int) -> RollingRows:
-        """The window of a key, without what lies before its start."""
+        """Return the window of a key without the items before its start."""
         kept = self._windows.find(key, ts, MIN)
         window: RollingRows = RollingRows(self._new()) if kept is None else kept.value
         n = 0
@@ -135,7 +135,7 @@ class RollingTimeKernel(Kernel):
         return window
 
     def _until(self, ts: int) -> int:
-        """First time at which nothing needs an item any more: one at the very start of a window may count."""
+        """Return the first time at which an item is no longer needed; one at the start of a window may still count."""
         return min(ts + self._period + 1, MAX)
 
     def on_end(self, emit: Emit[Any]) -> None:

@@ -70,7 +70,7 @@ class _Panes:
 
 @dataclass(frozen=True)
 class _OfPanes(AnyOperator):
-    """What windows of each key and of all have in common."""
+    """The common part of keyed and global windows."""
 
     panes: _Panes
     needs_event_time = True
@@ -248,7 +248,7 @@ def _panes(
     name: str, assigner: Any, given: Any, into: Any, allowed_lateness: Duration, early: Duration | int | None
 ) -> _Panes:
     if not isinstance(assigner, Assigner):
-        raise GraphError(f"{name}: takes windows first, as windows.tumbling(...), got {shown(assigner)}")
+        raise GraphError(f"{name}: takes windows first, such as windows.tumbling(...), got {shown(assigner)}")
     aggregate = checked_aggregate(given, name)
     if into is not None and not callable(into):
         raise GraphError(f"{name}: into must be a function of the pane, got {shown(into)}")
@@ -257,12 +257,12 @@ def _panes(
     if assigner.merges and not aggregate.accumulator().can_merge():
         raise GraphError(
             f"{name}: these windows merge, and the accumulator of {aggregate.name} cannot; give it a method merge, "
-            f"or agg.fold a merge="
+            f"or pass merge= to agg.fold"
         )
     lateness = duration_ns(allowed_lateness, f"{name}: allowed_lateness")
     if assigner.counts is not None and lateness:
         raise GraphError(
-            f"{name}: allowed_lateness needs windows of time, got windows.count, of which none is ever late"
+            f"{name}: allowed_lateness needs windows of time, got windows.count, whose items are never late"
         )
     if assigner.counts is not None and early is not None:
         raise GraphError(f"{name}: early needs windows of time, got windows.count; a smaller slide= gives more panes")

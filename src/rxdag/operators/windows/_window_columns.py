@@ -117,7 +117,7 @@ class WindowColumnsKernel(ClosingKernel):
         keys: Sequence[Any],
         group: NDArray[np.intp],
     ) -> NDArray[np.intp]:
-        """The place of the pane of each window and key, those of new panes too."""
+        """Return the cell of the pane of each window and key, including new panes."""
         fresh: list[tuple[int, _Open, Any, int]] = []
         places: list[int] = []
         at, opened, bounds = -1, dict[Any, int](), (0, 0)

@@ -1,4 +1,4 @@
-"""Windows that each come out once, at their end."""
+"""Windows that are emitted once, at their end."""
 
 from __future__ import annotations
 
@@ -139,6 +139,7 @@ class OpenWindowKernel(ClosingKernel):
 
     def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
         """Add an item to its windows; tells if it is late or unassigned."""
+        # The slice of the last item: most items are in it, and need no look-up.
         if self.at_start <= ts < self.at_end:
             if self.at is not None:
                 self.add_to(self.at, item, ts, sequence, key)
@@ -151,6 +152,7 @@ class OpenWindowKernel(ClosingKernel):
             self.add_to(other, item, ts, sequence, key)
             return TAKEN
         assigned = self._assigner.assign(ts)
+        # A window fires at the watermark end - 1, so one that has fired takes nothing more.
         live = [(end, start) for start, end in assigned if end - 1 > self.watermark]
         if not live:
             return LATE if assigned else UNASSIGNED
@@ -202,6 +204,7 @@ class OpenWindowKernel(ClosingKernel):
         keys = slice_.keys
         accumulator = keys.get(key)
         if accumulator is None:
+            # Kept only once it has taken the item: a failed item must leave no empty pane behind.
             accumulator = self._new()
             accumulator.add_at(item, ts, sequence)
             keys[key] = accumulator
@@ -280,6 +283,7 @@ class OpenWindowKernel(ClosingKernel):
         if keys is None:
             keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
         ts = min(end - 1, MAX - 1)
+        # Reversed, so that the next key is popped from the end; a fixed order makes results repeatable.
         left = self.left if self.left_of == window else in_order(keys)[::-1]
         while left:
             key = left.pop()
@@ -295,6 +299,7 @@ class OpenWindowKernel(ClosingKernel):
         self.left, self.left_of, self._panes = [], None, None
         del self.open[window]
         for slice_ in slices:
+            # Overlapping windows share slices: the last window over a slice frees it, and its items count once.
             if slice_.last_end == end:
                 del self.slices[slice_.end, slice_.start]
                 self.taken -= slice_.n

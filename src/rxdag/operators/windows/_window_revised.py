@@ -1,4 +1,4 @@
-"""Windows that may give out a pane more than once, or become one: allowed lateness, early results, sessions."""
+"""Windows that may emit a pane more than once, or merge: allowed lateness, early results, sessions."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ class RevisedWindowKernel(Kernel):
         return [] if not parts else [part for start, end in windows for part in found_in(parts, start, end)]
 
     def _session(self, window: tuple[int, int], key: Any) -> tuple[int, int] | None:
-        """The session that an item makes or widens; None if that is past."""
+        """Return the session that an item creates or extends; None if that session has closed."""
         start, end = window
         for part in self._touching(start, end, key):
             start, end = min(start, part.start), max(end, part.end)
@@ -333,7 +333,7 @@ class RevisedWindowKernel(Kernel):
         self._fire("end", emit)
 
     def _fire(self, closed_by: Any, emit: Emit[Any]) -> None:
-        """Give out the panes at hand; it may pause."""
+        """Emit the panes that are ready; it may pause."""
         left = self._left
         while left and not self.is_paused:
             when, part = left.pop()
