@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any, Final
 
-from rxdag.contract._made import Made, made_by
+from rxdag.contract._origin import Made, made_by
 from rxdag.errors import shown
 
 _MOST_CHARS: Final = 60
@@ -36,7 +36,7 @@ def _arguments(thing: Any, made: Made) -> list[str]:
         is_named = name in made.keywords or name in made.options
         for each in value if name == made.variable else (value,):
             # What an end hands on to a server may be a key or a password.
-            is_open = kept.get(name, made.room not in ("source", "sink") or not isinstance(each, _SENT))
+            is_open = kept.get(name, made.role not in ("source", "sink") or not isinstance(each, _SENT))
             parts.append(f"{f'{name}=' if is_named else ''}{argument(each) if is_open else '...'}")
     return parts
 
