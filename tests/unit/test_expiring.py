@@ -8,7 +8,7 @@ from tests.unit.drive import KEYED, Driven
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import MAX, MIN, Shape
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.keyed import _expiring
 from rxdag.operators.keyed._expiring import Expiring
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from rxdag.adapters._leaving import Leaving, Never, called
+from rxdag.adapters._async_iterators import Leaving, Never, called
 from rxdag.errors import GraphError, shown
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
-from rxdag.adapters._leaving import Leaving, called
+from rxdag.adapters._async_iterators import Leaving, called
 from rxdag.contract import SKIP, Chunk, OnError, OnErrorName, Read, Reader, Shape, Source, SourceContext
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, from_source

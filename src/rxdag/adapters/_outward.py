@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rxdag.adapters._leaving import Leaving, awaited, called
+from rxdag.adapters._async_iterators import Leaving, awaited, called
 from rxdag.contract import Duration, OnError, OnErrorName, Sink, check_arguments
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, checked_stream

@@ -9,7 +9,7 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rxdag.adapters._leaving import Never
+from rxdag.adapters._async_iterators import Never
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
 
 _POLL_S: Final = 0.05

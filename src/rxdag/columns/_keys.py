@@ -208,7 +208,7 @@ class KeyPacker:
         for kind, bits, value in zip(self._kinds, self._widths, values, strict=True):
             part = self._part(kind, value)
             if part is None or not 0 <= part < 1 << bits:
-                # From -2 down: packed keys are 0 or more, and -1 is no key.
+                # Negative, so that it cannot be taken for a packed key.
                 return self._whole.setdefault(key, -2 - len(self._whole))
             packed = (packed << bits) | part
         return packed

@@ -20,22 +20,6 @@ from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, Timeout, duration_ns, format_ns, positive_ns, signed_ns, timeout_s
-from rxdag.contract._ends import (
-    END,
-    Batching,
-    Enough,
-    Read,
-    Reader,
-    Saw,
-    Sink,
-    SinkContext,
-    Source,
-    SourceContext,
-    Where,
-    WriteFailed,
-    Writer,
-    unseen,
-)
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import INSTALL, import_extra, install_line
 from rxdag.contract._finite import finite, own_number, plus
@@ -57,7 +41,6 @@ from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._line_file import LineFile
-from rxdag.contract._made import LEFT_OUT, Made, Room, made_by, optional_first, remember
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
 from rxdag.contract._operator import (
     AnyOperator,
@@ -71,11 +54,28 @@ from rxdag.contract._operator import (
     WindowOp,
     label_of,
 )
+from rxdag.contract._origin import LEFT_OUT, Made, Role, made_by, optional_first, remember
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path, format_of, nearest_file
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
+from rxdag.contract._source_and_sink import (
+    END,
+    Batching,
+    Enough,
+    Read,
+    Reader,
+    Saw,
+    Sink,
+    SinkContext,
+    Source,
+    SourceContext,
+    Where,
+    WriteFailed,
+    Writer,
+    unseen,
+)
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._written import argument, without_logins, written
@@ -135,7 +135,7 @@ __all__ = [
     "Read",
     "Reader",
     "ReaderAround",
-    "Room",
+    "Role",
     "RouteOp",
     "RowFailed",
     "Saw",

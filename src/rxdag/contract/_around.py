@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from rxdag.contract._chunk import Chunk
-from rxdag.contract._ends import Batching, Read, Reader, Sink, Source, Where, Writer
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
+from rxdag.contract._source_and_sink import Batching, Read, Reader, Sink, Source, Where, Writer
 
 T_co = TypeVar("T_co", covariant=True)
 

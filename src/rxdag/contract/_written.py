@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from rxdag.contract._lambda import is_lambda, lambda_text, placed
-from rxdag.contract._made import Made, made_by
+from rxdag.contract._origin import Made, made_by
 from rxdag.errors import shown
 
 _MOST_CHARS: Final = 60
@@ -42,7 +42,7 @@ def _arguments(thing: Any, made: Made) -> list[str]:
         is_named = name in made.keywords or name in made.options
         for each in value if name == made.variable else (value,):
             # What an end hands on to a server may be a key or a password.
-            is_sent = made.room in ("source", "sink")
+            is_sent = made.role in ("source", "sink")
             is_open = kept.get(name, not is_sent or not isinstance(each, _SENT))
             shows = placed(each) if is_sent and is_lambda(each) else argument(each)
             parts.append(f"{f'{name}=' if is_named else ''}{shows if is_open else '...'}")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.errors import SpecError
-from rxdag.expressions._bounded import check_size, divided, multiplied, raised
 from rxdag.expressions._expr import Expr, Field, as_expr
+from rxdag.expressions._limits import check_size, divided, multiplied, raised
 
 
 def _cast_to(kind: type[Any]) -> Callable[[Expr], Expr]:

@@ -158,7 +158,7 @@ class Dag:
         if not parts:
             raise GraphError(
                 f'dag "{self.name}": shard: must have an ops.shard(key) that says which items go to which worker, '
-                f"else each of them takes all; it has none"
+                "without one, each worker would process all items"
             )
         return self._with(parts)
 

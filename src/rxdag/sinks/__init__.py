@@ -8,7 +8,7 @@ from rxdag.sinks._arrow import arrow, parquet
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
-from rxdag.sinks._flat import fields_of
+from rxdag.sinks._flatten import fields_of
 from rxdag.sinks._memory import acall, call, collect, null
 from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
 from rxdag.sinks._stdout import stdout

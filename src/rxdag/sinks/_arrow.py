@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, checked_path, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.sinks._flat import flatten
+from rxdag.sinks._flatten import flatten
 from rxdag.sinks._whole_file import WholeFile
 
 _GROUP_ROWS: Final = 1 << 16

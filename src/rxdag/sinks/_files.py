@@ -13,7 +13,7 @@ import msgspec
 
 from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, checked_path
 from rxdag.errors import GraphError, shown
-from rxdag.sinks._flat import flatten, is_numpy, is_numpy_time, json_line, span_text, time_text
+from rxdag.sinks._flatten import flatten, is_numpy, is_numpy_time, json_line, span_text, time_text
 from rxdag.sinks._whole_file import WholeFile
 
 _CRLF: Final = "\r\n"

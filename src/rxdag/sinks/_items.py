@@ -10,7 +10,7 @@ from typing import Any, Final, SupportsIndex, TypeVar, overload
 
 from rxdag.contract import MAX, MIN, Pane, Shape, iso_utc
 from rxdag.errors import shown
-from rxdag.sinks._flat import flatten, is_numpy_time, time_text
+from rxdag.sinks._flatten import flatten, is_numpy_time, time_text
 
 T = TypeVar("T")
 

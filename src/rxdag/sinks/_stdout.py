@@ -8,7 +8,7 @@ from typing import Literal
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer
 from rxdag.errors import GraphError, shown
-from rxdag.sinks._flat import json_line
+from rxdag.sinks._flatten import json_line
 
 
 class _StdoutWriter(Writer):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from rxdag.adapters._leaving import Leaving, awaited, called
+from rxdag.adapters._async_iterators import Leaving, awaited, called
 from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.adapters.market_data._items import aware
 from rxdag.contract import Duration, Reader, Shape, Source, SourceContext, import_extra

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, Final, Literal
 
-from rxdag.adapters._leaving import awaited, called
+from rxdag.adapters._async_iterators import awaited, called
 from rxdag.adapters.market_data._items import symbol_of, utc
 from rxdag.contract import BadProgram, Duration, OnError, OnErrorName, Pane, Sink, check_arguments, check_function
 from rxdag.errors import GraphError, SourceError, shown

@@ -13,7 +13,7 @@ from rxdag.expressions import Expr, Field, bound, called, check_field
 from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none
 from rxdag.operators._compact import pop_first
 from rxdag.operators._first_read import first_read
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.asynchronous._calls import Call
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 from rxdag.operators.keyed._key_by_kernel import blamed_key

@@ -6,8 +6,9 @@ Internal: not part of the API; may change in any release.
 from rxdag.operators.elementwise._elementwise import explode, filter, map, tap
 from rxdag.operators.elementwise._fields import select, with_columns
 from rxdag.operators.elementwise._map_batch import map_batch
-from rxdag.operators.elementwise._marked import Timestamped, start_with, timestamp
-from rxdag.operators.elementwise._until import skip_until, take_until
+from rxdag.operators.elementwise._start_with import start_with
+from rxdag.operators.elementwise._take_until import skip_until, take_until
+from rxdag.operators.elementwise._timestamp import Timestamped, timestamp
 
 __all__ = [
     "Timestamped",

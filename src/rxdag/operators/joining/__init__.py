@@ -5,7 +5,7 @@ Internal: not part of the API; may change in any release.
 
 from rxdag.contract import remember
 from rxdag.operators.joining._combine import combine_latest, with_latest_from, zip
-from rxdag.operators.joining._in_turn import catch, concat
+from rxdag.operators.joining._concat import catch, concat
 from rxdag.operators.joining._join_asof import join_asof
 from rxdag.operators.joining._join_interval import join_interval
 from rxdag.operators.joining._join_window import join_window

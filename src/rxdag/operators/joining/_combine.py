@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 from rxdag.contract import Emit, FanIn, Kernel, Shape, whole
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 
 A = TypeVar("A")
 B = TypeVar("B")

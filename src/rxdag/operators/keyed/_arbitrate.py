@@ -14,7 +14,7 @@ from rxdag.operators._arguments import field_of
 from rxdag.operators._declared import check_sequence
 from rxdag.operators._first_read import first_read
 from rxdag.operators._heaps import LEAST, swept
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators._sequence import sequence_number
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.keyed._keyed import one_reader

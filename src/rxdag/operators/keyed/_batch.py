@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Operator, Shape, flag, positive_ns, whole
 from rxdag.errors import GraphError, shown
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring, Kept
 

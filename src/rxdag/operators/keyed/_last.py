@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from rxdag.contract import Duration, Emit, Operator, first_call
 from rxdag.expressions import Field
 from rxdag.operators._arguments import field_or_none
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.keyed._by_key import KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Kept
 from rxdag.operators.keyed._predicated import Predicated

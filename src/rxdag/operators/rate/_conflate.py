@@ -14,7 +14,7 @@ from rxdag.expressions import Field, FieldReader, check_field, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._compact import pop_first
 from rxdag.operators._first_read import first_read
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 from rxdag.operators.keyed._keyed import one_reader
 

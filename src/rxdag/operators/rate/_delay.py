@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rxdag.contract import Duration, Emit, Kernel, Operator, Shape, positive_ns, whole
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 
 A = TypeVar("A")
 

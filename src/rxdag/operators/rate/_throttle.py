@@ -12,7 +12,7 @@ from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, bound, called, check_field
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._first_read import first_read
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting, ttl_ns
 from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.keyed._key_by_kernel import blamed_key

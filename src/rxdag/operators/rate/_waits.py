@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from rxdag.contract import MAX, Emit, Shape, format_ns
-from rxdag.operators._least import LeastTime
+from rxdag.operators._least_time import LeastTime
 from rxdag.operators.keyed._by_key import ByKey, KeyedKernel, Lasting
 from rxdag.operators.keyed._expiring import Expiring, Kept
 

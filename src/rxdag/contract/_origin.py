@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
-Room: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
+Role: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
 
 _ATTRIBUTE: Final = "_rxdag_made"
 
@@ -29,7 +29,7 @@ class Made:
     """A call of a public function.
 
     Attributes:
-        room: What kind of thing it makes.
+        role: Kind of object that it makes.
         name: Of the function.
         arguments: By parameter, streams left out; positional ones that are any number as a tuple.
         keywords: Parameters that were given by name, and must be.
@@ -37,7 +37,7 @@ class Made:
         options: Parameters that the function has not declared and hands on.
     """
 
-    room: Room
+    role: Role
     name: str
     arguments: tuple[tuple[str, Any], ...]
     keywords: frozenset[str] = frozenset()
@@ -51,21 +51,21 @@ def made_by(thing: object) -> Made | None:
     return made
 
 
-def remember(namespace: dict[str, Any], names: Iterable[str], room: Room) -> None:
+def remember(namespace: dict[str, Any], names: Iterable[str], role: Role) -> None:
     """Wrap the functions of a package so that they record on their results how they were called.
 
     Args:
         namespace: Of the package.
         names: Of the functions; what is no plain function is left as it is.
-        room: What kind of thing they make.
+        role: What kind of thing they make.
     """
     for name in names:
         fn = namespace[name]
         if inspect.isfunction(fn):
-            namespace[name] = _noting(fn, name, room)
+            namespace[name] = _noting(fn, name, role)
 
 
-def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]:
+def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]:
     signature = inspect.signature(fn)
     keywords = frozenset(n for n, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY)
     variable = next((n for n, p in signature.parameters.items() if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
@@ -79,7 +79,7 @@ def _noting(fn: Callable[..., Any], name: str, room: Room) -> Callable[..., Any]
         options = frozenset(named) - frozenset(signature.parameters)
         if optional is not None and len(args) == 1:
             given[optional[1]] = given.pop(optional[0])
-        made = Made(room, name, tuple(_without_streams(signature, given)), keywords, variable, options)
+        made = Made(role, name, tuple(_without_streams(signature, given)), keywords, variable, options)
         for each in (
             thing,
             getattr(thing, "fan_in", None),
@@ -112,5 +112,5 @@ def _without_streams(signature: inspect.Signature, given: dict[str, Any]) -> Ite
 def _note(thing: object, made: Made) -> None:
     with contextlib.suppress(
         AttributeError, TypeError
-    ):  # what has no room for it cannot be written down, and says so then
+    ):  # what has no role for it cannot be written down, and says so then
         object.__setattr__(thing, _ATTRIBUTE, made)

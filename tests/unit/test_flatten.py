@@ -13,7 +13,7 @@ from rxdag import GraphError, NodeError, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import DeadLetter
-from rxdag.sinks._flat import json_line
+from rxdag.sinks._flatten import json_line
 
 pq = pytest.importorskip("pyarrow.parquet")
 
