@@ -157,8 +157,8 @@ class Dag:
         parts = {name: thing for name, thing in things.items() if thing is not self.nodes[name].thing}
         if not parts:
             raise GraphError(
-                f'dag "{self.name}": shard: must have an ops.shard(key) that says which items go to which worker, '
-                "without one, each worker would process all items"
+                f'dag "{self.name}": shard: must have an ops.shard(key), got none; without one, each worker would '
+                "process all items"
             )
         return self._with(parts)
 
