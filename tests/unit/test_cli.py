@@ -271,6 +271,37 @@ class TestCheck:
         assert code == 2
         assert said in err
 
+    def test_problems_of_the_spec_and_of_the_graph_are_told_together(self, tmp_path):
+        text = """\
+nodes:
+  n: {source: range, bounds: 3}
+  t: {op: take, input: n, max_items: many}
+  o: {sink: collect, input: t}
+  m: {op: filter, input: n, predicate: price > 1}
+  w: {op: window_all, input: n, window: {type: tumbling, size: 1s}, aggregate: count}
+  p: {sink: collect, input: w}
+  h: {source: 'parts:pushing'}
+  q: {sink: collect, input: h}
+"""
+        (tmp_path / "parts.py").write_text(
+            "from rxdag import sources\ndef pushing():\n    return sources.callback(lambda push: None)\n"
+        )
+        code, out, _ = rxdag_("check", "-", "--json", "--allow", "parts", given=text, cwd=tmp_path)
+        sys.modules.pop("parts")
+        found = [(each["line"], each["path"]) for each in json.loads(out)["problems"]]
+        assert code == 2
+        assert found == [(3, "nodes.t.max_items"), (6, "nodes.w"), (8, "nodes.h")]
+
+    def test_a_file_that_is_not_there_names_the_nearest(self, tmp_path):
+        (tmp_path / "bars.yaml").write_text(BARS)
+        (tmp_path / "bars.csv").write_text("")
+        code, _, err = rxdag_("run", "bars.yml", cwd=tmp_path)
+        assert code == 2
+        assert err == (
+            'error: bars.yml: must be a file that can be read: No such file or directory; did you mean "bars.yaml"?\n'
+        )
+        assert 'its directory "no" does not exist either' in rxdag_("run", "no/bars.yaml", cwd=tmp_path)[2]
+
     def test_values_without_a_key(self, bars):
         assert rxdag_("check", bars, "--set", "x")[0] == 2
         assert rxdag_("check", "tests.unit.test_cli:DAG", "--set", "n.bounds=1")[0] == 2

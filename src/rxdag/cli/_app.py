@@ -15,6 +15,7 @@ from rxdag import build_info
 from rxdag.cli._demo import run_demo
 from rxdag.cli._flags import in_flags, said
 from rxdag.cli._load import Loaded, load
+from rxdag.cli._load import check as check_graph
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
@@ -157,11 +158,8 @@ def check(
     traceback: Traceback = False,
 ) -> None:
     """Check a graph, all problems at once: nothing runs."""
-    from rxdag.plan import compile
-
     try:
-        loaded = _load(spec, sets, allow, outside)
-        compile(loaded.dag)
+        dag = check_graph(spec, sets or [], allow or [], outside=outside)
     except RxDagError as error:
         if not as_json:
             raise
@@ -178,7 +176,6 @@ def check(
         ]
         print(json.dumps({"ok": False, "problems": listed or [{"message": said(error, flags)}]}))
         raise typer.Exit(2) from None
-    dag = loaded.dag
     if as_json:
         print(json.dumps({"ok": True, "name": dag.name, "nodes": len(dag.nodes), "edges": len(dag.edges)}))
     else:

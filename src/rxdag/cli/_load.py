@@ -7,12 +7,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from rxdag.errors import SpecError, did_you_mean, shown, text_of
+from rxdag.errors import RxDagError, SpecError, did_you_mean, shown, text_of
 from rxdag.graph import Dag
-from rxdag.plan import Plan
-from rxdag.spec import build_dag, read_spec
+from rxdag.plan import Plan, compile
+from rxdag.spec import Document, build_dag, connected, open_spec
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Loaded:
 
     Attributes:
         dag: The dag.
-        settings: "until", "drain_timeout", "restart".
+        settings: "until", "drain_timeout", "restart", "flush".
         text: Of the spec; None for a dag in Python.
     """
 
@@ -50,11 +50,24 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     Raises:
         SpecError: If there is none, or something is wrong with it.
     """
-    module, colon, name = spec.rpartition(":")
-    if colon and not Path(spec).exists() and "/" not in spec and all(part.isidentifier() for part in module.split(".")):
+    in_python = _module_and_name(spec)
+    if in_python is not None:
         if sets:
             raise SpecError("--set: goes with a spec; a dag in Python has its values in Python")
-        return Loaded(_imported(module, name), {})
+        return Loaded(_imported(*in_python), {})
+    document, text = _opened(spec, sets, allow, outside=outside)
+    return Loaded(build_dag(document), document.settings, text.decode())
+
+
+def _module_and_name(spec: str) -> tuple[str, str] | None:
+    """Return the parts of `package.module:dag`; None for a path."""
+    module, colon, name = spec.rpartition(":")
+    is_module = bool(colon) and "/" not in spec and all(part.isidentifier() for part in module.split("."))
+    return (module, name) if is_module and not Path(spec).exists() else None
+
+
+def _opened(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> tuple[Document, bytes]:
+    """Open a YAML file or the standard input; returns its text too."""
     overrides: dict[str, str] = {}
     for each in sets:
         key, equals, value = each.partition("=")
@@ -63,9 +76,35 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
         overrides[key] = value
     text = sys.stdin.buffer.read() if spec == "-" else None
     sys.path.insert(0, str(Path.cwd()))  # modules of the user's own stand beside the spec
-    document = read_spec(None if spec == "-" else spec, text=text, allow=allow, outside=outside, overrides=overrides)
-    given = Path(spec).read_bytes() if text is None else text
-    return Loaded(build_dag(document), document.settings, given.decode())
+    document = open_spec(None if spec == "-" else spec, text=text, allow=allow, outside=outside, overrides=overrides)
+    return document, Path(spec).read_bytes() if text is None else text
+
+
+def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag:
+    """Load a graph and compile it.
+
+    Raises:
+        SpecError: With all that is wrong with a spec and its graph, as far as the nodes without problems make one.
+        RxDagError: If a dag in Python cannot be loaded or compiled.
+    """
+    if _module_and_name(spec) is not None:
+        dag = load(spec, sets, allow, outside=outside).dag
+        compile(dag)
+        return dag
+    document, _ = _opened(spec, sets, allow, outside=outside)
+    made = connected(document)
+    if made is not None:
+        try:
+            compile(made)
+        except RxDagError as error:
+            message = text_of(error)
+            name = next((each for each in document.nodes if f'"{each}"' in message), None)
+            if name is None:
+                document.context.tell(document.tree, message)
+            else:
+                document.context.at("nodes").at(name).tell(document.nodes[name].tree, message)
+    document.context.problems.check()
+    return cast("Dag", made)  # without one there is a problem
 
 
 def _imported(module: str, name: str) -> Dag:

@@ -8,24 +8,36 @@ from typing import Any
 
 from rxdag.contract import Sink, Source
 from rxdag.graph import Dag
-from rxdag.spec._build import build_dag
-from rxdag.spec._document import Document, read_document
+from rxdag.spec._build import build_dag, connected
+from rxdag.spec._document import SETTINGS, Document, read_document
 from rxdag.spec._dump import dump_dag
+from rxdag.spec._feeds import GATE
+from rxdag.spec._kinds import Kind
+from rxdag.spec._node import POLICIES, RETRY
 from rxdag.spec._nodes import NodeType, Param, Registry, registry
+from rxdag.spec._parts import parts
 from rxdag.spec._problems import Mark, Problem
 from rxdag.spec._schema import json_schema
 
 __all__ = [
+    "GATE",
+    "POLICIES",
+    "RETRY",
+    "SETTINGS",
     "Document",
+    "Kind",
     "Mark",
     "NodeType",
     "Param",
     "Problem",
     "Registry",
     "build_dag",
+    "connected",
     "dump_spec",
     "json_schema",
     "load_spec",
+    "open_spec",
+    "parts",
     "read_spec",
     "registry",
 ]
@@ -38,12 +50,31 @@ def read_spec(
     allow: Sequence[str] = (),
     base: str | Path | None = None,
     outside: bool = False,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Document:
     """Read and check a spec, without connecting its nodes; see `load_spec`.
 
     Raises:
         SpecError: Lists all problems.
+    """
+    document = open_spec(path, text=text, allow=allow, base=base, outside=outside, overrides=overrides)
+    document.context.problems.check()
+    return document
+
+
+def open_spec(
+    path: str | Path | None = None,
+    *,
+    text: str | bytes | None = None,
+    allow: Sequence[str] = (),
+    base: str | Path | None = None,
+    outside: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Document:
+    """Read a spec; what is wrong with its nodes is in `document.context.problems`, see `read_spec`.
+
+    Raises:
+        SpecError: If it cannot be read at all.
     """
     return read_document(
         text,
@@ -63,7 +94,7 @@ def load_spec(
     allow: Sequence[str] = (),
     base: str | Path | None = None,
     outside: bool = False,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Dag:
     """Create a dag from a spec in YAML 1.2 or JSON.
 
@@ -77,7 +108,7 @@ def load_spec(
         base: Folder for relative paths, which must stay inside it; by default the folder of the file, or the working
             directory.
         outside: True to allow paths outside `base`.
-        overrides: Values to set before the spec is checked: "node.param" and the text of the value.
+        overrides: Values to set before the spec is checked, by "node.param": plain data, or a text that is read as YAML.
 
     Raises:
         SpecError: Lists all problems, each with file, line, column, path, the rule and the nearest known name.
@@ -94,7 +125,7 @@ def load_spec(
         >>> rxdag.run(dag)["out"]
         [0, 1]
     """
-    dag = build_dag(read_spec(path, text=text, allow=allow, base=base, outside=outside, overrides=overrides))
+    dag = build_dag(open_spec(path, text=text, allow=allow, base=base, outside=outside, overrides=overrides))
     return dag.replace(replace) if replace else dag
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rxdag.contract import AnyOperator, Overflow, Sink, Source
 from rxdag.errors import RxDagError, shown, text_of
@@ -16,24 +16,29 @@ def build_dag(document: Document) -> Dag:
     """Connect the nodes.
 
     Raises:
-        SpecError: With all that is wrong.
+        SpecError: With all that is wrong with the document and the graph.
     """
+    dag = connected(document)
+    document.context.problems.check()
+    return cast("Dag", dag)  # without one there is a problem
+
+
+def connected(document: Document) -> Dag | None:
+    """Return the dag of the nodes that can be connected, and tell what is wrong; None if no sink is among them."""
     builder = _Build(document)
     for name in document.nodes:
         builder.make(name)
-    builder.check_ends()
     problems = document.context.problems
-    problems.check()
+    if not problems.found:  # else a node that is wrong may be the reader
+        builder.check_ends()
     sinks: list[SinkNode[Any, Any]] = [made for made in builder.made.values() if isinstance(made, SinkNode)]
-    if not sinks:
+    if not sinks and not problems.found:
         document.context.at("nodes").tell(document.tree, "must have a sink, got none")
-    problems.check()
     try:
-        return Dag(*sinks, name=document.name)
+        return Dag(*sinks, name=document.name) if sinks else None
     except RxDagError as error:
         document.context.tell(document.tree, text_of(error))
-        problems.check()
-        raise
+        return None
 
 
 class _Build:
@@ -52,7 +57,11 @@ class _Build:
             if at in self.made:
                 stack.pop()
                 continue
-            node = self._document.nodes[at]
+            node = self._document.nodes.get(at)
+            if node is None:  # it is wrong, and that has been told
+                self.made[at] = None
+                stack.pop()
+                continue
             first = [feed.producer for feed in node.feeds.values() if feed.producer not in self.made]
             if first:
                 stack += reversed(first)

@@ -17,7 +17,7 @@ from rxdag.spec._kinds import DurationKind, Either, Kind, OneOf, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
 from rxdag.spec._params import by_kinds
 from rxdag.spec._problems import Mark, Problem, Problems, spec_error
-from rxdag.spec._tree import Tree, read_tree, scalar
+from rxdag.spec._tree import Tree, read_tree, scalar, tree_of
 
 TOP: Final = ("version", "name", "nodes", "settings", "include")
 
@@ -40,8 +40,8 @@ class Document:
 
     Attributes:
         name: Of the dag.
-        nodes: By id, in the order of the text.
-        settings: "until", "drain_timeout", "restart".
+        nodes: By id, in the order of the text; those with problems are left out.
+        settings: "until", "drain_timeout", "restart", "flush".
         context: What was allowed.
         tree: The text as a tree.
     """
@@ -60,12 +60,12 @@ def read_document(
     allow: tuple[str, ...],
     base: Path | None,
     outside: bool,
-    overrides: Mapping[str, str],
+    overrides: Mapping[str, Any],
 ) -> Document:
-    """Read and check a document.
+    """Read a document, and check its nodes one by one; what is wrong with them is in `context.problems`.
 
     Raises:
-        SpecError: With all that is wrong.
+        SpecError: If it cannot be read as a mapping.
     """
     folder = base or (path.parent if path is not None else Path.cwd())
     problems = Problems()
@@ -90,8 +90,8 @@ def read_document(
         for key, (each, inside) in trees.items()
         if (made := read_node(key, each, inside, feeds_of)) is not None
     }
-    check_feeds(feeds_of, trees, problems)
-    problems.check()
+    for each_id in check_feeds(feeds_of, trees, problems):
+        nodes.pop(each_id, None)
     return Document(name, nodes, settings, context, tree)
 
 
@@ -103,22 +103,26 @@ def _bytes(path: Path) -> bytes:
         raise SpecError(f"{path}: must be a file that can be read: {error.strerror}{hint}") from error
 
 
-def _overridden(tree: Tree, overrides: Mapping[str, str]) -> Tree:
+def _overridden(tree: Tree, overrides: Mapping[str, Any]) -> Tree:
     """The tree with values put in: "node.param" or "settings.until"."""
-    for key, text in overrides.items():
+    for key, value in overrides.items():
         parts = key.split(".")
         if parts[0] not in TOP:
             parts = ["nodes", *parts]
         mark = Mark(f"--set {key}", 1, 1)
-        tree = _put(
-            tree,
-            parts,
-            read_tree(text, str(mark.file), {})
-            if text.lstrip()[:1] in ("[", "{", '"')
-            else Tree(scalar(text), mark, {}),
-            mark,
-        )
+        tree = _put(tree, parts, _given(value, mark), mark)
     return tree
+
+
+def _given(value: Any, mark: Mark) -> Tree:
+    """A value from outside: a text as YAML has it, or plain data."""
+    if isinstance(value, str):
+        is_nested = value.lstrip()[:1] in ("[", "{", '"')
+        return read_tree(value, mark.file, {}) if is_nested else Tree(scalar(value), mark, {})
+    try:
+        return tree_of(value, mark)
+    except TypeError as error:
+        raise spec_error([Problem(mark, "", text_of(error))]) from None
 
 
 def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:

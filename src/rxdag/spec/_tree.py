@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag.contract import import_extra
-from rxdag.errors import did_you_mean
+from rxdag.errors import did_you_mean, shown
 from rxdag.spec._problems import Mark, Problem, spec_error
 
 MAX_BYTES: Final = 1_000_000
@@ -86,6 +86,24 @@ class Tree:
             bool: "true or false",
         }
         return words.get(value.__class__, "a number")
+
+
+def tree_of(value: Any, mark: Mark) -> Tree:
+    """Plain data as a tree, all at one place.
+
+    Raises:
+        TypeError: If it is not plain data.
+    """
+    made: Any = value
+    if value is None or type(value) in (bool, int, float, str):
+        return Tree(made, mark, {})
+    if isinstance(value, list | tuple):
+        return Tree([tree_of(each, mark) for each in made], mark, {})
+    if isinstance(value, Mapping):
+        return Tree({str(key): tree_of(each, mark) for key, each in made.items()}, mark, {})
+    raise TypeError(
+        f"must be a text, a number, true or false, nothing, a list or a mapping, got {shown(made, most=60)}"
+    )
 
 
 def scalar(text: str) -> Any:
