@@ -11,7 +11,8 @@ from typer.models import ArgumentInfo, OptionInfo
 import rxdag
 from rxdag import deploy, errors, expressions, market, metrics
 from rxdag.cli._app import app
-from rxdag.cli._nodes import describe_node, nodes_as_data
+from rxdag.cli._nodes import options_of, parameters_of, settings
+from rxdag.spec import parts, registry
 from tests.reference.pages import WORLD, class_entry, plain_entry
 
 _NAMES: Final = """```python
@@ -95,18 +96,23 @@ def specs_page() -> str:
     """All nodes that a spec can name, with their parameters."""
     out = [
         "# Specs",
-        "The nodes that a graph in YAML can name; how one is written: [write a graph as YAML](../how-to/yaml-specs.md). `rxdag schema` prints the same as a JSON Schema, "
-        "by which editors complete and check. At the top a spec has `name`, `nodes`, `version` (1), `include` and `settings`: `until`, `drain_timeout`, `restart`.",
+        "The nodes, windows and aggregates that a graph in YAML can name; how one is written: [write a graph as YAML](../how-to/yaml-specs.md). `rxdag schema` prints the same as a JSON Schema, "
+        "by which editors complete and check. At the top a spec has `name`, `nodes`, `version` (1), `include` and `settings`. Windows and aggregates are parts of nodes: `window: {type: tumbling, size: 1s}`, `aggregate: count`.",
     ]
-    known: Any = nodes_as_data(None)
-    roles = dict.fromkeys(each["role"] for each in known)
-    for role in roles:
+    sink = registry().nodes["sink"]["collect"]
+    out += [
+        "## Settings",
+        "Under `settings:`, for `rxdag run`.",
+        "```text\n" + "\n".join(settings()) + "\n```",
+        "## Options of every node",
+        "Beside the parameters of the node; a source has only `on_error`.",
+        "```text\n" + "\n".join(options_of(sink)) + "\n```",
+    ]
+    for role, types in {**registry().nodes, **parts()}.items():
         out.append(f"## {role}")
-        for each in known:
-            if each["role"] != role:
-                continue
-            shown = describe_node(each["name"]).split(f"{role}: {each['name']}\n", 1)[-1].split("\n\n")[0]
-            out += [f"### {role}: {each['name']}", each["summary"], f"```text\n{shown}\n```" if shown.strip() else ""]
+        for each in types.values():
+            shown = "\n".join(parameters_of(each))
+            out += [f"### {role}: {each.name}", each.summary, f"```text\n{shown}\n```" if shown.strip() else ""]
     out = [part for part in out if part]
     return "\n\n".join(out) + "\n"
 

@@ -337,8 +337,32 @@ class TestLooks:
         code, _, err = rxdag_("nodes", "dedup")
         assert code == 2
         assert 'did you mean "dedupe"' in err
+        assert {"window:", "aggregate:"} <= set(rxdag_("nodes")[1].splitlines())
+        code, out, _ = rxdag_("nodes", "tumbling")
+        assert out.startswith("window: tumbling\n  size: 1w | 1mo or duration, required\n")
+        for line in ("Args:", "size: Length of a window"):
+            assert line in out
+        out = rxdag_("nodes", "window")[1]
+        assert "  window: name, or mapping with type, required" in out
+        assert "    window: The windows" in out
+        assert "assigner" not in out
+        assert [line.split()[0] for line in rxdag_("nodes", "count")[1].splitlines() if line.endswith(": count")] == [
+            "op:", "window:", "aggregate:"
+        ]  # fmt: skip
         (said,) = json.loads(rxdag_("nodes", "take", "--json")[1])
         assert said["params"]["max_items"]["required"] is True
+
+    def test_nodes_show_the_words_that_a_parameter_takes(self):
+        out = rxdag_("nodes", "event_time")[1]
+        assert "  unit: ns | us | ms | s, default ns" in out
+        assert "  on_error: raise | skip | dead | {retry: {attempts: int, base: duration" in out
+        assert "overflow: block | drop_oldest | drop_newest | drop_tail | drop_buffer | error" in out
+        assert "one of" not in rxdag_("nodes", "throttle")[1]
+
+    def test_graph_and_explain_show_the_window_as_it_was_written(self, bars):
+        said = 'window(tumbling("1s"), ohlcv(col.price, col.qty))'
+        assert said in rxdag_("graph", bars)[1]
+        assert said in rxdag_("explain", bars)[1]
 
     def test_schema(self):
         code, out, _ = rxdag_("schema")

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from rxdag.contract import LEFT_OUT
 from rxdag.errors import SpecError, did_you_mean
-from rxdag.spec import NodeType, registry
+from rxdag.spec import GATE, POLICIES, RETRY, SETTINGS, Kind, NodeType, parts, registry
+
+
+def _known() -> dict[str, Mapping[str, NodeType]]:
+    """Sources, operators, sinks, windows and aggregates, by name."""
+    return dict((*registry().nodes.items(), *parts().items()))
 
 
 def list_nodes() -> str:
-    """All nodes, by role, with a line each."""
+    """All nodes and their parts, by role, with a line each."""
     lines: list[str] = []
-    for role, types in registry().nodes.items():
+    for role, types in _known().items():
         width = max(len(name) for name in types)
         lines += [f"{role}:", *(f"  {name:<{width}}  {each.summary}" for name, each in types.items())]
     return "\n".join(lines)
 
 
 def _found(name: str) -> list[NodeType]:
-    nodes = registry().nodes
-    found = [types[name] for types in nodes.values() if name in types]
+    known = _known()
+    found = [types[name] for types in known.values() if name in types]
     if not found:
-        known = [each for types in nodes.values() for each in types]
-        raise SpecError(f'node "{name}" is not known{did_you_mean(name, known)}; rxdag nodes lists those there are')
+        names = [each for types in known.values() for each in types]
+        raise SpecError(f'node "{name}" is not known{did_you_mean(name, names)}; rxdag nodes lists those there are')
     return found
 
 
@@ -34,8 +40,17 @@ def describe_node(name: str) -> str:
 
 
 def _described(each: NodeType) -> str:
-    lines = [f"{each.role}: {each.name}"]
-    if each.role != "source":
+    lines = [f"{each.role}: {each.name}", *parameters_of(each)]
+    if each.role not in parts():
+        lines += ["", *options_of(each)]
+    doc = inspect.getdoc(each.fn) or ""
+    return "\n".join([*lines, "", doc.partition("\nExample:")[0].rstrip()])
+
+
+def parameters_of(each: NodeType) -> list[str]:
+    """A line for the inputs of a node, and one for each parameter."""
+    lines: list[str] = []
+    if each.inputs:
         names = [
             "[...]" if name == "*" else "id" if len(each.inputs) == 1 or name == "in" else f"{{{name}: id}}"
             for name in each.inputs
@@ -50,8 +65,24 @@ def _described(each: NodeType) -> str:
             else f"default {_default(param.default)}"
         )
         lines.append(f"  {param.name}: {_kind(param.kind)}, {says}")
-    doc = inspect.getdoc(each.fn) or ""
-    return "\n".join([*lines, "", doc.partition("\nExample:")[0].rstrip()])
+    return lines
+
+
+def options_of(each: NodeType) -> list[str]:
+    """A line for each option that all nodes of a role have."""
+    lines = [f"  on_error: {' | '.join(POLICIES)} | {{retry: {_mapping(RETRY)}}}"]
+    if each.role != "source":
+        lines += [f"  buffered: number of items | true | {_mapping(GATE)}", "  on: name of a thread"]
+    return lines
+
+
+def settings() -> list[str]:
+    """A line for each setting of a spec."""
+    return [f"  {name}: {_kind(kind)}" for name, kind in SETTINGS.items()]
+
+
+def _mapping(kinds: Mapping[str, Kind]) -> str:
+    return "{" + ", ".join(f"{name}: {_kind(kind)}" for name, kind in kinds.items()) + "}"
 
 
 def _default(value: Any) -> str:
@@ -71,17 +102,17 @@ def _kind(kind: Any) -> str:
         return {"OrNone": inner, "ListOf": f"{inner}, or a list", "MappingOf": f"mapping of {inner}"}[name]
     if name == "Either":
         return f"{_kind(kind.first)} or {_kind(kind.second)}"
+    if name == "OneOf":
+        return " | ".join(kind.words)
     if name == "Plain":
         text = str(getattr(kind.of, "__name__", kind.of))
-        return text.replace("typing.", "").replace(" | None", "").replace("Literal", "one of ")
+        return text.replace("typing.", "").replace(" | None", "")
     return names.get(name, name)
 
 
 def nodes_as_data(name: str | None) -> list[dict[str, Any]]:
     """The same for machines."""
-    types = (
-        _found(name) if name is not None else [each for types in registry().nodes.values() for each in types.values()]
-    )
+    types = _found(name) if name is not None else [each for types in _known().values() for each in types.values()]
     return [
         {
             "role": each.role,
