@@ -26,16 +26,17 @@ def format_of(begin: bytes) -> str | None:
 
 def nearest_file(path: str) -> str:
     """Return '; did you mean "bars.yaml"?' for a file that does not exist, or nothing if none near it has such a name."""
+    from difflib import get_close_matches  # only errors need it
+
     folder, name = os.path.split(path)
     try:
         names = sorted(os.listdir(folder or "."))
     except OSError:
         return f'; its directory "{folder}" does not exist either' if folder and not os.path.exists(folder) else ""
-    stem = name.partition(".")[0]
-    same = [each for each in names if each.partition(".")[0] == stem]
-    from difflib import get_close_matches  # only errors need it
-
-    near = get_close_matches(name, same, n=1, cutoff=0.0) or get_close_matches(name, names, n=1)
+    # The endings of all files of a folder are alike, so they only choose among files of one name.
+    stem = get_close_matches(name.partition(".")[0], sorted({each.partition(".")[0] for each in names}), n=1)
+    same = [each for each in names if each.partition(".")[0] in stem]
+    near = get_close_matches(name, same, n=1, cutoff=0.0)
     return f'; did you mean "{os.path.join(folder, near[0])}"?' if near else ""
 
 
