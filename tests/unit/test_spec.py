@@ -448,6 +448,26 @@ settings: {untl: 5s}
         text = "nodes: {n: {source: csv, path: link/x.csv, of: {a: int}}, o: {sink: collect, input: n}}"
         assert "must be inside" in one(text, base=tmp_path / "in")[2]
 
+    @pytest.mark.parametrize(
+        "cycle",
+        [
+            "  a: {op: take, input: a, max_items: 1}",
+            "  a: {op: take, input: b, max_items: 1}\n  b: {op: take, input: a, max_items: 1}",
+            "  a: {op: merge, input: [src, c]}\n  b: {op: merge, input: [a, c]}\n  c: {op: merge, input: [b, a]}",
+        ],
+    )
+    def test_a_cycle_is_told_with_what_is_wrong_beside_it(self, cycle):
+        found = problems(
+            nodes(f"{cycle}\n  o: {{sink: collect, input: a}}\n  w: {{op: filter, input: src, predicate: prize > 1}}")
+        )
+        assert {path for _, path, message in found if "must not be in a cycle" in message} <= {
+            "nodes.a",
+            "nodes.b",
+            "nodes.c",
+        }
+        assert any("must not be in a cycle" in message for _, _, message in found)
+        assert found[-1][1] == "nodes.w"
+
     def test_problems_of_nodes_and_of_what_they_make_are_told_together(self):
         text = nodes(
             "  n: {op: take, input: src, max_items: many}\n"

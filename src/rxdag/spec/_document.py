@@ -90,7 +90,8 @@ def read_document(
         for key, (each, inside) in trees.items()
         if (made := read_node(key, each, inside, feeds_of)) is not None
     }
-    check_feeds(feeds_of, trees, problems)
+    for each_id in check_feeds(feeds_of, trees, problems):
+        nodes.pop(each_id, None)
     return Document(name, nodes, settings, context, tree)
 
 

@@ -147,8 +147,8 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
 
 def check_feeds(
     feeds: Mapping[str, dict[str, Feed]], trees: Mapping[str, tuple[Tree, Context]], problems: Problems
-) -> None:
-    """Find the nodes and ports that feeds name, and what runs in a circle."""
+) -> set[str]:
+    """Find the nodes and ports that feeds name; returns the nodes of cycles, which cannot be connected."""
     for inputs in feeds.values():
         for name, feed in list(inputs.items()):
             producer = _longest(feed.producer, trees)
@@ -159,9 +159,11 @@ def check_feeds(
                 continue
             port = feed.producer[len(producer) + 1 :] or "out"
             inputs[name] = replace(feed, producer=producer, port=port)
-    for cycle in _cycles(trees):
+    cycles = _cycles(trees)
+    for cycle in cycles:
         tree, context = trees[cycle[0]]
         problems.add(tree.mark, context.path, f"must not be in a cycle, got {' -> '.join([*cycle, cycle[0]])}")
+    return {name for cycle in cycles for name in cycle}
 
 
 def _longest(name: str, known: Mapping[str, Any]) -> str | None:
