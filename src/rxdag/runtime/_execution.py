@@ -45,8 +45,8 @@ class Execution:
         seed: Of what varies at random in virtual time.
     """
 
-    called: frozenset[str] = frozenset()
-    """Nodes whose kernels are called even if they have a class of node of their own: what tests want to break."""
+    called: frozenset[str] = frozenset()  # nodes whose kernels are called even if they have a class of their own
+    makes_all_exits = False  # those of ports that nobody reads too; both are for tests
 
     def __init__(self, plan: Plan, clock: Clock | None = None, *, quantum: int = QUANTUM, seed: int = 0) -> None:
         self.plan = plan
@@ -77,7 +77,7 @@ class Execution:
         # In virtual time several inputs give one item a turn each, so that their order is defined.
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
-        self.program = wire(plan, self, self.schedulers, self.called)
+        self.program = wire(plan, self, self.schedulers, self.called, all_exits=self.makes_all_exits)
         self.commit = Commit(self.program.sinks, lambda: self.may_succeed)
         self._pumps = tuple(self.program.pumps)
         self.threads: list[ThreadDriver] = []
