@@ -404,3 +404,54 @@ def test_a_sink_of_a_simulation_is_had_by_its_name_too():
     assert found["out"] == found[out] == [0, 1, 2]
     with pytest.raises(GraphError, match='simulation: has no sink "ou"; did you mean "out"'):
         found["ou"]
+
+
+class TestPortsThatNobodyReads:
+    """`outputs` has them by node and port."""
+
+    def test_late_items_and_dead_letters(self):
+        times = rxdag.from_source(sources.iterable([10, "x", 1, 20]), name="times")
+        timed = times.pipe(ops.map(lambda x: x + 0), name="add", on_error="dead").pipe(
+            ops.event_time(lambda x: x, unit="s")
+        )
+        bars = timed.pipe(ops.window_all(windows.tumbling("1s"), agg.count()), name="bars")
+        sim = testing.run(bars.to(sinks.null(), name="out"))
+        assert sim.outputs["bars.late"] == sim["bars.late"] == [1]
+        assert [letter.item for letter in sim.outputs["add.dead"]] == ["x"]
+        assert sim.outputs["bars.dead"] == []
+        assert len(sim.outputs["out"]) == 2
+
+    def test_dropped_unassigned_and_unrouted_items(self):
+        numbers = rxdag.from_source(sources.range(6), name="numbers")
+        once = numbers.pipe(ops.dedupe(lambda x: x // 2, within="1s"), name="once")
+        routed = once.pipe(ops.route({"low": lambda x: x < 3, "four": lambda x: x == 4}), name="kinds")
+        timed = numbers.pipe(ops.event_time(lambda x: x, unit="s"))
+        gaps = timed.pipe(ops.window_all(windows.sliding("1s", "2s"), agg.count()), name="gaps")
+        sim = testing.run(routed["low"].to(sinks.null(), name="low"), gaps.to(sinks.null(), name="counts"))
+        assert sim.outputs["once.dropped"] == [1, 3, 5]
+        assert sim.outputs["kinds.four"] == [4]
+        assert sim.outputs["gaps.unassigned"] == [1, 3, 5]
+        unread = testing.run(
+            numbers.pipe(ops.route({"low": lambda x: x < 3}), name="kinds")["low"].to(sinks.null(), name="low")
+        )
+        assert unread.outputs["kinds.unrouted"] == [3, 4, 5]
+
+    def test_late_items_of_columns(self):
+        table = sources.arrays({"at": [10, 1, 20, 2], "n": [1, 2, 3, 4]})
+        timed = rxdag.from_source(table).pipe(ops.event_time("at", unit="s")).pipe(ops.key_by(rxdag.col.n % 1))
+        bars = timed.pipe(ops.window(windows.tumbling("1s"), agg.sum("n")), name="bars")
+        sim = testing.run(bars.to(sinks.null(), name="out"))
+        assert 'sum("n"))  [columns]' in rxdag.compile(sim.result.dag).explain()
+        assert [item["at"] for item in sim.outputs["bars.late"]] == [1, 2]
+
+    def test_ports_that_are_read_are_not_listed(self):
+        times = rxdag.from_source(sources.iterable([10, 1, 20])).pipe(ops.event_time(lambda x: x, unit="s"))
+        bars = times.pipe(ops.window_all(windows.tumbling("1s"), agg.count()), name="bars")
+        sim = testing.run(bars.to(sinks.null(), name="out"), bars.late.to(sinks.collect(), name="late"))
+        assert sim.outputs["late"] == [1]
+        assert "bars.late" not in sim.outputs
+        assert "bars.out" not in sim.outputs
+
+    def test_a_run_of_another_kind_makes_no_more_exits_than_before(self):
+        once = rxdag.wrap([1, 1]).pipe(ops.dedupe(lambda x: x, within="1s"), name="once")
+        assert "dropped" not in rxdag.run(once.to(sinks.null())).stats.nodes["once"].out

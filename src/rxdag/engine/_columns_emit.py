@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rxdag.contract import BadProgram
+from rxdag.engine._branches import Watch
 from rxdag.engine._node import Exit
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class ColumnsExits:
         exit_ = node.ports.get("late")
         if exit_ is None or not n:
             return
-        if not exit_.is_read:
+        if not exit_.is_read and not isinstance(exit_.out, Watch):
             exit_.n += n
             return
         times, sequences, keys = columns.beside_rows()

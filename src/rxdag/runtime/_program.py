@@ -128,10 +128,10 @@ class Program:
 
     # ---- watching
 
-    def observe(self, name: str, watcher: Watcher, run: RunContext) -> None:
-        """Attach a watcher to the outputs of a node or the inputs of a sink, before the run starts."""
+    def observe(self, name: str, watcher: Watcher, run: RunContext, port: str | None = None) -> None:
+        """Attach a watcher to a port of a node, by default the main one, or to the inputs of a sink, before the run starts."""
         node = self.plan.dag.nodes[name]
-        if isinstance(node.thing, Sink):
+        if isinstance(node.thing, Sink) and port is None:
             edge = self.plan.topology.into[name][0]
             link = self.links[edge]
             if link.gate is not None:
@@ -140,7 +140,7 @@ class Program:
             else:
                 link.exits[-1].out = Watch(name, link.exits[-1].out, watcher, run)
             return
-        port = node.ports[0]
+        port = port or node.ports[0]
         made = self.nodes[name]
         for exit_ in made.exits:
             if exit_.port == port:

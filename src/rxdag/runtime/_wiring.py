@@ -43,7 +43,12 @@ _DEEPEST: Final = 100
 
 
 def wire(
-    plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler], called: frozenset[str] = frozenset()
+    plan: Plan,
+    run: RunContext,
+    schedulers: dict[str, FlowScheduler],
+    called: frozenset[str] = frozenset(),
+    *,
+    all_exits: bool = False,
 ) -> Program:
     """Make what a run consists of; nothing moves yet.
 
@@ -52,17 +57,25 @@ def wire(
         run: The run.
         schedulers: The serial domains, by name.
         called: Nodes whose kernels are called even if they have a class of node of their own.
+        all_exits: True to make the exits that nodes do without if nobody reads them, where they work item by item.
     """
-    return _Wiring(plan, run, schedulers, called).program
+    return _Wiring(plan, run, schedulers, called, all_exits=all_exits).program
 
 
 class _Wiring:
     """Makes the program of a run."""
 
     def __init__(
-        self, plan: Plan, run: RunContext, schedulers: dict[str, FlowScheduler], called: frozenset[str]
+        self,
+        plan: Plan,
+        run: RunContext,
+        schedulers: dict[str, FlowScheduler],
+        called: frozenset[str],
+        *,
+        all_exits: bool,
     ) -> None:
         self.plan = plan
+        self.all_exits = all_exits
         self.called = called
         self.run = run
         self.schedulers = schedulers
@@ -93,8 +106,9 @@ class _Wiring:
         if isinstance(made, Guarded | SourceNode):
             made.is_caught = name in plan.caught
         read = {edge.port for edge in self.topology.out_of[name]}
+        makes_all = self.all_exits and not isinstance(made, ColumnsNode)
         for port in node.ports:
-            if port in LEAVINGS and port not in read:
+            if port in LEAVINGS and port not in read and not makes_all:
                 continue
             shape = node.port_shape(port)
             exit_ = Exit(port, shape.timed, shape.keyed)

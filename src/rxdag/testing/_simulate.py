@@ -18,7 +18,7 @@ from rxdag.testing._check import LawBroken
 from rxdag.testing._faulty_ends import LostSource, SlowSink
 from rxdag.testing._recording import Trace
 from rxdag.testing._seeded import SeededExecution
-from rxdag.testing._stepping import VirtualRun
+from rxdag.testing._stepping import Seen, VirtualRun
 from rxdag.testing.faults import Fault, cancels, drains, jumps, loses, raises, slows
 
 T = TypeVar("T")
@@ -34,7 +34,8 @@ class Simulation:
         seed: Seed of the run.
         faults: Faults that were injected.
         result: Result of the run, with the books.
-        outputs: Items received by each sink, by name.
+        outputs: Items received by each sink, by name; and items that left by a port that nobody reads, by node and
+            port: "bars.late", "parse.dead". Ports dropped, unassigned and unrouted of nodes on columns are left out.
         high_water: Highest number of items in each gate, by edge.
         dropped: Items dropped by gates, by edge.
         peak: Highest number of items in all gates together.
@@ -136,6 +137,7 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
     stop_after(execution, until, is_background=False)
     virtual = VirtualRun(execution, {}, slice_s=Random(seed).choice((0.0, float("inf"))))
     trace = Trace(virtual)
+    unread = _unread(execution)
     with _jumping(faults, execution):
         result = virtual.finish()
     gates = result.stats.gates
@@ -143,7 +145,7 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
         seed,
         faults,
         result,
-        {name: virtual.seen(name) for name in dag.sinks},
+        {name: virtual.seen(name) for name in dag.sinks} | unread,
         {name: gate.high_water for name, gate in gates.items()},
         {name: gate.dropped for name, gate in gates.items() if gate.dropped},
         execution.peak,
@@ -153,6 +155,18 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
     )
     _check(simulation, execution)
     return simulation
+
+
+def _unread(execution: SeededExecution) -> dict[str, list[Any]]:
+    """Note what leaves by ports that nobody reads, by node and port."""
+    read = {(edge.producer, edge.port) for edge in execution.plan.dag.edges}
+    noted: dict[str, list[Any]] = {}
+    for name, made in execution.program.nodes.items():
+        for port in [exit_.port for exit_ in made.exits if (name, exit_.port) not in read]:
+            seen = Seen()
+            noted[f"{name}.{port}"] = seen.items
+            execution.program.observe(name, seen, execution, port)
+    return noted
 
 
 def _check(simulation: Simulation, execution: SeededExecution) -> None:

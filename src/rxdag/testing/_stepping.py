@@ -153,7 +153,7 @@ class VirtualRun:
         weakref.finalize(self, self._loop.close).atexit = False  # a run that is dropped leaves nothing open
         for name, node in execution.plan.dag.nodes.items():
             if isinstance(node.thing, Sink):
-                seen = _Seen()
+                seen = Seen()
                 self._seen[name] = seen.items
                 execution.program.observe(name, seen, execution)
         self._loop.call_soon(self._begin)
@@ -242,7 +242,7 @@ class VirtualRun:
         return self._result
 
 
-class _Seen:
+class Seen:
     """Notes the items that come to a sink."""
 
     def __init__(self) -> None:
