@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.log_programs import PROGRAMS, fails
 
 import rxdag
@@ -183,6 +185,39 @@ def test_a_run_that_restarts_all_the_time_does_not_fill_the_log(records):
     assert sum(1 + getattr(record, "repeated", 0) for record in runs) == 20
     times = [record.created for record in runs[:-1]]  # the last one is that of the stop
     assert all(after - before >= 0.99 for before, after in itertools.pairwise(times))
+
+
+@given(st.lists(st.tuples(st.integers(0, 700), st.sampled_from("ab")), max_size=40), st.booleans())
+def test_lines_of_a_place_are_a_second_apart_and_count_every_event(steps, has_timers):
+    clock, written, timers = VirtualClock(), [], []
+    log = EventLog(clock, (lambda when, fn: timers.append((when, fn))) if has_timers else None)
+
+    class Notes(logging.Handler):
+        def emit(self, record):
+            written.append((clock.now(), record.breaker, 1 + getattr(record, "repeated", 0)))
+
+    logger, notes = logging.getLogger("rxdag.router"), Notes()
+    logger.addHandler(notes)
+    logger.setLevel(logging.INFO)
+    try:
+        for wait_ms, name in steps:
+            until = clock.now() + wait_ms * 1_000_000
+            for when, fn in sorted((each for each in timers if each[0] <= until), key=lambda each: each[0]):
+                clock.advance_to(when)
+                fn()
+            timers[:] = [each for each in timers if each[0] > until]
+            clock.advance_to(until)
+            log.tell("breaker.closed", breaker=name)
+        n_before = len(written)
+        log.close()
+    finally:
+        logger.removeHandler(notes)
+        logger.setLevel(logging.NOTSET)
+    for place in "ab":
+        times = [when for when, name, _ in written[:n_before] if name == place]
+        assert all(after - before >= 1_000_000_000 for before, after in itertools.pairwise(times))
+        events = sum(name == place for _, name in steps)
+        assert sum(n for _, name, n in written if name == place) == events
 
 
 # ---- what is not logged
