@@ -288,6 +288,16 @@ class TestLogs:
         (said,) = [json.loads(line) for line in err.splitlines()]
         assert (code, said["logger"], said["level"]) == (0, "py.warnings", "WARNING")
 
+    def test_a_line_goes_to_what_stands_in_for_stderr_as_a_progress_bar_does(self, monkeypatch):
+        from rxdag.cli._logs import LogForm, LogLevel, configure_logs
+
+        root = logging.getLogger()
+        monkeypatch.setattr(root, "handlers", [])
+        configure_logs(LogForm.text, LogLevel.warning)
+        with contextlib.redirect_stderr(io.StringIO()) as bar:
+            root.warning("above the bar")
+        assert bar.getvalue().endswith(" WARNING above the bar\n")
+
     @pytest.mark.parametrize("command", ["demo", "replay"])
     def test_other_commands_that_run_something_log_too(self, command, tmp_path):
         (tmp_path / "x.jsonl").write_text("1\n")

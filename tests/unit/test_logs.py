@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.log_programs import PROGRAMS, fails
 
 import rxdag
-from rxdag import on_error, sinks, sources, testing
+from rxdag import aggregates as agg
+from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.logs import CODES, FIELDS, EventLog, JsonFormatter
 from rxdag.schedulers import VirtualClock
@@ -185,6 +188,39 @@ def test_a_run_that_restarts_all_the_time_does_not_fill_the_log(records):
     assert all(after - before >= 0.99 for before, after in itertools.pairwise(times))
 
 
+@given(st.lists(st.tuples(st.integers(0, 700), st.sampled_from("ab")), max_size=40), st.booleans())
+def test_lines_of_a_place_are_a_second_apart_and_count_every_event(steps, has_timers):
+    clock, written, timers = VirtualClock(), [], []
+    log = EventLog(clock, (lambda when, fn: timers.append((when, fn))) if has_timers else None)
+
+    class Notes(logging.Handler):
+        def emit(self, record):
+            written.append((clock.now(), record.breaker, 1 + getattr(record, "repeated", 0)))
+
+    logger, notes = logging.getLogger("rxdag.router"), Notes()
+    logger.addHandler(notes)
+    logger.setLevel(logging.INFO)
+    try:
+        for wait_ms, name in steps:
+            until = clock.now() + wait_ms * 1_000_000
+            for when, fn in sorted((each for each in timers if each[0] <= until), key=lambda each: each[0]):
+                clock.advance_to(when)
+                fn()
+            timers[:] = [each for each in timers if each[0] > until]
+            clock.advance_to(until)
+            log.tell("breaker.closed", breaker=name)
+        n_before = len(written)
+        log.close()
+    finally:
+        logger.removeHandler(notes)
+        logger.setLevel(logging.NOTSET)
+    for place in "ab":
+        times = [when for when, name, _ in written[:n_before] if name == place]
+        assert all(after - before >= 1_000_000_000 for before, after in itertools.pairwise(times))
+        events = sum(name == place for _, name in steps)
+        assert sum(n for _, name, n in written if name == place) == events
+
+
 # ---- what is not logged
 
 
@@ -340,3 +376,101 @@ def test_the_page_lists_exactly_the_codes_with_their_levels_and_fields():
 
 def test_every_field_is_explained():
     assert FIELDS.keys() == {"repeated", *(name for code in CODES.values() for name in code.fields)}
+
+
+# ---- every place where items can get lost
+
+
+def bad_json(folder):
+    (folder / "x.jsonl").write_text("1\nx\n")
+    return sources.jsonl(folder / "x.jsonl", int)
+
+
+def pushed(folder):
+    def register(push, *_):
+        for n in range(5):
+            push(n)
+
+    return sources.callback(register, max_items=2, overflow="drop_newest")
+
+
+def one(folder):
+    return sources.iterable(["x"])
+
+
+async def afails(item):
+    fails(item)
+
+
+def inner(item):
+    return bad_lines()
+
+
+async def bad_lines():
+    yield 1
+    fails("x")
+
+
+def panes(stream):
+    return stream.pipe(ops.key_by("k")).pipe(ops.window(windows.tumbling("10ns"), agg.count()), name="w")
+
+
+def columns(folder):
+    return sources.arrays({"t": [1, 50, 2], "k": [0, 0, 0]})
+
+
+@contextlib.asynccontextmanager
+async def failing():
+    async def write(items):
+        raise OSError(items)
+
+    yield write
+
+
+RETRY = on_error.retry(2, base="1ms", jitter=0, then=on_error.skip)
+
+
+@pytest.mark.parametrize(
+    ("source", "policy", "rest", "expected"),
+    [
+        (bad_json, on_error.skip, lambda s: s.to(sinks.null()), "skipped dag=d node=in n=1"),
+        (bad_json, on_error.dead, lambda s: s.to(sinks.null()), "dead dag=d node=in n=1"),
+        (pushed, on_error.raise_, lambda s: s.to(sinks.null()), "overflow dag=d node=in n="),
+        (columns, on_error.raise_, lambda s: panes(s.pipe(ops.event_time("t"))).to(sinks.null()), "late dag=d node=w n=1"),
+        (one, on_error.raise_, lambda s: s.to(sinks.call(fails), name="o", on_error=on_error.skip), "skipped dag=d node=o n=1"),
+        (one, on_error.raise_, lambda s: s.to(sinks.call(fails), name="o", on_error=RETRY), "retried dag=d node=o n=1"),
+        (one, on_error.raise_, lambda s: s.to(sinks.batched(failing), name="o", on_error=RETRY), "retried dag=d node=o n="),
+        (one, on_error.raise_, lambda s: s.pipe(ops.map_async(afails), name="m", on_error=RETRY).to(sinks.null()), "retried dag=d node=m n=1"),
+        (one, on_error.raise_, lambda s: s.pipe(ops.flat_map(inner), name="m", on_error=on_error.skip).to(sinks.null()), "skipped dag=d node=m n=1"),
+        (one, on_error.raise_, lambda s: s.pipe(ops.route_by(lambda x: x, ("a",)), name="r")["a"].to(sinks.null()), "unrouted dag=d node=r n=1"),
+    ],
+)  # fmt: skip
+def test_items_that_get_lost_are_logged_wherever_it_happens(source, policy, rest, expected, records, tmp_path):
+    stream = rxdag.from_source(source(tmp_path), name="in", on_error=policy)
+    out = rest(stream)
+    rxdag.run(rxdag.Dag(out, name="d"), until="1s")
+    code = expected.partition(" ")[0]
+    assert [line for line in said(records, code) if line.startswith(expected)]
+
+
+async def test_a_supervised_run_that_does_not_drain_in_time_is_logged_under_its_job(records):
+    entered = asyncio.Event()
+
+    async def hangs(item):
+        entered.set()
+        await asyncio.Event().wait()
+
+    async with rxdag.PipelineRuntime() as runtime:
+        runtime.add(rxdag.Dag(rxdag.wrap([1]).pipe(ops.map_async(hangs)).to(sinks.null()), name="d"))
+        await entered.wait()
+        await runtime.stop(timeout="10ms")
+    assert said(records, "drain.overdue") == ["drain.overdue job=d timeout_s=0.01"]
+    assert "run.cancelled" in {record.code for record in records}
+
+
+def test_a_run_without_losses_does_not_look_at_its_books(records, monkeypatch):
+    looks = []
+    monkeypatch.setattr("rxdag.runtime._events.RunEvents.look", lambda events: looks.append(events))
+    stream = rxdag.wrap(range(100)).pipe(ops.filter(lambda x: x % 2)).pipe(ops.dedupe(lambda x: x % 3, within="1h"))
+    rxdag.run(stream.pipe(ops.scan(0, lambda a, x: a + x)).to(sinks.null()))
+    assert looks == []

@@ -6,7 +6,7 @@ import itertools
 import logging
 import sys
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 
@@ -40,12 +40,20 @@ _TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr at that moment: a progress bar stands in for it, and prints lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.setStream(sys.stderr)
+        super().emit(record)
+
+
 def configure_logs(form: LogForm, level: LogLevel) -> None:
     """Have the log written to stderr; warnings too, if it is JSON.
 
     Other libraries stay at WARNING: at lower levels some of them log what they receive.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(JsonFormatter() if form is LogForm.json else logging.Formatter(_TEXT, _TIME))
     if form is LogForm.text:  # there the command says itself what it has failed with, and on which item
         handler.addFilter(lambda record: getattr(record, "code", None) != "run.failed")

@@ -15,7 +15,7 @@ from rxdag.logs._fields import Value, plain_fields, text_of_fields
 SECOND_NS: Final = 1_000_000_000
 _MOST_PLACES: Final = 4096
 """Codes and places whose repeats are counted at one time; lines of others are not held back."""
-_PLACES: Final = ("dag", "job", "node", "gate", "provider", "router", "breaker", "path", "signal", "where")
+_PLACES: Final = ("dag", "job", "node", "gate", "provider", "router", "breaker", "path", "signal", "action", "where")
 """Fields that say where something has happened."""
 _QUIET: Final = logging.NullHandler()
 
