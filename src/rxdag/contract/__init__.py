@@ -75,6 +75,7 @@ from rxdag.contract._path import checked_path
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock
+from rxdag.contract._unknown_name import unknown_name
 from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
@@ -202,4 +203,5 @@ __all__ = [
     "timeout_s",
     "unseen",
     "zone_of",
+    "unknown_name",
 ]
