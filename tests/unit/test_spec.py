@@ -359,7 +359,7 @@ class TestRefusals:
     def test_all_at_once_in_the_order_of_the_text(self):
         text = """\
 version: 2
-name: 3x
+name: 3 x
 color: red
 nodes:
   a: {source: nothing}
