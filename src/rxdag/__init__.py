@@ -313,7 +313,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
                     value = getattr(module, name)
                     globals()[name] = value
                     return value
-        raise AttributeError(f"module 'rxdag' has no attribute {name!r}{_did_you_mean(name)}")
+        raise importlib.import_module("rxdag.contract").unknown_name("rxdag", name)
 
     def _installed_version() -> str:
         metadata = importlib.import_module("importlib.metadata")  # it loads threading
@@ -331,9 +331,6 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__, "__version__"})
-
-    def _did_you_mean(name: str) -> str:
-        return importlib.import_module("rxdag.errors").did_you_mean(name, __all__)
 
     def picture_of(thing: Any) -> str:
         """Return a dag or a run as SVG."""

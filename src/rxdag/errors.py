@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final, TypeAlias, cast
 
@@ -131,12 +131,28 @@ def shown(item: object, *, most: int = _ITEM_CHARS) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return '; did you mean "dedupe"?', or nothing if no known name is near."""
+def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """Return '; did you mean "dedupe"?', or nothing if no known name is near.
+
+    Args:
+        name: The name that is not known.
+        known: The names that are.
+        elsewhere: What other libraries call them, in lower case without underscores.
+    """
     from difflib import get_close_matches  # only errors need it
 
-    near = get_close_matches(name, list(known), n=1)
+    plain = plain_name(name)
+    if elsewhere is not None and plain in elsewhere:
+        return f'; did you mean "{elsewhere[plain]}"?'
+    names = list(known)
+    by_plain = {plain_name(each): each for each in names}
+    near = get_close_matches(name, names, n=1) or [by_plain[each] for each in get_close_matches(plain, by_plain, n=1)]
     return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def plain_name(name: str) -> str:
+    """Return a name in lower case without underscores, so that `flatMap` and `flat_map` are one."""
+    return name.replace("_", "").lower()
 
 
 def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Collection
 from enum import EnumMeta
 from functools import cached_property
 from pathlib import Path
@@ -362,8 +363,8 @@ def testing_page() -> str:
     return "\n\n".join(out) + "\n"
 
 
-def class_entry(prefix: str, name: str, thing: Any) -> str:
-    """A class, and each of its public methods."""
+def class_entry(prefix: str, name: str, thing: Any, *, without: Collection[str] = ()) -> str:
+    """A class, and each of its public methods, some of which may be left out."""
     if issubclass(thing, BaseException):
         return f"## {prefix}.{name}\n\n{inspect.getdoc(thing)}"
     out = [plain_entry(prefix, name, thing)]
@@ -371,7 +372,7 @@ def class_entry(prefix: str, name: str, thing: Any) -> str:
     if values:
         out.append("**Properties**\n\n" + "\n".join(values))
     for own, member in inspect.getmembers(thing):
-        if own.startswith("_") or not (inspect.isfunction(member) or inspect.ismethod(member)):
+        if own.startswith("_") or own in without or not (inspect.isfunction(member) or inspect.ismethod(member)):
             continue
         out.append(plain_entry(name, own, member).replace("## ", "### ", 1))
     return "\n\n".join(out)
@@ -397,13 +398,17 @@ def runtime_page() -> str:
     from rxdag import adapters, orchestration, render, spec
     from rxdag.adapters import market_data
 
+    compat = rxdag.PipelineRuntime.__base__
+    verbs = sorted(name for name in vars(compat) if name[0] != "_" and not hasattr(compat.__base__, name))
     out = [
         "# Runtime, wraps, specs",
         "How they are used: [run many graphs in one process](../how-to/many-graphs.md), [come from a linear pipeline]"
         "(../tutorials/from-linear-pipelines.md), [write a graph as YAML](../how-to/yaml-specs.md), [use the market-data packages]"
         "(../how-to/market-data-packages.md).",
         WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
-        class_entry("rxdag", "PipelineRuntime", rxdag.PipelineRuntime),
+        class_entry("rxdag", "PipelineRuntime", rxdag.PipelineRuntime, without=verbs),
+        f"### The methods of market-data-pipeline\n\n{inspect.getdoc(compat)}",
+        *(plain_entry("PipelineRuntime", each, getattr(compat, each)).replace("## ", "### ", 1) for each in verbs),
         class_entry("rxdag", "RuntimeSettings", rxdag.RuntimeSettings),
     ]
     for name in (

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import rxdag
-from rxdag import KeyedStream, Stream, sinks, windows
+from rxdag import KeyedStream, Stream, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.aggregates import Ohlcv
@@ -128,6 +128,13 @@ def wrong_operators(trades: Stream[Trade], keyed: KeyedStream[str, Trade], texts
     rxdag.join_asof(keyed, keyed, strategy="sideways")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     # functions of streams are in rxdag alone
     ops.merge(trades, trades)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    # names that a package does not have, whatever it says of them when it runs
+    ops.fold(0, max)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    agg.avg("price")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    windows.tumble("1s")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    sources.read_csv("x.csv")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    sinks.print()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    rxdag.union(trades, trades)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     # the type of a result
     rolled: KeyedStream[str, str] = keyed.pipe(ops.rolling(3, agg.count()))  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
     print(rolled)

@@ -1,10 +1,17 @@
+import importlib
+import re
 import subprocess
 import sys
+import traceback
 
 import pytest
 
 import rxdag
+from rxdag import aggregates as agg
 from rxdag import operators as ops
+from rxdag import sinks, sources, windows
+from rxdag._other_names import OTHER_NAMES
+from rxdag.errors import plain_name
 from rxdag.operators import joining
 
 
@@ -34,18 +41,61 @@ def test_functions_of_streams_are_no_operators():
         streams = "left, right" if name.startswith("join_") else "a, b"
         with pytest.raises(AttributeError) as caught:
             getattr(ops, name)
-        said = f"ops.{name}: takes streams and cannot be used in a pipe; use rxdag.{name}({streams})"
-        assert str(caught.value) == said
+        said = f"use rxdag.{name}({streams}), which takes streams and goes into no pipe"
+        assert str(caught.value) == f"module 'rxdag.operators' has no attribute '{name}'; {said}"
         assert name not in ops.__all__
         assert getattr(rxdag, name) is getattr(joining, name)
 
 
-def test_another_name_that_is_no_operator_is_an_ordinary_error():
-    with pytest.raises(AttributeError, match=r"^module 'rxdag.operators' has no attribute 'mapp'$") as caught:
-        ops.mapp
-    assert (caught.value.name, caught.value.obj) == ("mapp", ops)
+@pytest.mark.parametrize(
+    ("room", "name", "hint"),
+    [
+        (rxdag, "merg", '; did you mean "merge"?'),
+        (rxdag, "map", "; use ops.map"),
+        (rxdag, "csv", "; use sources.csv or sinks.csv"),
+        (rxdag, "ops", "; use from rxdag import operators as ops"),
+        (ops, "mapp", '; did you mean "map"?'),
+        (ops, "flatMap", '; did you mean "flat_map"?'),
+        (ops, "fold", "; use ops.reduce(initial, fn)"),
+        (ops, "groupby", "; use ops.key_by(key)"),
+        (ops, "group_by", "; use ops.key_by(key)"),
+        (ops, "distinct", '; use ops.dedupe(key, within="5s"), or ops.distinct_until_changed()'),
+        (ops, "flatten", "; use ops.explode(fn)"),
+        (ops, "mean", "; use agg.mean"),
+        (ops, "tumbling", "; use windows.tumbling"),
+        (agg, "avg", "; use agg.mean(value)"),
+        (agg, "ohlcvv", '; did you mean "ohlcv"?'),
+        (windows, "tumble", "; use windows.tumbling(size)"),
+        (windows, "hopping", "; use windows.sliding(size, slide)"),
+        (sources, "websockets", '; did you mean "websocket"?'),
+        (sources, "stdout", "; use sinks.stdout"),
+        (sinks, "print", "; use sinks.stdout()"),
+        (sinks, "batch", "; use sinks.batched(target)"),
+        (ops, "xyzzy", ""),
+        (ops, "_private", ""),
+    ],
+)
+def test_a_name_that_is_not_there_says_what_is(room, name, hint):
+    with pytest.raises(AttributeError) as caught:
+        getattr(room, name)
+    assert str(caught.value) == f"module '{room.__name__}' has no attribute '{name}'{hint}"
+    assert not hasattr(room, name)
 
 
-def test_a_misspelt_name_offers_the_nearest():
-    with pytest.raises(AttributeError, match="module 'rxdag' has no attribute 'merg'; did you mean \"merge\"?"):
-        rxdag.merg
+@pytest.mark.parametrize("name", ["mapp", "fold"])
+def test_python_adds_no_second_guess(name):
+    with pytest.raises(AttributeError) as caught:
+        getattr(ops, name)
+    said = "".join(traceback.format_exception(caught.value)).lower()
+    assert said.count("did you mean") + said.count("; use ") == 1
+
+
+@pytest.mark.parametrize(("room", "names"), OTHER_NAMES.items())
+def test_what_other_libraries_call_it_leads_to_what_there_is(room, names):
+    rooms = {"ops": ops, "agg": agg, "windows": windows, "sources": sources, "sinks": sinks, "rxdag": rxdag}
+    known = {plain_name(name) for name in importlib.import_module(room).__all__}
+    for name, hint in names.items():
+        assert name == plain_name(name)
+        assert name not in known
+        for short, used in re.findall(r"\b(ops|agg|windows|sources|sinks|rxdag)\.(\w+)", hint):
+            assert used in rooms[short].__all__, hint

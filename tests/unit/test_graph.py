@@ -122,8 +122,25 @@ def test_event_time_operators_need_event_time_and_keyed_ones_a_key():
 def test_a_name_is_given_once_and_looks_like_one():
     s = trades()
     assert "must be named once" in message(lambda: s.named("other"))
-    assert "a name must be letters" in message(lambda: s.pipe(ops.take(1), name="a b"))
+    for name in ("a b", "-a", ".a", ""):
+        assert message(lambda name=name: s.pipe(ops.take(1), name=name)) == (
+            f"take: a name must be letters, digits, _, - or ., and not start with - or ., got {name!r}"
+        )
     assert s.pipe(ops.take(1)).named("few").node.name == "few"
+
+
+@pytest.mark.parametrize("name", ["1s", "1", "1e3", "0x10", "2024-01-01", "1_000", "1.5", "_x", "é", "null"])
+def test_a_name_may_begin_with_a_digit_everywhere(name):
+    numbers = rxdag.from_source(sources.range(3), name=name)
+    dag = rxdag.Dag(numbers.to(sinks.collect(), name=f"{name}-out"), name=name)
+    read = rxdag.load_spec(text=rxdag.dump_spec(dag))
+    assert (read.name, list(read.nodes)) == (dag.name, [name, f"{name}-out"])
+    builder = rxdag.DagBuilder(name)
+    builder.node(name, sources.range(3))
+    builder.node(f"{name}-out", sinks.collect())
+    builder.edge(name, f"{name}-out")
+    for each in (dag, read, builder.build()):
+        assert rxdag.testing.run_virtual(each)[f"{name}-out"] == [0, 1, 2]
 
 
 def test_two_nodes_of_one_name_are_an_error_and_unnamed_ones_are_numbered():

@@ -165,7 +165,8 @@ def test_an_overflow_fails_the_run_after_what_rested(on_thread):
         ({"max_items": 0}, 'buffered: max_items must be 1 or more, or 0 with overflow="drop_newest", got 0'),
         (
             {"overflow": "drop"},
-            "buffered: overflow must be one of block, drop_oldest, drop_newest, drop_tail, drop_buffer, error, got 'drop'",
+            "buffered: overflow must be one of block, drop_oldest, drop_newest, drop_tail, drop_buffer, error, got 'drop'; "
+            'did you mean "drop_newest"?',
         ),
         ({"delay_error": False}, 'buffered: delay_error goes with overflow="error", got "block"'),
     ],

@@ -18,8 +18,9 @@ from rxdag import sinks, sources, windows
 from rxdag.engine import Writes
 from rxdag.errors import CompileError, GraphError, MissingExtra, RxDagError, SpecError
 from rxdag.orchestration import FeedbackPolicy
-from rxdag.runtime import GateStats, RunStats
+from rxdag.runtime import GateStats, PipelineCompat, RunStats
 from rxdag.runtime._pressure import Pressure
+from rxdag.runtime._supervisor import Supervisor
 from rxdag.sources import Backoff
 
 SOON = Backoff(base="1ms", jitter=0)
@@ -1012,3 +1013,59 @@ class TestPipelines:
     def test_from_existing_takes_a_runtime(self):
         with pytest.raises(GraphError, match="lacks service, registry"):
             rxdag.PipelineRuntime.from_existing(3)
+
+
+OLD_VERBS = {
+    "add_pipeline",
+    "from_existing",
+    "initialize",
+    "list_pipelines",
+    "run_pipeline",
+    "shutdown",
+    "stop_pipeline",
+    "stream_quotes",
+}
+
+
+def test_the_verbs_of_the_old_runtime_are_all_in_one_place():
+    own = {name for name in vars(PipelineCompat) if not name.startswith("_")}
+    assert own - set(dir(Supervisor)) == OLD_VERBS
+    assert not OLD_VERBS & set(vars(rxdag.PipelineRuntime))
+    assert issubclass(rxdag.PipelineRuntime, PipelineCompat)
+
+
+async def test_a_runtime_has_all_verbs_of_an_adopted_one():
+    class Theirs:
+        service = registry = None
+
+        def __init__(self):
+            self.told = []
+
+        async def initialize(self):
+            self.told.append("initialize")
+
+        async def shutdown(self):
+            self.told.append("shutdown")
+
+        async def run_pipeline(self, spec):
+            self.told.append(("run", spec))
+            return "t:p"
+
+        async def list_pipelines(self):
+            return ["t:p"]
+
+        async def stop_pipeline(self, key):
+            self.told.append(("stop", key))
+
+    theirs = Theirs()
+    runtime = rxdag.PipelineRuntime.from_existing(theirs)
+    assert type(runtime) is rxdag.PipelineRuntime
+    await runtime.initialize()
+    runtime.add_pipeline("own", Opaque())
+    assert await runtime.run_pipeline("spec") == "t:p"
+    assert await runtime.list_pipelines() == ["own", "t:p"]
+    await runtime.stop_pipeline("t:p")
+    await runtime.stop_pipeline("own")
+    assert await runtime.list_pipelines() == ["t:p"]
+    await runtime.shutdown()
+    assert theirs.told == ["initialize", ("run", "spec"), ("stop", "t:p"), "shutdown"]

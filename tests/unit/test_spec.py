@@ -334,7 +334,8 @@ class TestRefusals:
             ("  n: {source: range, bounds: 1, sink: collect}", "nodes.n", "must have one of source, op and sink, got source and sink"),
             ("  n: {}", "nodes.n", "must have one of source, op and sink, got nothing"),
             ("  n: 3", "nodes.n", "must be a mapping with source, op or sink, got 3"),
-            ("  3n: {sink: collect, input: src}", "nodes.3n", "must be letters, digits"),
+            ("  n: {sink: collect, input: 1}", "nodes.n.input", 'as "trades" or "bars.late", got 1; put quotes around it'),
+            ("  -n: {sink: collect, input: src}", "nodes.-n", "must be letters, digits"),
             ("  n: {op: window_all, input: src, window: tumbling, aggregate: count}", "nodes.n.window.size", "needs it"),
             ("  n: {op: window_all, input: src, window: {type: tumblin, size: 1s}, aggregate: count}", "nodes.n.window", 'did you mean "tumbling"'),
             ("  n: {op: window_all, input: src, window: {size: 1s}, aggregate: count}", "nodes.n.window", "must name a window"),
@@ -382,7 +383,7 @@ class TestRefusals:
     def test_all_at_once_in_the_order_of_the_text(self):
         text = """\
 version: 2
-name: 3x
+name: 3 x
 color: red
 nodes:
   a: {source: nothing}

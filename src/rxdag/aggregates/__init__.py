@@ -3,6 +3,8 @@
 Public.
 """
 
+from typing import TYPE_CHECKING
+
 from rxdag.aggregates._bars import ohlcv
 from rxdag.aggregates._compound import collect, named
 from rxdag.aggregates._folded import fold, reduce
@@ -11,7 +13,7 @@ from rxdag.aggregates._numeric import count, sum, vwap
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates._picked import first, last, max, min
 from rxdag.aggregates._sketches import count_distinct, quantile
-from rxdag.contract import Accumulator, Aggregate, remember
+from rxdag.contract import Accumulator, Aggregate, remember, unknown_name
 
 __all__ = [
     "Accumulator",
@@ -37,3 +39,8 @@ __all__ = [
 ]
 
 remember(globals(), __all__, "aggregate")
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        raise unknown_name(__name__, name)

@@ -78,6 +78,7 @@ from rxdag.contract._source_and_sink import (
 )
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
+from rxdag.contract._unknown_name import unknown_name
 from rxdag.contract._written import argument, without_logins, written
 from rxdag.contract._zone import aware, zone_of
 
@@ -215,4 +216,5 @@ __all__ = [
     "timeout_s",
     "unseen",
     "zone_of",
+    "unknown_name",
 ]

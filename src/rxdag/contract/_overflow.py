@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rxdag.contract._arguments import flag
 from rxdag.contract._functions import check_function
-from rxdag.errors import GraphError, shown
+from rxdag.errors import GraphError, did_you_mean, shown
 
 
 class Overflow(enum.Enum):
@@ -53,6 +53,18 @@ class Boundary:
 
 
 _POLICIES: Final = tuple(policy.value for policy in Overflow)
+_ELSEWHERE: Final = {
+    "backpressure": "block",
+    "wait": "block",
+    "drop": "drop_newest",
+    "dropnew": "drop_newest",
+    "drophead": "drop_oldest",
+    "latest": "drop_oldest",
+    "keeplatest": "drop_oldest",
+    "raise": "error",
+    "fail": "error",
+}
+"""What RxJava, Pekko and others call these policies, in lower case without underscores."""
 
 
 def checked_overflow(
@@ -67,7 +79,8 @@ def checked_overflow(
     if size_of is not None:
         check_function(size_of, f"{where}: size_of", "the item", instead="")
     if overflow not in (*Overflow, *_POLICIES):
-        raise GraphError(f"{where}: overflow must be one of {', '.join(_POLICIES)}, got {shown(overflow)}")
+        near = did_you_mean(overflow, _POLICIES, _ELSEWHERE) if isinstance(overflow, str) else ""
+        raise GraphError(f"{where}: overflow must be one of {', '.join(_POLICIES)}, got {shown(overflow)}{near}")
     policy = Overflow(overflow)
     least = 0 if policy is Overflow.DROP_NEWEST else 1
     if isinstance(max_items, bool) or not isinstance(max_items, Integral) or max_items < least:

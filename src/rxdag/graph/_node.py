@@ -24,14 +24,14 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, did_you_mean, shown
 
 Thing: TypeAlias = Source[Any] | AnyOperator | Sink[Any, Any]
-_NAME: Final = re.compile(r"[A-Za-z_][\w.\-]*")
+_NAME: Final = re.compile(r"\w[\w.\-]*")
 
 
 def checked_name(name: str, where: str) -> str:
     """Return the name if nodes can be called so, else raise GraphError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise GraphError(
-            f"{where}: a name must be letters, digits, _, - or . and start with a letter, got {shown(name)}"
+            f"{where}: a name must be letters, digits, _, - or ., and not start with - or ., got {shown(name)}"
         )
     return name
 

@@ -3,8 +3,6 @@
 Public.
 """
 
-import importlib
-import sys
 from typing import TYPE_CHECKING
 
 from rxdag.contract import (
@@ -18,6 +16,7 @@ from rxdag.contract import (
     Unkeyed,
     WindowOp,
     remember,
+    unknown_name,
 )
 from rxdag.operators.asynchronous import (
     concat_map,
@@ -167,9 +166,4 @@ remember(globals(), __all__, "op")
 if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
 
     def __getattr__(name: str) -> object:
-        if name in importlib.import_module("rxdag.operators.joining").__all__:
-            streams = "left, right" if name.startswith("join_") else "a, b"
-            raise AttributeError(f"ops.{name}: takes streams and cannot be used in a pipe; use rxdag.{name}({streams})")
-        # Python offers the nearest name itself, where it knows the module.
-        text = f"module '{__name__}' has no attribute '{name}'"
-        raise AttributeError(text, name=name, obj=sys.modules[__name__])
+        raise unknown_name(__name__, name)

@@ -10,6 +10,7 @@ from rxdag.runtime._front import planned, run, run_async, start, start_async, st
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop
 from rxdag.runtime._iterate import StreamRunner, observable_of, to_observable
 from rxdag.runtime._losses import warn_of_losses
+from rxdag.runtime._pipeline_compat import PipelineCompat
 from rxdag.runtime._pipeline_runtime import PipelineRuntime
 from rxdag.runtime._plan_publisher import PlanPublisher
 from rxdag.runtime._publish import RunPublisher, publisher_of
@@ -30,6 +31,7 @@ __all__ = [
     "Health",
     "JobStatus",
     "Ledger",
+    "PipelineCompat",
     "PipelineRuntime",
     "PlanPublisher",
     "ProviderSettings",

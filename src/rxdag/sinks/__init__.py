@@ -3,7 +3,9 @@
 Public.
 """
 
-from rxdag.contract import Sink, Writer, remember
+from typing import TYPE_CHECKING
+
+from rxdag.contract import Sink, Writer, remember, unknown_name
 from rxdag.sinks._arrow import arrow, parquet
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
@@ -36,3 +38,8 @@ __all__ = [
 ]
 
 remember(globals(), __all__, "sink")
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        raise unknown_name(__name__, name)

@@ -3,7 +3,9 @@
 Public.
 """
 
-from rxdag.contract import END, Chunk, Reader, Source, remember
+from typing import TYPE_CHECKING
+
+from rxdag.contract import END, Chunk, Reader, Source, remember, unknown_name
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow, parquet
 from rxdag.sources._backoff import Backoff
@@ -60,3 +62,8 @@ __all__ = [
 ]
 
 remember(globals(), __all__, "source")
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        raise unknown_name(__name__, name)

@@ -140,7 +140,10 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
         own = _gate(tree, context)
         gate = (own[0] if own[0] is not None else gate[0], own[1] or gate[1])
     if not isinstance(source.value, str) or not source.value:
-        context.tell(source, f'must be the id of a node, such as "trades" or "bars.late", got {tree_text(source)}')
+        cure = "; put quotes around it" if isinstance(source.value, int | float) else ""
+        context.tell(
+            source, f'must be the id of a node, such as "trades" or "bars.late", got {tree_text(source)}{cure}'
+        )
         return None
     return Feed(source.value, "out", source, context.path, *gate)
 

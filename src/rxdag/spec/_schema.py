@@ -27,7 +27,7 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "version": {"const": 1},
-            "name": {"type": "string", "pattern": r"^[A-Za-z_][\w.\-]*$"},
+            "name": {"type": "string", "pattern": r"^\w[\w.\-]*$"},
             "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
             "settings": _object({key: kind.schema() for key, kind in SETTINGS.items()}),
             "nodes": {"type": "object", "additionalProperties": {"$ref": "#/$defs/node"}},

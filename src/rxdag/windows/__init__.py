@@ -3,7 +3,9 @@
 Public.
 """
 
-from rxdag.contract import Assigner, remember
+from typing import TYPE_CHECKING
+
+from rxdag.contract import Assigner, remember, unknown_name
 from rxdag.windows._count import count
 from rxdag.windows._global import global_
 from rxdag.windows._session import session
@@ -13,3 +15,8 @@ from rxdag.windows._tumbling import tumbling
 __all__ = ["Assigner", "count", "global_", "session", "sliding", "tumbling"]
 
 remember(globals(), __all__, "window")
+
+if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+
+    def __getattr__(name: str) -> object:
+        raise unknown_name(__name__, name)
