@@ -62,7 +62,8 @@ _LOG_RULES: Final = (
     "* **Items that a node of the graph reads are not lost.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
     "nobody reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
     "* **Nothing for each item.** The engine calls the logger only when something has happened. Lost items are found in the books.",
-    "rxdag configures no logging. Its logger `rxdag` has a `NullHandler`, so a program without a configuration sees nothing. "
+    "rxdag configures no logging. A program without handlers of its own sees only the lines that are meant for somebody who waits in front of "
+    "it, on stderr: `signal.received`, `drain.overdue`, `run.silent` and `run.stuck`. "
     "`logging.basicConfig(level=logging.INFO)` shows everything. On the command line use `--log-level` and `--log-format`.",
 )
 

@@ -298,13 +298,25 @@ def test_a_program_that_configures_no_logging_sees_nothing(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_importing_rxdag_configures_nothing_but_a_null_handler():
+@pytest.mark.parametrize(("configure", "n"), [("", 1), ("logging.basicConfig(level='ERROR')", 0)])
+def test_a_program_that_configures_no_logging_sees_what_a_signal_starts(configure, n):
+    program = (
+        f"import logging, os, rxdag, signal; {configure}\n"
+        "from rxdag import operators as ops, sinks, sources\n"
+        "beats = rxdag.from_source(sources.interval('1ms'))\n"
+        "rxdag.run(beats.pipe(ops.tap(lambda i: i == 3 and os.kill(os.getpid(), signal.SIGTERM))).to(sinks.null()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("signal.received")) == (143, n)
+
+
+def test_importing_rxdag_configures_no_logging():
     program = (
         "import logging, rxdag; rxdag.run; from rxdag import logs; "
         "print(logging.getLogger().handlers, logging.getLogger('rxdag').handlers, logging.getLogger('rxdag').level)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "[] [<NullHandler (NOTSET)>] 0\n"
+    assert done.stdout == "[] [<_Unconfigured (NOTSET)>] 0\n"
 
 
 def test_a_handler_that_fails_does_not_end_the_run(monkeypatch, capsys):

@@ -1,4 +1,7 @@
-"""Logs: the documented events of runs and runtimes, one line each, through the standard `logging`."""
+"""Logs: the documented events of runs and runtimes, one line each, through the standard `logging`.
+
+Public.
+"""
 
 from rxdag.logs._codes import CODES, FIELDS, Code
 from rxdag.logs._event_log import EventLog

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -17,12 +18,24 @@ _MOST_PLACES: Final = 4096
 """Codes and places whose repeats are counted at one time; lines of others are not held back."""
 _PLACES: Final = ("dag", "job", "node", "gate", "provider", "router", "breaker", "path", "signal", "action", "where")
 """Fields that say where something has happened."""
-_QUIET: Final = logging.NullHandler()
+_URGENT: Final = frozenset(["signal.received", "drain.overdue", "run.silent", "run.stuck"])
+"""Codes for somebody who sits in front of the program and waits."""
 
 Later: TypeAlias = Callable[[int, Callable[[], None]], object]
 _Key: TypeAlias = tuple[object, ...]
 
-logging.getLogger("rxdag").addHandler(_QUIET)  # the program decides whether and where anything is written
+
+class _Unconfigured(logging.Handler):
+    """Prints urgent lines to stderr as long as the program has no handlers of its own; drops all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_configured = logging.root.handlers or logging.getLogger("rxdag").handlers != [self]
+        if record.__dict__.get("code") in _URGENT and not is_configured:
+            sys.stderr.write(f"{record.getMessage()}\n")
+
+
+_FALLBACK: Final = _Unconfigured()
+logging.getLogger("rxdag").addHandler(_FALLBACK)
 
 
 class _Recent:
@@ -125,4 +138,4 @@ def _write(code: Code, given: dict[str, Value]) -> None:
     try:
         logger.handle(record)
     except Exception:  # of a handler that the program has installed: no run ends by it
-        _QUIET.handleError(record)
+        _FALLBACK.handleError(record)
