@@ -11,9 +11,10 @@ from typing import Any, Final
 from rxdag.contract import nearest_file
 from rxdag.errors import GraphError, SpecError, did_you_mean, text_of
 from rxdag.graph import checked_name
+from rxdag.spec._compound_kinds import Either
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, check_feeds
-from rxdag.spec._kinds import DurationKind, Either, Kind, OneOf, PathKind, Plain
+from rxdag.spec._kinds import DurationKind, Kind, OneOf, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
 from rxdag.spec._params import by_kinds
 from rxdag.spec._problems import Mark, Problem, Problems, spec_error

@@ -8,8 +8,9 @@ from typing import Any, Final, cast
 
 from rxdag.contract import Overflow
 from rxdag.errors import did_you_mean
+from rxdag.spec._compound_kinds import OrNone
 from rxdag.spec._context import Context, tree_text
-from rxdag.spec._kinds import Kind, OneOf, OrNone, Plain
+from rxdag.spec._kinds import Kind, OneOf, Plain
 from rxdag.spec._nodes import NodeType, Role
 from rxdag.spec._params import by_kinds
 from rxdag.spec._problems import Problems

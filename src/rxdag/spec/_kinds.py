@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -14,7 +13,7 @@ from rxdag.contract import UNITS, duration_ns, signed_ns, zone_of
 from rxdag.errors import RxDagError, did_you_mean, shown, text_of
 from rxdag.expressions import Expr, FieldExpr, parse, unparse
 from rxdag.sources import Backoff
-from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
+from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._tree import Tree
 
 DURATION: Final = rf"^([0-9]+(\.[0-9]+)?({'|'.join(UNITS)}))+$"
@@ -276,80 +275,6 @@ def _type_text(kind: Any) -> str:
     return f"{names[inner]} | None"
 
 
-@dataclass(frozen=True)
-class ListOf(Kind):
-    """Several of a kind, or one."""
-
-    kind: Kind
-
-    def read(self, tree: Tree, context: Context) -> Any:
-        if not isinstance(tree.value, list):
-            return [self.kind.read(tree, context)]
-        return read_all((self.kind, each, context.at(i)) for i, each in enumerate(tree.trees()))
-
-    def schema(self) -> dict[str, Any]:
-        inner = self.kind.schema()
-        return {"anyOf": [inner, {"type": "array", "items": inner}]}
-
-    def write(self, value: Any) -> Any:
-        written = [self.kind.write(each) for each in value]
-        return written[0] if len(written) == 1 else written
-
-
-@dataclass(frozen=True)
-class MappingOf(Kind):
-    """Some of a kind, by name."""
-
-    kind: Kind
-
-    def read(self, tree: Tree, context: Context) -> Any:
-        if not tree.is_mapping:
-            raise context.refuse(tree, f"must be a mapping, got {tree_text(tree)}")
-        keys = list(tree.mapping())
-        values = read_all((self.kind, each, context.at(key)) for key, each in tree.items())
-        return dict(zip(keys, values, strict=True))
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": self.kind.schema()}
-
-    def write(self, value: Any) -> Any:
-        return {str(key): self.kind.write(each) for key, each in cast("Mapping[Any, Any]", value).items()}
-
-
-@dataclass(frozen=True)
-class OrNone(Kind):
-    """A kind, or nothing."""
-
-    kind: Kind
-
-    def read(self, tree: Tree, context: Context) -> Any:
-        return None if tree.value is None else self.kind.read(tree, context)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "null"}, self.kind.schema()]}
-
-    def write(self, value: Any) -> Any:
-        return None if value is None else self.kind.write(value)
-
-
-@dataclass(frozen=True)
-class Either(Kind):
-    """One of two kinds, by what the value looks like."""
-
-    is_first: Callable[[Any], bool]
-    first: Kind
-    second: Kind
-
-    def read(self, tree: Tree, context: Context) -> Any:
-        return (self.first if self.is_first(tree.value) else self.second).read(tree, context)
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [self.first.schema(), self.second.schema()]}
-
-    def write(self, value: Any) -> Any:
-        return (self.first if self.is_first(value) else self.second).write(value)
-
-
 class ZoneKind(Kind):
     """A time zone: "America/New_York"."""
 
@@ -399,20 +324,6 @@ class BackoffKind(Kind):
         default = Backoff()
         names = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
         return {name: getattr(value, name) for name in names if getattr(value, name) != getattr(default, name)}
-
-
-def read_all(wanted: Any) -> list[Any]:
-    """Read several values, so that all that is wrong is told; raises Refused if anything was."""
-    out: list[Any] = []
-    failed: Refused | None = None
-    for kind, tree, context in wanted:
-        try:
-            out.append(kind.read(tree, context))
-        except Refused as refused:
-            failed = refused
-    if failed is not None:
-        raise failed
-    return out
 
 
 def _lower(text: str) -> str:

@@ -11,17 +11,14 @@ from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
 from rxdag.contract import LEFT_OUT, Overflow, optional_first
+from rxdag.spec._compound_kinds import Either, ListOf, MappingOf, OrNone
 from rxdag.spec._kinds import (
     AnyPlain,
     BackoffKind,
     DurationKind,
-    Either,
     FieldKind,
     Kind,
-    ListOf,
-    MappingOf,
     OneOf,
-    OrNone,
     PathKind,
     Plain,
     Reference,

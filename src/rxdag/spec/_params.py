@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rxdag.errors import did_you_mean, text_of
+from rxdag.spec._compound_kinds import ListOf
 from rxdag.spec._context import Context, Refused, tree_text
-from rxdag.spec._kinds import Kind, ListOf, Unwritable
+from rxdag.spec._kinds import Kind, Unwritable
 from rxdag.spec._nodes import NodeType
 from rxdag.spec._tree import Tree
 

@@ -1,0 +1,99 @@
+"""Kinds of parameters that are made of others: lists, mappings, alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from rxdag.spec._context import Context, Refused, tree_text
+from rxdag.spec._kinds import Kind
+from rxdag.spec._tree import Tree
+
+
+@dataclass(frozen=True)
+class ListOf(Kind):
+    """Several of a kind, or one."""
+
+    kind: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not isinstance(tree.value, list):
+            return [self.kind.read(tree, context)]
+        return read_all((self.kind, each, context.at(i)) for i, each in enumerate(tree.trees()))
+
+    def schema(self) -> dict[str, Any]:
+        inner = self.kind.schema()
+        return {"anyOf": [inner, {"type": "array", "items": inner}]}
+
+    def write(self, value: Any) -> Any:
+        written = [self.kind.write(each) for each in value]
+        return written[0] if len(written) == 1 else written
+
+
+@dataclass(frozen=True)
+class MappingOf(Kind):
+    """Some of a kind, by name."""
+
+    kind: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not tree.is_mapping:
+            raise context.refuse(tree, f"must be a mapping, got {tree_text(tree)}")
+        keys = list(tree.mapping())
+        values = read_all((self.kind, each, context.at(key)) for key, each in tree.items())
+        return dict(zip(keys, values, strict=True))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": self.kind.schema()}
+
+    def write(self, value: Any) -> Any:
+        return {str(key): self.kind.write(each) for key, each in cast("Mapping[Any, Any]", value).items()}
+
+
+@dataclass(frozen=True)
+class OrNone(Kind):
+    """A kind, or nothing."""
+
+    kind: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        return None if tree.value is None else self.kind.read(tree, context)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "null"}, self.kind.schema()]}
+
+    def write(self, value: Any) -> Any:
+        return None if value is None else self.kind.write(value)
+
+
+@dataclass(frozen=True)
+class Either(Kind):
+    """One of two kinds, by what the value looks like."""
+
+    is_first: Callable[[Any], bool]
+    first: Kind
+    second: Kind
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        return (self.first if self.is_first(tree.value) else self.second).read(tree, context)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.first.schema(), self.second.schema()]}
+
+    def write(self, value: Any) -> Any:
+        return (self.first if self.is_first(value) else self.second).write(value)
+
+
+def read_all(wanted: Any) -> list[Any]:
+    """Read several values, so that all that is wrong is told; raises Refused if anything was."""
+    out: list[Any] = []
+    failed: Refused | None = None
+    for kind, tree, context in wanted:
+        try:
+            out.append(kind.read(tree, context))
+        except Refused as refused:
+            failed = refused
+    if failed is not None:
+        raise failed
+    return out
