@@ -30,9 +30,9 @@ _log = logging.getLogger("rxdag")
 SILENT_NS: Final = 5_000_000_000
 """After so long with items in and none out, say so."""
 _GRACE_NS: Final = 500_000_000
-"""How long a thread that reads has to notice a drain before its gates are closed for it."""
+"""Time that a reading thread has to notice a drain before its gates are closed for it."""
 JOIN_S: Final = 5.0
-"""How long user code that blocks has to return before its thread is left behind."""
+"""Time that blocking user code has to return before its thread is left behind."""
 
 
 class Execution:

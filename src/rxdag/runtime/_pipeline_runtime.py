@@ -76,7 +76,7 @@ class PipelineRuntime(Supervisor):
         self._adopted: Any = None
         self._is_adopted_up = False
         self.decisions: dict[tuple[str, str], FeedbackDecision] = {}
-        """What each feedback has decided last, by dag and provider."""
+        """The last decision of each feedback, by dag and provider."""
         for name, provider in self.settings.providers.items():
             self.rates.register_provider(
                 name,

@@ -11,7 +11,7 @@ from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
 from rxdag.engine import must_pause
 
 Strategy = Literal["backward", "forward", "nearest"]
-"""Which right item is taken."""
+"""The right item that is taken."""
 
 _SWEEP_FROM: Final = 1024
 _NOT_YET: Final = object()

@@ -62,7 +62,7 @@ class WindowColumnsKernel(Kernel):
         """The keys of the panes that are still to come out of the window at hand, if it has paused, the next one last."""
         self._left_of: tuple[int, int] | None = None
         self._values: list[Any] = []
-        """What comes out for these keys; of none if that is to be computed again."""
+        """Results for these keys; empty if they are to be computed again."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
