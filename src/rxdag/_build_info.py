@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 _HOME: Final = Path(__file__).parent
 _RECORD: Final = f"_compiled.{sys.implementation.cache_tag}.json"
 _LIBRARY: Final = "rxdag._native__mypyc"
-"""What all compiled modules have in common."""
+"""The library that all compiled modules share."""
 
 
 @dataclass(frozen=True)

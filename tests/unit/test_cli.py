@@ -623,7 +623,7 @@ class TestClusters:
     def test_what_kubernetes_does_not_take(self, bars):
         code, _, err = rxdag_("keda", bars, "--deployment", "Bars_1", "--image", "bars:1")
         assert code != 0
-        assert "--deployment must be 1 to 63 of a to z" in " ".join(err.split())
+        assert "--deployment must be a Kubernetes name: 1 to 63 characters" in " ".join(err.split())
 
     def test_dashboard_and_alerts(self, tmp_path):
         code, out, err = rxdag_("grafana", "--out", str(tmp_path / "monitoring"))

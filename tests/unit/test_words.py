@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,17 @@ def docstrings() -> Iterator[tuple[str, ast.AST, str]]:
                     yield f"{path}:{getattr(node, 'lineno', 1)}", node, text.split("\n")[0]
 
 
+def notes() -> Iterator[tuple[str, str]]:
+    """Yield the texts below attributes and constants."""
+    for path, tree in parsed():
+        for node in ast.walk(tree):
+            body: list[ast.stmt] = getattr(node, "body", []) if isinstance(getattr(node, "body", None), list) else []
+            for before, after in itertools.pairwise(body):
+                is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                if is_text and isinstance(before, ast.Assign | ast.AnnAssign):
+                    yield f"{path}:{after.lineno}", str(after.value.value)
+
+
 def messages() -> Iterator[tuple[str, str]]:
     """Yield the texts in the code that are no docstrings."""
     for path, tree in parsed():
@@ -82,6 +94,11 @@ def messages() -> Iterator[tuple[str, str]]:
 
 def test_first_lines_of_docstrings_are_orders_or_noun_phrases():
     wrong = [f"{at}: {fault}: {line}" for at, node, line in docstrings() if (fault := fault_of(node, line)) is not None]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_notes_on_attributes_are_noun_phrases():
+    wrong = [f"{at}: {text}" for at, text in notes() if first_word(text) in (*QUESTIONS, *PRONOUNS, "So", "Of")]
     assert not wrong, "\n".join(wrong)
 
 

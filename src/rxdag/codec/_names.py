@@ -12,7 +12,7 @@ from rxdag.codec._records import Record, record_of
 from rxdag.errors import StateError, shown
 
 Named: TypeAlias = "Record | type[enum.Enum]"
-"""What a name stands for: a way to make records, or an enum."""
+"""The object of a name: a way to make records, or an enum."""
 
 
 class Names:

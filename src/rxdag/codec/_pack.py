@@ -44,7 +44,7 @@ SAME: Final = 69
 FACTORIES: Final[dict[str, Any]] = {
     kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, deque)
 }
-"""What a defaultdict may make its values with."""
+"""The factories that a defaultdict may have."""
 
 _FEW: Final = 4
 """A list must have so many values for columns to be worth their while."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 """int64, float64, bool, datetime64 or object; an object array holds Python objects of any type, None too."""
 At: TypeAlias = "slice | NDArray[np.intp]"
-"""Which rows: a slice with both ends and without a step, or positions."""
+"""A selection of rows: a slice with both ends and without a step, or positions."""
 
 INT64_MIN: Final = -(1 << 63)
 INT64_MAX: Final = (1 << 63) - 1

@@ -108,12 +108,12 @@ class SourceAround(Source[T_co]):
 
     @property
     def max_items(self) -> int:
-        """Of its queue, if it has one."""
+        """The setting of its queue, if it has one."""
         return getattr(self.source, "max_items", 0)
 
     @property
     def overflow(self) -> Overflow:
-        """Of its queue, if it has one."""
+        """The setting of its queue, if it has one."""
         return getattr(self.source, "overflow", Overflow.BLOCK)
 
 

@@ -12,7 +12,7 @@ from rxdag.errors import GraphError, shown
 
 Duration: TypeAlias = str | timedelta
 Timeout: TypeAlias = float | Duration
-"""How long to wait: a number of seconds, or a duration."""
+"""A timeout: a number of seconds, or a duration."""
 
 UNITS: Final = {
     "ns": 1,

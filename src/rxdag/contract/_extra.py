@@ -8,7 +8,7 @@ from typing import Any, Final
 from rxdag.errors import MissingExtra
 
 INSTALL: Final = "pip install '.[{extra}]'"
-"""How to install rxdag and an extra from a checkout: the line of the README."""
+"""The command of the README that installs rxdag and an extra from a checkout."""
 
 
 def install_line(extra: str) -> str:

@@ -54,7 +54,7 @@ class InnerKernel(Kernel, ABC):
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     """Makes what its streams work with; entered once per run on the run's loop, left at its end."""
     opened: Any = None
-    """What entering `resource` gave; set by the node before any stream is opened."""
+    """The entered `resource`; set by the node before any stream is opened."""
 
     def __init__(self) -> None:
         self.inner: list[Inner] = []

@@ -20,7 +20,7 @@ A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 Where: TypeAlias = Literal["inline", "blocking", "async"]
-"""Who runs it: the thread of the graph, a thread of its own, or the event loop."""
+"""The thread that runs it: that of the graph, one of its own, or the event loop."""
 
 
 class _End(enum.Enum):
@@ -28,7 +28,7 @@ class _End(enum.Enum):
 
 
 END: Final = _End.END
-"""What `Reader.read` returns when there is nothing more."""
+"""Returned by `Reader.read` at the end."""
 Read: TypeAlias = Chunk | _End | None
 
 

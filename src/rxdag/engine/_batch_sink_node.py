@@ -29,7 +29,7 @@ class BatchSinkNode(SinkNode):
         self.is_due = False
         self.timer: Timer | None = None
         self.parts: deque[Chunk] = deque()
-        """What is left of the batch that is being written: one part, or several once it was split."""
+        """The rest of the batch being written: one part, or several once it was split."""
         self.is_split = False
         self.is_open = False
         self.has_entered = run.event()

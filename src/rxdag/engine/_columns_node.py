@@ -40,7 +40,7 @@ class ColumnsNode(KernelNode):
         inputs: int,
     ) -> None:
         self.meeting: Meeting | None = None
-        """That of the route whose way the node is on."""
+        """The meeting of the route whose branch the node is on."""
         self.meetings: dict[int, Meeting] = {}
         """By input, where ways of a route meet here."""
         self.is_failing = False
@@ -50,7 +50,7 @@ class ColumnsNode(KernelNode):
         self.is_passing = False
         """True while such a route hands on what has come: a way that rests keeps nothing from the others."""
         self.place = 0
-        """Where in the run that was split the item stands that is at hand."""
+        """Position of the current item in the run that was split."""
         super().__init__(name, run, policy, make, "event", inputs)
 
     def bind(self) -> None:

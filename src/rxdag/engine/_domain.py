@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 TURNS_NS: Final = 1_000_000
-"""So long pumps have turns one after the other before the driver looks at its timers again."""
+"""Time for which pumps have turns before the driver looks at its timers again."""
 QUANTUM: Final = 1024
 """Most items that a pump moves in one turn, unless a run wants fewer."""
 COLUMNS_QUANTUM: Final = 16384

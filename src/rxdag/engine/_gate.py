@@ -28,7 +28,7 @@ class Ended:
 
 
 Rested: TypeAlias = "tuple[Any, ...] | int | Ended | Columns"
-"""What rests in a gate: an item as (item, time, sequence, key), with its size if sizes count; a watermark; the end; columns."""
+"""An entry of a gate: an item as (item, time, sequence, key), with its size if sizes count; a watermark; the end; columns."""
 
 
 class Gate(Node):
@@ -87,7 +87,7 @@ class Gate(Node):
         self.blocked_since: i64 = 0
         self.waited_ns: i64 = 0
         self.failure: Exception | None = None
-        """What the gate itself has failed with."""
+        """The error of the gate itself."""
         self.saw: Saw | None = None
 
     # ---- what it holds

@@ -54,7 +54,7 @@ class InnerNode(KernelNode):
         self.is_open = False
         self.entering: Any = None
         self.resource: Any = None
-        """What the streams work with, from when it is entered until it is left."""
+        """The resource of the streams, from when it is entered until it is left."""
         self.own_error: Exception | None = None
 
     def received(self) -> int:

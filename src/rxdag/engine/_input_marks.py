@@ -31,7 +31,7 @@ class InputMarks:
         self._all_count = True
         """True if each input that has not ended is active and aligned: the watermark is then the least of all."""
         self._n_least: i64 = 0
-        """How many inputs are at the watermark given last; 0 if they have to be counted."""
+        """Number of inputs at the watermark given last; 0 if they have to be counted."""
 
     def rises(self, mark: i64) -> bool:
         """Take a watermark of the only input; False if it has to go the long way, by `advance`."""

@@ -13,7 +13,7 @@ SIDES = {
 }
 """Ports whose outputs are items that left otherwise, and what counts them."""
 LEAVINGS = ("dropped", "unassigned", "unrouted")
-"""Those that need not be there."""
+"""Ports that need not be there."""
 EXITS = ("passed", "absorbed", "filtered", "late", "dead", "unassigned", "unrouted", "failed", "discarded", "unread")
 
 

@@ -24,7 +24,7 @@ class Meeting:
         self.is_open = False
         self.parts: list[Any] = []
         self.failed: list[tuple[int, ColumnsNode, Exception]] = []
-        """What failed on the ways: place in the run, node and error."""
+        """Failures on the branches: place in the run, node and error."""
 
     def begin(self) -> None:
         """Take what comes as parts of one run."""

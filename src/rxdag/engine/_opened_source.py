@@ -53,12 +53,12 @@ class OpenedSource(Pump):
         self.reader: Reader | None = None
         self.n_dropped: i64 = 0
         self.began: i64 = 0
-        """When its turn has begun, by the domain's `ticks`."""
+        """Begin of its turn, by the domain's `ticks`."""
         self.is_closed = False
         self.was_open = False
         """True if another run had opened it before a restart."""
         self.position: Any = None
-        """How far it was then."""
+        """The position at the restart."""
 
     # ---- what the source sees
 

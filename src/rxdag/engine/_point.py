@@ -31,7 +31,7 @@ _GIVEN: Final = frozenset((ITEM, MARK, END, COLUMNS))
 """The kinds of entries that this node has given; the others have come in."""
 
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
-"""What rests in a node: kind, exit (or index of the next one), item (or error), time (or watermark), sequence, key."""
+"""An entry that rests in a node: kind, exit (or index of the next), item (or error), time (or watermark), sequence, key."""
 
 
 class Point(Node):
@@ -49,7 +49,7 @@ class Point(Node):
         self.free: i64 = 0
         """While an input that rested is taken up: the part of `blocked` that is this node's own; -1 once the rest is to wait."""
         self.front: list[Entry] = []
-        """What an input that rested has given and there was no room for."""
+        """Outputs of a resumed input that were blocked."""
         self.order: list[Node] = []
         """Forks above, behind which other branches could overtake what rests here though this node does not block them."""
 

@@ -29,9 +29,9 @@ class Reading:
         self.is_ready = True
         self.attempts = 0
         self.began = 0
-        """When its turn has begun, by the domain's `ticks`."""
+        """Begin of its turn, by the domain's `ticks`."""
         self.left: list[Any] = []
-        """What was read and not taken in yet."""
+        """Items read and not taken in yet."""
 
     def wake(self) -> None:
         self.node.domain.driver.call(self.come)

@@ -52,7 +52,7 @@ class SinkNode(OpenedSink):
         self.in_flight: i64 = 0
         self.attempts = 0
         self.again: Chunk | None = None
-        """What is to be written again once its wait is over."""
+        """Items to be written again once the wait is over."""
         self.ending: tuple[Exception | None] | None = None
 
     def open(self) -> None:

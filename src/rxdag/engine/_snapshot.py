@@ -55,7 +55,7 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
         ),
     ),
 )
-"""What is kept of each kind of node as it is."""
+"""The attributes of each kind of node that are saved unchanged."""
 
 
 def snapshot(node: Node) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class SourceFeed(OpenedSource):
         self.main: Exit
         self.shortcut: Shortcut | None = None
         self.chunk: Chunk | None = None
-        """What was read and is not handed on yet, from `at` on; its next mark is number `next_mark`."""
+        """Items read and not passed on yet, from `at` on; their next mark is number `next_mark`."""
         self.at: i64 = 0
         self.next_mark: i64 = 0
 

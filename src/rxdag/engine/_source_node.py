@@ -39,7 +39,7 @@ class SourceNode(SourceFeed):
         super().__init__(name, run, policy, source, wants_columns=wants_columns, boundary=boundary)
         self.behind = Room()
         self.how: Literal["drain", "flush", "fail"] | None = None
-        """How it is to stop."""
+        """The kind of stop that was requested."""
         self.stop_error: Exception | None = None
         self.end_mark: tuple[int | None] | None = None
         self.open_error: BaseException | None = None

@@ -29,7 +29,7 @@ class StepNode(KernelNode):
         self.given: i64 = 0
         self.is_waiting = False
         self.due: i64 = 0
-        """When the item at hand is to be tried again."""
+        """Time of the next try of the current item."""
         super().bind()
         self.rests_inputs = True
 

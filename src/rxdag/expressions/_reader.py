@@ -20,7 +20,7 @@ A = TypeVar("A")
 V = TypeVar("V")
 
 Field: TypeAlias = str | Expr | Callable[[A], V]
-"""What stands for a value of an item: a field's name, an expression, or a function of the item."""
+"""A field argument: a field's name, an expression, or a function of the item."""
 
 _ITEM: Final = "__item__"
 ITEM: Final = ""
@@ -72,7 +72,7 @@ class FieldReader:
     def __init__(self, expr: Expr, item_type: Any) -> None:
         self.expr = expr
         self.vector: Any = None
-        """What evaluates it over columns, once somebody has; it is made by them."""
+        """The function that evaluates it over columns, set on first use by the columns package."""
         self._constants: dict[str, Any] = {}
         names = field_names(item_type)
         is_mapping = typing.is_typeddict(item_type) or _is_mapping(item_type)

@@ -17,7 +17,7 @@ from rxdag.graph import Stream, checked_stream
 K = TypeVar("K")
 
 _DAYS: Final = range(1_704_067_200 * 10**9, 1_735_689_600 * 10**9, 86_400 * 10**9)
-"""Of 2024: a year with a leap day, in which clocks of all kinds are set."""
+"""Times of 2024: a year with a leap day and changes of daylight saving time."""
 
 
 class _Rolled(Accumulator[Any, Ohlcv]):

@@ -50,7 +50,7 @@ class RunCollector(Collector):
         self._lock = threading.Lock()
         self._watched: list[_Watched] = []
         self._forgotten: dict[str, dict[str, Any]] = {}
-        """What forgotten runs have counted, by the name of their dag, as long as another run of it is watched."""
+        """Counts of forgotten runs by the name of their dag, as long as another run of it is watched."""
 
     def watch(self, thing: Run | AsyncRun | PipelineRuntime, /) -> None:
         """Export the metrics of a run, or of everything in a runtime.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES: Final = 16_384
 _HEAD_S: Final = 5.0
-"""How long a client may take to say what it wants, and to take what it gets."""
+"""Time that a client has to send its request, and to read the answer."""
 _MOST: Final = 64
 """Connections at one time; others are turned away at once."""
 _PATHS: Final = {

@@ -18,7 +18,7 @@ class LeastTime:
     def __init__(self) -> None:
         self._heap: list[int] = []
         self._gone: dict[int, int] = {}
-        """How often each time in the heap has gone."""
+        """Number of times that each time in the heap was removed."""
         self._n = 0
 
     def __len__(self) -> int:

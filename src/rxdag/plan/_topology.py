@@ -28,7 +28,7 @@ _METHODS: Final = (
     "snapshot",
     "restore",
 )
-"""What may be no coroutine or generator function; `expand` may."""
+"""Methods that must not be coroutine or generator functions; `expand` may be."""
 _CHECKED: Final[WeakSet[type[Kernel]]] = WeakSet()
 
 

@@ -27,9 +27,9 @@ from rxdag.runtime._tasks import failed_by_itself
 from rxdag.runtime._wiring import wire
 
 _GRACE_NS: Final = 500_000_000
-"""How long a thread that reads has to notice a drain before its gates are closed for it."""
+"""Time that a reading thread has to notice a drain before its gates are closed for it."""
 JOIN_S: Final = 5.0
-"""How long user code that blocks has to return before its thread is left behind."""
+"""Time that blocking user code has to return before its thread is left behind."""
 
 
 class Execution:

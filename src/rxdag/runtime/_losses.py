@@ -19,7 +19,7 @@ _PORTS: Final = {
     "dropped (unmatched)": "dropped",
     "dropped (overflow)": "dropped",
 }
-"""What is told of, and the port on which somebody may read it."""
+"""The kinds of losses that are reported, and the port on which each can be read."""
 _PAIRING: Final = ("zip", "combine_latest", "with_latest_from")
 """Operators that are not meant to leave items out for want of a partner, as a join is."""
 

@@ -65,7 +65,7 @@ class PipelineRuntime(PipelineCompat):
     def __init__(self, settings: RuntimeSettings | Mapping[str, Any] | None = None) -> None:
         super().__init__(settings)
         self.decisions: dict[tuple[str, str], FeedbackDecision] = {}
-        """What each feedback has decided last, by dag and provider."""
+        """The last decision of each feedback, by dag and provider."""
 
     @overload
     def create_dag(self, name: str, /, **options: Any) -> DagBuilder: ...

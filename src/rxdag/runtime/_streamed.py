@@ -26,7 +26,7 @@ class _Reader:
         self._more = asyncio.Event()
         self._is_over = False
         self.error: Exception | None = None
-        """What the run has failed with."""
+        """The error of the run."""
 
     def on_subscribe(self, subscription: Subscription, /) -> None:
         self._subscription = subscription

@@ -104,7 +104,7 @@ def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
     """Make points behind lanes hold back a node that reaches what they lead to by several outputs."""
     after = order[fork.place + 1 :]
     ways: dict[int, int] = {}
-    """Which outputs of the node lead to each one, a bit for each output."""
+    """The outputs of the node that lead to each one, a bit for each output."""
     for i, child in enumerate(fork.readers()):
         ways[id(child)] = ways.get(id(child), 0) | 1 << i
     for node in after:

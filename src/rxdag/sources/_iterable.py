@@ -26,7 +26,7 @@ from rxdag.errors import GraphError, SourceError, shown
 T = TypeVar("T")
 
 _BURST: Final = 16
-"""So many items are made before it looks again whether the run wants the thread."""
+"""Number of items made between two checks whether the run wants the thread."""
 
 
 class IteratorReader(Reader):

@@ -24,7 +24,7 @@ Convert = Callable[[str], Any]
 _TRUE: Final = frozenset(("true", "t", "1", "yes"))
 _FALSE: Final = frozenset(("false", "f", "0", "no"))
 _ORDER: Final = (int, float, Decimal, bool)
-"""Of a union, which are tried first: what a narrower type takes is of that type."""
+"""Types of a union in the order in which they are tried: the narrowest first."""
 _EXACT: Final = (datetime, date, time, timedelta, Decimal, bytes, bytearray, memoryview, UUID)
 _FINE: Final = re.compile(r"(?<=:[0-9][0-9]\.)[0-9]{7,9}")
 """The digits of a time down to the nanosecond, where there are any below the microsecond."""

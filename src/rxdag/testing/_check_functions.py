@@ -15,7 +15,7 @@ from rxdag.testing._check_node import DrivenNode
 from rxdag.testing._check_recover import Broken
 
 Path = tuple[Any, ...]
-"""Where a function is in an operator: names of fields and places in tuples."""
+"""The path of a function in an operator: names of fields and places in tuples."""
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
 

@@ -29,7 +29,7 @@ from rxdag.testing._check_streams import ReadContext, StreamsNode
 Lane = Literal["rows", "columns"]
 
 _STEPS: Final = (0, 0, 0, 10**6, 10**6, 4 * 10**8, 4 * 10**8, 9 * 10**8, 9 * 10**8, 3 * 10**9)
-"""How far the clock may move before a turn, ns."""
+"""Largest move of the clock before a turn, ns."""
 _MOST_TURNS: Final = 100_000
 
 

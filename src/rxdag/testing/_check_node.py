@@ -29,7 +29,7 @@ from rxdag.testing._check_exits import Exits
 from rxdag.testing._check_marks import Marks, steps_between
 
 Entry = list[Any]
-"""What comes in: [input, "item", item, ts, sequence, key], [input, "mark", watermark] or [input, "fail", error]."""
+"""An entry: [input, "item", item, ts, sequence, key], [input, "mark", watermark] or [input, "fail", error]."""
 
 
 class Way(Protocol):
@@ -77,7 +77,7 @@ class DrivenNode:
         self.split: random.Random | None = None
         """Draws further watermarks below each that comes; None to give each alone."""
         self.room: Callable[[], int] = lambda: 1
-        """How many items there is room for, of a kernel that releases what it holds."""
+        """Returns the space downstream, for a kernel that releases held items."""
         self.fires_before = False
         """True if the kernel does what is due before an item as the item comes."""
         self.marks = Marks(n)

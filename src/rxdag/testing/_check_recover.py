@@ -15,7 +15,7 @@ from rxdag.testing._check_node import DrivenNode
 
 Outputs = dict[str, list[Any]]
 _POINTS = 12
-"""So many points of a run it is stopped at, for all lanes together."""
+"""Number of points at which a run is stopped, for all lanes together."""
 _LEAVINGS = ("dropped", "unassigned", "unrouted")
 """Ports that nothing leaves by in columns."""
 

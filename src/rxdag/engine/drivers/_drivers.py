@@ -21,7 +21,7 @@ Args = TypeVarTuple("Args")
 
 _SLICE_S: Final = 0.002
 BEGIN_S: Final = 1.0
-"""So long a thread that was asked to begin is waited for."""
+"""Time to wait for a thread that was asked to begin."""
 
 
 @on_wide_frame

@@ -66,18 +66,18 @@ class FlowScheduler(ReactivexScheduler):
         self.domain.ticks = self.ticks
         self.domain.is_in_order = not in_rounds and not isinstance(clock, VirtualClock)
         self.slice_end: int | None = None
-        """When pumps must give back, by `ticks`: the end of a time slice."""
+        """Time at which pumps must give back, by `ticks`: the end of a time slice."""
         self._is_virtual = isinstance(clock, VirtualClock)
         self.pumps: list[Pump] = []
         self.lock = threading.RLock()
         """Taken again by who has it where a signal's handler or a finalizer drains or cancels in that very moment."""
         self._bell: Bell | None = None
-        """What the driver sleeps on, once it has."""
+        """The bell on which the driver sleeps, once it has slept."""
         self._is_asleep = False
         self._is_rung = False
         self.epoch = 0
         self.kicks = 0
-        """How often the driver was to look again."""
+        """Number of requests to check for work."""
         self.running = False
         self.is_stopped = False
         self.thread: int | None = None
@@ -92,7 +92,7 @@ class FlowScheduler(ReactivexScheduler):
         """Timers for which no pump breaks off its turn."""
         self._order = itertools.count()
         self._sweep_at = _FEW
-        """So many timers are looked through for those that were cancelled."""
+        """Number of timers at which cancelled ones are swept."""
         self._is_sweeping = False
         self._set_meanwhile: list[tuple[list[tuple[int, int, int, Timer]], tuple[int, int, int, Timer]]] = []
         self._has_fired = False

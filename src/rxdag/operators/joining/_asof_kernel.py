@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
 
 Strategy = Literal["backward", "forward", "nearest"]
-"""Which right item is taken."""
+"""The right item that is taken."""
 
 _SWEEP_FROM: Final = 1024
 _NOT_YET: Final = object()

@@ -35,7 +35,7 @@ class _ZipKernel(Kernel):
         self.queues: list[deque[list[Any]]] = [deque() for _ in range(n)]
         self.ended = [False] * n
         self._empty = n
-        """How many queues are empty."""
+        """Number of empty queues."""
         self._times = LeastTime()
         self._has_given = False
         """True if items have left the queues since the node asked last."""

@@ -56,7 +56,7 @@ class _WindowJoinKernel(Kernel):
         self._pairs: Iterator[tuple[Row, Row]] | None = None
         """Remaining pairs of the current pane; None if none has been emitted yet."""
         self.given = 0
-        """So many of its pairs have come out."""
+        """Number of its pairs that have been emitted."""
 
     def on_item(self, item: Any, ts: int, key: Any, input: int, emit: Emit[Any]) -> None:
         windows = self._assigner.assign(ts)

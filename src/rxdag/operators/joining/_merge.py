@@ -50,7 +50,7 @@ class _DriftKernel(Kernel):
         self._max_drift = max_drift
         self.newest = [MIN] * n
         self._places = [(MIN, input) for input in range(n)]
-        """Of the inputs that are waited for; a place may be an older one."""
+        """Places of the inputs that count; a place may be out of date."""
         self._placed = [True] * n
         self._ahead: list[tuple[int, int]] = []
         """Place and number of each input that is held back."""

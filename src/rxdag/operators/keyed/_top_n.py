@@ -17,7 +17,7 @@ from rxdag.operators.keyed._expiring import Kept
 A = TypeVar("A")
 
 _Row = tuple[Any, Any, Any]
-"""What it is ranked by, what it must be unique in, the item."""
+"""A row: rank, unique value, item."""
 
 
 class _TopKernel(KeyedKernel):

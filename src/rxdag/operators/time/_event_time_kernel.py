@@ -36,7 +36,7 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SEQUENCE: Final = "event_time: sequence"
 _NAT: Final = -(1 << 63)
-"""What numpy has for a time that is none."""
+"""numpy's NaT as an int."""
 
 
 class _EventTimeNode(KernelNode):

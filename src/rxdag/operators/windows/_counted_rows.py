@@ -23,9 +23,9 @@ class CountedRows:
     def __init__(self, accumulator: Accumulator[Any, Any]) -> None:
         self.rows: deque[Row] = deque()
         self.since = 0
-        """How many have come since the last pane."""
+        """Number of items since the last pane."""
         self.accumulator: Accumulator[Any, Any] | None = accumulator
-        """What the items add up to; None if they have to be added anew."""
+        """The aggregate of the items; None if it has to be computed again."""
         self.rising: deque[int] = deque()
         """Event times that are less than all behind them, or as much: the first is the least of all."""
         self.falling: deque[int] = deque()

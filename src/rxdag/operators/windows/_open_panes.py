@@ -28,7 +28,7 @@ class OpenPane:
         """True if it is yet to come out at its end, or has something that has not come out."""
         self.is_gone = False
         self.when: int | None = None
-        """Where it is in the heap."""
+        """Position in the heap."""
         self.fresh = 0
         """Items that have come since it came out."""
         self.early_at = MAX

@@ -14,7 +14,7 @@ from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, sav
 from rxdag.operators.windows._panes import blamed
 
 _MOST_ROWS: Final = 1 << 18
-"""So many rows, each as often as it is in a window, are added up at once."""
+"""Number of rows, each counted once for each window, that are aggregated at once."""
 _MOST_BITS: Final = 62
 
 

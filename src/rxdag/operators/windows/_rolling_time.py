@@ -12,7 +12,7 @@ from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
 
 Closed = Literal["right", "left", "both", "none"]
-"""Which ends of a window count."""
+"""The ends of a window that belong to it."""
 
 _Instant: TypeAlias = tuple[list[tuple[int, Any, Any]], dict[Any, RollingRows], list[Any]]
 """Items of one event time in their order (sequence, key, item), the windows of their keys, and results for the first of them."""

@@ -81,7 +81,7 @@ class RevisedWindowKernel(Kernel):
         self._is_plain = (assigner.merges or assigner.is_endless) and not early_items and not early_ns
         """True if all that comes of an item is that one pane is longer, unless it is late or joins two."""
         self.parts: dict[Any, list[OpenPane]] = {}
-        """Of each key, by where they start."""
+        """Panes of each key, by start."""
         self.wake = MAX
         self._order = itertools.count()
         self._due: list[tuple[int, int, OpenPane]] = []
