@@ -373,7 +373,10 @@ def test_plain_methods_are_called_on_one_thread_which_is_not_that_of_the_run():
     rxdag.run(out)
     assert len(target.threads) == 1
     assert threading.current_thread().name not in target.threads
-    assert not target.threads & {thread.name for thread in threading.enumerate()}
+    for thread in threading.enumerate():
+        if thread.name in target.threads:
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("make", [PlainEntered, ClientEntered])
@@ -422,6 +425,29 @@ def test_a_plain_method_may_return_an_awaitable():
     assert client.told == BATCHES
 
 
+def test_the_thread_of_a_target_that_cannot_be_opened_ends():
+    class Refuses(PlainOpened):
+        def open(self):
+            super().open()
+            raise OSError("no such host")
+
+    target = Refuses()
+    with pytest.raises(NodeError, match="could not be opened: no such host"):
+        rxdag.run(rxdag.from_source(sources.range(2)).to(sinks.batched(target)))
+    for thread in threading.enumerate():
+        if thread.name in target.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def test_a_flag_called_open_is_not_called():
+    client = Client()
+    client.open = client.close = True
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched(client, max_items=2))
+    assert rxdag.run(out)[out] == 3
+    assert client.told == BATCHES
+
+
 class TakesNothing:
     def write(self):
         return None
@@ -461,7 +487,8 @@ def test_an_object_that_a_function_makes_is_refused_when_it_is_opened():
     out = rxdag.from_source(sources.range(2)).to(sinks.batched(lambda: OpensFile()), name="db")
     result = testing.start(out).finish()
     assert str(result.error) == (
-        'sink "db": could not be opened: batched: target.open must take no argument; got open(path)'
+        'sink "db": could not be opened: batched: target.open must take no argument; got open(path); give its other '
+        "parameters a default, or bind them with functools.partial"
     )
 
 

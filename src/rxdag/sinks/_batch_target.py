@@ -41,8 +41,8 @@ def check_target(target: object, where: str) -> None:
         methods += [("open", ""), ("close", "")]
     for name, takes in methods:
         method = getattr(target, name, None)
-        if method is None and name != "write":
-            continue
+        if not callable(method) and name != "write":
+            continue  # some have a flag of that name
         if not callable(method):
             raise GraphError(
                 f"{where} must be an object with write(batch), or a function that makes one, got {shown(target)}"
@@ -78,21 +78,27 @@ class OpenTarget:
         self._thread: ThreadPoolExecutor | None = None
 
     async def __aenter__(self) -> WriteBatch[Any]:
-        target = self._target
-        if _is_entered_async(target):
-            given: Any = await target.__aenter__()
-        elif _is_entered(target):
-            given = await self._called(target.__enter__)
-        else:
-            given = target
-            check_target(target, "batched: target")
-            if hasattr(target, "open"):
-                await self._called(target.open)
+        try:
+            given = await self._opened()
+        except BaseException:
+            self._end_thread()
+            raise
         try:
             return self._write_of(given)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
+
+    async def _opened(self) -> Any:
+        target = self._target
+        if _is_entered_async(target):
+            return await target.__aenter__()
+        if _is_entered(target):
+            return await self._called(target.__enter__)
+        check_target(target, "batched: target")
+        if callable(getattr(target, "open", None)):
+            await self._called(target.open)
+        return target
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -103,11 +109,14 @@ class OpenTarget:
                 await target.__aexit__(kind, error, trace)
             elif _is_entered(target):
                 await self._called(target.__exit__, kind, error, trace)
-            elif hasattr(target, "close"):
+            elif callable(getattr(target, "close", None)):
                 await self._called(target.close)
         finally:
-            if self._thread is not None:
-                self._thread.shutdown(wait=False)
+            self._end_thread()
+
+    def _end_thread(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
 
     def _write_of(self, given: Any) -> WriteBatch[Any]:
         if callable(given):
