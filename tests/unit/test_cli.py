@@ -204,7 +204,7 @@ class TestSpelling:
             (("explain", "-", "--service", "oo=1s"), 'error: --service of "oo" must be of a sink; did you mean "o"?'),
             (("explain", "-", "--service", "o=1"), "error: --service of \"o\" must be a duration"),
             (("keda", "-", "--deployment", "d", "--image", "i", "--min", "3", "--max", "2"), "error: --min must be 0 or more, and --max at least that and 1, got 3 and 2"),
-            (("keda", "-", "--deployment", "D", "--image", "i"), "error: --deployment must be 1 to 63"),
+            (("keda", "-", "--deployment", "D", "--image", "i"), "error: --deployment must be a Kubernetes name"),
             (("keda", "-", "--deployment", "d", "--image", "i", "--threshold", "0"), "error: --threshold must be more than 0, got 0.0"),
         ],
     )  # fmt: skip
@@ -216,8 +216,8 @@ class TestSpelling:
     @pytest.mark.parametrize(
         ("node", "said"),
         [
-            ("{op: map, input: n, fn: 'mypkg.model:f'}", 'module "mypkg.model" must be allowed by who loads the spec, with --allow mypkg.model; allowed is none'),
-            ("{sink: csv, input: n, path: /tmp/x.csv}", "unless who loads the spec allows others (--outside), got '/tmp/x.csv'"),
+            ("{op: map, input: n, fn: 'mypkg.model:f'}", 'module "mypkg.model" must be allowed by the code that loads the spec, with --allow mypkg.model; allowed is none'),
+            ("{sink: csv, input: n, path: /tmp/x.csv}", "unless the code that loads the spec allows other paths (--outside), got '/tmp/x.csv'"),
         ],
     )  # fmt: skip
     def test_what_would_allow_it_is_an_option(self, node, said):
