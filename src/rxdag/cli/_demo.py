@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from rich.table import Table
 import rxdag
 from rxdag import market, on_error, render, sinks, sources
 from rxdag.cli._exit import with_exit_code
+from rxdag.cli._next_steps import next_steps
 from rxdag.cli._progress import Progressing
 from rxdag.contract import install_line
 from rxdag.errors import MissingExtra
@@ -121,19 +123,22 @@ def _report(console: Console, result: RunResult, last: Bars, out: Path) -> None:
     if result.was_drained:
         held = nodes["bars"].held
         console.print(f"drained: {held:,} trades of open bars are not written, so that no bar is half a bar")
-    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}\nchart: {_chart(last, out)}", flush=True)
+    chart = _chart(last, out)
+    drawn = f"none; {install_line('charts')} draws one" if chart is None else str(chart)
+    print(f"bars:  {out / 'bars.csv'}\nlate:  {out / 'late.jsonl'}\nchart: {drawn}\n")
+    print(next_steps(chart, called=sys.argv[0]), flush=True)
 
 
-def _chart(last: Bars, out: Path) -> str:
-    """Write the chart; returns where it is, or what it needs."""
+def _chart(last: Bars, out: Path) -> Path | None:
+    """Write the chart; returns where it is, or None if what draws it is not installed."""
     bars = [bar for _, of_symbol in sorted(last.items()) for bar in of_symbol]
     try:
         page = render.candlesticks(bars, by=lambda bar: f"{bar.venue} {bar.symbol}", title="1 s bars", most=_CHARTED)
     except MissingExtra:
-        return f"none; {install_line('charts')} draws one"
+        return None
     path = out / "bars.html"
     path.write_text(page, encoding="utf-8")
-    return str(path)
+    return path
 
 
 def _table(*names: str, title: str) -> Table:
