@@ -18,7 +18,7 @@ COMPARE ?=
 CASES ?=
 # What builds a wheel is pinned too; newer versions of pip look at the second name.
 PINNED := PIP_CONSTRAINT='$(CURDIR)/constraints.txt' PIP_BUILD_CONSTRAINT='$(CURDIR)/constraints.txt'
-QUICK := tests/unit tests/laws tests/conformance
+UNITS := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -64,11 +64,11 @@ demo: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY)) ## run the main job on s
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-quick: $(READY) ## run the part of the tests that takes a minute or two: units, laws, conformance
-	@$(BIN)/python -m pytest $(QUICK) $(PYTEST_ARGS)
+quick: $(READY) ## run the tests for each save, in under a minute on two cores: units, without those of tests/slow.txt
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not slow' $(UNITS) $(PYTEST_ARGS)
 
-test-pythons: $(READY) ## run the quick tests on 3.12 and 3.13, where pyenv or PATH has them
-	@$(foreach v,3.12 3.13,.ci/other-python $(v) $(QUICK) $(PYTEST_ARGS) &&) true
+test-pythons: $(READY) ## run the units, laws and conformance cases on 3.12 and 3.13, where pyenv or PATH has them
+	@$(foreach v,3.12 3.13,.ci/other-python $(v) $(UNITS) $(PYTEST_ARGS) &&) true
 
 test-wheels: wheel ## install both wheels, each into an environment of its own, and compare what they do
 	@RXDAG_WHEELS=dist $(BIN)/python -m pytest tests/wheels $(PYTEST_ARGS)
@@ -80,11 +80,11 @@ check: $(READY) ## ruff, mypy --strict, pyright strict, lint-imports
 	@$(BIN)/pyright --warnings
 	@$(BIN)/lint-imports
 
-floor: $(READY) ## run the quick tests with the oldest versions of the dependencies that are allowed
+floor: $(READY) ## run the units, laws and conformance cases with the oldest versions of the dependencies that are allowed
 	@test -x .floor/bin/python || $(PYTHON) -m venv .floor
 	@$(BIN)/python .ci/floor.py > .floor/constraints.txt
 	@.floor/bin/python -m pip install --quiet --disable-pip-version-check -c .floor/constraints.txt -e '.[test]'
-	@.floor/bin/python -m pytest $(QUICK) $(PYTEST_ARGS)
+	@.floor/bin/python -m pytest $(UNITS) $(PYTEST_ARGS)
 
 SIBLINGS := .siblings
 THEIRS := $(SIBLINGS)/market_data_pipeline-0.8.70

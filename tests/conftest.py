@@ -19,6 +19,15 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out."""
+    slow = set((ROOT / "tests" / "slow.txt").read_text().split())
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        if name in slow or name.partition("::")[0] in slow:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real market data; `RXDAG_DATA` names another."""

@@ -31,6 +31,11 @@ def next_steps(chart: Path | None, *, called: str) -> str:
             (f"{rxdag} run {spec} --set trades.speed=1 --metrics-port 9464", "run it at the pace of the trades"),
             (f"{rxdag} top localhost:9464", "watch that run from another terminal"),
         ]
+    steps += [
+        (f"jupyter lab {notebook.as_posix()}", "a notebook to start from")
+        for notebook in sorted(_SPEC.parent.glob("*.ipynb"))
+        if shutil.which("jupyter")
+    ]
     steps.append((f"{rxdag} nodes", "everything that a graph in YAML can use"))
     width = max(len(command) for command, _ in steps if len(command) < 80)
     return "\n".join(["try next:", *(f"  {command:{width}}  # {about}" for command, about in steps)])
