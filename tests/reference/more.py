@@ -53,40 +53,40 @@ def metrics_page() -> str:
 
 _LOG_RULES: Final = (
     "* **One line for each event.** Line breaks in names are escaped.\n"
-    "* **At most one line a second** of each code and place (dag, node, gate and the like), by the clock of the run. Events between two "
-    "lines are counted in field `repeated` of the next line, which comes at the latest when the second is over or the run ends. A field `n`, "
-    "as of `late`, is the number of items since the line before. Restarts of one dag in a `PipelineRuntime` share this limit.\n"
-    "* **Never an item.** The text of an error may hold the item on which your code failed. A line has its class and, as `at`, the line that "
-    "failed. The message is on the error itself: the call raises it, `runtime.status()` has it, and the `events` and `dead` ports carry it.\n"
+    "* **At most one line per second** for each code and place (dag, node, gate and so on), by the clock of the run. Events between two "
+    "lines are counted in field `repeated` of the next line, which is written when the second is over or the run ends. A field `n`, "
+    "such as that of `late`, is the number of items since the previous line. Restarts of one dag in a `PipelineRuntime` share this limit.\n"
+    "* **Never an item.** The text of an error may contain the item on which your code failed, so a line has only the class of the error and, as "
+    "`at`, the line that failed. For the text, catch the error of the run, call `runtime.status()`, or read port `dead` or `events`.\n"
     "* **Never a credential.** Addresses are shown without login, query and fragment.\n"
-    "* **Items that a node of the graph reads are not lost.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
-    "nobody reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
-    "* **Nothing for each item.** The engine calls the logger only when something has happened. Lost items are found in the books.",
-    "rxdag configures no logging. A program without handlers of its own sees only the lines that are meant for somebody who waits in front of "
-    "it, on stderr: `signal.received`, `drain.overdue`, `run.silent` and `run.stuck`. "
-    "`logging.basicConfig(level=logging.INFO)` shows everything. On the command line use `--log-level` and `--log-format`.",
+    "* **Only lost items.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
+    "no node reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
+    "* **Nothing per item.** The engine calls the logger only for events; losses are read from the books.",
+    "rxdag does not configure logging. In a program without handlers, four codes are printed to stderr, because a user may be waiting for an "
+    "explanation: `signal.received`, `drain.overdue`, `run.silent` and `run.stuck`. "
+    "`logging.basicConfig(level=logging.INFO)` shows all of them. On the command line, use `--log-level` and `--log-format`.",
 )
 
 
 def logs_page() -> str:
-    """All codes of the logs, and what formats them."""
+    """All codes of the logs, and the formatter."""
     out = [
         "# Logs",
         "rxdag logs through the standard `logging`: one line for each event, with a documented code. Codes and fields are an interface: you "
-        "can filter and alert on them. How they are used: [run as a service](../how-to/run-as-a-service.md).",
+        "can filter and alert on them. [Run a graph as a service](../how-to/run-as-a-service.md) shows how.",
         "```text\nsource.disconnected dag=bars node=trades connection=3 error=ConnectionResetError at=feed.py:12: "
-        "the connection of a source is lost\n```",
+        "a source has lost its connection\n```",
         "A line is `code field=value ...: sentence`. A value with spaces or special characters is quoted, as in JSON. "
         "As attributes of the `LogRecord`, the code is `code`, and each field has its own name. The logger is `rxdag.<area>`.",
         *_LOG_RULES,
         "## Codes",
-        "| code | logger | level | fields | what | what to do |\n|---|---|---|---|---|---|\n"
+        "| code | logger | level | fields | event | what to do |\n|---|---|---|---|---|---|\n"
         + "\n".join(
             f"| `{c.name}` | `{c.logger}` | {logging.getLevelName(c.level)} | {', '.join(c.fields)} | {_sentence(c.sentence)} | {c.fix} |"
             for c in logs.CODES.values()
         ),
         "## Fields",
-        "| field | what |\n|---|---|\n" + "\n".join(f"| `{name}` | {what} |" for name, what in logs.FIELDS.items()),
+        "| field | meaning |\n|---|---|\n" + "\n".join(f"| `{name}` | {what} |" for name, what in logs.FIELDS.items()),
         *_formatter_entry(),
     ]
     return "\n\n".join(out) + "\n"
