@@ -11,11 +11,11 @@ from typing import Any, Final, get_args
 from typer.models import ArgumentInfo, OptionInfo
 
 import rxdag
-from rxdag import contract, deploy, errors, expressions, logs, metrics
+from rxdag import deploy, errors, expressions, logs, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import options_of, parameters_of, settings
 from rxdag.spec import parts, registry
-from tests.public import PUBLIC, public_rooms
+from tests.public import PUBLIC, public_packages
 from tests.reference.pages import WORLD, about, class_entry, plain_entry, sections
 
 _NAMES: Final = """```python
@@ -284,6 +284,7 @@ _GRAPHS: Final = {
     "Runs": (
         "compile",
         "Plan",
+        "PlanFacts",
         "run",
         "run_async",
         "start",
@@ -292,6 +293,8 @@ _GRAPHS: Final = {
         "AsyncRun",
         "RunResult",
         "RunStats",
+        "Ledger",
+        "EdgeBook",
         "GateStats",
         "SourceStats",
         "to_observable",
@@ -363,16 +366,16 @@ def own_page() -> str:
 
 def public_page() -> str:
     """Which packages are public, and the rule."""
-    rooms = {name: importlib.import_module(name) for name in public_rooms()}
+    packages = {name: importlib.import_module(name) for name in public_packages()}
     out = [
         "# What is public",
         f"The docstring of every package ends with one of two lines: `{PUBLIC}`, or `Internal: not part of the API; may change in any release.`",
-        "A name is public if a public package lists it in its `__all__`. Import it from that package, never from a module with a leading underscore. "
-        "What public names do changes only in a release that says so in the [changelog](../changelog.md). Types that a public function returns "
-        "but no public package lists may be read, and are not to be constructed.",
-        "`rxdag` itself has everything that graphs and nodes of your own need. The other packages are for one subject each.",
-        "| package | what is in it |\n|---|---|\n"
-        + "\n".join(f"| `{name}` | {about(room)} |" for name, room in rooms.items()),
+        "A name is public if this reference describes it, under a public package. Import it from that package, never from a module with a leading underscore. "
+        "The other names that packages export are for rxdag itself. [Support](../support.md) says how public names may change. You may read objects of "
+        "other types that a public function returns, but do not construct them.",
+        "`rxdag` itself has everything that graphs and nodes of your own need. Each of the other packages has one subject.",
+        "| package | content |\n|---|---|\n"
+        + "\n".join(f"| `{name}` | {about(package)} |" for name, package in packages.items()),
     ]
     return "\n\n".join(out) + "\n"
 
@@ -407,9 +410,16 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("market", "iso_utc"),
     ),
     "recovery": (("on_error", "OnError"),),
-    "sources-and-sinks": (("sources", "Ingress"), ("sources", "Push")),
-    "graphs-and-runs": (("runtime", "Ledger"), ("runtime", "EdgeBook")),
-    "runtime": (("adapters", "LinearPipeline"), ("spec", "json_schema"), ("spec", "Problem"), ("spec", "Mark")),
+    "sources-and-sinks": (("sources", "Ingress"), ("sources", "Push"), ("sinks", "BatchTarget")),
+    "command-line": (("cli", "main"), ("cli", "top")),
+    "logs": (("logs", "Code"),),
+    "runtime": (
+        ("adapters", "LinearPipeline"),
+        ("schedulers", "FlowScheduler"),
+        ("spec", "json_schema"),
+        ("spec", "Problem"),
+        ("spec", "Mark"),
+    ),
     "metrics": (
         ("metrics", "Metric"),
         ("metrics", "Server"),
@@ -428,19 +438,8 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("faults", "Fault"),
         ("faults", "InjectedFault"),
     ),
-    "own-nodes": (
-        ("contract", "Shape"),
-        ("contract", "SourceContext"),
-        ("contract", "SinkContext"),
-        ("contract", "WriteFailed"),
-        ("contract", "Enough"),
-        ("contract", "BadProgram"),
-        ("contract", "ColumnsEmit"),
-        ("contract", "ColumnsAggregate"),
-        ("contract", "RowFailed"),
-    ),
 }
-"""By page: types that come out of what the page describes, or go in, and functions beside them."""
+"""By page: types of arguments and results of the functions on the page, and functions for them."""
 _DATA: Final = {
     "market": (
         (
@@ -455,7 +454,15 @@ _DATA: Final = {
     "recovery": (("on_error.OnErrorName", 'Policies that are given as text: "raise", "skip" and "dead".'),),
     "sources-and-sinks": (
         ("sources.OverflowName", "Overflow policies as text, such as `drop_oldest`."),
-        ("sources.END", "What `Reader.read` returns at the end of the source."),
+        ("sources.END", "The result of `Reader.read` at the end of the source."),
+        (
+            "sinks.WriteBatch",
+            "An async function of a batch: the type of the function that a context manager gives to `sinks.batched`.",
+        ),
+    ),
+    "logs": (
+        ("logs.CODES", "The codes of this page as `logs.Code`, by name."),
+        ("logs.FIELDS", "The fields of this page and their meanings, by name."),
     ),
     "runtime": (
         ("orchestration.BreakerState", "State of a circuit breaker."),
@@ -473,13 +480,11 @@ _DATA: Final = {
 def types_of(page: str) -> str:
     """The types of a page, and values beside them; empty if it has none."""
     out: list[str] = []
-    rooms = {"ops": rxdag.operators, "agg": rxdag.aggregates, "faults": rxdag.testing.faults, "contract": contract}
+    packages = {"ops": rxdag.operators, "agg": rxdag.aggregates, "faults": rxdag.testing.faults}
     for prefix, name in TYPES.get(page, ()):
-        room = rooms[prefix] if prefix in rooms else importlib.import_module(f"rxdag.{prefix}")
-        thing: Any = getattr(room, name)
-        shown = {"runtime": "rxdag.runtime", "contract": "rxdag.contract", "faults": "testing.faults"}.get(
-            prefix, prefix
-        )
+        package = packages[prefix] if prefix in packages else importlib.import_module(f"rxdag.{prefix}")
+        thing: Any = getattr(package, name)
+        shown = "testing.faults" if prefix == "faults" else prefix
         out.append(class_entry(shown, name, thing) if inspect.isclass(thing) else plain_entry(shown, name, thing))
     for name, text in _DATA.get(page, ()):
         value = _value(name)
@@ -489,7 +494,7 @@ def types_of(page: str) -> str:
 
 def _value(name: str) -> str:
     """A value of texts as it is written; empty for another one."""
-    room, _, last = name.partition(".")
-    value: Any = getattr(getattr(rxdag, room), last)
+    package, _, last = name.partition(".")
+    value: Any = getattr(getattr(rxdag, package), last)
     texts = get_args(value) or (value if isinstance(value, tuple) else ())
     return ", ".join(f'"{text}"' for text in texts) if all(isinstance(text, str) for text in texts) else ""
