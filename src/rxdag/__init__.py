@@ -117,12 +117,14 @@ if TYPE_CHECKING:
         with_latest_from,
         zip,
     )
-    from rxdag.plan import Plan, compile
+    from rxdag.plan import Plan, PlanFacts, compile
     from rxdag.runtime import (
         AsyncRun,
+        EdgeBook,
         GateStats,
         Health,
         JobStatus,
+        Ledger,
         PipelineRuntime,
         ProviderSettings,
         QuotesSettings,
@@ -161,6 +163,7 @@ __all__ = [
     "DagBuilder",
     "DeadLetter",
     "Duration",
+    "EdgeBook",
     "Emit",
     "Enough",
     "Expr",
@@ -173,6 +176,7 @@ __all__ = [
     "KeyBy",
     "KeyedRoutes",
     "KeyedStream",
+    "Ledger",
     "MissingExtra",
     "NodeError",
     "Operator",
@@ -180,6 +184,7 @@ __all__ = [
     "Pane",
     "PipelineRuntime",
     "Plan",
+    "PlanFacts",
     "ProviderSettings",
     "QuotesSettings",
     "Reader",

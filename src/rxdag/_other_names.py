@@ -1,4 +1,4 @@
-"""What other libraries call the things of rxdag; only errors read it.
+"""Names that other libraries have for the things of rxdag; only errors read them.
 
 The names are in lower case without underscores, so `flatMap` and `flat_map` are one name.
 """

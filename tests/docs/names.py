@@ -1,4 +1,4 @@
-"""What a name in the documentation stands for: rooms of rxdag, their classes, and the variables of examples."""
+"""What a name in the documentation stands for: packages of rxdag, their classes, and the variables of examples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rxdag.columns import Columns
 from rxdag.testing import strategies
 from tests.docs.pages import Code
 
-ROOMS: Final = {
+PACKAGES: Final = {
     name: getattr(rxdag, name) for name in rxdag.__all__ if inspect.ismodule(getattr(rxdag, name))
 } | {
     "rxdag": rxdag,
@@ -36,9 +36,9 @@ ROOMS: Final = {
 
 def _public_classes() -> dict[str, type]:
     found: dict[str, type] = {}
-    for room in (rxdag, sources, *ROOMS.values(), runtime, rxdag.graph, rxdag.plan):
-        for name in getattr(room, "__all__", ()):
-            thing = getattr(room, name)
+    for package in (rxdag, sources, *PACKAGES.values(), runtime, rxdag.graph, rxdag.plan):
+        for name in getattr(package, "__all__", ()):
+            thing = getattr(package, name)
             if inspect.isclass(thing):
                 found.setdefault(name, thing)
     return found
@@ -71,18 +71,18 @@ VARIABLES: Final[dict[str, tuple[type, ...]]] = {
 }
 """What variables of examples are called, wherever they are made."""
 MODULES: Final = {"np": "numpy"} | {
-    name: name for name in ("copy", "dataclasses", "mmh3", "msgspec", "reactivex", "sys", "time")
+    name: name for name in ("copy", "dataclasses", "json", "logging", "mmh3", "msgspec", "reactivex", "sys", "time")
 }
 """Others that the documentation speaks of, by the name that they have there."""
 _ENDS: Final = ["csv", "gz", "html", "json", "jsonl", "md", "py", "so", "svg", "toml", "txt", "yaml", "yml"]
 
 
 def public_callables() -> dict[str, list[Callable[..., Any]]]:
-    """Return functions, classes and methods of the public rooms, by their own name."""
+    """Return functions, classes and methods of the public packages, by their own name."""
     found: dict[str, list[Callable[..., Any]]] = {}
-    for room in ROOMS.values():
-        for name in getattr(room, "__all__", ()):
-            thing = getattr(room, name)
+    for package in PACKAGES.values():
+        for name in getattr(package, "__all__", ()):
+            thing = getattr(package, name)
             if callable(thing):
                 found.setdefault(name, []).append(thing)
     for cls in _CLASSES.values():
@@ -134,9 +134,9 @@ def roots(name: str) -> tuple[Any, ...]:
     """Return what a first name can stand for.
 
     Raises:
-        LookupError: If it is no room, class or variable, and no module either.
+        LookupError: If it is no package, class or variable, and no module either.
     """
-    for known in (ROOMS, _CLASSES):
+    for known in (PACKAGES, _CLASSES):
         if name in known:
             return (known[name],)
     if name in VARIABLES:
@@ -148,7 +148,7 @@ def roots(name: str) -> tuple[Any, ...]:
 
 def is_file(dotted: str) -> bool:
     first, _, rest = dotted.partition(".")
-    return first not in ROOMS and rest.split(".")[-1] in _ENDS
+    return first not in PACKAGES and rest.split(".")[-1] in _ENDS
 
 
 def resolve(dotted: str) -> Any:

@@ -66,7 +66,8 @@ def is_command(code: Code) -> bool:
 
 
 def test_every_command_in_prose_exists():
-    found = [code for code in spans() if is_command(code)]
+    """A changelog also names what is gone."""
+    found = [code for code in spans() if is_command(code) and not code.where.startswith("docs/changelog.md")]
     assert len(found) > 40
     assert [problem for code in found for problem in problems(code)] == []
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from rxdag.logs import CODES
 from tests.docs.names import CALLABLES, parameters, problems
 from tests.docs.pages import Code, spans
 from tests.docs.test_commands import is_command
@@ -21,16 +22,17 @@ TABLES = frozenset({"coming-from.md", "from-rxpy.md"})
 """Pages whose tables have a column of names of other libraries."""
 THEIRS = frozenset(
     {"Any", "AsyncStoreClient", "BarsSink", "Decimal", "KeyedProcessFunction", "MarketDataProvider"}
-) | frozenset({"StreamingPipeline", "WriteCoordinator"})
-GROUPS = ("rxdag.nodes", "rxdag.sources")
-"""Groups of entry points, which look like names."""
+) | frozenset({"LogRecord", "StreamingPipeline", "TradesTable", "WriteCoordinator"})
+"""Classes of other libraries, and of the examples."""
+LABELS = frozenset({"rxdag.nodes", "rxdag.sources"}) | CODES.keys() | {code.logger for code in CODES.values()}
+"""Groups of entry points, codes of the log and loggers, which look like names."""
 
 
 def current() -> Iterator[Code]:
     """Yield what is said of rxdag as it is: a changelog also names what is gone."""
     for code in spans():
         is_yaml = re.match(r"\w+: ", code.text)
-        is_name = not (is_yaml or is_command(code) or code.text.startswith("--") or code.text in GROUPS)
+        is_name = not (is_yaml or is_command(code) or code.text.startswith("--") or code.text in LABELS)
         if is_name and not code.where.startswith("docs/changelog.md"):
             yield code
 

@@ -11,11 +11,11 @@ from typing import Any, Final, get_args
 from typer.models import ArgumentInfo, OptionInfo
 
 import rxdag
-from rxdag import contract, deploy, errors, expressions, logs, metrics
+from rxdag import deploy, errors, expressions, logs, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import options_of, parameters_of, settings
 from rxdag.spec import parts, registry
-from tests.public import PUBLIC, public_rooms
+from tests.public import PUBLIC, public_packages
 from tests.reference.pages import WORLD, about, class_entry, plain_entry, sections
 
 _NAMES: Final = """```python
@@ -53,40 +53,40 @@ def metrics_page() -> str:
 
 _LOG_RULES: Final = (
     "* **One line for each event.** Line breaks in names are escaped.\n"
-    "* **At most one line a second** of each code and place (dag, node, gate and the like), by the clock of the run. Events between two "
-    "lines are counted in field `repeated` of the next line, which comes at the latest when the second is over or the run ends. A field `n`, "
-    "as of `late`, is the number of items since the line before. Restarts of one dag in a `PipelineRuntime` share this limit.\n"
-    "* **Never an item.** The text of an error may hold the item on which your code failed. A line has its class and, as `at`, the line that "
-    "failed. The message is on the error itself: the call raises it, `runtime.status()` has it, and the `events` and `dead` ports carry it.\n"
+    "* **At most one line per second** for each code and place (dag, node, gate and so on), by the clock of the run. Events between two "
+    "lines are counted in field `repeated` of the next line, which is written when the second is over or the run ends. A field `n`, "
+    "such as that of `late`, is the number of items since the previous line. Restarts of one dag in a `PipelineRuntime` share this limit.\n"
+    "* **Never an item.** The text of an error may contain the item on which your code failed, so a line has only the class of the error and, as "
+    "`at`, the line that failed. For the text, catch the error of the run, call `runtime.status()`, or read port `dead` or `events`.\n"
     "* **Never a credential.** Addresses are shown without login, query and fragment.\n"
-    "* **Items that a node of the graph reads are not lost.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
-    "nobody reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
-    "* **Nothing for each item.** The engine calls the logger only when something has happened. Lost items are found in the books.",
-    "rxdag configures no logging. A program without handlers of its own sees only the lines that are meant for somebody who waits in front of "
-    "it, on stderr: `signal.received`, `drain.overdue`, `run.silent` and `run.stuck`. "
-    "`logging.basicConfig(level=logging.INFO)` shows everything. On the command line use `--log-level` and `--log-format`.",
+    "* **Only lost items.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
+    "no node reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
+    "* **Nothing per item.** The engine calls the logger only for events; losses are read from the books.",
+    "rxdag does not configure logging. In a program without handlers, four codes are printed to stderr, because a user may be waiting for an "
+    "explanation: `signal.received`, `drain.overdue`, `run.silent` and `run.stuck`. "
+    "`logging.basicConfig(level=logging.INFO)` shows all of them. On the command line, use `--log-level` and `--log-format`.",
 )
 
 
 def logs_page() -> str:
-    """All codes of the logs, and what formats them."""
+    """All codes of the logs, and the formatter."""
     out = [
         "# Logs",
         "rxdag logs through the standard `logging`: one line for each event, with a documented code. Codes and fields are an interface: you "
-        "can filter and alert on them. How they are used: [run as a service](../how-to/run-as-a-service.md).",
+        "can filter and alert on them. [Run a graph as a service](../how-to/run-as-a-service.md) shows how.",
         "```text\nsource.disconnected dag=bars node=trades connection=3 error=ConnectionResetError at=feed.py:12: "
-        "the connection of a source is lost\n```",
+        "a source has lost its connection\n```",
         "A line is `code field=value ...: sentence`. A value with spaces or special characters is quoted, as in JSON. "
         "As attributes of the `LogRecord`, the code is `code`, and each field has its own name. The logger is `rxdag.<area>`.",
         *_LOG_RULES,
         "## Codes",
-        "| code | logger | level | fields | what | what to do |\n|---|---|---|---|---|---|\n"
+        "| code | logger | level | fields | event | what to do |\n|---|---|---|---|---|---|\n"
         + "\n".join(
             f"| `{c.name}` | `{c.logger}` | {logging.getLevelName(c.level)} | {', '.join(c.fields)} | {_sentence(c.sentence)} | {c.fix} |"
             for c in logs.CODES.values()
         ),
         "## Fields",
-        "| field | what |\n|---|---|\n" + "\n".join(f"| `{name}` | {what} |" for name, what in logs.FIELDS.items()),
+        "| field | meaning |\n|---|---|\n" + "\n".join(f"| `{name}` | {what} |" for name, what in logs.FIELDS.items()),
         *_formatter_entry(),
     ]
     return "\n\n".join(out) + "\n"
@@ -284,6 +284,7 @@ _GRAPHS: Final = {
     "Runs": (
         "compile",
         "Plan",
+        "PlanFacts",
         "run",
         "run_async",
         "start",
@@ -292,6 +293,8 @@ _GRAPHS: Final = {
         "AsyncRun",
         "RunResult",
         "RunStats",
+        "Ledger",
+        "EdgeBook",
         "GateStats",
         "SourceStats",
         "to_observable",
@@ -363,16 +366,16 @@ def own_page() -> str:
 
 def public_page() -> str:
     """Which packages are public, and the rule."""
-    rooms = {name: importlib.import_module(name) for name in public_rooms()}
+    packages = {name: importlib.import_module(name) for name in public_packages()}
     out = [
         "# What is public",
         f"The docstring of every package ends with one of two lines: `{PUBLIC}`, or `Internal: not part of the API; may change in any release.`",
-        "A name is public if a public package lists it in its `__all__`. Import it from that package, never from a module with a leading underscore. "
-        "What public names do changes only in a release that says so in the [changelog](../changelog.md). Types that a public function returns "
-        "but no public package lists may be read, and are not to be constructed.",
-        "`rxdag` itself has everything that graphs and nodes of your own need. The other packages are for one subject each.",
-        "| package | what is in it |\n|---|---|\n"
-        + "\n".join(f"| `{name}` | {about(room)} |" for name, room in rooms.items()),
+        "A name is public if this reference describes it, under a public package. Import it from that package, never from a module with a leading underscore. "
+        "The other names that packages export are for rxdag itself. [Support](../support.md) says how public names may change. You may read objects of "
+        "other types that a public function returns, but do not construct them.",
+        "`rxdag` itself has everything that graphs and nodes of your own need. Each of the other packages has one subject.",
+        "| package | content |\n|---|---|\n"
+        + "\n".join(f"| `{name}` | {about(package)} |" for name, package in packages.items()),
     ]
     return "\n\n".join(out) + "\n"
 
@@ -407,9 +410,16 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("market", "iso_utc"),
     ),
     "recovery": (("on_error", "OnError"),),
-    "sources-and-sinks": (("sources", "Ingress"), ("sources", "Push")),
-    "graphs-and-runs": (("runtime", "Ledger"), ("runtime", "EdgeBook")),
-    "runtime": (("adapters", "LinearPipeline"), ("spec", "json_schema"), ("spec", "Problem"), ("spec", "Mark")),
+    "sources-and-sinks": (("sources", "Ingress"), ("sources", "Push"), ("sinks", "BatchTarget")),
+    "command-line": (("cli", "main"), ("cli", "top")),
+    "logs": (("logs", "Code"),),
+    "runtime": (
+        ("adapters", "LinearPipeline"),
+        ("schedulers", "FlowScheduler"),
+        ("spec", "json_schema"),
+        ("spec", "Problem"),
+        ("spec", "Mark"),
+    ),
     "metrics": (
         ("metrics", "Metric"),
         ("metrics", "Server"),
@@ -428,19 +438,8 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("faults", "Fault"),
         ("faults", "InjectedFault"),
     ),
-    "own-nodes": (
-        ("contract", "Shape"),
-        ("contract", "SourceContext"),
-        ("contract", "SinkContext"),
-        ("contract", "WriteFailed"),
-        ("contract", "Enough"),
-        ("contract", "BadProgram"),
-        ("contract", "ColumnsEmit"),
-        ("contract", "ColumnsAggregate"),
-        ("contract", "RowFailed"),
-    ),
 }
-"""By page: types that come out of what the page describes, or go in, and functions beside them."""
+"""By page: types of arguments and results of the functions on the page, and functions for them."""
 _DATA: Final = {
     "market": (
         (
@@ -455,7 +454,15 @@ _DATA: Final = {
     "recovery": (("on_error.OnErrorName", 'Policies that are given as text: "raise", "skip" and "dead".'),),
     "sources-and-sinks": (
         ("sources.OverflowName", "Overflow policies as text, such as `drop_oldest`."),
-        ("sources.END", "What `Reader.read` returns at the end of the source."),
+        ("sources.END", "The result of `Reader.read` at the end of the source."),
+        (
+            "sinks.WriteBatch",
+            "An async function of a batch: the type of the function that a context manager gives to `sinks.batched`.",
+        ),
+    ),
+    "logs": (
+        ("logs.CODES", "The codes of this page as `logs.Code`, by name."),
+        ("logs.FIELDS", "The fields of this page and their meanings, by name."),
     ),
     "runtime": (
         ("orchestration.BreakerState", "State of a circuit breaker."),
@@ -473,13 +480,11 @@ _DATA: Final = {
 def types_of(page: str) -> str:
     """The types of a page, and values beside them; empty if it has none."""
     out: list[str] = []
-    rooms = {"ops": rxdag.operators, "agg": rxdag.aggregates, "faults": rxdag.testing.faults, "contract": contract}
+    packages = {"ops": rxdag.operators, "agg": rxdag.aggregates, "faults": rxdag.testing.faults}
     for prefix, name in TYPES.get(page, ()):
-        room = rooms[prefix] if prefix in rooms else importlib.import_module(f"rxdag.{prefix}")
-        thing: Any = getattr(room, name)
-        shown = {"runtime": "rxdag.runtime", "contract": "rxdag.contract", "faults": "testing.faults"}.get(
-            prefix, prefix
-        )
+        package = packages[prefix] if prefix in packages else importlib.import_module(f"rxdag.{prefix}")
+        thing: Any = getattr(package, name)
+        shown = "testing.faults" if prefix == "faults" else prefix
         out.append(class_entry(shown, name, thing) if inspect.isclass(thing) else plain_entry(shown, name, thing))
     for name, text in _DATA.get(page, ()):
         value = _value(name)
@@ -489,7 +494,7 @@ def types_of(page: str) -> str:
 
 def _value(name: str) -> str:
     """A value of texts as it is written; empty for another one."""
-    room, _, last = name.partition(".")
-    value: Any = getattr(getattr(rxdag, room), last)
+    package, _, last = name.partition(".")
+    value: Any = getattr(getattr(rxdag, package), last)
     texts = get_args(value) or (value if isinstance(value, tuple) else ())
     return ", ".join(f'"{text}"' for text in texts) if all(isinstance(text, str) for text in texts) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import typing
 from collections.abc import Collection
 from enum import EnumMeta
 from functools import cached_property
@@ -54,7 +55,7 @@ def signature(prefix: str, name: str, function: Any) -> str:
     """A call as it is written, without types."""
     if isinstance(function, EnumMeta):  # each version of Python has its own
         return f"{prefix}.{name}(value)"
-    if getattr(function, "_is_protocol", False):  # nobody calls it
+    if getattr(function, "_is_protocol", False) or typing.is_typeddict(function):  # nobody calls it
         return f"{prefix}.{name}"
     whole = inspect.signature(function)
     optional = optional_first(whole) or ()

@@ -91,7 +91,7 @@ def is_cancelled():
     testing.settle_virtual(execution)
 
 
-@provokes("run.silent", dag="d", items_in=2, watermark="1970-01-01")
+@provokes("run.silent", dag="d", items_in=2, watermark="1970-01-01T00:00:00.000000001Z")
 def is_silent():
     feed = rxdag.from_source(testing.timeline(("0s", 1), ("1s", 2), end="9s"), name="in")
     virtual(null(feed.pipe(ops.event_time(lambda x: x)).pipe(ops.filter(lambda x: False))))

@@ -528,7 +528,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     code, out, err = rxdag_("run", "bars.yaml")
     assert (code, out) == (2, "")
-    assert err.startswith(f"error: rxdag: {package} must be installed, and is not; say pip install ")
+    assert err.startswith(f"error: rxdag: {package} must be installed, and is not; run pip install ")
     assert err.endswith('(extra "cli")\n')
 
 

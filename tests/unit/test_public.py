@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.public import INTERNAL, PUBLIC, exported, public_rooms, rooms, said_of
+from tests.public import INTERNAL, PUBLIC, exported, packages, public_packages, said_of
 
 import rxdag
 
@@ -18,18 +18,18 @@ READ = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "exa
 NAMED = re.compile(r"\b(?:from|import) (rxdag(?:\.\w+)*)|\b(rxdag(?:\.[a-z]\w*)+)|\[(rxdag(?:\.\w+)*)\]")
 
 
-@pytest.mark.parametrize("name", rooms())
+@pytest.mark.parametrize("name", packages())
 def test_every_package_says_whether_it_is_public(name):
     assert said_of(name) in (PUBLIC, INTERNAL)
 
 
-@pytest.mark.parametrize("name", public_rooms())
+@pytest.mark.parametrize("name", public_packages())
 def test_a_public_package_is_not_in_an_internal_one(name):
     parent = name.rpartition(".")[0]
     assert not parent or said_of(parent) == PUBLIC
 
 
-@pytest.mark.parametrize("name", [name for name in public_rooms() if name.count(".") < 2])
+@pytest.mark.parametrize("name", [name for name in public_packages() if name.count(".") < 2])
 def test_a_public_package_is_there_once_rxdag_is_imported(name):
     code = f"import rxdag; {name}.__all__"
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, check=False).returncode == 0
@@ -37,16 +37,17 @@ def test_a_public_package_is_there_once_rxdag_is_imported(name):
 
 @pytest.mark.parametrize("path", READ, ids=lambda path: path.name)
 def test_what_users_read_names_no_internal_package(path):
-    internal = {name for name in rooms() if said_of(name) == INTERNAL}
-    text = re.sub(r"`?Internal: .*", "", path.read_text())
+    internal = {name for name in packages() if said_of(name) == INTERNAL}
+    loggers = r"\| `rxdag\.\w+` \| (INFO|WARNING|ERROR) \|"
+    text = re.sub(rf"`?Internal: .*|{loggers}", "", path.read_text())
     found = {re.match(r"rxdag(\.[a-z]\w*)*", "".join(match))[0] for match in NAMED.findall(text)}
     assert not {name for name in found if any(name == each or name.startswith(f"{each}.") for each in internal)}
 
 
 def test_a_type_has_one_meaning_in_all_public_packages():
     found = collections.defaultdict(set)
-    for room in public_rooms():
-        for name, thing in exported(room).items():
+    for package in public_packages():
+        for name, thing in exported(package).items():
             if not name[0].islower():
                 found[name].add(id(thing))
     assert [name for name, things in found.items() if len(things) > 1] == []
@@ -61,9 +62,9 @@ def test_what_a_run_tells_of_itself_is_exported_by_rxdag():
 
 def test_every_public_name_has_a_docstring():
     bare = [
-        f"{room}.{name}"
-        for room in public_rooms()
-        for name, thing in exported(room).items()
+        f"{package}.{name}"
+        for package in public_packages()
+        for name, thing in exported(package).items()
         if (inspect.isclass(thing) or inspect.isfunction(thing))
         and str(thing.__module__).startswith("rxdag")
         and not inspect.getdoc(thing)
@@ -73,5 +74,5 @@ def test_every_public_name_has_a_docstring():
 
 def test_the_page_lists_every_public_package():
     text = (ROOT / "docs" / "reference" / "public.md").read_text()
-    assert re.findall(r"^\| `(rxdag[\w.]*)` \|", text, re.M) == public_rooms()
-    assert all(importlib.import_module(name) for name in public_rooms())
+    assert re.findall(r"^\| `(rxdag[\w.]*)` \|", text, re.M) == public_packages()
+    assert all(importlib.import_module(name) for name in public_packages())

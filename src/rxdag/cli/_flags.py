@@ -9,7 +9,7 @@ from typing import Final
 from rxdag.errors import CompileError, RxDagError, SpecError, text_of
 
 _ARGUMENT: Final = re.compile(r"(?:dag \"[^\"]*\"|[\w.]+): (\w+):? ")
-"""How the message of a wrong argument begins: `run: until must be ...`, `dag "bars": shard: must be ...`."""
+"""Beginning of the message of a wrong argument: `run: until must be ...`, `dag "bars": shard: must be ...`."""
 _CALL: Final = re.compile(r"\b(\w+)=(?:True|\(?\"([^\"]*)\"(?:,?\))?)")
 """An argument as it is written in Python: `outside=True`, `allow=("mine",)`."""
 _WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")

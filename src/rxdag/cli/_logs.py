@@ -15,14 +15,14 @@ from rxdag.schedulers import MonotonicClock
 
 
 class LogForm(StrEnum):
-    """How log lines look."""
+    """The form of log lines."""
 
     text = "text"
     json = "json"
 
 
 class LogLevel(StrEnum):
-    """What is logged: this and all that is worse."""
+    """The lowest level that is logged."""
 
     debug = "debug"
     info = "info"
@@ -32,16 +32,16 @@ class LogLevel(StrEnum):
 
 AsForm = Annotated[
     LogForm,
-    typer.Option("--log-format", help="Of the log on stderr. With json, books and progress are left out there."),
+    typer.Option("--log-format", help="Form of the log on stderr. With json, books and progress are omitted there."),
 ]
-AtLevel = Annotated[LogLevel, typer.Option("--log-level", help="Least level of what rxdag logs.")]
+AtLevel = Annotated[LogLevel, typer.Option("--log-level", help="Lowest level that rxdag logs.")]
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what is stderr at that moment: a progress bar stands in for it, and prints lines above itself."""
+    """Writes to the current `sys.stderr`: a progress bar replaces it, and prints lines above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.setStream(sys.stderr)
@@ -49,13 +49,13 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 def configure_logs(form: LogForm, level: LogLevel) -> None:
-    """Have the log written to stderr; warnings too, if it is JSON.
+    """Write the log to stderr, and warnings too if it is JSON.
 
     Other libraries stay at WARNING: at lower levels some of them log what they receive.
     """
     handler = _Stderr()
     handler.setFormatter(JsonFormatter() if form is LogForm.json else logging.Formatter(_TEXT, _TIME))
-    if form is LogForm.text:  # there the command says itself what it has failed with, and on which item
+    if form is LogForm.text:  # there the command itself prints the error and the item
         handler.addFilter(lambda record: getattr(record, "code", None) != "run.failed")
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(form is LogForm.json)
@@ -70,7 +70,7 @@ def is_json_asked(args: list[str]) -> bool:
 def log_failure(error: Exception, exit_code: int, text: str) -> None:
     """Log that the command has failed.
 
-    The message of what is wrong with a spec or a graph is logged too. That of a failed run is not, for it may hold an item.
+    The message is logged if a spec or a graph is wrong, but not if a run has failed: it may contain an item.
     """
     detail = text if exit_code == 2 else None
     EventLog(MonotonicClock()).tell("command.failed", exit_code=exit_code, error=error, detail=detail)

@@ -1,4 +1,4 @@
-"""What to try after the demo: one command a line, each as it can be pasted."""
+"""Commands to try after the demo: one per line, ready to be pasted."""
 
 from __future__ import annotations
 

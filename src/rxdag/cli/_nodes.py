@@ -48,7 +48,7 @@ def _described(each: NodeType) -> str:
 
 
 def parameters_of(each: NodeType) -> list[str]:
-    """A line for the inputs of a node, and one for each parameter."""
+    """Return a line for the inputs of a node, and one for each parameter."""
     lines: list[str] = []
     if each.inputs:
         names = [
@@ -69,7 +69,7 @@ def parameters_of(each: NodeType) -> list[str]:
 
 
 def options_of(each: NodeType) -> list[str]:
-    """A line for each option that all nodes of a role have."""
+    """Return a line for each option that all nodes of a role have."""
     lines = [f"  on_error: {' | '.join(POLICIES)} | {{retry: {_mapping(RETRY)}}}"]
     if each.role != "source":
         lines += [f"  buffered: number of items | true | {_mapping(GATE)}", "  on: name of a thread"]
@@ -77,7 +77,7 @@ def options_of(each: NodeType) -> list[str]:
 
 
 def settings() -> list[str]:
-    """A line for each setting of a spec."""
+    """Return a line for each setting of a spec."""
     return [f"  {name}: {_kind(kind)}" for name, kind in SETTINGS.items()]
 
 

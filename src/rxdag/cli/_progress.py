@@ -25,7 +25,7 @@ class Progressing:
 
     Args:
         console: The terminal.
-        said: What is said of a run beside the bar.
+        said: Returns the text beside the bar.
     """
 
     def __init__(self, console: Console, said: Callable[[RunStats], str]) -> None:
@@ -42,7 +42,7 @@ class Progressing:
         self._task = self._bar.add_task("starting", total=None)
 
     def update(self, stats: RunStats) -> None:
-        """Show how a run stands."""
+        """Show the state of a run."""
         share = share_of(stats)
         total, done = (None, 0.0) if share is None else (1.0, share)
         self._bar.update(self._task, description=self._said(stats), total=total, completed=done)

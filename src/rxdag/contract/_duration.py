@@ -33,7 +33,7 @@ _WORDS: Final = {
     "h": ("hour", "hours", "hr", "hrs"),
     "d": ("day", "days"),
 }
-"""How people write units that are no units here; a number alone is meant in seconds."""
+"""Common spellings that are refused, by the unit to write; a bare number is meant in seconds."""
 _PART: Final = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 _TEXT: Final = re.compile(f"(?:{_PART.pattern})+")
 _LONGEST: Final = 1 << 62

@@ -64,7 +64,7 @@ _ELSEWHERE: Final = {
     "raise": "error",
     "fail": "error",
 }
-"""What RxJava, Pekko and others call these policies, in lower case without underscores."""
+"""Names of these policies in RxJava, Pekko and others, in lower case without underscores."""
 
 
 def checked_overflow(

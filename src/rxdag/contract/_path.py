@@ -16,11 +16,11 @@ _FORMATS: Final = (
     (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unzstd it first"),
     (b"PAR1", "a Parquet file; sources.parquet reads it"),
 )
-"""How files begin that are not text, and what to do with them."""
+"""First bytes of files that are not text, and how to read each of them."""
 
 
 def format_of(begin: bytes) -> str | None:
-    """Return what a file is that is not text, and what to do with it, by its first bytes; None if it may be text."""
+    """Return the format of a file that is not text, and how to read it, by its first bytes; None if it may be text."""
     return next((what for magic, what in _FORMATS if begin.startswith(magic)), None)
 
 

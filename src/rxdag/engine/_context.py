@@ -36,7 +36,7 @@ class RunContext(Protocol):
 
     @property
     def events(self) -> Events:
-        """What logs the events of the run."""
+        """Log of the events of the run."""
         ...
 
     @property

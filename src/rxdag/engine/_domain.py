@@ -63,7 +63,7 @@ class Domain:
         driver: What gives it its turns.
         ticks: Counts ns, to measure by.
         measured_at: When the last turn of a pump ended, by `ticks`.
-        quantum: Most items that a pump moves in one turn.
+        quantum: Maximum number of items that a pump moves in one turn.
         stop: Read between items: True if what runs must give back at once. Set from any thread.
         is_called: True if the driver has calls to make first; it sets and clears this.
         is_unsettled: True if `settle` has given back early.

@@ -194,7 +194,7 @@ class Node:
         return int(self.came)
 
     def note_loss(self) -> None:
-        """Have the run log soon that items were lost or tried again here."""
+        """Tell the run to log soon that items were lost or retried here."""
         run = self.domain.run
         if not run.events.is_looking:
             run.events.look()

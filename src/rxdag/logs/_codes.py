@@ -1,4 +1,4 @@
-"""The codes: what is logged, by which logger, at which level, with which fields, and what to do about it."""
+"""The codes: each with its logger, level, fields, sentence and fix."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Code:
         area: Last part of the logger's name: "rxdag.run" has the area "run".
         level: Level of the standard `logging`.
         fields: Names of the fields that a line can have, in order.
-        sentence: What has happened; the end of the line.
-        fix: What to do about it.
+        sentence: The event in words; the end of the line.
+        fix: Advice to the operator of the program.
     """
 
     name: str
@@ -98,14 +98,14 @@ _ALL: Final = (
         _ERROR,
         "dag where",
         "the books do not balance; the run fails",
-        "Check the kernel of your own operator: an item leaves it by one exit, or stays in `held()`. Else report a fault.",
+        "Check the kernel of your own operator: each item must leave it by exactly one exit, or be counted by `held()`. If you have none, report a bug.",
     ),
     _code(
         "draining",
         "run",
         _INFO,
         "dag flush",
-        "the run reads no more; what is under way goes to the sinks",
+        "the run stops reading; items under way go to the sinks",
         "Nothing.",
     ),
     _code(
@@ -114,7 +114,7 @@ _ALL: Final = (
         _INFO,
         "dag drain_s held",
         "everything under way has reached the sinks",
-        "Nothing. `held` items rest in open windows and the like; `flush=True` closes them.",
+        "Nothing. `held` items remain in open windows and other state; `flush=True` closes the windows.",
     ),
     _code(
         "drain.overdue",
@@ -129,20 +129,18 @@ _ALL: Final = (
         "run",
         _WARNING,
         "dag signal action timeout_s",
-        "a signal has come; the first one drains, the next one cancels",
+        "a signal was received: the first drains, the second cancels",
         "Nothing, if you or your orchestrator sent it.",
     ),
     # ---- sources
-    _code(
-        "source.connected", "source", _INFO, "dag node connection", "the connection of a source is there", "Nothing."
-    ),
+    _code("source.connected", "source", _INFO, "dag node connection", "a source has connected", "Nothing."),
     _code(
         "source.disconnected",
         "source",
         _WARNING,
         "dag node connection error at",
-        "the connection of a source is lost",
-        "Nothing, if it returns. Without `error`, the other side has closed it.",
+        "a source has lost its connection",
+        "Nothing, if it reconnects. Without `error`, the other side has closed the connection.",
     ),
     _code(
         "source.retrying",
@@ -157,7 +155,7 @@ _ALL: Final = (
         "source",
         _ERROR,
         "dag node connection error at",
-        "a source connects no more, and fails",
+        "a source stops connecting, and fails",
         "Check the other side and the address; raise `attempts=` of its `Backoff` to wait longer.",
     ),
     # ---- items
@@ -166,8 +164,8 @@ _ALL: Final = (
         "node",
         _WARNING,
         "dag node n",
-        "numbers are missing in a sequence, and are waited for no longer",
-        "Read port `gaps` to see which; fetch a fresh order book for them. `n` counts gaps.",
+        "numbers are missing in a sequence; the wait for them is over",
+        "Read port `gaps` to see which numbers, and reload state that needs them, such as an order book. `n` counts gaps.",
     ),
     _code(
         "late",
@@ -182,7 +180,7 @@ _ALL: Final = (
         "node",
         _WARNING,
         "dag node n",
-        "items could not be worked on, and nobody reads port dead",
+        "items could not be processed, and nobody reads port dead",
         "Read port `dead`, which has the items and the errors.",
     ),
     _code(
@@ -190,7 +188,7 @@ _ALL: Final = (
         "node",
         _WARNING,
         "dag node n",
-        "items could not be worked on, and are left out",
+        "items could not be processed, and are skipped",
         "Use `on_error.dead` and read port `dead` to see them.",
     ),
     _code(
@@ -267,7 +265,7 @@ _ALL: Final = (
         _ERROR,
         "every_s error at",
         "a function that the runtime calls at intervals has failed",
-        "Repair `pressure=` or `on_decision=` of `add_feedback`. It is called again after the interval.",
+        "Correct the function passed as `pressure=` or `on_decision=` of `add_feedback`. It is called again after the interval.",
     ),
     # ---- fail-over
     _code("router.using", "router", _INFO, "router", "a fail-over reads this source now", "Nothing."),
@@ -284,8 +282,8 @@ _ALL: Final = (
         "router",
         _WARNING,
         "",
-        "no source of a fail-over may be tried yet",
-        "Check the sources; no data comes meanwhile.",
+        "no source of a fail-over can be tried yet",
+        "Check the sources; until one can be tried, no data arrives.",
     ),
     _code(
         "router.given_up",
@@ -300,13 +298,13 @@ _ALL: Final = (
         "router",
         _WARNING,
         "breaker timeout_s",
-        "calls keep failing, and are refused for a while",
+        "calls keep failing, and are refused for some time",
         "Check the provider or source.",
     ),
     _code("breaker.closed", "router", _INFO, "breaker", "calls are allowed again", "Nothing."),
     # ---- the servers and the command line
     _code("metrics.serving", "metrics", _INFO, "host port", "metrics and health are served", "Nothing."),
-    _code("metrics.stopped", "metrics", _INFO, "host port", "metrics and health are served no more", "Nothing."),
+    _code("metrics.stopped", "metrics", _INFO, "host port", "the server of metrics and health has stopped", "Nothing."),
     _code(
         "metrics.failed",
         "metrics",
@@ -330,40 +328,40 @@ CODES: Final[dict[str, Code]] = {each.name: each for each in _ALL}
 
 FIELDS: Final[dict[str, str]] = {
     "action": '"drain" or "cancel"',
-    "at": "File and line that failed, in the code that rxdag has called last",
+    "at": "File and line of the failure, in the code that rxdag called last",
     "breaker": "Name of a circuit breaker: its provider or source",
     "connection": "Number of the connection, from 1",
     "dag": "Name of the dag",
-    "detail": "What is wrong with the spec or the arguments",
-    "drain_s": "Time from the begin of the drain to its end, s",
+    "detail": "Problem of the spec or the arguments",
+    "drain_s": "Duration of the drain, s",
     "elapsed_s": "Time since the start of the run, s",
-    "error": "Class of the error; for an OSError with its symbol, as OSError[ENOSPC]",
+    "error": "Class of the error; of an OSError with its symbol, such as OSError[ENOSPC]",
     "every_s": "Interval of the calls, s",
-    "exit_code": "What the command exits with",
+    "exit_code": "Exit code of the command",
     "flush": "True if the drain closes open windows",
-    "gate": "Edge on which the gate stands",
+    "gate": "Edge of the gate",
     "gates": "Edges whose gates are full",
-    "held": "Items that rest in open windows and other state",
-    "host": "Address on which it listens",
-    "items_in": "Items that the sources have given out",
+    "held": "Items in open windows and other state",
+    "host": "Address on which the server listens",
+    "items_in": "Items that the sources have emitted",
     "items_out": "Items that the sinks have taken",
     "job": "Name of the dag or pipeline in its PipelineRuntime",
-    "n": "Number of items, gaps or retries since the line before",
+    "n": "Number of items, gaps or retries since the previous line",
     "node": "Name of the node",
     "nodes": "Number of nodes",
     "path": "Path of the request, without its query",
-    "port": "Port on which it listens",
+    "port": "Port on which the server listens",
     "pressure": "Level of the pressure: ok, soft or hard",
     "provider": "Name of the provider",
-    "repeated": "Events of this code and place between the line before and this one",
+    "repeated": "Events of this code and place between the previous line and this one",
     "restarts": "Number of restarts so far",
     "router": "Name of the source of the fail-over",
     "scale": "Share of the provider's rate that is granted, 0 to 1",
     "signal": "SIGINT or SIGTERM",
-    "stack": "Innermost calls of the thread, the last first",
-    "timeout_s": "Limit of time, s",
+    "stack": "Innermost calls of the thread, the most recent first",
+    "timeout_s": "Time limit, s",
     "wait_s": "Time until the next attempt, s",
-    "watermark": "Date of the least watermark",
+    "watermark": "Minimum of the watermarks, as a time in UTC",
     "where": "Node or edge",
 }
 """All fields by name."""

@@ -1,4 +1,4 @@
-"""EventLog: writes documented events through `logging`, at most one line a second of each code and place."""
+"""EventLog: writes documented events through `logging`, at most one line per second for each code and place."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rxdag.logs._fields import Value, plain_fields, text_of_fields
 
 SECOND_NS: Final = 1_000_000_000
 _MOST_PLACES: Final = 4096
-"""Codes and places whose repeats are counted at one time; lines of others are not held back."""
+"""Maximum number of codes and places whose repeats are counted at one time; the others are always logged at once."""
 _PLACES: Final = ("dag", "job", "node", "gate", "provider", "router", "breaker", "path", "signal", "action", "where")
-"""Fields that say where something has happened."""
+"""Fields of the place of an event."""
 _URGENT: Final = frozenset(["signal.received", "drain.overdue", "run.silent", "run.stuck"])
-"""Codes for somebody who sits in front of the program and waits."""
+"""Codes for a user who is waiting at a terminal."""
 
 Later: TypeAlias = Callable[[int, Callable[[], None]], object]
 _Key: TypeAlias = tuple[object, ...]
@@ -39,7 +39,7 @@ logging.getLogger("rxdag").addHandler(_FALLBACK)
 
 
 class _Recent:
-    """A line of the last second, and what has happened since."""
+    """A line of the last second, and the events since."""
 
     __slots__ = ("fields", "n", "until")
 
@@ -57,13 +57,14 @@ class _Recent:
 class EventLog:
     """Logs events by their codes. Thread-safe.
 
-    Of each code and place there is at most one line a second, by the clock. Events between two lines are held, and
-    counted in field `repeated` of the next line, which is written at the latest when the second is over, if the log can
-    be called then, or when it is closed. A field `n` is the sum of those of the events.
+    There is at most one line per second for each code and place, by the clock. Events between two lines are held, and
+    counted in field `repeated` of the next line, which is written when the second is over, or when the log is closed.
+    A field `n` is the sum over these events.
 
     Args:
         clock: Tells the time.
-        later: Calls a function at a time, ns since the epoch; None if nothing can.
+        later: Calls a function at a time, ns since the epoch; None to write held events only with the next line, or on
+            `close`.
     """
 
     def __init__(self, clock: Clock, later: Later | None = None) -> None:
@@ -77,7 +78,7 @@ class EventLog:
 
         Args:
             name: Its code.
-            given: Its fields; those that are None are left out, and an error is shown as its class and line.
+            given: Its fields; those that are None are omitted, and an error is shown as its class and line.
         """
         code = CODES[name]
         if not logging.getLogger(code.logger).isEnabledFor(code.level):
@@ -102,12 +103,12 @@ class EventLog:
             self._later(recent.until, partial(self._release, key))
 
     def close(self) -> None:
-        """Write what is held."""
+        """Write the held events."""
         for key in tuple(self._recent):
             self._release(key, is_last=True)
 
     def _release(self, key: _Key, *, is_last: bool = False) -> None:
-        """Write what is held of a code and place, if its second is over."""
+        """Write the held events of a code and place, if its second is over."""
         with self._lock:
             now = self._clock.now()
             recent = self._recent.get(key)
@@ -137,5 +138,5 @@ def _write(code: Code, given: dict[str, Value]) -> None:
     record = logger.makeRecord(code.logger, code.level, "rxdag", 0, message, (), None, "rxdag", extra)
     try:
         logger.handle(record)
-    except Exception:  # of a handler that the program has installed: no run ends by it
+    except Exception:  # a handler of the program must not end a run
         _FALLBACK.handleError(record)

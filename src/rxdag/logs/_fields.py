@@ -22,9 +22,9 @@ _HOME: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def plain_fields(given: Mapping[str, object]) -> dict[str, Value]:
-    """Return fields as plain values: None left out, an error as its class and the line that failed, texts made safe.
+    """Return fields as plain values: without None, an error as its class and the line that failed, texts made safe.
 
-    The text of an error is not among them: it may hold the item on which user code failed.
+    The text of an error is not among them: it may contain the item on which user code failed.
     """
     fields: dict[str, Value] = {}
     for name, value in given.items():
@@ -59,14 +59,14 @@ def _text_of(value: Value) -> str:
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """Return what user code has raised, if it is that on which a node has failed."""
+    """Return the error that user code raised, behind those of rxdag."""
     while isinstance(error, NodeError) and error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def _place_of(trace: TracebackType | None) -> str | None:
-    """Return file and line of the code that rxdag has called last, or of rxdag itself if it has called none."""
+    """Return file and line of the code that rxdag called last, or of rxdag itself if it called none."""
     place: str | None = None
     is_called = False
     was_ours = True

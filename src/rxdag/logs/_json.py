@@ -1,4 +1,4 @@
-"""JSON lines: log records as objects, for whoever collects and searches them."""
+"""JSON lines: log records as objects, for programs that collect and search logs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rxdag.logs._codes import CODES
 class JsonFormatter(logging.Formatter):
     r"""A formatter of the standard `logging` that makes each record one JSON object on one line.
 
-    Every object has `time` (UTC), `level`, `logger` and `message`. Those of rxdag also have `code` and its fields. Records
-    of other libraries have their text as `message`, and `exception` if there is one.
+    Every object has `time` (UTC), `level`, `logger` and `message`. Events of rxdag also have `code` and its fields. The
+    `message` of other records is their text; they have `exception` if they carry one.
 
     Example:
         >>> import json, logging, rxdag

@@ -1,4 +1,4 @@
-"""Facts of a plan as plain data: what runs where, where data rests, how much at most, and who can stall whom."""
+"""Facts of a plan as plain data: lanes and schedulers of the nodes, buffers and their bounds, possible stalls."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def _edge(plan: Plan, edge: Edge) -> EdgeFacts:
 
 
 def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[AgeFacts]:
-    """How old an item is at most when a sink has taken it, given how long sinks take."""
+    """Return the maximum age of an item when a sink has taken it, from the service times of the sinks."""
     for name in service:
         if name not in plan.dag.sinks:
             raise GraphError(f'explain: service of "{name}" must be of a sink{did_you_mean(name, plan.dag.sinks)}')
@@ -208,7 +208,7 @@ def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[AgeFacts]:
     for name in plan.topology.nodes:
         kernel = plan.topology.kernels.get(name)
         if kernel is not None and kernel.releases:
-            before[name] = 0  # what waits before it gives way to what is newer
+            before[name] = 0  # newer items replace those that wait before it
             continue
         ways = [before[e.producer] + _resting(plan, e) for e in plan.topology.into[name]]
         if not ways:
@@ -232,6 +232,6 @@ def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[AgeFacts]:
 
 
 def _resting(plan: Plan, edge: Edge) -> int:
-    """Items that may be before one that enters a gate."""
+    """Return the number of items that may be before one that enters a gate."""
     gate = plan.gates.get(edge)
     return 0 if gate is None else gate.max_items + plan.in_flight(plan.segments[gate.edge.consumer])

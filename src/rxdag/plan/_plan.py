@@ -127,7 +127,7 @@ class Plan:
         Args:
             service: Time that a sink needs per item, by sink name; the result then includes the maximum age of an item
                 when it has been written.
-            form: "text", or "dict" for a `rxdag.plan.PlanFacts`.
+            form: "text", or "dict" for a `PlanFacts`.
 
         Raises:
             GraphError: If a sink is unknown, or `form` is neither.

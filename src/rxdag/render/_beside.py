@@ -1,4 +1,4 @@
-"""Where the texts of lines stand: beside them, and off all other lines, boxes and texts as far as there is room."""
+"""Positions of the texts of lines: beside them, and clear of other lines, boxes and texts as far as possible."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CHAR: Final = 6.1
 """Width of a letter, px."""
 _LINE: Final = 12
 _OFF: Final = 6
-"""Between a line and its text, px."""
+"""Distance between a line and its text, px."""
 _STEPS: Final = 24
-"""Points of a curve that are looked at."""
+"""Number of points of a curve that are tested."""
 _OVERLAP: Final = 100
-"""A text on a box or another text is worse than one on any line."""
+"""Score of a text on a box or another text; each point of a line scores 1."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def room_for(texts: Sequence[str]) -> float:
 def notes_beside(
     links: Mapping[Ends, Sequence[str]], routes: Mapping[Ends, list[Point]], boxes: Iterable[Rect]
 ) -> list[Note]:
-    """Return the texts of the links, each at the best of the places along its line."""
+    """Return the texts of the links, each at the best position along its line."""
     curves = sorted(point for route in routes.values() for point in _points_of(route))
     taken = list(boxes)
     notes: list[Note] = []
@@ -97,7 +97,7 @@ def _width(texts: Sequence[str]) -> float:
 
 
 def _places(route: list[Point], texts: Sequence[str]) -> list[Rect]:
-    """Return where texts can stand: at the tip, first on the side the line does not come from; at the start; on the way."""
+    """Return the possible positions: at the tip, first on the side the line does not come from; at the start; on the way."""
     width, height = _width(texts), _LINE * len(texts)
     (start, begin), (_, before), (tip, end) = route[0], route[-2], route[-1]
     at = [(tip - 2 * _OFF - width, end, before >= end), (start + _OFF, begin, route[1][1] >= begin)]
@@ -112,6 +112,6 @@ def _places(route: list[Point], texts: Sequence[str]) -> list[Rect]:
 
 
 def _crowd(place: Rect, curves: Sequence[Point], taken: Iterable[Rect]) -> int:
-    """Return how much is there already."""
+    """Return how crowded a position is: the points of lines and the other texts there."""
     near = curves[bisect_left(curves, (place.left, -1e9)) : bisect_right(curves, (place.right, 1e9))]
     return sum(place.top < y < place.bottom for _, y in near) + _OVERLAP * sum(map(place.meets, taken))

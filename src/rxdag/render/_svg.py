@@ -111,7 +111,7 @@ def svg(what: Dag | RunResult, /) -> str:
 
 
 def _links(dag: Dag, result: RunResult | None) -> dict[tuple[str, str], list[str]]:
-    """What is said beside the line from one node to another: the ports that it leaves by, and the traffic."""
+    """Return the texts beside the line from one node to another: the output ports, and the traffic."""
     ports: dict[tuple[str, str], dict[str, None]] = {}
     traffic: dict[tuple[str, str], list[str]] = {}
     for edge in dag.edges:
@@ -199,7 +199,7 @@ def _layout(
 def _columns(
     links: dict[tuple[str, str], list[str]], index: dict[str, int], layers: list[int], widths: list[float]
 ) -> list[float]:
-    """Where the middle of each layer is; what is said beside a line must fit before the layer that it leads to."""
+    """Return the middle of each layer; the texts beside a line must fit before the layer that it leads to."""
     gaps = [float(_GAP)] * (max(layers) + 1)
     for (_, consumer), said in links.items():
         before = layers[index[consumer]] - 1

@@ -1,4 +1,4 @@
-"""RunEvents: logs what happens to one run, from its start to its end."""
+"""RunEvents: the log of one run, from its start to its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SECOND_NS: Final = 1_000_000_000
 SILENT_NS: Final = 5_000_000_000
-"""After so long with items in and none out, say so."""
+"""Time with items in and none out after which this is logged."""
 _LOST: Final = ("late", "dead", "unrouted", "unassigned")
 """Counts of items that are lost unless the port of that name is read."""
 
@@ -25,12 +25,11 @@ _LOST: Final = ("late", "dead", "unrouted", "unassigned")
 class RunEvents:
     """Logs the events of a run, under the name of its dag.
 
-    Lost items are found in the books, where they are counted anyhow: the first one has the run look there, and then the
-    next one does, a second later at the earliest.
+    Lost items are counted in the books, so the log reads them there: on the first loss, and then at most once a second.
 
     Args:
         execution: The run.
-        log: Where events go that this run shares with others, as with its own restarts; by default a log of its own.
+        log: A log that this run shares with others, such as its own restarts; by default a log of its own.
     """
 
     def __init__(self, execution: Execution, log: EventLog | None = None) -> None:
@@ -55,10 +54,8 @@ class RunEvents:
     def _later(self, when: int, fn: Callable[[], None]) -> None:
         self._execution.main.at(when, fn, is_background=True, is_patient=True)
 
-    # ---- the life of the run
-
     def started(self) -> None:
-        """Log the start; what the books of an earlier run have brought along is not news."""
+        """Log the start; losses of an earlier run, which the books contain, are not logged again."""
         nodes = self._execution.plan.dag.nodes
         self._told = dict(self._counts())
         self.of_run("run.started", nodes=len(nodes))
@@ -88,7 +85,7 @@ class RunEvents:
             self.of_run("run.silent", items_in=came, watermark=shown_watermark(stats.watermarks))
 
     def ended(self, result: RunResult) -> None:
-        """Log the end, and all that is not logged yet."""
+        """Log the end, and all losses that are not logged yet."""
         self._report()
         if not self._is_shared:
             self._log.close()
@@ -108,15 +105,13 @@ class RunEvents:
                 self.of_run("drained", drain_s=drain_s, held=held)
             self.of_run("run.completed", **counts)
 
-    # ---- lost items
-
     def look(self) -> None:
-        """Log lost items soon: now, or once the last look is a second old. Thread-safe."""
+        """Log lost items now, or a second after the last look. Thread-safe."""
         self.is_looking = True
         self._later(max(self._execution.clock.now(), self._next_look), self._report)
 
     def _report(self) -> None:
-        self.is_looking = False  # first: what is lost from here on is found by the next look
+        self.is_looking = False  # first, so that the next loss asks for another look
         self._next_look = self._execution.clock.now() + _SECOND_NS
         for place, n in self._counts():
             fresh = n - self._told.get(place, 0)
@@ -126,7 +121,7 @@ class RunEvents:
                 self.of_run(code, n=fresh, **{kind: name})
 
     def _counts(self) -> Iterator[tuple[tuple[str, str, str], int]]:
-        """Yield what was lost or tried again so far: code, kind and name of the place, number."""
+        """Yield the losses and retries so far: code, kind and name of the place, number."""
         program = self._execution.program
         for name, node in program.nodes.items():
             for code, n in self._counts_of(name, node):

@@ -32,7 +32,7 @@ COUNTS: Final = (
 
 
 class _Context:
-    """What the writer of a table asks of a run."""
+    """The part of a run that the writer of a table uses."""
 
     clock: Clock = VirtualClock()
     saw: Saw | None = None

@@ -1,4 +1,4 @@
-"""The methods of market-data-pipeline's PipelineRuntime, which rxdag's has under the same names."""
+"""PipelineCompat: the methods that PipelineRuntime shares with that of market-data-pipeline."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PipelineCompat(Supervisor):
         await super().start()
 
     async def stop(self, *, drain: bool = True, flush: bool | None = None, timeout: Timeout | None = None) -> None:  # noqa: ASYNC109  # as that of a run
-        """Stop everything; see `Supervisor.stop`.
+        """Stop everything, including an adopted runtime.
 
         Args:
             drain: True to stop reading and let everything under way reach the sinks; False to cancel.

@@ -264,7 +264,7 @@ def render(result: RunResult) -> str:
 
 
 def shown_watermark(watermarks: Mapping[str, int]) -> str:
-    """The least watermark that has moved, as a time."""
+    """Return the minimum of the watermarks that have moved, as a time."""
     moved = [w for w in watermarks.values() if MIN < w < MAX]
     if moved:
         return iso_utc(min(moved))

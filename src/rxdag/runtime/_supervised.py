@@ -33,7 +33,7 @@ _CODES: Final[dict[JobState, str]] = {
     "failed": "job.failed",
     "stopped": "job.stopped",
 }
-"""What is logged of a job that gets into a state."""
+"""Codes of the log, by the state that a job enters."""
 
 
 @dataclass(frozen=True)

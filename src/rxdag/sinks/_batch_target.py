@@ -1,4 +1,4 @@
-"""What `sinks.batched` writes to: opened once per run, written batch by batch, closed however the run ends."""
+"""The target of `sinks.batched`: opened once per run, written batch by batch, closed however the run ends."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ from rxdag.sinks._flatten import flatten, is_numpy_time, time_text
 T = TypeVar("T")
 
 _MOST_ROWS: Final = 20
-"""Most rows that are shown: of more, the first and the last ones."""
+"""Maximum number of rows shown; of a longer list, the first and the last ones."""
 _CELL_CHARS: Final = 60
 _LINE_CHARS: Final = 100
-"""A list that is no longer is shown as a list."""
+"""Maximum length of a list that is printed as a list, in characters."""
 _CONSTANT: Final = {"revision": 0, "closed_by": "watermark"}
 """Columns of panes that say nothing while they hold these values."""
 _SUSPECT_NS: Final = ((946 * 10**9, 4_103 * 10**9), (946_684_800 * 10**6, 4_102_444_800 * 10**6))
-"""Where instants of 2000 to 2100 come to stand if their unit is a million times, or a thousand times, too small."""
+"""Ranges in which the instants of 2000 to 2100 lie if their unit is a million times, or a thousand times, too small."""
 
 
 class Items(list[T]):
@@ -53,11 +53,11 @@ class Items(list[T]):
         return repr(self) if is_short or not all(map(_is_record, self._shown())) else self._table().text()
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # IPython's protocol
-        """IPython shows on terminals what `print` does."""
+        """Show the same in the terminal of IPython as `print`."""
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        """A notebook shows a table."""
+        """Return the table that a notebook shows."""
         return self._table().html()
 
     def _shown(self) -> list[Any]:
@@ -79,7 +79,7 @@ class Items(list[T]):
 
 @dataclass(frozen=True)
 class _Table:
-    """What is shown of a list, as texts.
+    """The visible part of a list, as texts.
 
     Attributes:
         names: Names of the columns.
@@ -138,7 +138,7 @@ def _is_record(item: object) -> bool:
 
 
 def _flat(item: Any, key_names: tuple[str, ...]) -> dict[str, Any]:
-    """Return an item as a flat row; what cannot be one stays whole, since a look must not fail."""
+    """Return an item as a flat row, or whole if it cannot be one: a look must not fail."""
     try:
         return flatten(item, key_names)
     except Exception:
@@ -178,7 +178,7 @@ def _text(value: Any) -> str:
 
 
 def _doubt_of(columns: list[list[Any]]) -> str:
-    """Ask for the unit of times that all stand where those of a wrong unit come to stand."""
+    """Return a question about `unit=` if all times lie where times of a wrong unit lie; else nothing."""
     instants = [value for column in columns for value in column if isinstance(value, _Instant)]
     if instants and any(low <= min(instants) and max(instants) <= high for low, high in _SUSPECT_NS):
         return f"times are at {iso_utc(min(instants))}: is unit= of event_time right?"

@@ -13,7 +13,7 @@ from rxdag.spec._tree import Tree
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """Several of a kind, or one."""
+    """A list of a kind; a single value is a list of one."""
 
     kind: Kind
 
@@ -33,7 +33,7 @@ class ListOf(Kind):
 
 @dataclass(frozen=True)
 class MappingOf(Kind):
-    """Some of a kind, by name."""
+    """Values of a kind, by name."""
 
     kind: Kind
 
@@ -69,7 +69,7 @@ class OrNone(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """One of two kinds, by what the value looks like."""
+    """One of two kinds; the form of the value decides."""
 
     is_first: Callable[[Any], bool]
     first: Kind
@@ -86,7 +86,11 @@ class Either(Kind):
 
 
 def read_all(wanted: Any) -> list[Any]:
-    """Read several values, so that all that is wrong is told; raises Refused if anything was."""
+    """Read several values and report all problems.
+
+    Raises:
+        Refused: If any value is refused.
+    """
     out: list[Any] = []
     failed: Refused | None = None
     for kind, tree, context in wanted:

@@ -116,7 +116,7 @@ def _overridden(tree: Tree, overrides: Mapping[str, Any]) -> Tree:
 
 
 def _given(value: Any, mark: Mark) -> Tree:
-    """A value from outside: a text as YAML has it, or plain data."""
+    """Return the tree of a value from outside the spec: text in the form of YAML, or plain data."""
     if isinstance(value, str):
         is_nested = value.lstrip()[:1] in ("[", "{", '"')
         return read_tree(value, mark.file, {}) if is_nested else Tree(scalar(value), mark, {})

@@ -208,7 +208,7 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
 
 
 def _words_of(hint: Any) -> tuple[str, ...] | None:
-    """The words of a Literal, None aside; None if it is no Literal of words."""
+    """Return the words of a Literal, without None; None if the type is no Literal of words."""
     kinds = [each for each in typing.get_args(hint) if each is not type(None)]
     given = hint if typing.get_origin(hint) is Literal else kinds[0] if len(kinds) == 1 else None
     words = typing.get_args(given) if typing.get_origin(given) is Literal else ()

@@ -107,7 +107,7 @@ def _in_spec(name: str) -> str:
 
 
 def parts() -> Mapping[PartRole, Mapping[str, NodeType]]:
-    """The windows and aggregates that a spec can name."""
+    """Return the windows and aggregates that a spec can name."""
     return {"window": _windows(), "aggregate": _aggregates()}
 
 

@@ -42,7 +42,7 @@ class ReadContext:
         """Ignore the item: nobody reads side ports."""
 
     def log(self, code: str, **fields: object) -> None:
-        """Nobody reads logs."""
+        """Ignore the event: nobody reads logs."""
 
     def bad(self, item: object, error: Exception) -> None:
         self._give_up(item, error)

@@ -49,8 +49,8 @@ class FlowScheduler(ReactivexScheduler):
 
     Args:
         name: Name of the domain.
-        clock: What time it is.
-        quantum: Most items that a pump moves in one turn.
+        clock: Clock of the domain.
+        quantum: Maximum number of items that a pump moves in one turn.
         in_rounds: True to run the pumps in rounds, in the order in which they were added, whichever was woken first:
             the order then does not depend on how the graph was compiled.
     """

@@ -19,7 +19,7 @@ class ReactivexScheduler(PeriodicScheduler):
     """Schedules the actions of reactivex operators by the clock of a run.
 
     Args:
-        clock: What time it is.
+        clock: Clock of the domain.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Windows in the order of their ends, each of which comes out once, at its end."""
+"""Windows in the order of their ends; each is emitted once, at its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ClosingKernel(Kernel):
         """Heap of the open windows, by (end, start)."""
         self.wake = MAX
         self.left: list[Any] = []
-        """Keys of the panes that the window at hand has still to give out after a pause, the next one last."""
+        """Keys of the panes that the current window must still emit after a pause, the next one last."""
         self.left_of: tuple[int, int] | None = None
 
     def opened(self, window: tuple[int, int]) -> None:
@@ -49,7 +49,7 @@ class ClosingKernel(Kernel):
         self.wake = ends[0][0] - 1 if ends else MAX
 
     def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        """Give out the panes of a window; False if it pauses with panes in `left`."""
+        """Emit the panes of a window; return False if it pauses with panes in `left`."""
         raise NotImplementedError
 
     def saved_left(self) -> list[Any]:
