@@ -203,3 +203,18 @@ def test_a_silent_run_without_event_time_is_not_asked_for_its_unit(caplog):
 def test_a_silent_run_with_event_time_is_asked_for_its_unit(caplog):
     (said,) = silent(feed().pipe(ops.event_time(lambda x: x, unit="ms")), caplog)
     assert said.endswith("is unit= of event_time right?")
+
+
+def test_a_result_gives_no_advice_on_a_loss_whose_port_is_read():
+    safe = of(1, 0).pipe(ops.map(lambda x: 1 // x), name="n", on_error=on_error.dead)
+    out, dead = safe.to(sinks.collect(), name="out"), safe.dead.to(sinks.collect(), name="dead")
+    text = str(rxdag.run(out, dead))
+    assert "1 dead" in text
+    assert "1 dead at n" not in text
+
+
+def test_the_output_of_a_node_in_a_result_is_without_what_it_left_out():
+    once = of("a", "a", "b").pipe(ops.dedupe(lambda x: x, max_keys=9), name="once")
+    out, repeats = once.to(sinks.collect(), name="out"), once.dropped.to(sinks.collect(), name="repeats")
+    rows = [line.split() for line in str(rxdag.run(out, repeats)).splitlines()]
+    assert ["once", "3", "2", "1", "dropped", "(repeated)"] in rows

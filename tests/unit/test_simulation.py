@@ -164,6 +164,15 @@ def test_a_jump_of_the_wall_clock_is_seen_by_users_and_by_no_timer(by):
             lambda: testing.run(plain(), service={"ot": "1s"}),
             'testing.run: node "ot" is not known; did you mean "out"?',
         ),
+        (
+            lambda: testing.run(plain(), inputs={"im": testing.timeline()}),
+            "testing.run: inputs must be sources of the dag, in, got im",
+        ),
+        (lambda: testing.timeline(("2s", 1), ("1s", 2)), "timeline: times must not decrease, got 1s after 2s"),
+        (
+            lambda: testing.recording([("n", 20, 1), ("n", 10, 2)]),
+            "recording: times must not decrease, got 10 ms after 20 ms",
+        ),
         (lambda: testing.explore(plain(), seeds=0), "explore: seeds must be 1 or more, got 0"),
         (lambda: testing.explore(3), "explore: takes a sink, a Dag, a Plan, or a function that makes a Dag, got 3"),
     ],
@@ -404,6 +413,17 @@ def test_a_sink_of_a_simulation_is_had_by_its_name_too():
     assert found["out"] == found[out] == [0, 1, 2]
     with pytest.raises(GraphError, match='simulation: has no sink "ou"; did you mean "out"'):
         found["ou"]
+
+
+def test_a_sink_of_a_run_in_steps_is_had_by_itself_and_by_its_name():
+    out = rxdag.from_source(sources.range(3)).to(sinks.collect(), name="out")
+    run = testing.start(out)
+    run.settle()
+    assert run.seen("out") == run.seen(out) == run[out] == [0, 1, 2]
+    with pytest.raises(GraphError, match='run: has no sink "ou"; did you mean "out"'):
+        run.seen("ou")
+    with pytest.raises(GraphError, match="run: has no such sink, got"):
+        run.seen(plain())
 
 
 class TestPortsThatNobodyReads:

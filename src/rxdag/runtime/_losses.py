@@ -9,30 +9,18 @@ from typing import Final
 
 from rxdag.contract import label_of
 from rxdag.errors import GraphWarning
-from rxdag.runtime._result import RunResult, losses_of
+from rxdag.runtime._result import LOSS_PORTS, RunResult, losses_of
 
-_PORTS: Final = {
-    "late": "late",
-    "dead": "dead",
-    "unrouted": "unrouted",
-    "unassigned": "unassigned",
-    "dropped (unmatched)": "dropped",
-    "dropped (overflow)": "dropped",
-}
-"""The kinds of losses that are reported, and the port on which each can be read."""
 _PAIRING: Final = ("zip", "combine_latest", "with_latest_from")
 """Operators that are not meant to leave items out for want of a partner, as a join is."""
 
 
 def warn_of_losses(result: RunResult) -> None:
     """Warn of items that left by another way, of which nobody hears who has only the items that came out."""
-    read = {f"{edge.producer}.{edge.port}" for edge in result.dag.edges}
     lost = [
         line
         for name, what, line in losses_of(result)
-        if what in _PORTS
-        and f"{name}.{_PORTS[what]}" not in read
-        and (what != "dropped (unmatched)" or label_of(result.dag.nodes[name].thing) in _PAIRING)
+        if what in LOSS_PORTS and (what != "dropped (unmatched)" or label_of(result.dag.nodes[name].thing) in _PAIRING)
     ]
     lost += [
         f"{edge.dropped:,} dropped by the full gate {edge.name}: use a larger max_items, or another overflow policy"

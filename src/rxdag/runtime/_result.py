@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.contract import MAX, MIN, Sink, Source, iso_utc
-from rxdag.engine import EdgeBook, Ledger, Writes
+from rxdag.engine import LEAVINGS, EdgeBook, Ledger, Writes
 from rxdag.errors import GraphError, did_you_mean, text_of
 from rxdag.graph import Dag, SinkNode, bundle
 from rxdag.runtime._frames import frame_of, frame_of_books
@@ -28,6 +28,15 @@ _FIXES: Final = {
     "discarded": "they were under way when the run ended",
     "unread": "they came after the node had ended",
 }
+LOSS_PORTS: Final = {
+    "late": "late",
+    "dead": "dead",
+    "unrouted": "unrouted",
+    "unassigned": "unassigned",
+    "dropped (unmatched)": "dropped",
+    "dropped (overflow)": "dropped",
+}
+"""The port on which a kind of loss can be read."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +220,13 @@ class RunResult:
 
 
 def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
-    """Return what was lost: node, how, and a line that says how many and the likely fix."""
+    """Return what was lost and read by nobody: node, how, and a line with the number and the likely fix."""
+    read = {(edge.producer, edge.port) for edge in result.dag.edges}
     return [
         (name, what, f"{n:,} {what} at {name}: {_FIXES[what]}")
         for name, ledger in result.stats.nodes.items()
         for what, n in [*ledger.lost.items(), ("held", ledger.held)]
-        if n and what in _FIXES
+        if n and what in _FIXES and (name, LOSS_PORTS.get(what)) not in read
     ]
 
 
@@ -245,7 +255,11 @@ def render(result: RunResult) -> str:
         if ledger.held:
             lost["held"] = ledger.held
         note = ", ".join(f"{n:,} {what}" for what, n in lost.items())
-        out = ledger.passed if is_sink else sum(n for port, n in ledger.out.items() if port not in ("late", "dead"))
+        out = (
+            ledger.passed
+            if is_sink
+            else sum(n for port, n in ledger.out.items() if port not in ("late", "dead", *LEAVINGS))
+        )
         rows.append((name, "" if is_source else f"{ledger.arrived:,}", f"{out:,}", note))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines += [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]

@@ -82,7 +82,7 @@ def recording(moments: Iterable[Sequence[Any]], /, *, hot: bool = True) -> Sourc
                 f'recording: a moment must be ("n", ms, item), ("c", ms) or ("e", ms, error), got {shown(moment)}'
             )
         if made and at * _MS < made[-1][1]:
-            raise GraphError(f"recording: times must not fall, got {at} ms after {made[-1][1] // _MS} ms")
+            raise GraphError(f"recording: times must not decrease, got {at} ms after {made[-1][1] // _MS} ms")
         made.append((kind, at * _MS, value[0] if value else None))
     return _Recording(tuple(made), hot)
 

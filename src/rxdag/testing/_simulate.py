@@ -18,7 +18,7 @@ from rxdag.testing._check import LawBroken
 from rxdag.testing._faulty_ends import LostSource, SlowSink
 from rxdag.testing._recording import Trace
 from rxdag.testing._seeded import SeededExecution
-from rxdag.testing._stepping import Seen, VirtualRun
+from rxdag.testing._stepping import Seen, VirtualRun, check_inputs
 from rxdag.testing.faults import Fault, cancels, drains, jumps, loses, raises, slows
 
 T = TypeVar("T")
@@ -123,6 +123,7 @@ def run(
         [0, 1]
     """
     plan = planned(what, "testing.run")
+    check_inputs(plan.dag, inputs or (), "testing.run")
     chosen = drawn(plan, seed) if faults is True else tuple(faults or ())
     dag = changed(plan.dag, {**(replace or {}), **(inputs or {})}, service or {}, chosen)
     if dag is not plan.dag:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, duration_ns
+from rxdag.contract import END, Chunk, Duration, Read, Reader, Shape, Source, SourceContext, duration_ns, format_ns
 from rxdag.errors import GraphError
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ def timeline(*items: tuple[Duration, T], end: Duration | None = None) -> Source[
         GraphError: If times decrease.
     """
     timed = tuple((duration_ns(when, "timeline: time"), item) for when, item in items)
-    if any(later < earlier for (earlier, _), (later, _) in pairwise(timed)):
-        raise GraphError("timeline: times must not fall")
+    for (earlier, _), (later, _) in pairwise(timed):
+        if later < earlier:
+            raise GraphError(f"timeline: times must not decrease, got {format_ns(later)} after {format_ns(earlier)}")
     last = timed[-1][0] if timed else 0
     return Timeline(timed, last if end is None else max(last, duration_ns(end, "timeline: end")))
 

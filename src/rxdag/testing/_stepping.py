@@ -6,7 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from rxdag.contract import (
     END,
@@ -23,7 +23,7 @@ from rxdag.contract import (
     duration_ns,
     format_ns,
 )
-from rxdag.errors import GraphError, shown
+from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
@@ -210,14 +210,29 @@ class VirtualRun:
 
     def __getitem__(self, sink: SinkNode[T, Any]) -> list[T]:
         """Return the items received by a sink so far."""
-        names = [name for name, node in self.execution.plan.dag.nodes.items() if node.identity is sink.node.identity]
-        if not names:
-            raise GraphError(f"run: has no such sink, got {shown(sink)}")
-        return list(self._seen[names[0]])
+        return self.seen(sink)
 
-    def seen(self, sink: str) -> list[Any]:
-        """Return the items that a sink has received so far."""
-        return list(self._seen[sink])
+    @overload
+    def seen(self, sink: SinkNode[T, Any]) -> list[T]: ...
+    @overload
+    def seen(self, sink: str) -> list[Any]: ...
+    def seen(self, sink: SinkNode[Any, Any] | str) -> list[Any]:
+        """Return the items that a sink has received so far.
+
+        Args:
+            sink: The sink, or its name.
+
+        Raises:
+            GraphError: If there is no such sink.
+        """
+        if isinstance(sink, str):
+            if sink not in self._seen:
+                raise GraphError(f'run: has no sink "{sink}"{did_you_mean(sink, self._seen)}')
+            return list(self._seen[sink])
+        for name, node in self.execution.plan.dag.nodes.items():
+            if node.identity is sink.node.identity:
+                return list(self._seen[name])
+        raise GraphError(f"run: has no such sink, got {shown(sink)}")
 
     def stats(self) -> RunStats:
         """Return the current books."""
@@ -275,11 +290,7 @@ def start(
     dag = plan.dag
     if replace:
         dag = dag.replace(replace)
-    unknown = [name for name in inputs if name not in dag.sources]
-    if unknown:
-        raise GraphError(
-            f"start: inputs must be sources of the dag, {', '.join(dag.sources)}, got {', '.join(unknown)}"
-        )
+    check_inputs(dag, inputs, "start")
     entries: dict[str, Input] = {}
     fed: dict[str, Source[Any] | Sink[Any, Any]] = {}
     for name in dag.sources:
@@ -292,6 +303,19 @@ def start(
     if fed or replace:
         plan = compile(dag)
     return VirtualRun(Execution(plan, VirtualClock(), seed=seed), entries)
+
+
+def check_inputs(dag: Dag, inputs: Iterable[str], where: str) -> None:
+    """Check that inputs are sources of the dag.
+
+    Raises:
+        GraphError: If one is not.
+    """
+    unknown = [name for name in inputs if name not in dag.sources]
+    if unknown:
+        raise GraphError(
+            f"{where}: inputs must be sources of the dag, {', '.join(dag.sources)}, got {', '.join(unknown)}"
+        )
 
 
 def _plain(shape: Shape) -> Shape:

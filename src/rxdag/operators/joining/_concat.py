@@ -93,7 +93,7 @@ def concat(*streams: Any) -> Any:
         GraphError: If there are fewer than two streams.
 
     Example:
-        >>> first, second = (rxdag.from_source(sources.iterable(text)) for text in ("ab", "cd"))
+        >>> first, second = (rxdag.from_source(sources.iterable(items)) for items in (["a", "b"], ["c", "d"]))
         >>> rxdag.concat(first, second).collect()
         ['a', 'b', 'c', 'd']
     """
