@@ -13,7 +13,7 @@ from unittest import mock
 import msgspec
 import numpy as np
 import pytest
-from tests.public import public_rooms
+from tests.public import public_packages
 
 import rxdag
 from rxdag import (
@@ -246,7 +246,7 @@ def functions_of(module):
 
 def test_the_table_has_every_parameter_that_takes_a_function():
     found = set()
-    for room in set(public_rooms()) - ELSEWHERE:
+    for room in set(public_packages()) - ELSEWHERE:
         for where, fn in functions_of(importlib.import_module(room)):
             for parameter in inspect.signature(fn).parameters.values():
                 text = str(parameter.annotation)
