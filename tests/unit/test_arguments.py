@@ -136,11 +136,11 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "unkey": (keyed, {}),
     "window": (
         keyed,
-        {"assigner": SECOND, "aggregate": agg.count(), "into": one, "allowed_lateness": "1s", "early": "1s"},
+        {"window": SECOND, "aggregate": agg.count(), "into": one, "allowed_lateness": "1s", "early": "1s"},
     ),
     "window_all": (
         timed,
-        {"assigner": SECOND, "aggregate": agg.count(), "into": one, "allowed_lateness": "1s", "early": 3},
+        {"window": SECOND, "aggregate": agg.count(), "into": one, "allowed_lateness": "1s", "early": 3},
     ),
     "with_columns": (plain, {"into": None, "named": {"twice": one}}),
 }
@@ -162,7 +162,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "rxdag.join_window": (
         rxdag.join_window,
-        {"left": keyed(), "right": keyed(), "assigner": SECOND, "into": two},
+        {"left": keyed(), "right": keyed(), "window": SECOND, "into": two},
     ),
     "rxdag.merge": (rxdag.merge, {"streams": (timed(), timed()), "max_drift": "1s"}),
     "rxdag.merge_sorted": (rxdag.merge_sorted, {"streams": (timed(), timed()), "max_items": 3}),

@@ -77,7 +77,7 @@ EXPECTED = {
     "deque": [0],
     "dict": [0],
 }
-NO_STREAMS = {"text", "empty text", "bytes", "None"}
+NO_STREAMS = {"text", "empty text", "bytes", "dict", "None"}
 
 
 @pytest.mark.parametrize("policy", [on_error.raise_, on_error.retry(2, base="1s"), on_error.skip])

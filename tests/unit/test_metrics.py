@@ -377,7 +377,7 @@ class TestServer:
         assert (code, kind) == (200, "text/html; charset=utf-8")
         paths = re.findall(r'href="([^"]+)"', text)
         assert paths == ["/metrics", "/healthz", "/readyz", "/status", "/graph"]
-        assert get(server, "/nothing")[1] == f"there is {', '.join(paths)}\n"
+        assert get(server, "/nothing")[1] == f"not found; the paths are {', '.join(paths)}\n"
 
     @pytest.mark.parametrize(
         ("method", "path", "code"),

@@ -764,7 +764,7 @@ class TestStream:
             with pytest.raises(GraphError, match=r"known is none; end a stream with .to\(sinks.publisher\(\)"):
                 runtime.stream("a")
             self._published(runtime)
-            with pytest.raises(GraphError, match='has no publisher "x"; there is "out"'):
+            with pytest.raises(GraphError, match='has no publisher "x"; known is "out"'):
                 runtime.stream("p", "x")
 
 

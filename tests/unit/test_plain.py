@@ -281,7 +281,7 @@ class TestInAGraph:
             return x
 
         try:
-            out = self.run(ops.map(raised), ops.map(lambda x: (x, limit, LIMIT)), items="abc")
+            out = self.run(ops.map(raised), ops.map(lambda x: (x, limit, LIMIT)), items=["a", "b", "c"])
         finally:
             globals()["LIMIT"] = 3
         assert out == [("a", 1, 100), ("b", 2, 200), ("c", 3, 300)]

@@ -825,7 +825,7 @@ def test_a_silent_run_says_so_once(caplog):
         run_virtual(panes.to(sinks.null()))
     said = [r.message for r in caplog.records]
     assert said == [
-        "run.silent dag=dag items_in=10 watermark=1970-01-01: "
+        "run.silent dag=dag items_in=10 watermark=1970-01-01T00:00:00.008999999Z: "
         "items came in for 5 s and none went out; is unit= of event_time right?"
     ]
 
