@@ -474,6 +474,7 @@ class TestStops:
         assert thing.log == ["run", "stop", "cancelled"]
         assert all(jobs[name].result.was_drained for name in ("ticks", "old"))
         assert not runtime.status().is_started
+        assert str(runtime.status()).startswith("runtime: not running, 3 dags and pipelines")
 
     async def test_the_runtime_starts_again(self, kind):
         runtime = await self.runtime_with(kind())
