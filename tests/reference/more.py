@@ -6,6 +6,7 @@ import importlib
 import inspect
 import logging
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final, get_args
 
 from typer.models import ArgumentInfo, OptionInfo
@@ -102,9 +103,9 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}"
 
 
-def _parameters(callback: Any) -> list[tuple[str, Any, bool, Any]]:
-    """Of a command: the name on the command line, what typer is told of it, whether it is an argument, the default."""
-    out: list[tuple[str, Any, bool, Any]] = []
+def _parameters(callback: Any) -> list[tuple[str, str, bool, Any]]:
+    """Of a command: the name on the command line, what it is, whether it is an argument, the default."""
+    out: list[tuple[str, str, bool, Any]] = []
     for name, parameter in inspect.signature(callback, eval_str=True).parameters.items():
         info = next(each for each in parameter.annotation.__metadata__ if isinstance(each, OptionInfo | ArgumentInfo))
         is_argument = isinstance(info, ArgumentInfo)
@@ -112,8 +113,18 @@ def _parameters(callback: Any) -> list[tuple[str, Any, bool, Any]]:
             info.default if isinstance(info.default, str) else None
         )  # a name that stands first is taken for the default
         given = named or f"--{name.replace('_', '-')}"
-        out.append((info.metavar or name.upper() if is_argument else given, info, is_argument, parameter.default))
+        shown = info.metavar or name.upper() if is_argument else " ".join(filter(None, (given, info.metavar)))
+        what = (info.help or "") + _choices(parameter.annotation.__origin__)
+        out.append((shown, what, is_argument, parameter.default))
     return out
+
+
+def _choices(kind: Any) -> str:
+    """Return the values of a type of option, if it has few."""
+    for each in (kind, *get_args(kind)):
+        if inspect.isclass(each) and issubclass(each, Enum):
+            return f" One of {', '.join(f'`{one.value}`' for one in each)}."
+    return ""
 
 
 def command_page() -> str:
@@ -121,7 +132,8 @@ def command_page() -> str:
     out = [
         "# The command line",
         "`pip install '.[cli]'` in a checkout installs everything that the commands need. A SPEC is a YAML file, `-` for the "
-        "standard input, or `package.module:dag` for a graph in Python. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted.",
+        "standard input, or `package.module:dag` for a graph in Python. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted, "
+        "143 terminated.",
     ]
     for command in sorted(app.registered_commands, key=lambda each: each.name or each.callback.__name__):  # type: ignore[union-attr]
         callback: Any = command.callback
@@ -137,9 +149,9 @@ def command_page() -> str:
             f"`{' '.join(['rxdag', name, *usage, '[OPTIONS]'])}`",
         ]
         rows: list[str] = []
-        for shown, info, _, default in parameters:
+        for shown, what, _, default in parameters:
             value = "" if default in (None, False, empty) else f"`{getattr(default, 'value', default)}`"
-            rows.append(f"| `{shown}` | {info.help or ''} | {value} |")
+            rows.append(f"| `{shown}` | {what} | {value} |")
         out.append("| option | what | default |\n|---|---|---|\n" + "\n".join(rows))
         if command.epilog:
             out.append(command.epilog)

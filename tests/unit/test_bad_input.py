@@ -221,6 +221,11 @@ def test_event_time_of_a_field_whose_type_has_no_times_is_refused_when_the_graph
         rxdag.from_source(sources.iterable([], of=Typed)).pipe(ops.event_time(field))
 
 
+def test_event_time_of_a_float_says_how_to_pass_it():
+    with pytest.raises(GraphError, match=r"of type float; pass a function that returns an int, such as round\("):
+        rxdag.from_source(sources.iterable([], of=Typed)).pipe(ops.event_time("seconds"))
+
+
 @pytest.mark.parametrize(
     "kind", [int, np.int64, np.datetime64, datetime.datetime, datetime.date, object, Any, int | None, "int | str"]
 )

@@ -241,6 +241,12 @@ POLICIES = "on_error must be one of raise, skip, dead, or a policy of rxdag.on_e
     ("args", "how", "said"),
     [
         ((3,), {}, "batched: target must be an object with write(batch), or a function that makes one, got 3"),
+        (
+            (lambda batch: None,),
+            {},
+            "batched: target must take no argument; got <lambda>(batch); give its other parameters a default, or bind them "
+            "with functools.partial; a function of a batch goes into an object, as its method write(batch)",
+        ),
         ((Table(),), {"max_items": 0}, "batched: max_items must be 1 or more, got 0"),
         ((Table(),), {"max_wait": "0s"}, "batched: max_wait must be more than 0, got '0s'"),
         ((Table(),), {"on_error": "deed"}, f"batched: {POLICIES}, got 'deed'; did you mean \"dead\"?"),

@@ -143,6 +143,10 @@ def test_join_window_and_interval_send_late_items_to_their_port():
         (lambda s, k: rxdag.zip(s), "zip"),
         (lambda s, k: rxdag.merge(), "merge: takes one stream or more, got none"),
         (lambda s, k: rxdag.merge(s, [1]), "merge: takes streams, got [1]"),
+        (
+            lambda s, k: rxdag.merge([s, s]),
+            "event_time, port out>]; pass each stream as an argument, as merge(*streams)",
+        ),
         (lambda s, k: rxdag.merge_sorted(rxdag.from_source(sources.range(1))), "needs event time"),
         (lambda s, k: rxdag.join_interval(k, k, lower="2s", upper="1s"), "lower"),
         (lambda s, k: s.pipe(ops.take_until([1])), "take_until: takes a stream, got [1]"),

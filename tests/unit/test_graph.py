@@ -302,6 +302,8 @@ def test_a_coroutine_function_in_call_is_sent_to_acall():
 def test_an_expression_has_no_truth_value():
     with pytest.raises(TypeError, match=r"col\.a has no truth value"):
         bool(col.a)
+    with pytest.raises(TypeError, match=r"and \.is_in\(values\) instead of in"):
+        assert col.a in [1]
     assert repr(col["odd name"]) == "col['odd name']"
 
 

@@ -642,7 +642,7 @@ def test_event_time_takes_datetimes_and_numpy_times():
     ("value", "message"),
     [
         ("x", "a time must be an int, a datetime with a time zone or a numpy datetime64, got 'x'"),
-        (1.5, "a time must be an int"),
+        (1.5, 'got 1.5; pass a function that returns an int, such as round(seconds * 1000) with unit="ms"'),
         (True, "a time must be an int"),
     ],
 )

@@ -124,6 +124,11 @@ class TestDags:
             with pytest.raises(GraphError, match='"a" is already in use; replace'):
                 again()
 
+    async def test_create_dag_of_a_dag_names_the_method_for_it(self):
+        runtime = rxdag.PipelineRuntime()
+        with pytest.raises(GraphError, match=r"create_dag: takes sinks, got <Dag .*>; use runtime.add\(dag\)"):
+            runtime.create_dag("a", rxdag.Dag(numbers()))
+
     async def test_one_that_fails_does_not_stop_its_peers(self):
         async with rxdag.PipelineRuntime() as runtime:
             runtime.create_dag("bad", failing(1))
@@ -474,6 +479,7 @@ class TestStops:
         assert thing.log == ["run", "stop", "cancelled"]
         assert all(jobs[name].result.was_drained for name in ("ticks", "old"))
         assert not runtime.status().is_started
+        assert str(runtime.status()).startswith("runtime: not running, 3 dags and pipelines")
 
     async def test_the_runtime_starts_again(self, kind):
         runtime = await self.runtime_with(kind())

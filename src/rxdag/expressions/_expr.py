@@ -124,7 +124,10 @@ class Expr:
         return hash((type(self).__name__, self.fields, repr(self)))
 
     def __bool__(self) -> NoReturn:
-        what = "has no truth value before an item comes; use & | ~ and parentheses instead of and, or, not"
+        what = (
+            "has no truth value before an item comes; use & | ~ and parentheses instead of and, or, not, "
+            "and .is_in(values) instead of in"
+        )
         raise TypeError(f"{shown(self)} {what}")
 
     def __iter__(self) -> NoReturn:

@@ -25,5 +25,7 @@ def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
     """Put an operator with several inputs behind streams."""
     for stream in streams:
         if not isinstance(stream, Stream):
-            raise GraphError(f"{op.label}: takes streams, got {shown(stream)}")
+            many = isinstance(stream, list | tuple) and any(isinstance(each, Stream) for each in stream)
+            hint = f"; pass each stream as an argument, as {op.label}(*streams)" if many else ""
+            raise GraphError(f"{op.label}: takes streams, got {shown(stream)}{hint}")
     return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]

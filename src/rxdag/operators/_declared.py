@@ -6,10 +6,13 @@ import types
 import typing
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rxdag.errors import GraphError
 from rxdag.expressions import FieldExpr, check_field, field_types
+
+ROUND: Final = '; pass a function that returns an int, such as round(seconds * 1000) with unit="ms"'
+"""The fix for times that are floats."""
 
 
 def check_sequence(field: object, item_type: Any, where: str) -> None:
@@ -38,7 +41,8 @@ def _check_declared(field: object, item_type: Any, where: str, what: str, may_be
     hint = field_types(item_type).get(expr.name) if expr.name else item_type
     if hint is not None and not _may(hint, may_be):
         name = f'the field "{expr.name}"' if expr.name else "items"
-        raise GraphError(f"{where} must be {what}, got {name} of type {_type_name(hint)}")
+        fix = ROUND if hint is float and may_be is _may_be_time else ""
+        raise GraphError(f"{where} must be {what}, got {name} of type {_type_name(hint)}{fix}")
 
 
 def _may(hint: Any, may_be: Callable[[Any], bool]) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, overload
 
 from rxdag.contract import Duration, check_function, positive_ns
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import Feedback, FeedbackDecision, FeedbackPolicy
 from rxdag.plan import Plan, compile
@@ -87,6 +87,9 @@ class PipelineRuntime(PipelineCompat):
         if not outputs:
             self._check_new(name)
             return _Builder(name, partial(self.add, **options))
+        for output in outputs:
+            if isinstance(output, Dag | Plan):
+                raise GraphError(f"create_dag: takes sinks, got {shown(output)}; use runtime.add(dag)")
         dag = Dag(*outputs, name=name)
         self.add(dag, **options)
         return dag

@@ -66,7 +66,7 @@ class RuntimeStatus:
     jobs: Mapping[str, JobStatus]
 
     def __str__(self) -> str:
-        lines = [f"runtime: {'started' if self.is_started else 'not started'}, {len(self.jobs)} dags and pipelines"]
+        lines = [f"runtime: {'started' if self.is_started else 'not running'}, {len(self.jobs)} dags and pipelines"]
         width = max((len(name) for name in self.jobs), default=0)
         for job in self.jobs.values():
             more = f", restarted {job.restarts} times" if job.restarts else ""

@@ -25,6 +25,7 @@ from rxdag.contract import (
     positive_ns,
     whole,
 )
+from rxdag.errors import GraphError
 from rxdag.sinks._batch_target import BatchTarget, OpenTarget, WriteBatch, check_target, made_target
 
 T = TypeVar("T")
@@ -118,7 +119,12 @@ def batched(
         (5, [[0, 1], [2, 3], [4]])
     """
     if callable(target):
-        check_function(target, "batched: target", instead=CONTEXT)
+        try:
+            check_function(target, "batched: target", instead=CONTEXT)
+        except GraphError as error:
+            raise GraphError(
+                f"{error}; a function of a batch goes into an object, as its method write(batch)"
+            ) from None
         resource: Callable[[], OpenTarget] = partial(made_target, cast("Callable[[], Any]", target))  # it is callable
     else:
         check_target(target, "batched: target")

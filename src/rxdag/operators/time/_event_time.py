@@ -116,7 +116,9 @@ def event_time(
 
     Args:
         ts: Time of an item: a field name, `col.<name>` or a function. An int in `unit`, a datetime with a time zone, or
-            a numpy datetime64 in UTC. A datetime without a zone fails the node, unless `tz` is given.
+            a numpy datetime64 in UTC. A float fails the node: pass a function that rounds it, such as
+            `lambda t: round(t.seconds * 1000)` with unit="ms". A datetime without a zone fails the node, unless `tz`
+            is given.
         unit: Unit of int times.
         sequence: Tie-breaker for equal times, a whole number. Items with equal time and sequence keep their order of
             arrival.

@@ -21,6 +21,7 @@ from rxdag.contract import (
 from rxdag.engine import ITEM, Exit, KernelNode
 from rxdag.errors import shown
 from rxdag.expressions import called, why_opaque
+from rxdag.operators._declared import ROUND
 from rxdag.operators._sequence import sequence_number
 
 if TYPE_CHECKING:
@@ -236,6 +237,7 @@ def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(
             f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
+            f"{ROUND if isinstance(value, float) else ''}"
         )
     return int(value.__index__()) * scale
 
