@@ -284,7 +284,7 @@ def test_a_demo_that_is_terminated_drains_exits_with_143_and_writes_no_open_bar(
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
-    assert "SIGTERM: draining" in err
+    assert "signal.received dag=demo signal=SIGTERM action=drain" in err
     assert "trades of open bars are not written" in out
     seed = rxdag.from_source(sources.simulated_trades(seed=0))
     whole = market.trade_bars(seed).head(len((tmp_path / "bars.csv").read_text().splitlines()) - 1)

@@ -131,7 +131,7 @@ def read_tree(text: str | bytes, file: str, environ: dict[str, str]) -> Tree:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise _error(start, f"must be UTF-8, got an invalid byte: {error}") from None
+            raise _error(start, f"encoding must be UTF-8, got an invalid byte: {error}") from None
     if len(text) > MAX_BYTES:
         raise _error(start, f"must be at most {MAX_BYTES:,} characters, got {len(text):,}")
     yaml = import_extra("ruamel.yaml", "yaml", "a spec")
