@@ -256,8 +256,7 @@ class TestOwnNodes:
         assert len(found) == 4
         assert found[0][1:] == (
             "nodes.n.source",
-            f'module "{MINE}" must be allowed by the code that loads the spec, with allow=("{MINE}",); allowed: '
-            "other",
+            f'module "{MINE}" must be allowed by the code that loads the spec, with allow=("{MINE}",); allowed: other',
         )
 
     @pytest.mark.parametrize(
