@@ -60,10 +60,5 @@ def console() -> Iterator[Code]:
                     yield Code(found[1], f"{page.relative_to(ROOT)}:{line}")
 
 
-def code_blocks(page: Path) -> str:
-    """Return the Python of a page."""
-    return "\n".join(block[2] for block in _BLOCK.finditer(page.read_text()) if block[1] == "python")
-
-
 def _code(page: Path, whole: str, found: re.Match[str]) -> Code:
     return Code(" ".join(found[1].split()), f"{page.relative_to(ROOT)}:{whole[: found.start()].count(chr(10)) + 1}")

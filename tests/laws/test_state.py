@@ -756,10 +756,6 @@ def test_records_and_enums_of_items_may_be_local_and_others_are_given():
 # ---- the driver itself
 
 
-class _Source(Kernel):
-    pass
-
-
 BY_CLOCK = {
     ("count", 4),
     ("count", 5),

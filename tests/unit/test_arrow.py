@@ -82,7 +82,6 @@ def test_arrays_that_do_not_go_together_are_refused(columns, of, message):
 
 
 CSV = "symbol,price,qty\nA,1.5,1\nB,oops,2\nC,2.5,\nD,1\nA,3.5,4\n"
-WHOLE = col.price * 2
 
 
 def test_csv_is_read_as_columns_where_expressions_follow(tmp_path):

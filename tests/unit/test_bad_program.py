@@ -122,7 +122,7 @@ def lambda_of(value):
         (
             lambda: sinks.batched(lambda: Gives()),
             'sink "out": could not be opened: batched: the context manager must give an async function of a batch, or '
-            "an object with write(batch), got None; say `yield write`, or return it from __aenter__",
+            "an object with write(batch), got None; write `yield write`, or return it from __aenter__",
         ),
         (
             lambda: sinks.batched(lambda: Gives(print)),

@@ -503,8 +503,8 @@ class TestReplay:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ((), '--unit: must be given: "t" 1700000000000 is 1970-01-01 00:28 in ns; say --unit ms'),
-            (("--unit", "s"), '--unit: "t" must be within 1677 to 2262, got 1700000000000 s; say --unit ms'),
+            ((), '--unit: must be given: "t" 1700000000000 is 1970-01-01 00:28 in ns; pass --unit ms'),
+            (("--unit", "s"), '--unit: "t" must be within 1677 to 2262, got 1700000000000 s; pass --unit ms'),
         ],
     )
     def test_times_in_another_unit_are_no_times_of_1970(self, tmp_path, options, said):

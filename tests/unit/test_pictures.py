@@ -196,7 +196,7 @@ class TestTop:
                 raise RxDagError("connection refused") from None
 
         show(read, every_s=0.01, console=console)
-        assert "it is not there any more" in console.file.getvalue()
+        assert "the run has ended: its server is gone" in console.file.getvalue()
 
     def test_of_a_run_in_this_process(self, capsys):
         run = rxdag.start(dag())

@@ -312,7 +312,7 @@ class TestRefusals:
         ("body", "path", "said"),
         [
             ("  n: {op: debonce, input: src}", "nodes.n.op", 'op "debonce" is not known; did you mean "debounce"'),
-            ("  n: {op: csv, input: src}", "nodes.n.op", 'there is a source of that name: say "source: csv"'),
+            ("  n: {op: csv, input: src}", "nodes.n.op", 'there is a source of that name: write "source: csv"'),
             ("  n: {op: debounce, input: src, quiet: 1s, dueee: 5}", "nodes.n.dueee", "the parameters of \"debounce\" are quiet"),
             ("  n: {op: debounce, input: src}", "nodes.n.quiet", 'must be given: "debounce" needs it'),
             ("  n: {op: debounce, input: src, quiet: soon}", "nodes.n.quiet", "must be a duration such as \"500ms\""),

@@ -83,9 +83,10 @@ def test_a_short_lambda_is_shown_by_its_text(fn, text):
         lambda x, f=lambda y: y: f(x),
         lambda x: x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x,
         eval("lambda x: x"),
+        lambda key: f"wss://host/feed?token=secret&key={key}",
     ],
 )
-def test_a_lambda_that_is_long_or_has_no_line_of_its_own_is_shown_by_its_place(fn):
+def test_a_lambda_that_is_long_or_secret_or_has_no_line_of_its_own_is_shown_by_its_place(fn):
     text = written(ops.map(fn))
     assert text == f"map(<lambda {os.path.basename(fn.__code__.co_filename)}:{fn.__code__.co_firstlineno}>)"
 

@@ -60,14 +60,14 @@ class _Unit(StrEnum):
 Spec = Annotated[str, typer.Argument(help="YAML file, - for stdin, or package.module:dag.", metavar="SPEC")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="node.param=value: a value of the spec; again for more.", metavar="KEY=VALUE"),
+    typer.Option("--set", help="Set a value of the spec: node.param=value. Repeatable.", metavar="KEY=VALUE"),
 ]
 Allow = Annotated[
     list[str] | None,
-    typer.Option("--allow", help="A module whose functions the spec may name; again for more.", metavar="MODULE"),
+    typer.Option("--allow", help="Allow the spec to name functions of a module. Repeatable.", metavar="MODULE"),
 ]
 Outside = Annotated[bool, typer.Option("--outside", help="Allow paths outside the folder of the spec.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines, on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")]
 
 
@@ -80,7 +80,10 @@ def _version(show: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it, and which form runs.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and the form: plain or compiled."
+        ),
     ] = False,
 ) -> None:
     """Streaming DAGs: bounded, correct in event time."""
@@ -103,34 +106,36 @@ def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: b
 def run(
     spec: Spec,
     sets: Set = None,
-    until: Annotated[str | None, typer.Option(help="Drain after that long, as 60s.", metavar="DURATION")] = None,
+    until: Annotated[str | None, typer.Option(help="Drain after this time, such as 60s.", metavar="DURATION")] = None,
     flush: Annotated[
         bool,
         typer.Option(
             "--flush", help="Close open windows when --until or a signal drains it; their panes say closed_by=end."
         ),
     ] = False,
-    restart: Annotated[_Restart | None, typer.Option(help="Start it again, with growing waits.")] = None,
+    restart: Annotated[_Restart | None, typer.Option(help="When to start the run again, after growing waits.")] = None,
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            help="Serve metrics, health, status and a picture there; / lists them; 0 for a free port.", min=0, max=65535
+            help="Port that serves metrics, health, status and a picture; / lists them; 0 for a free port.",
+            min=0,
+            max=65535,
         ),
     ] = None,
-    metrics_host: Annotated[str, typer.Option(help="Whom they are served to.")] = "127.0.0.1",
+    metrics_host: Annotated[str, typer.Option(help="Address on which they are served.")] = "127.0.0.1",
     shard: Annotated[
         str | None,
-        typer.Option(help="Be worker I of N, from 0: pass that share of each ops.shard.", metavar="I/N"),
+        typer.Option(help="Run as worker I of N, from 0: pass its share of each ops.shard.", metavar="I/N"),
     ] = None,
     allow: Allow = None,
     outside: Outside = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no books.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print neither progress nor books.")] = False,
     log_format: AsForm = LogForm.text,
     log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
-    """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one cancels."""
+    """Run a graph to its end. Ctrl-C or SIGTERM drains it; a second one cancels it."""
     configure_logs(log_format, log_level)
     raise typer.Exit(
         run_loaded(
@@ -156,7 +161,7 @@ def check(
     as_json: AsJson = False,
     traceback: Traceback = False,
 ) -> None:
-    """Check a graph, all problems at once: nothing runs."""
+    """Check a graph and report all problems at once; nothing runs."""
     try:
         dag = check_graph(spec, sets or [], allow or [], outside=outside)
     except RxDagError as error:
@@ -187,7 +192,7 @@ def explain(
     sets: Set = None,
     service: Annotated[
         list[str] | None,
-        typer.Option("--service", help="node=duration: how long it takes for an item.", metavar="NODE=DURATION"),
+        typer.Option("--service", help="Service time of a sink per item: node=duration.", metavar="NODE=DURATION"),
     ] = None,
     allow: Allow = None,
     outside: Outside = False,
@@ -212,7 +217,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 @app.command(epilog="Example: rxdag graph bars.yaml --format svg > bars.svg")
 def graph(
     spec: Spec,
-    form: Annotated[_Form, typer.Option("--format", help="Of the picture.")] = _Form.text,
+    form: Annotated[_Form, typer.Option("--format", help="Format of the picture.")] = _Form.text,
     sets: Set = None,
     allow: Allow = None,
     outside: Outside = False,
@@ -230,12 +235,14 @@ def graph(
 
 @app.command(epilog="Example: rxdag run bars.yaml --metrics-port 9464, and elsewhere rxdag top localhost:9464")
 def top(
-    url: Annotated[str, typer.Argument(help="Where a run serves its metrics.", metavar="URL")] = "localhost:9464",
-    every: Annotated[float, typer.Option(help="How often it is drawn anew, s.", min=0.05)] = 1.0,
+    url: Annotated[
+        str, typer.Argument(help="Address at which a run serves its metrics.", metavar="URL")
+    ] = "localhost:9464",
+    every: Annotated[float, typer.Option(help="Interval between two tables, s.", min=0.05)] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Show one table and end.")] = False,
     traceback: Traceback = False,
 ) -> None:
-    """Watch what runs: rates, fill of gates, losses, how busy and how far behind, of each node."""
+    """Watch runs: rates, losses, load and delay of each node, and the fill of the gates."""
     from rxdag.cli._top import fetched, show
 
     show(lambda: fetched(url), every_s=every, once=once)
@@ -246,23 +253,25 @@ def top(
 )
 def keda(
     spec: Spec,
-    deployment: Annotated[str, typer.Option(help="Name of the Deployment, and of the rest.", metavar="NAME")],
+    deployment: Annotated[str, typer.Option(help="Name of the Deployment and of the other objects.", metavar="NAME")],
     image: Annotated[str, typer.Option(help="Container image with rxdag in it.", metavar="IMAGE")],
-    namespace: Annotated[str, typer.Option(help="Where it goes.", metavar="NAME")] = "default",
+    namespace: Annotated[str, typer.Option(help="Namespace of the objects.", metavar="NAME")] = "default",
     prometheus: Annotated[
-        str, typer.Option(help="Where KEDA asks.", metavar="URL")
+        str, typer.Option(help="Address of the Prometheus that KEDA queries.", metavar="URL")
     ] = "http://prometheus-operated.monitoring.svc:9090",
-    min_replicas: Annotated[int, typer.Option("--min", help="Fewest pods.")] = 1,
-    max_replicas: Annotated[int, typer.Option("--max", help="Most pods.")] = 10,
-    by: Annotated[_By | None, typer.Option(help="What to scale by; by default the best that the graph has.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="How much of it one pod is for.")] = None,
-    port: Annotated[int, typer.Option(help="Of the metrics.")] = 9464,
+    min_replicas: Annotated[int, typer.Option("--min", help="Minimum number of pods.")] = 1,
+    max_replicas: Annotated[int, typer.Option("--max", help="Maximum number of pods.")] = 10,
+    by: Annotated[
+        _By | None, typer.Option(help="Metric to scale by; by default the best one that the graph has.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Value of the metric per pod.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the metrics.")] = 9464,
     sets: Set = None,
     allow: Allow = None,
     outside: Outside = False,
     traceback: Traceback = False,
 ) -> None:
-    """Write manifests for Kubernetes: a Deployment that KEDA scales by what waits in the graph."""
+    """Write manifests for Kubernetes: a Deployment that KEDA scales by the load of the graph."""
     from rxdag import deploy
 
     loaded = _load(spec, sets, allow, outside)
@@ -304,7 +313,7 @@ def grafana(
 
 @app.command(epilog="Examples: rxdag nodes; rxdag nodes window")
 def nodes(
-    name: Annotated[str | None, typer.Argument(help="A node, for all that is known of it.", metavar="NAME")] = None,
+    name: Annotated[str | None, typer.Argument(help="Node to describe in full.", metavar="NAME")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the nodes that a spec can name, or show the contract of one."""
@@ -316,7 +325,7 @@ def nodes(
 
 @app.command(epilog="Example: rxdag schema > rxdag.schema.json, then # yaml-language-server: $schema=rxdag.schema.json")
 def schema() -> None:
-    """Print the JSON Schema of specs, by which editors complete and check."""
+    """Print the JSON Schema of specs, which editors use to complete and check them."""
     from rxdag.spec import json_schema
 
     print(json.dumps(json_schema(), indent=1))
@@ -326,17 +335,19 @@ def schema() -> None:
     epilog="Examples: rxdag replay trades.csv.gz --time recv_ns --speed 20 | jq .price; rxdag replay feed.jsonl --at-once"
 )
 def replay(
-    file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl, .gz too.", metavar="FILE")],
+    file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl file, or one of them as .gz.", metavar="FILE")],
     time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
-    unit: Annotated[_Unit | None, typer.Option(help="Of that field; without it ns, if those are dates.")] = None,
-    speed: Annotated[float, typer.Option(help="1 for its own pace, 20 for twenty times that.", min=1e-6)] = 1.0,
-    at_once: Annotated[bool, typer.Option("--at-once", help="As fast as it goes.")] = False,
-    until: Annotated[str | None, typer.Option(help="Stop after that long.", metavar="DURATION")] = None,
+    unit: Annotated[
+        _Unit | None, typer.Option(help="Unit of that field; by default ns, if the times are then plausible.")
+    ] = None,
+    speed: Annotated[float, typer.Option(help="1 for the recorded pace, 20 for twenty times as fast.", min=1e-6)] = 1.0,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Write as fast as possible.")] = False,
+    until: Annotated[str | None, typer.Option(help="Stop after this time.", metavar="DURATION")] = None,
     log_format: AsForm = LogForm.text,
     log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
-    """Write a recorded file to stdout as JSON lines: at its own pace, n times faster, or at once."""
+    """Write a recorded file to stdout as JSON lines: at the recorded pace, faster, or at once."""
     configure_logs(log_format, log_level)
     if time is None and not at_once:
         raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
@@ -347,22 +358,22 @@ def replay(
 def demo(
     data: Annotated[
         str | None,
-        typer.Option(help="CSV of trades (.gz too, - for stdin); without it trades are simulated.", metavar="FILE"),
+        typer.Option(help="CSV of trades (or .gz; - for stdin); by default trades are simulated.", metavar="FILE"),
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory for bars.csv and late.jsonl.", metavar="DIR")] = Path("out"),
-    trades: Annotated[int, typer.Option(min=0, help="How many trades to simulate.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Of the simulated trades.")] = 0,
+    trades: Annotated[int, typer.Option(min=0, help="Number of trades to simulate.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated trades.")] = 0,
     speed: Annotated[
         float | None,
-        typer.Option(help="1 for simulated trades in real time, 20 for twenty times that; as fast as it goes without."),
+        typer.Option(
+            help="1 for simulated trades in real time, 20 for twenty times as fast; by default as fast as possible."
+        ),
     ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave malformed lines out instead of stopping.")
-    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip malformed lines instead of stopping.")] = False,
     log_format: AsForm = LogForm.text,
     log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
-    """Make 1 s bars of trades: deduped, right in event time, by venue and symbol."""
+    """Make 1 s bars of trades: deduplicated, in event time, by venue and symbol."""
     configure_logs(log_format, log_level)
     raise typer.Exit(run_demo(data=data, out=out, trades=trades, seed=seed, speed=speed, skip_bad=skip_bad))

@@ -130,7 +130,7 @@ def _report(console: Console, result: RunResult, last: Bars, out: Path) -> None:
 
 
 def _chart(last: Bars, out: Path) -> Path | None:
-    """Write the chart; returns where it is, or None if what draws it is not installed."""
+    """Write the chart and return its path; None if plotly is not installed."""
     bars = [bar for _, of_symbol in sorted(last.items()) for bar in of_symbol]
     try:
         page = render.candlesticks(bars, by=lambda bar: f"{bar.venue} {bar.symbol}", title="1 s bars", most=_CHARTED)

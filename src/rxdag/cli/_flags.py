@@ -17,7 +17,7 @@ _WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
 
 
 def said(error: RxDagError, flags: Mapping[str, str]) -> str:
-    """Return the text of an error, its arguments spelt as flags if it is of a definition and not of a run.
+    """Return the text of an error, its arguments spelt as flags unless it is an error of a run.
 
     Args:
         error: The error.
@@ -28,7 +28,7 @@ def said(error: RxDagError, flags: Mapping[str, str]) -> str:
 
 
 def is_of_usage(error: RxDagError) -> bool:
-    """Return True for an error of what the command was given, False for one of a run."""
+    """Return True for an error in the input of the command, False for an error of a run."""
     return isinstance(error, ValueError | SpecError | CompileError)
 
 

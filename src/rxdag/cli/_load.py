@@ -84,7 +84,7 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
     """Load a graph and compile it.
 
     Raises:
-        SpecError: With all that is wrong with a spec and its graph, as far as the nodes without problems make one.
+        SpecError: Lists all problems of the spec, and those of the graph that the valid nodes make.
         RxDagError: If a dag in Python cannot be loaded or compiled.
     """
     if _module_and_name(spec) is not None:

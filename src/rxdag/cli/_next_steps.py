@@ -13,7 +13,7 @@ _SPEC: Final = Path("examples", "bars.yaml")
 
 
 def next_steps(chart: Path | None, *, called: str) -> str:
-    """Return the commands to try next, with what each does.
+    """Return the commands to try next, each with its effect.
 
     Args:
         chart: File of the chart; None if there is none.

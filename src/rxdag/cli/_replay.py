@@ -33,11 +33,11 @@ def run_replay(file: str, time: str | None, unit: Unit | None, speed: float, unt
 
 
 class _TimeOf:
-    """Reads the time of a record; of the first one, checks the unit too.
+    """Reads the time of a record, and checks the unit on the first one.
 
     Args:
         field: Field with the time.
-        unit: As it was given; None for ns, unless the times are dates in another unit.
+        unit: Unit from the command line; None for ns, which is refused if the times are only plausible in another unit.
     """
 
     def __init__(self, field: str, unit: Unit | None) -> None:
@@ -61,7 +61,7 @@ class _TimeOf:
         seconds = {unit: value * UNITS[unit] / 1e9 for unit in ("s", "ms", "us", "ns")}
         given = seconds[self._unit or "ns"]
         meant = [unit for unit, each in seconds.items() if _PLAUSIBLE_S[0] <= each <= _PLAUSIBLE_S[1]]
-        hint = f"; say --unit {meant[0]}" if meant else ""
+        hint = f"; pass --unit {meant[0]}" if meant else ""
         if abs(given) > _LARGEST_S:
             raise SourceError(
                 f'--unit: "{self._field}" must be within 1677 to 2262, got {value} {self._unit or "ns"}{hint}'

@@ -198,8 +198,8 @@ def _follow(
         time.sleep(every_s)
         try:
             status = read()
-        except RxDagError:  # it was there a moment ago: its process has ended
-            _print(console, "it is not there any more")
+        except RxDagError:  # its server answered before, so its process has ended
+            _print(console, "the run has ended: its server is gone")
             return
         draw(top.table(status, time.monotonic()))
         if is_over(status):
@@ -207,13 +207,13 @@ def _follow(
 
 
 def _print(console: Console, shown: RenderableType) -> None:
-    """Print it and flush: what reads from a pipe waits for it."""
+    """Print and flush, so that the reader of a pipe gets it at once."""
     console.print(shown)
     console.file.flush()
 
 
 def _console() -> Console:
-    """Return the standard output; what is no terminal has room for a whole line."""
+    """Return the standard output, wide enough for a whole row if it is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=_WIDTH)
 

@@ -92,7 +92,7 @@ class Packer:
         return Ext(code, self._to_bytes(packed))
 
     def pack(self, value: object) -> Any:
-        """Return the value, or a tagged one that stands for it."""
+        """Return the value, or its tagged form."""
         # The exact type: an instance of a subclass would come back as one of the builtin.
         kind = type(value)
         if kind in PLAIN and not self._careful:
@@ -168,7 +168,7 @@ class Packer:
         return PLAIN.issuperset(map(type, values)) and not (self._careful and not _fit(values))
 
     def column(self, values: Sequence[Any]) -> Any:
-        """Return a list of values, or a tagged one that stands for it."""
+        """Return a list of values, or its tagged form."""
         kinds = set(map(type, values))
         if kinds <= PLAIN and not (self._careful and not _fit(values)):
             return values

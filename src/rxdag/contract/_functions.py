@@ -74,7 +74,7 @@ def check_methods(thing: object, where: str, names: Iterable[str], *, yields: st
 
 
 def check_accumulator(made: object) -> None:
-    """Raise GraphError if a method of an accumulator cannot be called as it will be, or a call of it runs nothing."""
+    """Raise GraphError if a method of an accumulator cannot be called, or is a coroutine or generator function."""
     check_methods(made, type(made).__name__, _OF_ACCUMULATORS, yields="use `return` instead of `yield`")
     for name, takes in _OF_ACCUMULATORS.items():
         check_arguments(getattr(made, name, None), f"{type(made).__name__}.{name}", *takes)
@@ -168,7 +168,7 @@ def _signature(fn: Any) -> inspect.Signature | None:
 
 
 def _cure(signature: inspect.Signature, takes: tuple[str, ...]) -> str:
-    """Return how to make a function that takes so many arguments out of one that does not."""
+    """Return the way to turn a function into one that takes this number of arguments."""
     parameters = signature.parameters.values()
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     is_any = any(each.kind is each.VAR_POSITIONAL for each in parameters)

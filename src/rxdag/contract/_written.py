@@ -85,11 +85,13 @@ def _inside(value: Any) -> str:
 
 
 def _function(fn: Any) -> str:
-    """Return the name of a function; of a lambda, its text, or where it is if that is long or not to be had."""
+    """Return the name of a function; of a lambda, its text, or its place if the text is long, unknown or has a query."""
     if isinstance(fn, partial):
         return f"partial({_function(fn.func)}, ...)"
     name: str = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or type(fn).__name__
     if is_lambda(fn):
         text = lambda_text(fn.__code__)
-        return placed(fn) if text is None or len(text) > _MOST_CHARS else _LOGIN.sub("...@", text)
+        if text is None or len(text) > _MOST_CHARS or _QUERY.search(text):
+            return placed(fn)
+        return _LOGIN.sub("...@", text)
     return name.rpartition("<locals>.")[2]

@@ -1,4 +1,4 @@
-"""Files for those who run graphs on clusters: manifests that scale them, dashboards and alerts. All are made of the metrics.
+"""Files for graphs on clusters: manifests that scale them, dashboards and alerts, all based on the metrics.
 
 Public.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rxdag.contract import FanIn
 from rxdag.errors import GraphError, shown
@@ -23,9 +23,11 @@ def checked_stream(stream: Any, where: str) -> Stream[Any]:
 
 def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
     """Put an operator with several inputs behind streams."""
-    for stream in streams:
-        if not isinstance(stream, Stream):
-            many = isinstance(stream, list | tuple) and any(isinstance(each, Stream) for each in stream)
-            hint = f"; pass each stream as an argument, as {op.label}(*streams)" if many else ""
-            raise GraphError(f"{op.label}: takes streams, got {shown(stream)}{hint}")
+    given: tuple[object, ...] = streams
+    for each in given:
+        if not isinstance(each, Stream):
+            inner = cast("tuple[object, ...]", each) if isinstance(each, list | tuple) else ()  # of any items
+            is_group = any(isinstance(item, Stream) for item in inner)
+            hint = f"; pass each stream as an argument, as {op.label}(*streams)" if is_group else ""
+            raise GraphError(f"{op.label}: takes streams, got {shown(each)}{hint}")
     return stream_of(Node(op, tuple(s._input() for s in streams)))  # pyright: ignore[reportPrivateUsage]

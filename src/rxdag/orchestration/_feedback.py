@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from rxdag.contract import Duration, positive_ns
 from rxdag.errors import GraphError, shown
 
 PressureLevel: TypeAlias = Literal["ok", "soft", "hard"]
-
-LEVELS: Final[tuple[PressureLevel, ...]] = ("ok", "soft", "hard")
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class OpenTarget:
         if not hasattr(given, "write"):
             raise GraphError(
                 f"batched: the context manager must give an async function of a batch, or an object with write(batch), "
-                f"got {shown(given)}; say `yield write`, or return it from __aenter__"
+                f"got {shown(given)}; write `yield write`, or return it from __aenter__"
             )
         if given is not self._target:
             check_target(given, "batched: what the context manager gives")

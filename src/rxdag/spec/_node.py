@@ -115,7 +115,9 @@ def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
         return None
     elsewhere = next((other for other in ROLES if other != role and text in known.nodes[other]), None)
     hint = (
-        f'; there is a {elsewhere} of that name: say "{elsewhere}: {text}"' if elsewhere else did_you_mean(text, names)
+        f'; there is a {elsewhere} of that name: write "{elsewhere}: {text}"'
+        if elsewhere
+        else did_you_mean(text, names)
     )
     context.tell(tree, f'{role} "{text}" is not known{hint}; known is {", ".join(names)}, or "module:function"')
     return None

@@ -1,4 +1,4 @@
-"""The market-data packages, each imported when something of it is used: core, store, ibkr, pipeline.
+"""The market-data packages, each imported on first use: core, store, ibkr, pipeline.
 
 Public.
 """
