@@ -98,7 +98,8 @@ def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None
     Clock: none.
 
     Args:
-        routes: Predicates by port, tried in order: functions of the item, field names, or `col.<name>`.
+        routes: Predicates by port, tried in order: functions of the item, field names, or `col.<name>`. mypy
+            accepts functions or expressions, but not both in one mapping.
         default: Port for items that match no predicate.
         multi: True to send an item to every port that it matches.
 
