@@ -162,16 +162,16 @@ def specs_page() -> str:
     """All nodes that a spec can name, with their parameters."""
     out = [
         "# Specs",
-        "The nodes, windows and aggregates that a graph in YAML can name; how one is written: [write a graph as YAML](../how-to/yaml-specs.md). `rxdag schema` prints the same as a JSON Schema, "
-        "by which editors complete and check. At the top a spec has `name`, `nodes`, `version` (1), `include` and `settings`. Windows and aggregates are parts of nodes: `window: {type: tumbling, size: 1s}`, `aggregate: count`.",
+        "The nodes, windows and aggregates of graphs in YAML; [write a graph as YAML](../how-to/yaml-specs.md) shows how to use them. `rxdag schema` prints the same as a JSON Schema, "
+        "with which editors complete and check specs. At the top level, a spec has `name`, `nodes`, `version` (1), `include` and `settings`. Windows and aggregates are parts of nodes: `window: {type: tumbling, size: 1s}`, `aggregate: count`.",
     ]
     sink = registry().nodes["sink"]["collect"]
     out += [
         "## Settings",
-        "Under `settings:`, for `rxdag run`.",
+        "Write them under `settings:`; `rxdag run` reads them.",
         "```text\n" + "\n".join(settings()) + "\n```",
         "## Options of every node",
-        "Beside the parameters of the node; a source has only `on_error`.",
+        "Every node takes these options in addition to its parameters; a source takes only `on_error`.",
         "```text\n" + "\n".join(options_of(sink)) + "\n```",
     ]
     for role, types in {**registry().nodes, **parts()}.items():
@@ -186,63 +186,63 @@ def specs_page() -> str:
 _WHEN: Final = {
     "GraphError": (
         "a graph is defined",
-        "wrong field, wrong argument, a function that cannot be called as it will be, a stream that does not fit",
-        "what the message says: it names the place, what must hold and what came",
+        "a wrong field or argument, a function that takes the wrong arguments, a stream that does not fit",
+        "correct the call that the message names",
     ),
     "CompileError": (
-        "it is compiled",
-        "two things that cannot go together, as a feed that cannot wait and overflow `block`",
-        "the message lists the choices",
+        "a graph is compiled",
+        "a contradiction, such as a source that cannot be paused with the policy `block`",
+        "choose one of the options in the message",
     ),
     "SpecError": (
         "a spec or settings are read",
-        "all that is wrong, each with file, line and column",
-        "`rxdag check`; `rxdag nodes NAME` for what a node takes",
+        "all problems, each with file, line and column",
+        "run `rxdag check`; `rxdag nodes NAME` shows the parameters of a node",
     ),
     "NodeError": (
-        "it runs",
-        "a node raised: the message has its name and the item, `__cause__` what was raised",
-        "mend the function, or `on_error=` skip, dead or retry",
+        "a graph runs",
+        "a function failed: the message names the node and the item; `__cause__` is the error of the function",
+        "correct the function, or set `on_error=` to skip, dead or retry",
     ),
     "SourceError": (
-        "it runs",
-        "a file is not there, a line is malformed, a connection was given up",
-        "the message has file and line; `on_error=` on `from_source`",
+        "a graph runs",
+        "a missing file, a malformed line, or a lost connection",
+        "correct the file at the line in the message, or set `on_error=` of `from_source`",
     ),
     "BufferOverflow": (
-        "it runs",
-        "a gate with overflow `error` was full",
-        "a larger `max_items`, another policy, or a faster consumer",
+        "a graph runs",
+        "a full gate with the policy `error`",
+        "set a larger `max_items`, another policy, or a faster consumer",
     ),
     "Stalled": (
-        "it runs",
-        "nothing can move any more: the message names the full gates",
-        "a larger `.buffered(max_items=...)` before the node that combines two streams, or one that drops",
+        "a graph runs",
+        "no node can make progress: the message names the full gates",
+        "put a larger `.buffered(max_items=...)` before the node that combines two streams, or one that drops",
     ),
     "StateError": (
         "state is saved or read",
-        "what cannot be saved, with its place in the state; or bytes that are damaged, or name a class that is not known",
+        "a value that cannot be saved, with its path in the state; or bytes that are damaged, or name an unknown class",
         "keep plain data in the state; import the module of the class, or pass it in `types=`",
     ),
     "MissingExtra": (
-        "it is used",
-        "a package is not installed",
-        "the message has the line: `pip install ...`",
+        "a feature is used",
+        "a package that is not installed",
+        "run the `pip install` in the message",
     ),
     "GraphWarning": (
         "a graph is defined",
-        "legal, and probably not meant: a sink that no dag was given",
-        "pass it, or leave it out",
+        "a probable mistake, such as a sink that no dag includes",
+        "include the sink, or remove it",
     ),
     "Terminated": (
-        "SIGTERM came during `run` or `PipelineRuntime.run`",
-        "`.result` is what the call would have returned",
+        "SIGTERM ends `run` or `PipelineRuntime.run`",
+        "the result that the call would have returned, as `.result`",
         "nothing: the process ends with exit code 143; catch it to use `.result` first",
     ),
     "RxDagError": (
-        "any time",
-        "the root of all of them; also raised itself, if the books of a run do not balance",
-        "catch it to catch all; look at operators of your own for a lost item, else report the bug in rxdag",
+        "at any time",
+        "the base class of the others; raised itself if the books of a run do not balance",
+        "catch it to catch all errors; if the books do not balance, check your own operators for a lost item, or report a bug",
     ),
 }
 
@@ -260,14 +260,14 @@ def errors_page() -> str:
         "\n\n".join(
             [
                 "# Errors and their fixes",
-                "Every message says where, what must hold, what came, and the fix. All are in `rxdag.errors`, and `rxdag.<name>`.",
-                "| error | is | when | what it tells | what to do |\n|---|---|---|---|---|\n" + "\n".join(rows),
-                "A run that fails raises the first error; what failed after it is in its notes (`error.__notes__`). The traceback is that of your function. "
-                "What is wrong with a graph is found before it runs: fields and types when it is defined, the rest by `rxdag.compile(dag)`.",
+                "Every message names the place, the rule, the value, and the fix if there is one. Import the errors from `rxdag` or `rxdag.errors`.",
+                "| error | meaning | raised when | content | what to do |\n|---|---|---|---|---|\n" + "\n".join(rows),
+                "A run that fails raises the first error; later failures are in its notes (`error.__notes__`). The traceback is that of your function. "
+                "Problems of a graph are found before it runs: those of fields and types when it is defined, the others by `rxdag.compile(dag)`.",
                 "`Terminated` is a `SystemExit`, so `except Exception` lets it through. Ctrl-C raises a plain `KeyboardInterrupt`, with the same attribute `result`. A plain "
-                "function that raises `SystemExit` or `KeyboardInterrupt` itself ends the run with exactly that, without the node's name.",
-                "Every error survives pickle, with its node, item, causes and notes, so a worker of a process pool can send it home. A part that cannot be "
-                "pickled arrives as its text. An error whose text cannot be made, or an item whose repr raises, is reported as such: neither hides the failure.",
+                "function that raises `SystemExit` or `KeyboardInterrupt` itself ends the run with the same exception, which does not name the node.",
+                "Every error survives pickle, with its node, item, causes and notes, so a worker of a process pool can return it. A part that cannot be "
+                "pickled is replaced by its text. If the `str` of an error or the `repr` of an item raises, the message says so, and the failure is still reported.",
                 "```python\n>>> import rxdag\n>>> from rxdag import operators as ops, sinks, sources\n"
                 '>>> stream = rxdag.from_source(sources.iterable([1, 0])).pipe(ops.map(lambda x: 1 // x), name="inverse")\n'
                 ">>> try:\n...     rxdag.run(stream.to(sinks.null()))\n... except rxdag.NodeError as error:\n...     print(error)\n"
@@ -368,7 +368,7 @@ def own_page() -> str:
         WORLD.rstrip(),
         *_entries(_OWN),
     ]
-    out += ["# State as bytes", "What the state of a kernel may hold, and how it outlives the process."]
+    out += ["# State as bytes", "The state that a kernel may have, and its form outside the process."]
     out += [
         class_entry("codec", "Codec", rxdag.codec.Codec),
         plain_entry("codec", "types_in", rxdag.codec.types_in),

@@ -216,7 +216,7 @@ class TestSpelling:
     @pytest.mark.parametrize(
         ("node", "said"),
         [
-            ("{op: map, input: n, fn: 'mypkg.model:f'}", 'module "mypkg.model" must be allowed by the code that loads the spec, with --allow mypkg.model; allowed is none'),
+            ("{op: map, input: n, fn: 'mypkg.model:f'}", 'module "mypkg.model" must be allowed by the code that loads the spec, with --allow mypkg.model; allowed: none'),
             ("{sink: csv, input: n, path: /tmp/x.csv}", "unless the code that loads the spec allows other paths (--outside), got '/tmp/x.csv'"),
         ],
     )  # fmt: skip

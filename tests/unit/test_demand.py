@@ -155,7 +155,7 @@ def test_subscribers_of_one_run_get_the_same_at_the_pace_of_the_slowest():
 def test_only_sinks_made_to_publish_can_be_subscribed_to():
     run = testing.start(rxdag.from_source(sources.range(1)).to(sinks.null(), name="n"))
     with pytest.raises(
-        GraphError, match=r'publisher: "n" must be a sinks.publisher\(\) of the run; known is none; end a'
+        GraphError, match=r'publisher: "n" must be a sinks.publisher\(\) of the run; known: none; end a'
     ):
         run.publisher("n")
     run.finish()

@@ -767,10 +767,10 @@ class TestStream:
     async def test_only_publishers_can_be_read(self):
         async with rxdag.PipelineRuntime() as runtime:
             runtime.create_dag("a", numbers())
-            with pytest.raises(GraphError, match=r"known is none; end a stream with .to\(sinks.publisher\(\)"):
+            with pytest.raises(GraphError, match=r"known: none; end a stream with .to\(sinks.publisher\(\)"):
                 runtime.stream("a")
             self._published(runtime)
-            with pytest.raises(GraphError, match='has no publisher "x"; known is "out"'):
+            with pytest.raises(GraphError, match='has no publisher "x"; known: "out"'):
                 runtime.stream("p", "x")
 
 

@@ -256,8 +256,7 @@ class TestOwnNodes:
         assert len(found) == 4
         assert found[0][1:] == (
             "nodes.n.source",
-            f'module "{MINE}" must be allowed by the code that loads the spec, with allow=("{MINE}",); allowed is '
-            "other",
+            f'module "{MINE}" must be allowed by the code that loads the spec, with allow=("{MINE}",); allowed: other',
         )
 
     @pytest.mark.parametrize(
@@ -352,7 +351,7 @@ class TestRefusals:
             ("  n: {source: websocket, url: 'ws://x', overflow: drop_old}", "nodes.n.overflow", 'got \'drop_old\'; did you mean "drop_oldest"?'),
             ("  n: {op: join_asof, input: {left: src, right: src}, strategy: nearst}", "nodes.n.strategy", 'must be backward, forward or nearest, got \'nearst\'; did you mean "nearest"?'),
             ("  n: {sink: collect, input: src, on_error: {retry: {attempts: 1, then: ded}}}", "nodes.n.on_error.retry.then", 'did you mean "dead"'),
-            ("  n: {sink: collect, input: {from: src, bufered: 3}}", "nodes.n.input.bufered", "known is from, buffered, on"),
+            ("  n: {sink: collect, input: {from: src, bufered: 3}}", "nodes.n.input.bufered", "known: from, buffered, on"),
             ("  n: {source: websocket, url: 'ws://x', reconnect: {bas: 1s}}", "nodes.n.reconnect.bas", 'did you mean "base"'),
         ],
     )  # fmt: skip

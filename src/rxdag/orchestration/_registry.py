@@ -52,7 +52,7 @@ class SourceRegistry:
                 f'source "{name}" has an entry point that could not be loaded: {self.failures[name]}'
             ) from (self.failures[name])
         known = ", ".join(f'"{each}"' for each in self._makers)
-        raise GraphError(f'source "{name}" is not known{did_you_mean(name, self._makers)}; known is {known}')
+        raise GraphError(f'source "{name}" is not known{did_you_mean(name, self._makers)}; known: {known}')
 
     def discover(self, groups: tuple[str, ...] = GROUPS) -> tuple[str, ...]:
         """Register the sources that installed packages announce as entry points.

@@ -75,7 +75,7 @@ def publisher_of(execution: Execution, name: str) -> RunPublisher:
     found = {host.name: host for host in execution.program.sinks if isinstance(host.sink, PublisherSink)}
     if name not in found:
         known = ", ".join(found) or "none; end a stream with .to(sinks.publisher(), name=...)"
-        raise GraphError(f'publisher: "{name}" must be a sinks.publisher() of the run; known is {known}')
+        raise GraphError(f'publisher: "{name}" must be a sinks.publisher() of the run; known: {known}')
     return RunPublisher(execution, found[name])
 
 

@@ -84,7 +84,7 @@ def streamed(job: Supervised, sink: str | None) -> AsyncIterator[Any]:
         return _streamed(job, sink)
     listed = ", ".join(f'"{name}"' for name in known) or "none; end a stream with .to(sinks.publisher(), name=...)"
     what = "must have one sinks.publisher(), or sink= must name one" if sink is None else f'has no publisher "{sink}"'
-    raise GraphError(f'stream: "{job.name}" {what}; known is {listed}')
+    raise GraphError(f'stream: "{job.name}" {what}; known: {listed}')
 
 
 async def _streamed(job: Supervised, sink: str) -> AsyncIterator[Any]:

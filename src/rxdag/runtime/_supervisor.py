@@ -104,7 +104,7 @@ class Supervisor:
         if name not in self._jobs:
             known = ", ".join(f'"{each}"' for each in (*self._jobs, *self._waiting)) or "none"
             hint = "; start the runtime first" if name in self._waiting else did_you_mean(name, self._jobs)
-            raise GraphError(f'runtime: "{name}" is not running here{hint}; known is {known}')
+            raise GraphError(f'runtime: "{name}" is not running here{hint}; known: {known}')
         return self._jobs[name]
 
     async def start(self) -> None:

@@ -63,7 +63,7 @@ class Context:
             raise self.refuse(
                 tree,
                 f'module "{module}" must be allowed by the code that loads the spec, with allow=("{module}",); '
-                f"allowed is {allowed}",
+                f"allowed: {allowed}",
             )
         try:
             found: Any = importlib.import_module(module)

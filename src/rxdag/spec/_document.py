@@ -78,7 +78,7 @@ def read_document(
         raise spec_error([Problem(tree.mark, "", f"must be a mapping with {', '.join(TOP)}, got {tree_text(tree)}")])
     for key in tree.mapping():
         if key not in TOP:
-            context.at(key).tell(tree.key_mark(key), f"is not known{did_you_mean(key, TOP)}; known is {', '.join(TOP)}")
+            context.at(key).tell(tree.key_mark(key), f"is not known{did_you_mean(key, TOP)}; known: {', '.join(TOP)}")
     name = _name(tree, context, path)
     _version(tree, context)
     settings = _settings(tree.mapping().get("settings"), context.at("settings"))
@@ -141,7 +141,7 @@ def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:
         if len(parts) > 1:
             near = did_you_mean(head, tree.mapping())
             raise spec_error(
-                [Problem(mark, "", f'"{head}" is not known{near}; known is {", ".join(tree.mapping()) or "nothing"}')]
+                [Problem(mark, "", f'"{head}" is not known{near}; known: {", ".join(tree.mapping()) or "nothing"}')]
             )
     inner = tree.mapping().get(head, Tree(None, mark, {}))
     return replace(

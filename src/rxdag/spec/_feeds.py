@@ -136,7 +136,7 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
     if tree.is_mapping:
         for key in tree.mapping():
             if key not in ("from", "buffered", "on"):
-                context.at(key).tell(tree.key_mark(key), "is not known; known is from, buffered, on")
+                context.at(key).tell(tree.key_mark(key), "is not known; known: from, buffered, on")
         source = tree.mapping().get("from", tree)
         own = _gate(tree, context)
         gate = (own[0] if own[0] is not None else gate[0], own[1] or gate[1])

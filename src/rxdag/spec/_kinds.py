@@ -307,7 +307,7 @@ class BackoffKind(Kind):
         for key in tree.mapping():
             if key not in known:
                 context.at(key).tell(
-                    tree.key_mark(key), f"is not known{did_you_mean(key, known)}; known is {', '.join(known)}"
+                    tree.key_mark(key), f"is not known{did_you_mean(key, known)}; known: {', '.join(known)}"
                 )
         try:
             return Backoff(**{key: value for key, value in tree.plain().items() if key in known})

@@ -119,7 +119,7 @@ def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
         if elsewhere
         else did_you_mean(text, names)
     )
-    context.tell(tree, f'{role} "{text}" is not known{hint}; known is {", ".join(names)}, or "module:function"')
+    context.tell(tree, f'{role} "{text}" is not known{hint}; known: {", ".join(names)}, or "module:function"')
     return None
 
 

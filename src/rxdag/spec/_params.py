@@ -132,7 +132,7 @@ def by_kinds(tree: Tree, context: Context, kinds: Mapping[str, Kind]) -> dict[st
     for key, each in tree.items():
         if key not in kinds:
             context.at(key).tell(
-                tree.key_mark(key), f"is not known{did_you_mean(key, kinds)}; known is {', '.join(kinds)}"
+                tree.key_mark(key), f"is not known{did_you_mean(key, kinds)}; known: {', '.join(kinds)}"
             )
             continue
         try:

@@ -44,7 +44,7 @@ class PartKind(Kind):
         if found is None:
             raise context.refuse(
                 name_tree,
-                f"{self.what} {tree_text(name_tree)} is not known{did_you_mean(name_tree.value, types)}; known is {known}",
+                f"{self.what} {tree_text(name_tree)} is not known{did_you_mean(name_tree.value, types)}; known: {known}",
             )
         args, named = read_params(found, tree, context, ("type",))
         try:
