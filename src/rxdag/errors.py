@@ -117,9 +117,6 @@ class Terminated(SystemExit):
         return _pickled(self)
 
 
-# ---- texts of foreign objects: an error must never be lost because its text, or that of its item, cannot be made
-
-
 def shown(item: object, *, most: int = _ITEM_CHARS) -> str:
     """Return the repr of a foreign object, at most `most` characters; never raises."""
     try:
@@ -180,8 +177,6 @@ def trace_of(error: BaseException) -> str:
     except BaseException:  # its causes and notes are foreign too
         return f"{named_text(error)}\n"
 
-
-# ---- pickle
 
 _Parcel: TypeAlias = tuple[bytes | None, str]
 """A part in bytes of its own, None if it cannot be pickled, and its text, for a process that cannot unpickle it."""

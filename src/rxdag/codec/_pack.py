@@ -122,8 +122,6 @@ class Packer:
         name = self._names.name(kind)
         return lambda value: self._record(record, name, value)
 
-    # ---- values
-
     def _int(self, value: int) -> Any:
         return value if _LEAST <= value < _MOST else self._scalar(BIG, value)
 
@@ -160,8 +158,6 @@ class Packer:
     def _record(self, record: Record, name: str, value: Any) -> Ext:
         fields, others = record.parts(value)
         return self._ext(RECORD, [name, self._dict(fields), self._dict(others)])
-
-    # ---- columns
 
     def _are_plain(self, values: Iterable[Any]) -> bool:
         """Return True if msgpack stores all values natively."""

@@ -130,9 +130,6 @@ SCALARS: Final[dict[type, Scalar]] = {
 BY_CODE: Final = {scalar.code: scalar for scalar in (BIG, TEXT, *SCALARS.values())}
 
 
-# ---- numpy, where it is loaded
-
-
 def numpy() -> Any:
     """Return numpy if the process has imported it; otherwise no value can be numpy's."""
     return sys.modules.get("numpy")

@@ -36,8 +36,6 @@ class BatchSinkNode(SinkNode):
         """Set once the context manager is entered or has failed: only then is it left."""
         self.resource: Any = None
 
-    # ---- what the batches are written to
-
     def open(self) -> None:
         super().open()
         if not self.is_ended:
@@ -86,8 +84,6 @@ class BatchSinkNode(SinkNode):
 
     def closed_with(self, result: Any) -> Any:
         return self.leave_resource(result)
-
-    # ---- gathering
 
     def wants(self) -> int | None:
         return None if self.is_ended else self.batching.max_items - len(self.gathered)
@@ -141,8 +137,6 @@ class BatchSinkNode(SinkNode):
             self.attempts = 0
             self.is_split = False
             self.write_part()
-
-    # ---- writing
 
     def write_part(self) -> None:
         """Write the next part of the batch."""
@@ -216,8 +210,6 @@ class BatchSinkNode(SinkNode):
             if not self.bury(item, error, max(1, self.attempts)):
                 return False
         return True
-
-    # ---- the end
 
     def end(self, error: Exception | None) -> None:
         if self.is_ended:

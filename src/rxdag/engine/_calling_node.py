@@ -97,8 +97,6 @@ class CallingNode(Guarded):
         except BaseException as failure:
             return failure
 
-    # ---- calls where no single item is at hand
-
     def guard(self, fn: Callable[[i64], None], value: i64) -> None:
         """Call into the kernel; its failure ends the node."""
         emit = self.emit

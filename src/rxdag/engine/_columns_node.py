@@ -61,8 +61,6 @@ class ColumnsNode(KernelNode):
     def parameters(self) -> tuple[str, ...]:
         return ()
 
-    # ---- items
-
     def push_columns(self, columns: Any) -> None:
         self.take_columns(0, columns)
 
@@ -193,8 +191,6 @@ class ColumnsNode(KernelNode):
             meeting.failed.append((self.place, self, error))
         else:
             super().fail(error)
-
-    # ---- calls where no run is at hand
 
     def guard(self, fn: Callable[[i64], None], value: i64) -> None:
         self.columns_exits.is_open = True

@@ -90,8 +90,6 @@ class Gate(Node):
         """The error of the gate itself."""
         self.saw: Saw | None = None
 
-    # ---- what it holds
-
     @property
     def n(self) -> int:
         """Items that rest in it. Thread-safe."""
@@ -125,8 +123,6 @@ class Gate(Node):
 
     def space(self) -> int:
         return self.room()
-
-    # ---- the side that fills it
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
@@ -252,8 +248,6 @@ class Gate(Node):
     def cancel(self) -> None:
         pass
 
-    # ---- policies
-
     def make_room(self, item: Any, size: i64) -> bool:
         """Drop what the policy gives up; False if that is the item itself, which `came` counts already."""
         overflow = self.overflow
@@ -357,8 +351,6 @@ class Gate(Node):
 
     def retire(self) -> None:
         self.leave()
-
-    # ---- how long its producers wait
 
     def note_waiting(self, now: i64) -> None:
         """Note that a pump waits for room here."""

@@ -146,8 +146,6 @@ class InnerNode(KernelNode):
         else:
             raise error
 
-    # ---- reading
-
     def bind(self) -> None:
         self.absorbs = True  # from the first: what is behind may be shut before this node is open
         super().bind()
@@ -316,8 +314,6 @@ class InnerNode(KernelNode):
         self.readings.pop(inner, None)
         inner.is_done = True
         kernel.on_inner_failed(inner, error, reading.attempts)
-
-    # ---- watermarks and ends
 
     def give_mark(self, watermark: i64) -> None:
         if self.is_resting:

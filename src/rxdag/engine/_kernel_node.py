@@ -58,8 +58,6 @@ class KernelNode(WatermarkNode):
             self.guard(self.call_start, 0)
         self.look()
 
-    # ---- items
-
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.take(0, item, ts, sequence, key)
 
@@ -108,8 +106,6 @@ class KernelNode(WatermarkNode):
         emit.given = -1
         if self.watches:
             self.look()
-
-    # ---- what the kernel wants
 
     def look(self) -> None:
         """Apply the kernel's attributes: timers, demand, held watermark, early end."""
@@ -219,8 +215,6 @@ class KernelNode(WatermarkNode):
         self.said_idle = False  # what came out has said that more may come
         self.look()
         self.stop_lingering()
-
-    # ---- ends
 
     def end(self, error: Exception | None) -> None:
         self.input_ended(0, error)

@@ -89,8 +89,6 @@ class Node:
         self.retried: i64 = 0
         self.dropped: dict[str, int] = {}
 
-    # ---- what comes
-
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Take an item."""
         raise NotImplementedError
@@ -119,8 +117,6 @@ class Node:
         """Return the nodes of its domain that it calls."""
         return [exit_.reader for exit_ in self.exits if exit_.is_read]
 
-    # ---- what stands in the way
-
     def on_open(self) -> None:
         """Continue: nothing downstream blocks this node any more."""
 
@@ -133,8 +129,6 @@ class Node:
             block_all(self.up)
         else:
             unblock_all(self.up)
-
-    # ---- ends
 
     def seal(self) -> None:
         """Mark the node as ended: it lifts what it has blocked above, and its outputs stay blocked for good."""
@@ -178,8 +172,6 @@ class Node:
     def why_no_snapshot(self) -> str | None:
         """Return why its state cannot be saved at this moment, or None."""
         return None
-
-    # ---- books
 
     def held(self) -> int:
         """Return how many items that came in rest here."""

@@ -42,8 +42,6 @@ class OpenedSink(Guarded):
         """True if what it wrote is durable already, and closing it hardly can fail."""
         self.is_closed = False
 
-    # ---- what a sink sees
-
     @property
     def error(self) -> Exception | None:
         return self.own_error or self.run.error
@@ -61,8 +59,6 @@ class OpenedSink(Guarded):
             self.discard()
             self.finish(None)
             self.domain.retire(self)
-
-    # ---- what it takes now
 
     def admit(self) -> None:
         """Ask upstream to read the demand again."""
@@ -84,8 +80,6 @@ class OpenedSink(Guarded):
     def finish(self, error: Exception | None) -> None:
         """Take nothing more, and mark the end of the dead letters."""
         raise NotImplementedError
-
-    # ---- the writer
 
     def open_writer(self) -> None:
         """Open the sink; if that fails, the node has failed."""

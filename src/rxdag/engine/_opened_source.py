@@ -60,8 +60,6 @@ class OpenedSource(Pump):
         self.position: Any = None
         """The position at the restart."""
 
-    # ---- what the source sees
-
     def wake_at(self, when: int) -> None:
         self.domain.driver.at(when, self.step, rank=int(self.rank))
 
@@ -102,8 +100,6 @@ class OpenedSource(Pump):
         else:
             self.failed += 1
             raise error
-
-    # ---- the reader
 
     def open_reader(self) -> Reader:
         """Open the source, where it was before a restart."""
@@ -147,8 +143,6 @@ class OpenedSource(Pump):
             self.run.fail(node_error(self.name, error))
         finally:
             self.run.source_ended(self.name)
-
-    # ---- what the reader knows
 
     def backlog(self) -> int | None:
         """Return how many items wait to be read, if the reader knows. Thread-safe."""

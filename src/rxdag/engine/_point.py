@@ -62,8 +62,6 @@ class Point(Node):
         self.marked = [each for each in self.exits if each.timed and each.out is not NOWHERE]
         self.only_timed = self.marked[0] if len(self.marked) == 1 else None
 
-    # ---- giving
-
     def give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Send an item out by an exit, or keep it until there is room."""
         # Counted before the call, so that the books hold if it does not return.
@@ -166,8 +164,6 @@ class Point(Node):
         """Return the part of `blocked` that does not count: this node rests itself, or has ended."""
         own: i64 = (1 if self.is_resting else 0) + (1 if self.is_ended else 0)
         return own if own > self.free else self.free
-
-    # ---- resting
 
     def hold(self, entry: Entry) -> None:
         """Keep an entry behind what rests here already."""

@@ -121,8 +121,6 @@ class SinkNode(OpenedSink):
     def why_no_snapshot(self) -> str | None:
         return f'sink "{self.name}" is writing' if self.in_flight else None
 
-    # ---- what comes
-
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         if self.is_ended:
@@ -189,8 +187,6 @@ class SinkNode(OpenedSink):
         self.renew()
         self.again = None
         self.clear()
-
-    # ---- writing
 
     def write_out(self) -> None:
         """Write what is gathered."""
@@ -308,8 +304,6 @@ class SinkNode(OpenedSink):
             if self.ending is not None and not self.in_flight and not self.is_ended:
                 self.finish(self.ending[0])
         self.admit()
-
-    # ---- the end
 
     def end(self, error: Exception | None) -> None:
         if self.is_ended:

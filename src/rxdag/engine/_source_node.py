@@ -55,8 +55,6 @@ class SourceNode(SourceFeed):
                 self.open_error = error
         self.wake()
 
-    # ---- stopping
-
     def stop(self, how: Literal["drain", "flush", "fail"], error: Exception | None = None) -> None:
         """Read no more: end as a drain, as a drain that flushes, or with an error. Thread-safe."""
         if how != "fail" and self.how is None and self.ends_itself(how):
@@ -90,8 +88,6 @@ class SourceNode(SourceFeed):
         if self.how is None:
             self.how = how
         self.wake()
-
-    # ---- turns
 
     def step(self) -> None:
         if self.is_finished:
@@ -181,8 +177,6 @@ class SourceNode(SourceFeed):
         if self.reader is None:
             self.reader = self.open_reader()
         return self.reader.read(max_items)
-
-    # ---- ends
 
     def finish_at_end(self, read: Read) -> None:
         """End as the source has, or as it was stopped."""

@@ -36,8 +36,6 @@ class StepNode(KernelNode):
     def parameters(self) -> tuple[str, ...]:
         return () if self.expands else on_item_parameters(type(self.kernel))
 
-    # ---- what comes
-
     def take(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
         if self.is_ended:
@@ -55,8 +53,6 @@ class StepNode(KernelNode):
 
     def can_resume(self) -> bool:
         return not self.is_waiting and super().can_resume()
-
-    # ---- one item
 
     def take_item(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Work on an item until it is done, or rests because there is no room or it is to be tried later."""

@@ -42,7 +42,6 @@ def _code(name: str, area: str, level: int, fields: str, sentence: str, fix: str
 
 
 _ALL: Final = (
-    # ---- a run
     _code("run.started", "run", _INFO, "dag nodes", "the run has started", "Nothing."),
     _code(
         "run.completed",
@@ -132,7 +131,6 @@ _ALL: Final = (
         "a signal was received: the first drains, the second cancels",
         "Nothing, if you or your orchestrator sent it.",
     ),
-    # ---- sources
     _code("source.connected", "source", _INFO, "dag node connection", "a source has connected", "Nothing."),
     _code(
         "source.disconnected",
@@ -158,7 +156,6 @@ _ALL: Final = (
         "a source stops connecting, and fails",
         "Check the other side and the address; raise `attempts=` of its `Backoff` to wait longer.",
     ),
-    # ---- items
     _code(
         "gap",
         "node",
@@ -223,7 +220,6 @@ _ALL: Final = (
         "user code has failed, and was tried again",
         "Check the service that the node calls. `n` counts retries.",
     ),
-    # ---- a runtime
     _code("job.started", "runtime", _INFO, "job restarts", "a run of a supervised dag or pipeline starts", "Nothing."),
     _code(
         "job.restarting",
@@ -267,7 +263,6 @@ _ALL: Final = (
         "a function that the runtime calls at intervals has failed",
         "Correct the function passed as `pressure=` or `on_decision=` of `add_feedback`. It is called again after the interval.",
     ),
-    # ---- fail-over
     _code("router.using", "router", _INFO, "router", "a fail-over reads this source now", "Nothing."),
     _code(
         "router.failed",
@@ -302,7 +297,6 @@ _ALL: Final = (
         "Check the provider or source.",
     ),
     _code("breaker.closed", "router", _INFO, "breaker", "calls are allowed again", "Nothing."),
-    # ---- the servers and the command line
     _code("metrics.serving", "metrics", _INFO, "host port", "metrics and health are served", "Nothing."),
     _code("metrics.stopped", "metrics", _INFO, "host port", "the server of metrics and health has stopped", "Nothing."),
     _code(

@@ -113,8 +113,6 @@ class Server:
     ) -> None:
         self.close()
 
-    # ---- a client
-
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
         try:

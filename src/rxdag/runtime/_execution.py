@@ -104,8 +104,6 @@ class Execution:
     def main(self) -> FlowScheduler:
         return self.schedulers[MAIN]
 
-    # ---- what nodes need
-
     @property
     def may_succeed(self) -> bool:
         return self.error is None and not self._is_cancelled
@@ -172,8 +170,6 @@ class Execution:
     def _kick(self) -> None:
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.kick()
-
-    # ---- life
 
     def open(self) -> None:
         """Open sinks and nodes, start the threads, give the sources their first turn. On the main domain's thread."""
@@ -324,8 +320,6 @@ class Execution:
             self.fail(error)
         self.cancel()
         self._cancel_domain(scheduler)
-
-    # ---- the end
 
     def finish(self) -> RunResult:
         """Join the threads, settle the books. Called once, when the main driver has left."""

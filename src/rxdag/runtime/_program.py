@@ -77,8 +77,6 @@ class Program:
         """The sinks."""
         return [node for node in self.nodes.values() if isinstance(node, SinkNode)]
 
-    # ---- books
-
     def ledgers(self) -> dict[str, Ledger]:
         """Return the books of each node as they stand."""
         return {name: node.ledger() for name, node in self.nodes.items()}
@@ -125,8 +123,6 @@ class Program:
         for pump in self.pumps:
             found[pump.node] = found.get(pump.node, 0) + int(pump.busy_ns)
         return found
-
-    # ---- watching
 
     def observe(self, name: str, watcher: Watcher, run: RunContext, port: str | None = None) -> None:
         """Attach a watcher to a port of a node, by default the main one, or to the inputs of a sink, before the run starts."""

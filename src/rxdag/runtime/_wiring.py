@@ -96,8 +96,6 @@ class _Wiring:
             node.note_readers()
         survey(self.program)
 
-    # ---- nodes
-
     def _make(self, name: str) -> None:
         plan, node = self.plan, self.topology.nodes[name]
         made = self._node(name)
@@ -165,8 +163,6 @@ class _Wiring:
         pump.domain = scheduler.domain
         scheduler.add_pump(pump)
         self.program.pumps.append(pump)
-
-    # ---- links
 
     def _connect(self, name: str) -> None:
         """Link the outputs of a node to what reads them."""

@@ -100,8 +100,6 @@ class LiveReader(Reader):
         self._is_up = lifeline.reconnect is None
         self._task = asyncio.ensure_future(self._live())
 
-    # ---- the task: one loop over all connections
-
     async def _live(self) -> None:
         try:
             await (self._pull() if self._lifeline.reconnect is None else self._reconnect(self._lifeline.reconnect))
@@ -234,8 +232,6 @@ class LiveReader(Reader):
     ) -> None:
         event = ConnectionEvent(kind, self._connection, self._context.clock.now(), error, wait_ns)
         self._context.emit("events", event)
-
-    # ---- the reader
 
     def read(self, max_items: int) -> Read:
         if self._buffer:

@@ -161,8 +161,6 @@ class _Check:
                     f"{law}: {how} must give the same on port {port}, {_difference(got.outputs[port], expected)}"
                 )
 
-    # ---- the laws
-
     def ends(self) -> None:
         self.books()
         if self.baseline.result.state != "completed":

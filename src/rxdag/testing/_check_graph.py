@@ -221,8 +221,6 @@ class Driven:
     def _fail(self, error: Exception) -> None:
         self.error = self.error or error
 
-    # ---- turns
-
     def _drawn(self, what: str) -> Random:
         """Return the random choices of this turn: the same in every run of a seed."""
         return Random(f"{self.seed} {self.turn} {what}")
@@ -295,8 +293,6 @@ class Driven:
             node.release()
         if any(node.next_entry() is not None for node in nodes) and self.error is None:
             self._settle()
-
-    # ---- books and state
 
     @property
     def has_streams(self) -> bool:

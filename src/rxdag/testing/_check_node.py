@@ -98,8 +98,6 @@ class DrivenNode:
             self._names = [name for name in names if name != "emit"]
             self._takes_emit = "emit" in names
 
-    # ---- what waits
-
     def step(self) -> bool:
         """Take in the first of what waits that can be taken; False if none can."""
         at = self.next_entry()
@@ -157,8 +155,6 @@ class DrivenNode:
     def _look_after(self, error: Exception | None) -> None:
         if self.watch is not None:
             self.watch.after(self, error)
-
-    # ---- items
 
     def wake(self, input: int) -> None:
         """Mark the input of an item active."""
@@ -219,8 +215,6 @@ class DrivenNode:
         else:
             self.exits.counts["failed"] += 1
             self.fail(error)
-
-    # ---- watermarks and ends
 
     def mark(self, input: int, mark: int) -> None:
         """Take in the watermark of an input."""
@@ -288,8 +282,6 @@ class DrivenNode:
             self.guard(lambda: self.kernel.release(self.room(), self.exits))
             self.settle()
 
-    # ---- the clock
-
     def open(self) -> None:
         """Begin: only of a run that is new."""
         self.guard(lambda: self.kernel.on_start(self.clock.now(), self.out))
@@ -307,8 +299,6 @@ class DrivenNode:
         self.guard(lambda: self.kernel.on_timer(self.clock.now(), self.out))
         self.settle()
         self._look_after(None)
-
-    # ---- failures
 
     def guard(self, fn: Callable[[], None]) -> None:
         """Call into the kernel where no single item is at hand, while the node goes on."""
@@ -347,8 +337,6 @@ class DrivenNode:
         else:
             self._end_with(error)
 
-    # ---- output
-
     def _send(self, port: str, item: Any, ts: int, sequence: int, key: Any) -> None:
         for way in self.ways.get(port, ()):
             at = (ts, sequence) if way.timed else (0, 0)
@@ -360,8 +348,6 @@ class DrivenNode:
             for way in ways:
                 if way.timed or mark >= FLUSHED:
                     way.take("mark", mark)
-
-    # ---- books and state
 
     def problem(self, restored: int) -> str | None:
         """Return the law of the books that does not hold; None if they balance.

@@ -50,8 +50,6 @@ class Drives:
         driven.close()
         return driven
 
-    # ---- state
-
     def check_state(self) -> None:
         """Check that attributes are state, cache, or do not change, and that a snapshot holds what `state` says.
 
@@ -63,8 +61,6 @@ class Drives:
             for node in driven.nodes.values():
                 node.watch = _StateWatch(node)
             self.run(driven)
-
-    # ---- recover
 
     def check_recover(self) -> None:
         """Check that a run that goes on from bytes, in whatever lane, gives what a run gives that was never stopped.
@@ -106,8 +102,6 @@ class Drives:
             return {where: self._codec.encode(part, where=where) for where, part in saved.items()}
         except StateError as error:
             raise Broken(str(error)) from None
-
-    # ---- marks
 
     def check_marks(self) -> None:
         """Check that further watermarks before one that comes, with no item between, make no difference.

@@ -111,8 +111,6 @@ class AsofColumnsKernel(Kernel):
     def _arm(self) -> None:
         self.wake = self.watermark if self.settling is not None else self.lefts.wake
 
-    # ---- output
-
     def on_watermark(self, watermark: int, emit: Any) -> None:
         ready = self.lefts.take_up_to(watermark)
         if ready is not None:
@@ -198,8 +196,6 @@ class AsofColumnsKernel(Kernel):
         self.on_watermark(MAX, emit)
         if not self.is_paused:
             self._let_go(emit)
-
-    # ---- what is kept
 
     def _sweep(self, watermark: int, emit: Any) -> None:
         """Purge the right items that no left item can match any more."""

@@ -93,8 +93,6 @@ class AsofKernel(Kernel):
         if self._n_rights > self._sweep_at:
             self._sweep(emit)
 
-    # ---- output
-
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         while self.lefts and self.lefts[0][0] <= watermark:
             ts, sequence, _, key, item = self.lefts[0]
@@ -153,8 +151,6 @@ class AsofKernel(Kernel):
         self.on_watermark(MAX, emit)
         if not self.is_paused:
             self._let_go(emit)
-
-    # ---- what is kept
 
     def _needed_from(self) -> int:
         """Return the time from which right items are needed, plus the last one at or before it."""

@@ -135,8 +135,6 @@ class FeedTimeKernel(Kernel):
         self.given = mark
         emit.watermark(mark)
 
-    # ---- the clock
-
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         if self._idle_after is not None:
             self._fall_idle(now, self._idle_after, emit)

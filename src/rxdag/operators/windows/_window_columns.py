@@ -62,8 +62,6 @@ class WindowColumnsKernel(ClosingKernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    # ---- input
-
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         ts = columns.ts
         if ts is None:
@@ -161,8 +159,6 @@ class WindowColumnsKernel(ClosingKernel):
     def held(self) -> int:
         return sum(self.counts.values())
 
-    # ---- output
-
     def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
         end, start = window
         opened = self.open[window]
@@ -181,8 +177,6 @@ class WindowColumnsKernel(ClosingKernel):
         self._free += opened.values()
         emit.absorbed(self.counts.pop(window))
         return True
-
-    # ---- state
 
     def snapshot(self) -> dict[str, Any]:
         rows: list[Any] = []

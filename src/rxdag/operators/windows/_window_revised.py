@@ -95,8 +95,6 @@ class RevisedWindowKernel(Kernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
 
-    # ---- input
-
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         windows = self._assigner.assign(ts)
         if not windows:
@@ -278,8 +276,6 @@ class RevisedWindowKernel(Kernel):
             part.take_over(other)
             self.parts[part.key].remove(other)
 
-    # ---- output
-
     def _schedule(self, part: OpenPane) -> None:
         """Put a pane into the heap at the time when something is to be done with it next."""
         when = part.closes_at
@@ -374,8 +370,6 @@ class RevisedWindowKernel(Kernel):
 
     def held(self) -> int:
         return sum(part.n for parts in self.parts.values() for part in parts)
-
-    # ---- state
 
     def snapshot(self) -> dict[str, Any]:
         rows = [
