@@ -501,3 +501,29 @@ def test_a_thread_takes_no_virtual_time():
     run = testing.start(out)
     run.finish()
     assert (run[out], run.now) == ([0, 2, 4], 3 * S)
+
+
+@pytest.mark.parametrize("where", ["open", "write", "close"])
+@pytest.mark.parametrize(
+    "error",
+    [StopIteration("done"), StopAsyncIteration("done"), asyncio.CancelledError("done"), GeneratorExit("done")],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_error_of_a_plain_function_is_taken_for_the_end_of_a_future(where, error):
+    class Plain:
+        def _act(self, name):
+            if name == where:
+                raise error
+
+        def open(self):
+            self._act("open")
+
+        def write(self, batch):
+            self._act("write")
+
+        def close(self):
+            self._act("close")
+
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched(Plain(), on_error="raise"), name="db")
+    with pytest.raises(NodeError, match='sink "db"|node "db"'):
+        asyncio.run(asyncio.wait_for(rxdag.run_async(out), 5))
