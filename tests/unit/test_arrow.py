@@ -343,3 +343,18 @@ def test_a_field_that_was_none_in_all_the_first_items_says_what_to_do_about_a_la
     items = [{"a": None, "b": 1}] * 65_536 + [{"a": 1.5, "b": 1}]
     with pytest.raises(NodeError, match="must be of type null, as in the first 65,536 items .*; pass schema="):
         rxdag.run(rxdag.from_source(sources.iterable(items)).to(sinks.arrow()))
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_columns_of_one_name_are_refused_where_the_last_would_win(tmp_path, batched):
+    table = pa.table([[1], [2], [3]], names=["a", "a", "b"])
+    message = "arrow: columns must have names of their own, got several called a; rename them, or pass a type without"
+    with pytest.raises(NodeError, match=message):
+        rxdag.wrap(table.to_batches()[0] if batched else table).collect()
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_an_int_beyond_64_bits_ends_the_run_and_says_what_to_do(tmp_path, as_file):
+    out = sinks.parquet(tmp_path / "big.parquet") if as_file else sinks.arrow()
+    with pytest.raises(NodeError, match="items must have the columns and types of the first ones, .*; pass schema="):
+        rxdag.run(rxdag.wrap([{"n": 2**70}]).to(out))

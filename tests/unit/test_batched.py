@@ -507,3 +507,88 @@ def test_a_thread_takes_no_virtual_time():
     run = testing.start(out)
     run.finish()
     assert (run[out], run.now) == ([0, 2, 4], 3 * S)
+
+
+@pytest.mark.parametrize("where", ["open", "write", "close"])
+@pytest.mark.parametrize(
+    "error",
+    [StopIteration("done"), StopAsyncIteration("done"), asyncio.CancelledError("done"), GeneratorExit("done")],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_error_of_a_plain_function_is_taken_for_the_end_of_a_future(where, error):
+    class Plain:
+        def _act(self, name):
+            if name == where:
+                raise error
+
+        def open(self):
+            self._act("open")
+
+        def write(self, batch):
+            self._act("write")
+
+        def close(self):
+            self._act("close")
+
+    out = rxdag.from_source(sources.range(3)).to(sinks.batched(Plain(), on_error="raise"), name="db")
+    with pytest.raises(NodeError, match='sink "db"|node "db"'):
+        asyncio.run(asyncio.wait_for(rxdag.run_async(out), 5))
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("where", ["write", "close"])
+def test_a_target_is_closed_before_a_write_ends_the_process(where, is_async):
+    class Exits:
+        def __init__(self):
+            self.calls = []
+
+        def _act(self, name):
+            self.calls.append(name)
+            if name == where:
+                raise SystemExit(5)
+
+        if is_async:
+
+            async def write(self, batch):
+                self._act("write")
+
+            async def close(self):
+                self._act("close")
+
+        else:
+
+            def write(self, batch):
+                self._act("write")
+
+            def close(self):
+                self._act("close")
+
+    table = Exits()
+    with pytest.raises(SystemExit, match="5"):
+        rxdag.run(rxdag.from_source(sources.range(3)).to(sinks.batched(table)))
+    assert table.calls == ["write", "close"]
+
+
+def test_a_target_is_closed_before_another_nodes_coroutine_ends_the_process():
+    async def leave(item):
+        raise SystemExit(5)
+
+    numbers = rxdag.from_source(sources.range(3))
+    table = Table()
+    with pytest.raises(SystemExit, match="5"):
+        rxdag.run(numbers.to(sinks.batched(table)), numbers.to(sinks.acall(leave)))
+    assert len(table.left_with) == 1
+
+
+@pytest.mark.parametrize("is_ordered", [False, True])
+def test_a_coroutine_that_ends_the_process_fails_a_run_on_its_own_threads(is_ordered):
+    async def leave(item):
+        raise SystemExit(5)
+
+    run = rxdag.start(
+        rxdag.from_source(sources.range(3))
+        .pipe(ops.map_async(leave, ordered=is_ordered), name="call")
+        .to(sinks.collect())
+    )
+    with pytest.raises(NodeError, match='node "call" failed on 0: SystemExit: 5'):
+        run.wait(5)

@@ -147,3 +147,13 @@ def test_what_is_no_timeout_has_one_message(value):
         timeout_s(value, "run.wait: timeout")
     said = f'run.wait: timeout must be seconds, from 0 to 146 years, or a duration such as "10s", got {value!r}'
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9" * 5000 + "s", "0." + "0" * 5000 + "1s", 10**5000, "1" + "s" * 100_000],
+    ids=["digits", "fraction", "number", "unit"],
+)
+def test_a_duration_without_end_is_refused_as_any_other(value):
+    with pytest.raises(GraphError, match='x must be a duration such as "500ms", "1s" or "2h30m", got'):
+        duration_ns(value, "x")

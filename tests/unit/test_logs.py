@@ -486,3 +486,19 @@ def test_a_run_without_losses_does_not_look_at_its_books(records, monkeypatch):
     stream = rxdag.wrap(range(100)).pipe(ops.filter(lambda x: x % 2)).pipe(ops.dedupe(lambda x: x % 3, within="1h"))
     rxdag.run(stream.pipe(ops.scan(0, lambda a, x: a + x)).to(sinks.null()))
     assert looks == []
+
+
+@pytest.mark.parametrize("number", [[1], "x", 1.5, None, 99999])
+def test_an_error_of_the_system_with_an_odd_number_is_logged(number, records):
+    EventLog(VirtualClock()).tell("run.failed", dag="d", error=OSError(number, "text"))
+    assert [record.error for record in records] == ["OSError"]
+
+
+def test_an_error_whose_number_raises_is_logged(records):
+    class Broken(OSError):
+        @property
+        def errno(self):
+            raise RuntimeError("no number")
+
+    EventLog(VirtualClock()).tell("run.failed", dag="d", error=Broken(2, "text"))
+    assert records[0].error.endswith("Broken[ENOENT]")

@@ -299,3 +299,26 @@ class TestReprs:
         run.settle()
         result = run.finish()
         assert "  1 in, 0 out, watermark at 2024-08-08T23:54:13.999999999Z: is unit= right?" in str(result).splitlines()
+
+
+class TestLooksOfOddLists:
+    def test_a_list_that_contains_itself_can_be_copied_and_pickled(self):
+        items = rxdag.wrap([1, 2]).collect()
+        items.append(items)
+        for made in (copy.deepcopy(items), pickle.loads(pickle.dumps(items))):
+            assert type(made) is type(items)
+            assert made[:2] == [1, 2]
+            assert made[2] is made
+
+    def test_a_frame_of_items_that_are_no_table_names_the_sink(self):
+        out = rxdag.wrap([1, "x"]).to(sinks.collect(), name="kept")
+        with pytest.raises(rxdag.SourceError, match=r'to_frame: sink "kept": sinks.arrow: items must have the columns'):
+            rxdag.run(out).to_frame("kept")
+
+    @pytest.mark.parametrize("asked", [None, 5, ["kept"]])
+    def test_what_is_no_sink_is_refused_with_the_sinks_of_the_run(self, asked):
+        result = rxdag.run(rxdag.wrap([1]).to(sinks.collect(), name="kept"))
+        with pytest.raises(
+            rxdag.GraphError, match=r"result: must be asked for a sink or its name, .*its sinks are kept"
+        ):
+            result[asked]

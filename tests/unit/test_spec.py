@@ -627,3 +627,16 @@ def test_reading_a_spec_imports_no_other_module():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"
     )
+
+
+@pytest.mark.parametrize("settings", ["", "settings:\n", "settings: {until: 5s}\n"])
+def test_a_setting_is_overridden_whether_the_spec_has_settings_or_not(settings):
+    text = f"{settings}nodes:\n  out: {{sink: stdout, input: in}}\n  in: {{source: interval, every: 1s}}\n"
+    rxdag.load_spec(text=text, overrides={"settings.flush": True})
+    with pytest.raises(rxdag.SpecError, match="settings.flush: expected `bool`, got `str`; got 'maybe'"):
+        rxdag.load_spec(text=text, overrides={"settings.flush": "maybe"})
+
+
+def test_an_override_without_a_name_is_refused():
+    with pytest.raises(rxdag.SpecError, match='must be a name such as "trades.path", got 5'):
+        rxdag.load_spec(text="nodes: {}", overrides={5: 1})

@@ -18,6 +18,7 @@ from rxdag.contract._arguments import (
 from rxdag.contract._around import ReaderAround, SinkAround, SourceAround, WriterAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
+from rxdag.contract._contained import EndsProcess, contained
 from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, Timeout, duration_ns, format_ns, positive_ns, signed_ns, timeout_s
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
@@ -113,6 +114,7 @@ __all__ = [
     "DeadLetter",
     "Duration",
     "Emit",
+    "EndsProcess",
     "Enough",
     "FanIn",
     "FirstCall",
@@ -161,6 +163,7 @@ __all__ = [
     "async_kind",
     "aware",
     "check_accumulator",
+    "contained",
     "check_arguments",
     "check_awaited",
     "factor_of",

@@ -37,6 +37,8 @@ _WORDS: Final = {
 _PART: Final = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 _TEXT: Final = re.compile(f"(?:{_PART.pattern})+")
 _LONGEST: Final = 1 << 62
+_MOST_CHARS: Final = 100
+"""No text that is longer is a duration: Python turns no endless digits into a number."""
 
 
 def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
@@ -67,7 +69,7 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
 
 def _is_text(value: object) -> bool:
     """Return True for parts such as "2h30m", each of a smaller unit than the one before."""
-    if not isinstance(value, str) or _TEXT.fullmatch(value) is None:
+    if not isinstance(value, str) or len(value) > _MOST_CHARS or _TEXT.fullmatch(value) is None:
         return False
     scales = [UNITS[unit] for _, unit in _PART.findall(value)]
     return all(larger > smaller for larger, smaller in pairwise(scales))
@@ -86,7 +88,8 @@ def _meant(value: object) -> str:
     """Return '; did you mean "5s"?' for what is a duration but for its spelling."""
     units = {word: unit for unit, words in _WORDS.items() for word in words} | {unit: unit for unit in UNITS}
     is_written = isinstance(value, str | int | float) and not isinstance(value, bool)
-    text = str(value).lower().replace(" ", "") if is_written else ""
+    written = value if isinstance(value, str) else shown(value)
+    text = written.lower().replace(" ", "") if is_written else ""
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([^0-9.]*)", text)
     spelt = "".join(number + units.get(unit, "?") for number, unit in parts)
     is_whole = "".join(number + unit for number, unit in parts) == text

@@ -180,7 +180,9 @@ class BatchSinkNode(SinkNode):
             self.domain.interrupt_for(error)
             self.failed += 1
             self.in_flight -= 1
-            self.fail(end_error("sink", self.name, error))
+            if self.domain.raised is None:
+                self.fail(end_error("sink", self.name, error))
+            # Else the driver cancels the run next: it would cut short a close that begins now.
             return False
         if not self.is_split:
             self.attempts += 1

@@ -30,7 +30,7 @@ def plain_fields(given: Mapping[str, object]) -> dict[str, Value]:
     for name, value in given.items():
         if isinstance(value, BaseException):
             cause = _first_cause(value)
-            number = errorcode.get(cause.errno or 0) if isinstance(cause, OSError) else None
+            number = _number_of(cause)
             fields[name] = type(cause).__qualname__ + (f"[{number}]" if number else "")
             place = _place_of(cause.__traceback__)
             if place is not None:
@@ -63,6 +63,12 @@ def _first_cause(error: BaseException) -> BaseException:
     while isinstance(error, NodeError) and error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _number_of(error: BaseException) -> str | None:
+    """Return the name of the number that the system gave, if there is one."""
+    number = vars(OSError)["errno"].__get__(error) if isinstance(error, OSError) else None
+    return errorcode.get(number) if isinstance(number, int) else None
 
 
 def _place_of(trace: TracebackType | None) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from rxdag.contract import FLUSHED, Clock, FanIn, is_forked
+from rxdag.contract import FLUSHED, Clock, FanIn, contained, is_forked
 from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
 from rxdag.errors import NodeError, RxDagError, shown, text_of
@@ -23,7 +23,7 @@ from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._stacks import stack_of
 from rxdag.runtime._stall import full_gates, stalled
 from rxdag.runtime._stats import stats_of
-from rxdag.runtime._tasks import failed_by_itself
+from rxdag.runtime._tasks import ended_by
 from rxdag.runtime._wiring import wire
 
 _GRACE_NS: Final = 500_000_000
@@ -117,11 +117,11 @@ class Execution:
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
         if self.loop is None:
             raise RxDagError(f'node "{node}" needs an event loop, and this run has none')
-        task = asyncio.ensure_future(work, loop=self.loop)
+        task = asyncio.ensure_future(contained(work), loop=self.loop)
         self._tasks.add(task)
 
         def done(task: asyncio.Future[Any]) -> None:
-            ended = failed_by_itself(task) if task.cancelled() and task not in self._cut else task
+            ended = ended_by(task, is_cut=task in self._cut)
             if then is not None:
                 then(ended)
                 self.main.domain.is_unsettled = True  # it may have opened up a node, and no step is under way

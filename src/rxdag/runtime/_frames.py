@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rxdag.contract import MAX, MIN, Chunk, Clock, Saw, Shape, import_extra
 from rxdag.engine import Ledger
-from rxdag.errors import GraphError, shown
+from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.schedulers import VirtualClock
 from rxdag.sinks import arrow
 
@@ -56,8 +56,11 @@ def frame_of(value: Any, shape: Shape, where: str) -> Any:
     polars = import_extra("polars", "polars", where)
     if isinstance(value, list):
         writer = arrow().open(_Context(shape))
-        writer.write(Chunk(value))
-        value = writer.close(ok=True)
+        try:
+            writer.write(Chunk(value))
+            value = writer.close(ok=True)
+        except SourceError as error:
+            raise SourceError(f"{where}: sinks.{text_of(error)}") from error
     if not hasattr(value, "__arrow_c_stream__"):
         raise GraphError(
             f"{where}: the sink must collect its items, as sinks.collect() and sinks.arrow() do, got {shown(value)}"

@@ -26,10 +26,11 @@ def run_here(execution: Execution) -> RunResult:
     """Run on this thread to the end; with an event loop if a node needs one."""
     if execution.plan.needs_loop:
         with asyncio.Runner() as runner:
-            return runner.run(run_on_loop(execution))
+            return runner.run(run_on_loop(execution, is_loops_owner=True))
     try:
         execution.open()
         drive(execution.main, execution.is_done, execution.check_stall)
+        _raise_what_waits(execution)
     except BaseException as reason:
         execution.abort(reason)
         execution.finish()
@@ -37,15 +38,17 @@ def run_here(execution: Execution) -> RunResult:
     return execution.finish()
 
 
-async def run_on_loop(execution: Execution) -> RunResult:
+async def run_on_loop(execution: Execution, *, is_loops_owner: bool = False) -> RunResult:
     """Run on this loop to the end; cancelling the task cancels the run."""
     execution.loop = asyncio.get_running_loop()
-    slice_s = {"slice_s": inf} if execution.is_virtual else {}
-    driver = LoopDriver(execution.main, execution.loop, execution.is_done, execution.check_stall, **slice_s)
+    how: dict[str, Any] = {"slice_s": inf} if execution.is_virtual else {}
+    how["is_loops_owner"] = is_loops_owner
+    driver = LoopDriver(execution.main, execution.loop, execution.is_done, execution.check_stall, **how)
     try:
         execution.open()
         driver.start()
         await driver.done
+        _raise_what_waits(execution)
     except BaseException as reason:
         execution.abort(reason)
         with contextlib.suppress(asyncio.CancelledError):
@@ -54,6 +57,13 @@ async def run_on_loop(execution: Execution) -> RunResult:
         raise
     await _settle(execution)
     return await asyncio.to_thread(execution.finish) if execution.threads else execution.finish()
+
+
+def _raise_what_waits(execution: Execution) -> None:
+    """Raise what is to end the process, if the last act of the run has raised it, as when a sink was closed."""
+    raised = execution.main.domain.raised
+    if raised is not None:
+        raise raised
 
 
 async def _settle(execution: Execution) -> None:

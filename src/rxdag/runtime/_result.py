@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.contract import MAX, MIN, Sink, Source, iso_utc
 from rxdag.engine import LEAVINGS, EdgeBook, Ledger, Writes
-from rxdag.errors import GraphError, did_you_mean, text_of
+from rxdag.errors import GraphError, did_you_mean, shown, text_of
 from rxdag.graph import Dag, SinkNode, bundle
 from rxdag.runtime._frames import frame_of, frame_of_books
 
@@ -166,6 +166,9 @@ class RunResult:
         return self.values[self._name_of(sink)]
 
     def _name_of(self, sink: SinkNode[Any, Any] | str) -> str:
+        if not isinstance(sink, str | SinkNode):
+            known = ", ".join(self.dag.sinks)
+            raise GraphError(f"result: must be asked for a sink or its name, got {shown(sink)}; its sinks are {known}")
         if isinstance(sink, str):
             name: str | None = sink if sink in self.values else None
         else:

@@ -1,9 +1,29 @@
-"""Tasks that end as cancelled though nobody has cancelled them: the error is that of the code they run."""
+"""Tasks of user code: those that end the process, and those that are cancelled though nobody has cancelled them."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+
+from rxdag.contract import EndsProcess
+
+
+def ended_by(task: asyncio.Future[Any], *, is_cut: bool) -> asyncio.Future[Any]:
+    """Return a task that has ended, with the error of the code it ran.
+
+    Args:
+        task: The task.
+        is_cut: True if it was cancelled from outside.
+    """
+    if task.cancelled():
+        return task if is_cut else failed_by_itself(task)
+    error = task.exception()
+    if not isinstance(error, EndsProcess):
+        return task
+    failed: asyncio.Future[Any] = task.get_loop().create_future()
+    failed.set_exception(error.error)
+    failed.exception()  # as below
+    return failed
 
 
 def failed_by_itself(task: asyncio.Future[Any]) -> asyncio.Future[Any]:

@@ -97,7 +97,7 @@ class _BatchWriter(Writer):
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
             return fn(given)
-        except (ValueError, self._pa.ArrowTypeError, self._pa.ArrowNotImplementedError) as error:
+        except (ValueError, OverflowError, self._pa.ArrowTypeError, self._pa.ArrowNotImplementedError) as error:
             raise SourceError(
                 f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; pass "
                 "schema="

@@ -137,8 +137,19 @@ class OpenTarget:
             return await fn(*args)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="rxdag-batched")
-        made: Any = await asyncio.get_running_loop().run_in_executor(self._thread, partial(fn, *args))
+        work = asyncio.get_running_loop().run_in_executor(self._thread, _outcome, fn, *args)
+        made, error = await work
+        if error is not None:
+            raise error
         return await made if inspect.isawaitable(made) else made
+
+
+def _outcome(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    """Return what a call gives, and the error with which it failed."""
+    try:
+        return fn(*args), None
+    except BaseException as error:  # a future would take StopIteration and CancelledError for its own, and never end
+        return None, error
 
 
 async def _awaited(fn: Callable[[list[Any]], object], batch: list[Any]) -> None:

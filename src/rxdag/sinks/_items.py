@@ -46,7 +46,7 @@ class Items(list[T]):
         return Items(found, self._shape) if isinstance(at, slice) else found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Items, (list(self), self._shape)
+        return Items, ((), self._shape), None, iter(self)  # one by one, as of a list, which may contain itself
 
     def __str__(self) -> str:
         is_short = len(self) <= _MOST_ROWS and len(repr(self)) <= _LINE_CHARS

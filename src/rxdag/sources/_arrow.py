@@ -143,7 +143,13 @@ def _checked(pa: Any, array: Any, hint: Any) -> Any:
 
 
 def _fitting(batches: Iterable[Any], schema: Any, of: Any, where: str) -> Iterator[Any]:
-    """Yield batches, if their columns are those of a type."""
+    """Yield batches, if their columns are those of a type; without one, if each has a name of its own."""
+    twice = [name for name in dict.fromkeys(schema.names) if schema.names.count(name) > 1]
+    if of is None and twice:
+        raise SourceError(
+            f"{where}: columns must have names of their own, got several called {', '.join(twice)}; rename them, or "
+            "pass a type without such a field"
+        )
     if of is not None:
         check_columns(of, schema.names, lambda what: SourceError(f"{where}: {what}"))
     yield from batches

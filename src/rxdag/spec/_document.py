@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rxdag.contract import nearest_file
-from rxdag.errors import GraphError, SpecError, did_you_mean, text_of
+from rxdag.errors import GraphError, SpecError, did_you_mean, shown, text_of
 from rxdag.graph import checked_name
 from rxdag.spec._compound_kinds import Either
 from rxdag.spec._context import Context, Refused, tree_text
@@ -107,12 +107,20 @@ def _bytes(path: Path) -> bytes:
 def _overridden(tree: Tree, overrides: Mapping[str, Any]) -> Tree:
     """Return the tree with values put in: "node.param" or "settings.until"."""
     for key, value in overrides.items():
+        mark = Mark(f"--set {key}", 1, 1)
+        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # it comes from outside
+            raise spec_error([Problem(mark, "", f'must be a name such as "trades.path", got {shown(key)}')])
         parts = key.split(".")
         if parts[0] not in TOP:
             parts = ["nodes", *parts]
-        mark = Mark(f"--set {key}", 1, 1)
+        if parts[0] == "settings" and tree.is_mapping and _is_empty(tree.mapping().get("settings")):
+            tree = _put(tree, ["settings"], Tree({}, mark, {}), mark)
         tree = _put(tree, parts, _given(value, mark), mark)
     return tree
+
+
+def _is_empty(tree: Tree | None) -> bool:
+    return tree is None or tree.value is None
 
 
 def _given(value: Any, mark: Mark) -> Tree:

@@ -254,6 +254,9 @@ class VirtualRun:
             self._result = self.execution.finish()
             self._loop.run_up_to(self.now)
             self._loop.close()
+            raised = self.execution.main.domain.raised
+            if raised is not None:  # by the last act of the run
+                raise raised
         return self._result
 
 

@@ -113,6 +113,7 @@ class LoopDriver:
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
         slice_s: Longest slice, s; without end in virtual time, where the world's clock must not matter.
+        is_loops_owner: True if the loop runs for `done` alone: what is to end the process is raised there.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class LoopDriver:
         is_done: Callable[[], bool],
         on_idle: Callable[[], None],
         slice_s: float = _SLICE_S,
+        is_loops_owner: bool = False,
     ) -> None:
+        self._is_loops_owner = is_loops_owner
         self._slice_s = slice_s
         self._scheduler = scheduler
         self._loop = loop
@@ -156,6 +159,14 @@ class LoopDriver:
         self._scheduler.kick()
 
     def _slice(self) -> None:
+        try:
+            self._work()
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not self._is_loops_owner or self.done.done():
+                raise
+            self.done.set_exception(error)  # raised here, it would end the loop before the run is closed
+
+    def _work(self) -> None:
         scheduler = self._scheduler
         end = time.monotonic() + self._slice_s
         if self._slice_s != math.inf:

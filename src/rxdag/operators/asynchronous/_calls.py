@@ -16,6 +16,7 @@ from rxdag.contract import (
     Chunk,
     Duration,
     Emit,
+    EndsProcess,
     Inner,
     InnerKernel,
     Operator,
@@ -24,6 +25,7 @@ from rxdag.contract import (
     Shape,
     Source,
     SourceContext,
+    contained,
     flag,
     format_ns,
     positive_ns,
@@ -42,7 +44,7 @@ class _CallReader(Reader):
     """A call that is under way: it gives its result, and ends."""
 
     def __init__(self, work: Awaitable[Any], context: SourceContext) -> None:
-        self._task = asyncio.ensure_future(work)
+        self._task = asyncio.ensure_future(contained(work))
         self._task.add_done_callback(lambda _: context.wake())
         self._is_read = False
 
@@ -54,7 +56,10 @@ class _CallReader(Reader):
         self._is_read = True
         if self._task.cancelled():
             raise RuntimeError("a call must return or raise, got one that was cancelled from outside")
-        return Chunk([self._task.result()])
+        try:
+            return Chunk([self._task.result()])
+        except EndsProcess as carried:
+            raise carried.error from None
 
     async def aclose(self) -> None:
         was_done = self._task.done()
