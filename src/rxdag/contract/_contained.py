@@ -16,7 +16,9 @@ class EndsProcess(Exception):  # it only carries an error out of a task
 
 def contained(work: Awaitable[Any]) -> Awaitable[Any]:
     """Return an awaitable of the same result that raises EndsProcess instead of KeyboardInterrupt and SystemExit."""
-    return _Contained(work) if isinstance(work, Coroutine) else work
+    if isinstance(work, Coroutine):
+        return _Contained(work)  # pyright: ignore[reportUnknownArgumentType]  # isinstance leaves its parameters open
+    return work
 
 
 class _Contained(Coroutine[Any, Any, Any]):

@@ -108,7 +108,7 @@ def _overridden(tree: Tree, overrides: Mapping[str, Any]) -> Tree:
     """Return the tree with values put in: "node.param" or "settings.until"."""
     for key, value in overrides.items():
         mark = Mark(f"--set {key}", 1, 1)
-        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # it comes from outside
+        if not isinstance(key, str):  # it comes from outside
             raise spec_error([Problem(mark, "", f'must be a name such as "trades.path", got {shown(key)}')])
         parts = key.split(".")
         if parts[0] not in TOP:
