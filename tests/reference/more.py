@@ -29,12 +29,12 @@ def metrics_page() -> str:
     """All metrics, alerts, and the functions that give them."""
     out = [
         "# Metrics",
-        "What is scraped are the books, and they are read only then. How they are used: [watch a run](../how-to/watch-a-run.md), [dashboards and "
-        "alerts](../how-to/dashboards-and-alerts.md), [scale on Kubernetes](../how-to/scale-on-kubernetes.md).",
+        "Metrics are the books of the runs, which are read only when they are scraped. See [watch a run](../how-to/watch-a-run.md), [dashboards and "
+        "alerts](../how-to/dashboards-and-alerts.md) and [scale on Kubernetes](../how-to/scale-on-kubernetes.md).",
         _NAMES,
-        "| metric | kind | labels | what |\n|---|---|---|---|\n"
+        "| metric | kind | labels | meaning |\n|---|---|---|---|\n"
         + "\n".join(f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {m.help} |" for m in metrics.METRICS),
-        "The labels are names of the graph: dag, node, edge, port, reason, state. There are no labels of keys. Units are seconds and items.",
+        "Labels are names of the graph: dag, node, edge, port, reason and state. Keys are never labels. Units are seconds and items.",
         "## Alerts",
         "| alert | severity | when | for | look at |\n|---|---|---|---|---|\n"
         + "\n".join(
@@ -352,7 +352,7 @@ def graphs_page() -> str:
     """Streams, dags, plans and runs."""
     out = [
         "# Graphs and runs",
-        "A stream is a handle on the output of a node, a dag is frozen, a plan is a dag that is compiled, and a run is one run of it. How they are used: [your first "
+        "A stream is a handle on the output of a node. A dag is a frozen graph, a plan is a compiled dag, and a run executes a plan once. See [your first "
         "graph](../tutorials/first-graph.md), [one-way flow](../explanation/one-way-flow.md).",
         WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
         *_entries(_GRAPHS),
@@ -364,11 +364,11 @@ def own_page() -> str:
     """What the author of a node implements."""
     out = [
         "# Nodes of your own",
-        "What the author of a node implements. How: [own operator](../how-to/own-operator.md), [own source](../how-to/own-source.md), [own sink](../how-to/own-sink.md), [own aggregate](../how-to/own-aggregate.md).",
+        "The types that authors of nodes implement. See [own operator](../how-to/own-operator.md), [own source](../how-to/own-source.md), [own sink](../how-to/own-sink.md), [own aggregate](../how-to/own-aggregate.md).",
         WORLD.rstrip(),
         *_entries(_OWN),
     ]
-    out += ["# State as bytes", "The state that a kernel may have, and its form outside the process."]
+    out += ["# State as bytes", "A codec converts the state of a kernel to bytes and back."]
     out += [
         class_entry("codec", "Codec", rxdag.codec.Codec),
         plain_entry("codec", "types_in", rxdag.codec.types_in),

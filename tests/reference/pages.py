@@ -156,9 +156,9 @@ def page(family: str) -> str:
     """A page of the reference."""
     title, about, names = FAMILIES[family]
     legend = (
-        "In the diagrams a column is a second, a letter an item, `|` the end, `#` a failure, `(ab)` several in one second, and\n"
-        "`[...]` an item that is longer than a letter. Where event time counts, digits are items that have themselves as their\n"
-        "time, in seconds; a pane that comes again has a `'` for each revision. All were drawn by running the operator."
+        "In the diagrams, a column is a second and a letter is an item. `|` is the end, `#` a failure, `(ab)` several items in one\n"
+        "second, and `[...]` an item longer than one letter. On streams with event time, each digit is an item whose event time is\n"
+        "that number of seconds. A `'` marks each revision of a pane. All diagrams are drawn by running the operator."
     )
     return "\n\n".join([f"# {title}", about, legend, _NAMES.rstrip(), *map(entry, names)]) + "\n"
 
@@ -248,14 +248,14 @@ def table() -> str:
     """What all operators keep, in one table."""
     rows = [
         "# Operators",
-        "What each keeps of the stream it is piped behind. **Key**, **event time**: whether items still have them. **State**: whether what it "
-        "remembers belongs to each [key](../explanation/keys.md) or to the whole stream, and whether `ttl=` says for how long. **Order**: whether "
-        "items leave in the order in which they came, or in which. **Lanes**: whether it works on columns too, where it is given expressions "
-        "and columns come in; the result is the same.",
-        "What does not go on is a stream too, and costs nothing where nobody reads it: every operator has `stream.dead` (items that it could "
-        "not work on, with the error) and `stream.dropped` (repeats, what was throttled, what `on_error.skip` left out); those that know "
-        "lateness `stream.late`; windows `stream.unassigned`; routes `routes.unrouted`; some have ports of their own: "
-        '`stream.side("gaps")`.',
+        "The table shows what each operator keeps of its input stream. **Key** and **event time**: whether the output items have them. **State**: "
+        "whether the state is kept per [key](../explanation/keys.md) or for the whole stream, and whether `ttl=` limits its lifetime. **Order**: "
+        'the order in which items leave; "yes" means the order of arrival. **Lanes**: whether the operator also works on columns, if it is given '
+        "expressions and its input is columns. The result is the same on both lanes.",
+        "Items that an operator does not pass on are available as streams, and cost nothing if nobody reads them. Every operator has "
+        "`stream.dead` (items that failed, with the error) and `stream.dropped` (duplicates, throttled items, items skipped by "
+        "`on_error.skip`). Operators with lateness have `stream.late`, windows have `stream.unassigned`, and routes have `routes.unrouted`. "
+        'Some operators have more ports, such as `stream.side("gaps")`.',
         "| operator | key | event time | state | order | lanes |\n|---|---|---|---|---|---|",
     ]
     lines: list[str] = []
@@ -278,14 +278,14 @@ def aggregates_page() -> str:
     """The page of aggregates, and of windows that they are computed over."""
     out = [
         "# Aggregates",
-        "What windows and `ops.rolling` compute. A field is a name, `col.<name>` or a function. Those that say so are exact in event time "
-        "whatever the order of arrival; sums of floats are added in order of arrival.",
+        "Aggregates are computed by windows and `ops.rolling`. A field is a name, `col.<name>` or a function. Aggregates that are described as "
+        "exact in event time do not depend on the order of arrival. Sums of floats are added in order of arrival.",
         _NAMES.rstrip(),
     ]
     for module, names in ((agg, agg.__all__), (windows, windows.__all__)):
         prefix = "agg" if module is agg else "windows"
         if module is windows:
-            out += ["# Assigners", "Which windows an item belongs to."]
+            out += ["# Assigners", "An assigner maps an event time to windows."]
         for name in names:
             function = getattr(module, name)
             if not inspect.isfunction(function):
@@ -328,8 +328,8 @@ def ends_page() -> str:
     """Sources and sinks."""
     out = [
         "# Sources and sinks",
-        "Where the graph meets the world. A source is read only while its gates have space. A source that cannot be "
-        "paused needs an overflow policy.",
+        "Sources bring items into a graph, and sinks take them out. A source is read only while its gates have space. A source that cannot "
+        "be paused needs an overflow policy.",
         WORLD.rstrip(),
     ]
     for module, prefix in ((sources, "sources"), (rxdag.sinks, "sinks")):
@@ -347,8 +347,8 @@ def testing_page() -> str:
     """The test kit."""
     out = [
         "# The test kit",
-        "Graphs and nodes in virtual time. How it is used: [test a graph in virtual time](../how-to/test-in-virtual-time.md), [reproduce a "
-        "failing seed](../how-to/failing-seed.md).",
+        "The test kit runs graphs and nodes in virtual time. See [test a graph in virtual time](../how-to/test-in-virtual-time.md) and "
+        "[reproduce a failing seed](../how-to/failing-seed.md).",
         WORLD.rstrip(),
     ]
     for name in sorted(testing.__all__):
@@ -403,9 +403,8 @@ def runtime_page() -> str:
     verbs = sorted(name for name in vars(compat) if name[0] != "_" and not hasattr(compat.__base__, name))
     out = [
         "# Runtime, wraps, specs",
-        "How they are used: [run many graphs in one process](../how-to/many-graphs.md), [come from a linear pipeline]"
-        "(../tutorials/from-linear-pipelines.md), [write a graph as YAML](../how-to/yaml-specs.md), [use the market-data packages]"
-        "(../how-to/market-data-packages.md).",
+        "See [run many graphs in one process](../how-to/many-graphs.md), [from a linear pipeline](../tutorials/from-linear-pipelines.md), "
+        "[write a graph as YAML](../how-to/yaml-specs.md) and [use the market-data packages](../how-to/market-data-packages.md).",
         WORLD.rstrip().replace("import rxdag\n", "import asyncio\n\nimport rxdag\n", 1),
         class_entry("rxdag", "PipelineRuntime", rxdag.PipelineRuntime, without=verbs),
         f"### The methods of market-data-pipeline\n\n{inspect.getdoc(compat)}",
@@ -463,12 +462,15 @@ def recovery_page() -> str:
     parts = sections(inspect.getdoc(sources.reconnecting) or "")
     out += ["## sources.reconnecting", f"`{signature('sources', 'reconnecting', sources.reconnecting)}`", parts[""]]
     out += ["\n".join(arguments(parts["Args"])), f"```python\n{parts['Example'].rstrip()}\n```"]
-    return "\n\n".join(out) + "\n\nGo on with another stream: [`rxdag.catch`](fan-in.md#catch).\n"
+    return (
+        "\n\n".join(out)
+        + "\n\nTo continue with another stream after a failure, use [`rxdag.catch`](fan-in.md#catch).\n"
+    )
 
 
 _POLICIES: Final = {
     "raise_": "The default: the run fails with a `NodeError` that names the node and shows the item.",
-    "skip": 'The item is left out, counted as dropped, reason "skipped".',
+    "skip": 'The item is skipped and counted as dropped, with reason "skipped".',
     "dead": 'The item goes to port "dead" as a `DeadLetter`: node, item, error, attempts, traceback.',
 }
 
