@@ -59,6 +59,7 @@ def test_what_a_run_tells_of_itself_is_exported_by_rxdag():
                 assert name in rxdag.__all__, f"{owner.__name__} has {name}"
 
 
+@pytest.mark.skipif(rxdag.build_info().form == "compiled", reason="compiled classes have no docstrings at run time")
 def test_every_public_name_has_a_docstring():
     bare = [
         f"{package}.{name}"
