@@ -124,11 +124,8 @@ class Expr:
         return hash((type(self).__name__, self.fields, repr(self)))
 
     def __bool__(self) -> NoReturn:
-        what = (
-            "has no truth value before an item comes; use & | ~ and parentheses instead of and, or, not, "
-            "and .is_in(values) instead of in"
-        )
-        raise TypeError(f"{shown(self)} {what}")
+        cure = "use & | ~ and parentheses instead of and, or, not, and .is_in(values) instead of in"
+        raise TypeError(f"{shown(self)} has no truth value before an item comes; {cure}")
 
     def __iter__(self) -> NoReturn:
         raise TypeError(f"{shown(self)} stands for a value of an item and cannot be iterated")
