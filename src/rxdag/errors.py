@@ -19,6 +19,7 @@ __all__ = [
     "MissingExtra",
     "NodeError",
     "RxDagError",
+    "SavedError",
     "SourceError",
     "SpecError",
     "Stalled",
@@ -92,6 +93,18 @@ class Stalled(RxDagError):
 
 class StateError(RxDagError):
     """Raised if state cannot be saved, or saved state cannot be read."""
+
+
+class SavedError(RxDagError):
+    """Stands for an error that was saved with the state of a run: only its class name and its text outlive the process.
+
+    Attributes:
+        kind: Name of its class, such as "ValueError".
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
 
 
 class GraphWarning(UserWarning):

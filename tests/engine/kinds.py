@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import pickle
 import random
 import threading
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import rxdag
+from rxdag.codec import Codec
 from rxdag.errors import Stalled
 from rxdag.runtime import Run, restore_into, snapshot_of, why_no_snapshot
 from tests.engine.graphs import EXACT, FREE, Graph, Wish, make
@@ -151,8 +151,8 @@ def check_restarts(seed: int, tally: Tally) -> None:
     def act(step: int) -> None:
         nonlocal saved
         if step >= at and not saved and why_no_snapshot(first) is None:
-            saved = pickle.dumps(snapshot_of(first))
-            tally.saved += sum(len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers])
+            saved = Codec().encode(snapshot_of(first))
+            tally.saved += sum(len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers.values()])
             tally.saved += sum(gate.n for gate in first.program.gates.values())
             front.update({name: list(items) for name, items in begun_graph.items.items()})
             first.cancel()
@@ -163,7 +163,7 @@ def check_restarts(seed: int, tally: Tally) -> None:
     completed(first)
     if not saved:  # the rest of its steps is no moment for it
         return
-    state = pickle.loads(saved)
+    state = Codec().decode(saved)
     graph = make(seed, wish)
     execution = Stepped(rxdag.compile(graph.dag), quantum, start=state["now"])
     restore_into(execution, state)

@@ -125,7 +125,7 @@ def standing(execution: Execution) -> list[str]:
     """Tell what rests, is shut or full, and which pumps are open."""
     program = execution.program
     out = [f"state {execution.state}, error {execution.error!r}"]
-    for node in [*program.nodes.values(), *program.helpers]:
+    for node in [*program.nodes.values(), *program.helpers.values()]:
         pending = getattr(node, "pending", ())
         if node.blocked or node.is_shut or pending:
             out.append(

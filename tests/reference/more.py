@@ -224,6 +224,11 @@ _WHEN: Final = {
         "a value that cannot be saved, with its path in the state; or bytes that are damaged, or name an unknown class",
         "keep plain data in the state; import the module of the class, or pass it in `types=`",
     ),
+    "SavedError": (
+        "state that was saved is used again",
+        "the error of an item, such as one of a dead letter, that outlived its process",
+        "look at its text and at `kind`; the error itself was raised in the earlier run",
+    ),
     "MissingExtra": (
         "a feature is used",
         "a package that is not installed",

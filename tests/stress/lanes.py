@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, on_error, sinks, windows
 from rxdag import operators as ops
+from rxdag.codec import Codec
 from rxdag.runtime import restore_into, snapshot_of, why_no_snapshot
 from rxdag.testing import Chunked, settle_virtual, virtual
 from tests.engine.running import Stepped
@@ -361,7 +361,7 @@ def check_columns_restart(seed: int) -> str | None:
     def act(step: int) -> None:
         nonlocal saved, front
         if step >= at and not saved and why_no_snapshot(first) is None:
-            saved = pickle.dumps(snapshot_of(first))
+            saved = Codec().encode(snapshot_of(first))
             front = {name: _collected(first, name) for name in first.plan.dag.sinks}
             first.cancel()
 
@@ -369,7 +369,7 @@ def check_columns_restart(seed: int) -> str | None:
     first.settle()
     if not saved:  # the rest of its steps is no moment for it
         return None
-    state = pickle.loads(saved)
+    state = Codec().decode(saved)
     second = Stepped(rxdag.compile(build(seed, source, is_settled=True)), quantum, start=state["now"])
     restore_into(second, state)
     second.settle()

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rxdag
 from rxdag import aggregates as agg
 from rxdag.codec import Codec
 from rxdag.contract import Pane
@@ -500,6 +501,24 @@ def test_types_must_be_enums_or_records():
 
 
 @pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ValueError("no"), "ValueError", "ValueError: no"),
+        (rxdag.NodeError("node: no", node="node", item=len), "NodeError", "NodeError: node: no"),
+        (rxdag.SavedError("ValueError", "no"), "ValueError", "ValueError: no"),
+        (KeyError("\udcff"), "KeyError", "KeyError: '\\udcff'"),
+    ],
+    ids=["ValueError", "NodeError", "SavedError", "KeyError"],
+)
+def test_an_error_returns_as_its_class_name_and_text(error, kind, text):
+    letter = rxdag.DeadLetter("node", 1, error, 1, "")
+
+    back = Codec().decode(Codec().encode(letter)).error
+
+    assert (type(back), back.kind, str(back)) == (rxdag.SavedError, kind, text)
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         (
@@ -518,8 +537,8 @@ def test_types_must_be_enums_or_records():
             r"state\[0\].price: must be plain data .*; leave it out, and create it again in restore",
         ),
         (
-            [Counted(ValueError("no"))],
-            r"state\[0\].n: must be plain data to be saved, got ValueError\('no'\); save its text",
+            [Counted(KeyboardInterrupt())],
+            r"state\[0\].n: must be plain data to be saved, got KeyboardInterrupt\(\); save its text",
         ),
         (NotOnlyFields(1), r"state: must be plain data to be saved, got .*; save it as a dict"),
         (

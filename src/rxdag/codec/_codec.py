@@ -22,7 +22,8 @@ class Codec:
     It takes None, bool, int of any size, float, complex, str (lone surrogates too), bytes, bytearray, tuple, list, dict
     in its order, OrderedDict, Counter, defaultdict of a builtin type, set, frozenset, deque with its `maxlen`, range,
     datetime, date, time and timedelta (zones: fixed offsets and zoneinfo), Decimal, Fraction, UUID, members of enums,
-    numpy arrays and scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples.
+    numpy arrays and scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples. An exception
+    returns as `rxdag.SavedError`: only its class name and its text are saved.
 
     **References.** A value is a tree. An object that occurs twice returns as two equal objects, and an object that
     contains itself is refused.

@@ -18,7 +18,7 @@ from msgspec.msgpack import Encoder, Ext
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record
 from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
-from rxdag.errors import StateError, shown
+from rxdag.errors import SavedError, StateError, shown, text_of
 
 # Tags of values with parts.
 TUPLE: Final = 32
@@ -33,6 +33,7 @@ RECORD: Final = 40
 MEMBER: Final = 41
 ARRAY: Final = 42
 NUMPY: Final = 43
+ERROR: Final = 44
 # Tags of lists as columns.
 ROWS: Final = 64
 RAGGED: Final = 65
@@ -116,6 +117,8 @@ class Packer:
         if issubclass(kind, enum.Enum):
             name = self._names.name(kind)
             return lambda value: self._ext(MEMBER, [name, member_of(value)])
+        if issubclass(kind, Exception):
+            return lambda value: self._ext(ERROR, self.column(list(kind_and_text(value))))
         record = self._names.record(kind)
         if record is None:
             raise StateError(f"must be plain data, got a {kind.__qualname__}")
@@ -223,6 +226,14 @@ def member_of(member: enum.Enum) -> str | list[Any]:
     if type(member)._member_map_.get(name or "") is member:
         return str(name)
     return [int(member._value_)]
+
+
+def kind_and_text(error: Exception) -> tuple[str, str]:
+    """Return the class name and the text of an error: all that is saved of it."""
+    if isinstance(error, SavedError):
+        kind = error.kind
+        return kind, text_of(error).removeprefix(f"{kind}: ")
+    return type(error).__qualname__, text_of(error)
 
 
 def _is_text(text: str) -> bool:

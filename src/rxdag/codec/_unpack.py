@@ -14,7 +14,7 @@ from rxdag.codec import _pack as tags
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record, attributes_of
 from rxdag.codec._scalars import BY_CODE, array, scalar
-from rxdag.errors import StateError, shown
+from rxdag.errors import SavedError, StateError, shown
 
 
 class Unpacker:
@@ -40,6 +40,7 @@ class Unpacker:
             tags.DEFAULT: _default,
             tags.RECORD: self._record,
             tags.MEMBER: lambda saved: self._members([saved[0], [saved[1]]])[0],
+            tags.ERROR: lambda saved: SavedError(*saved),
             tags.ARRAY: array,
             tags.NUMPY: scalar,
             tags.ROWS: _rows,

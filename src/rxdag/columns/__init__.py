@@ -34,6 +34,7 @@ from rxdag.columns._int_table import IntTable
 from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
 from rxdag.columns._rows import SCALAR
+from rxdag.columns._saved import restored_columns, saved_columns
 from rxdag.columns._times import exact_ns, times_of, utc_of
 
 __all__ = [
@@ -71,6 +72,8 @@ __all__ = [
     "objects_of",
     "parted",
     "rejoined",
+    "restored_columns",
+    "saved_columns",
     "times_of",
     "typed",
     "utc_of",

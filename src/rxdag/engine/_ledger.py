@@ -38,6 +38,7 @@ class Ledger:
         out: Outputs, by port.
         held: Items in the state of the node, at the time when the books are read.
         retried: Number of retries; they do not count as items.
+        restored: Items that the node held already when the run continued from a checkpoint.
 
     Example:
         >>> even = rxdag.from_source(sources.range(5)).pipe(ops.filter(lambda n: n % 2 == 0), name="even")
@@ -62,6 +63,7 @@ class Ledger:
     out: dict[str, int] = field(default_factory=lambda: dict[str, int]())
     held: int = 0
     retried: int = 0
+    restored: int = 0
 
     @property
     def n_dropped(self) -> int:
@@ -95,8 +97,8 @@ class Ledger:
         """
         out: list[str] = []
         spent = self.passed + self.spent_otherwise
-        if self.arrived != spent:
-            out.append(f"{name}: in {self.arrived} != {spent} ({self})")
+        if self.arrived + self.restored != spent:
+            out.append(f"{name}: in {self.arrived} + restored {self.restored} != {spent} ({self})")
         main = sum(n for port, n in self.out.items() if port not in ports)
         if main != self.passed + self.made:
             out.append(f"{name}: out {main} != passed {self.passed} + made {self.made}")
@@ -117,6 +119,7 @@ class EdgeBook:
         dropped: Items that a full gate dropped.
         discarded: Items that were in the gate when its consumer ended, or when the run failed or was cancelled.
         held: Items that are in the gate.
+        restored: Items that were on the edge already when the run continued from a checkpoint.
     """
 
     name: str
@@ -125,8 +128,11 @@ class EdgeBook:
     dropped: int
     discarded: int
     held: int
+    restored: int = 0
 
     def problems(self) -> list[str]:
         """Return the laws of the books that do not hold."""
         spent = self.received + self.dropped + self.discarded + self.held
-        return [] if self.sent == spent else [f"{self.name}: sent {self.sent} != {spent} ({self})"]
+        if self.sent + self.restored == spent:
+            return []
+        return [f"{self.name}: sent {self.sent} + restored {self.restored} != {spent} ({self})"]

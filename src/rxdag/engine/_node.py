@@ -51,6 +51,7 @@ class Node:
         blocked: How much stands in the way of its outputs; 0 if it may give.
         absorbs: True if what stands in the way behind it is no obstacle to those above.
         takes_rows: True if it takes several items at once, by `push_rows`.
+        restored: Items that rested here when it took up the state of another run.
         up: The nearest points above; they are blocked while this node is.
         feeders: The nodes that call this one.
     """
@@ -87,6 +88,7 @@ class Node:
         self.unread: i64 = 0
         self.made: i64 = 0
         self.retried: i64 = 0
+        self.restored: i64 = 0
         self.dropped: dict[str, int] = {}
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
@@ -218,6 +220,7 @@ class Node:
             out={exit_.port: int(exit_.n) for exit_ in self.exits},
             held=self.held(),
             retried=int(self.retried),
+            restored=int(self.restored),
         )
 
 

@@ -1,7 +1,8 @@
 """Snapshots: the state of nodes as plain data, taken between two items, and taken up by the same nodes of another run.
 
 What rests in nodes and gates is part of it, and so is how far sources are. Timers are not: kernels know when they are
-due, and they are set anew when the nodes are opened. What is counted is kept, so that the books go on.
+due, and they are set anew when the nodes are opened. Counts are not either: the books of the next run open with what
+rests. Exits are saved by port, so that a graph that has got another one can take the state up.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rxdag.contract import Chunk
+from rxdag.engine._branches import Fork
 from rxdag.engine._gate import Ended, Gate
 from rxdag.engine._gather_node import GatherNode
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import KernelNode
-from rxdag.engine._node import Node, block_all
-from rxdag.engine._point import COLUMNS, ITEM, Entry, Point
+from rxdag.engine._node import NOWHERE, Node, block_all
+from rxdag.engine._point import COLUMNS, END, INPUT_COLUMNS, ITEM, MARK, Entry, Point
 from rxdag.engine._pump import GatePump
 from rxdag.engine._rows_node import Rows, RowsNode
 from rxdag.engine._sink_node import SinkNode
@@ -23,13 +25,7 @@ from rxdag.engine._step_node import StepNode
 from rxdag.errors import RxDagError
 
 _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
-    (
-        Node,
-        (
-            *("came", "passed", "absorbed", "filtered", "late", "dead", "unassigned", "unrouted", "failed"),
-            *("discarded", "unread", "made", "retried", "dropped", "watermark", "is_ended", "live"),
-        ),
-    ),
+    (Node, ("watermark", "is_ended")),
     (
         KernelNode,
         (
@@ -40,20 +36,14 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
     (RowsNode, ("told",)),
     (GatherNode, ("told", "waiting")),
     (StepNode, ("attempts", "given", "is_waiting", "due")),
-    (InnerNode, ("came_inside", "drains")),
+    (InnerNode, ("drains",)),
     (
         SinkNode,
         ("gathered", "times", "sequences", "keys", "is_closed", "ending", "own_error", "attempts"),
     ),
-    (SourceNode, ("is_finished", "is_closed", "n_dropped")),
+    (SourceNode, ("is_finished", "is_closed")),
     (GatePump, ("is_finished",)),
-    (
-        Gate,
-        (
-            *("taken", "lost", "n_dropped", "bytes_in", "bytes_out", "bytes_dropped", "high_water", "waits"),
-            *("is_abandoned", "is_wanted", "failure"),
-        ),
-    ),
+    (Gate, ("is_abandoned", "is_wanted", "failure")),
 )
 """The attributes of each kind of node that are saved unchanged."""
 
@@ -71,9 +61,9 @@ def snapshot(node: Node) -> dict[str, Any]:
             for name in names:
                 value = getattr(node, name)
                 saved[name] = value.copy() if isinstance(value, list | set | dict) else value
-    saved["exits"] = [(int(exit_.n), int(exit_.lost), exit_.is_read) for exit_ in node.exits]
+    saved["unread"] = [exit_.port for exit_ in node.exits if exit_.out is not NOWHERE and not exit_.is_read]
     if isinstance(node, Point):
-        saved["pending"] = [_with_index(node, entry) for entry in node.pending]
+        saved["pending"] = [_with_ports(node, entry) for entry in node.pending]
     if isinstance(node, KernelNode):
         saved["kernel"] = node.kernel.snapshot()
         saved["kernel watermark"] = node.kernel.watermark
@@ -85,7 +75,7 @@ def snapshot(node: Node) -> dict[str, Any]:
         saved |= _position(node)
     elif isinstance(node, Gate):
         saved["is_full"] = node.is_full
-        saved["queue"] = [(entry.error,) if isinstance(entry, Ended) else entry for entry in node.queue]
+        saved["queue"] = [_resting(entry) for entry in node.queue]
     return saved
 
 
@@ -96,10 +86,12 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
             for name in names:
                 setattr(node, name, saved[name])
     node.is_restored = True
-    for exit_, (n, lost, is_read) in zip(node.exits, saved["exits"], strict=True):
-        exit_.n, exit_.lost, exit_.is_read = n, lost, is_read
+    for exit_ in node.exits:
+        if exit_.port in saved["unread"] and exit_.is_read:
+            exit_.is_read = False
+            node.live -= 1
     if isinstance(node, Point):
-        node.pending.extend(_with_exit(node, entry) for entry in saved["pending"])
+        node.pending.extend(_with_exits(node, entry) for entry in saved["pending"])
         if node.is_ended:
             node.blocked += 1
     if isinstance(node, KernelNode):
@@ -114,15 +106,43 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
         node.position = saved["position"]
         node.was_open = saved["was_open"]
         if saved["chunk"] is not None:
-            node.chunk = Chunk(*saved["chunk"])
+            items, *beside = saved["chunk"]
+            node.chunk = Chunk(_restored_columns(items) if isinstance(items, dict) else items, *beside)
     elif isinstance(node, Gate):
         node.is_full = saved["is_full"]
         node.queue.extend(_rested(entry) for entry in saved["queue"])
+        for entry in node.queue:
+            if isinstance(entry, tuple):  # else a watermark or the end, or columns
+                node.came += 1
+                node.bytes_in += entry[4] if len(entry) > 4 else 0
+            elif not isinstance(entry, int | Ended):
+                node.came += len(entry)
 
 
-def _rested(entry: Any) -> Any:
-    """Return what rested in a gate; the end is saved as a tuple of its error alone."""
-    return Ended(entry[0]) if entry.__class__ is tuple and len(entry) == 1 else entry
+def _resting(entry: Any) -> Any:
+    """Return what rests in a gate as plain data: columns as a dict, the end as a tuple of its error alone."""
+    if isinstance(entry, Ended):
+        return (entry.error,)
+    return entry if isinstance(entry, tuple | int) else _saved_columns(entry)
+
+
+def _rested(saved: Any) -> Any:
+    """Return what rested in a gate."""
+    if isinstance(saved, dict):
+        return _restored_columns(saved)
+    return Ended(saved[0]) if saved.__class__ is tuple and len(saved) == 1 else saved
+
+
+def _saved_columns(columns: Any) -> dict[str, Any]:
+    from rxdag.columns import saved_columns  # it loads numpy, which columns have done
+
+    return saved_columns(columns)
+
+
+def _restored_columns(saved: dict[str, Any]) -> Any:
+    from rxdag.columns import restored_columns  # it loads numpy
+
+    return restored_columns(saved)
 
 
 def block(node: Node) -> None:
@@ -133,23 +153,32 @@ def block(node: Node) -> None:
         block_all(node.up)
 
 
-def _with_index(node: Point, entry: Entry) -> tuple[Any, ...]:
-    """Return an entry with the index of its exit in place of that."""
-    if entry[0] not in (ITEM, COLUMNS):
-        return entry
+def _with_ports(node: Point, entry: Entry) -> tuple[Any, ...]:
+    """Return an entry with ports in place of exits: of its own, or of those that it is still to go out by."""
+    kind: int = entry[0]
     what: Any = entry[2]
-    if isinstance(what, Rows):
-        what = what.left()
-    return (entry[0], node.exits.index(entry[1]), what, *entry[3:])
+    if kind in (COLUMNS, INPUT_COLUMNS):
+        what = what.left() if isinstance(what, Rows) else _saved_columns(what)
+    if kind in (ITEM, COLUMNS):
+        return (kind, entry[1].port, what, *entry[3:])
+    if kind in (MARK, END) or isinstance(node, Fork):
+        return (kind, [exit_.port for exit_ in node.exits[entry[1] :]], what, *entry[3:])
+    return (kind, entry[1], what, *entry[3:])
 
 
-def _with_exit(node: Point, entry: Any) -> Any:
-    if entry[0] not in (ITEM, COLUMNS):
-        return entry
+def _with_exits(node: Point, entry: Any) -> Any:
+    """Return an entry with exits in place of ports; one for several exits goes on at the first that it was saved with."""
+    kind: int = entry[0]
+    ports = [exit_.port for exit_ in node.exits]
     what: Any = entry[2]
-    if entry[0] == COLUMNS and isinstance(node, RowsNode):
-        what = Rows(*what)
-    return (entry[0], node.exits[entry[1]], what, *entry[3:])
+    if kind in (COLUMNS, INPUT_COLUMNS):
+        what = Rows(*what) if isinstance(what, tuple) else _restored_columns(what)
+    if kind in (ITEM, COLUMNS):
+        return (kind, node.exits[ports.index(entry[1])], what, *entry[3:])
+    if kind in (MARK, END) or isinstance(node, Fork):
+        at = next((i for i, port in enumerate(ports) if port in entry[1]), len(ports))
+        return (kind, at, what, *entry[3:])
+    return (kind, entry[1], what, *entry[3:])
 
 
 def _position(node: SourceNode) -> dict[str, Any]:
@@ -162,5 +191,6 @@ def _position(node: SourceNode) -> dict[str, Any]:
     if node.chunk is not None:
         _, rest = node.chunk.split(int(node.at))
         marks = tuple((place - int(node.at), mark) for place, mark in node.chunk.marks[int(node.next_mark) :])
-        saved["chunk"] = (rest.items, rest.ts, rest.sequence, rest.key, marks)
+        items = rest.items if rest.columns is None else _saved_columns(rest.columns)
+        saved["chunk"] = (items, rest.ts, rest.sequence, rest.key, marks)
     return saved

@@ -36,6 +36,7 @@ class Link:
         entry: Where the edge ends: the consumer, its inlet, or what makes columns for it.
         behind: What stands between the gate and the consumer, and where items leave it.
         gate: The gate on the edge, if there is one.
+        restored: Items that rested on the edge when it took up the state of another run.
     """
 
     exits: list[Exit]
@@ -43,6 +44,12 @@ class Link:
     entry: Node
     behind: list[tuple[Point, Exit]] = field(default_factory=lambda: list[tuple[Point, Exit]]())
     gate: Gate | None = None
+    restored: int = 0
+
+
+def place_of(edge: Edge) -> str:
+    """Return the place of an edge in a graph, as text: no other edge has the same."""
+    return f"{edge.producer}.{edge.port} -> {edge.consumer}[{edge.input}]"
 
 
 @dataclass
@@ -53,7 +60,7 @@ class Program:
         plan: What it was made from.
         schedulers: The serial domains, by name.
         nodes: The nodes of the dag, by name.
-        helpers: Forks, lanes and cuts that the wiring has added.
+        helpers: Forks, lanes, cuts and others that the wiring has added, by the place where they stand.
         links: The way of each edge.
         gates: By edge.
         pumps: What feeds the segments.
@@ -62,7 +69,7 @@ class Program:
     plan: Plan
     schedulers: dict[str, FlowScheduler]
     nodes: dict[str, Node] = field(default_factory=lambda: dict[str, Node]())
-    helpers: list[Point] = field(default_factory=lambda: list[Point]())
+    helpers: dict[str, Point] = field(default_factory=lambda: dict[str, Point]())
     links: dict[Edge, Link] = field(default_factory=lambda: dict[Edge, Link]())
     gates: dict[Edge, Gate] = field(default_factory=lambda: dict[Edge, Gate]())
     pumps: list[Pump] = field(default_factory=lambda: list[Pump]())
@@ -110,7 +117,8 @@ class Program:
                 lost += gone
                 lost += int(gate.lost)
                 dropped = int(gate.n_dropped)
-            books.append(EdgeBook(str(edge), int(link.exits[0].n), received, dropped, lost, held))
+            sent = int(link.exits[0].n)
+            books.append(EdgeBook(str(edge), sent, received, dropped, lost, held, link.restored))
         return books
 
     def watermarks(self) -> dict[str, int]:
@@ -156,7 +164,7 @@ class Program:
 
     def discard_waiting(self) -> None:
         """Count what rests in nodes and gates as discarded: nobody will take it."""
-        for node in [*self.nodes.values(), *self.helpers]:
+        for node in [*self.nodes.values(), *self.helpers.values()]:
             if isinstance(node, Point):
                 node.clear()
         for gate in self.gates.values():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rxdag import engine
-from rxdag.engine import Node, Point
+from rxdag.engine import Node
 from rxdag.errors import RxDagError
 from rxdag.runtime._execution import Execution
+from rxdag.runtime._program import Program, place_of
 
 
 def why_no_snapshot(execution: Execution) -> str | None:
@@ -17,7 +18,7 @@ def why_no_snapshot(execution: Execution) -> str | None:
     for scheduler in dict.fromkeys(execution.schedulers.values()):
         if not scheduler.stands():
             return f"scheduler {scheduler.name} is at work"
-    return next((why for node in _nodes(execution) if (why := node.why_no_snapshot()) is not None), None)
+    return next((why for node in _nodes(execution.program).values() if (why := node.why_no_snapshot()) is not None), None)
 
 
 def snapshot_of(execution: Execution) -> dict[str, Any]:
@@ -29,20 +30,28 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
     why = why_no_snapshot(execution)
     if why is not None:
         raise RxDagError(f"snapshot: all nodes must be between two items, but {why}")
-    return {"now": execution.clock.now(), "nodes": [engine.snapshot(node) for node in _nodes(execution)]}
+    saved = {name: engine.snapshot(node) for name, node in _nodes(execution.program).items()}
+    return {"now": execution.clock.now(), "nodes": saved}
 
 
 def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
     """Restore the state of another run of the same plan into a run that has not begun."""
-    nodes = _nodes(execution)
-    for node, each in zip(nodes, saved["nodes"], strict=True):
-        engine.restore(node, each)
-    for node in nodes:
-        engine.block(node)
-
-
-def _nodes(execution: Execution) -> list[Node]:
     program = execution.program
-    helpers: list[Point] = program.helpers
-    gates = [each for gate in program.gates.values() for each in (gate, gate.reader)]
-    return [*program.nodes.values(), *helpers, *gates]
+    nodes = _nodes(program)
+    for name, node in nodes.items():
+        engine.restore(node, saved["nodes"][name])
+    for node in nodes.values():
+        engine.block(node)
+    for node in program.nodes.values():
+        node.restored = node.held()
+    for link, book in zip(program.links.values(), program.edges(), strict=True):
+        link.restored = book.held
+
+
+def _nodes(program: Program) -> dict[str, Node]:
+    """Return what has state in a run, by its place in the graph."""
+    gates: dict[str, Node] = {}
+    for edge, gate in program.gates.items():
+        gates[f"{place_of(edge)}: gate"] = gate
+        gates[f"{place_of(edge)}: pump"] = gate.reader
+    return {**program.nodes, **program.helpers, **gates}

@@ -81,7 +81,7 @@ def _find_forks_above_lanes(program: Program, order: list[Node]) -> None:
     A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
     that goes by another way would overtake what rests.
     """
-    lanes = [helper for helper in program.helpers if isinstance(helper, Lane)]
+    lanes = [helper for helper in program.helpers.values() if isinstance(helper, Lane)]
     behind = _reached(lanes, lambda node: node.readers())
     for node in _reached(lanes, _parents).values():
         if node.is_point and len(node.readers()) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ from rxdag.engine.drivers import FlowScheduler, ForeignNode
 from rxdag.graph import Edge
 from rxdag.plan import GatePlan, Plan, make_kernel, queue_of
 from rxdag.runtime._columns_wiring import columns_node, gather_node, gives_columns, let_meet
-from rxdag.runtime._program import Link, Program
+from rxdag.runtime._program import Link, Program, place_of
 from rxdag.runtime._survey import survey
 
 _DEEPEST: Final = 100
@@ -91,7 +92,7 @@ class _Wiring:
             let_meet(plan, self.program.nodes, name)
         for name in self.topology.nodes:
             self._connect(name)
-        for node in [*self.program.nodes.values(), *self.program.helpers]:
+        for node in [*self.program.nodes.values(), *self.program.helpers.values()]:
             assert isinstance(node, Point)
             node.note_readers()
         survey(self.program)
@@ -179,12 +180,13 @@ class _Wiring:
             exits, owners = [exit_], [made]
             in_rows = not gives_columns(made, exit_.port)
             if not in_rows and not any(edge in self.plan.lanes.given for edge in edges):
-                exits, owners = self._extend(RowsNode(name), exits, owners)
+                exits, owners = self._extend(f"{name}.{exit_.port}: rows", RowsNode(name), exits, owners)
                 in_rows = True
             if len(edges) == 1:
                 self._link(edges[0], exits, owners, depth, is_lane=has_lanes, in_rows=in_rows)
             else:
-                fork = self._helper(Fork(name), made, exit_.timed, len(edges))
+                ways = [place_of(edge) for edge in edges]
+                fork = self._helper(f"{name}.{exit_.port}: fork", Fork(name), made, exit_.timed, ways)
                 self._attach(exits[-1], owners[-1], fork)
                 for edge, branch in zip(edges, fork.exits, strict=True):
                     self._link(edge, [*exits, branch], [*owners, fork], depth, is_lane=has_lanes, in_rows=in_rows)
@@ -198,11 +200,11 @@ class _Wiring:
             return False
         return any(nodes[edge.producer].port_shape(edge.port).keyed for edge in self.topology.into[name])
 
-    def _helper(self, helper: Any, beside: Node, timed: bool, n: int) -> Any:
+    def _helper(self, place: str, helper: Any, beside: Node, timed: bool, ports: Sequence[str] = ("out",)) -> Any:
         helper.domain = beside.domain
-        for _ in range(n):
-            helper.add_exit(Exit("out", timed))
-        self.program.helpers.append(helper)
+        for port in ports:
+            helper.add_exit(Exit(port, timed))
+        self.program.helpers[place] = helper
         return helper
 
     def _attach(self, exit_: Exit, owner: Node, reader: Node) -> None:
@@ -216,21 +218,22 @@ class _Wiring:
     ) -> None:
         """Link an edge; a lane, a gate or a cut may stand on it, and what makes rows of columns or columns of rows."""
         entry = self.entries[edge.consumer, edge.input]
+        place = place_of(edge)
         gate_plan = self.plan.gates.get(edge)
         if is_lane:
-            exits, owners = self._extend(Lane(edge.consumer), exits, owners)
+            exits, owners = self._extend(f"{place}: lane", Lane(edge.consumer), exits, owners)
         if gate_plan is None and depth >= _DEEPEST:
-            exits, owners = self._extend(Cut(edge.consumer), exits, owners)
+            exits, owners = self._extend(f"{place}: cut", Cut(edge.consumer), exits, owners)
             depth = 0
         if not in_rows and edge not in self.plan.lanes.given:
-            exits, owners = self._extend(RowsNode(edge.consumer), exits, owners)
+            exits, owners = self._extend(f"{place}: rows", RowsNode(edge.consumer), exits, owners)
         behind: list[tuple[Point, Exit]] = []
         if edge in self.plan.lanes.made:
             gather = gather_node(self.plan, edge)
             if gate_plan is None:
-                exits, owners = self._extend(gather, exits, owners)
+                exits, owners = self._extend(f"{place}: columns", gather, exits, owners)
             else:
-                self._helper(gather, entry, gather.is_timed, 1)
+                self._helper(f"{place}: columns", gather, entry, gather.is_timed)
                 self._attach(gather.exits[0], gather, entry)
                 entry = gather
                 behind.append((gather, gather.exits[0]))
@@ -242,8 +245,10 @@ class _Wiring:
         link.gate = self._gate(gate_plan, edge, entry, owners[-1].domain)
         self._attach(exits[-1], owners[-1], link.gate)
 
-    def _extend(self, helper: Point, exits: list[Exit], owners: list[Point]) -> tuple[list[Exit], list[Point]]:
-        self._helper(helper, owners[-1], exits[-1].timed, 1)
+    def _extend(
+        self, place: str, helper: Point, exits: list[Exit], owners: list[Point]
+    ) -> tuple[list[Exit], list[Point]]:
+        self._helper(place, helper, owners[-1], exits[-1].timed)
         self._attach(exits[-1], owners[-1], helper)
         return [*exits, helper.exits[0]], [*owners, helper]
 
