@@ -152,7 +152,9 @@ def check_restarts(seed: int, tally: Tally) -> None:
         nonlocal saved
         if step >= at and not saved and why_no_snapshot(first) is None:
             saved = Codec().encode(snapshot_of(first))
-            tally.saved += sum(len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers.values()])
+            tally.saved += sum(
+                len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers.values()]
+            )
             tally.saved += sum(gate.n for gate in first.program.gates.values())
             front.update({name: list(items) for name, items in begun_graph.items.items()})
             first.cancel()

@@ -21,8 +21,11 @@ SHARED: Final = (
     "_gate.py",
     "_pump.py",
     "drivers/_flow.py",
+    "drivers/_timers.py",
     "drivers/_drivers.py",
     "runtime/_execution.py",
+    "runtime/_stall.py",
+    "runtime/_safepoint.py",
     "runtime/_commit.py",
 )
 """Files whose objects two threads use."""

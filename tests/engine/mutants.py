@@ -192,9 +192,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "race: one look finds that all is quiet",
-        "runtime/_execution.py",
-        "        if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:",
-        "        if all(scheduler.is_quiet() for scheduler in schedulers) and not self._tasks:",
+        "runtime/_stall.py",
+        "    if all_quiet(schedulers) and not run.has_tasks() and epochs == [scheduler.epoch for scheduler in schedulers]:",
+        "    if all(scheduler.is_quiet() for scheduler in schedulers) and not run.has_tasks():",
         LOOM,
     ),
     Mutant(

@@ -46,6 +46,9 @@ class BatchSinkNode(SinkNode):
         if self.is_ended:
             super().take_over()
 
+    def unwritten(self) -> list[Chunk]:
+        return [*self.parts, Chunk(self.gathered, self.times, self.sequences, self.keys)]
+
     async def enter(self) -> None:
         """Enter the context manager that gives what batches are written with."""
         resource = checked_resource(self.batching.resource(), f"{label_of(self.sink)}: factory")

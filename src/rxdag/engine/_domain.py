@@ -51,6 +51,14 @@ class Driver(Protocol):
         """Call a function on the domain's thread, soon. Thread-safe."""
         ...
 
+    def begin_read(self) -> None:
+        """Note that a read begins that may block: the state of the domain may be saved meanwhile."""
+        ...
+
+    def end_read(self) -> None:
+        """Note the end of such a read; it waits until the state is saved."""
+        ...
+
     def at(self, when: int, fn: Callable[[], None], /, *, is_background: bool = False, rank: int = 0) -> Timer:
         """Call a function at a time, ns since the epoch. Thread-safe."""
         ...

@@ -63,6 +63,12 @@ class GatherNode(Point):
             self.is_gathering = True
             self.domain.unwritten.append(self)
 
+    def take_over(self) -> None:
+        """Continue with the items of another run."""
+        if self.items:
+            self.is_gathering = True
+            self.domain.unwritten.append(self)
+
     def write_out(self) -> None:
         """Pass on the gathered items; called by the domain."""
         self.is_gathering = False

@@ -58,7 +58,10 @@ class OpenedSource(Pump):
         self.was_open = False
         """True if another run had opened it before a restart."""
         self.position: Any = None
-        """The position at the restart."""
+        """The position at the restart; while it reads with its state in demand, that of what it has passed on."""
+        self.keeps_position = False
+        """True if the state of the run may be saved while it reads."""
+        self.is_reading = False
 
     def wake_at(self, when: int) -> None:
         self.domain.driver.at(when, self.step, rank=int(self.rank))
@@ -84,10 +87,12 @@ class OpenedSource(Pump):
         raise KeyError(port)
 
     def drop(self, reason: str, n: int = 1) -> None:
+        self.end_read()
         self.came += n
         self.note_drop(reason, n)
 
     def bad(self, item: object, error: Exception) -> None:
+        self.end_read()
         self.came += 1
         policy = self.policy.last
         if policy is SKIP:
@@ -107,6 +112,20 @@ class OpenedSource(Pump):
         if self.position is not None:
             reader.seek(self.position)
         return reader
+
+    def begin_read(self) -> None:
+        """Let the state of the run be saved while the source reads: it is where it was before."""
+        reader = self.reader
+        if self.keeps_position and reader is not None:
+            self.position = reader.position()
+            self.is_reading = True
+            self.domain.driver.begin_read()
+
+    def end_read(self) -> None:
+        """Note that the source is no more where it was before the read, in the midst of it or behind."""
+        if self.is_reading:
+            self.domain.driver.end_read()
+            self.is_reading = False
 
     def as_error(self, error: BaseException) -> Exception:
         """Return what the run fails with when a source has raised."""

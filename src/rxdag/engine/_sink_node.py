@@ -51,6 +51,8 @@ class SinkNode(OpenedSink):
         self.is_gathering = False
         self.in_flight: i64 = 0
         self.attempts = 0
+        self.at_hand: Chunk | None = None
+        """Items of a write that has not ended."""
         self.again: Chunk | None = None
         """Items to be written again once the wait is over."""
         self.ending: tuple[Exception | None] | None = None
@@ -93,13 +95,20 @@ class SinkNode(OpenedSink):
         self.renew()
         return chunk
 
+    def hold_unwritten(
+        self, items: list[Any], times: list[int] | None, sequences: list[Any] | None, keys: list[Any] | None
+    ) -> None:
+        """Gather what another run held."""
+        for i, item in enumerate(items):
+            ts = 0 if times is None else times[i]
+            self.gather(item, ts, 0 if sequences is None else sequences[i], None if keys is None else keys[i])
+
     def take_over(self) -> None:
         """Continue with the state of another run."""
         if self.is_ended:
             self.run.sink_ready(self.name)
-        elif self.gathered:
-            self.is_gathering = True
-            self.domain.unwritten.append(self)
+        else:
+            self.domain.driver.call(self.settle)
 
     def wants(self) -> int | None:
         """Return the most items that it takes now: 0 while a write is in flight. Thread-safe."""
@@ -118,8 +127,10 @@ class SinkNode(OpenedSink):
         """True if it may ask for more at any time, of its own accord."""
         return self.paces and not self.is_ended
 
-    def why_no_snapshot(self) -> str | None:
-        return f'sink "{self.name}" is writing' if self.in_flight else None
+    def unwritten(self) -> list[Chunk]:
+        """Return what it holds, in order, what it is writing first: after a restart that is written again."""
+        chunks = [] if self.at_hand is None else [self.at_hand.rows()]
+        return [*chunks, Chunk(self.gathered, self.times, self.sequences, self.keys)]
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
@@ -184,6 +195,7 @@ class SinkNode(OpenedSink):
     def discard(self) -> None:
         self.discarded += self.in_flight + len(self.gathered)
         self.in_flight = 0
+        self.at_hand = None
         self.renew()
         self.again = None
         self.clear()
@@ -221,6 +233,7 @@ class SinkNode(OpenedSink):
                 self.writes.add(self.domain.ticks() - self.began)
             else:
                 self.in_flight = len(chunk)
+                self.at_hand = chunk
                 self.set_shut(True)
                 self.run.spawn(self.name, pending, partial(self.written, chunk))
             break
@@ -253,7 +266,7 @@ class SinkNode(OpenedSink):
             self.note_loss()
             if wait:
                 self.in_flight = len(chunk)
-                self.again = chunk
+                self.at_hand = self.again = chunk
                 when = self.run.clock.now() + wait
                 self.domain.driver.at(when, self.write_again, rank=int(self.rank))
             return chunk
@@ -271,6 +284,7 @@ class SinkNode(OpenedSink):
         chunk, self.again = self.again, None
         if chunk is not None and not self.is_ended:
             self.in_flight = 0
+            self.at_hand = None
             self.write(chunk)
             self.settle()
 
@@ -278,10 +292,10 @@ class SinkNode(OpenedSink):
         """Handle the end of a write of an async sink."""
         if not self.in_flight:
             return
-        self.in_flight = 0
         if task.cancelled():
-            self.in_flight = len(chunk)
             return
+        self.in_flight = 0
+        self.at_hand = None
         error = task.exception()
         if error is None:
             self.passed += len(chunk)

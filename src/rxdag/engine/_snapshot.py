@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rxdag.contract import Chunk
+from rxdag.contract import Chunk, joined
 from rxdag.engine._branches import Fork
 from rxdag.engine._gate import Ended, Gate
 from rxdag.engine._gather_node import GatherNode
@@ -34,13 +34,10 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
         ),
     ),
     (RowsNode, ("told",)),
-    (GatherNode, ("told", "waiting")),
+    (GatherNode, ("told", "waiting", "items", "times", "sequences", "keys", "before")),
     (StepNode, ("attempts", "given", "is_waiting", "due")),
     (InnerNode, ("drains",)),
-    (
-        SinkNode,
-        ("gathered", "times", "sequences", "keys", "is_closed", "ending", "own_error", "attempts"),
-    ),
+    (SinkNode, ("is_closed", "ending", "own_error")),
     (SourceNode, ("is_finished", "is_closed")),
     (GatePump, ("is_finished",)),
     (Gate, ("is_abandoned", "is_wanted", "failure")),
@@ -73,6 +70,9 @@ def snapshot(node: Node) -> dict[str, Any]:
         saved["inlets"] = [snapshot(inlet) for inlet in node.inlets]
     elif isinstance(node, SourceNode):
         saved |= _position(node)
+    elif isinstance(node, SinkNode):
+        chunk = joined(node.unwritten())
+        saved["unwritten"] = (chunk.items, chunk.ts, chunk.sequence, chunk.key)
     elif isinstance(node, Gate):
         saved["is_full"] = node.is_full
         saved["queue"] = [_resting(entry) for entry in node.queue]
@@ -102,12 +102,16 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
         node.marks.restore(saved["marks"])
         for inlet, each in zip(node.inlets, saved["inlets"], strict=True):
             restore(inlet, each)
+    elif isinstance(node, GatherNode):
+        node.take_over()
     elif isinstance(node, SourceNode):
         node.position = saved["position"]
         node.was_open = saved["was_open"]
         if saved["chunk"] is not None:
             items, *beside = saved["chunk"]
             node.chunk = Chunk(_restored_columns(items) if isinstance(items, dict) else items, *beside)
+    elif isinstance(node, SinkNode):
+        node.hold_unwritten(*saved["unwritten"])
     elif isinstance(node, Gate):
         node.is_full = saved["is_full"]
         node.queue.extend(_rested(entry) for entry in saved["queue"])
@@ -184,7 +188,7 @@ def _with_exits(node: Point, entry: Any) -> Any:
 def _position(node: SourceNode) -> dict[str, Any]:
     """Return how far a source is, and what it has read and not handed on."""
     reader = node.reader
-    position = None if reader is None else reader.position()
+    position = None if reader is None else node.position if node.is_reading else reader.position()
     if position is None and reader is not None and not node.is_closed:
         raise RxDagError(f'source "{node.name}": its reader must have a method position, to continue after a restart')
     saved: dict[str, Any] = {"position": position, "was_open": reader is not None, "chunk": None}

@@ -176,7 +176,11 @@ class SourceNode(SourceFeed):
             raise self.open_error
         if self.reader is None:
             self.reader = self.open_reader()
-        return self.reader.read(max_items)
+        self.begin_read()
+        try:
+            return self.reader.read(max_items)
+        finally:
+            self.end_read()
 
     def finish_at_end(self, read: Read) -> None:
         """End as the source has, or as it was stopped."""

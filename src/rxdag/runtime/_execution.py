@@ -13,15 +13,17 @@ from typing import Any, Final
 
 from rxdag.contract import FLUSHED, Clock, FanIn, contained, is_forked
 from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
-from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock, all_quiet
+from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock
 from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.logs import EventLog
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._events import RunEvents
 from rxdag.runtime._result import RunResult, RunStats, State
+from rxdag.runtime._safepoint import Safepoint
+from rxdag.runtime._snapshot import why_unsavable
 from rxdag.runtime._stacks import stack_of
-from rxdag.runtime._stall import full_gates, stalled
+from rxdag.runtime._stall import stop_if_stalled
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._tasks import ended_by
 from rxdag.runtime._wiring import wire
@@ -75,7 +77,7 @@ class Execution:
         self._cut: set[asyncio.Future[Any]] = set()
         """Tasks that the run has cancelled."""
         self.flush = False  # whether a drain closes open panes, unless it says so itself
-        self._is_cancelled = self._has_cancelled_tasks = False
+        self.is_cancelled = self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
@@ -86,7 +88,7 @@ class Execution:
         self.events = RunEvents(self, log)
         self.program = wire(plan, self, self.schedulers, self.called, all_exits=self.makes_all_exits)
         self.commit = Commit(self.program.sinks, lambda: self.may_succeed)
-        self._pumps = tuple(self.program.pumps)
+        self.safepoint = Safepoint([*dict.fromkeys(self.schedulers.values())], self.main, lambda: why_unsavable(self))
         self.threads: list[ThreadDriver] = []
 
     def _make_schedulers(self) -> dict[str, FlowScheduler]:
@@ -106,7 +108,7 @@ class Execution:
 
     @property
     def may_succeed(self) -> bool:
-        return self.error is None and not self._is_cancelled
+        return self.error is None and not self.is_cancelled
 
     def cancelled(self, why: str) -> BaseException:
         return asyncio.CancelledError(why)
@@ -125,6 +127,7 @@ class Execution:
             if then is not None:
                 then(ended)
                 self.main.domain.is_unsettled = True  # it may have opened up a node, and no step is under way
+                self.safepoint.look()
             elif not ended.cancelled() and (error := ended.exception()) is not None:
                 self.fail(error if isinstance(error, NodeError) else node_error(node, error))
             self._cut.discard(task)
@@ -143,6 +146,7 @@ class Execution:
             self.error = error
             if self.state in ("running", "draining"):
                 self.state = "failed"
+        self.main.call(self.safepoint.abandon)
         for source in self.program.sources:
             source.stop("fail", error)
         self._close_gates_of_threads(error)
@@ -166,6 +170,10 @@ class Execution:
         self.commit.prepared(name)
         self.commit.ended(name)
         self._kick()
+
+    def has_tasks(self) -> bool:
+        """Return True while asynchronous user code is under way."""
+        return bool(self._tasks)
 
     def _kick(self) -> None:
         for scheduler in dict.fromkeys(self.schedulers.values()):
@@ -191,9 +199,10 @@ class Execution:
             scheduler.domain.settle()
         for source in program.sources:
             source.start()
-        for pump in program.pumps:
-            if pump.is_restored:
-                pump.wake()
+        for gate in program.gates.values():
+            if gate.is_restored:
+                gate.reopen()
+                gate.reader.wake()
         if not self.is_virtual:
             for name, scheduler in self.schedulers.items():
                 if name != MAIN:
@@ -219,32 +228,8 @@ class Execution:
 
     def check_stall(self) -> None:
         """Stop the run if nothing in the graph can ever proceed; idle drivers call this."""
-        if self.error is None:
-            for pump in self._pumps:
-                if pump.is_parked:
-                    break
-            else:
-                return
-        schedulers = list(dict.fromkeys(self.schedulers.values()))
-        epochs = [scheduler.epoch for scheduler in schedulers]
-        parked = [pump for pump in self.program.pumps if pump.is_parked and not pump.is_finished]
-        if self._tasks or self._is_cancelled or self.is_done() or self._may_be_woken():
-            return
-        if not parked and self.error is None:
-            return
-        # Nothing may have happened since the first look, tasks that came and went included.
-        if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
-            if self.error is None:
-                self.events.of_run("run.stalled", gates=", ".join(full_gates(parked)))
-                self.fail(stalled(parked))
-            self.cancel()  # what is under way can go nowhere
-
-    def _may_be_woken(self) -> bool:
-        """Return True if a source, or a reactivex operator on its own thread, may still emit."""
-        program = self.program
-        waits = any(source.is_idle for source in program.sources)
-        waits |= any(isinstance(node, InnerNode | SinkNode) and node.waits for node in program.nodes.values())
-        return waits or any(isinstance(node, ForeignNode) and not node.is_ended for node in program.nodes.values())
+        if not self.safepoint.is_awaited:
+            stop_if_stalled(self)
 
     def drain(self, *, flush: bool | None = None) -> None:
         """Read no more; let what is under way go through. From any thread."""
@@ -255,6 +240,7 @@ class Execution:
             if self.state == "running":
                 self.state = "draining"
             self.was_drained = True
+        self.main.call(self.safepoint.abandon)
         self.events.draining(flush=flush)
         for source in self.program.sources:
             source.stop("flush" if flush else "drain")
@@ -283,9 +269,10 @@ class Execution:
             if self.error is None and (self.commit.is_decided or not self._open_sinks):
                 self.state = "draining"  # all is written, and being closed: only sources are left
             else:
-                self._is_cancelled = True
+                self.is_cancelled = True
                 if self.error is None:
                     self.state = "cancelled"
+        self.main.call(self.safepoint.abandon)
         for scheduler in dict.fromkeys(self.schedulers.values()):
             scheduler.call(partial(self._cancel_domain, scheduler))
 
@@ -329,10 +316,10 @@ class Execution:
                 node.cancel()
         if not stuck:
             self.program.give_up_unread()
-        if self.error is not None or self._is_cancelled:
+        if self.error is not None or self.is_cancelled:
             self.program.discard_waiting()
         self._ended = self.clock.now()
-        self.state = "failed" if self.error is not None else "cancelled" if self._is_cancelled else "completed"
+        self.state = "failed" if self.error is not None else "cancelled" if self.is_cancelled else "completed"
         stats = self.stats()
         problems = [] if stuck else self._problems()
         if problems and self.error is None:

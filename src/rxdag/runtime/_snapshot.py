@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rxdag import engine
 from rxdag.engine import Node
 from rxdag.errors import RxDagError
-from rxdag.runtime._execution import Execution
 from rxdag.runtime._program import Program, place_of
+
+if TYPE_CHECKING:
+    from rxdag.runtime._execution import Execution
 
 
 def why_no_snapshot(execution: Execution) -> str | None:
-    """Return why no snapshot of a run can be taken at this moment, or None."""
-    if execution.state != "running":
-        return f"the run is {execution.state}"
+    """Return why no snapshot of a run can be taken at this moment, or None; on the only thread of the run."""
     for scheduler in dict.fromkeys(execution.schedulers.values()):
         if not scheduler.stands():
             return f"scheduler {scheduler.name} is at work"
-    return next((why for node in _nodes(execution.program).values() if (why := node.why_no_snapshot()) is not None), None)
+    return why_unsavable(execution)
+
+
+def why_unsavable(execution: Execution) -> str | None:
+    """Return why the state of a run cannot be saved though all its domains stand, or None."""
+    if execution.state != "running":
+        return f"the run is {execution.state}"
+    nodes = _nodes(execution.program).values()
+    return next((why for node in nodes if (why := node.why_no_snapshot()) is not None), None)
 
 
 def snapshot_of(execution: Execution) -> dict[str, Any]:
-    """Return the state of a run as plain data; the nodes of another run of the same plan can take it up.
+    """Return the state of a run, all of whose domains stand, as plain data; another run of its plan can take it up.
 
     Raises:
-        RxDagError: If this is not the moment, or a node has a state that cannot be saved.
+        RxDagError: If a node has a state that cannot be saved.
     """
-    why = why_no_snapshot(execution)
+    why = why_unsavable(execution)
     if why is not None:
         raise RxDagError(f"snapshot: all nodes must be between two items, but {why}")
     saved = {name: engine.snapshot(node) for name, node in _nodes(execution.program).items()}

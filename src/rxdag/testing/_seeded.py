@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from random import Random
 from typing import Any, Final
@@ -43,10 +42,15 @@ class SeededScheduler(FlowScheduler):
         return done
 
     def _pop(self, *, fires: bool) -> tuple[Callable[[], None] | None, int | None]:
-        timers = self._timers
-        self._draw_among_equals()
-        if timers and timers[0][0] <= self.clock.now():
-            return self._due_job()
+        if self._is_held:
+            return super()._pop(fires=fires)
+        timers, now = self._timers, self.clock.now()
+        first = timers.first()
+        if first is not None and first <= now:
+            timers.put_first(self._random.randrange)
+            due, _ = timers.due()
+            if due is not None:
+                return due, 0
         if self._calls and self._random.random() < 0.5:
             return super()._pop(fires=fires)
         if self.domain.ready:
@@ -56,21 +60,6 @@ class SeededScheduler(FlowScheduler):
             self._set_limit()
             return pump.step, 0
         return super()._pop(fires=fires)
-
-    def _draw_among_equals(self) -> None:
-        """Draw which timer of the next instant comes first."""
-        timers = self._timers
-        while timers and timers[0][3].fn is None:
-            heapq.heappop(timers)
-        if len(timers) < 2 or timers[0][0] > self.clock.now():
-            return
-        when, equals = timers[0][0], list[Any]()
-        while timers and timers[0][0] == when:
-            equals.append(heapq.heappop(timers))
-        equals = [each for each in equals if each[3].fn is not None]
-        first = self._random.randrange(len(equals)) if equals else 0
-        for index, (_, rank, order, timer) in enumerate(equals):
-            heapq.heappush(timers, (when, -1 if index == first else max(rank, 0), order, timer))
 
 
 class SeededExecution(Execution):

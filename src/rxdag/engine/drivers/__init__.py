@@ -12,8 +12,9 @@ from rxdag.engine.drivers._drivers import (
     drive,
     drive_virtual,
 )
-from rxdag.engine.drivers._flow import FlowScheduler, Timer, all_quiet
+from rxdag.engine.drivers._flow import FlowScheduler, all_quiet
 from rxdag.engine.drivers._foreign_node import ForeignNode
+from rxdag.engine.drivers._timers import Timer
 
 __all__ = [
     "FlowScheduler",

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rxdag.contract import Clock
 from rxdag.engine._domain import QUANTUM, Domain
 from rxdag.engine.drivers._bell import Bell, new_bell
 from rxdag.engine.drivers._clock import VirtualClock
 from rxdag.engine.drivers._reactivex_scheduler import ReactivexScheduler
+from rxdag.engine.drivers._timers import LAST, Timer, Timers
 
 if TYPE_CHECKING:
     from rxdag.engine._pump import Pump
-
-_FEW: Final = 1024
-"""Timers that need no sweep."""
-LAST: Final = 1 << 30
-"""Rank of a timer that belongs to no node."""
-
-
-class Timer:
-    """A call that is due at a time; `cancel` forgets it."""
-
-    __slots__ = ("fn", "is_background", "when")
-
-    def __init__(self, when: int, fn: Callable[[], None], is_background: bool) -> None:
-        self.when = when
-        self.fn: Callable[[], None] | None = fn
-        self.is_background = is_background
-
-    def cancel(self) -> None:
-        self.fn = None
 
 
 class FlowScheduler(ReactivexScheduler):
@@ -84,17 +65,16 @@ class FlowScheduler(ReactivexScheduler):
         self.on_kick: Callable[[], Callable[[], None] | None] | None = None
         """Called under the lock to have a driver look again that does not sleep here; gives what to call without it."""
         self.on_failure: Callable[[Exception], None] | None = None
+        self.on_stand: Callable[[], None] | None = None
+        """Called once the domain stands; set while it is to stand."""
+        self._is_held = False
+        """True once it gives no more turns: it finishes what is half done, and stands."""
+        self._stands = False
+        self._is_reading = False
         self._calls: deque[Callable[[], None]] = deque()
         self._rounds: list[tuple[int, int, Pump]] | None = [] if in_rounds else None
         self._turn = (0, -1)
-        self._timers: list[tuple[int, int, int, Timer]] = []
-        self._patient: list[tuple[int, int, int, Timer]] = []
-        """Timers for which no pump breaks off its turn."""
-        self._order = itertools.count()
-        self._sweep_at = _FEW
-        """Number of timers at which cancelled ones are swept."""
-        self._is_sweeping = False
-        self._set_meanwhile: list[tuple[list[tuple[int, int, int, Timer]], tuple[int, int, int, Timer]]] = []
+        self._timers = Timers(clock)
         self._has_fired = False
 
     def at(
@@ -120,14 +100,7 @@ class FlowScheduler(ReactivexScheduler):
         """
         timer = Timer(when, fn, is_background)
         with self.lock:
-            timers = self._patient if is_patient else self._timers
-            entry = (when, rank, next(self._order), timer)
-            if self._is_sweeping:  # a signal's handler, in the middle of a sweep
-                self._set_meanwhile.append((timers, entry))
-            else:
-                heapq.heappush(timers, entry)
-                if len(timers) > self._sweep_at:
-                    self._sweep()
+            self._timers.add(timer, rank, is_patient=is_patient)
             self.domain.is_looked_for = True
             self.epoch += 1
             ring = None if self._looks_again() else self._kick()
@@ -214,7 +187,10 @@ class FlowScheduler(ReactivexScheduler):
                 return wait
         try:
             job()
-            self.domain.settle()
+            if self._is_held:
+                self.domain.is_unsettled = True  # what rests goes on after the release
+            else:
+                self.domain.settle()
         except Exception as error:
             if self.on_failure is None:
                 raise
@@ -228,33 +204,24 @@ class FlowScheduler(ReactivexScheduler):
         return 0
 
     def _pop(self, *, fires: bool) -> tuple[Callable[[], None] | None, int | None]:
+        if self._is_held:
+            return self._held_job(), None
         if self._is_virtual:  # a timer fires once all is quiet, and all gets quiet before the next one
             job = self._ready_job()
             if job is not None:
                 return job, 0
-            job, wait = self._due_job(fires=fires)
+            job, wait = self._timers.due(fires=fires)
             return job, -1 if job is None and wait is not None and wait <= 0 else wait
         if self._has_fired:  # timers that are always due must not keep the rest from its turn
             self._has_fired = False
             job = self._ready_job()
             if job is not None:
                 return job, 0
-        job, wait = self._due_job()
+        job, wait = self._timers.due()
         self._has_fired = job is not None
         if job is None:
             job = self._ready_job()
         return job, 0 if job is not None else wait
-
-    def _due_job(self, *, fires: bool = True) -> tuple[Callable[[], None] | None, int | None]:
-        """Return the call of a timer that is due, or how long the first one that is set has to wait, ns."""
-        wait: int | None = None
-        for timers in (self._timers, self._patient):
-            fn, due = self._due(timers, fires=fires)
-            if fn is not None:
-                return fn, 0
-            if due is not None and (wait is None or due < wait):
-                wait = due
-        return None, wait
 
     def _ready_job(self) -> Callable[[], None] | None:
         """Return what is to be done now, timers apart."""
@@ -280,31 +247,6 @@ class FlowScheduler(ReactivexScheduler):
         self._set_limit()
         return pump.step
 
-    def _due(
-        self, timers: list[tuple[int, int, int, Timer]], *, fires: bool
-    ) -> tuple[Callable[[], None] | None, int | None]:
-        """Return the call of a timer that is due, and how long the first one that is set has to wait, ns."""
-        while timers and timers[0][3].fn is None:
-            first = heapq.heappop(timers)
-            if first[3].fn is not None:  # set by a signal's handler in this moment
-                heapq.heappush(timers, first)
-        if not timers:
-            return None, None
-        wait = timers[0][0] - self.clock.now()
-        return (heapq.heappop(timers)[3].fn if fires and wait <= 0 else None), wait
-
-    def _sweep(self) -> None:
-        """Take out timers that were cancelled: one that is due before them would keep them for as long."""
-        self._is_sweeping = True
-        for timers in (self._timers, self._patient):
-            timers[:] = [entry for entry in timers if entry[3].fn is not None]
-            heapq.heapify(timers)
-        self._sweep_at = max(_FEW, 2 * max(len(self._timers), len(self._patient)))
-        self._is_sweeping = False
-        while self._set_meanwhile:
-            heap, entry = self._set_meanwhile.pop()
-            heapq.heappush(heap, entry)
-
     def _set_limit(self) -> None:
         """Set the time limit of the current pump's turn."""
         domain = self.domain
@@ -312,8 +254,9 @@ class FlowScheduler(ReactivexScheduler):
         if self._is_virtual:
             return
         end = self.slice_end
-        if self._timers:
-            due = self.ticks() + self._timers[0][0] - self.clock.now()
+        first = self._timers.first()
+        if first is not None:
+            due = self.ticks() + first - self.clock.now()
             end = due if end is None or due < end else end
         domain.is_timed = end is not None
         if end is not None:
@@ -322,16 +265,7 @@ class FlowScheduler(ReactivexScheduler):
     def next_due(self) -> int | None:
         """Return when the next timer that keeps the run alive is due, or a background timer before it."""
         with self.lock:
-            live = [
-                when for when, _, _, timer in self._all_timers() if timer.fn is not None and not timer.is_background
-            ]
-            if not live:
-                return None
-            first = min(live)
-            return min(when for when, _, _, timer in self._all_timers() if timer.fn is not None and when <= first)
-
-    def _all_timers(self) -> list[tuple[int, int, int, Timer]]:
-        return [*self._timers, *self._patient]
+            return self._timers.next_alive()
 
     def wait(self, timeout_s: float | None, kicks: int) -> None:
         """Sleep until something is ready, or the time is over. By the driver's thread.
@@ -369,18 +303,69 @@ class FlowScheduler(ReactivexScheduler):
 
     def is_idle(self) -> bool:
         """Return True if nothing is ready."""
+        if self._is_held:
+            return not (self._calls or self.domain.retired)
         return not (self.domain.ready or self._calls or self._rounds or self.domain.is_unsettled)
 
     def stands(self) -> bool:
-        """Return True if nothing is half done: only pumps and timers wait for their turns."""
-        domain = self.domain
-        return not (self._calls or domain.is_unsettled or domain.retired or domain.unwritten or domain.opened)
+        """Return True if nothing is half done: what else waits for a turn is part of the state of its node."""
+        return not (self._calls or self.domain.retired)
+
+    def hold(self, on_stand: Callable[[], None]) -> None:
+        """Have the domain stand between two items, until `release`. Thread-safe.
+
+        Its pumps and timers get no turns. `on_stand` is called from this domain when nothing is half done, or when it
+        reads: a read may take any time. A call that comes later sets it going, and it stands again.
+        """
+        with self.lock:
+            self.on_stand = on_stand
+        self.call(self._begin_hold)
+
+    def _begin_hold(self) -> None:
+        self._is_held = self.on_stand is not None  # a read may have lasted until the release
+
+    def _held_job(self) -> Callable[[], None] | None:
+        """Return what is left to do before the domain stands; then `on_stand`, once."""
+        stood, self._stands = self._stands, False
+        if self._calls:
+            return self._ready_job()
+        if self.domain.retired:
+            return self.domain.retire_all
+        self._stands = True
+        return None if stood else self.on_stand
+
+    def stands_still(self) -> bool:
+        """Return True if it stands, or reads; it goes on with neither while the lock is taken."""
+        return self._stands or self._is_reading
+
+    def release(self) -> None:
+        """Go on after `hold`. Thread-safe."""
+        with self.lock:
+            self.on_stand = None
+            self._is_held = self._stands = False
+            self.domain.is_unsettled = True
+            ring = self._kick()
+        if ring is not None:
+            ring()
+
+    def begin_read(self) -> None:
+        """Note that a source of this domain begins to read, which may block."""
+        with self.lock:
+            self._is_reading = True
+            on_stand = self.on_stand
+        if on_stand is not None:
+            on_stand()
+
+    def end_read(self) -> None:
+        """Note that it has read, or tells of what it has read; waits while the lock is taken."""
+        with self.lock:
+            self._is_reading = False
 
     def is_quiet(self) -> bool:
         """Return True if nothing is ready or running, and no timer that keeps the run alive is set."""
         if not self.is_idle() or self.running:
             return False
-        return not any(t.fn is not None and not t.is_background for *_, t in self._all_timers())
+        return not self._timers.keep_alive()
 
     def stop(self) -> None:
         """Stop the driver. Thread-safe."""

@@ -1,0 +1,86 @@
+"""Safepoints: moments at which every domain of a run stands between two items, so that its state can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+from rxdag.engine.drivers import FlowScheduler
+
+
+class Safepoint:
+    """Has all domains of a run stand, acts, and lets them go on; one at a time.
+
+    A domain stands after the call of user code that it is in, or while a source of its own thread reads. What is to be
+    done is called on the main domain's thread, where tasks end, and under the locks of all others: nothing in the run
+    can move meanwhile.
+
+    Args:
+        schedulers: All domains.
+        main: That of the main thread.
+        why_not: Tells why the state cannot be saved though all stand, as while a write is in flight; None if it can.
+    """
+
+    def __init__(self, schedulers: list[FlowScheduler], main: FlowScheduler, why_not: Callable[[], str | None]) -> None:
+        self._others = [each for each in schedulers if each is not main]
+        self._main = main
+        self._why_not = why_not
+        self._act: Callable[[], None] | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Return True while domains are to stand."""
+        return self._act is not None
+
+    def request(self, act: Callable[[], None]) -> None:
+        """Have all domains stand soon, then call `act`. Thread-safe; a request while one is awaited is ignored."""
+        self._main.call(partial(self._begin, act))
+
+    def _begin(self, act: Callable[[], None]) -> None:
+        if self._act is None:
+            self._act = act
+            self._main.hold(_nothing)  # it looks itself
+            for scheduler in self._others:
+                scheduler.hold(self.look)
+            self.look()
+
+    def look(self) -> None:
+        """Look soon whether all stand. Thread-safe."""
+        if self._act is not None:
+            self._main.call(self._look)
+
+    def why(self) -> str:
+        """Return what the domains wait for, or the state of the run that hinders them."""
+        moving = [each.name for each in self._others if not each.stands_still()]
+        return self._why_not() or f"user code in {', '.join(moving) or 'main'} has not returned"
+
+    def abandon(self) -> None:
+        """Let the domains go on without acting. On the main domain's thread."""
+        if self._act is not None:
+            self._end()
+
+    def _look(self) -> None:
+        if self._act is None:
+            return
+        self._main.domain.retire_all()
+        if not self._main.stands():
+            self.look()  # behind the calls that are due
+            return
+        with ExitStack() as locks:
+            for scheduler in self._others:
+                locks.enter_context(scheduler.lock)
+            if not all(scheduler.stands_still() for scheduler in self._others) or self._why_not() is not None:
+                return
+            try:
+                self._act()
+            finally:
+                self._end()
+
+    def _end(self) -> None:
+        self._act = None
+        for scheduler in (*self._others, self._main):
+            scheduler.release()
+
+
+def _nothing() -> None: ...
