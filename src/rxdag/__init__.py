@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rxdag import (
         adapters,
         aggregates,
+        checkpoints,
         cli,
         codec,
         deploy,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     )
     from rxdag.errors import (
         BufferOverflow,
+        CheckpointError,
         CompileError,
         GraphError,
         GraphWarning,
@@ -153,6 +155,7 @@ __all__ = [
     "BadProgram",
     "BufferOverflow",
     "BuildInfo",
+    "CheckpointError",
     "Chunk",
     "Clock",
     "Columns",
@@ -221,6 +224,7 @@ __all__ = [
     "aggregates",
     "build_info",
     "catch",
+    "checkpoints",
     "cli",
     "codec",
     "col",
@@ -271,6 +275,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     _ROOMS = (
         "adapters",
         "aggregates",
+        "checkpoints",
         "cli",
         "codec",
         "deploy",

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 
 __all__ = [
     "BufferOverflow",
+    "CheckpointError",
     "CompileError",
     "GraphError",
     "GraphWarning",
@@ -92,6 +93,18 @@ class Stalled(RxDagError):
 
 class StateError(RxDagError):
     """Raised if state cannot be saved, or saved state cannot be read."""
+
+
+class CheckpointError(RxDagError):
+    """Raised if a store of checkpoints is in use, damaged, or cannot be read or written.
+
+    Attributes:
+        whole: If the store is damaged, the id of the newest checkpoint that is whole; None if there is none.
+    """
+
+    def __init__(self, message: str, *, whole: int | None = None) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class GraphWarning(UserWarning):
