@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rxdag import (
         adapters,
         aggregates,
+        checkpoints,
         cli,
         codec,
         deploy,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     )
     from rxdag.errors import (
         BufferOverflow,
+        CheckpointError,
         CompileError,
         GraphError,
         GraphWarning,
@@ -154,6 +156,7 @@ __all__ = [
     "BadProgram",
     "BufferOverflow",
     "BuildInfo",
+    "CheckpointError",
     "Chunk",
     "Clock",
     "Columns",
@@ -223,6 +226,7 @@ __all__ = [
     "aggregates",
     "build_info",
     "catch",
+    "checkpoints",
     "cli",
     "codec",
     "col",
@@ -273,6 +277,7 @@ if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every 
     _ROOMS = (
         "adapters",
         "aggregates",
+        "checkpoints",
         "cli",
         "codec",
         "deploy",

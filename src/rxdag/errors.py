@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 
 __all__ = [
     "BufferOverflow",
+    "CheckpointError",
     "CompileError",
     "GraphError",
     "GraphWarning",
@@ -105,6 +106,18 @@ class SavedError(RxDagError):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
         self.kind = kind
+
+
+class CheckpointError(RxDagError):
+    """Raised if a store of checkpoints is in use, damaged, or cannot be read or written.
+
+    Attributes:
+        whole: If the store is damaged, the id of the newest checkpoint that is whole; None if there is none.
+    """
+
+    def __init__(self, message: str, *, whole: int | None = None) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class GraphWarning(UserWarning):

@@ -1,0 +1,44 @@
+"""What every session refuses, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from rxdag.errors import CheckpointError, shown
+
+BegunT = TypeVar("BegunT")
+
+
+def check_open(where: str, is_open: bool, verb: str) -> None:
+    """Raise CheckpointError if the session is closed."""
+    if not is_open:
+        raise CheckpointError(f"{where}: {verb} must come before close; open the store again")
+
+
+def needs_begun(where: str, begun: BegunT | None, verb: str) -> BegunT:
+    """Return the checkpoint that was begun.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    if begun is None:
+        raise CheckpointError(f"{where}: {verb} must come after begin; a put or commit that fails ends the checkpoint")
+    return begun
+
+
+def check_part(where: str, name: Any, data: Any, names: Collection[str]) -> None:
+    """Raise CheckpointError if a name or its data cannot be a part, or the name is taken."""
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise CheckpointError(f"{where}: name of a part must be a printable text, got {shown(name)}")
+    if name in names:
+        raise CheckpointError(f'{where}: each part must have a name of its own, got "{name}" twice')
+    if not isinstance(data, bytes):
+        raise CheckpointError(f'{where}: part "{name}" must be bytes, got a {type(data).__name__}')
+
+
+def check_id(where: str, number: Any, known: Collection[int]) -> None:
+    """Raise CheckpointError if no checkpoint has this id."""
+    if number not in known:
+        ids = ", ".join(map(str, sorted(known))) or "none"
+        raise CheckpointError(f"{where}: id must be that of a checkpoint in it ({ids}), got {shown(number)}")
