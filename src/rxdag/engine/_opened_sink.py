@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class OpenedSink(Guarded):
         super().__init__(name, run, policy)
         self.sink = sink
         self.shape = shape
+        self.dag = run.dag_name
         self.clock: Clock = run.clock
         self.gates: list[Gate] = []
         """The gates before it that have room for as much as the sink asks for."""
@@ -41,6 +42,10 @@ class OpenedSink(Guarded):
         self.is_prepared = False
         """True if what it wrote is durable already, and closing it hardly can fail."""
         self.is_closed = False
+        self.saves = False
+        """True in a run that takes checkpoints."""
+        self.saved: Any = None
+        """What the writer gave to continue from: at the last checkpoint, or before a restart."""
 
     @property
     def error(self) -> Exception | None:
@@ -85,9 +90,32 @@ class OpenedSink(Guarded):
         """Open the sink; if that fails, the node has failed."""
         try:
             self.writer = checked_end(self.sink, self.sink.open(self), Writer)
+            if self.saved is not None:
+                self.await_then(self.writer.restore(self.saved))
         except BaseException as error:
             self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))
+
+    def save(self) -> None:
+        """Have the writer save its output for a checkpoint; at a safepoint, or behind the last write."""
+        if self.saves and self.writer is not None:
+            self.saved = self.writer.save()
+
+    def publish(self) -> None:
+        """Have the writer publish what it saved: the checkpoint is durable."""
+        writer = self.writer
+        if writer is None or self.saved is None:
+            return
+        try:
+            self.await_then(writer.publish())
+        except BaseException as error:
+            self.domain.interrupt_for(error)
+            self.fail(end_error("sink", self.name, error))
+
+    def await_then(self, pending: Awaitable[None] | None) -> None:
+        """Run what an async sink has returned as a task of the run."""
+        if pending is not None:
+            self.run.spawn(self.name, pending)
 
     def fail(self, error: Exception) -> None:
         if not self.is_ended:
@@ -107,6 +135,7 @@ class OpenedSink(Guarded):
         if writer is not None and self.run.may_succeed:
             self.is_prepared = type(writer).prepare is not Writer.prepare
             try:
+                self.save()
                 writer.prepare()
             except BaseException as error:
                 self.domain.interrupt_for(error)

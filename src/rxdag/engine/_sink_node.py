@@ -127,6 +127,11 @@ class SinkNode(OpenedSink):
         """True if it may ask for more at any time, of its own accord."""
         return self.paces and not self.is_ended
 
+    def why_no_snapshot(self) -> str | None:
+        """Return that a write is under way which a restart must not repeat; any other is repeated."""
+        is_exact = self.saves and self.sink.delivery == "exactly once"
+        return f'sink "{self.name}" is writing' if self.in_flight and is_exact else None
+
     def unwritten(self) -> list[Chunk]:
         """Return what it holds, in order, what it is writing first: after a restart that is written again."""
         chunks = [] if self.at_hand is None else [self.at_hand.rows()]

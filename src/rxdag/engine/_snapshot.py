@@ -73,6 +73,8 @@ def snapshot(node: Node) -> dict[str, Any]:
     elif isinstance(node, SinkNode):
         chunk = joined(node.unwritten())
         saved["unwritten"] = (chunk.items, chunk.ts, chunk.sequence, chunk.key)
+        node.save()
+        saved["writer"] = node.saved
     elif isinstance(node, Gate):
         saved["is_full"] = node.is_full
         saved["queue"] = [_resting(entry) for entry in node.queue]
@@ -112,6 +114,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
             node.chunk = Chunk(_restored_columns(items) if isinstance(items, dict) else items, *beside)
     elif isinstance(node, SinkNode):
         node.hold_unwritten(*saved["unwritten"])
+        node.saved = saved["writer"]
     elif isinstance(node, Gate):
         node.is_full = saved["is_full"]
         node.queue.extend(_rested(entry) for entry in saved["queue"])
