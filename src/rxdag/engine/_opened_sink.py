@@ -112,6 +112,15 @@ class OpenedSink(Guarded):
             self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))
 
+    def closed_again(self) -> Any:
+        """Close the sink of a run that was killed when all its output was saved; return what closing gives."""
+        self.open_writer()
+        writer, self.writer = self.writer, None
+        if writer is None or self.saved is None:
+            return None
+        writer.prepare()
+        return writer.close(ok=True)
+
     def await_then(self, pending: Awaitable[None] | None) -> None:
         """Run what an async sink has returned as a task of the run."""
         if pending is not None:

@@ -68,6 +68,14 @@ _ALL: Final = (
         "Drain instead, or give the drain more time, if the items matter.",
     ),
     _code(
+        "checkpoint.failed",
+        "run",
+        _ERROR,
+        "dag failures error",
+        "a checkpoint could not be taken; the run goes on, and would restart from the one before",
+        "Look at the error: free space on the disk of the store, or shorten the call that does not return.",
+    ),
+    _code(
         "run.silent",
         "run",
         _WARNING,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec
-from rxdag.engine import SourceNode
-from rxdag.errors import CheckpointError, RxDagError, StateError
+from rxdag.errors import RxDagError
+from rxdag.runtime._result import RunStats
 from rxdag.runtime._snapshot import snapshot_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 10.0
 """Longest wait for writes that are in flight, before a checkpoint is given up."""
 RUN: Final = "run"
-"""Name of the part that holds what belongs to no node."""
+"""Name of the part that holds what belongs to no node; no node can have it."""
 
 
 class Checkpointing:
@@ -31,40 +31,183 @@ class Checkpointing:
     Args:
         execution: The run.
         session: Where they go.
-        graph: Fingerprint of the graph, saved with each.
+        facts: What is saved with each beside the state: what the graph is, so that another one is refused.
+        graph: Fingerprint of the graph.
         every_ns: Time from one to the next, ns; None to take them on request only.
         codec: What the state is encoded by.
     """
 
     def __init__(
-        self, execution: Execution, session: Session, graph: str, every_ns: int | None, codec: Codec
+        self,
+        execution: Execution,
+        session: Session,
+        facts: dict[str, Any],
+        graph: str,
+        every_ns: int | None,
+        codec: Codec,
     ) -> None:
         self._execution = execution
         self._session = session
+        self._facts = facts
         self._graph = graph
         self._every_ns = every_ns
         self._codec = codec
-        self._writer: threading.Thread | None = None
+        self._lock = threading.Lock()
+        """Held while one is written."""
+        self._then: list[Callable[[], None]] = []
+        self._is_busy = False
+        self._attempts = 0
         self.last: Checkpoint | None = None
         self.failures = 0
         self.pause_ns = 0
-        """Time for which the whole run stood for the last one, ns."""
+        """Time for which the run stood for the last one, ns."""
+        self._suspends = False
+        self.books: RunStats | None = None
+        """The books at the checkpoint behind which the run is suspended."""
         for sink in execution.program.sinks:
             sink.saves = True
         for source in execution.program.sources:
             source.keeps_position = source.source.where == "blocking"
 
     def start(self) -> None:
-        """Take the first checkpoint after the interval; on the main domain's thread."""
+        """Take the first checkpoint after the interval. On the main domain's thread."""
         if self._every_ns is not None:
             when = self._execution.clock.now() + self._every_ns
-            self._execution.main.at(when, self.request, is_background=True)
+            self._execution.main.at(when, self._tick, is_background=True)
 
-    def request(self) -> None:
-        """Take a checkpoint soon, unless one is being taken. Thread-safe."""
-        execution = self._execution
-        if execution.state != "running":
+    def _tick(self) -> None:
+        if self._execution.state == "running":
+            self.request()
+            self.start()
+
+    def request(self, then: Callable[[], None] | None = None) -> None:
+        """Take a checkpoint soon; one that is being taken comes first. On the main domain's thread.
+
+        Args:
+            then: Called there when it is durable, or could not be taken.
+        """
+        if self._is_busy:
+            if then is not None:
+                self._then.append(partial(self.request, then))
             return
+        self._is_busy = True
+        self._attempts += 1
+        if then is not None:
+            self._then.append(then)
+        execution = self._execution
         execution.safepoint.request(self._take)
         if execution.loop is not None:
-            execution.loop.call_soon_threadsafe(execution.loop.call_later, PATIENCE_S, self._give_up, execution.main)
+            execution.loop.call_later(PATIENCE_S, execution.main.call, partial(self._give_up, self._attempts))
+
+    def suspend(self, then: Callable[[], None]) -> None:
+        """Take a last checkpoint, behind which the run stands. On the main domain's thread."""
+        self._suspends = True
+        self.request(then)
+
+    def _give_up(self, attempt: int) -> None:
+        safepoint = self._execution.safepoint
+        if safepoint.is_awaited and attempt == self._attempts and not self._suspends:
+            error = RxDagError(f"checkpoint: all domains must stand within {PATIENCE_S:g} s, but {safepoint.why()}")
+            safepoint.abandon()
+            self._ended(error)
+
+    def _take(self) -> bool:
+        """Encode the state; all domains stand. Return True if they go on meanwhile."""
+        began = time.perf_counter_ns()
+        try:
+            with _no_collection():
+                parts = self._encoded()
+        except Exception as error:
+            self._ended(error)
+            return True
+        self.pause_ns = time.perf_counter_ns() - began
+        if self._execution.is_virtual:
+            self._write(parts)
+        else:
+            threading.Thread(target=self._write, args=(parts,), name="rxdag-checkpoint", daemon=True).start()
+        if self._suspends:
+            self.books = self._execution.stats()
+        return not self._suspends
+
+    def _encoded(self) -> dict[str, bytes]:
+        saved = snapshot_of(self._execution)
+        run = {**self._facts, "now": saved["now"]}
+        parts = {RUN: self._codec.encode(run, where="run")}
+        for place, state in saved["nodes"].items():
+            parts[place] = self._codec.encode(state, where=place)
+        return parts
+
+    def _write(self, parts: dict[str, bytes]) -> None:
+        try:
+            checkpoint = self._commit(parts)
+        except Exception as error:
+            self._execution.main.call(partial(self._ended, error))
+        else:
+            self._execution.main.call(partial(self._written, checkpoint))
+
+    def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint:
+        with self._lock:
+            self._session.begin()
+            for name, data in parts.items():
+                self._session.put(name, data)
+            return self._session.commit(graph=self._graph, at_ns=time.time_ns(), is_done=is_done)
+
+    def _written(self, checkpoint: Checkpoint) -> None:
+        self.last = checkpoint
+        for sink in self._execution.program.sinks:
+            sink.domain.driver.call(sink.publish)
+        self._ended(None)
+
+    def _ended(self, error: Exception | None) -> None:
+        """Note the end of an attempt. On the main domain's thread."""
+        self._is_busy = False
+        if error is not None:
+            self.failures += 1
+            self._execution.events.of_run("checkpoint.failed", error=error, failures=self.failures)
+        then, self._then = self._then, []
+        for each in then:
+            each()
+
+    def seal(self) -> None:
+        """Save that all sinks have all their output, before any of them makes it visible.
+
+        Raises:
+            CheckpointError: If it cannot be written: then nothing may become visible.
+        """
+        sinks = {sink.name: sink.saved for sink in self._execution.program.sinks}
+        self._finish({**self._facts, "sinks": sinks})
+
+    def close(self) -> None:
+        """Save what the sinks gave at their end, and release the store. Called when the run has ended."""
+        result = self._execution.result
+        try:
+            if result is not None and self.last is not None and self.last.is_done:
+                values: dict[str, Any] = {}
+                sinks = {}
+                for sink in self._execution.program.sinks:
+                    try:
+                        self._codec.encode(result.values[sink.name])
+                        values[sink.name] = result.values[sink.name]
+                    except Exception:  # it is made again from what the sink has saved
+                        sinks[sink.name] = sink.saved
+                self._finish({**self._facts, "sinks": sinks, "values": values})
+        except RxDagError as error:
+            self._execution.events.of_run("checkpoint.failed", error=error, failures=self.failures + 1)
+        finally:
+            with self._lock:
+                self._session.close()
+
+    def _finish(self, facts: dict[str, Any]) -> None:
+        self.last = self._commit({RUN: self._codec.encode(facts, where="run")}, is_done=True)
+
+
+@contextmanager
+def _no_collection() -> Generator[None]:
+    """Keep the garbage collector from walking through the objects that are being encoded."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -17,6 +17,7 @@ from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, Thr
 from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.logs import EventLog
 from rxdag.plan import MAIN, Plan
+from rxdag.runtime._checkpointing import Checkpointing
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._events import RunEvents
 from rxdag.runtime._result import RunResult, RunStats, State
@@ -88,7 +89,9 @@ class Execution:
         self.schedulers = self._make_schedulers()
         self.events = RunEvents(self, log)
         self.program = wire(plan, self, self.schedulers, self.called, all_exits=self.makes_all_exits)
-        self.commit = Commit(self.program.sinks, lambda: self.may_succeed)
+        self.commit = Commit(self.program.sinks, self._may_become_visible)
+        self.checkpointing: Checkpointing | None = None
+        self.was_suspended = False
         self.safepoint = Safepoint([*dict.fromkeys(self.schedulers.values())], self.main, lambda: why_unsavable(self))
         self.threads: list[ThreadDriver] = []
 
@@ -110,6 +113,15 @@ class Execution:
     @property
     def may_succeed(self) -> bool:
         return self.error is None and not self.is_cancelled
+
+    def _may_become_visible(self) -> bool:
+        """Return True if all output may become visible, and save that it is complete in a run with checkpoints."""
+        if self.may_succeed and self.checkpointing is not None:
+            try:
+                self.checkpointing.seal()
+            except Exception as error:
+                self.fail(error)
+        return self.may_succeed
 
     def cancelled(self, why: str) -> BaseException:
         return asyncio.CancelledError(why)
@@ -204,6 +216,8 @@ class Execution:
             if gate.is_restored:
                 gate.reopen()
                 gate.reader.wake()
+        if self.checkpointing is not None:
+            self.checkpointing.start()
         if not self.is_virtual:
             for name, scheduler in self.schedulers.items():
                 if name != MAIN:
@@ -233,8 +247,14 @@ class Execution:
             stop_if_stalled(self)
 
     def drain(self, *, flush: bool | None = None) -> None:
-        """Read no more; let what is under way go through. From any thread."""
+        """Read no more; let what is under way go through. From any thread.
+
+        A run with checkpoints is suspended instead, unless it is to flush: what is under way is saved.
+        """
         flush = self.flush if flush is None else flush
+        if self.checkpointing is not None and not flush:
+            self.main.call(partial(self.checkpointing.suspend, self._suspend))
+            return
         with self._lock:
             if self.state not in ("created", "running"):
                 return
@@ -250,6 +270,13 @@ class Execution:
                 node.domain.driver.call(node.drain)
         when = self.clock.now() + _GRACE_NS
         self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
+
+    def _suspend(self) -> None:
+        """Stop behind a checkpoint: the next run continues there."""
+        if self.state == "running":
+            self.was_drained = self.was_suspended = True
+            self.cancel()
+        self.safepoint.abandon()
 
     def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
         """End the gates behind sources that hang in a read; what their threads still bring is discarded."""
@@ -320,7 +347,8 @@ class Execution:
         if self.error is not None or self.is_cancelled:
             self.program.discard_waiting()
         self._ended = self.clock.now()
-        self.state = "failed" if self.error is not None else "cancelled" if self.is_cancelled else "completed"
+        was_cut = self.is_cancelled and not self.was_suspended
+        self.state = "failed" if self.error is not None else "cancelled" if was_cut else "completed"
         stats = self.stats()
         problems = [] if stuck else self._problems()
         if problems and self.error is None:
@@ -340,8 +368,11 @@ class Execution:
             tuple(problems),
             dict(self._values),
             self.signal,
+            None if self.checkpointing is None else self.checkpointing.last,
         )
         self.events.ended(self.result)
+        if self.checkpointing is not None:
+            self.checkpointing.close()
         self.done.set()
         for fn in self._on_done:
             fn()
@@ -368,15 +399,11 @@ class Execution:
         self._on_done.append(fn)
 
     def stats(self) -> RunStats:
-        """Return the current books."""
+        """Return the current books; of a suspended run, those of its last checkpoint."""
+        if self.was_suspended and self.checkpointing is not None and self.checkpointing.books is not None:
+            return replace(self.checkpointing.books, state=self.state)
         return stats_of(self.program, self.state, ((self._ended or self.clock.now()) - self._began) / 1e9)
 
     def _problems(self) -> list[str]:
-        out = self.program.problems()
-        if self.state == "completed" and not self.was_drained:
-            out += [
-                f"{name}: {node.held()} items are held after the end"
-                for name, node in self.program.nodes.items()
-                if isinstance(node, KernelNode) and node.held()
-            ]
-        return out
+        is_whole = self.state == "completed" and not self.was_drained
+        return self.program.problems() + (self.program.held_at_the_end() if is_whole else [])

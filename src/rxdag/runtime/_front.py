@@ -11,6 +11,7 @@ from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import AsyncRun, Run, execute, run_on_loop
+from rxdag.runtime._recovery import Checkpoints, Recovery, begun
 from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._signals import draining_on_signals
 
@@ -53,6 +54,9 @@ def run(
     flush: bool = False,
     on_progress: Callable[[RunStats], object] | None = None,
     progress_every: Duration = "1s",
+    checkpoints: Checkpoints | None = None,
+    every: Duration | None = None,
+    fresh: bool = False,
 ) -> RunResult:
     """Run a graph to its end, on this thread.
 
@@ -71,9 +75,14 @@ def run(
             are left open and reported.
         on_progress: Function called with the current books, on the thread of the graph.
         progress_every: Time between two calls of `on_progress`.
+        checkpoints: A store, or the path of a SQLite store: the run continues from its last checkpoint, and takes
+            others. A job that was done returns its result.
+        every: Time from one checkpoint to the next, "10s" by default.
+        fresh: True to begin anew whatever the store holds.
 
     Raises:
         GraphError: If there is nothing to run.
+        CheckpointError: If the store cannot be used, or is of another graph.
         NodeError: If a node failed; its cause is the original exception.
         Terminated: After SIGTERM; a SystemExit with code 143.
         KeyboardInterrupt: After Ctrl-C.
@@ -82,16 +91,17 @@ def run(
     flush = flag(flush, "run: flush")
     if on_progress is not None:
         check_function(on_progress, "run: on_progress", "the books", instead="")
+    recovery = Recovery.of(checkpoints, every, fresh, "run")
     with draining_on_signals() as drain:
-
-        def on_start(execution: Execution) -> None:
-            execution.flush = flush
-            drain.attach(execution)
-            stop_after(execution, until)
-            if on_progress is not None:
-                report_progress(execution, on_progress, positive_ns(progress_every, "run: progress_every"))
-
-        result = execute(plan, on_start)
+        execution = begun(plan, recovery)
+        if isinstance(execution, RunResult):
+            return execution
+        execution.flush = flush
+        drain.attach(execution)
+        stop_after(execution, until)
+        if on_progress is not None:
+            report_progress(execution, on_progress, positive_ns(progress_every, "run: progress_every"))
+        result = execute(execution)
     return drain.outcome(result)
 
 

@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 
 from rxdag.contract import Publisher, Timeout, refuse_fork, timeout_s
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag
-from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State
@@ -266,15 +264,12 @@ def in_loop() -> bool:
     return True
 
 
-def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> RunResult:
-    """Run a plan on this thread; if a loop runs here already (Jupyter), on a thread of its own.
+def execute(execution: Execution) -> RunResult:
+    """Run on this thread; if a loop runs here already (Jupyter), on a thread of its own.
 
     Raises:
         NodeError: If a node failed.
     """
-    execution = Execution(plan)
-    if on_start is not None:
-        on_start(execution)
     if in_loop():
         thread = threading.Thread(target=_run_quietly, args=(execution,), name="rxdag-run", daemon=True)
         thread.start()

@@ -98,6 +98,14 @@ class Program:
             out += ledger.problems(name, sides)
         return out + [problem for edge in self.edges() for problem in edge.problems()]
 
+    def held_at_the_end(self) -> list[str]:
+        """Return what operators hold though all their inputs have ended by themselves."""
+        return [
+            f"{name}: {node.held()} items are held after the end"
+            for name, node in self.nodes.items()
+            if isinstance(node, KernelNode) and node.held()
+        ]
+
     def edges(self) -> list[EdgeBook]:
         """Return the book of each edge as it stands."""
         for node in self.nodes.values():

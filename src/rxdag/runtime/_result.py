@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
+from rxdag.checkpoints import Checkpoint
 from rxdag.contract import MAX, MIN, Sink, Source, iso_utc
 from rxdag.engine import LEAVINGS, EdgeBook, Ledger, Writes
 from rxdag.errors import GraphError, did_you_mean, shown, text_of
@@ -142,6 +143,8 @@ class RunResult:
         was_drained: True if the run was stopped before its sources ended.
         problems: Laws of the books that do not hold; empty unless rxdag has a bug.
         signal: Name of the signal that stopped the run, such as "SIGINT"; None without one.
+        checkpoint: Last checkpoint of the run; None without one.
+        was_done: True if an earlier run had done the job, so that nothing was run.
     """
 
     dag: Dag
@@ -152,6 +155,8 @@ class RunResult:
     problems: tuple[str, ...]
     values: Mapping[str, Any]
     signal: str | None = None
+    checkpoint: Checkpoint | None = None
+    was_done: bool = False
 
     @overload
     def __getitem__(self, sink: SinkNode[Any, R], /) -> R: ...
@@ -274,10 +279,21 @@ def render(result: RunResult) -> str:
             lines.append(f"  {edge.dropped:,} items were dropped by the full gate {edge.name}")
         if edge.discarded or edge.held:
             lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
+    if result.checkpoint is not None:
+        lines.append(f"  {_told(result.checkpoint, result)}")
     if result.error is not None:
         lines.append(f"error: {text_of(result.error)}")
     lines += [f"books: {problem}" for problem in result.problems]
     return "\n".join(lines)
+
+
+def _told(checkpoint: Checkpoint, result: RunResult) -> str:
+    """Return a line about the last checkpoint."""
+    at = iso_utc(checkpoint.at_ns)
+    if result.was_done:
+        return f"nothing to do: done at {at}; fresh=True runs it again"
+    where = "done" if checkpoint.is_done else "the next run continues there"
+    return f"checkpoint {checkpoint.id} at {at}, {checkpoint.bytes:,} bytes: {where}"
 
 
 def shown_watermark(watermarks: Mapping[str, int]) -> str:

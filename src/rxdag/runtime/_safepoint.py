@@ -26,18 +26,22 @@ class Safepoint:
         self._others = [each for each in schedulers if each is not main]
         self._main = main
         self._why_not = why_not
-        self._act: Callable[[], None] | None = None
+        self._act: Callable[[], bool] | None = None
+        self._is_standing = False
 
     @property
     def is_awaited(self) -> bool:
         """Return True while domains are to stand."""
-        return self._act is not None
+        return self._act is not None or self._is_standing
 
-    def request(self, act: Callable[[], None]) -> None:
-        """Have all domains stand soon, then call `act`. Thread-safe; a request while one is awaited is ignored."""
+    def request(self, act: Callable[[], bool]) -> None:
+        """Have all domains stand soon, then call `act`; they go on if it returns True, else after `abandon`. Thread-safe.
+
+        A request while one is awaited is ignored.
+        """
         self._main.call(partial(self._begin, act))
 
-    def _begin(self, act: Callable[[], None]) -> None:
+    def _begin(self, act: Callable[[], bool]) -> None:
         if self._act is None:
             self._act = act
             self._main.hold(_nothing)  # it looks itself
@@ -56,8 +60,8 @@ class Safepoint:
         return self._why_not() or f"user code in {', '.join(moving) or 'main'} has not returned"
 
     def abandon(self) -> None:
-        """Let the domains go on without acting. On the main domain's thread."""
-        if self._act is not None:
+        """Let the domains go on. On the main domain's thread."""
+        if self._act is not None or self._is_standing:
             self._end()
 
     def _look(self) -> None:
@@ -72,13 +76,12 @@ class Safepoint:
                 locks.enter_context(scheduler.lock)
             if not all(scheduler.stands_still() for scheduler in self._others) or self._why_not() is not None:
                 return
-            try:
-                self._act()
-            finally:
+            act, self._act, self._is_standing = self._act, None, True
+            if act():
                 self._end()
 
     def _end(self) -> None:
-        self._act = None
+        self._act, self._is_standing = None, False
         for scheduler in (*self._others, self._main):
             scheduler.release()
 

@@ -25,7 +25,7 @@ def why_unsavable(execution: Execution) -> str | None:
     """Return why the state of a run cannot be saved though all its domains stand, or None."""
     if execution.state != "running":
         return f"the run is {execution.state}"
-    nodes = _nodes(execution.program).values()
+    nodes = places_of(execution.program).values()
     return next((why for node in nodes if (why := node.why_no_snapshot()) is not None), None)
 
 
@@ -38,14 +38,14 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
     why = why_unsavable(execution)
     if why is not None:
         raise RxDagError(f"snapshot: all nodes must be between two items, but {why}")
-    saved = {name: engine.snapshot(node) for name, node in _nodes(execution.program).items()}
+    saved = {name: engine.snapshot(node) for name, node in places_of(execution.program).items()}
     return {"now": execution.clock.now(), "nodes": saved}
 
 
 def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
     """Restore the state of another run of the same plan into a run that has not begun."""
     program = execution.program
-    nodes = _nodes(program)
+    nodes = places_of(program)
     for name, node in nodes.items():
         engine.restore(node, saved["nodes"][name])
     for node in nodes.values():
@@ -56,7 +56,7 @@ def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
         link.restored = book.held
 
 
-def _nodes(program: Program) -> dict[str, Node]:
+def places_of(program: Program) -> dict[str, Node]:
     """Return what has state in a run, by its place in the graph."""
     gates: dict[str, Node] = {}
     for edge, gate in program.gates.items():

@@ -1,0 +1,116 @@
+"""Recovery: opens the store of a run, and begins the run where the last checkpoint left it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any, Final, TypeAlias
+
+from rxdag._build_info import build_info
+from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
+from rxdag.codec import Codec
+from rxdag.contract import Duration, flag, positive_ns
+from rxdag.errors import CheckpointError, GraphError, shown
+from rxdag.plan import Plan
+from rxdag.runtime._checkpointing import Checkpointing
+from rxdag.runtime._execution import Execution
+from rxdag.runtime._identity import fingerprint, graph_of
+from rxdag.runtime._result import RunResult
+from rxdag.runtime._resuming import FORMAT, differences, facts_of_run, resume
+from rxdag.runtime._stats import stats_of
+
+EVERY: Final = "10s"
+"""Time between two checkpoints unless the user says otherwise."""
+Checkpoints: TypeAlias = "Store | str | PathLike[str]"
+"""Where checkpoints go: a store, or the path of a SQLite store."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The settings of a run that takes checkpoints.
+
+    Attributes:
+        store: Where they go.
+        every_ns: Time from one to the next, ns.
+        fresh: True to begin anew whatever is there.
+    """
+
+    store: Store
+    every_ns: int
+    fresh: bool = False
+
+    @classmethod
+    def of(cls, checkpoints: Checkpoints | None, every: Duration | None, fresh: bool, where: str) -> Recovery | None:
+        """Return the settings that a user has given to a function; None for a run without checkpoints.
+
+        Raises:
+            GraphError: If one of them cannot be.
+        """
+        fresh = flag(fresh, f"{where}: fresh")
+        if checkpoints is None:
+            if every is not None or fresh:
+                raise GraphError(
+                    f"{where}: every and fresh must be given together with checkpoints, got no checkpoints"
+                )
+            return None
+        every_ns = positive_ns(EVERY if every is None else every, f"{where}: every")
+        if isinstance(checkpoints, str | PathLike):
+            return cls(sqlite(fspath(checkpoints)), every_ns, fresh)
+        if not hasattr(checkpoints, "open"):
+            raise GraphError(
+                f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
+                f"got {shown(checkpoints)}"
+            )
+        return cls(checkpoints, every_ns, fresh)
+
+
+def begun(plan: Plan, recovery: Recovery | None) -> Execution | RunResult:
+    """Return a run that begins where the last checkpoint left it, or the result of a job that is done.
+
+    Raises:
+        CheckpointError: If the store cannot be used, or is of another graph.
+    """
+    execution = Execution(plan)
+    if recovery is None:
+        return execution
+    session = recovery.store.open(plan.dag.name)
+    try:
+        return _begun(execution, session, recovery)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execution | RunResult:
+    codec = Codec()
+    graph = graph_of(execution.plan)
+    facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
+    last = None if recovery.fresh else session.latest()
+    if last is not None:
+        saved, parts = facts_of_run(session, codec, last)
+        found = differences(saved["graph"], graph)
+        if found:
+            raise CheckpointError(
+                f'dag "{execution.plan.dag.name}": must be the graph of checkpoint {last.id}, but {"; ".join(found)}; '
+                "undo that, or begin anew with fresh=True"
+            )
+        if last.is_done:
+            session.close()
+            return _done(execution, last, saved)
+        resume(execution, saved, parts, codec)
+    execution.checkpointing = Checkpointing(execution, session, facts, fingerprint(graph), recovery.every_ns, codec)
+    return execution
+
+
+def _done(execution: Execution, last: Checkpoint, saved: Mapping[str, Any]) -> RunResult:
+    """Return the result of a job that is done; sinks that were killed before they were closed are closed now."""
+    values: dict[str, Any] = dict(saved.get("values", {}))
+    for sink in execution.program.sinks:
+        if sink.name not in values:
+            sink.saved = saved["sinks"][sink.name]
+            values[sink.name] = sink.closed_again()
+    if execution.error is not None:
+        raise execution.error
+    stats = stats_of(execution.program, "completed", 0.0)
+    return RunResult(execution.plan.dag, "completed", stats, None, False, (), values, None, last, was_done=True)
