@@ -1,4 +1,4 @@
-"""What must hold of random graphs: A order, B books and ends in virtual time, S restarts, T books and ends on threads."""
+"""What must hold of random graphs: A order, B books and ends in virtual time, S restarts, T and K the same on threads."""
 
 from __future__ import annotations
 
@@ -239,6 +239,70 @@ def check_threads(seed: int, tally: Tally) -> None:
     tally.graphs += 1
 
 
+def check_safepoints(seed: int, tally: Tally) -> None:
+    """K: as S, on real threads: all of them stand at some moment, and another run goes on from there."""
+    rng = random.Random(seed)
+    saved, front = b"", dict[str, list[Any]]()
+
+    def save() -> bool:
+        nonlocal saved
+        saved = Codec().encode(snapshot_of(first))
+        tally.saved += sum(len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers.values()])
+        tally.saved += sum(gate.n for gate in first.program.gates.values())
+        front.update({name: list(items) for name, items in begun_graph.items.items()})
+        first.main.call(first.cancel)
+        return rng.random() < 0.5
+
+    alarm = Alarm(rng.randint(1, rng.choice([10, 100, 1000])), lambda: first.safepoint.request(save))
+    wish = Wish(
+        sources=3,
+        has_gates=rng.random() < 0.5,
+        has_hops=True,
+        has_threads=True,
+        has_waits=rng.random() < 0.5,
+        items=rng.choice([60, 60, 300]),
+        tick=rng.choice([1, 1000, 20_000]),
+        knock=alarm.knock,
+    )
+    begun_graph, quantum = make(seed, wish), rng.choice([1, 7, 1024])
+    first = Tortured(rxdag.compile(begun_graph.dag), None, quantum)
+    for source in first.program.sources:
+        source.keeps_position = source.source.where == "blocking"
+    waited(first)
+    if not saved:  # it was over before
+        return
+    graph = make(seed, replace(wish, knock=nobody))
+    execution = Tortured(rxdag.compile(graph.dag), None, quantum)
+    restore_into(execution, Codec().decode(saved))
+    waited(execution)
+    balanced(execution)
+    if isinstance(execution.error, rxdag.BufferOverflow):
+        return  # as in S
+    assert execution.state == "completed", execution.error
+    whole = make(seed, replace(wish, knock=nobody))
+    reference = Stepped(rxdag.compile(whole.dag), 1024)
+    completed(reference)
+    for name, items in graph.items.items():
+        if reference.state == "completed" and not any(part in TIMED for part in graph.parts):
+            compare(name, graph, front[name] + items, whole.items[name])
+    tally.add(graph, execution)
+    tally.graphs += 1
+
+
+def waited(execution: Tortured) -> None:
+    """Run on threads to the end."""
+    run = Run(execution)
+    try:
+        run.wait(HANG_S)
+    except TimeoutError:
+        faulthandler.dump_traceback(all_threads=True)
+        where = execution.standing()
+        execution.cancel()
+        raise Hung(where) from None
+    except rxdag.RxDagError:
+        assert execution.state == "failed", execution.state
+
+
 HANG_S = 60.0
 """A run on threads that takes longer hangs."""
 TIMED = ("pace", "throttle", "dedupe", "batch", "timeout", "ticking", "clockwork")
@@ -321,4 +385,5 @@ KINDS: dict[str, Callable[[int, Tally], None]] = {
     "B": check_books,
     "S": check_restarts,
     "T": check_threads,
+    "K": check_safepoints,
 }

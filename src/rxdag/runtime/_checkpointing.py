@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec
@@ -23,6 +25,21 @@ PATIENCE_S: Final = 10.0
 """Longest wait for writes that are in flight, before a checkpoint is given up."""
 RUN: Final = "run"
 """Name of the part that holds what belongs to no node; no node can have it."""
+
+
+class RunCheckpoint(Checkpoint, frozen=True):
+    """A checkpoint that a run has taken.
+
+    Attributes:
+        pause_ns: Time for which the run stood while its state was encoded, ns.
+        by_node: Size of the state of each node and of what rests between nodes, in bytes.
+    """
+
+    pause_ns: int = 0
+    by_node: Mapping[str, int] = msgspec.field(default_factory=lambda: dict[str, int]())
+
+
+Outcome: TypeAlias = "RunCheckpoint | Exception"
 
 
 class Checkpointing:
@@ -54,13 +71,12 @@ class Checkpointing:
         self._codec = codec
         self._lock = threading.Lock()
         """Held while one is written."""
-        self._then: list[Callable[[], None]] = []
+        self._then: list[Callable[[Outcome], object]] = []
         self._is_busy = False
         self._attempts = 0
+        self._pause_ns = 0
         self.last: Checkpoint | None = None
         self.failures = 0
-        self.pause_ns = 0
-        """Time for which the run stood for the last one, ns."""
         self._suspends = False
         self.books: RunStats | None = None
         """The books at the checkpoint behind which the run is suspended."""
@@ -80,15 +96,15 @@ class Checkpointing:
             self.request()
             self.start()
 
-    def request(self, then: Callable[[], None] | None = None) -> None:
+    def request(self, then: Callable[[Outcome], object] | None = None) -> None:
         """Take a checkpoint soon; one that is being taken comes first. On the main domain's thread.
 
         Args:
-            then: Called there when it is durable, or could not be taken.
+            then: Called there with the checkpoint once it is durable, or with what has hindered it.
         """
         if self._is_busy:
             if then is not None:
-                self._then.append(partial(self.request, then))
+                self._then.append(lambda _: self.request(then))
             return
         self._is_busy = True
         self._attempts += 1
@@ -102,7 +118,7 @@ class Checkpointing:
     def suspend(self, then: Callable[[], None]) -> None:
         """Take a last checkpoint, behind which the run stands. On the main domain's thread."""
         self._suspends = True
-        self.request(then)
+        self.request(lambda _: then())
 
     def _give_up(self, attempt: int) -> None:
         safepoint = self._execution.safepoint
@@ -120,7 +136,7 @@ class Checkpointing:
         except Exception as error:
             self._ended(error)
             return True
-        self.pause_ns = time.perf_counter_ns() - began
+        self._pause_ns = time.perf_counter_ns() - began
         if self._execution.is_virtual:
             self._write(parts)
         else:
@@ -139,11 +155,13 @@ class Checkpointing:
 
     def _write(self, parts: dict[str, bytes]) -> None:
         try:
-            checkpoint = self._commit(parts)
+            made = self._commit(parts)
         except Exception as error:
             self._execution.main.call(partial(self._ended, error))
         else:
-            self._execution.main.call(partial(self._written, checkpoint))
+            by_node = {name: len(data) for name, data in parts.items()}
+            taken = RunCheckpoint(**msgspec.structs.asdict(made), pause_ns=self._pause_ns, by_node=by_node)
+            self._execution.main.call(partial(self._written, taken))
 
     def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint:
         with self._lock:
@@ -152,21 +170,21 @@ class Checkpointing:
                 self._session.put(name, data)
             return self._session.commit(graph=self._graph, at_ns=time.time_ns(), is_done=is_done)
 
-    def _written(self, checkpoint: Checkpoint) -> None:
+    def _written(self, checkpoint: RunCheckpoint) -> None:
         self.last = checkpoint
         for sink in self._execution.program.sinks:
             sink.domain.driver.call(sink.publish)
-        self._ended(None)
+        self._ended(checkpoint)
 
-    def _ended(self, error: Exception | None) -> None:
+    def _ended(self, outcome: Outcome) -> None:
         """Note the end of an attempt. On the main domain's thread."""
         self._is_busy = False
-        if error is not None:
+        if isinstance(outcome, Exception):
             self.failures += 1
-            self._execution.events.of_run("checkpoint.failed", error=error, failures=self.failures)
+            self._execution.events.of_run("checkpoint.failed", error=outcome, failures=self.failures)
         then, self._then = self._then, []
         for each in then:
-            each()
+            each(outcome)
 
     def seal(self) -> None:
         """Save that all sinks have all their output, before any of them makes it visible.

@@ -20,10 +20,10 @@ from rxdag.plan import MAIN, Plan
 from rxdag.runtime._checkpointing import Checkpointing
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._events import RunEvents
+from rxdag.runtime._program import unbalanced
 from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._safepoint import Safepoint
 from rxdag.runtime._snapshot import why_unsavable
-from rxdag.runtime._stacks import stack_of
 from rxdag.runtime._stall import stop_if_stalled
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._tasks import ended_by
@@ -350,12 +350,10 @@ class Execution:
         was_cut = self.is_cancelled and not self.was_suspended
         self.state = "failed" if self.error is not None else "cancelled" if was_cut else "completed"
         stats = self.stats()
-        problems = [] if stuck else self._problems()
+        is_whole = self.state == "completed" and not self.was_drained
+        problems = [] if stuck else self.program.problems(is_whole=is_whole)
         if problems and self.error is None:
-            self.error = RxDagError(
-                f"run: the books must balance, got {'; '.join(problems)}; each item must leave its kernel by one "
-                "exit or be counted in held(); if all kernels here are rxdag's, please report this as a bug of rxdag"
-            )
+            self.error = unbalanced(problems)
         if self.error is not None and self.state != "failed":  # the books do not balance, or held() has failed
             self.state = "failed"
             stats = replace(stats, state="failed")
@@ -390,10 +388,6 @@ class Execution:
                 self.events.stuck(scheduler, JOIN_S)
         return stuck
 
-    def where_stuck(self) -> str:
-        """Return the node and the stack of the call in progress in the main domain."""
-        return "{}:\n{}".format(*stack_of(self.main, self.plan))
-
     def on_done(self, fn: Callable[[], None]) -> None:
         """Call `fn` when the run has ended, on the thread that ended it."""
         self._on_done.append(fn)
@@ -403,7 +397,3 @@ class Execution:
         if self.was_suspended and self.checkpointing is not None and self.checkpointing.books is not None:
             return replace(self.checkpointing.books, state=self.state)
         return stats_of(self.program, self.state, ((self._ended or self.clock.now()) - self._began) / 1e9)
-
-    def _problems(self) -> list[str]:
-        is_whole = self.state == "completed" and not self.was_drained
-        return self.program.problems() + (self.program.held_at_the_end() if is_whole else [])

@@ -94,8 +94,6 @@ def run(
     recovery = Recovery.of(checkpoints, every, fresh, "run")
     with draining_on_signals() as drain:
         execution = begun(plan, recovery)
-        if isinstance(execution, RunResult):
-            return execution
         execution.flush = flush
         drain.attach(execution)
         stop_after(execution, until)
@@ -106,7 +104,12 @@ def run(
 
 
 async def run_async(
-    *what: Dag | Plan | SinkNode[Any, Any], until: Duration | None = None, flush: bool = False
+    *what: Dag | Plan | SinkNode[Any, Any],
+    until: Duration | None = None,
+    flush: bool = False,
+    checkpoints: Checkpoints | None = None,
+    every: Duration | None = None,
+    fresh: bool = False,
 ) -> RunResult:
     """Run a graph to its end on this event loop; cancelling the task cancels the run.
 
@@ -116,12 +119,16 @@ async def run_async(
         what: Sinks, or one Dag, or one Plan.
         until: Drain the run after this time.
         flush: See `run`.
+        checkpoints: See `run`.
+        every: See `run`.
+        fresh: See `run`.
 
     Raises:
         GraphError: If there is nothing to run.
+        CheckpointError: If the store cannot be used, or is of another graph.
         NodeError: If a node failed.
     """
-    execution = Execution(planned(what, "run_async"))
+    execution = begun(planned(what, "run_async"), Recovery.of(checkpoints, every, fresh, "run_async"))
     execution.flush = flag(flush, "run_async: flush")
     stop_after(execution, until)
     result = await run_on_loop(execution)
@@ -130,7 +137,13 @@ async def run_async(
     return result
 
 
-def start(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> Run:
+def start(
+    *what: Dag | Plan | SinkNode[Any, Any],
+    flush: bool = False,
+    checkpoints: Checkpoints | None = None,
+    every: Duration | None = None,
+    fresh: bool = False,
+) -> Run:
     """Start a run on its own threads and return a handle; keep the handle.
 
     Signals are not handled; your own handler may call `begin_drain`.
@@ -138,13 +151,26 @@ def start(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> Run:
     Args:
         what: Sinks, or one Dag, or one Plan.
         flush: Whether drains close open panes by default; see `Run.drain`.
+        checkpoints: See `run`.
+        every: See `run`.
+        fresh: See `run`.
+
+    Raises:
+        GraphError: If there is nothing to run.
+        CheckpointError: If the store cannot be used, or is of another graph.
     """
-    execution = Execution(planned(what, "start"))
+    execution = begun(planned(what, "start"), Recovery.of(checkpoints, every, fresh, "start"))
     execution.flush = flag(flush, "start: flush")
     return Run(execution)
 
 
-def start_async(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> AsyncRun:
+def start_async(
+    *what: Dag | Plan | SinkNode[Any, Any],
+    flush: bool = False,
+    checkpoints: Checkpoints | None = None,
+    every: Duration | None = None,
+    fresh: bool = False,
+) -> AsyncRun:
     """Start a run on this event loop and return a handle; keep the handle.
 
     Signals are not handled; your own handler may call `begin_drain`.
@@ -152,7 +178,14 @@ def start_async(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> 
     Args:
         what: Sinks, or one Dag, or one Plan.
         flush: Whether drains close open panes by default; see `Run.drain`.
+        checkpoints: See `run`.
+        every: See `run`.
+        fresh: See `run`.
+
+    Raises:
+        GraphError: If there is nothing to run.
+        CheckpointError: If the store cannot be used, or is of another graph.
     """
-    execution = Execution(planned(what, "start_async"))
+    execution = begun(planned(what, "start_async"), Recovery.of(checkpoints, every, fresh, "start_async"))
     execution.flush = flag(flush, "start_async: flush")
     return AsyncRun(execution)

@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import threading
 import weakref
+from functools import partial
 from math import inf
+from queue import Empty, Queue
 from typing import Any, Final
 
 from rxdag.contract import Publisher, Timeout, refuse_fork, timeout_s
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag
+from rxdag.runtime._checkpointing import RunCheckpoint
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State
+from rxdag.runtime._stacks import stack_of
 from rxdag.schedulers import LoopDriver, drive
 
 _CANCEL_S: Final = 2.0
@@ -22,6 +26,8 @@ _CANCEL_S: Final = 2.0
 
 def run_here(execution: Execution) -> RunResult:
     """Run on this thread to the end; with an event loop if a node needs one."""
+    if execution.result is not None:  # an earlier run has done the job
+        return execution.result
     if execution.plan.needs_loop:
         with asyncio.Runner() as runner:
             return runner.run(run_on_loop(execution, is_loops_owner=True))
@@ -38,6 +44,8 @@ def run_here(execution: Execution) -> RunResult:
 
 async def run_on_loop(execution: Execution, *, is_loops_owner: bool = False) -> RunResult:
     """Run on this loop to the end; cancelling the task cancels the run."""
+    if execution.result is not None:
+        return execution.result
     execution.loop = asyncio.get_running_loop()
     how: dict[str, Any] = {"slice_s": inf} if execution.is_virtual else {}
     how["is_loops_owner"] = is_loops_owner
@@ -192,8 +200,41 @@ class Run(_Handle):
             self._execution.events.overdue(limit_s)
             self._execution.cancel()
             if not self._execution.done.wait(_CANCEL_S):
-                raise RxDagError(f"drain: user code must return, but hangs in {self._execution.where_stuck()}")
+                raise RxDagError(f"drain: user code must return, but hangs in {self._where_stuck()}")
         return self._outcome()
+
+    def _where_stuck(self) -> str:
+        """Return the node and the stack of the call in progress in the main domain."""
+        return "{}:\n{}".format(*stack_of(self._execution.main, self._execution.plan))
+
+    def checkpoint(self, timeout: Timeout | None = None) -> RunCheckpoint:
+        """Take a checkpoint now, and return it once it is durable.
+
+        Args:
+            timeout: Longest time to wait, such as 10, "10s" or a timedelta; None for no limit.
+
+        Raises:
+            RxDagError: If the run takes no checkpoints or has ended, or if this is called from its own code.
+            CheckpointError: If the checkpoint cannot be written.
+            StateError: If a node has a state that cannot be saved.
+            TimeoutError: If it is not taken in time.
+        """
+        self._refuse_own_threads("checkpoint")
+        refuse_fork(self._execution.pid, "run.checkpoint")
+        limit_s = timeout_s(timeout, "run.checkpoint: timeout")
+        checkpointing = self._execution.checkpointing
+        if checkpointing is None:
+            raise RxDagError("run.checkpoint: the run must take checkpoints; pass checkpoints= to rxdag.start")
+        taken: Queue[RunCheckpoint | Exception] = Queue()
+        self._execution.main.call(partial(checkpointing.request, taken.put))
+        self._execution.on_done(lambda: taken.put(RxDagError("run.checkpoint: the run must go on, but it has ended")))
+        try:
+            outcome = taken.get(timeout=limit_s)
+        except Empty:
+            raise TimeoutError(f"run.checkpoint: no checkpoint was taken within {limit_s:g} s") from None
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def _refuse_own_threads(self, what: str) -> None:
         """Raise if this thread belongs to the run: it would wait for itself."""

@@ -22,6 +22,7 @@ from rxdag.engine import (
     Watcher,
 )
 from rxdag.engine.drivers import FlowScheduler
+from rxdag.errors import RxDagError
 from rxdag.graph import Edge
 from rxdag.plan import Plan
 
@@ -88,23 +89,21 @@ class Program:
         """Return the books of each node as they stand."""
         return {name: node.ledger() for name, node in self.nodes.items()}
 
-    def problems(self) -> list[str]:
-        """Return the laws of the books that do not hold."""
+    def problems(self, *, is_whole: bool) -> list[str]:
+        """Return the laws of the books that do not hold.
+
+        Args:
+            is_whole: True if all inputs have ended by themselves: operators hold nothing then.
+        """
         out: list[str] = []
         for name, node in self.nodes.items():
             ledger = node.ledger()
             ports = {port for port in ledger.out if port in SIDES}
             sides = {"dead": "dead"} if isinstance(node, SourceNode) else {port: SIDES[port] for port in ports}
             out += ledger.problems(name, sides)
+            if is_whole and ledger.held and isinstance(node, KernelNode):
+                out.append(f"{name}: {ledger.held} items are held after the end")
         return out + [problem for edge in self.edges() for problem in edge.problems()]
-
-    def held_at_the_end(self) -> list[str]:
-        """Return what operators hold though all their inputs have ended by themselves."""
-        return [
-            f"{name}: {node.held()} items are held after the end"
-            for name, node in self.nodes.items()
-            if isinstance(node, KernelNode) and node.held()
-        ]
 
     def edges(self) -> list[EdgeBook]:
         """Return the book of each edge as it stands."""
@@ -177,3 +176,11 @@ class Program:
                 node.clear()
         for gate in self.gates.values():
             gate.abandon()
+
+
+def unbalanced(problems: list[str]) -> RxDagError:
+    """Return the error of a run whose books do not balance."""
+    return RxDagError(
+        f"run: the books must balance, got {'; '.join(problems)}; each item must leave its kernel by one exit or be "
+        "counted in held(); if all kernels here are rxdag's, please report this as a bug of rxdag"
+    )

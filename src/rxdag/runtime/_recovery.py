@@ -65,8 +65,8 @@ class Recovery:
         return cls(checkpoints, every_ns, fresh)
 
 
-def begun(plan: Plan, recovery: Recovery | None) -> Execution | RunResult:
-    """Return a run that begins where the last checkpoint left it, or the result of a job that is done.
+def begun(plan: Plan, recovery: Recovery | None) -> Execution:
+    """Return a run that begins where the last checkpoint left it; that of a job that was done has its result already.
 
     Raises:
         CheckpointError: If the store cannot be used, or is of another graph.
@@ -82,7 +82,7 @@ def begun(plan: Plan, recovery: Recovery | None) -> Execution | RunResult:
         raise
 
 
-def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execution | RunResult:
+def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execution:
     codec = Codec()
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
@@ -97,7 +97,10 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
             )
         if last.is_done:
             session.close()
-            return _done(execution, last, saved)
+            execution.result = _done(execution, last, saved)
+            execution.state = "completed"
+            execution.done.set()
+            return execution
         resume(execution, saved, parts, codec)
     execution.checkpointing = Checkpointing(execution, session, facts, fingerprint(graph), recovery.every_ns, codec)
     return execution

@@ -28,6 +28,7 @@ class Safepoint:
         self._why_not = why_not
         self._act: Callable[[], bool] | None = None
         self._is_standing = False
+        self._will_look = False
 
     @property
     def is_awaited(self) -> bool:
@@ -51,8 +52,12 @@ class Safepoint:
 
     def look(self) -> None:
         """Look soon whether all stand. Thread-safe."""
-        if self._act is not None:
-            self._main.call(self._look)
+        with self._main.lock:
+            # Once at a time: of two looks each would wait behind the other.
+            if self._act is None or self._will_look:
+                return
+            self._will_look = True
+        self._main.call(self._look)
 
     def why(self) -> str:
         """Return what the domains wait for, or the state of the run that hinders them."""
@@ -65,6 +70,7 @@ class Safepoint:
             self._end()
 
     def _look(self) -> None:
+        self._will_look = False
         if self._act is None:
             return
         self._main.domain.retire_all()
