@@ -64,6 +64,7 @@ from rxdag.contract._shape import Shape
 from rxdag.contract._source_and_sink import (
     END,
     Batching,
+    Delivery,
     Enough,
     Read,
     Reader,
@@ -112,6 +113,7 @@ __all__ = [
     "ColumnsAggregate",
     "ColumnsEmit",
     "DeadLetter",
+    "Delivery",
     "Duration",
     "Emit",
     "EndsProcess",

@@ -8,7 +8,7 @@ from rxdag.contract._chunk import Chunk
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
-from rxdag.contract._source_and_sink import Batching, Read, Reader, Sink, Source, Where, Writer
+from rxdag.contract._source_and_sink import Batching, Delivery, Read, Reader, Sink, Source, Where, Writer
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -132,6 +132,15 @@ class WriterAround(Writer):
     def prepare(self) -> None:
         self.writer.prepare()
 
+    def save(self) -> Any:
+        return self.writer.save()
+
+    def publish(self) -> Any:
+        return self.writer.publish()
+
+    def restore(self, saved: Any) -> Any:
+        return self.writer.restore(saved)
+
     def close(self, *, ok: bool) -> Any:
         return self.writer.close(ok=ok)
 
@@ -168,6 +177,10 @@ class SinkAround(Sink[Any, Any]):
     @property
     def paces(self) -> bool:  # type: ignore[override]
         return self.sink.paces
+
+    @property
+    def delivery(self) -> Delivery:  # type: ignore[override]
+        return self.sink.delivery
 
     @property
     def replaces(self) -> str | None:

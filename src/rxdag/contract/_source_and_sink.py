@@ -21,6 +21,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 Where: TypeAlias = Literal["inline", "blocking", "async"]
 """The thread that runs it: that of the graph, one of its own, or the event loop."""
+Delivery: TypeAlias = Literal["exactly once", "at least once"]
+"""Number of times that an item is in the output of a run that was killed and continued from a checkpoint."""
 
 
 class _End(enum.Enum):
@@ -217,6 +219,32 @@ class Writer(ABC):
         here leaves no sink that looks complete.
         """
 
+    def save(self) -> Any:
+        """Make everything written so far durable, but not visible; return the data that `restore` continues from.
+
+        The data is plain, as `rxdag.codec` takes it, and does not change with later writes. None, the default, stands
+        for a sink that cannot be continued. Called between two writes, on the thread that writes, at each checkpoint;
+        in a run with checkpoints a last time after the last write. If that checkpoint fails, `publish` is not called,
+        and the next `save` covers the same output again.
+        """
+        return None
+
+    def publish(self) -> Awaitable[None] | None:
+        """Make the output that the last `save` covers visible: its checkpoint is durable.
+
+        Called before the next `save`, or before `close(ok=True)`, on the thread that writes. Further items may have been
+        written since.
+        """
+        return None
+
+    def restore(self, saved: Any) -> Awaitable[None] | None:
+        """Continue from the data that `save` of another writer returned: that in the last durable checkpoint.
+
+        Publish the output that the checkpoint covers, if that has not happened yet, and undo all output behind it.
+        Called once, before the first write.
+        """
+        raise TypeError(f"{type(self).__name__} must have a method restore, to continue after a restart")
+
     @abstractmethod
     def close(self, *, ok: bool) -> Any:
         """Finish, and return the value of `result[sink]`.
@@ -258,6 +286,10 @@ class Enough(Exception):  # no error: it says something, to the node only
 class SinkContext(Protocol):
     """The run as a sink sees it."""
 
+    name: str
+    """Name of the sink's node."""
+    dag: str
+    """Name of the dag."""
     clock: Clock
     shape: Shape
     saw: Saw | None
@@ -316,6 +348,8 @@ class Sink(ABC, Generic[A_contra, R_co]):
     """True to write one item at a time, for sinks that call user code: a stop then takes effect between two items."""
     paces: bool = False
     """True if its writer's `want` limits how many items it accepts; no more are delivered, nor read for it."""
+    delivery: Delivery = "at least once"
+    """Guarantee for a run that continues from a checkpoint; "exactly once" requires a writer that saves and restores."""
 
     @property
     def replaces(self) -> str | None:

@@ -30,6 +30,7 @@ class Events(Protocol):
 class RunContext(Protocol):
     """The services of a run that nodes use."""
 
+    dag_name: str
     clock: Clock
     random: Random
     """For what varies at random, as waits; seeded in virtual time."""

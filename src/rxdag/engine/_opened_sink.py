@@ -32,6 +32,7 @@ class OpenedSink(Guarded):
         super().__init__(name, run, policy)
         self.sink = sink
         self.shape = shape
+        self.dag = run.dag_name
         self.clock: Clock = run.clock
         self.gates: list[Gate] = []
         """The gates before it that have room for as much as the sink asks for."""

@@ -34,6 +34,8 @@ COUNTS: Final = (
 class _Context:
     """The part of a run that the writer of a table uses."""
 
+    name: str = ""
+    dag: str = ""
     clock: Clock = VirtualClock()
     saw: Saw | None = None
     error: Exception | None = None
