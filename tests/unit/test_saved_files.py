@@ -1,13 +1,12 @@
 """Files that a run continues from a checkpoint: their part files, and what is said if one does not fit."""
 
-import gzip
 import os
 
 import pytest
 from tests.unit.saved import Context
 
 import rxdag
-from rxdag import SourceError, sinks, sources, testing
+from rxdag import SourceError, sinks, sources
 from rxdag.codec import Codec
 from rxdag.contract import Chunk
 
@@ -37,18 +36,6 @@ def saved_of(sink, items=ROWS):
     saved = writer.save()
     writer.close(ok=False)
     return saved
-
-
-@MAKES
-@pytest.mark.parametrize("name", ["x", "x.gz"])
-def test_a_file_holds_the_laws_of_a_sink_that_continues(tmp_path, make, name):
-    path = tmp_path / name
-
-    def read():
-        return gzip.decompress(path.read_bytes()) if name == "x.gz" else path.read_bytes()
-
-    testing.check_sink(lambda: make(path), ROWS, read=read)
-    assert names_in(tmp_path) == [name]
 
 
 def test_a_file_of_which_only_the_header_was_saved_continues(tmp_path):
