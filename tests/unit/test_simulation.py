@@ -400,7 +400,7 @@ def test_a_sink_that_breaks_a_law_is_found():
     with pytest.raises(LawBroken, match="runs: left"):
         testing.check_sink(_Keeps, range(5), waive=["chunks"])
     with pytest.raises(
-        GraphError, match="check_sink: waive must be some of ends, chunks, runs, stops, fails, got asked"
+        GraphError, match="check_sink: waive must be some of ends, chunks, runs, stops, fails, recovers, got asked"
     ):
         testing.check_sink(_Keeps, (), waive=["asked"])
     with pytest.raises(GraphError, match="check_source: waive must be some of"):

@@ -22,7 +22,7 @@ R_co = TypeVar("R_co", covariant=True)
 Where: TypeAlias = Literal["inline", "blocking", "async"]
 """The thread that runs it: that of the graph, one of its own, or the event loop."""
 Delivery: TypeAlias = Literal["exactly once", "at least once"]
-"""How often an item is in the output after a run was killed and continued from a checkpoint."""
+"""Number of times that an item is in the output of a run that was killed and continued from a checkpoint."""
 
 
 class _End(enum.Enum):
@@ -232,7 +232,8 @@ class Writer(ABC):
     def publish(self) -> Awaitable[None] | None:
         """Make the output that the last `save` covers visible: its checkpoint is durable.
 
-        Called before the next `save`, on the thread that writes.
+        Called before the next `save`, or before `close(ok=True)`, on the thread that writes. Further items may have been
+        written since.
         """
         return None
 
@@ -348,7 +349,7 @@ class Sink(ABC, Generic[A_contra, R_co]):
     paces: bool = False
     """True if its writer's `want` limits how many items it accepts; no more are delivered, nor read for it."""
     delivery: Delivery = "at least once"
-    """How often an item is in the output after a restart; "exactly once" requires a writer that saves and restores."""
+    """Guarantee for a run that continues from a checkpoint; "exactly once" requires a writer that saves and restores."""
 
     @property
     def replaces(self) -> str | None:

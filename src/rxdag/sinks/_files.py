@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from rxdag.contract import Chunk, Sink, SinkContext, WriteFailed, Writer, checked_path
+from rxdag.contract import Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path
 from rxdag.errors import GraphError, shown
 from rxdag.sinks._flatten import flatten, is_numpy, is_numpy_time, json_line, span_text, time_text
-from rxdag.sinks._whole_file import WholeFile
+from rxdag.sinks._whole_file import WholeFile, is_stream
 
 _CRLF: Final = "\r\n"
 _WRITTEN: Final = frozenset((str, int, float))
@@ -50,6 +50,14 @@ class _FileWriter(Writer):
     def prepare(self) -> None:
         self._file.sync()
 
+    def save(self) -> dict[str, Any] | None:
+        saved = self._file.save()
+        return None if saved is None else {**saved, "n": self.n}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self._file.restore(saved)
+        self.n = saved["n"]
+
     def close(self, *, ok: bool) -> int:
         if ok:
             self._file.commit()
@@ -83,6 +91,14 @@ class _CsvWriter(_FileWriter):
             self._rows.append(chunk)
         else:
             super().write(chunk)
+
+    def save(self) -> dict[str, Any] | None:
+        saved = super().save()
+        return None if saved is None else {**saved, "columns": self._columns, "has_header": self._has_header}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self._columns, self._has_header = saved["columns"], saved["has_header"]
 
     def line(self, item: Any) -> bytes:
         row = flatten(item, self._key_names)
@@ -123,27 +139,30 @@ class _JsonlWriter(_FileWriter):
 
 
 @dataclass(frozen=True)
-class _Csv(Sink[object, int]):
+class _File(Sink[object, int]):
     path: str
-    columns: tuple[str, ...]
-    label = "csv"
 
     @property
     def replaces(self) -> str:
         return self.path
+
+    @property
+    def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
+        return "at least once" if is_stream(self.path) else "exactly once"
+
+
+@dataclass(frozen=True)
+class _Csv(_File):
+    columns: tuple[str, ...]
+    label = "csv"
 
     def open(self, context: SinkContext) -> Writer:
         return _CsvWriter(self.path, context, self.columns)
 
 
 @dataclass(frozen=True)
-class _Jsonl(Sink[object, int]):
-    path: str
+class _Jsonl(_File):
     label = "jsonl"
-
-    @property
-    def replaces(self) -> str:
-        return self.path
 
     def open(self, context: SinkContext) -> Writer:
         return _JsonlWriter(self.path, context)

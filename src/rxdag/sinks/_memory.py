@@ -42,6 +42,12 @@ class _CollectWriter(Writer):
     def write(self, chunk: Chunk) -> None:
         self._items += chunk.items
 
+    def save(self) -> list[Any]:
+        return list(self._items)
+
+    def restore(self, saved: list[Any]) -> None:
+        self._items += saved
+
     def close(self, *, ok: bool) -> list[Any]:
         return self._items
 
@@ -49,6 +55,7 @@ class _CollectWriter(Writer):
 @dataclass(frozen=True)
 class _Collect(Sink[T, "list[T]"]):
     label = "collect"
+    delivery = "exactly once"
 
     def open(self, context: SinkContext) -> Writer:
         return _CollectWriter(context.shape)
@@ -56,6 +63,8 @@ class _Collect(Sink[T, "list[T]"]):
 
 def collect() -> Sink[T, list[T]]:
     """Collect all items; `result[sink]` is the list, which notebooks show as a table.
+
+    Each checkpoint of a run holds all items collected so far.
 
     Example:
         >>> kept = rxdag.from_source(sources.range(3)).to(sinks.collect())
@@ -182,11 +191,18 @@ class _NullWriter(_Counted):
     def write(self, chunk: Chunk) -> None:
         self.n += len(chunk.items)
 
+    def save(self) -> int:
+        return self.n
+
+    def restore(self, saved: int) -> None:
+        self.n = saved
+
 
 @dataclass(frozen=True)
 class _Null(Sink[object, int]):
     label = "null"
     takes_columns = True
+    delivery = "exactly once"
 
     def open(self, context: SinkContext) -> Writer:
         return _NullWriter()

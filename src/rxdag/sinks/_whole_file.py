@@ -6,30 +6,35 @@ import contextlib
 import errno
 import gzip
 import os
-import re
-import secrets
 import stat
 import sys
 from collections.abc import Generator
-from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
 from rxdag.errors import SourceError
-
-if sys.platform != "win32":
-    import fcntl
+from rxdag.sinks._parts import (
+    copied_part,
+    is_saved_part,
+    new_part,
+    open_saved,
+    remove_abandoned,
+    remove_saved,
+    saved_name,
+    sync_folder,
+    tail_of,
+)
 
 _STREAMS: Final = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 """Folders whose entries are never replaced, even where one stands for a plain file, as /dev/stdout may."""
-_IS_PART: Final = re.compile(r"\..+\.[0-9a-f]{8}\.rxdag\.part", re.DOTALL).fullmatch
 
 
 class WholeFile:
     """A file that takes its name when it is complete.
 
     It replaces the target of a link, not the link, and has the mode and owner of the file that it replaces. A device or
-    a FIFO cannot be replaced: it is written as the data comes.
+    a FIFO cannot be replaced: it is written as the data comes. Once saved, its part file stays behind whatever happens,
+    until it has its name: a checkpoint continues from it.
 
     Args:
         path: Name it will have.
@@ -41,18 +46,20 @@ class WholeFile:
         self.path = Path(path)
         self._where = where
         self._part: Path | None = None
+        self._is_saved = False
         self._is_synced = False
         if self.path.is_dir():
             raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
         with self.explained():
-            old = _status(self.path)
-            if old is not None and (not stat.S_ISREG(old.st_mode) or self.path.parent in _STREAMS):
+            if is_stream(path):
                 self._file: IO[bytes] = _open_stream(self.path)
             else:
-                self._open_part(old)
-        self._out: Any = self._file
-        if packs and self.path.suffix == ".gz":
-            self._out = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+                self._open_part(_status(self.path))
+        self._packs = packs and self.path.suffix == ".gz"
+        self._member: gzip.GzipFile | None = self._new_member() if self._packs else None
+
+    def _new_member(self) -> gzip.GzipFile:
+        return gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
 
     def _open_part(self, old: os.stat_result | None) -> None:
         if old is not None and not os.access(self.path, os.W_OK):
@@ -62,8 +69,8 @@ class WholeFile:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         self._folders = dict.fromkeys((folder, *(each.parent for each in missing)))
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder)
-        self._part, self._file = _new_part(self._target, 0o666 if old is None else stat.S_IMODE(old.st_mode))
+        remove_abandoned(folder)
+        self._part, self._file = new_part(self._target, 0o666 if old is None else stat.S_IMODE(old.st_mode))
 
     @contextlib.contextmanager
     def explained(self) -> Generator[None]:
@@ -75,7 +82,11 @@ class WholeFile:
 
     def write(self, data: bytes) -> None:
         with self.explained():
-            self._out.write(data)
+            if self._packs:
+                self._member = self._member or self._new_member()
+                self._member.write(data)
+            else:
+                self._file.write(data)
 
     @property
     def raw(self) -> IO[bytes]:
@@ -89,15 +100,87 @@ class WholeFile:
         self._is_synced = True
         try:
             with self.explained():
-                if self._out is not self._file:
-                    self._out.close()
-                self._file.flush()
+                self._flush()
                 if self._part is not None:
                     self._take_over()
                     os.fsync(self._file.fileno())
         except SourceError:
             self.drop()
             raise
+
+    def _flush(self) -> None:
+        """Hand all data to the operating system; a ".gz" is valid up to here, since its member ends."""
+        if self._member is not None:
+            self._member.close()
+            self._member = None
+        self._file.flush()
+
+    def save(self) -> dict[str, Any] | None:
+        """Flush and sync, and return the data that `restore` continues from; None for a device or a FIFO."""
+        if self._part is None:
+            return None
+        with self.explained():
+            self._flush()
+            os.fsync(self._file.fileno())
+            if not self._is_saved:
+                self._part = self._keep(self._part)
+            length = self._file.tell()
+            return {"part": self._part.name, "length": length, "tail": tail_of(self._part, length)}
+
+    def _keep(self, part: Path) -> Path:
+        """Give the part file the name of one that belongs to a checkpoint."""
+        kept = saved_name(part)
+        if sys.platform == "win32":  # an open file cannot be renamed there
+            self._file.close()
+            part.rename(kept)
+            self._file = kept.open("r+b")
+            self._file.seek(0, os.SEEK_END)
+        else:
+            part.rename(kept)
+        self._is_saved = True
+        for folder in self._folders:
+            sync_folder(folder)
+        return kept
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Continue with the part file of a checkpoint, without what was written behind it.
+
+        The part file is made anew of the target if it had already become that.
+        """
+        name, length = saved["part"], saved["length"]
+        if self._part is None or not is_saved_part(name, self._target):
+            raise SourceError(
+                f'{self._where}: a run that continues must write to the same file, got "{self.path}", and a checkpoint '
+                f'of "{name}"; restore the path'
+            )
+        self.drop()
+        self._part, self._is_saved, self._member = self._target.with_name(name), True, None
+        with self.explained():
+            self._file = self._reopened(self._part, length, saved["tail"])
+            self._file.truncate(length)
+            self._file.seek(length)
+        remove_saved(self._target)
+
+    def _reopened(self, part: Path, length: int, tail: int) -> IO[bytes]:
+        try:
+            file = open_saved(part)
+            if file is None and _begins_with(self._target, length, tail):
+                copied_part(self._target, part, length)
+                file = open_saved(part)
+        except BlockingIOError:
+            raise SourceError(
+                f'{self._where}: "{self.path}" must be written by one run, got another one that has "{part}" open; stop it'
+            ) from None
+        size = -1 if file is None else os.fstat(file.fileno()).st_size
+        if file is not None and size >= length and tail_of(part, length) == tail:
+            return file
+        found = "none" if file is None else "another file of that name" if size >= length else f"one of {size:,}"
+        if file is not None:
+            file.close()
+        raise SourceError(
+            f'{self._where}: "{self.path}" must have the part file of its checkpoint, "{part}" of {length:,} bytes, got '
+            f"{found}; put it back, or begin anew"
+        )
 
     def _take_over(self) -> None:
         """Take over owner and mode of the file that is replaced."""
@@ -126,17 +209,20 @@ class WholeFile:
                 self._part.replace(self._target)
                 self._file.close()  # and not before: its lock keeps other runs from removing it
                 for folder in self._folders:
-                    _sync_folder(folder)
+                    sync_folder(folder)
         except SourceError:
             self.drop()
             raise
+        if self._is_saved:
+            remove_saved(self._target)
 
     def drop(self) -> None:
-        """Leave nothing."""
-        for file in (self._out, self._file):
+        """Leave nothing but the part file of a checkpoint."""
+        for file in (self._member, self._file):
             with contextlib.suppress(OSError):
-                file.close()
-        if self._part is not None:
+                if file is not None:
+                    file.close()
+        if self._part is not None and not self._is_saved:
             self._part.unlink(missing_ok=True)
 
 
@@ -148,60 +234,25 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
+def is_stream(path: str) -> bool:
+    """Return True if a path leads to a device or a FIFO, which cannot be replaced."""
+    with contextlib.suppress(OSError):
+        old = _status(Path(path))
+        return old is not None and (not stat.S_ISREG(old.st_mode) or Path(path).parent in _STREAMS)
+    return False
+
+
+def _begins_with(target: Path, length: int, tail: int) -> bool:
+    """Return True if a file of at least this length has this `tail_of` it."""
+    old = _status(target)
+    return old is not None and stat.S_ISREG(old.st_mode) and old.st_size >= length and tail_of(target, length) == tail
+
+
 def _open_stream(path: Path) -> IO[bytes]:
     # Without waiting, so that a FIFO that nobody reads is an error and not a run that hangs.
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(fd, True)
     return os.fdopen(fd, "wb")
-
-
-def _new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
-    """Make a file beside the target that is locked as long as it is open, with a mode that the umask applies to."""
-    while True:
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.rxdag.part")
-        file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115  # its owner closes it
-        if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # a file system may have no locks; nothing is removed there either
-                fcntl.flock(file, fcntl.LOCK_EX)
-        if part.exists():
-            return part, file
-        file.close()  # another run took it for abandoned before it was locked
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what runs that were killed have left in a folder: files that nobody has locked, whatever their target."""
-    with contextlib.suppress(OSError):
-        for name in filter(_IS_PART, os.listdir(folder)):
-            part = folder / name
-            with contextlib.suppress(OSError):
-                if sys.platform == "win32":  # a file that is open cannot be removed there
-                    part.unlink()
-                    continue
-                # Nothing is made, followed or waited for: whoever may write to the folder chooses what has this name.
-                fd = os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-                try:
-                    if stat.S_ISREG(os.fstat(fd).st_mode):
-                        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        part.unlink()
-                finally:
-                    os.close(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names in a folder durable, where folders can be opened and synced."""
-    if sys.platform == "win32":
-        return
-    try:
-        fd = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it may be written and not read
-        return
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # the file system has no such thing
-            raise
-    finally:
-        os.close(fd)
 
 
 def _reason(error: OSError) -> str:

@@ -26,12 +26,13 @@ from rxdag.graph import from_source
 from rxdag.operators import take
 from rxdag.sinks import call, collect
 from rxdag.testing._check import LawBroken
+from rxdag.testing._check_saved import check_recovers
 from rxdag.testing._simulate import Simulation, run
 from rxdag.testing._sources import Chunked
 from rxdag.testing.faults import Fault, cancels, drains
 
 SOURCE_LAWS: Final = ("ends", "asked", "chunks", "runs", "stops", "fails")
-SINK_LAWS: Final = ("ends", "chunks", "runs", "stops", "fails")
+SINK_LAWS: Final = ("ends", "chunks", "runs", "stops", "fails", "recovers")
 _SEEDS: Final = 12
 
 
@@ -193,10 +194,12 @@ def check_sink(
 
     The laws: its run *ends* with balanced books, and it is closed once, `ok=True`, even without items; any split into
     *chunks* gives the same result; two *runs* do not affect each other; if a cancel *stops* the run at any point, or it
-    *fails* elsewhere, the sink is closed once, `ok=False`, and not written to any more.
+    *fails* elsewhere, the sink is closed once, `ok=False`, and not written to any more. A sink whose `delivery` is
+    "exactly once" *recovers*: if its writer is killed between any two calls, once or twice, a new writer that restores
+    what the last durable checkpoint holds, encoded as bytes, and is given the items behind it, leaves the same result.
 
     Args:
-        make: Creates the sink, the same each time; it may use only files and the event loop.
+        make: Creates the sink, the same each time, as before the first run; it may use only files and the event loop.
         items: Input; a few dozen items.
         read: Reads back the output of the last run; by default only `result[sink]` is compared.
         of: Type of the items, if fields are given by name.
@@ -227,6 +230,8 @@ def check_sink(
             _same_left(left(_write(sink, items, of, 0, "runs")), whole, "runs", 0)
     if "fails" in laws:
         _write(make(), items, of, 0, "fails", fails=True)
+    if "recovers" in laws and make().delivery == "exactly once":
+        check_recovers(make, items, of, lambda value: (value, None if read is None else read()), whole)
 
 
 def _write(

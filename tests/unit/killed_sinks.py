@@ -1,0 +1,143 @@
+"""Writes to a sink in processes that are killed by SIGKILL and continued; prints each output that differs.
+
+    python -m tests.unit.killed_sinks KIND FOLDER
+
+A child process is one life. It is killed at a named point between two calls, or at a line of a module of rxdag.sinks.
+"""
+
+import gzip
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import traceback
+from pathlib import Path
+
+from tests.unit.saved import Context
+
+import rxdag.sinks
+from rxdag import sinks
+from rxdag.codec import Codec
+from rxdag.contract import Chunk
+
+ITEMS = [{"key": f"k{i % 7}", "start": i // 14, "revision": i % 14 // 7, "text": f"{i}" * 200} for i in range(84)]
+CHUNKS = [ITEMS[at : at + 7] for at in range(0, len(ITEMS), 7)]
+POINTS = ("opened", "restored", "written", "saved", "durable", "published", "prepared", "closed")
+MODULES = os.path.dirname(rxdag.sinks.__file__)
+
+
+def rows_of(path):
+    with sqlite3.connect(path) as db:
+        found = db.execute("select key, start, revision, text from bars order by start, key, revision").fetchall()
+    db.close()
+    return found
+
+
+KINDS = {
+    "csv": (lambda folder: sinks.csv(folder / "x"), lambda folder: (folder / "x").read_bytes()),
+    "jsonl": (lambda folder: sinks.jsonl(folder / "x"), lambda folder: (folder / "x").read_bytes()),
+    "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
+}
+
+
+class Life:
+    """One process, killed at `fault`: a point and how often it is passed, or "line" and a number; None to live."""
+
+    def __init__(self, make, folder, fault):
+        self.make, self.folder, self.fault = make, folder, fault
+        self.passed = dict.fromkeys(POINTS, 0)
+        self.lines = 0
+
+    def point(self, name):
+        self.passed[name] += 1
+        if self.fault == (name, self.passed[name]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def trace(self, frame, event, arg):
+        if not frame.f_code.co_filename.startswith(MODULES):
+            return None
+        if event == "line":
+            self.lines += 1
+            if self.fault == ("line", self.lines):
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self.trace
+
+    def run(self):
+        sys.settrace(self.trace)
+        durable = self.folder / "checkpoint"
+        writer = self.make(self.folder).open(Context())
+        self.point("opened")
+        at = 0
+        if durable.exists():
+            at, saved = Codec().decode(durable.read_bytes())
+            writer.restore(saved)
+        self.point("restored")
+        for chunk in CHUNKS[at:]:
+            at += 1
+            writer.write(Chunk(list(chunk)))
+            self.point("written")
+            if at % 3 == 0:
+                saved = writer.save()
+                self.point("saved")
+                self.keep(durable, Codec().encode((at, saved)))
+                self.point("durable")
+                writer.publish()
+                self.point("published")
+        writer.prepare()
+        self.point("prepared")
+        writer.close(ok=True)
+        self.point("closed")
+        (self.folder / "lines").write_text(str(self.lines))
+
+    @staticmethod
+    def keep(path, data):
+        made = path.with_suffix(".new")
+        with made.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        made.replace(path)
+
+
+def ended(make, folder, fault):
+    """Return the signal that a life was ended by, or minus its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            Life(make, folder, fault).run()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+
+
+def main(kind, root):
+    make, read = KINDS[kind]
+    whole = root / "whole"
+    whole.mkdir()
+    assert ended(make, whole, None) == 0
+    lines = int((whole / "lines").read_text())
+    rng = random.Random(kind)
+    trials = [[(name, n)] for name in POINTS for n in (1, 2, 4)]
+    trials += [[("line", rng.randint(1, lines)) for _ in range(rng.randint(1, 3))] for _ in range(24)]
+    trials += [[("line", lines - n)] for n in range(16)]  # while the output is completed
+    killed = 0
+    for i, faults in enumerate(trials):
+        folder = root / str(i)
+        folder.mkdir()
+        killed += sum(ended(make, folder, fault) == signal.SIGKILL for fault in faults)
+        if ended(make, folder, None) != 0 or read(folder) != read(whole):
+            print(f"{kind}: differs after {faults}")
+        left = {each.name for each in folder.iterdir()} - {each.name for each in whole.iterdir()}
+        if left:
+            print(f"{kind}: {sorted(left)} is left after {faults}")
+        shutil.rmtree(folder)
+    print(f"{killed} kills")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

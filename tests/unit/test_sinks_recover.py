@@ -1,0 +1,70 @@
+"""Every public sink holds the law of sinks that continue, or says "at least once"."""
+
+import gzip
+import inspect
+
+import pytest
+
+from rxdag import sinks, testing
+from rxdag.contract import Sink
+
+ROWS = [{"a": i, "b": f"x{i}", "c": i / 7} for i in range(40)]
+
+
+async def nothing(item): ...
+
+
+def file_of(make, name):
+    def made(folder):
+        path = folder / name
+
+        def read():
+            data = path.read_bytes()
+            return gzip.decompress(data) if name.endswith(".gz") else data
+
+        return (lambda: make(path)), read, ()
+
+    return made
+
+
+def in_process(make):
+    return lambda folder: (make, None, ())
+
+
+EXACTLY_ONCE = {
+    "csv": file_of(sinks.csv, "x.csv"),
+    "csv, packed": file_of(sinks.csv, "x.csv.gz"),
+    "jsonl": file_of(sinks.jsonl, "x.jsonl"),
+    "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
+    "collect": in_process(sinks.collect),
+    "null": in_process(sinks.null),
+}
+AT_LEAST_ONCE = {
+    "call": lambda: sinks.call(lambda item: None),
+    "acall": lambda: sinks.acall(nothing),
+    "arrow": sinks.arrow,
+    "parquet": lambda: sinks.parquet("x.parquet"),
+    "stdout": sinks.stdout,
+    "publisher": sinks.publisher,
+    "batched": lambda: sinks.batched(type("Table", (), {"write": lambda self, batch: None})()),
+}
+
+
+def test_every_public_sink_is_here():
+    names = {name for name in sinks.__all__ if inspect.isfunction(getattr(sinks, name))} - {"fields_of"}
+    assert names == {case.split(",")[0] for case in (*EXACTLY_ONCE, *AT_LEAST_ONCE)}
+
+
+@pytest.mark.parametrize("case", EXACTLY_ONCE)
+def test_a_sink_that_is_exactly_once_recovers(case, tmp_path):
+    make, read, waived = EXACTLY_ONCE[case](tmp_path)
+    assert make().delivery == "exactly once"
+    testing.check_sink(make, ROWS, read=read, waive=waived)
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("case", AT_LEAST_ONCE)
+def test_a_sink_that_cannot_recover_says_so(case):
+    sink = AT_LEAST_ONCE[case]()
+    assert isinstance(sink, Sink)
+    assert sink.delivery == "at least once"
