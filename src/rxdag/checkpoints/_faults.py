@@ -19,8 +19,8 @@ _BY_CODE: Final = {
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_PERM: _FORBIDDEN,
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that its directory exists and that you may write to both",
-    sqlite3.SQLITE_BUSY: "another process is writing to the file; try again when it has finished",
-    sqlite3.SQLITE_LOCKED: "another connection is writing to the file; try again when it has finished",
+    sqlite3.SQLITE_BUSY: "another process is using the file; try again when it has finished",
+    sqlite3.SQLITE_LOCKED: "another connection is using the file; try again when it has finished",
     sqlite3.SQLITE_NOTADB: (
         "must be a store of checkpoints, got a file that is no SQLite database; choose another path, or restore a backup"
     ),

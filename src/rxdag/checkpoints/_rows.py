@@ -227,7 +227,7 @@ def damaged(where: str, found: Found) -> CheckpointError:
     fix = (
         "restore a backup, or choose another path to begin anew"
         if found.checkpoint is None
-        else f'checkpoint {found.checkpoint.id} is whole, and on_damage="previous" goes back to it'
+        else f'checkpoint {found.checkpoint.id} is whole, and on_damage="previous" goes on from it'
     )
     return CheckpointError(
         f"{where}: must be undamaged, got damage: {found.damage}; {fix}",

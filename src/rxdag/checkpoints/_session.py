@@ -16,7 +16,7 @@ from rxdag.checkpoints._lock import Lock
 from rxdag.checkpoints._rows import Content, write_checkpoint, write_part, write_store
 from rxdag.checkpoints._session_rules import check_open, check_part, needs_begun
 from rxdag.checkpoints._store import Checkpoint
-from rxdag.checkpoints._tables import settle
+from rxdag.checkpoints._tables import close_writer, settle
 from rxdag.contract import refuse_fork
 from rxdag.errors import CheckpointError
 
@@ -136,7 +136,7 @@ class SqliteSession:
                 try:
                     self._roll_back()
                 finally:
-                    self._db.close()
+                    close_writer(self._db)
                     self._opened.lock.release()
 
     def __enter__(self) -> Self:

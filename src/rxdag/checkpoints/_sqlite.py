@@ -30,7 +30,7 @@ from rxdag.checkpoints._rows import (
 from rxdag.checkpoints._session import Opened, SqliteSession
 from rxdag.checkpoints._session_rules import check_id
 from rxdag.checkpoints._store import Checkpoint
-from rxdag.checkpoints._tables import check_header, connect, connect_writer, settle
+from rxdag.checkpoints._tables import check_header, close_writer, connect, connect_writer
 from rxdag.contract import checked_path, nearest_file, whole
 from rxdag.errors import CheckpointError, GraphError, shown, text_of
 
@@ -105,8 +105,8 @@ class SqliteStore:
                 create(path)
             with self._reading() as (db, note):
                 found = self._settled(_checked(db, note))
-            db = connect_writer(path)
-            undo.callback(db.close)
+            db = connect_writer(path, self._where)
+            undo.callback(close_writer, db)
             if found.damage is not None:
                 keep_whole(db, note)
             identity, last = read_store(db)
@@ -166,14 +166,15 @@ class SqliteStore:
 
     def _set_pinned(self, number: int, *, is_pinned: bool) -> None:
         path = self._existing()
-        with explained(self._where), contextlib.closing(connect_writer(path)) as db:
+        with explained(self._where), contextlib.ExitStack() as last:
+            db = connect_writer(path, self._where)
+            last.callback(close_writer, db)
             check_header(db, self._where)
             db.execute("begin immediate")
             with self._undamaged(db, Note()):
                 checkpoint, pieces, digest = self._row(db, number)
             write_checkpoint(db, msgspec.structs.replace(checkpoint, is_pinned=is_pinned), pieces, digest)
             db.execute("commit")
-            settle(db)
 
     def backup(self, to: str | os.PathLike[str]) -> None:
         """Copy the store into one file, as of one moment, while a run goes on.
