@@ -62,7 +62,7 @@ class Lock:
     """
 
     def __init__(self, path: str, where: str, owner: str) -> None:
-        fd = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o666)
+        fd = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._file = os.fdopen(fd, "r+b", buffering=0)  # a file object is closed, and the lock free, if it is forgotten
         try:
             if not _is_locked_now(fd):

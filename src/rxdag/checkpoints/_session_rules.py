@@ -1,4 +1,4 @@
-"""What every session refuses, in the same words."""
+"""Checks of the arguments and the order of calls, alike for all sessions."""
 
 from __future__ import annotations
 

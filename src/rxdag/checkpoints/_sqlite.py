@@ -12,14 +12,12 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from rxdag.checkpoints._copies import copy_to, create, keep_whole
-from rxdag.checkpoints._faults import explained
+from rxdag.checkpoints._faults import Damage, explained, is_damage
 from rxdag.checkpoints._lock import Lock, Note, read_note
 from rxdag.checkpoints._rows import (
-    Damage,
     Found,
     damaged,
     ids_of,
-    is_damage,
     newest,
     read_pieces,
     read_row,
@@ -30,7 +28,7 @@ from rxdag.checkpoints._rows import (
 from rxdag.checkpoints._session import Opened, SqliteSession
 from rxdag.checkpoints._session_rules import check_id
 from rxdag.checkpoints._store import Checkpoint
-from rxdag.checkpoints._tables import check_header, close_writer, connect, connect_writer
+from rxdag.checkpoints._tables import check_header, close_writer, connect_reader, connect_writer
 from rxdag.contract import checked_path, nearest_file, whole
 from rxdag.errors import CheckpointError, GraphError, shown, text_of
 
@@ -43,11 +41,13 @@ def sqlite(path: str | os.PathLike[str], *, keep: int = 2, on_damage: OnDamage =
 
     The definition touches no disk; the file and its directory are made when the store is opened. Only one run can have
     it open; the lock is the system's, and free as soon as the process is dead. SQLite's log and a small file for the lock
-    stand beside the file while it is in use, with the endings "-wal", "-shm" and "-lock". Copy a store with `backup`,
-    since a copied file may lack what is in the log.
+    stand beside the file, with the endings "-wal", "-shm" and "-lock". Copy a store with `backup`, since a copied file may
+    lack what is in the log.
 
     Each checkpoint is one transaction, durable when `commit` returns. Checksums cover every byte that is read, so that a
-    damaged file is an error, never other content.
+    damaged file is an error, never other content. The file for the lock holds the id of the last checkpoint: if the log
+    is damaged, or an older file is put in place, that checkpoint is missing, which is damage too. To restore a backup,
+    delete "-wal" and "-shm", copy it to the path, and open it with `on_damage="previous"`.
 
     Args:
         path: Path of the file, on a local disk. A relative one counts from the working directory when it is used.
@@ -111,10 +111,9 @@ class SqliteStore:
                 keep_whole(db, note)
             identity, last = read_store(db)
             lock.remember(identity, last)
+            opened = Opened(self._where, path, db, lock, self.read, self.keep, identity)
             undo.pop_all()
-            return SqliteSession(
-                Opened(self._where, path, db, lock, self.read, self.keep, identity, last, found.checkpoint)
-            )
+            return SqliteSession(opened, found.checkpoint)
 
     def latest(self) -> Checkpoint | None:
         """Return the newest checkpoint, after all of it was checked; None if there is none.
@@ -165,9 +164,8 @@ class SqliteStore:
         self._set_pinned(id, is_pinned=False)
 
     def _set_pinned(self, number: int, *, is_pinned: bool) -> None:
-        path = self._existing()
         with explained(self._where), contextlib.ExitStack() as last:
-            db = connect_writer(path, self._where)
+            db = connect_writer(self._existing(), self._where)
             last.callback(close_writer, db)
             check_header(db, self._where)
             db.execute("begin immediate")
@@ -218,12 +216,13 @@ class SqliteStore:
     @contextlib.contextmanager
     def _reading(self) -> Generator[tuple[sqlite3.Connection, Note]]:
         """Open one state of the database to read from it, beside whoever writes, and the note beside it."""
-        path = self._existing()
-        note = read_note(path)  # before the database, which may go on meanwhile
-        with explained(self._where), contextlib.closing(connect(path, "ro")) as db, snapshot(db):
-            check_header(db, self._where)
-            with self._undamaged(db, note):
-                yield db, note
+        with explained(self._where):
+            path = self._existing()
+            note = read_note(path)  # before the database, which may go on meanwhile
+            with contextlib.closing(connect_reader(path)) as db, snapshot(db):
+                check_header(db, self._where)
+                with self._undamaged(db, note):
+                    yield db, note
 
     @contextlib.contextmanager
     def _undamaged(self, db: sqlite3.Connection, note: Note) -> Generator[None]:
@@ -269,5 +268,5 @@ def _checked(db: sqlite3.Connection, note: Note) -> Found:
                 raise
             text = text_of(error)
         if text != "ok":
-            return found._replace(damage=" ".join(str(text).split()))
+            return found._replace(damage=" ".join(str(text).removeprefix("*** in database main ***").split()))
     return found

@@ -33,6 +33,18 @@ def connect(path: str, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
 
 
+def connect_reader(path: str) -> sqlite3.Connection:
+    """Open the database to read what can still be read."""
+    db = connect(path, "ro")
+    tolerate_cuts(db)
+    return db
+
+
+def tolerate_cuts(db: sqlite3.Connection) -> None:
+    """Let SQLite open a file that was cut: some of its checkpoints may be whole."""
+    db.execute("pragma writable_schema = on").fetchall()
+
+
 def connect_writer(path: str, where: str) -> sqlite3.Connection:
     """Open the database to write to it: durable at each commit, readable by others meanwhile."""
     db = connect(path, "rw")
