@@ -287,6 +287,23 @@ with store.open("bars") as session:
     assert f"{where}: the disk is full; free some space or choose another disk" in done.stdout.splitlines()
 
 
+def test_a_kill_during_a_change_of_the_journal_mode_is_undone(path, tmp_path):
+    with checkpoints.sqlite(path).open("bars") as session:
+        write(session, 1)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("pragma cache_size = 1")
+        db.execute("begin immediate")
+        db.execute("update piece set data = zeroblob(length(data))")  # too large for the cache: it is in the file
+        left = {name: (tmp_path / name).read_bytes() for name in ("bars.db", "bars.db-journal")}
+    (tmp_path / "killed").mkdir()
+    for name, data in left.items():
+        (tmp_path / "killed" / name).write_bytes(data)
+    store = checkpoints.sqlite(tmp_path / "killed" / "bars.db")
+    with store.open("bars") as session:
+        assert is_right(store, session.latest())
+    assert sorted(os.listdir(tmp_path / "killed")) == ["bars.db", "bars.db-lock"]
+
+
 def test_a_directory_that_vanishes_ends_the_checkpoint_and_not_the_session(tmp_path):
     folder, away = tmp_path / "state", tmp_path / "away"
     path = folder / "bars.db"

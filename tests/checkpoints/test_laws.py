@@ -208,6 +208,26 @@ def test_a_part_that_is_refused_ends_the_checkpoint_and_not_the_session(store, n
         assert commit(session, a=b"2").id == 1
 
 
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"graph": None}, "graph must be a printable text, got None"),
+        ({"graph": "\ud800"}, r"graph must be a printable text, got '\ud800'"),
+        ({"at_ns": 2**63}, "at_ns must be a whole number of ns since the epoch, got 9223372036854775808"),
+        ({"at_ns": 1.5}, "at_ns must be a whole number of ns since the epoch, got 1.5"),
+        ({"is_done": 1}, "is_done must be True or False, got 1"),
+    ],
+)
+def test_facts_that_could_not_be_returned_are_refused(store, facts, message):
+    with store.open("bars") as session:
+        session.begin()
+        with pytest.raises(CheckpointError) as caught:
+            session.commit(**{"graph": "1f2e", "at_ns": 0, **facts})
+        assert str(caught.value) == f"{where(store)}: {message}"
+        assert store.list() == ()
+        assert commit(session).id == 1
+
+
 @pytest.mark.parametrize("verb", ["read", "pin", "unpin"])
 @pytest.mark.parametrize("number", [0, 1, 4, "2", None])
 def test_an_unknown_id_is_refused_with_the_known_ones(store, verb, number):

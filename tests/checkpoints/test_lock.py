@@ -10,12 +10,12 @@ import pytest
 
 from rxdag import checkpoints
 from rxdag.errors import CheckpointError, RxDagError
-from tests.checkpoints.damage import write
+from tests.checkpoints.damage import parts_of, write
 
 HOLDER = """
 import sys
 from rxdag import checkpoints
-from tests.checkpoints.damage import write
+from tests.checkpoints.damage import parts_of, write
 session = checkpoints.sqlite(sys.argv[1]).open("bars")
 write(session, 1)
 print("open", flush=True)
@@ -134,6 +134,26 @@ def test_all_paths_to_a_file_are_one_store(tmp_path, monkeypatch):
             assert write(session, n).id == n
     assert sorted(os.listdir(tmp_path / "state")) == ["bars.db", "bars.db-lock"]
     assert sorted(os.listdir(tmp_path)) == ["link", "link.db", "state"]
+
+
+def test_a_session_stays_with_its_file_when_the_working_directory_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with checkpoints.sqlite("bars.db").open("bars") as session:
+        write(session, 1)
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        write(session, 2)
+        assert session.read(2) == parts_of(2)
+    assert os.listdir(tmp_path / "other") == []
+
+
+@pytest.mark.parametrize("owner", ["x" * 100_000, "\ud800", 'a"b', "", "a\nb"])
+def test_any_name_of_a_holder_is_shown_in_one_line(tmp_path, owner):
+    store = checkpoints.sqlite(tmp_path / "bars.db")
+    with store.open(owner), pytest.raises(CheckpointError) as caught:
+        store.open("quotes")
+    assert f"process {os.getpid()} on host" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_refused_run_does_not_take_the_name_of_the_holder(tmp_path):

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from rxdag.contract import iso_utc
-from rxdag.errors import CheckpointError
+from rxdag.errors import CheckpointError, shown
 
 if sys.platform == "win32":
     import msvcrt
@@ -69,7 +69,12 @@ class Lock:
                 raise CheckpointError(f"{where}: must be used by one run at a time, got {_holder(read_note(path))}")
             before = read_note(path)
             self._note = Note(
-                os.getpid(), socket.gethostname(), time.time_ns(), owner, identity=before.identity, last=before.last
+                os.getpid(),
+                socket.gethostname(),
+                time.time_ns(),
+                shown(owner)[1:-1],
+                identity=before.identity,
+                last=before.last,
             )
             self._write()
         except BaseException:

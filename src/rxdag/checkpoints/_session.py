@@ -14,7 +14,7 @@ from typing import Self
 from rxdag.checkpoints._faults import explained
 from rxdag.checkpoints._lock import Lock
 from rxdag.checkpoints._rows import Content, read_store, write_checkpoint, write_part, write_store
-from rxdag.checkpoints._session_rules import check_open, check_part, needs_begun
+from rxdag.checkpoints._session_rules import check_facts, check_open, check_part, needs_begun
 from rxdag.checkpoints._store import Checkpoint
 from rxdag.checkpoints._tables import close_writer, settle
 from rxdag.contract import refuse_fork
@@ -108,6 +108,7 @@ class SqliteSession:
         """Make the checkpoint durable, and return it."""
         with self._writing("commit"):
             begun = needs_begun(self._opened.where, self._begun, "commit")
+            check_facts(self._opened.where, graph, at_ns, is_done)
             self._check_file()
             checkpoint = Checkpoint(begun.number, at_ns, is_done, begun.content.size, graph)
             write_checkpoint(self._db, checkpoint, begun.content.pieces, begun.content.digest())
@@ -159,7 +160,7 @@ class SqliteSession:
     def _roll_back(self) -> None:
         self._begun = None
         if self._db.in_transaction:
-            with contextlib.suppress(sqlite3.OperationalError):  # SQLite has done it already where it could not go on
+            with contextlib.suppress(sqlite3.Error):  # SQLite has done it already where it could not go on
                 self._db.execute("rollback")
 
     def _check_file(self) -> None:

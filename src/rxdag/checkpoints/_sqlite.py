@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -28,7 +29,7 @@ from rxdag.checkpoints._rows import (
 from rxdag.checkpoints._session import Opened, SqliteSession
 from rxdag.checkpoints._session_rules import check_id
 from rxdag.checkpoints._store import Checkpoint
-from rxdag.checkpoints._tables import check_header, close_writer, connect_reader, connect_writer
+from rxdag.checkpoints._tables import check_header, close_writer, connect_reader, connect_writer, roll_back
 from rxdag.contract import checked_path, nearest_file, whole
 from rxdag.errors import CheckpointError, GraphError, shown, text_of
 
@@ -96,14 +97,16 @@ class SqliteStore:
             CheckpointError: If it is in use, and by whom; if it cannot be opened, or is no store; or if it is damaged.
         """
         with explained(self._where), contextlib.ExitStack() as undo:
-            path = os.path.realpath(self.path)
+            path = self._path
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _check_file(path, self._where)
             lock = Lock(path, self._where, owner)
             undo.callback(lock.release)
-            if not os.path.exists(path):
+            if os.path.exists(path):
+                roll_back(path)
+            else:
                 create(path)
-            with self._reading() as (db, note):
+            with self._reading(path) as (db, note):
                 found = self._settled(_checked(db, note))
             db = connect_writer(path, self._where)
             undo.callback(close_writer, db)
@@ -111,7 +114,7 @@ class SqliteStore:
                 keep_whole(db, note)
             identity, last = read_store(db)
             lock.remember(identity, last)
-            opened = Opened(self._where, path, db, lock, self.read, self.keep, identity)
+            opened = Opened(self._where, path, db, lock, partial(self._read, path), self.keep, identity)
             undo.pop_all()
             return SqliteSession(opened, found.checkpoint)
 
@@ -121,7 +124,7 @@ class SqliteStore:
         Raises:
             CheckpointError: If there is no store, or it is damaged and `on_damage` is "raise" or no checkpoint is whole.
         """
-        with self._reading() as (db, note):
+        with self._reading(self._path) as (db, note):
             return self._settled(newest(db, note)).checkpoint
 
     def read(self, id: int) -> Mapping[str, bytes]:  # noqa: A002
@@ -130,10 +133,13 @@ class SqliteStore:
         Raises:
             CheckpointError: If there is no such checkpoint, or it is damaged.
         """
+        return self._read(self._path, id)
+
+    def _read(self, path: str, number: int) -> Mapping[str, bytes]:
         parts: dict[str, list[bytes]] = {}
-        with self._reading() as (db, _):
-            self._row(db, id)
-            for name, piece in read_pieces(db, id):
+        with self._reading(path) as (db, _):
+            self._row(db, number)
+            for name, piece in read_pieces(db, number):
                 parts.setdefault(name, []).append(piece)
         return {name: pieces[0] if len(pieces) == 1 else b"".join(pieces) for name, pieces in parts.items()}
 
@@ -143,7 +149,7 @@ class SqliteStore:
         Raises:
             CheckpointError: If there is no store, or its list of checkpoints is damaged.
         """
-        with self._reading() as (db, _):
+        with self._reading(self._path) as (db, _):
             rows = [read_row(db, number) for number in reversed(ids_of(db))]
         return tuple(row[0] for row in rows if row is not None)
 
@@ -156,7 +162,7 @@ class SqliteStore:
         self._set_pinned(id, is_pinned=True)
 
     def unpin(self, id: int) -> None:  # noqa: A002
-        """Keep a checkpoint no longer than the others of its age; it is deleted when the next one begins.
+        """Keep a checkpoint no longer than the others of its age; it is deleted with them.
 
         Raises:
             CheckpointError: If there is no such checkpoint, or the file cannot be written.
@@ -165,7 +171,7 @@ class SqliteStore:
 
     def _set_pinned(self, number: int, *, is_pinned: bool) -> None:
         with explained(self._where), contextlib.ExitStack() as last:
-            db = connect_writer(self._existing(), self._where)
+            db = connect_writer(self._existing(self._path), self._where)
             last.callback(close_writer, db)
             check_header(db, self._where)
             db.execute("begin immediate")
@@ -185,7 +191,7 @@ class SqliteStore:
         """
         target = checked_path(to, "backup: to")
         with explained(self._where):
-            copy_to(self._existing(), target, self._where, is_fork=False)
+            copy_to(self._existing(self._path), target, self._where, is_fork=False)
 
     def fork(self, to: str | os.PathLike[str]) -> SqliteStore:
         """Copy the store as `backup` does, with an identity of its own, and return the copy.
@@ -198,27 +204,30 @@ class SqliteStore:
         """
         target = checked_path(to, "fork: to")
         with explained(self._where):
-            copy_to(self._existing(), target, self._where, is_fork=True)
+            copy_to(self._existing(self._path), target, self._where, is_fork=True)
         return SqliteStore(target, self.keep, self.on_damage)
 
     @property
     def _where(self) -> str:
         return f'checkpoints "{self.path}"'
 
-    def _existing(self) -> str:
-        """Return the path without symlinks; raise CheckpointError if no file is there."""
-        path = os.path.realpath(self.path)
+    @property
+    def _path(self) -> str:
+        """The path without symlinks, by which all that lead to the file have one lock."""
+        return os.path.realpath(self.path)
+
+    def _existing(self, path: str) -> str:
+        """Return the path; raise CheckpointError if no file is there."""
         _check_file(path, self._where)
         if not os.path.exists(path):
             raise CheckpointError(f"{self._where}: must be a file that exists, got none{nearest_file(self.path)}")
         return path
 
     @contextlib.contextmanager
-    def _reading(self) -> Generator[tuple[sqlite3.Connection, Note]]:
+    def _reading(self, path: str) -> Generator[tuple[sqlite3.Connection, Note]]:
         """Open one state of the database to read from it, beside whoever writes, and the note beside it."""
         with explained(self._where):
-            path = self._existing()
-            note = read_note(path)  # before the database, which may go on meanwhile
+            note = read_note(self._existing(path))  # before the database, which may go on meanwhile
             with contextlib.closing(connect_reader(path)) as db, snapshot(db):
                 check_header(db, self._where)
                 with self._undamaged(db, note):

@@ -40,6 +40,13 @@ def connect_reader(path: str) -> sqlite3.Connection:
     return db
 
 
+def roll_back(path: str) -> None:
+    """Undo a change of the journal mode in which a process was killed; no reader can, since it must write."""
+    if os.path.exists(f"{path}-journal"):
+        with contextlib.closing(connect(path, "rw")) as db:
+            db.execute("pragma user_version").fetchall()
+
+
 def tolerate_cuts(db: sqlite3.Connection) -> None:
     """Let SQLite open a file that was cut: some of its checkpoints may be whole."""
     db.execute("pragma writable_schema = on").fetchall()
