@@ -36,7 +36,7 @@ def back_home(namespace: dict) -> None:
 def with_names(namespace: dict) -> None:
     """Docstrings show the example only; the names are those of the README."""
     import rxdag
-    from rxdag import aggregates, deploy, market, operators, render, sinks, sources, testing, windows
+    from rxdag import aggregates, checkpoints, deploy, market, operators, render, sinks, sources, testing, windows
 
     namespace |= {
         "rxdag": rxdag,
@@ -53,6 +53,7 @@ def with_names(namespace: dict) -> None:
         "asyncio": asyncio,
         "market": market,
         "deploy": deploy,
+        "checkpoints": checkpoints,
         "render": render,
         "on_error": rxdag.on_error,
         "testing": testing,

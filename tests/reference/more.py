@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 from typer.models import ArgumentInfo, OptionInfo
 
 import rxdag
-from rxdag import deploy, errors, expressions, logs, metrics
+from rxdag import checkpoints, deploy, errors, expressions, logs, metrics
 from rxdag.cli._app import app
 from rxdag.cli._nodes import options_of, parameters_of, settings
 from rxdag.spec import parts, registry
@@ -228,6 +228,10 @@ _WHEN: Final = {
         "state that was saved is used again",
         "the error of an item, such as one of a dead letter, that outlived its process",
         "look at its text and at `kind`; the error itself was raised in the earlier run",
+    "CheckpointError": (
+        "a store of checkpoints is opened, read or written",
+        "a store that is in use, and by whom; a path that cannot be used; a full disk; or damage, with the checkpoint that is whole as `.whole`",
+        "follow the fix in the message; [Checkpoints](checkpoints.md#messages) lists them",
     ),
     "MissingExtra": (
         "a feature is used",
@@ -381,6 +385,68 @@ def own_page() -> str:
     return "\n\n".join(out) + "\n"
 
 
+_REFUSALS: Final = (
+    (
+        "must be used by one run at a time, got dag ... in process ... on host ... since ...",
+        "stop that run, or choose another path",
+    ),
+    (
+        "must be undamaged, got damage: ...; checkpoint 6 is whole",
+        'pass `on_damage="previous"` to go on from that checkpoint',
+    ),
+    (
+        "must be undamaged, got damage: ...; restore a backup",
+        "no checkpoint is whole: restore a backup, or begin anew at another path",
+    ),
+    (
+        "must be a store of checkpoints, got ...",
+        "choose another path; the file belongs to something else, or its header is damaged",
+    ),
+    ("must have format 1, got format ...", "upgrade rxdag"),
+    ("must have the tables of format 1, got others", "restore a backup, or choose another path"),
+    ("must be a file, got a directory", "add a file name to the path"),
+    ("must be a file that exists, got none", "correct the path; only `open` makes the file"),
+    ("must be the file that was opened, got another one or none", "put the file back, or restart the run"),
+    ("must be copied to a path where no file is, got ...", "choose another path for the copy"),
+    ("must be on a disk that SQLite's log works on, got ...", "choose a local disk"),
+    ("the disk is full", "free some space or choose another disk; the session goes on"),
+    ("permission denied", "choose a file and a directory that you may write to"),
+    ("the file, its directory or its disk is read-only", "choose a path that you may write to"),
+    ("another process is using the file", "try again when it has finished"),
+    ("id must be that of a checkpoint in it (...), got ...", "use one of the ids in the message"),
+)
+
+
+def checkpoints_page() -> str:
+    """Stores of checkpoints, and what they refuse."""
+    out = [
+        "# Checkpoints",
+        "A store keeps checkpoints: numbered sets of named parts, each a few bytes or many. A program opens a store, which locks it, "
+        "and writes one checkpoint after the other. Each one is durable when `commit` returns, and a process that is killed at any "
+        "moment leaves the last one whole. Runs do not write checkpoints yet.",
+        "```python\nimport rxdag\nfrom rxdag import checkpoints\n```",
+        '```python\n>>> store = checkpoints.sqlite("state/bars.db", keep=2)\n'
+        '>>> with store.open("bars") as session:\n...     number = session.begin()\n'
+        '...     session.put("dedupe", b"state of the node")\n'
+        '...     done = session.commit(graph="1f2e", at_ns=1_700_000_000_000_000_000)\n'
+        ">>> store.latest() == done\nTrue\n>>> store.read(1)\n{'dedupe': b'state of the node'}\n\n```",
+        plain_entry("checkpoints", "sqlite", checkpoints.sqlite),
+        plain_entry("checkpoints", "memory", checkpoints.memory),
+    ]
+    for name in ("SqliteStore", "MemoryStore", "Checkpoint"):
+        out.append(class_entry("checkpoints", name, getattr(checkpoints, name)))
+    out += [
+        "# Stores of your own",
+        "A store is any object with these methods. The stores above are examples.",
+        class_entry("checkpoints", "Store", checkpoints.Store),
+        class_entry("checkpoints", "Session", checkpoints.Session),
+        "# Messages",
+        'All are `CheckpointError`s, and begin with the store: `checkpoints "state/bars.db": `.',
+        "| message | what to do |\n|---|---|\n" + "\n".join(f"| `{said}` | {fix} |" for said, fix in _REFUSALS),
+    ]
+    return "\n\n".join(out) + "\n"
+
+
 def public_page() -> str:
     """Which packages are public, and the rule."""
     packages = {name: importlib.import_module(name) for name in public_packages()}
@@ -475,6 +541,12 @@ _DATA: Final = {
         (
             "sinks.WriteBatch",
             "An async function of a batch: the type of the function that a context manager gives to `sinks.batched`.",
+        ),
+    ),
+    "checkpoints": (
+        (
+            "checkpoints.OnDamage",
+            'Policies for a damaged store: "raise" an error, or go on from the "previous" checkpoint that is whole.',
         ),
     ),
     "logs": (

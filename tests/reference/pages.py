@@ -490,6 +490,7 @@ def pages() -> dict[Path, str]:
     out[FOLDER / "logs.md"] = more.logs_page()
     out[FOLDER / "command-line.md"] = more.command_page()
     out[FOLDER / "specs.md"] = more.specs_page()
+    out[FOLDER / "checkpoints.md"] = more.checkpoints_page()
     out[FOLDER / "errors.md"] = more.errors_page()
     out[FOLDER / "graphs-and-runs.md"] = more.graphs_page()
     out[FOLDER / "public.md"] = more.public_page()

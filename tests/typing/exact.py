@@ -12,7 +12,7 @@ from reactivex import Observable
 from reactivex import operators as rx
 
 import rxdag
-from rxdag import DeadLetter, KeyedStream, Pane, Stream, col, market, on_error, sinks, sources, windows
+from rxdag import DeadLetter, KeyedStream, Pane, Stream, checkpoints, col, market, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.aggregates import Accumulator, Aggregate, Ohlcv
@@ -413,3 +413,15 @@ assert_type(keyed_trades.pipe(ops.window(windows.tumbling("1s"), kept_first)), W
 assert_type(
     keyed_trades.pipe(ops.window(windows.tumbling("1s"), kept_stats)), WindowedStream[Trade, Pane[str, dict[str, Any]]]
 )
+
+
+def store_of(each: checkpoints.Store) -> None:
+    with each.open("bars") as session:
+        assert_type(session, checkpoints.Session)
+        assert_type(session.latest(), checkpoints.Checkpoint | None)
+        assert_type(session.commit(graph="1f2e", at_ns=0), checkpoints.Checkpoint)
+
+
+store_of(checkpoints.memory(keep=2))
+store_of(checkpoints.sqlite("bars.db", keep=2, on_damage="previous"))
+assert_type(checkpoints.sqlite("bars.db").list(), tuple[checkpoints.Checkpoint, ...])

@@ -1,4 +1,4 @@
-"""Checkpoints: stores that keep the state of runs beyond the process.
+"""Checkpoints: stores of state, in named parts, that outlive the process.
 
 Public.
 """

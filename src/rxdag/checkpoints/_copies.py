@@ -7,10 +7,10 @@ import os
 import sqlite3
 import uuid
 
+from rxdag.checkpoints._faults import Damage
 from rxdag.checkpoints._lock import Note, read_note
 from rxdag.checkpoints._rows import (
     Content,
-    Damage,
     damaged,
     ids_left,
     newest,
@@ -21,7 +21,16 @@ from rxdag.checkpoints._rows import (
     write_piece,
     write_store,
 )
-from rxdag.checkpoints._tables import check_header, connect, create_tables, move, remove, settle
+from rxdag.checkpoints._tables import (
+    check_header,
+    connect,
+    connect_reader,
+    create_tables,
+    move,
+    remove,
+    settle,
+    tolerate_cuts,
+)
 from rxdag.errors import CheckpointError
 
 
@@ -46,7 +55,7 @@ def copy_to(path: str, to: str, where: str, *, is_fork: bool) -> None:
     remove(part)
     note = read_note(path)
     try:
-        with contextlib.closing(connect(path, "ro")) as db, contextlib.closing(connect(part, "rwc")) as copy:
+        with contextlib.closing(connect_reader(path)) as db, contextlib.closing(connect(part, "rwc")) as copy:
             check_header(db, where)
             db.backup(copy)
             copy.execute("pragma journal_mode = delete").fetchall()
@@ -63,6 +72,7 @@ def copy_to(path: str, to: str, where: str, *, is_fork: bool) -> None:
 
 def keep_whole(db: sqlite3.Connection, note: Note) -> None:
     """Replace a damaged database by one that has its whole checkpoints, in one transaction."""
+    tolerate_cuts(db)
     ids = ids_left(db)
     try:
         identity, last = read_store(db)
@@ -82,6 +92,7 @@ def keep_whole(db: sqlite3.Connection, note: Note) -> None:
         write_store(copy, identity, max(last, note.last if note.identity == identity else 0))
         copy.execute("commit")
         copy.backup(db)
+    db.execute("pragma writable_schema = reset").fetchall()
     settle(db)
 
 

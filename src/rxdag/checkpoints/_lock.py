@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from rxdag.contract import iso_utc
-from rxdag.errors import CheckpointError
+from rxdag.errors import CheckpointError, shown
 
 if sys.platform == "win32":
     import msvcrt
@@ -62,14 +62,19 @@ class Lock:
     """
 
     def __init__(self, path: str, where: str, owner: str) -> None:
-        fd = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o666)
+        fd = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._file = os.fdopen(fd, "r+b", buffering=0)  # a file object is closed, and the lock free, if it is forgotten
         try:
             if not _is_locked_now(fd):
                 raise CheckpointError(f"{where}: must be used by one run at a time, got {_holder(read_note(path))}")
             before = read_note(path)
             self._note = Note(
-                os.getpid(), socket.gethostname(), time.time_ns(), owner, identity=before.identity, last=before.last
+                os.getpid(),
+                socket.gethostname(),
+                time.time_ns(),
+                shown(owner)[1:-1],
+                identity=before.identity,
+                last=before.last,
             )
             self._write()
         except BaseException:

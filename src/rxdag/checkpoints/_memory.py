@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from rxdag.checkpoints._session_rules import check_id, check_open, check_part, needs_begun
+from rxdag.checkpoints._session_rules import check_facts, check_id, check_open, check_part, needs_begun
 from rxdag.checkpoints._store import Checkpoint
 from rxdag.contract import whole
 from rxdag.errors import CheckpointError
@@ -141,6 +141,7 @@ class MemorySession:
         """Keep the checkpoint, and return it."""
         with self._writing("commit"):
             begun, self._begun = needs_begun(_WHERE, self._begun, "commit"), None
+            check_facts(_WHERE, graph, at_ns, is_done)
             store, size = self._store, sum(map(len, begun.values()))
             checkpoint = Checkpoint(store.last + 1, at_ns, is_done, size, graph)
             newest = [*store.kept, checkpoint.id][-store.keep :]

@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from rxdag.checkpoints._faults import Damage, is_damage
 from rxdag.checkpoints._lock import Note
 from rxdag.checkpoints._store import Checkpoint
 from rxdag.checkpoints._tables import PIECE_BYTES, VERSION
 from rxdag.errors import CheckpointError, text_of
-
-
-class Damage(Exception):
-    """Raised if a row, or what it stands for, is damaged; says which."""
 
 
 class Found(NamedTuple):
@@ -206,28 +203,12 @@ def _damage(what: str) -> Generator[None]:
         raise
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Return False for errors that a whole file may cause, such as a lock or a failing disk."""
-    passing = (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_INTERRUPT,
-    )
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in passing
-
-
 def damaged(where: str, found: Found) -> CheckpointError:
     """Return the error for a file that is damaged."""
     fix = (
         "restore a backup, or choose another path to begin anew"
         if found.checkpoint is None
-        else f'checkpoint {found.checkpoint.id} is whole, and on_damage="previous" goes back to it'
+        else f'checkpoint {found.checkpoint.id} is whole, and on_damage="previous" goes on from it'
     )
     return CheckpointError(
         f"{where}: must be undamaged, got damage: {found.damage}; {fix}",

@@ -13,10 +13,10 @@ from typing import Self
 
 from rxdag.checkpoints._faults import explained
 from rxdag.checkpoints._lock import Lock
-from rxdag.checkpoints._rows import Content, write_checkpoint, write_part, write_store
-from rxdag.checkpoints._session_rules import check_open, check_part, needs_begun
+from rxdag.checkpoints._rows import Content, read_store, write_checkpoint, write_part, write_store
+from rxdag.checkpoints._session_rules import check_facts, check_open, check_part, needs_begun
 from rxdag.checkpoints._store import Checkpoint
-from rxdag.checkpoints._tables import settle
+from rxdag.checkpoints._tables import close_writer, settle
 from rxdag.contract import refuse_fork
 from rxdag.errors import CheckpointError
 
@@ -42,8 +42,6 @@ class Opened:
         read: Reads the parts of a checkpoint on another connection.
         keep: Number of checkpoints to keep.
         identity: Identity of the store.
-        last: Last id that was used.
-        latest: Newest checkpoint; None if there is none.
     """
 
     where: str
@@ -53,18 +51,15 @@ class Opened:
     read: Callable[[int], Mapping[str, bytes]]
     keep: int
     identity: str
-    last: int
-    latest: Checkpoint | None
 
 
 class SqliteSession:
     """An opened SQLite store. Thread-safe."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, latest: Checkpoint | None) -> None:
         self._opened = opened
         self._db = opened.db
-        self._last = opened.last
-        self._latest = opened.latest
+        self._latest = latest
         self._begun: _Begun | None = None
         self._is_open = True
         self._mutex = threading.RLock()
@@ -97,7 +92,8 @@ class SqliteSession:
                 (self._opened.keep - 1,),
             )
             self._db.execute("delete from piece where checkpoint not in (select id from checkpoint)")
-            self._begun = _Begun(self._last + 1)
+            _, last = read_store(self._db)
+            self._begun = _Begun(last + 1)
             return self._begun.number
 
     def put(self, name: str, data: bytes) -> None:
@@ -112,12 +108,13 @@ class SqliteSession:
         """Make the checkpoint durable, and return it."""
         with self._writing("commit"):
             begun = needs_begun(self._opened.where, self._begun, "commit")
+            check_facts(self._opened.where, graph, at_ns, is_done)
             self._check_file()
             checkpoint = Checkpoint(begun.number, at_ns, is_done, begun.content.size, graph)
             write_checkpoint(self._db, checkpoint, begun.content.pieces, begun.content.digest())
             write_store(self._db, self.identity, checkpoint.id)
             self._db.execute("commit")
-            self._begun, self._latest, self._last = None, checkpoint, checkpoint.id
+            self._begun, self._latest = None, checkpoint
             settle(self._db)
             with contextlib.suppress(OSError):  # the checkpoint is durable without the witness
                 self._opened.lock.remember(self.identity, checkpoint.id)
@@ -136,7 +133,7 @@ class SqliteSession:
                 try:
                     self._roll_back()
                 finally:
-                    self._db.close()
+                    close_writer(self._db)
                     self._opened.lock.release()
 
     def __enter__(self) -> Self:
@@ -163,7 +160,7 @@ class SqliteSession:
     def _roll_back(self) -> None:
         self._begun = None
         if self._db.in_transaction:
-            with contextlib.suppress(sqlite3.OperationalError):  # SQLite has done it already where it could not go on
+            with contextlib.suppress(sqlite3.Error):  # SQLite has done it already where it could not go on
                 self._db.execute("rollback")
 
     def _check_file(self) -> None:

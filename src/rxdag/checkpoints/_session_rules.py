@@ -1,10 +1,11 @@
-"""What every session refuses, in the same words."""
+"""Checks of the arguments and the order of calls, alike for all sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any, TypeVar
 
+from rxdag.contract import MAX, MIN
 from rxdag.errors import CheckpointError, shown
 
 BegunT = TypeVar("BegunT")
@@ -35,6 +36,16 @@ def check_part(where: str, name: Any, data: Any, names: Collection[str]) -> None
         raise CheckpointError(f'{where}: each part must have a name of its own, got "{name}" twice')
     if not isinstance(data, bytes):
         raise CheckpointError(f'{where}: part "{name}" must be bytes, got a {type(data).__name__}')
+
+
+def check_facts(where: str, graph: Any, at_ns: Any, is_done: Any) -> None:
+    """Raise CheckpointError if a store could not return the arguments of `commit` as they are."""
+    if not isinstance(graph, str) or not graph.isprintable():
+        raise CheckpointError(f"{where}: graph must be a printable text, got {shown(graph)}")
+    if not isinstance(at_ns, int) or not MIN < at_ns < MAX:
+        raise CheckpointError(f"{where}: at_ns must be a whole number of ns since the epoch, got {shown(at_ns)}")
+    if not isinstance(is_done, bool):
+        raise CheckpointError(f"{where}: is_done must be True or False, got {shown(is_done)}")
 
 
 def check_id(where: str, number: Any, known: Collection[int]) -> None:

@@ -7,19 +7,18 @@ import os
 import sqlite3
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
 from rxdag.checkpoints._copies import copy_to, create, keep_whole
-from rxdag.checkpoints._faults import explained
+from rxdag.checkpoints._faults import Damage, explained, is_damage
 from rxdag.checkpoints._lock import Lock, Note, read_note
 from rxdag.checkpoints._rows import (
-    Damage,
     Found,
     damaged,
     ids_of,
-    is_damage,
     newest,
     read_pieces,
     read_row,
@@ -30,7 +29,7 @@ from rxdag.checkpoints._rows import (
 from rxdag.checkpoints._session import Opened, SqliteSession
 from rxdag.checkpoints._session_rules import check_id
 from rxdag.checkpoints._store import Checkpoint
-from rxdag.checkpoints._tables import check_header, connect, connect_writer, settle
+from rxdag.checkpoints._tables import check_header, close_writer, connect_reader, connect_writer, roll_back
 from rxdag.contract import checked_path, nearest_file, whole
 from rxdag.errors import CheckpointError, GraphError, shown, text_of
 
@@ -43,11 +42,13 @@ def sqlite(path: str | os.PathLike[str], *, keep: int = 2, on_damage: OnDamage =
 
     The definition touches no disk; the file and its directory are made when the store is opened. Only one run can have
     it open; the lock is the system's, and free as soon as the process is dead. SQLite's log and a small file for the lock
-    stand beside the file while it is in use, with the endings "-wal", "-shm" and "-lock". Copy a store with `backup`,
-    since a copied file may lack what is in the log.
+    stand beside the file, with the endings "-wal", "-shm" and "-lock". Copy a store with `backup`, since a copied file may
+    lack what is in the log.
 
     Each checkpoint is one transaction, durable when `commit` returns. Checksums cover every byte that is read, so that a
-    damaged file is an error, never other content.
+    damaged file is an error, never other content. The file for the lock holds the id of the last checkpoint: if the log
+    is damaged, or an older file is put in place, that checkpoint is missing, which is damage too. To restore a backup,
+    delete "-wal" and "-shm", copy it to the path, and open it with `on_damage="previous"`.
 
     Args:
         path: Path of the file, on a local disk. A relative one counts from the working directory when it is used.
@@ -96,25 +97,26 @@ class SqliteStore:
             CheckpointError: If it is in use, and by whom; if it cannot be opened, or is no store; or if it is damaged.
         """
         with explained(self._where), contextlib.ExitStack() as undo:
-            path = os.path.realpath(self.path)
+            path = self._path
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _check_file(path, self._where)
             lock = Lock(path, self._where, owner)
             undo.callback(lock.release)
-            if not os.path.exists(path):
+            if os.path.exists(path):
+                roll_back(path)
+            else:
                 create(path)
-            with self._reading() as (db, note):
+            with self._reading(path) as (db, note):
                 found = self._settled(_checked(db, note))
-            db = connect_writer(path)
-            undo.callback(db.close)
+            db = connect_writer(path, self._where)
+            undo.callback(close_writer, db)
             if found.damage is not None:
                 keep_whole(db, note)
             identity, last = read_store(db)
             lock.remember(identity, last)
+            opened = Opened(self._where, path, db, lock, partial(self._read, path), self.keep, identity)
             undo.pop_all()
-            return SqliteSession(
-                Opened(self._where, path, db, lock, self.read, self.keep, identity, last, found.checkpoint)
-            )
+            return SqliteSession(opened, found.checkpoint)
 
     def latest(self) -> Checkpoint | None:
         """Return the newest checkpoint, after all of it was checked; None if there is none.
@@ -122,7 +124,7 @@ class SqliteStore:
         Raises:
             CheckpointError: If there is no store, or it is damaged and `on_damage` is "raise" or no checkpoint is whole.
         """
-        with self._reading() as (db, note):
+        with self._reading(self._path) as (db, note):
             return self._settled(newest(db, note)).checkpoint
 
     def read(self, id: int) -> Mapping[str, bytes]:  # noqa: A002
@@ -131,10 +133,13 @@ class SqliteStore:
         Raises:
             CheckpointError: If there is no such checkpoint, or it is damaged.
         """
+        return self._read(self._path, id)
+
+    def _read(self, path: str, number: int) -> Mapping[str, bytes]:
         parts: dict[str, list[bytes]] = {}
-        with self._reading() as (db, _):
-            self._row(db, id)
-            for name, piece in read_pieces(db, id):
+        with self._reading(path) as (db, _):
+            self._row(db, number)
+            for name, piece in read_pieces(db, number):
                 parts.setdefault(name, []).append(piece)
         return {name: pieces[0] if len(pieces) == 1 else b"".join(pieces) for name, pieces in parts.items()}
 
@@ -144,7 +149,7 @@ class SqliteStore:
         Raises:
             CheckpointError: If there is no store, or its list of checkpoints is damaged.
         """
-        with self._reading() as (db, _):
+        with self._reading(self._path) as (db, _):
             rows = [read_row(db, number) for number in reversed(ids_of(db))]
         return tuple(row[0] for row in rows if row is not None)
 
@@ -157,7 +162,7 @@ class SqliteStore:
         self._set_pinned(id, is_pinned=True)
 
     def unpin(self, id: int) -> None:  # noqa: A002
-        """Keep a checkpoint no longer than the others of its age; it is deleted when the next one begins.
+        """Keep a checkpoint no longer than the others of its age; it is deleted with them.
 
         Raises:
             CheckpointError: If there is no such checkpoint, or the file cannot be written.
@@ -165,15 +170,15 @@ class SqliteStore:
         self._set_pinned(id, is_pinned=False)
 
     def _set_pinned(self, number: int, *, is_pinned: bool) -> None:
-        path = self._existing()
-        with explained(self._where), contextlib.closing(connect_writer(path)) as db:
+        with explained(self._where), contextlib.ExitStack() as last:
+            db = connect_writer(self._existing(self._path), self._where)
+            last.callback(close_writer, db)
             check_header(db, self._where)
             db.execute("begin immediate")
             with self._undamaged(db, Note()):
                 checkpoint, pieces, digest = self._row(db, number)
             write_checkpoint(db, msgspec.structs.replace(checkpoint, is_pinned=is_pinned), pieces, digest)
             db.execute("commit")
-            settle(db)
 
     def backup(self, to: str | os.PathLike[str]) -> None:
         """Copy the store into one file, as of one moment, while a run goes on.
@@ -186,7 +191,7 @@ class SqliteStore:
         """
         target = checked_path(to, "backup: to")
         with explained(self._where):
-            copy_to(self._existing(), target, self._where, is_fork=False)
+            copy_to(self._existing(self._path), target, self._where, is_fork=False)
 
     def fork(self, to: str | os.PathLike[str]) -> SqliteStore:
         """Copy the store as `backup` does, with an identity of its own, and return the copy.
@@ -199,30 +204,34 @@ class SqliteStore:
         """
         target = checked_path(to, "fork: to")
         with explained(self._where):
-            copy_to(self._existing(), target, self._where, is_fork=True)
+            copy_to(self._existing(self._path), target, self._where, is_fork=True)
         return SqliteStore(target, self.keep, self.on_damage)
 
     @property
     def _where(self) -> str:
         return f'checkpoints "{self.path}"'
 
-    def _existing(self) -> str:
-        """Return the path without symlinks; raise CheckpointError if no file is there."""
-        path = os.path.realpath(self.path)
+    @property
+    def _path(self) -> str:
+        """The path without symlinks, by which all that lead to the file have one lock."""
+        return os.path.realpath(self.path)
+
+    def _existing(self, path: str) -> str:
+        """Return the path; raise CheckpointError if no file is there."""
         _check_file(path, self._where)
         if not os.path.exists(path):
             raise CheckpointError(f"{self._where}: must be a file that exists, got none{nearest_file(self.path)}")
         return path
 
     @contextlib.contextmanager
-    def _reading(self) -> Generator[tuple[sqlite3.Connection, Note]]:
+    def _reading(self, path: str) -> Generator[tuple[sqlite3.Connection, Note]]:
         """Open one state of the database to read from it, beside whoever writes, and the note beside it."""
-        path = self._existing()
-        note = read_note(path)  # before the database, which may go on meanwhile
-        with explained(self._where), contextlib.closing(connect(path, "ro")) as db, snapshot(db):
-            check_header(db, self._where)
-            with self._undamaged(db, note):
-                yield db, note
+        with explained(self._where):
+            note = read_note(self._existing(path))  # before the database, which may go on meanwhile
+            with contextlib.closing(connect_reader(path)) as db, snapshot(db):
+                check_header(db, self._where)
+                with self._undamaged(db, note):
+                    yield db, note
 
     @contextlib.contextmanager
     def _undamaged(self, db: sqlite3.Connection, note: Note) -> Generator[None]:
@@ -268,5 +277,5 @@ def _checked(db: sqlite3.Connection, note: Note) -> Found:
                 raise
             text = text_of(error)
         if text != "ok":
-            return found._replace(damage=" ".join(str(text).split()))
+            return found._replace(damage=" ".join(str(text).removeprefix("*** in database main ***").split()))
     return found

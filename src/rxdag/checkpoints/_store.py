@@ -1,4 +1,4 @@
-"""The protocol of stores: how a run saves checkpoints, and finds the last one."""
+"""The protocol of stores: how checkpoints are saved, and the last one is found."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
 class Session(Protocol):
     """An opened store: the only writer of it, until it is closed.
 
-    A checkpoint is a set of named parts. It is written by `begin`, one `put` per part, and `commit`. It counts from the
-    moment that `commit` has returned; a process that is killed before leaves the last one as it was. If `put` or
-    `commit` fails, the checkpoint is abandoned, the last one is whole, and `begin` starts another attempt.
+    A checkpoint is a set of named parts. It is written by `begin`, one `put` per part, and `commit`. It is durable once
+    `commit` has returned; a process that is killed earlier leaves the new checkpoint whole or the previous one as it
+    was. If `put` or `commit` fails, the checkpoint is abandoned, and `begin` starts another attempt.
 
     Used as a context manager, it is closed at the end. Thread-safe: it may be used by other threads than the one that
     opened it. Only one checkpoint is written at a time.
@@ -74,7 +74,7 @@ class Session(Protocol):
         ...
 
     def commit(self, *, graph: str, at_ns: int, is_done: bool = False) -> Checkpoint:
-        """Make the checkpoint durable, and return it. Older ones are deleted as the store was told.
+        """Make the checkpoint durable, and return it; older ones are deleted by the settings of the store.
 
         Args:
             graph: Fingerprint of the graph.

@@ -33,16 +33,51 @@ def connect(path: str, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
 
 
-def connect_writer(path: str) -> sqlite3.Connection:
+def connect_reader(path: str) -> sqlite3.Connection:
+    """Open the database to read what can still be read."""
+    db = connect(path, "ro")
+    tolerate_cuts(db)
+    return db
+
+
+def roll_back(path: str) -> None:
+    """Undo a change of the journal mode in which a process was killed; no reader can, since it must write."""
+    if os.path.exists(f"{path}-journal"):
+        with contextlib.closing(connect(path, "rw")) as db:
+            db.execute("pragma user_version").fetchall()
+
+
+def tolerate_cuts(db: sqlite3.Connection) -> None:
+    """Let SQLite open a file that was cut: some of its checkpoints may be whole."""
+    db.execute("pragma writable_schema = on").fetchall()
+
+
+def connect_writer(path: str, where: str) -> sqlite3.Connection:
     """Open the database to write to it: durable at each commit, readable by others meanwhile."""
     db = connect(path, "rw")
     try:
-        for setting in ("journal_mode = wal", "synchronous = full", "wal_autocheckpoint = 0", "secure_delete = off"):
+        ((mode,),) = db.execute("pragma journal_mode = wal").fetchall()
+        if mode != "wal":
+            raise CheckpointError(
+                f"{where}: must be on a disk that SQLite's log works on, got {mode}; choose a local disk"
+            )
+        for setting in ("synchronous = full", "wal_autocheckpoint = 0", "secure_delete = off"):
             db.execute(f"pragma {setting}").fetchall()
     except BaseException:
         db.close()
         raise
     return db
+
+
+def close_writer(db: sqlite3.Connection) -> None:
+    """Close a connection that writes, and leave one plain file, which needs no right to write to be read."""
+    try:
+        settle(db)
+        with contextlib.suppress(sqlite3.Error):  # others are reading
+            db.execute("pragma busy_timeout = 0").fetchall()
+            db.execute("pragma journal_mode = delete").fetchall()
+    finally:
+        db.close()
 
 
 def create_tables(db: sqlite3.Connection) -> None:
@@ -64,7 +99,10 @@ def check_header(db: sqlite3.Connection, where: str) -> None:
         raise CheckpointError(f"{where}: must have format {VERSION}, got format {version}; upgrade rxdag")
     found = {sql for (sql,) in db.execute("select sql from sqlite_schema where sql is not null")}
     if version != VERSION or found != set(_TABLES):
-        raise CheckpointError(f"{where}: must have the tables of format {VERSION}, got others: the file is damaged")
+        raise CheckpointError(
+            f"{where}: must have the tables of format {VERSION}, got others: the file is damaged; "
+            "restore a backup, or choose another path"
+        )
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:

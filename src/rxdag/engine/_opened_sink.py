@@ -119,6 +119,7 @@ class OpenedSink(Guarded):
         if writer is None or self.saved is None:
             return None
         writer.prepare()
+        self.await_then(writer.publish())
         return writer.close(ok=True)
 
     def await_then(self, pending: Awaitable[None] | None) -> None:
@@ -160,6 +161,8 @@ class OpenedSink(Guarded):
         result: Any = None
         if writer is not None:
             try:
+                if ok and self.saved is not None:
+                    self.await_then(writer.publish())
                 result = self.closed_with(writer.close(ok=ok and self.run.error is None))
             except BaseException as error:
                 self.domain.interrupt_for(error)
