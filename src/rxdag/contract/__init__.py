@@ -63,6 +63,7 @@ from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._source_and_sink import (
     END,
+    RECEIVES,
     Batching,
     Delivery,
     Enough,
@@ -97,6 +98,7 @@ __all__ = [
     "MAX",
     "MIN",
     "RAISE",
+    "RECEIVES",
     "SKIP",
     "UNITS",
     "Accumulator",

@@ -103,6 +103,10 @@ class SourceAround(Source[T_co]):
         return self.source.knows_backlog
 
     @property
+    def no_position(self) -> str | None:  # type: ignore[override]
+        return self.source.no_position
+
+    @property
     def can_wait(self) -> bool:  # type: ignore[override]
         return self.source.can_wait
 

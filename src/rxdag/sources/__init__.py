@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rxdag.contract import END, Chunk, Reader, Source, remember, unknown_name
 from rxdag.sources._arrays import arrays
-from rxdag.sources._arrow import arrow, parquet
+from rxdag.sources._arrow import arrow
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName, Push, callback, from_observable, observable
 from rxdag.sources._clocked import interval, timer
@@ -17,6 +17,7 @@ from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
 from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable, live
 from rxdag.sources._paced import paced
+from rxdag.sources._parquet import parquet
 from rxdag.sources._queue import ItemQueue, QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
