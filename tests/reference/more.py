@@ -228,6 +228,7 @@ _WHEN: Final = {
         "state that was saved is used again",
         "the error of an item, such as one of a dead letter, that outlived its process",
         "look at its text and at `kind`; the error itself was raised in the earlier run",
+    ),
     "CheckpointError": (
         "a store of checkpoints is opened, read or written",
         "a store that is in use, and by whom; a path that cannot be used; a full disk; or damage, with the checkpoint that is whole as `.whole`",
