@@ -247,7 +247,9 @@ def check_safepoints(seed: int, tally: Tally) -> None:
     def save() -> bool:
         nonlocal saved
         saved = Codec().encode(snapshot_of(first))
-        tally.saved += sum(len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers.values()])
+        tally.saved += sum(
+            len(node.pending) for node in [*first.program.nodes.values(), *first.program.helpers.values()]
+        )
         tally.saved += sum(gate.n for gate in first.program.gates.values())
         front.update({name: list(items) for name, items in begun_graph.items.items()})
         first.main.call(first.cancel)

@@ -102,6 +102,10 @@ class Checkpointing:
         Args:
             then: Called there with the checkpoint once it is durable, or with what has hindered it.
         """
+        if self._execution.state != "running":
+            if then is not None:
+                then(RxDagError(f"checkpoint: the run must go on, but it is {self._execution.state}"))
+            return
         if self._is_busy:
             if then is not None:
                 self._then.append(lambda _: self.request(then))

@@ -23,7 +23,6 @@ from rxdag.runtime._events import RunEvents
 from rxdag.runtime._program import unbalanced
 from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._safepoint import Safepoint
-from rxdag.runtime._snapshot import why_unsavable
 from rxdag.runtime._stall import stop_if_stalled
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._tasks import ended_by
@@ -92,7 +91,7 @@ class Execution:
         self.commit = Commit(self.program.sinks, self._may_become_visible)
         self.checkpointing: Checkpointing | None = None
         self.was_suspended = False
-        self.safepoint = Safepoint([*dict.fromkeys(self.schedulers.values())], self.main, lambda: why_unsavable(self))
+        self.safepoint = Safepoint(self)
         self.threads: list[ThreadDriver] = []
 
     def _make_schedulers(self) -> dict[str, FlowScheduler]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
-from rxdag.engine.drivers import FlowScheduler
+from rxdag.runtime._snapshot import why_unsavable
+
+if TYPE_CHECKING:
+    from rxdag.runtime._execution import Execution
 
 
 class Safepoint:
@@ -14,18 +18,16 @@ class Safepoint:
 
     A domain stands after the call of user code that it is in, or while a source of its own thread reads. What is to be
     done is called on the main domain's thread, where tasks end, and under the locks of all others: nothing in the run
-    can move meanwhile.
+    can move meanwhile. Whoever ends the run calls `abandon` on that thread afterwards.
 
     Args:
-        schedulers: All domains.
-        main: That of the main thread.
-        why_not: Tells why the state cannot be saved though all stand, as while a write is in flight; None if it can.
+        run: The run.
     """
 
-    def __init__(self, schedulers: list[FlowScheduler], main: FlowScheduler, why_not: Callable[[], str | None]) -> None:
-        self._others = [each for each in schedulers if each is not main]
-        self._main = main
-        self._why_not = why_not
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+        self._main = run.main
+        self._others = [each for each in dict.fromkeys(run.schedulers.values()) if each is not run.main]
         self._act: Callable[[], bool] | None = None
         self._is_standing = False
         self._will_look = False
@@ -38,12 +40,12 @@ class Safepoint:
     def request(self, act: Callable[[], bool]) -> None:
         """Have all domains stand soon, then call `act`; they go on if it returns True, else after `abandon`. Thread-safe.
 
-        A request while one is awaited is ignored.
+        A request is ignored while one is awaited, and once the run ends.
         """
         self._main.call(partial(self._begin, act))
 
     def _begin(self, act: Callable[[], bool]) -> None:
-        if self._act is None:
+        if self._act is None and self._run.state == "running":
             self._act = act
             self._main.hold(_nothing)  # it looks itself
             for scheduler in self._others:
@@ -60,13 +62,13 @@ class Safepoint:
         self._main.call(self._look)
 
     def why(self) -> str:
-        """Return what the domains wait for, or the state of the run that hinders them."""
+        """Return what the domains wait for."""
         moving = [each.name for each in self._others if not each.stands_still()]
-        return self._why_not() or f"user code in {', '.join(moving) or 'main'} has not returned"
+        return why_unsavable(self._run) or f"user code in {', '.join(moving) or 'main'} has not returned"
 
     def abandon(self) -> None:
         """Let the domains go on. On the main domain's thread."""
-        if self._act is not None or self._is_standing:
+        if self.is_awaited:
             self._end()
 
     def _look(self) -> None:
@@ -80,7 +82,7 @@ class Safepoint:
         with ExitStack() as locks:
             for scheduler in self._others:
                 locks.enter_context(scheduler.lock)
-            if not all(scheduler.stands_still() for scheduler in self._others) or self._why_not() is not None:
+            if any(not each.stands_still() for each in self._others) or why_unsavable(self._run) is not None:
                 return
             act, self._act, self._is_standing = self._act, None, True
             if act():
