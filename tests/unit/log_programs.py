@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import metrics, on_error, sinks, sources, testing, windows
+from rxdag import checkpoints, metrics, on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
+from rxdag.checkpoints import Store
 from rxdag.orchestration import CircuitBreaker, SourceRouter
 from rxdag.schedulers import VirtualClock, VirtualLoop
 
@@ -368,3 +369,22 @@ def answers_with_500(monkeypatch):
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/status?token=secret")
         except urllib.error.HTTPError as answer:
             answer.close()
+
+
+class NoRoom(Store):
+    """A store on a full disk."""
+
+    def open(self, owner):
+        session = checkpoints.memory().open(owner)
+        session.commit = full
+        return session
+
+
+def full(**_):
+    raise rxdag.CheckpointError("the disk is full")
+
+
+@provokes("checkpoint.failed", dag="d", failures=1, error="CheckpointError", reason="the disk is full")
+def checkpoint_failed():
+    with contextlib.suppress(rxdag.CheckpointError):
+        rxdag.run(rxdag.Dag(null(items(1)), name="d"), checkpoints=NoRoom(), every="1h")

@@ -35,6 +35,8 @@ Read: TypeAlias = Chunk | _End | None
 
 RECEIVES: Final = "it receives items that cannot be read again"
 """The `no_position` of sources that items are sent to."""
+NEEDS_REPLAY: Final = "it can be continued only with replay=True, a promise that it gives the same items again"
+"""The `no_position` of sources whose items may not come again."""
 
 
 class Saw(Protocol):

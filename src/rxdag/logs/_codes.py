@@ -71,7 +71,7 @@ _ALL: Final = (
         "checkpoint.failed",
         "run",
         _ERROR,
-        "dag failures error",
+        "dag failures error reason",
         "a checkpoint could not be taken; the run goes on, and would restart from the one before",
         "Look at the error: free space on the disk of the store, or shorten the call that does not return.",
     ),

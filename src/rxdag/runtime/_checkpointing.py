@@ -14,7 +14,7 @@ import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec
-from rxdag.errors import RxDagError
+from rxdag.errors import CheckpointError, RxDagError, text_of
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._snapshot import snapshot_of
 
@@ -184,11 +184,16 @@ class Checkpointing:
         """Note the end of an attempt. On the main domain's thread."""
         self._is_busy = False
         if isinstance(outcome, Exception):
-            self.failures += 1
-            self._execution.events.of_run("checkpoint.failed", error=outcome, failures=self.failures)
+            self._note_failure(outcome)
         then, self._then = self._then, []
         for each in then:
             each(outcome)
+
+    def _note_failure(self, error: Exception) -> None:
+        self.failures += 1
+        # Other errors may show an item of the state in their text.
+        reason = {"reason": text_of(error)} if isinstance(error, CheckpointError) else {}
+        self._execution.events.of_run("checkpoint.failed", failures=self.failures, error=error, **reason)
 
     def seal(self) -> None:
         """Save that all sinks have all their output, before any of them makes it visible.
@@ -214,7 +219,7 @@ class Checkpointing:
                         sinks[sink.name] = sink.saved
                 self._finish({**self._facts, "sinks": sinks, "values": values})
         except RxDagError as error:
-            self._execution.events.of_run("checkpoint.failed", error=error, failures=self.failures + 1)
+            self._note_failure(error)
         finally:
             with self._lock:
                 self._session.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 from rxdag.contract import Duration, check_function, flag, positive_ns
 from rxdag.errors import GraphError, shown
@@ -11,7 +11,7 @@ from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._handles import AsyncRun, Run, execute, run_on_loop
-from rxdag.runtime._recovery import Checkpoints, Recovery, begun
+from rxdag.runtime._recovery import Checkpoints, Recovery, RecoveryOptions, begun
 from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._signals import draining_on_signals
 
@@ -55,8 +55,7 @@ def run(
     on_progress: Callable[[RunStats], object] | None = None,
     progress_every: Duration = "1s",
     checkpoints: Checkpoints | None = None,
-    every: Duration | None = None,
-    fresh: bool = False,
+    **recovery: Unpack[RecoveryOptions],
 ) -> RunResult:
     """Run a graph to its end, on this thread.
 
@@ -77,8 +76,8 @@ def run(
         progress_every: Time between two calls of `on_progress`.
         checkpoints: A store, or the path of a SQLite store: the run continues from its last checkpoint, and takes
             others. A job that was done returns its result.
-        every: Time from one checkpoint to the next, "10s" by default.
-        fresh: True to begin anew whatever the store holds.
+        recovery: Options of a run with checkpoints: `every="10s"`, the time from one to the next; `require="exactly"`, to
+            refuse sinks that may deliver an item twice; `fresh=True`, to begin anew whatever the store holds.
 
     Raises:
         GraphError: If there is nothing to run.
@@ -91,9 +90,9 @@ def run(
     flush = flag(flush, "run: flush")
     if on_progress is not None:
         check_function(on_progress, "run: on_progress", "the books", instead="")
-    recovery = Recovery.of(checkpoints, every, fresh, "run")
+    settings = Recovery.of(checkpoints, recovery, "run")
     with draining_on_signals() as drain:
-        execution = begun(plan, recovery)
+        execution = begun(Execution(plan), settings)
         execution.flush = flush
         drain.attach(execution)
         stop_after(execution, until)
@@ -108,8 +107,7 @@ async def run_async(
     until: Duration | None = None,
     flush: bool = False,
     checkpoints: Checkpoints | None = None,
-    every: Duration | None = None,
-    fresh: bool = False,
+    **recovery: Unpack[RecoveryOptions],
 ) -> RunResult:
     """Run a graph to its end on this event loop; cancelling the task cancels the run.
 
@@ -120,15 +118,14 @@ async def run_async(
         until: Drain the run after this time.
         flush: See `run`.
         checkpoints: See `run`.
-        every: See `run`.
-        fresh: See `run`.
+        recovery: See `run`.
 
     Raises:
         GraphError: If there is nothing to run.
         CheckpointError: If the store cannot be used, or is of another graph.
         NodeError: If a node failed.
     """
-    execution = begun(planned(what, "run_async"), Recovery.of(checkpoints, every, fresh, "run_async"))
+    execution = begun(Execution(planned(what, "run_async")), Recovery.of(checkpoints, recovery, "run_async"))
     execution.flush = flag(flush, "run_async: flush")
     stop_after(execution, until)
     result = await run_on_loop(execution)
@@ -141,8 +138,7 @@ def start(
     *what: Dag | Plan | SinkNode[Any, Any],
     flush: bool = False,
     checkpoints: Checkpoints | None = None,
-    every: Duration | None = None,
-    fresh: bool = False,
+    **recovery: Unpack[RecoveryOptions],
 ) -> Run:
     """Start a run on its own threads and return a handle; keep the handle.
 
@@ -152,14 +148,13 @@ def start(
         what: Sinks, or one Dag, or one Plan.
         flush: Whether drains close open panes by default; see `Run.drain`.
         checkpoints: See `run`.
-        every: See `run`.
-        fresh: See `run`.
+        recovery: See `run`.
 
     Raises:
         GraphError: If there is nothing to run.
         CheckpointError: If the store cannot be used, or is of another graph.
     """
-    execution = begun(planned(what, "start"), Recovery.of(checkpoints, every, fresh, "start"))
+    execution = begun(Execution(planned(what, "start")), Recovery.of(checkpoints, recovery, "start"))
     execution.flush = flag(flush, "start: flush")
     return Run(execution)
 
@@ -168,8 +163,7 @@ def start_async(
     *what: Dag | Plan | SinkNode[Any, Any],
     flush: bool = False,
     checkpoints: Checkpoints | None = None,
-    every: Duration | None = None,
-    fresh: bool = False,
+    **recovery: Unpack[RecoveryOptions],
 ) -> AsyncRun:
     """Start a run on this event loop and return a handle; keep the handle.
 
@@ -179,13 +173,12 @@ def start_async(
         what: Sinks, or one Dag, or one Plan.
         flush: Whether drains close open panes by default; see `Run.drain`.
         checkpoints: See `run`.
-        every: See `run`.
-        fresh: See `run`.
+        recovery: See `run`.
 
     Raises:
         GraphError: If there is nothing to run.
         CheckpointError: If the store cannot be used, or is of another graph.
     """
-    execution = begun(planned(what, "start_async"), Recovery.of(checkpoints, every, fresh, "start_async"))
+    execution = begun(Execution(planned(what, "start_async")), Recovery.of(checkpoints, recovery, "start_async"))
     execution.flush = flag(flush, "start_async: flush")
     return AsyncRun(execution)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from rxdag._build_info import build_info
 from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
 from rxdag.codec import Codec
 from rxdag.contract import Duration, flag, positive_ns
-from rxdag.errors import CheckpointError, GraphError, shown
-from rxdag.plan import Plan
+from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
 from rxdag.runtime._checkpointing import Checkpointing
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._identity import fingerprint, graph_of
+from rxdag.runtime._recoverable import check_recoverable
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._resuming import FORMAT, differences, facts_of_run, resume
 from rxdag.runtime._stats import stats_of
@@ -26,6 +26,20 @@ Checkpoints: TypeAlias = "Store | str | PathLike[str]"
 """Where checkpoints go: a store, or the path of a SQLite store."""
 
 
+class RecoveryOptions(TypedDict, total=False):
+    """Options of a run with checkpoints.
+
+    Attributes:
+        every: Time from one checkpoint to the next, "10s" by default.
+        require: "exactly" to refuse a graph with a sink that may deliver an item twice after a restart.
+        fresh: True to begin anew whatever the store holds.
+    """
+
+    every: Duration
+    require: Literal["exactly"]
+    fresh: bool
+
+
 @dataclass(frozen=True)
 class Recovery:
     """The settings of a run that takes checkpoints.
@@ -34,47 +48,55 @@ class Recovery:
         store: Where they go.
         every_ns: Time from one to the next, ns.
         fresh: True to begin anew whatever is there.
+        is_exact: True to refuse graphs with a sink that may deliver twice.
     """
 
     store: Store
     every_ns: int
     fresh: bool = False
+    is_exact: bool = False
 
     @classmethod
-    def of(cls, checkpoints: Checkpoints | None, every: Duration | None, fresh: bool, where: str) -> Recovery | None:
+    def of(cls, checkpoints: Checkpoints | None, options: RecoveryOptions, where: str) -> Recovery | None:
         """Return the settings that a user has given to a function; None for a run without checkpoints.
 
         Raises:
             GraphError: If one of them cannot be.
         """
-        fresh = flag(fresh, f"{where}: fresh")
+        unknown = [name for name in options if name not in RecoveryOptions.__annotations__]
+        if unknown:
+            near = did_you_mean(unknown[0], RecoveryOptions.__annotations__)
+            raise TypeError(f"{where}() got an unexpected keyword argument {unknown[0]!r}{near}")
         if checkpoints is None:
-            if every is not None or fresh:
-                raise GraphError(
-                    f"{where}: every and fresh must be given together with checkpoints, got no checkpoints"
-                )
+            if options:
+                raise GraphError(f"{where}: {' and '.join(options)} must be given with checkpoints=, got none")
             return None
-        every_ns = positive_ns(EVERY if every is None else every, f"{where}: every")
+        every_ns = positive_ns(options.get("every", EVERY), f"{where}: every")
+        fresh = flag(options.get("fresh", False), f"{where}: fresh")
+        require = options.get("require")
+        if require not in (None, "exactly"):
+            raise GraphError(f'{where}: require must be "exactly" or left out, got {shown(require)}')
         if isinstance(checkpoints, str | PathLike):
-            return cls(sqlite(fspath(checkpoints)), every_ns, fresh)
-        if not hasattr(checkpoints, "open"):
+            checkpoints = sqlite(fspath(checkpoints))
+        if not callable(getattr(checkpoints, "open", None)):
             raise GraphError(
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
             )
-        return cls(checkpoints, every_ns, fresh)
+        return cls(checkpoints, every_ns, fresh, require is not None)
 
 
-def begun(plan: Plan, recovery: Recovery | None) -> Execution:
-    """Return a run that begins where the last checkpoint left it; that of a job that was done has its result already.
+def begun(execution: Execution, recovery: Recovery | None) -> Execution:
+    """Return a run, which begins where the last checkpoint left it; that of a job that was done has its result already.
 
     Raises:
+        GraphError: If the graph cannot be continued.
         CheckpointError: If the store cannot be used, or is of another graph.
     """
-    execution = Execution(plan)
     if recovery is None:
         return execution
-    session = recovery.store.open(plan.dag.name)
+    check_recoverable(execution.plan, exactly=recovery.is_exact)
+    session = recovery.store.open(execution.plan.dag.name)
     try:
         return _begun(execution, session, recovery)
     except BaseException:

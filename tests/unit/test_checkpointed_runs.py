@@ -1,0 +1,379 @@
+"""Runs with checkpoints: they continue where the last one left them, on threads, on loops and in virtual time."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import rxdag
+from rxdag import aggregates as agg
+from rxdag import checkpoints, sinks, sources, windows
+from rxdag import operators as ops
+from rxdag.contract import END, Chunk, Reader, Source
+from rxdag.errors import CheckpointError, StateError
+from rxdag.runtime import Execution
+from rxdag.runtime._recovery import Recovery, begun
+from rxdag.schedulers import VirtualClock
+from rxdag.testing import settle_virtual
+
+ROWS = [{"ts": 100 * i, "key": "ab"[i % 2], "n": i} for i in range(100)]
+
+
+@dataclass(frozen=True)
+class Steady(Source[Any]):
+    """Gives a row each 10 ms, from where it is."""
+
+    rows: tuple[Any, ...] = tuple(ROWS)
+    opened: list[int] = field(default_factory=list, repr=False)
+    label = "steady"
+    no_position = None
+
+    def open(self, context):
+        return SteadyReader(self, context)
+
+
+class SteadyReader(Reader):
+    def __init__(self, source, context):
+        self._source, self._context, self._at, self._next = source, context, 0, context.clock.now()
+        source.opened.append(0)
+
+    def position(self):
+        return self._at
+
+    def seek(self, position):
+        self._at = position
+        self._source.opened[-1] = position
+
+    def read(self, max_items):
+        if self._at == len(self._source.rows):
+            return END
+        now = self._context.clock.now()
+        if now < self._next:
+            self._context.wake_at(self._next)
+            return None
+        self._next = now + 10_000_000
+        self._at += 1
+        return Chunk([self._source.rows[self._at - 1]])
+
+
+def bars(source=None, window=None, **names):
+    """A graph with state in a source, a clock, a dedupe, a window, gates and a sink."""
+    named = {"rows": "rows", "time": "time", "once": "once", "bars": "bars", "out": "out", **names}
+    rows = rxdag.from_source(Steady() if source is None else source, name=named["rows"])
+    timed = rows.pipe(ops.event_time("ts", unit="ms", out_of_order="300ms"), name=named["time"])
+    once = timed.pipe(ops.dedupe("n", within="5s"), name=named["once"]).buffered(max_items=8)
+    panes = once.pipe(ops.key_by("key")).pipe(
+        ops.window(windows.tumbling(window or "1s"), agg.sum("n")), name=named["bars"]
+    )
+    return rxdag.Dag(panes.to(sinks.collect(), name=named["out"]), name="job")
+
+
+def virtual(dag, store, start=0, **options):
+    """Return a run in virtual time that has not begun."""
+    execution = Execution(rxdag.compile(dag), VirtualClock(start))
+    return begun(execution, Recovery.of(store, options, "run"))
+
+
+def settled(execution):
+    return execution.result or settle_virtual(execution)
+
+
+def whole():
+    result = settle_virtual(Execution(rxdag.compile(bars()), VirtualClock()))
+    return [(pane.key, pane.start, pane.value) for pane in result["out"]]
+
+
+def told(result):
+    return [(pane.key, pane.start, pane.value) for pane in result["out"]]
+
+
+@pytest.mark.parametrize("at_ms", [5, 125, 505, 985])
+def test_a_run_that_is_suspended_continues_and_gives_what_one_run_gives(at_ms):
+    store = checkpoints.memory()
+    first = virtual(bars(), store, every="1h")
+    first.main.at(at_ms * 1_000_000, first.drain)
+    suspended = settled(first)
+
+    source = Steady()
+    second = settled(virtual(bars(source), store, start=at_ms * 1_000_000))
+
+    assert (suspended.state, suspended.was_drained) == ("completed", True)
+    assert source.opened == [suspended.items_in]
+    assert told(second) == whole()
+    assert second.problems == ()
+
+
+def test_the_books_of_a_run_that_continues_open_with_what_was_held():
+    store = checkpoints.memory()
+    first = virtual(bars(), store)
+    first.main.at(500_000_000, first.drain)
+    held = settled(first).stats.nodes["bars"].held
+
+    book = settled(virtual(bars(), store)).stats.nodes["bars"]
+
+    assert held > 0
+    assert book.restored == held
+    assert book.arrived + book.restored == book.absorbed
+
+
+def test_checkpoints_are_taken_as_often_as_was_said():
+    store = checkpoints.memory()
+    with_many = virtual(bars(), store, every="100ms")
+
+    settled(with_many)
+
+    # one each 100 ms of 1 s, one when all output is complete, one with what the sinks gave
+    assert with_many.checkpointing.last.id == 9 + 2
+
+
+def test_a_job_that_was_done_returns_its_result_and_opens_nothing():
+    store = checkpoints.memory()
+    settled(virtual(bars(), store))
+    source = Steady()
+
+    again = settled(virtual(bars(source), store))
+
+    assert source.opened == []
+    assert (again.was_done, again.state) == (True, "completed")
+    assert told(again) == whole()
+    assert "nothing to do: done at " in str(again)
+
+
+def test_a_fresh_run_begins_anew_whatever_the_store_holds():
+    store = checkpoints.memory()
+    settled(virtual(bars(), store))
+
+    again = settled(virtual(bars(), store, fresh=True))
+
+    assert (again.was_done, again.items_in) == (False, 100)
+    assert told(again) == whole()
+
+
+@pytest.mark.parametrize(
+    ("dag", "message"),
+    [
+        (lambda: bars(window="5s"), r'node "bars": window was tumbling\("1s"\), and is tumbling\("5s"\)'),
+        (lambda: bars(once="unique"), 'node "once" is gone; node "unique" is new'),
+    ],
+    ids=["parameter", "name"],
+)
+def test_state_of_another_graph_is_refused_with_each_difference(dag, message):
+    store = checkpoints.memory()
+    settled(virtual(bars(), store, every="100ms"))
+
+    with pytest.raises(
+        CheckpointError, match=rf'^dag "job": must be the graph of checkpoint \d+, but {message}; undo that, or begin'
+    ):
+        virtual(dag(), store)
+
+
+def test_a_refused_run_leaves_the_store_to_others():
+    store = checkpoints.memory()
+    settled(virtual(bars(), store))
+    with pytest.raises(CheckpointError):
+        virtual(bars(window="5s"), store)
+
+    assert settled(virtual(bars(), store)).was_done
+
+
+class FullStore:
+    """A store whose first few checkpoints find no room."""
+
+    def __init__(self, store, failures):
+        self.store, self.failures = store, failures
+
+    def open(self, owner):
+        session, outer = self.store.open(owner), self
+
+        class Session:
+            def __getattr__(self, name):
+                return getattr(session, name)
+
+            def put(self, name, data):
+                if outer.failures:
+                    outer.failures -= 1
+                    raise CheckpointError("the disk is full")
+                session.put(name, data)
+
+        return Session()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_counted_and_the_run_goes_on(caplog):
+    execution = virtual(bars(), FullStore(checkpoints.memory(), 3), every="100ms")
+
+    result = settled(execution)
+
+    assert (result.state, execution.checkpointing.failures) == ("completed", 3)
+    assert told(result) == whole()
+    failed = [record for record in caplog.records if record.code == "checkpoint.failed"]
+    assert [(record.failures, record.reason) for record in failed] == [(1, "the disk is full"), (3, "the disk is full")]
+
+
+def test_nothing_becomes_visible_if_the_last_checkpoint_cannot_be_written(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    dag = rxdag.Dag(
+        rxdag.from_source(Steady(), name="rows").to(sinks.jsonl(path), name="file"), name="job"
+    )
+    store = FullStore(checkpoints.memory(), 1000)
+
+    failed = settled(virtual(dag, store, every="1h"))
+    store.failures = 0
+    again = settled(virtual(dag, store, every="1h"))
+
+    assert (failed.state, str(failed.error)) == ("failed", "the disk is full")
+    assert path.exists()
+    assert again["file"] == 100
+
+
+def test_a_state_that_cannot_be_saved_is_named_by_the_checkpoint_and_the_run_goes_on():
+    rows = rxdag.from_source(Steady(), name="rows")
+    dag = rxdag.Dag(rows.pipe(ops.scan(object(), lambda a, _: a), name="keep").to(sinks.null(), name="out"), name="job")
+    outcomes = []
+    execution = virtual(dag, checkpoints.memory(), every="1h")
+    execution.main.at(50_000_000, lambda: execution.checkpointing.request(outcomes.append))
+
+    assert settled(execution).state == "completed"
+    assert [type(each) for each in outcomes] == [StateError]
+    assert str(outcomes[0]).startswith("keep['kernel']")
+
+
+@pytest.mark.parametrize(
+    ("dag", "message"),
+    [
+        (
+            lambda: rxdag.Dag(
+                rxdag.from_source(sources.callback(print, overflow="error"), name="feed").to(sinks.null(), name="out")
+            ),
+            r'dag "dag": checkpoints: source "feed" cannot be continued: ',
+        ),
+        (
+            lambda: rxdag.Dag(rxdag.from_source(Steady()).pipe(ops.dedupe("n", within="1s")).to(sinks.null())),
+            r"dag \"dag\": checkpoints: sources, sinks and operators with state must have a name= of their own, by which "
+            r"their state is found again, got none for steady\(\), dedupe\(\"n\", within=\"1s\"\), null\(\)$",
+        ),
+    ],
+    ids=["source", "names"],
+)
+def test_a_graph_that_cannot_be_continued_is_refused_at_the_start(dag, message):
+    with pytest.raises(rxdag.GraphError, match=message):
+        virtual(dag(), checkpoints.memory())
+
+
+def test_a_sink_that_may_deliver_twice_is_refused_if_exactly_is_required():
+    dag = rxdag.Dag(rxdag.from_source(Steady(), name="rows").to(sinks.call(print), name="told"), name="job")
+    with pytest.raises(
+        rxdag.GraphError, match='sink "told" must deliver exactly once, got one that delivers at least once'
+    ):
+        virtual(dag, checkpoints.memory(), require="exactly")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every": "1s"}, "run: every must be given with checkpoints=, got none"),
+        ({"every": "1s", "fresh": True}, "run: every and fresh must be given with checkpoints=, got none"),
+        ({"checkpoints": 3}, "run: checkpoints must be a path or a store such as checkpoints.sqlite"),
+        ({"checkpoints": "x.db", "require": "twice"}, 'run: require must be "exactly" or left out, got \'twice\''),
+        ({"checkpoints": "x.db", "every": "0s"}, "run: every"),
+        ({"checkpoints": "x.db", "fresh": 1}, "run: fresh"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(rxdag.GraphError, match=message):
+        rxdag.run(bars(), **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_option_is_a_type_error_that_names_the_nearest():
+    with pytest.raises(TypeError, match=r"run\(\) got an unexpected keyword argument 'evry'; did you mean \"every\"\?"):
+        rxdag.run(bars(), checkpoints="x.db", evry="1s")
+
+
+class Blocking(Steady):
+    """The same, on a thread of its own: each read waits until it may give an item."""
+
+    where = "blocking"
+
+    def open(self, context):
+        return BlockingReader(self, context)
+
+
+class BlockingReader(SteadyReader):
+    def __init__(self, source, context):
+        super().__init__(source, context)
+        self.room = source.room
+
+    def read(self, max_items):
+        self.room.acquire()
+        self._next = 0
+        return super().read(max_items)
+
+
+@dataclass(frozen=True)
+class Gated(Blocking):
+    room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+
+def test_a_checkpoint_is_taken_while_a_source_hangs_in_its_read():
+    store, source = checkpoints.memory(), Gated()
+    came = threading.Semaphore(0)
+    dag = rxdag.Dag(
+        rxdag.from_source(source, name="rows").to(sinks.call(lambda _: came.release()), name="out"), name="job"
+    )
+    run = rxdag.start(dag, checkpoints=store, every="1h")
+    for _ in range(7):
+        source.room.release()
+        came.acquire()
+
+    taken = run.checkpoint(timeout="30s")
+    run.cancel()
+    source.room.release(200)
+    run.wait("30s")
+
+    saved = store.open("test")
+    assert taken.id == saved.latest().id == 1
+    saved.close()
+    again = Gated()
+    again.room.release(200)
+    assert rxdag.run(
+        rxdag.Dag(rxdag.from_source(again, name="rows").to(sinks.call(lambda _: None), name="out"), name="job"),
+        checkpoints=store,
+    ).items_in == 93
+
+
+def test_a_checkpoint_on_request_tells_its_size_and_the_pause():
+    store, source = checkpoints.memory(), Gated()
+    run = rxdag.start(bars(source), checkpoints=store, every="1h")
+    try:
+        taken = run.checkpoint(timeout="30s")
+    finally:
+        source.room.release(200)
+        run.wait("30s")
+
+    assert {"run", "rows", "time", "once", "bars", "out"} <= set(taken.by_node)
+    assert taken.bytes == sum(taken.by_node.values())
+    assert taken.pause_ns > 0
+
+
+def test_a_run_without_checkpoints_takes_none():
+    run = rxdag.start(bars())
+    with pytest.raises(rxdag.RxDagError, match=r"run.checkpoint: the run must take checkpoints; pass checkpoints= to"):
+        run.checkpoint()
+    run.cancel()
+
+
+async def test_a_run_on_a_loop_continues_too():
+    store = checkpoints.memory()
+    quick = Steady(rows=tuple(ROWS[:20]))
+    run = rxdag.start_async(bars(quick), checkpoints=store, every="1h")
+    await asyncio.sleep(0)
+    run.begin_drain()
+    suspended = await run.wait("30s")
+
+    result = await rxdag.run_async(bars(Steady(rows=tuple(ROWS[:20]))), checkpoints=store)
+
+    assert suspended.items_in + result.items_in == 20
+    assert sum(value for _, _, value in told(result)) == sum(range(20))
