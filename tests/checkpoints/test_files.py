@@ -205,6 +205,7 @@ def test_a_store_without_permission_is_refused_with_the_fix(case):
     what, message = FORBIDDEN[case]
     code = """
 import os, sys
+import urllib.parse  # which pathlib imports late, when the interpreter's own files may be out of reach
 from rxdag import checkpoints
 from rxdag.errors import CheckpointError
 if os.getuid() == 0:  # who may do all
