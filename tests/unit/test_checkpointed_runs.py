@@ -213,9 +213,7 @@ def test_a_checkpoint_that_cannot_be_written_is_counted_and_the_run_goes_on(capl
 
 def test_nothing_becomes_visible_if_the_last_checkpoint_cannot_be_written(tmp_path):
     path = tmp_path / "rows.jsonl"
-    dag = rxdag.Dag(
-        rxdag.from_source(Steady(), name="rows").to(sinks.jsonl(path), name="file"), name="job"
-    )
+    dag = rxdag.Dag(rxdag.from_source(Steady(), name="rows").to(sinks.jsonl(path), name="file"), name="job")
     store = FullStore(checkpoints.memory(), 1000)
 
     failed = settled(virtual(dag, store, every="1h"))
@@ -275,7 +273,7 @@ def test_a_sink_that_may_deliver_twice_is_refused_if_exactly_is_required():
         ({"every": "1s"}, "run: every must be given with checkpoints=, got none"),
         ({"every": "1s", "fresh": True}, "run: every and fresh must be given with checkpoints=, got none"),
         ({"checkpoints": 3}, "run: checkpoints must be a path or a store such as checkpoints.sqlite"),
-        ({"checkpoints": "x.db", "require": "twice"}, 'run: require must be "exactly" or left out, got \'twice\''),
+        ({"checkpoints": "x.db", "require": "twice"}, "run: require must be \"exactly\" or left out, got 'twice'"),
         ({"checkpoints": "x.db", "every": "0s"}, "run: every"),
         ({"checkpoints": "x.db", "fresh": 1}, "run: fresh"),
     ],
@@ -338,10 +336,13 @@ def test_a_checkpoint_is_taken_while_a_source_hangs_in_its_read():
     saved.close()
     again = Gated()
     again.room.release(200)
-    assert rxdag.run(
-        rxdag.Dag(rxdag.from_source(again, name="rows").to(sinks.call(lambda _: None), name="out"), name="job"),
-        checkpoints=store,
-    ).items_in == 93
+    assert (
+        rxdag.run(
+            rxdag.Dag(rxdag.from_source(again, name="rows").to(sinks.call(lambda _: None), name="out"), name="job"),
+            checkpoints=store,
+        ).items_in
+        == 93
+    )
 
 
 def test_a_checkpoint_on_request_tells_its_size_and_the_pause():

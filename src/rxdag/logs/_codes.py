@@ -362,6 +362,8 @@ FIELDS: Final[dict[str, str]] = {
     "signal": "SIGINT or SIGTERM",
     "stack": "Innermost calls of the thread, the most recent first",
     "timeout_s": "Time limit, s",
+    "failures": "Number of checkpoints that could not be taken",
+    "reason": "Reason, as text that holds no item",
     "wait_s": "Time until the next attempt, s",
     "watermark": "Minimum of the watermarks, as a time in UTC",
     "where": "Node or edge",
