@@ -127,6 +127,11 @@ def run(
         str | None,
         typer.Option(help="Run as worker I of N, from 0: pass its share of each ops.shard.", metavar="I/N"),
     ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="File of checkpoints: continue from the last one, and take others.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="Time between two checkpoints, 10s by default.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew whatever the file of checkpoints holds.")] = False,
     allow: Allow = None,
     outside: Outside = False,
     as_json: AsJson = False,
@@ -148,6 +153,7 @@ def run(
             only_logs=log_format is LogForm.json,
             serves=None if metrics_port is None else (metrics_host, metrics_port),
             flags=flags_of("run"),
+            recovery={"checkpoints": checkpoints, "every": every, "fresh": fresh},
         )
     )
 

@@ -32,23 +32,26 @@ def run_loaded(
     only_logs: bool,
     serves: tuple[str, int] | None,
     flags: Mapping[str, str],
+    recovery: Mapping[str, Any],
 ) -> int:
     """Run it, with metrics at an address if one is given; returns the exit code.
 
-    With `only_logs`, nothing but the log goes to stderr.
+    With `only_logs`, nothing but the log goes to stderr. `recovery` are the options of a run with checkpoints.
     """
     quiet = quiet or only_logs
     until = until or loaded.settings.get("until")
     flush = flush or bool(loaded.settings.get("flush"))
     policy = restart or loaded.settings.get("restart", "never")
+    given = {name: loaded.settings[name] for name in ("checkpoints", "every") if name in loaded.settings}
+    recovery = {**given, **{name: value for name, value in recovery.items() if value}}
     console = Console(stderr=True)
     try:
         if policy == "never" and "drain_timeout" not in loaded.settings and serves is None:
             shows = console.is_terminal and not quiet
-            result, code = with_exit_code(lambda: _once(loaded, until, console, flush=flush, shows=shows))
+            result, code = with_exit_code(lambda: _once(loaded, until, console, recovery, flush=flush, shows=shows))
         else:
             results, code = with_exit_code(
-                lambda: _supervised(loaded, until, policy, serves, flush=flush, only_logs=only_logs)
+                lambda: _supervised(loaded, until, policy, serves, recovery, flush=flush, only_logs=only_logs)
             )
             result = results[loaded.dag.name]
     except RxDagError as error:
@@ -62,18 +65,28 @@ def run_loaded(
     return code
 
 
-def _once(loaded: Loaded, until: str | None, console: Console, *, flush: bool, shows: bool) -> RunResult:
+def _once(
+    loaded: Loaded, until: str | None, console: Console, recovery: Mapping[str, Any], *, flush: bool, shows: bool
+) -> RunResult:
     if not shows:
-        return rxdag.run(loaded.dag, until=until, flush=flush)
+        return rxdag.run(loaded.dag, until=until, flush=flush, **recovery)
     with Progressing(console, lambda stats: _progress(loaded, stats)) as progress:
-        return rxdag.run(loaded.dag, until=until, flush=flush, on_progress=progress.update, progress_every="200ms")
+        how: dict[str, Any] = {"on_progress": progress.update, "progress_every": "200ms"}
+        return rxdag.run(loaded.dag, until=until, flush=flush, **how, **recovery)
 
 
 def _supervised(
-    loaded: Loaded, until: str | None, policy: Any, serves: tuple[str, int] | None, *, flush: bool, only_logs: bool
+    loaded: Loaded,
+    until: str | None,
+    policy: Any,
+    serves: tuple[str, int] | None,
+    recovery: Mapping[str, Any],
+    *,
+    flush: bool,
+    only_logs: bool,
 ) -> dict[str, RunResult]:
     runtime = PipelineRuntime({"drain_timeout": loaded.settings.get("drain_timeout", "10s")})
-    runtime.add(loaded.dag, restart=policy, flush=flush)
+    runtime.add(loaded.dag, restart=policy, flush=flush, **recovery)
     if serves is None:
         return runtime.run(until=until)
     registry = CollectorRegistry()

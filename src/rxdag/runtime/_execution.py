@@ -291,7 +291,7 @@ class Execution:
         if is_forked(self.pid):
             return  # a copy of the run, without its threads
         with self._lock:
-            if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
+            if self.result is not None or (self.state in ("completed", "failed", "cancelled") and not self._open_sinks):
                 return
             if self.error is None and (self.commit.is_decided or not self._open_sinks):
                 self.state = "draining"  # all is written, and being closed: only sources are left

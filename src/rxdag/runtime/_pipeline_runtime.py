@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 from rxdag.contract import Duration, check_function, positive_ns
 from rxdag.errors import GraphError, shown
@@ -13,6 +13,7 @@ from rxdag.orchestration import Feedback, FeedbackDecision, FeedbackPolicy
 from rxdag.plan import Plan, compile
 from rxdag.runtime._pipeline_compat import PipelineCompat
 from rxdag.runtime._pressure import Pressure
+from rxdag.runtime._recovery import Checkpoints, Recovery, RecoveryOptions
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings
 from rxdag.runtime._supervised import DagJob, RuntimeEvent
@@ -103,6 +104,8 @@ class PipelineRuntime(PipelineCompat):
         backoff: Backoff | None = None,
         until: Duration | None = None,
         flush: bool = False,
+        checkpoints: Checkpoints | None = None,
+        **recovery: Unpack[RecoveryOptions],
     ) -> None:
         """Register a dag under its name.
 
@@ -114,13 +117,17 @@ class PipelineRuntime(PipelineCompat):
             backoff: Delays between restarts; by default as in the settings.
             until: Drain each run of the dag after this time.
             flush: True to close open panes on every drain, whatever its cause; see `Run.drain`.
+            checkpoints: See `rxdag.run`. Each restart continues from the last checkpoint; without checkpoints it begins
+                anew.
+            recovery: See `rxdag.run`.
 
         Raises:
             GraphError: If the name is taken.
             CompileError: If the dag cannot be compiled.
         """
         plan = dag if isinstance(dag, Plan) else compile(dag)
-        self._register(plan.dag.name, DagJob(plan, until, flush=flush), restart, backoff)
+        settings = Recovery.of(checkpoints, recovery, "add")
+        self._register(plan.dag.name, DagJob(plan, until, flush=flush, recovery=settings), restart, backoff)
 
     def add_feedback(
         self,

@@ -18,6 +18,7 @@ from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import stop_after
 from rxdag.runtime._handles import AsyncRun, Run
+from rxdag.runtime._recovery import Recovery, begun
 from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._tasks import failed_by_itself
 from rxdag.sources import Backoff
@@ -90,31 +91,47 @@ class DagJob:
         until: Drain each run after that long.
         kind: "dag", or "pipeline" for one that was made of a linear pipeline.
         flush: True to have drains close open panes.
+        recovery: Where its checkpoints go; None for a dag that takes none.
     """
 
-    def __init__(self, plan: Plan, until: Any = None, kind: str = "dag", *, flush: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        until: Any = None,
+        kind: str = "dag",
+        *,
+        flush: bool = False,
+        recovery: Recovery | None = None,
+    ) -> None:
         self.plan = plan
+        self.recovery = recovery
         self.flush = flag(flush, "flush")
         self.kind = kind
         self.until = until
         if until is not None:
             positive_ns(until, "until")
 
+    def of(self, plan: Plan) -> DagJob:
+        """Return a job with the same settings that runs another plan."""
+        return DagJob(plan, self.until, flush=self.flush, recovery=self.recovery)
+
     def start(self, log: EventLog, /) -> DagRun:
-        return DagRun(self.plan, self.until, log, flush=self.flush)
+        return DagRun(self, log)
 
 
 class DagRun:
     """One run of a dag."""
 
-    def __init__(self, plan: Plan, until: Any, log: EventLog, *, flush: bool) -> None:
+    def __init__(self, job: DagJob, log: EventLog) -> None:
         loop = asyncio.get_running_loop()
-        self.execution = execution = Execution(plan, log=log)
-        execution.flush = flush
-        stop_after(execution, until)
+        self.execution = execution = begun(Execution(job.plan, log=log), job.recovery)
+        execution.flush = job.flush
+        stop_after(execution, job.until)
         self.is_over = asyncio.Event()
+        if execution.result is not None:  # an earlier run has done the job
+            self.is_over.set()
         execution.on_done(lambda: _tell(loop, self.is_over))
-        self.handle: AsyncRun | Run = AsyncRun(execution) if plan.needs_loop else Run(execution)
+        self.handle: AsyncRun | Run = AsyncRun(execution) if job.plan.needs_loop else Run(execution)
 
     @property
     def result(self) -> RunResult | None:

@@ -279,7 +279,7 @@ class Supervisor:
         job = self._found(name)
         await self._stop_one(job, drain=drain)
         before = job.job
-        job.job = DagJob(plan, before.until, flush=before.flush) if isinstance(before, DagJob) else DagJob(plan)
+        job.job = before.of(plan) if isinstance(before, DagJob) else DagJob(plan)
         job.run = None  # the books of the old dag have other nodes
         job.tell("replaced")
         self._log.tell("job.replaced", job=name)

@@ -42,7 +42,7 @@ class Document:
     Attributes:
         name: Of the dag.
         nodes: By id, in the order of the text; those with problems are left out.
-        settings: "until", "drain_timeout", "restart", "flush".
+        settings: "until", "drain_timeout", "restart", "flush", "checkpoints", "every".
         context: What was allowed.
         tree: The text as a tree.
     """
