@@ -32,6 +32,8 @@ SETTINGS: Final[dict[str, Kind]] = {
     "drain_timeout": Either(_is_number, Plain(float), DurationKind()),
     "restart": OneOf(("never", "on_failure", "always")),
     "flush": Plain(bool),
+    "checkpoints": PathKind(),
+    "every": DurationKind(),
 }
 
 
