@@ -424,7 +424,7 @@ def checkpoints_page() -> str:
         "# Checkpoints",
         "A store keeps checkpoints: numbered sets of named parts, each a few bytes or many. A program opens a store, which locks it, "
         "and writes one checkpoint after the other. Each one is durable when `commit` returns, and a process that is killed at any "
-        "moment leaves the last one whole. Runs do not write checkpoints yet.",
+        "moment leaves the last one whole. A run writes them by itself: see [continue after a restart](../how-to/continue-after-a-restart.md).",
         "```python\nimport rxdag\nfrom rxdag import checkpoints\n```",
         '```python\n>>> store = checkpoints.sqlite("state/bars.db", keep=2)\n'
         '>>> with store.open("bars") as session:\n...     number = session.begin()\n'
