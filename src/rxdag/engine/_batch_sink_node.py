@@ -29,11 +29,11 @@ class BatchSinkNode(SinkNode):
         self.is_due = False
         self.timer: Timer | None = None
         self.parts: deque[Chunk] = deque()
-        """The rest of the batch being written: one part, or several once it was split."""
+        """Parts of the current batch that are still to be written: one, or several after a split."""
         self.is_split = False
         self.is_open = False
         self.has_entered = run.event()
-        """Set once the context manager is entered or has failed: only then is it left."""
+        """Set once the context manager is entered or has failed; it is not left before that."""
         self.resource: Any = None
 
     def open(self) -> None:

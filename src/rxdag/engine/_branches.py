@@ -16,7 +16,7 @@ from rxdag.engine._point import COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, 
 class Fork(Point):
     """Sends what comes to each branch in turn.
 
-    It rests with the branch that comes next, so that what meets again keeps the order of nested calls.
+    A resting item keeps the index of its next branch, so branches that meet again see the order of nested calls.
     """
 
     def __init__(self, name: str) -> None:
@@ -166,7 +166,7 @@ class Cut(Point):
     """Ends the recursion of a long chain: everything rests here for a moment."""
 
     has_failed: bool = False
-    """True if what rests here is an error, which waits for no room."""
+    """True if an error rests here; errors do not wait for room."""
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         exit_ = self.exits[0]

@@ -21,7 +21,7 @@ class CallingNode(Guarded):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         clock: "processing" to stamp items with the time of the run's clock.
         inputs: How many inputs it has.
@@ -41,11 +41,11 @@ class CallingNode(Guarded):
         self.marks = InputMarks(inputs)
         self.in_clock_time = clock == "processing"
         self.rests_inputs: bool = kernel.pauses
-        """True if what comes rests here while the node cannot work on it."""
+        """True if inputs rest here while the node cannot process them."""
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self.tells_changed = inputs > 1 and kind.changed_wants is not Kernel.changed_wants
         self.heard: list[int] = []
-        """Inputs that have brought something since the kernel was last asked what it wants; if it tells what has changed."""
+        """Inputs that have delivered since the kernel was last asked for its demand; only if it implements `changed_wants`."""
         self.holds_back = kind.low is not Kernel.low
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer

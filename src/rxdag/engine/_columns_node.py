@@ -20,13 +20,13 @@ from rxdag.engine._point import INPUT_COLUMNS, Entry
 class ColumnsNode(KernelNode):
     """Runs a kernel of columns.
 
-    The watermark that holds before each item is a column beside the others, so a run is not cut at watermarks; the one
-    that its last items raise comes behind it.
+    The watermark before each item is a column of its own, so a run is not cut at watermarks. The watermark that the last
+    items raise follows the run.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         inputs: How many inputs it has.
     """
@@ -42,13 +42,13 @@ class ColumnsNode(KernelNode):
         self.meeting: Meeting | None = None
         """The meeting of the route whose branch the node is on."""
         self.meetings: dict[int, Meeting] = {}
-        """By input, where ways of a route meet here."""
+        """Meetings of the branches of a route that meet here, by input."""
         self.is_failing = False
-        """True if it has failed on a way of a route, and ends once the run has met."""
+        """True if it has failed on a branch of a route; it ends once the parts of the run have met."""
         self.has_lanes = False
-        """True for a route whose ways meet nowhere: each rests by itself."""
+        """True for a route whose branches meet nowhere: each rests alone."""
         self.is_passing = False
-        """True while such a route hands on what has come: a way that rests keeps nothing from the others."""
+        """True while such a route passes a run on: a resting branch does not hold up the others."""
         self.place = 0
         """Position of the current item in the run that was split."""
         super().__init__(name, run, policy, make, "event", inputs)
@@ -111,7 +111,7 @@ class ColumnsNode(KernelNode):
     def work_columns(self, input: int, columns: Any) -> None:
         """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it.
 
-        Behind such an item stretches get longer from one item on, since the next one may fail too.
+        After a failed item it works on one item, then on two, four and so on, since the next one may fail too.
         """
         most = len(columns)
         while len(columns) and not self.put_off(input, columns):

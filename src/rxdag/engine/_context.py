@@ -32,7 +32,7 @@ class RunContext(Protocol):
 
     clock: Clock
     random: Random
-    """For what varies at random, as waits; seeded in virtual time."""
+    """Source of random numbers, such as jitter in waits; seeded in virtual time."""
 
     @property
     def events(self) -> Events:
@@ -52,7 +52,7 @@ class RunContext(Protocol):
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
         """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's.
 
-        A task that is `cancelled()` was cancelled by the run; one that raised CancelledError itself has failed with it.
+        A task is `cancelled()` only if the run cancelled it; a CancelledError that the task raised itself is a failure.
         """
         ...
 

@@ -23,7 +23,7 @@ class KernelEmit:
     def __init__(self, node: CallingNode) -> None:
         self._node = node
         self.given: i64 = -1
-        """-1 while it is closed; else 1 if the call at hand has given something out, and 0 if not."""
+        """-1 while emit is closed; else 1 if the current call has emitted something, 0 if not."""
         self.item: Any = None
         self.ts: Any = 0
         self.sequence: Any = 0

@@ -46,7 +46,7 @@ def checked_resource(made: Any, where: str) -> Any:
     """Return what a factory has made.
 
     Raises:
-        BadProgram: If it is no async context manager.
+        BadProgram: If it is not an async context manager.
     """
     if not (hasattr(made, "__aenter__") and hasattr(made, "__aexit__")):
         raise BadProgram(

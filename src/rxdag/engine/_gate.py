@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rxdag.engine._pump import GatePump
 
 _HYSTERESIS_FROM: Final = 64
-"""A gate of at least so many items opens again when it is half empty; a smaller one with each item."""
+"""Size from which a gate reopens only when it is half empty; a smaller one reopens after each item."""
 
 
 class Ended:
@@ -34,14 +34,14 @@ Rested: TypeAlias = "tuple[Any, ...] | int | Ended | Columns"
 class Gate(Node):
     """A bounded buffer with a policy.
 
-    Watermarks take no room. The counts are written by one side each, so no lock is needed: `came`, `lost` and `n_dropped` by the domain that fills
-    it, `taken` by the one that empties it.
+    Watermarks take no room. No lock is needed, since each count has one writer: the domain that fills the gate writes
+    `came`, `lost` and `n_dropped`, the one that empties it writes `taken`.
 
     Args:
         name: Of the edge on which it stands.
         high: Most items that rest in it.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
+        overflow: Policy for an item that finds it full.
+        delay_error: With Overflow.ERROR, True to deliver the items in it before the error.
         max_bytes: Most bytes that rest in it, or 0 for any number.
         size_of: Size of an item in bytes, if `max_bytes` is given.
         demand: How many items the reader asks for now, None for any number; the gate has room for no more.
@@ -87,7 +87,7 @@ class Gate(Node):
         self.blocked_since: i64 = 0
         self.waited_ns: i64 = 0
         self.failure: Exception | None = None
-        """The error of the gate itself."""
+        """Error of the gate itself, such as an overflow."""
         self.saw: Saw | None = None
 
     @property

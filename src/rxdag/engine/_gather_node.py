@@ -33,7 +33,7 @@ class GatherNode(Point):
         self.told: i64 = MIN
         """The last watermark that came."""
         self.waiting: i64 = MIN
-        """The same, if it has not gone on yet."""
+        """The same, if it has not been passed on yet."""
         self.renew()
 
     def renew(self) -> None:

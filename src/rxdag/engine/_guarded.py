@@ -13,12 +13,12 @@ from rxdag.errors import trace_of
 
 
 class Guarded(Point):
-    """A node that runs user code: what fails is charged here, and no error unwinds through the nodes above.
+    """A node that runs user code: failures are charged to it, and no error unwinds through the nodes above.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
     """
 
     def __init__(self, name: str, run: RunContext, policy: OnError) -> None:

@@ -44,17 +44,17 @@ class InnerNode(KernelNode):
     ) -> None:
         super().__init__(name, run, policy, make, clock, inputs)
         self.came_inside = 0
-        """Items that inner streams brought and that count as lost here."""
+        """Items that inner streams have delivered and that were skipped, dropped or dead-lettered here."""
         self.readings: dict[Inner, Reading] = {}
         self.matched: list[Inner] = []
-        """Streams that the kernel had when it was last looked at."""
+        """The kernel's streams at the last look."""
         self.is_scheduled = False
         self.drains = False
         self.is_draining = False
         self.is_open = False
         self.entering: Any = None
         self.resource: Any = None
-        """The resource of the streams, from when it is entered until it is left."""
+        """Resource of the streams, from entering it to leaving it."""
         self.own_error: Exception | None = None
 
     def received(self) -> int:

@@ -11,9 +11,9 @@ class InputMarks:
     """Combines the watermarks of a node's inputs, as Flink does.
 
     The watermark is the minimum over the inputs that are active and aligned. An input that comes back from idle is
-    aligned once it reaches the combined watermark; one that has not spoken counts as MIN. One that has ended counts only
-    while all others are idle: the watermark is then the maximum over all inputs, of an ended one the last before its end,
-    and the output is idle. It never goes back.
+    aligned once it reaches the combined watermark; an input without a watermark so far counts as MIN. While all open
+    inputs are idle, the output is idle, and its watermark is the maximum over all inputs; an input that has ended counts
+    with its last watermark before the end. The watermark never goes back.
 
     Args:
         n: How many inputs there are.
@@ -29,9 +29,9 @@ class InputMarks:
         self._aligned = [True] * n
         self._given: i64 = MIN
         self._all_count = True
-        """True if each input that has not ended is active and aligned: the watermark is then the least of all."""
+        """True if each input that has not ended is active and aligned: the watermark is then the minimum over all inputs."""
         self._n_least: i64 = 0
-        """Number of inputs at the watermark given last; 0 if they have to be counted."""
+        """Number of inputs at the minimum; 0 if they have to be counted."""
 
     def rises(self, mark: i64) -> bool:
         """Take a watermark of the only input; False if it has to go the long way, by `advance`."""

@@ -22,7 +22,7 @@ class KernelNode(WatermarkNode):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         clock: "processing" to stamp items with the time of the run's clock.
         inputs: How many inputs it has.
@@ -37,10 +37,10 @@ class KernelNode(WatermarkNode):
         self.opened: int | None = None
         """Number of inputs, counted from the first, whose entries are open; None for all."""
         self.asks_all = True
-        """True if each input is to be asked what is wanted of it."""
+        """True if the demand must be asked for each input, not only for those that changed."""
         self.input_error: Exception | None = None
         self.is_drained = False
-        """True once one of several inputs has ended for the drain, not by itself."""
+        """True once a drain has ended one of several inputs that had not ended by itself."""
         self.is_forgotten = False
         self.timer: Timer | None = None
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 class Meeting:
     """The node where branches of a route meet: it gathers their parts of one run and passes it on whole.
 
-    Nothing behind it is touched before the run is complete, so no node in between ever rests.
+    Nothing is passed on before the run is complete, so no node between the route and the meeting ever rests.
 
     Args:
-        node: The node where the ways meet.
-        inputs: Those of its inputs that the ways lead to.
+        node: The node where the branches meet.
+        inputs: Its inputs to which the branches lead.
     """
 
     def __init__(self, node: ColumnsNode, inputs: frozenset[int]) -> None:
@@ -24,7 +24,7 @@ class Meeting:
         self.is_open = False
         self.parts: list[Any] = []
         self.failed: list[tuple[int, ColumnsNode, Exception]] = []
-        """Failures on the branches: place in the run, node and error."""
+        """Failures on the branches: index in the run, node and error."""
 
     def begin(self) -> None:
         """Take what comes as parts of one run."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rxdag.engine._domain import Domain
 
 ANY_NUMBER: Final = 1 << 30
-"""As many items as there are."""
+"""Stands for no limit."""
 
 
 class Exit:
@@ -21,12 +21,12 @@ class Exit:
 
     Attributes:
         port: Its name.
-        out: What takes its items: the reader, or something that watches before it.
+        out: Takes its items: the reader, or a watcher before it.
         reader: The node that reads it.
         timed: True if its items have event times, so that watermarks go out here.
-        keyed: True if its items have keys; if not, they lose those that they had.
+        keyed: True if its items have keys; otherwise the keys of its items are removed.
         n: Items that have left by it.
-        lost: Of these, items that rested in the node and were discarded.
+        lost: Items among these that rested in the node and were discarded.
         is_read: True if a node takes them.
     """
 
@@ -46,12 +46,12 @@ class Node:
 
     Attributes:
         name: Of the node in the dag.
-        rank: The place of its node in the order of the graph.
-        place: Its own place among all nodes of the run, those before others first.
-        blocked: How much stands in the way of its outputs; 0 if it may give.
-        absorbs: True if what stands in the way behind it is no obstacle to those above.
+        rank: Position of its node in the topological order of the graph.
+        place: Position in the topological order of all nodes of the run.
+        blocked: Number of obstacles to its outputs; 0 if it may emit.
+        absorbs: True if obstacles behind it do not block the points above it.
         takes_rows: True if it takes several items at once, by `push_rows`.
-        up: The nearest points above; they are blocked while this node is.
+        up: The nearest points above, which are blocked while this node is.
         feeders: The nodes that call this one.
     """
 
@@ -68,7 +68,7 @@ class Node:
         self.absorbs = False
         self.takes_rows = False
         self.is_restored = False
-        """True if it goes on with the state of another run."""
+        """True if it continues with the state of an earlier run."""
         self.up: list[Node] = []
         self.feeders: list[Node] = []
         self.exits: list[Exit] = []

@@ -23,7 +23,7 @@ class OpenedSink(Guarded):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item that the sink fails on.
+        policy: Error policy for items that the sink fails on.
         sink: What it writes to.
         shape: Of the stream.
     """
@@ -34,12 +34,12 @@ class OpenedSink(Guarded):
         self.shape = shape
         self.clock: Clock = run.clock
         self.gates: list[Gate] = []
-        """The gates before it that have room for as much as the sink asks for."""
+        """The gates before it that admit no more than the sink asks for."""
         self.saw: Saw | None = None
         self.own_error: Exception | None = None
         self.writer: Writer | None = None
         self.is_prepared = False
-        """True if what it wrote is durable already, and closing it hardly can fail."""
+        """True if its writes are durable already, so that closing it is unlikely to fail."""
         self.is_closed = False
 
     @property

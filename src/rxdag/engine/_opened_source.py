@@ -23,10 +23,10 @@ class OpenedSource(Pump):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of malformed input.
+        policy: Error policy for malformed input.
         source: What it reads.
         wants_columns: True if the node behind works on columns.
-        boundary: What the user has put right behind a source that has a queue of its own.
+        boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class OpenedSource(Pump):
         self.reader: Reader | None = None
         self.n_dropped: i64 = 0
         self.began: i64 = 0
-        """Begin of its turn, by the domain's `ticks`."""
+        """Start of its turn, by the domain's `ticks`."""
         self.is_closed = False
         self.was_open = False
-        """True if another run had opened it before a restart."""
+        """True if it was open before a restart."""
         self.position: Any = None
-        """The position at the restart."""
+        """Position to continue from after a restart."""
 
     def wake_at(self, when: int) -> None:
         self.domain.driver.at(when, self.step, rank=int(self.rank))

@@ -1,9 +1,9 @@
 """Points: nodes whose outputs rest in them until nothing downstream blocks.
 
 One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*. Before
-each call it reads `blocked`, the count of what stands in its way: full gates, closed nodes and resting points behind it.
-If that is not 0, the output stays in the node as data (the node *rests*), which blocks the points above. The domain's
-loop resumes resting nodes before it feeds anything new, so the order is that of nested calls with unlimited room.
+each such call it reads `blocked`, its number of obstacles: full gates, shut nodes and resting points behind it. If that
+is not 0, the output stays in the node as data (the node *rests*), which blocks the points above. The loop of the domain
+resumes resting nodes before it feeds anything new, so the order is that of nested calls with unlimited room.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MARKS: Final = 8
 FIRING: Final = 9
 
 _GIVEN: Final = frozenset((ITEM, MARK, END, COLUMNS))
-"""The kinds of entries that this node has given; the others have come in."""
+"""Kinds of entries that are outputs of this node; the others are inputs."""
 
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 """An entry that rests in a node: kind, exit (or index of the next), item (or error), time (or watermark), sequence, key."""
@@ -42,16 +42,16 @@ class Point(Node):
         self.is_point = True
         self.is_resting = False
         self.marked: list[Exit] = []
-        """The exits by which watermarks go out: they have event time, and somebody reads or watches them."""
+        """The exits that carry watermarks: they have event time and a reader or a watcher."""
         self.pending: deque[Entry] = deque()
         self.only_timed: Exit | None = None
-        """The exit by which watermarks go out, if that is one only."""
+        """The only exit that carries watermarks; None if there are none or several."""
         self.free: i64 = 0
-        """While an input that rested is taken up: the part of `blocked` that is this node's own; -1 once the rest is to wait."""
+        """While a resting input is replayed: the part of `blocked` that is this node's own, or -1 once further outputs must rest."""
         self.front: list[Entry] = []
-        """Outputs of a resumed input that were blocked."""
+        """Outputs of a replayed input that were blocked."""
         self.order: list[Node] = []
-        """Forks above, behind which other branches could overtake what rests here though this node does not block them."""
+        """Forks above that must wait while this node rests although it does not block them: another branch could overtake it."""
 
     def add_exit(self, exit_: Exit) -> None:
         """Add an output port."""
@@ -115,8 +115,8 @@ class Point(Node):
     def lets_end_pass(self) -> bool:
         """Return True if the end may go out though something is in the way: it takes no room, and nothing rests behind.
 
-        Where several nodes read, an end on one branch could overtake what rests on another; and a node that has ended
-        holds back nobody, so that what rests behind it could be overtaken by another branch of a node above.
+        With several readers, an end on one branch could overtake items that rest on another. A node that has ended blocks
+        nothing above it, so another branch of a node above could overtake items that rest behind it.
         """
         return self.live <= 1 and not self.rests_behind()
 

@@ -15,13 +15,13 @@ class Pump(Point):
     """Feeds a segment. It never waits: while something is in the way it is parked, and is woken when that is gone.
 
     Attributes:
-        queued: True if the driver will give it a turn; the driver sets it.
-        index: Its place among the pumps of its domain.
-        is_finished: True if it moves nothing more.
+        queued: True if it is due for a turn; the driver sets it.
+        index: Its index among the pumps of its domain.
+        is_finished: True if it moves no more items.
         is_starved: True if there was nothing to move when it had its last turn.
-        is_parked: True if something was in the way then.
-        busy_ns: How long it has moved items and nodes behind it have worked on them, ns.
-        gates: The gates behind it, up to which its items go.
+        is_parked: True if something was in the way at its last turn.
+        busy_ns: Time spent in its turns, with the work of the nodes behind it, ns.
+        gates: The gates at which its segment ends.
     """
 
     def __init__(self, name: str, node: str) -> None:
@@ -60,7 +60,7 @@ class GatePump(Pump):
     Args:
         name: Of the edge.
         node: Name of the node behind the gate.
-        gate: What it empties.
+        gate: The gate that it empties.
     """
 
     def __init__(self, name: str, node: str, gate: Gate) -> None:
@@ -71,9 +71,9 @@ class GatePump(Pump):
         self.marks_without_room = False
         """True if watermarks are delivered even while something is in the way."""
         self.ends_without_room = True
-        """True if the end is; not to a node whose other inputs have their turn first."""
+        """The same for the end; False before a node that must take its inputs in turn."""
         self.is_caught = False
-        """True if a node behind goes on when the gate fails."""
+        """True if a node behind catches a failure of the gate."""
 
     def readers(self) -> list[Node]:
         return [self.out]

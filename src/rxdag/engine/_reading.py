@@ -29,9 +29,9 @@ class Reading:
         self.is_ready = True
         self.attempts = 0
         self.began = 0
-        """Begin of its turn, by the domain's `ticks`."""
+        """Start of its turn, by the domain's `ticks`."""
         self.left: list[Any] = []
-        """Items read and not taken in yet."""
+        """Items read and not processed yet."""
 
     def wake(self) -> None:
         self.node.domain.driver.call(self.come)

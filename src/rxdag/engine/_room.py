@@ -22,8 +22,8 @@ class Room:
 
     Args:
         gates: The gates that an item may enter.
-        limiters: Nodes on the way that say how many items they take.
-        expands: True if items become many on the way to a limiter or a gate.
+        limiters: Nodes on the way that limit how many items they take.
+        expands: True if one item may become several on the way to a limiter or a gate.
     """
 
     def __init__(

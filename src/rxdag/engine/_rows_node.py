@@ -15,14 +15,14 @@ _TURN: Final = 1024
 
 
 class Rows:
-    """Items of a run of columns, from one on.
+    """The rest of a run of columns, as rows.
 
     Args:
-        items: All of them.
-        times: Of each.
-        sequences: Of each.
-        keys: Of each.
-        before: The watermark that holds before each; None if there are no times.
+        items: All items of the run, those already sent included.
+        times: Event time of each.
+        sequences: Sequence of each.
+        keys: Key of each.
+        before: Watermark before each; None if there are no times.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RowsNode(Point):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.told: i64 = MIN
-        """The last watermark that went out between items."""
+        """The last watermark sent between items."""
 
     def push_columns(self, columns: Any) -> None:
         exit_ = self.exits[0]

@@ -18,8 +18,8 @@ class Shortcut:
 
     Args:
         nodes: The nodes, in order.
-        stages: For each part of the run a function of a list, and the index of the node whose filter it has, or -1.
-        item_type: Of the items; others than these and plain scalars might have properties that take long.
+        stages: One per part of the run: a function of a list, and the index of the node whose filter it applies, or -1.
+        item_type: Of the items; only these and plain scalars are taken, since other classes may have slow properties.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ def shortcut_behind(main: Exit, item_type: Any) -> Shortcut | None:
     """Return the shortcut through the nodes behind an exit; None if the first of them is no expression.
 
     Args:
-        main: Of a source of items that have neither time nor key.
+        main: Main exit of a source whose items have neither time nor key.
         item_type: Of its items.
     """
     nodes: list[StatelessNode] = []

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class SinkNode(OpenedSink):
-    """Gathers items and writes them; what an async sink has taken is in flight until its write has ended.
+    """Gathers items and writes them; items given to an async sink are in flight until the write has ended.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item that the sink fails on.
+        policy: Error policy for items that the sink fails on.
         sink: What it writes to.
         shape: Of the stream.
     """
@@ -35,7 +35,7 @@ class SinkNode(OpenedSink):
         self.is_async = sink.where == "async"
         self.paces = sink.paces
         self.most: i64 = 1
-        """A write takes at most so many items."""
+        """Maximum number of items in one write."""
         self.writes = Writes()
         self.began = 0
         self.gathered: list[Any] = []
@@ -43,16 +43,16 @@ class SinkNode(OpenedSink):
         self.sequences: list[Any] | None = None
         self.keys: list[Any] | None = None
         self.full_at: i64 = 0
-        """A write begins when so many items have come."""
+        """Value of `came` at which a write begins."""
         self.is_quick = not self.is_async and not self.paces
-        """True if it takes whatever comes until a write is full."""
+        """True if it gathers without asking the sink, until a write is full."""
         self.is_plain = self.is_quick and not shape.timed and not shape.keyed
         self.renew()
         self.is_gathering = False
         self.in_flight: i64 = 0
         self.attempts = 0
         self.again: Chunk | None = None
-        """Items to be written again once the wait is over."""
+        """Items to write again after the wait."""
         self.ending: tuple[Exception | None] | None = None
 
     def open(self) -> None:

@@ -1,7 +1,7 @@
-"""Snapshots: the state of nodes as plain data, taken between two items, and taken up by the same nodes of another run.
+"""Snapshots: the state of nodes as plain data, taken between two items and restored into the same nodes of a later run.
 
-What rests in nodes and gates is part of it, and so is how far sources are. Timers are not: kernels know when they are
-due, and they are set anew when the nodes are opened. What is counted is kept, so that the books go on.
+A snapshot holds the items that rest in nodes and gates, the positions of sources, and all counts, so that the books
+continue. It holds no timers: kernels know when theirs are due, and set them again when the nodes are opened.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
         ),
     ),
 )
-"""The attributes of each kind of node that are saved unchanged."""
+"""Attributes that are saved unchanged, by class of node."""
 
 
 def snapshot(node: Node) -> dict[str, Any]:
-    """Return the state of a node as plain data; between two items, and only if it does not say why not.
+    """Return the state of a node as plain data; call it between two items, and only if `why_no_snapshot` gives None.
 
     Raises:
-        RxDagError: If a source cannot say where it is.
+        RxDagError: If the reader of a source has no position.
     """
     node.sync()
     saved: dict[str, Any] = {}

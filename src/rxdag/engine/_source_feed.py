@@ -14,15 +14,15 @@ from rxdag.engine._shortcut import Shortcut, shortcut_behind
 
 
 class SourceFeed(OpenedSource):
-    """Hands a chunk on that was read from a source, as far as nothing stands in the way.
+    """Passes on a chunk read from a source until something blocks.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of malformed input.
+        policy: Error policy for malformed input.
         source: What it reads.
         wants_columns: True if the node behind works on columns.
-        boundary: What the user has put right behind a source that has a queue of its own.
+        boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SourceFeed(OpenedSource):
         self.main: Exit
         self.shortcut: Shortcut | None = None
         self.chunk: Chunk | None = None
-        """Items read and not passed on yet, from `at` on; their next mark is number `next_mark`."""
+        """The chunk being passed on; `at` is the index of its next item, `next_mark` that of its next mark."""
         self.at: i64 = 0
         self.next_mark: i64 = 0
 

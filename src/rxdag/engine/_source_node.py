@@ -15,15 +15,15 @@ from rxdag.engine._source_feed import SourceFeed
 
 
 class SourceNode(SourceFeed):
-    """Reads a source, and stops it when the run wants.
+    """Reads a source, and stops it when the run asks for that.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of malformed input.
+        policy: Error policy for malformed input.
         source: What it reads.
         wants_columns: True if the node behind works on columns.
-        boundary: What the user has put right behind a source that has a queue of its own.
+        boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """
 
     def __init__(

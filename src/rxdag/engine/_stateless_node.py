@@ -14,9 +14,9 @@ from rxdag.engine._node import Exit
 
 
 class StatelessNode(KernelNode):
-    """Hands each item on, or does not; watermarks pass.
+    """Passes each item on or leaves it out; watermarks pass.
 
-    A subclass counts what came and what did not go on; the items that passed are the others.
+    A subclass counts items that came in and items that left otherwise; `sync` derives `passed` from these counts.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class StatelessNode(KernelNode):
     def wake_up(self) -> bool:
         """End the idleness downstream after an item, even if the item itself goes no further.
 
-        Returns True if the node has ended, and takes nothing more.
+        Returns True if the node has ended and takes no more items.
         """
         if self.is_ended:
             self.unread += 1

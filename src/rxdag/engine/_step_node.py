@@ -16,9 +16,9 @@ _TURN: Final = 1024
 
 
 class StepNode(KernelNode):
-    """Works on items one after the other; what comes while one is not done rests in order.
+    """Finishes one item before the next; items that come meanwhile rest in order.
 
-    Outputs of an item go out as there is room, at most 1,024 in one go, so that others have their turn too.
+    Outputs of an item go out while there is room, at most 1,024 in one turn, so that other nodes have theirs.
     """
 
     def bind(self) -> None:
@@ -29,7 +29,7 @@ class StepNode(KernelNode):
         self.given: i64 = 0
         self.is_waiting = False
         self.due: i64 = 0
-        """Time of the next try of the current item."""
+        """Time of the next attempt at the current item."""
         super().bind()
         self.rests_inputs = True
 
@@ -186,9 +186,9 @@ class StepNode(KernelNode):
 
 
 class ReleaseNode(KernelNode):
-    """Runs a kernel that takes everything, and gives out what it holds as there is room.
+    """Runs a kernel that takes any number of items, and releases held ones while there is room.
 
-    An item goes out as it comes while there is room, so it does not matter how items were put into chunks.
+    If there is room, an item is released in the call that brings it, so the result does not depend on chunk sizes.
     """
 
     def bind(self) -> None:

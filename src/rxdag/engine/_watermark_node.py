@@ -13,12 +13,12 @@ from rxdag.engine._point import FIRING, MARKS
 
 
 class WatermarkNode(CallingNode):
-    """Combines the watermarks of the inputs, and has the kernel do what is due before one goes downstream.
+    """Combines the watermarks of the inputs, and makes the kernel emit what is due before one goes downstream.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         clock: "processing" to stamp items with the time of the run's clock.
         inputs: How many inputs it has.
@@ -31,15 +31,15 @@ class WatermarkNode(CallingNode):
         self.makes_time: bool = self.kernel.makes_time
         self.hears_ends = type(self.kernel).on_input_end is not Kernel.on_input_end
         self.fires_before = self.in_clock_time
-        """True if the time of an item says that everything before it has come."""
+        """True if no item can have a time before that of the last one."""
         self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
-        """True if a watermark goes through as it is, behind what it sets free."""
+        """True if a watermark passes unchanged, after the outputs that are due at it."""
         self.ended_inputs: set[int] = set()
         self.held_mark: i64 = MIN
         self.is_quiet = False
         """True if all inputs are idle."""
         self.said_idle = False
-        """True if those behind know that nothing comes for a while."""
+        """True if IDLE was the last mark sent."""
         self.lingering: i64 = MIN
         self.is_end_called = False
 

@@ -12,14 +12,14 @@ from rxdag.errors import GraphError
 from rxdag.expressions import FieldExpr, check_field, field_types
 
 ROUND: Final = '; pass a function that returns an int, such as round(seconds * 1000) with unit="ms"'
-"""The fix for times that are floats."""
+"""Advice for float times, at the end of a message."""
 
 
 def check_sequence(field: object, item_type: Any, where: str) -> None:
     """Check a field that is to give whole numbers, as far as its type is known.
 
     Raises:
-        GraphError: If it is not one of the item type, or of a type that has no whole numbers.
+        GraphError: If the item type lacks the field, or the field's type has no whole numbers.
     """
     _check_declared(field, item_type, where, "a whole number", _may_be_whole)
 
@@ -28,7 +28,7 @@ def check_time(field: object, item_type: Any, where: str) -> None:
     """Check a field that is to give event times, as far as its type is known.
 
     Raises:
-        GraphError: If it is not one of the item type, or of a type that has no times.
+        GraphError: If the item type lacks the field, or the field's type has no times.
     """
     _check_declared(field, item_type, where, "an int, a datetime or a numpy datetime64", _may_be_time)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T", bound=tuple[Any, ...])
 
 LEAST: Final = 1024
-"""Entries that need no sweep."""
+"""Number of entries up to which no sweep is needed."""
 
 
 def swept(heap: list[T], is_live: Callable[[T], bool]) -> int:

@@ -20,10 +20,10 @@ def in_order(keys: Iterable[Any]) -> list[Any]:
 def ranked(value: Any, where: str) -> Any:
     """Return a value that has an order.
 
-    NaN is neither less nor greater than anything, so a result would depend on where it stands; None has no order either.
+    NaN is neither less nor greater than any value, so a result would depend on its position; None has no order either.
 
     Raises:
-        BadItem: If it has none.
+        BadItem: If the value has no order.
     """
     try:
         is_nan = value != value

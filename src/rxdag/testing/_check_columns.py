@@ -20,7 +20,7 @@ class ColumnsNode(DrivenNode):
     Args:
         name: Of the node.
         kernel: Its state machine.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         n: How many inputs it has.
         clock: Of the run.
         item_type: Of the items, as far as it is known.

@@ -61,7 +61,7 @@ class DrivenNode:
     Args:
         name: Of the node.
         kernel: Its state machine.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         n: How many inputs it has.
         clock: Of the run.
         by_clock: True to stamp items with the time of the clock.

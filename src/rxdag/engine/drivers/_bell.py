@@ -9,7 +9,7 @@ import weakref
 from typing import Final, Protocol
 
 _MOST_FD: Final = 1023
-"""`select` takes no more."""
+"""Largest file descriptor that `select` accepts."""
 
 
 class Bell(Protocol):
@@ -18,7 +18,7 @@ class Bell(Protocol):
     def ring(self) -> None: ...
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Sleep until it is rung, and say whether it was: False if the time was over before."""
+        """Sleep until it is rung; return False if the timeout came first."""
         ...
 
     def close(self) -> None:
@@ -27,7 +27,7 @@ class Bell(Protocol):
 
 
 class LockBell:
-    """A lock that is taken by who waits: works everywhere."""
+    """A lock that the waiting thread acquires; works on every platform."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,8 +45,8 @@ class LockBell:
 class EventBell:
     """An eventfd, on Linux.
 
-    Who rings lets go of the interpreter's lock while the kernel wakes the sleeper, which finds it free: that takes 4 us.
-    The ring of a lock keeps it, so the sleeper wakes in vain, and again when the ringer falls asleep: 13 us and more.
+    `eventfd_write` releases the interpreter lock during the system call, so the sleeper finds it free: 4 us a ring.
+    `Lock.release` keeps it, so the sleeper wakes in vain, and again once the ringing thread sleeps: 13 us or more.
     """
 
     def __init__(self, fd: int) -> None:

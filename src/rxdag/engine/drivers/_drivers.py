@@ -21,7 +21,7 @@ Args = TypeVarTuple("Args")
 
 _SLICE_S: Final = 0.002
 BEGIN_S: Final = 1.0
-"""Time to wait for a thread that was asked to begin."""
+"""Longest wait for a started thread to begin, s."""
 
 
 @on_wide_frame
@@ -67,7 +67,7 @@ class ThreadDriver:
         scheduler: What to run.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
-        on_crash: Called on the thread with what ended it before its time, as SystemExit.
+        on_crash: Called on the thread with the exception that ended it early, such as SystemExit.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class ThreadDriver:
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread; False if it does not return.
 
-        A signal may have come while it was started: if it has not begun within a second it was not, or will see that
-        there is nothing to do.
+        A signal may have interrupted the start. A thread that has not begun within a second was either never started, or
+        will find nothing to do.
         """
         if not self._is_asked or not self._has_begun.wait(BEGIN_S):
             return True
@@ -109,11 +109,11 @@ class LoopDriver:
 
     Args:
         scheduler: What to run.
-        loop: Where; the driver is made on its thread.
+        loop: The loop; the driver must be created on its thread.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
-        slice_s: Longest slice, s; without end in virtual time, where the world's clock must not matter.
-        is_loops_owner: True if the loop runs for `done` alone: what is to end the process is raised there.
+        slice_s: Longest slice, s; infinite in virtual time, where the wall clock must not matter.
+        is_loops_owner: True if the loop runs only until `done`, which then carries KeyboardInterrupt and SystemExit.
     """
 
     def __init__(
@@ -210,10 +210,10 @@ class _InstantSelector(selectors.SelectSelector):
         super().__init__()
         self._clock = clock
         self.limit: float = math.inf
-        """No sleep goes past it; one that would is given up at once."""
+        """Latest time of the clock, ns; a sleep past it calls `on_limit` instead."""
         self.on_limit: Callable[[], None] | None = None
         self.on_quiet: Callable[[], object] | None = None
-        """Called once, when nothing is left to do at this instant."""
+        """Called once, when no work is left at this instant."""
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rxdag.engine._pump import Pump
 
 _FEW: Final = 1024
-"""Timers that need no sweep."""
+"""Number of timers up to which no sweep is needed."""
 LAST: Final = 1 << 30
 """Rank of a timer that belongs to no node."""
 
@@ -51,26 +51,26 @@ class FlowScheduler(ReactivexScheduler):
         name: Name of the domain.
         clock: Clock of the domain.
         quantum: Maximum number of items that a pump moves in one turn.
-        in_rounds: True to run the pumps in rounds, in the order in which they were added, whichever was woken first:
-            the order then does not depend on how the graph was compiled.
+        in_rounds: True to run pumps in rounds, in the order in which they were added, whichever was woken first; the
+            order then does not depend on how the graph was compiled.
     """
 
     def __init__(self, name: str, clock: Clock, quantum: int = QUANTUM, *, in_rounds: bool = False) -> None:
         super().__init__(clock)
         self.name = name
         self.ticks: Callable[[], int] = clock.now if isinstance(clock, VirtualClock) else time.perf_counter_ns
-        """Counts ns, to measure by: whatever the wall clock does."""
+        """Monotonic count of ns, for measuring durations."""
         self.domain = Domain(quantum)
-        """The nodes that it gives their turns."""
+        """The domain that it drives."""
         self.domain.driver = self
         self.domain.ticks = self.ticks
         self.domain.is_in_order = not in_rounds and not isinstance(clock, VirtualClock)
         self.slice_end: int | None = None
-        """Time at which pumps must give back, by `ticks`: the end of a time slice."""
+        """End of the time slice, by `ticks`: pumps must return then."""
         self._is_virtual = isinstance(clock, VirtualClock)
         self.pumps: list[Pump] = []
         self.lock = threading.RLock()
-        """Taken again by who has it where a signal's handler or a finalizer drains or cancels in that very moment."""
+        """Reentrant: a signal handler or finalizer may drain or cancel while its own thread holds it."""
         self._bell: Bell | None = None
         """The bell on which the driver sleeps, once it has slept."""
         self._is_asleep = False
@@ -82,14 +82,14 @@ class FlowScheduler(ReactivexScheduler):
         self.is_stopped = False
         self.thread: int | None = None
         self.on_kick: Callable[[], Callable[[], None] | None] | None = None
-        """Called under the lock to have a driver look again that does not sleep here; gives what to call without it."""
+        """Wakes a driver that does not sleep in `wait`. Called under the lock; its result must be called without it."""
         self.on_failure: Callable[[Exception], None] | None = None
         self._calls: deque[Callable[[], None]] = deque()
         self._rounds: list[tuple[int, int, Pump]] | None = [] if in_rounds else None
         self._turn = (0, -1)
         self._timers: list[tuple[int, int, int, Timer]] = []
         self._patient: list[tuple[int, int, int, Timer]] = []
-        """Timers for which no pump breaks off its turn."""
+        """Timers that do not cut the turn of a pump short."""
         self._order = itertools.count()
         self._sweep_at = _FEW
         """Number of timers at which cancelled ones are swept."""
@@ -109,14 +109,14 @@ class FlowScheduler(ReactivexScheduler):
     ) -> Timer:
         """Call `fn` at `when`, ns since the epoch. Thread-safe.
 
-        Of timers that are due at one instant the one of least rank comes first, then the one that was set first.
+        Timers due at the same instant fire by rank, then in the order in which they were set.
 
         Args:
             when: The time.
             fn: What to call.
-            is_background: True if the timer keeps nothing alive.
-            is_patient: True if it waits until pumps have had their turns; others make pumps give back.
-            rank: Place of the node that sets it.
+            is_background: True if the timer does not keep the run alive.
+            is_patient: True if the timer waits for the end of a pump's turn; others cut the turn short.
+            rank: Rank of the node that sets it.
         """
         timer = Timer(when, fn, is_background)
         with self.lock:
@@ -204,7 +204,7 @@ class FlowScheduler(ReactivexScheduler):
         """Do one piece of work; return 0 if there was one, else ns to the next timer, or None.
 
         Args:
-            fires: False to leave timers alone, in virtual time; returns -1 if one is due.
+            fires: False, in virtual time, to fire no timer; returns -1 if one is due.
         """
         with self.lock:
             self.running = True
@@ -338,7 +338,7 @@ class FlowScheduler(ReactivexScheduler):
 
         Args:
             timeout_s: Longest sleep, s; None for any time.
-            kicks: How many there were before the last step: it does not sleep if there are more by now.
+            kicks: Value of `kicks` before the last step; it does not sleep if that has changed.
         """
         try:
             with self.lock:

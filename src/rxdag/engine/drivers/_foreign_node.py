@@ -19,13 +19,13 @@ from rxdag.engine.drivers._flow import FlowScheduler
 
 
 class ForeignNode(Guarded):
-    """Feeds a reactivex operator, and collects what it gives, from whatever thread.
+    """Feeds a reactivex operator and collects its outputs, whichever thread they come from.
 
     Args:
         name: Of the node.
         run: The run.
         scheduler: Of the domain.
-        build: The operator: Observable -> Observable.
+        build: The operator, Observable -> Observable.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
     """Return the source of a stream returned by a function.
 
     Raises:
-        BadProgram: If it is none, and nothing that can be iterated.
+        BadProgram: If it is neither a source nor iterable.
     """
     if isinstance(stream, Source):
         return stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows

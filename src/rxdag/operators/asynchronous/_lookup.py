@@ -45,12 +45,12 @@ class _LookupKernel(InnerKernel):
         self.concurrency = spec.concurrency
         self.resource = spec.resource
         self.waiting: deque[tuple[Any, Inner]] = deque()
-        """Key that is asked for and item, in order."""
+        """Requested key and item, in order of arrival."""
         self._asking: dict[Any, list[Inner]] = {}
-        """Items that wait for a call, by key, in order. A NaN is found again as the same object, as in any dict."""
+        """Items that wait for a call, by key, in order. As in any dict, a NaN key is found only as the same object."""
         self._times = LeastTime()
         self.known: dict[Any, tuple[Any, int]] = OrderedDict()
-        """Value and when it is too old, by key, the one longest unused first."""
+        """Value and its expiry time by key, least recently used first."""
         self._now = 0
 
     def blame(self, item: Any, error: Exception) -> Exception:

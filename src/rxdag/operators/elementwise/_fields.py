@@ -33,13 +33,13 @@ B = TypeVar("B")
 
 
 class _RecordKernel(MapKernel):
-    """Sends out records of new fields.
+    """Emits records of new fields.
 
     Args:
-        record: Reader of the record: the definition.
-        fields: What is new, by name: readers or functions.
+        record: Definition of the record.
+        fields: Readers or functions of the new fields, by name.
         of: Type of the records; None for dicts.
-        keep: True if the fields of the item stay beside them.
+        keep: True to keep the fields of the item beside them.
     """
 
     def __init__(self, record: FieldReader, fields: dict[str, Any], of: Any, *, keep: bool) -> None:

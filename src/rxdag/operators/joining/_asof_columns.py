@@ -14,9 +14,9 @@ from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, row
 
 _SWEEP_FROM: Final = 4096
 _LAST: Final = (1 << 63) - 1
-"""The last instant that there is."""
+"""Latest event time."""
 _NEVER: Final = np.uint64((1 << 64) - 1)
-"""Further away than any time."""
+"""Distance greater than any between two times."""
 
 
 class _Sorted:
@@ -52,14 +52,14 @@ class _Sorted:
 
 
 class AsofColumnsKernel(Kernel):
-    """Left items by event time; right items in order of arrival, and sorted when they are looked at.
+    """Holds left items by event time, and right items in order of arrival, sorted when they are needed.
 
     Args:
-        backward: Whether the last right item before a left one counts.
-        forward: Whether the first one behind it does.
-        tolerance: Furthest that it may be, ns; None for any.
-        exact: Whether one of the very same time counts.
-        into: What becomes of both.
+        backward: True to match the last right item before a left one.
+        forward: True to match the first right item after it.
+        tolerance: Greatest distance of a match, ns; None for any.
+        exact: True to match right items of exactly the same time.
+        into: Function of the left and the right item.
     """
 
     state = ("lefts", "rights")
@@ -83,15 +83,15 @@ class AsofColumnsKernel(Kernel):
         self._into = into
         self.lefts = Runs()
         self.settling: Columns | None = None
-        """Left items that the watermark has passed, in order, the first of which is not certain yet or has not come out."""
+        """Left items that the watermark has passed and that have not been emitted, in order."""
         self._certain: Iterator[tuple[list[Any], Any]] | None = None
-        """Rows and right items that a pause has left, the next pair first; None if nothing is left."""
+        """Rows and right items still to be emitted after a pause, in order; None if there are none."""
         self._n_certain = 0
         self.rights: list[Columns] = []
         self._n_rights = 0
         self._sweep_at = _SWEEP_FROM
         self._sorted: _Sorted | None = None
-        """The right items sorted, while none has come since."""
+        """The sorted right items; None once another one has come."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         raise TypeError("join_asof: must get columns here")

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
 
 Strategy = Literal["backward", "forward", "nearest"]
-"""The right item that is taken."""
+"""Which right item matches."""
 
 _SWEEP_FROM: Final = 1024
 _NOT_YET: Final = object()
@@ -42,8 +42,8 @@ class _Rights:
 class AsofKernel(Kernel):
     """Left items that wait, in a heap by (ts, sequence, arrival); right items by key.
 
-    Left items leave in their order, whatever their keys: one that still waits for a later right item holds up those
-    behind it, and the watermark.
+    Left items leave in order whatever their keys: an item that still waits for a later right item holds up the items
+    behind it and the watermark.
     """
 
     state = ("lefts", "rights")

@@ -38,7 +38,7 @@ class _ZipKernel(Kernel):
         """Number of empty queues."""
         self._times = LeastTime()
         self._has_given = False
-        """True if items have left the queues since the node asked last."""
+        """True if items have left the queues since `changed_wants` was last asked."""
         self._finished = False
 
     def want_from(self, input: int, now: int) -> int | None:
@@ -124,7 +124,7 @@ class _LatestKernel(Kernel):
     def __init__(self, n: int) -> None:
         self.last: list[list[Any]] = [[] for _ in range(n)]
         self.is_barren = False
-        """True once an input has ended without an item: nothing can come out any more."""
+        """True once an input has ended without an item, after which nothing can be emitted."""
 
     def is_finished(self) -> bool:
         return self.is_barren

@@ -29,7 +29,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, Row]] = []
-        """(event time, order of arrival, row), those that have left in front."""
+        """(event time, order of arrival, row), with the rows that have left in front."""
         self._first = 0
 
     def __len__(self) -> int:

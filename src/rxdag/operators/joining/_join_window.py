@@ -52,7 +52,7 @@ class _WindowJoinKernel(Kernel):
         self._order = itertools.count()
         self._n = 0
         self._left: list[tuple[Any, _Pane]] = []
-        """The panes that are still to come out of the window at hand, the next one last."""
+        """Panes of the current window that are still to be emitted, the next one last."""
         self._pairs: Iterator[tuple[Row, Row]] | None = None
         """Remaining pairs of the current pane; None if none has been emitted yet."""
         self.given = 0

@@ -36,10 +36,10 @@ class _MergeKernel(Kernel):
 
 
 class _DriftKernel(Kernel):
-    """Takes nothing from an input that is too far ahead of the slowest; the slowest is never held back.
+    """Stops reading an input that is too far ahead of the slowest; the slowest is never held back.
 
-    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so the
-    slowest is found in a heap whose entries are brought up to date as they come up.
+    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so a heap
+    finds the slowest, and its entries are updated when they reach the top.
     """
 
     state = ("newest",)
@@ -56,7 +56,7 @@ class _DriftKernel(Kernel):
         """Place and number of each input that is held back."""
         self._waits = [False] * n
         self._rejoined = False
-        """True if an input that was not waited for is waited for again."""
+        """True if an input counts again that had been idle or had ended."""
 
     def want_from(self, input: int, now: int) -> int | None:
         own = max(self.newest[input], self.inputs.of[input])
@@ -117,8 +117,8 @@ class _DriftKernel(Kernel):
 class _SortedKernel(Kernel):
     """Items above the watermark, in a heap of (ts, sequence, input, order of arrival).
 
-    What leaves is in order, so each item raises a watermark of its own, ts - 1, behind it: the item that has raised the
-    watermark of the inputs may rest here yet, and no watermark may come before the item that raises it.
+    Since the output is in order, each item is followed by a watermark of its own, ts - 1. The watermark of the inputs
+    cannot be used: the item that raised it may still rest here, and no watermark may precede the item that raises it.
     """
 
     state = ("rows", "arrived", "wake", "last")
@@ -130,13 +130,13 @@ class _SortedKernel(Kernel):
         self.rows: list[tuple[int, int, int, int, Any]] = []
         self.counts = [0] * n
         self._ahead: list[tuple[int, int]] = []
-        """Watermark and number of each input that is held back; the watermark may be an older one."""
+        """Watermark and number of each input that is held back; the watermark may be out of date."""
         self._waits = [False] * n
         self._gave: list[int] = []
-        """Inputs that were full and have given an item since the node asked last."""
+        """Inputs that were full and from which an item has left since `changed_wants` was last asked."""
         self.arrived = 0
         self.last = MIN
-        """Largest event time that has left."""
+        """Largest event time emitted."""
 
     def want_from(self, input: int, now: int) -> int | None:
         mark = self.inputs.of[input]

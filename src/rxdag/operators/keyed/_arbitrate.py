@@ -53,11 +53,11 @@ class _Feed:
         self.began = began
         self.next = began
         self.pending: dict[int, list[Any]] = {}
-        """By number: [due, item, ts, sequence, key]."""
+        """Waiting items, [due, item, ts, sequence, key], by number."""
         self.numbers: list[int] = []
         """Heap of the numbers of `pending`."""
         self.gaps: list[list[int]] = []
-        """The last ones: [first, last]."""
+        """The most recent gaps, [first, last]."""
 
     def lacks(self, n: int) -> bool:
         """Return True if a number below the next one is missing."""

@@ -15,13 +15,13 @@ A = TypeVar("A")
 
 
 class _List:
-    """A list that is filled.
+    """A list that is being filled.
 
     Attributes:
-        items: What has come.
-        ts: Largest event time of them.
+        items: The items so far.
+        ts: Largest event time of the items.
         sequence: Sequence of the item with that time.
-        first: Event time of the first of them.
+        first: Event time of the first item.
     """
 
     __slots__ = ("first", "items", "sequence", "ts")
@@ -47,9 +47,9 @@ class _List:
 
 
 class _BatchKernel(KeyedKernel):
-    """A list of each key; with `max_wait` a time of the clock at which it comes out.
+    """Holds a list for each key; with `max_wait`, also the time of the clock at which it is emitted.
 
-    The first event time of a list is the least that it can come out with, and the watermark stays below it.
+    A list is emitted with an event time of at least its first one, so the watermark stays below that.
     """
 
     state = ("keys", "waits")
@@ -177,8 +177,8 @@ class _Steps:
     """The lists of a key that are open.
 
     Attributes:
-        rows: Items of them, each once: [item, ts, sequence].
-        n: How many items have come since the first list began.
+        rows: Items of these lists, each once: [item, ts, sequence].
+        n: Number of items since the first list began.
     """
 
     __slots__ = ("n", "rows")

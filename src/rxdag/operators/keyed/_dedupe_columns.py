@@ -13,13 +13,13 @@ from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import FieldReader
 
 _MOST_CUTS: Final = 2
-"""A run is worked on in parts between instants at which keys are forgotten, if there are no more of them."""
+"""A run is cut where keys are forgotten if that happens at most this many times in it."""
 _IDLE_NAMES: Final = 4096
-"""Texts of keys that nobody holds any more are let go of once there are so many, and as many as there are keys."""
+"""Least number of unused key texts that are kept; they are dropped once they exceed it and the number of keys."""
 
 
 class DedupeColumnsKernel(Kernel):
-    """First times by key; those of a span of time are forgotten together, as the kernel of rows does.
+    """Holds first times by key; those of one span of time are forgotten together, as in the row kernel.
 
     Args:
         key_of: Reader of the key.
@@ -36,7 +36,7 @@ class DedupeColumnsKernel(Kernel):
         self._packer = KeyPacker(key_of)
         self._first = IntTable()
         self._oldest = MAX
-        """The least first time."""
+        """Minimum of the first times."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         raise TypeError("dedupe: must get columns here")
@@ -58,7 +58,7 @@ class DedupeColumnsKernel(Kernel):
     def _stretches(self, before: NDArray[np.int64] | None, n: int) -> list[tuple[int, int, Any]]:
         """Return from where to where a run is worked on at once, and what is not forgotten there.
 
-        Where the watermark has much forgotten on the way, that is told of each item instead.
+        If keys would be forgotten too often within the run, each item is compared with the watermark before it instead.
         """
         if before is None:
             return [(0, n, self._least())]

@@ -15,7 +15,7 @@ from rxdag.operators._first_read import first_read
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
 _MOST_SPANS: Final = 8
-"""More spans than that are made longer ones."""
+"""Number of spans above which they are merged into longer ones."""
 
 
 class _DedupeNode(KernelNode):
@@ -67,13 +67,13 @@ class _DedupeNode(KernelNode):
 class _Deduped(Kernel):
     """Passes each key once; subclasses decide how keys are stored.
 
-    A first time is forgotten when the watermark has reached the end of the span behind its own, of spans as long as
-    `within`; what comes so late is not remembered.
+    A first time is forgotten once the watermark has reached the end of the span after its own, where spans are `within`
+    long; an item that late is not remembered.
     """
 
     _key_of: Callable[[Any], Hashable]
     _since = MIN
-    """The least first time that is known still."""
+    """Earliest first time that may still be known."""
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("dedupe", self._key_of, item, error)
@@ -86,10 +86,10 @@ class _Deduped(Kernel):
 
 
 class SpansKernel(_Deduped):
-    """First times by key, in a dict for each span of time, let go of a dict at a time.
+    """Holds first times by key, in one dict for each span of time; whole dicts are forgotten.
 
-    A repeat's key is in the dict of its own span, in that of a later one, or, if not too long ago, in the one before. Spans
-    are as long as `within`, or twice that, or four times, so that few are open however much out of order the items are.
+    The key of a repeat is in the dict of its own span, of a later one, or, if it passed less than `within` ago, of the one
+    before. Spans are `within` long, or twice or four times that and so on, so that few are open whatever the disorder.
     """
 
     node = _DedupeNode
@@ -108,7 +108,7 @@ class SpansKernel(_Deduped):
         self._before: dict[Hashable, int] = {}
         self._later: tuple[dict[Hashable, int], ...] = ()
         self._keeps = True
-        """False if some of the span at hand is forgotten already: what is so late is not remembered."""
+        """False if the current span is partly forgotten already: items that late are not remembered."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         if self.is_repeat(self._key_of(item), ts):

@@ -16,7 +16,7 @@ class ChangedColumnsKernel(Kernel):
     """The last value of each key.
 
     Args:
-        value_of: Reader of what is compared.
+        value_of: Reader of the compared value.
     """
 
     state = ("values",)

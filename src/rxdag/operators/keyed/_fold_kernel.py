@@ -83,7 +83,7 @@ class FoldKernel(Kernel):
         self.value: Any = initial
         self.fn = fn
         self.adds = fn is added
-        """True if it adds up the items."""
+        """True if the function is addition."""
         self.n: i64 = 0
         self.ts: i64 = MIN + 1
         self.sequence: Any = 0

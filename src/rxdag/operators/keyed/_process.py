@@ -47,7 +47,7 @@ class _Context:
         self.key: Any = None
         self.ts = self.watermark = self.now = 0
         self.earliest = MIN
-        """A timer must be set to a later time than this."""
+        """A timer must be set to a time after this."""
         self.out: list[tuple[str, Any, int | None]] = []
         self.timers: dict[str, int | None] = {}
         self.is_cleared = False
@@ -93,9 +93,9 @@ class _Context:
 class _ProcessKernel(Kernel):
     """States and timers by key; timers are in a heap by when they are due, in order of setting.
 
-    Whether a state is known is judged at the time of the item or timer that asks for it, never by the watermark that
-    has just come, which may have jumped. States that have expired by event time are let go of when the next item comes,
-    so that `on_end` is called for the same keys wherever the last watermark before the end stands.
+    A state has expired or not by the time of the item or timer that reads it, never by the newest watermark, which may
+    have jumped. States that have expired by event time are removed when the next item comes, so that `on_end` is called
+    for the same keys whatever the last watermark before the end.
     """
 
     state = ("states", "timers", "now", "seen")
@@ -110,16 +110,16 @@ class _ProcessKernel(Kernel):
         self._ttl = ttl
         self._states = Expiring()
         self._timers: dict[Any, dict[str, tuple[int, int]]] = {}
-        """By key and name: when the timer is due, and its number in the order of setting."""
+        """Due time and number in the order of setting, by key and timer name."""
         self._due: list[tuple[int, int, Any, str]] = []
         self._n_set = 0
         self._context = _Context(process)
         self._now = 0
         self._seen = MIN
-        """The watermark when the last item came."""
+        """Watermark at the last item."""
         self._sweep_at = LEAST
         self._left: list[Any] = []
-        """At the end: the keys whose `on_end` is still to be called, the next one last."""
+        """Keys whose `on_end` is still to be called at the end, the next one last."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         at = now if self._by_clock else ts

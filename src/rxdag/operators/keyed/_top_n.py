@@ -17,7 +17,7 @@ from rxdag.operators.keyed._expiring import Kept
 A = TypeVar("A")
 
 _Row = tuple[Any, Any, Any]
-"""A row: rank, unique value, item."""
+"""Rank, unique value, item."""
 
 
 class _TopKernel(KeyedKernel):

@@ -19,9 +19,9 @@ class TotalColumnsKernel(FoldKernel):
     """A total of a field.
 
     Args:
-        name: Which: "count", "sum", "min" or "max".
-        initial: What there is before the first item.
-        step: Takes in one value.
+        name: Kind of total: "count", "sum", "min" or "max".
+        initial: Total before the first item.
+        step: Adds one value to the total.
         value_of: Reader of the field.
     """
 

@@ -18,7 +18,7 @@ class InstantColumnsKernel(Kernel):
     """Items by (ts, key), until the watermark passes them.
 
     Args:
-        key_of: Reader of what items must have in common; None for the key of the stream.
+        key_of: Reader of the key within which items replace each other; None for the key of the stream.
         keep: "last" or "all".
     """
 

@@ -18,7 +18,7 @@ class Runs:
         self._runs: list[Columns] = []
         self.n = 0
         self.wake = MAX
-        """Least watermark at which an item comes out."""
+        """Least watermark at which an item is emitted."""
 
     def add(self, columns: Columns) -> None:
         """Take in a run; none of it is late."""

@@ -19,10 +19,10 @@ class ClosingKernel(Kernel):
 
     def __init__(self) -> None:
         self.ends: list[tuple[int, int]] = []
-        """Heap of the open windows, by (end, start)."""
+        """Heap of the open windows, as (end, start)."""
         self.wake = MAX
         self.left: list[Any] = []
-        """Keys of the panes that the current window must still emit after a pause, the next one last."""
+        """Keys whose panes the current window must still emit after a pause, the next one last."""
         self.left_of: tuple[int, int] | None = None
 
     def opened(self, window: tuple[int, int]) -> None:

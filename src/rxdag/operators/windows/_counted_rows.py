@@ -12,10 +12,10 @@ Row = tuple[Any, int, int]
 
 
 class CountedRows:
-    """The last items of a key, what they add up to, and the bounds of their event times.
+    """The last items of a key, their aggregate, and the bounds of their event times.
 
     Args:
-        accumulator: A new one.
+        accumulator: A new accumulator.
     """
 
     __slots__ = ("accumulator", "falling", "rising", "rows", "since")
@@ -27,9 +27,9 @@ class CountedRows:
         self.accumulator: Accumulator[Any, Any] | None = accumulator
         """The aggregate of the items; None if it has to be computed again."""
         self.rising: deque[int] = deque()
-        """Event times that are less than all behind them, or as much: the first is the least of all."""
+        """Event times that no later one is below; the first is the minimum."""
         self.falling: deque[int] = deque()
-        """Event times that are more than all behind them, or as much: the first is the greatest of all."""
+        """Event times that no later one exceeds; the first is the maximum."""
 
     def take_in(self, row: Row, size: int) -> Row | None:
         """Take in an item; returns the oldest if that leaves, for there are `size` of them."""
@@ -77,7 +77,7 @@ class CountedRows:
 
         Args:
             key: Of the pane.
-            accumulator: A new one, for items that have to be added anew.
+            accumulator: A new accumulator, in case the items must be added again.
         """
         whole = self.accumulator
         if whole is None:

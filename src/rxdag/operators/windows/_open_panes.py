@@ -21,18 +21,18 @@ class OpenPane:
         self.end = end
         self.accumulator: Accumulator[Any, Any] = accumulator
         self.n = 0
-        """Items that it holds: each item is held once, by the last to end of its panes."""
+        """Number of items that it holds; an item in several panes is held by the one that ends last."""
         self.last = -1
-        """Revision that came out last; -1 for none."""
+        """Last emitted revision; -1 for none."""
         self.is_due = True
-        """True if it is yet to come out at its end, or has something that has not come out."""
+        """True if it has yet to be emitted at its end, or has items that no emitted revision contains."""
         self.is_gone = False
         self.when: int | None = None
         """Position in the heap."""
         self.fresh = 0
-        """Items that have come since it came out."""
+        """Number of items since it was last emitted."""
         self.early_at = MAX
-        """Watermark at which it comes out early; MAX for none."""
+        """Watermark at which it is emitted early; MAX for none."""
         self.most_ts = MIN
         """Largest event time in it."""
 

@@ -12,7 +12,7 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
     """Return an aggregate that makes accumulators.
 
     Raises:
-        GraphError: If it is none, or makes none.
+        GraphError: If it is not an aggregate, or makes no accumulator.
     """
     given: object = aggregate
     if not isinstance(given, Aggregate):

@@ -14,17 +14,17 @@ from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, sav
 from rxdag.operators.windows._panes import blamed
 
 _MOST_ROWS: Final = 1 << 18
-"""Number of rows, each counted once for each window, that are aggregated at once."""
+"""Most rows that are aggregated at once; a row counts once for each window that it is in."""
 _MOST_BITS: Final = 62
 
 
 class _RollingColumns(Kernel):
-    """The common part of both kinds.
+    """Common part of both kernels.
 
     Args:
         aggregate: The definition, for messages.
         arrays: The same over columns.
-        into: What becomes of an item and its result.
+        into: Function of the item and the result, whose result is emitted instead.
     """
 
     gives_columns = False
@@ -37,7 +37,7 @@ class _RollingColumns(Kernel):
         self._into = into
         self._places = 0
         self.past: Columns | None = None
-        """Rows that later windows may need, in order."""
+        """Rows that later windows may need, sorted."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         raise TypeError("rolling: must get columns here")
@@ -83,7 +83,7 @@ class RollingItemsColumnsKernel(_RollingColumns):
     """The last items of each key.
 
     Args:
-        size: How many.
+        size: Number of items in a window.
         aggregate: The definition, for messages.
         arrays: The same over columns.
     """
@@ -131,11 +131,11 @@ class RollingTimeColumnsKernel(_RollingColumns):
 
     Args:
         period: Of the windows, ns.
-        has_start: Whether an item at the very start of a window is in it.
-        has_end: Whether items of the instant itself are.
+        has_start: True if a window includes items at its start.
+        has_end: True if it includes items at its end, the instant itself.
         aggregate: The definition, for messages.
         arrays: The same over columns.
-        into: What becomes of an item and its result.
+        into: Function of the item and the result, whose result is emitted instead.
     """
 
     state = ("waiting", "past")
@@ -159,11 +159,11 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self.runs = Runs()
         self.wake = MAX
         self._left: list[tuple[list[Any], Any]] = []
-        """Rows that the watermark has passed and their results, as far as they have not come out, the next one last."""
+        """Rows that the watermark has passed, with their results, that are still to be emitted; the next one last."""
         self._made: list[Any] = []
-        """Results computed so far for the current instant; emitted once all of them are there."""
+        """Results computed so far for the current instant; emitted once they are complete."""
         self._whole: Columns | None = None
-        """Rows that the watermark has passed last, after the rows before them."""
+        """Rows that the watermark has passed, after the earlier rows that their windows need."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)

@@ -12,7 +12,7 @@ from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
 
 Closed = Literal["right", "left", "both", "none"]
-"""The ends of a window that belong to it."""
+"""Which ends of a window it includes."""
 
 _Instant: TypeAlias = tuple[list[tuple[int, Any, Any]], dict[Any, RollingRows], list[Any]]
 """Items of one event time in their order (sequence, key, item), the windows of their keys, and results for the first of them."""
@@ -35,13 +35,13 @@ class RollingTimeKernel(Kernel):
         self._has_start = closed in ("left", "both")
         self._has_end = closed in ("right", "both")
         self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
-        """By event time: sequence, key, item, in order of arrival."""
+        """Sequence, key and item by event time, in order of arrival."""
         self._times: list[int] = []
         """Heap of the event times of `waiting`."""
         self._n = 0
         self._windows = Expiring()
         self._at_hand: _Instant | None = None
-        """The first instant, if its results are not all made yet."""
+        """The first instant, if its results are not complete yet."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:

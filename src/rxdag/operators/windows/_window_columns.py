@@ -21,14 +21,14 @@ _Open = dict[Any, int]
 
 
 class WindowColumnsKernel(ClosingKernel):
-    """Open windows by (end, start), each with the places of its keys.
+    """Holds open windows by (end, start), each with the indices of its keys.
 
     Args:
         size: Of the windows, ns.
         offset: Of their starts, ns.
         aggregate: The definition, for messages.
         arrays: The same over columns.
-        into: What becomes of a pane.
+        into: Function of the pane, whose result is emitted instead.
     """
 
     state = ("slices", "open", "left")
@@ -54,7 +54,7 @@ class WindowColumnsKernel(ClosingKernel):
         self._free: list[int] = []
         self._places = 0
         self._values: list[Any] = []
-        """Results of the keys in `left`; empty if they are to be computed again."""
+        """Results of the keys in `left`; empty if they must be computed again."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")

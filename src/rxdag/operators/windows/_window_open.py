@@ -72,26 +72,26 @@ class _Slice:
         self.start: int = start
         self.end: int = end
         self.last_end: int = last_end
-        """The end of the last window that it is part of."""
+        """End of the last window that contains it."""
         self.first: i64 = max(start, MIN)
-        """The first event time in it, of those that there are."""
+        """First event time in it that can occur."""
         self.behind: i64 = min(end, MAX)
-        """The first behind it."""
+        """First event time after it that can occur."""
         self.keys: _Open = {}
         self.n: i64 = 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class OpenWindowKernel(ClosingKernel):
-    """Slices by (end, start), each with its keys, and the open windows, each with its slices.
+    """Holds slices by (end, start), each with its keys, and the open windows, each with its slices.
 
-    A window has a slice of its own. Where windows overlap and the aggregate commutes, an item is added once, to the slice
-    of all windows over it, and a pane merges its slices.
+    By default each window has a slice of its own. If windows overlap and the aggregate commutes, slices are shared: an
+    item is added once, to the slice that contains it, and a pane merges the slices of its window.
 
     Args:
-        assigner: Which windows an item belongs to.
-        aggregate: What to compute.
-        into: What becomes of a pane.
+        assigner: Assigns windows to an item.
+        aggregate: The aggregate to compute.
+        into: Function of the pane, whose result is emitted instead.
     """
 
     node: ClassVar[Any] = _OpenWindowNode
@@ -128,7 +128,7 @@ class OpenWindowKernel(ClosingKernel):
         self.at_all: list[_Slice] = []
         self._other: _Slice | None = None
         self._panes: _Open | None = None
-        """The panes of the window that has paused; None if they are to be merged again."""
+        """Panes of the window that has paused; None if they must be merged again."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)

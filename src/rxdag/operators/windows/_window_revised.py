@@ -45,15 +45,15 @@ class _RevisedWindowNode(KernelNode):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class RevisedWindowKernel(Kernel):
-    """Open panes by key; what is due is in a heap, with entries of panes that have changed left to be skipped.
+    """Holds open panes by key, and a heap of due times; outdated heap entries are skipped.
 
     Args:
-        assigner: Which windows an item belongs to.
-        aggregate: What to compute.
-        into: What becomes of a pane.
+        assigner: Assigns windows to an item.
+        aggregate: The aggregate to compute.
+        into: Function of the pane, whose result is emitted instead.
         lateness: How long panes are kept after their end, ns.
-        early_items: So many new items make a pane come out early; 0 for none.
-        early_ns: So much event time does; 0 for none.
+        early_items: Number of new items after which a pane is emitted early; 0 for none.
+        early_ns: Multiple of event time at which a pane is emitted early, ns; 0 for none.
     """
 
     node: ClassVar[Any] = _RevisedWindowNode
@@ -79,7 +79,7 @@ class RevisedWindowKernel(Kernel):
         self._into = into
         self._lateness = lateness
         self._is_plain = (assigner.merges or assigner.is_endless) and not early_items and not early_ns
-        """True if all that comes of an item is that one pane is longer, unless it is late or joins two."""
+        """True if an item only extends one pane, unless it is late or joins two."""
         self.parts: dict[Any, list[OpenPane]] = {}
         """Panes of each key, by start."""
         self.wake = MAX
@@ -87,7 +87,7 @@ class RevisedWindowKernel(Kernel):
         self._due: list[tuple[int, int, OpenPane]] = []
         self._sweep_at = LEAST
         self._left: list[tuple[int, OpenPane]] = []
-        """Panes still to be emitted of those due at one time, with that time; the next one is last."""
+        """Panes due at one time that are still to be emitted, with that time; the next one is last."""
 
     def in_columns(self) -> Kernel | str:
         return "its windows can merge, or fire again"
@@ -197,9 +197,9 @@ class RevisedWindowKernel(Kernel):
         return outs
 
     def _undo(self, live: list[tuple[int, int]], key: Any) -> Callable[[], None] | None:
-        """Return what takes an item back if a function fails once it is in; None if none is called then.
+        """Return a function that removes an item again, for use if user code fails after it was added; None if none runs then.
 
-        That is so where sessions become one, and where a pane comes out with the item.
+        User code runs then if sessions merge, or if the item makes a pane come out.
         """
         if self._assigner.merges:
             met = self._touching(*live[0], key)
