@@ -29,7 +29,7 @@ __all__ = [
 _ITEM_CHARS: Final = 300
 _ERROR_CHARS: Final = 10_000
 _CAUSES: Final = 20
-"""Most causes of causes that pickle takes along."""
+"""Longest chain of causes that is pickled."""
 _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -132,9 +132,9 @@ def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] |
     """Return '; did you mean "dedupe"?', or nothing if no known name is near.
 
     Args:
-        name: The name that is not known.
-        known: The names that are.
-        elsewhere: What other libraries call them, in lower case without underscores.
+        name: The unknown name.
+        known: The known names.
+        elsewhere: Names for them in other libraries, in lower case without underscores.
     """
     from difflib import get_close_matches  # only errors need it
 
@@ -179,7 +179,7 @@ def trace_of(error: BaseException) -> str:
 
 
 _Parcel: TypeAlias = tuple[bytes | None, str]
-"""A part in bytes of its own, None if it cannot be pickled, and its text, for a process that cannot unpickle it."""
+"""A part pickled on its own, None if that fails, and its text for a process that cannot unpickle it."""
 
 
 def _pickled(error: BaseException) -> tuple[Any, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Leaving:
-    """An async iterator that ends as soon as `leave` is called, in the middle of a wait too. On one event loop.
+    """An async iterator that ends as soon as `leave` is called, even during a wait; used on one event loop.
 
     Args:
-        items: What is iterated, or an awaitable of it; it is closed by `aclose`.
+        items: The async iterable, or an awaitable of it; closed by `aclose`.
     """
 
     def __init__(self, items: AsyncIterable[Any] | Awaitable[AsyncIterable[Any]]) -> None:

@@ -76,7 +76,7 @@ async def _of_queue(items: asyncio.Queue[Any]) -> AsyncIterator[Any]:
 
 
 _CLOSED: Final = ("ChannelClosed", "ChannelClosedError", "EndOfChannel", "EndOfStream")
-"""Errors by which channels say that nothing more comes; others, as a connection that was closed, are failures."""
+"""Errors by which channels signal their end; others, such as a closed connection, are failures."""
 
 
 async def _of_channel(channel: Any) -> AsyncIterator[Any]:

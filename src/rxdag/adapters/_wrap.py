@@ -127,7 +127,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
     """Return the source of a thing.
 
     Raises:
-        GraphError: If nothing is known of it.
+        GraphError: If the object is of an unknown kind.
     """
     if isinstance(thing, Source):
         source: Source[Any] = _any(thing)

@@ -22,10 +22,10 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
     Args:
         columns: The items.
         fn: Reader of the field.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
+        check: Converts a value to a Python number; raises BadItem if it is not finite.
 
     Raises:
-        RowFailed: With that, for the first such value.
+        RowFailed: With that BadItem, at the first such value.
     """
     column = columns.values(fn)
     if isinstance(column, np.ndarray):
@@ -85,11 +85,11 @@ class ArrayCount(ColumnsAggregate):
 
 
 class ArraySum(ColumnsAggregate):
-    """Sums.
+    """Sums as arrays.
 
     Args:
         get: Reader of the value.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
+        check: Converts a value to a Python number; raises BadItem if it is not finite.
     """
 
     def __init__(self, get: Any, check: Callable[[Any], Any]) -> None:
@@ -141,12 +141,12 @@ class ArrayMean(ArraySum):
 
 
 class ArrayExtreme(ColumnsAggregate):
-    """Least or greatest values.
+    """Minima or maxima as arrays.
 
     Args:
         get: Reader of the value.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
-        is_max: True for the greatest.
+        check: Converts a value to a Python number; raises BadItem if it is not finite.
+        is_max: True for maxima.
     """
 
     def __init__(self, get: Any, check: Callable[[Any], Any], *, is_max: bool) -> None:
@@ -207,12 +207,12 @@ def _unchecked(columns: Columns, fn: Any) -> Array:
 
 
 class ArrayVwap(ColumnsAggregate):
-    """Turnover and volume.
+    """Turnover and volume as arrays.
 
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Returns price and quantity as numbers of Python's own; raises BadItem for what is no trade.
+        check: Converts price and quantity to Python numbers; raises BadItem if they are not those of a trade.
     """
 
     def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> None:

@@ -14,14 +14,14 @@ from rxdag.columns import Array, Groups, Places, column_of
 _INT64: Final = np.iinfo(np.int64)
 
 Empty = Callable[[], NDArray[np.bool_]]
-"""Says which places have taken in nothing yet."""
+"""Returns a mask of the places that have received nothing yet."""
 
 
 class Cells:
-    """A growing array of numbers: int64, float64, or Python objects once the two have met or an int grew too large.
+    """A growing array of numbers: int64, float64, or Python objects once both occur or an int is too large.
 
     Args:
-        start: What a new place holds, by the kind of the array: "i", "f", "O".
+        start: Initial value of a place, by the kind of the array: "i", "f", "O".
     """
 
     __slots__ = ("_size", "array", "start")
@@ -91,7 +91,7 @@ class Total(Cells):
     def __init__(self) -> None:
         super().__init__({"i": 0, "f": 0.0, "O": 0})
         self._most = 0
-        """No sum of ints is further from 0."""
+        """Upper bound of the absolute value of all sums of ints."""
 
     def add(self, values: Array, groups: Groups, empty: Empty) -> None:
         """Add each value to the sum of its group."""

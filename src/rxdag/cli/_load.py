@@ -22,7 +22,7 @@ class Loaded:
     Attributes:
         dag: The dag.
         settings: "until", "drain_timeout", "restart", "flush".
-        text: Of the spec; None for a dag in Python.
+        text: Text of the spec; None for a dag in Python.
     """
 
     dag: Dag
@@ -33,8 +33,8 @@ class Loaded:
         """Return the share of one worker, given as "0/3"; None for the only worker.
 
         Raises:
-            SpecError: If the text is not like that.
-            GraphError: If there is no such worker, or no ops.shard.
+            SpecError: If the text has another form.
+            GraphError: If there is no such worker, or the dag has no `ops.shard`.
         """
         if share is None:
             return self
@@ -48,7 +48,7 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     """Load a YAML file, the standard input, or `package.module:dag`.
 
     Raises:
-        SpecError: If there is none, or something is wrong with it.
+        SpecError: If it does not exist, or has problems.
     """
     in_python = _module_and_name(spec)
     if in_python is not None:
@@ -84,7 +84,7 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
     """Load a graph and compile it.
 
     Raises:
-        SpecError: Lists all problems of the spec, and those of the graph that the valid nodes make.
+        SpecError: Lists all problems of the spec, and of the graph of its valid nodes.
         RxDagError: If a dag in Python cannot be loaded or compiled.
     """
     if _module_and_name(spec) is not None:

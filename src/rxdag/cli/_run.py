@@ -33,9 +33,9 @@ def run_loaded(
     serves: tuple[str, int] | None,
     flags: Mapping[str, str],
 ) -> int:
-    """Run it, with metrics at an address if one is given; returns the exit code.
+    """Run a dag, with metrics at an address if one is given; return the exit code.
 
-    With `only_logs`, nothing but the log goes to stderr.
+    With `only_logs`, only the log is written to stderr.
     """
     quiet = quiet or only_logs
     until = until or loaded.settings.get("until")

@@ -14,12 +14,12 @@ import msgspec
 from rxdag.errors import StateError, shown
 
 _HEAP_TYPE: Final = 1 << 9
-"""Flag of classes that are written in Python, or behave so."""
+"""Flag of heap types: classes defined in Python, or equivalent."""
 
 _COMPILED: Final = "__mypyc_attrs__"
-"""Attribute of classes that mypyc has compiled: the names of what their objects hold."""
+"""Attribute of classes compiled by mypyc, with the names of their instance attributes."""
 _EMPTY: Final = frozenset(msgspec.Struct.__mro__)
-"""Classes that have nothing to save of their own."""
+"""Base classes without fields."""
 
 
 class Record(ABC):
@@ -34,9 +34,9 @@ class Record(ABC):
         self.cls = cls
         self.fields = fields
         self.has_room = cls.__dictoffset__ != 0
-        """True if records can have attributes that are no fields."""
+        """True if records can have attributes besides their fields."""
         self.in_dict = 0
-        """Return how many of its fields are in the `__dict__` of a record."""
+        """Number of fields that are in the `__dict__` of a record."""
 
     def columns(self, values: Sequence[Any]) -> list[Any] | None:
         """Return the values of each field of several records; None if they have other attributes, or lack some."""

@@ -17,19 +17,19 @@ import msgspec
 from rxdag.errors import StateError, shown
 
 PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
-"""Types that msgpack has itself."""
+"""Types that msgpack supports directly."""
 
 Zone: TypeAlias = str | list[Any] | None
 
 
 @dataclass(frozen=True)
 class Scalar:
-    """A type of values without parts.
+    """A type of scalar values.
 
     Attributes:
-        code: Its tag.
-        plain: What stands for a value: of plain types, and lists of them.
-        value: The value that it stands for.
+        code: Tag of the type.
+        plain: Converts a value to plain types and lists of them.
+        value: Converts that back to the value.
     """
 
     code: int

@@ -124,9 +124,10 @@ def divide(op: str, left: Value, right: Value) -> Value:
 
 
 def power(fn: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
-    """Raise one side to the power of the other: in Python item by item, except small int powers that stay int64.
+    """Raise one side to the power of the other, item by item in Python except for small int powers that stay int64.
 
-    numpy rounds powers of floats otherwise than Python, and gives infinity or NaN where Python raises or gives a complex number.
+    numpy rounds float powers differently from Python, and returns infinity or NaN where Python raises or returns a
+    complex.
     """
     a, b = left[0], right[0]
     by = b if type(b) is int and 0 <= b < 64 else None

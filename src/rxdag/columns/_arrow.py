@@ -16,11 +16,11 @@ def columns_of_batch(pa: Any, batch: Any, of: Any = None) -> Columns:
 
     Args:
         pa: The module pyarrow.
-        batch: What holds them.
+        batch: The record batch or table.
         of: Type of the items; None for dicts.
 
     Raises:
-        ValueError: If two columns have one name.
+        ValueError: If two columns have the same name.
     """
     names = batch.schema.names
     if len(set(names)) < len(names):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
-"""int64, float64, bool, datetime64 or object; an object array holds Python objects of any type, None too."""
+"""int64, float64, bool, datetime64 or object; an object array holds Python objects of any type, including None."""
 At: TypeAlias = "slice | NDArray[np.intp]"
 """A selection of rows: a slice with both ends and without a step, or positions."""
 
@@ -22,8 +22,8 @@ class Coded:
 
     Args:
         codes: shape (rows,), an integer dtype: the position of each value in `names`, -1 for None.
-        names: The values. Columns that share the very same list are known to share the codes; it may grow, and
-            nothing in it may change.
+        names: The values. Columns with the same list object share their codes, so the list may grow but its
+            entries must not change.
     """
 
     __slots__ = ("codes", "names")
@@ -40,10 +40,10 @@ class Coded:
 
 
 class Nullable:
-    """A column of which some values are None.
+    """A column with nulls.
 
     Args:
-        values: shape (rows,); what stands at a null is not looked at.
+        values: shape (rows,); entries at nulls are ignored.
         valid: shape (rows,), bool: False for a null.
     """
 
@@ -86,7 +86,7 @@ def values_of(column: Column) -> list[Any]:
 def as_column(values: Any) -> Column:
     """Return a column from an array, a list, or a column.
 
-    Integers become int64, floats float64; text is dictionary-coded. What fits none of these stays Python objects.
+    Integers become int64, floats float64; text is dictionary-coded. Values that fit none of these stay Python objects.
     """
     if isinstance(values, Coded | Nullable):
         return values

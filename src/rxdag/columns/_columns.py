@@ -21,17 +21,17 @@ from rxdag.expressions import ITEM, FieldReader
 
 
 class Columns:
-    """A run of items as columns; a column is gathered when it is first asked for.
+    """A run of items as columns; a column is gathered on first use.
 
     Attributes:
-        names: Of the fields, in order; one empty name if the items are no records.
+        names: Names of the fields, in order; one empty name if the items are not records.
         of: Type of the items; None for dicts.
-        n: How many items.
+        n: Number of items.
         ts: shape (n,), int64, event times in ns since the epoch; None on a stream without event time.
         sequence: shape (n,), int64 or objects, tie-break among equal times; None if there is none.
         key: Key of each item; None on a stream without keys.
         index: shape (n,), position of each item in the run that was split; None outside of a split.
-        before: shape (n,), int64, the watermark that holds before each item, ns; None if nobody reads it.
+        before: shape (n,), int64, the watermark before each item, ns; None if no node needs it.
     """
 
     __slots__ = ("_blocks", "_gathered", "_rows", "before", "index", "key", "n", "names", "of", "sequence", "ts")
@@ -199,7 +199,7 @@ class Columns:
             fn: The reader of an expression, as `expressions.bound` makes it.
 
         Raises:
-            RowFailed: If it raises for an item, of the first such.
+            RowFailed: If it raises for an item; at the first such item.
         """
         return self._value(fn)[0]  # type: ignore[no-any-return]
 
@@ -216,12 +216,12 @@ class Columns:
         """Return the keys of an expression, dictionary-coded.
 
         Raises:
-            RowFailed: If it raises for an item, or gives what cannot be a key.
+            RowFailed: If it raises for an item, or its value is not hashable.
         """
         return coded_key(self, fn)
 
     def divided(self, conditions: list[Any]) -> tuple[list[Columns], Columns]:
-        """Return the items that meet each condition first, by condition, and those that meet none.
+        """Return the items of each condition, each item with the first that it meets, and the items that meet none.
 
         Raises:
             RowFailed: If a condition raises for an item.

@@ -18,17 +18,17 @@ from rxdag.expressions import declared_types, field_names, is_foreign, is_limite
 
 _KINDS: Final[dict[str, type[Any]]] = {"i": int, "f": float, "b": bool, "M": np.datetime64}
 _EXACT: Final = (datetime, date, time, timedelta, Decimal, bytes)
-"""Types that are not made of texts or numbers here."""
+"""Types to which texts and numbers are not converted."""
 
 
 def fitted(column: Column, hint: Any, *, first: int = 0) -> Column:
     """Return a column as values of the type of its field.
 
-    Ints become floats, if those are the same numbers; numpy's times datetimes in UTC without what is below the
-    microsecond; dicts the records that the field says; and texts its enumeration.
+    Ints become floats if that is exact, numpy times become datetimes in UTC, truncated to microseconds, dicts become
+    records of the field's type, and texts members of its enumeration.
 
     Args:
-        column: The values.
+        column: The column.
         hint: Type of the field, with the limits of `msgspec.Meta`.
         first: Number of rows before the column, for the message.
 
@@ -47,11 +47,11 @@ def fitted(column: Column, hint: Any, *, first: int = 0) -> Column:
 
 
 def typed(columns: Columns, of: Any) -> Columns:
-    """Return items whose fields have the types that their type declares.
+    """Return the items with fields of the declared types.
 
     Args:
         columns: The items.
-        of: Their type; any but a record leaves them as they are.
+        of: Type of the items; if it is not a record type, they are unchanged.
 
     Raises:
         ValueError: If a value is of another type, or the type lacks a field.

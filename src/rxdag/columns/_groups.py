@@ -16,11 +16,11 @@ _MOST_BITS: Final = 62
 
 
 class Groups:
-    """The rows of a run by the pane they belong to.
+    """The rows of a run, grouped by pane.
 
     Args:
-        places: shape (groups,): the place of each group's pane.
-        group: shape (rows,): which group each row is in.
+        places: shape (groups,): place of each group's pane.
+        group: shape (rows,): index of each row's group.
         ts: shape (rows,), int64, event times.
         sequence: shape (rows,), tie-break; None if arrival decides.
     """

@@ -13,13 +13,13 @@ _EMPTY: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing, Knuth vol. 3, 6.4
 _FIRST_BITS: Final = 12
 _MOST_FULL: Final = 2
-"""The table has at least so many places for each key."""
+"""Least number of slots per key."""
 
 
 class IntTable:
-    """Open addressing with linear probing, no more than half full.
+    """A hash table of ints: open addressing with linear probing, at most half full.
 
-    Keys are any int64 but the least one.
+    Keys are any int64 except the smallest.
     """
 
     __slots__ = ("_bits", "_keys", "_owner", "_values", "n")

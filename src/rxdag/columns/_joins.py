@@ -14,9 +14,9 @@ from rxdag.columns._columns import Columns
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """Return the items of several runs of one stream, one behind the other.
+    """Return the concatenation of several runs of one stream.
 
-    Times and keys remain where all runs have some: rows that were saved have both, whatever the stream has.
+    Times and keys are kept if all runs have them; rows from a snapshot have both, whatever the stream has.
     """
     parts = _in_one_form(parts)
     first = parts[0]

@@ -32,7 +32,7 @@ def coded_key(columns: Columns, fn: Any) -> Coded:
     """Return the keys of an expression.
 
     Raises:
-        RowFailed: If it raises for an item, or gives what cannot be hashed.
+        RowFailed: If it raises for an item, or a value is not hashable.
     """
     if isinstance(fn, FieldReader) and isinstance(fn.expr, Several):
         parts = [code_column(columns.values(part)) for part in _cached_parts(fn)]
@@ -67,7 +67,7 @@ def code_values(values: list[Any]) -> Coded:
     """Return Python objects, dictionary-coded; None is a null, as in other columns.
 
     Raises:
-        RowFailed: If one cannot be hashed.
+        RowFailed: If a value is not hashable.
     """
     known: dict[Any, int] = {}
     codes: list[int] = []
@@ -106,7 +106,7 @@ def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
 
     Args:
         code: shape (rows,), 0 to `size`, exclusive.
-        size: How many there could be.
+        size: Number of possible values.
     """
     if size > max(_DENSE, 4 * len(code)):
         found, which = np.unique(code, return_inverse=True)
@@ -128,10 +128,10 @@ def first_rows(group: NDArray[np.intp], count: int) -> NDArray[np.intp]:
 
 
 class KeyPacker:
-    """Keys as int64, the same for the same key for as long as it is known; texts get numbers.
+    """Encodes keys as int64; a key has the same int for as long as it is known.
 
-    A key of whole numbers from 0 on and texts is packed into the bits of one int; any other is numbered from -2
-    down. `forget` lets go of the texts and keys that nobody holds any more.
+    A key of texts, which are numbered, and ints of 0 or more is packed into the bits of one int; other keys are
+    numbered from -2 down. `forget` drops the texts and keys that are no longer in use.
 
     Args:
         fn: Reader of the key.
@@ -150,7 +150,7 @@ class KeyPacker:
         """Return the key of each item.
 
         Raises:
-            RowFailed: If the key of an item cannot be had, or hashed.
+            RowFailed: If the key of an item cannot be read or hashed.
         """
         found = [columns.values(part) for part in self._parts]
         if not self._kinds:
@@ -199,7 +199,7 @@ class KeyPacker:
         """Return the int of one key.
 
         Raises:
-            TypeError: If it cannot be hashed.
+            TypeError: If it is not hashable.
         """
         values: tuple[Any, ...] = key if self._is_tuple else (key,)
         if not self._kinds:

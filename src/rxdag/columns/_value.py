@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rxdag.columns._columns import Columns
 
 Value = tuple[Any, int, int]
-"""A column or a scalar, and two ints between which it lies if it is of ints."""
+"""A column or a scalar, and a lower and an upper bound if it holds ints."""
 Step = Callable[["Columns"], Value]
 
 EXACT: Final = 1 << 53
-"""Ints up to here are floats exactly."""
+"""Ints up to this one are exact as floats."""
 INT64_CHAR: Final = np.dtype(np.int64).char
 
 

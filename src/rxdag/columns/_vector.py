@@ -60,7 +60,7 @@ class Vector:
 
     Args:
         expr: The expression.
-        fn: The same as a function of an item: its definition.
+        fn: The same as a function of an item, which defines the result.
     """
 
     __slots__ = ("_fn", "_step")

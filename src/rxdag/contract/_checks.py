@@ -38,7 +38,7 @@ def checked_end(thing: Any, made: Any, kind: Any) -> Any:
     """Return what a source or a sink has opened.
 
     Raises:
-        BadProgram: If it is not of the kind that it must be.
+        BadProgram: If it is not of the required class.
     """
     if not isinstance(made, kind):
         raise BadProgram(f"{label_of(thing)}.open() must return a {kind.__name__}, got {shown(made)}")

@@ -15,13 +15,13 @@ def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC, may_yield: 
     """Return what a function has returned.
 
     Args:
-        made: What it has returned. A future passes: it runs without anybody who awaits it.
+        made: The result. A future is allowed, since it runs without being awaited.
         where: Operator and argument, for the message.
-        instead: What to do with a coroutine.
-        may_yield: True if it may be a generator: whoever takes the value runs it.
+        instead: Advice for the message if it is a coroutine.
+        may_yield: True to allow a generator, which the caller then iterates.
 
     Raises:
-        BadProgram: If it is a coroutine or a generator, of which nothing runs.
+        BadProgram: If it is a coroutine or a generator, whose code would never run.
     """
     if inspect.isgenerator(made) and not may_yield:
         raise BadProgram(f"{where} must return a value, got the generator {shown(made)}; {RETURN}")
@@ -39,12 +39,12 @@ def _is_future(made: Any) -> bool:
 
 
 class FirstCall:
-    """A function whose first result is looked at; then it is called with nothing around it.
+    """A function whose first result is checked; later calls go to the function itself.
 
     Args:
         fn: The function.
         where: Operator and argument, for the message.
-        put: Puts the function itself where this object is.
+        put: Replaces this object by the function itself, wherever it is stored.
         may_yield: True if its result may be a generator.
     """
 

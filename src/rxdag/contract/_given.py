@@ -21,10 +21,10 @@ def is_frame(thing: object) -> bool:
 
 
 def check_iterable(items: object, where: str) -> None:
-    """Refuse iterables of which a loop gives characters, bytes, keys or column names.
+    """Refuse iterables whose elements are characters, bytes, keys or column names.
 
     Raises:
-        GraphError: If it is one of them; the message says what to pass instead.
+        GraphError: If it is such an iterable; the message says what to pass instead.
     """
     given = items  # `isinstance` knows less of it
     if isinstance(items, str):

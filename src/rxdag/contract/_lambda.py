@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any, Final
 
 _HEAD: Final = re.compile(r"lambda\b[^:\"'#]*:")
-"""From `lambda` to the colon, if no default has a colon or a text of its own."""
+"""The part from `lambda` to its colon, if no default value contains a colon, a quote or a #."""
 
 
 def is_lambda(fn: Any) -> bool:
@@ -26,7 +26,7 @@ def placed(fn: Any) -> str:
 def lambda_text(code: CodeType) -> str | None:
     """Return the text of a lambda; None if it spans lines or its file cannot be read.
 
-    The bytecode knows the columns of the body, and the arguments stand right before it. The source is not parsed.
+    The bytecode gives the columns of the body, and the arguments directly precede it. The source is not parsed.
     """
     spans = [
         (begin, end)

@@ -15,10 +15,10 @@ from rxdag.errors import SourceError
 
 
 class LineFile:
-    """An open file of lines, with its name and the number of the line at hand for messages.
+    """An open file of lines, with its name and the current line number for messages.
 
     Args:
-        path: Of the file; "-" for stdin. ".gz" is unpacked.
+        path: Path of the file, decompressed if it ends in ".gz"; "-" for stdin.
         where: Name of the source, for messages.
     """
 
@@ -54,7 +54,7 @@ class LineFile:
         """Yield the lines, without their ends, as text.
 
         Raises:
-            SourceError: If the file is truncated, not gzip though called so, or not UTF-8.
+            SourceError: If the file is truncated, not gzip although its name ends in ".gz", or not UTF-8.
         """
         raw = iter(self._raw)
         while True:

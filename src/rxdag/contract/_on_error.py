@@ -15,13 +15,13 @@ OnErrorName: TypeAlias = Literal["raise", "skip", "dead"]
 
 @dataclass(frozen=True)
 class Waits:
-    """The waits between tries.
+    """Delays between attempts.
 
     Attributes:
-        base_ns: Wait after the first failure, ns.
-        factor: By how much each wait is longer than the one before.
-        cap_ns: Longest wait, ns.
-        jitter: Share of the wait by which it varies at random, both ways, 0 to 1.
+        base_ns: Delay after the first failure, ns.
+        factor: Growth of the delay from one attempt to the next.
+        cap_ns: Longest delay, ns.
+        jitter: Share of the delay by which it varies at random, both ways, 0 to 1.
     """
 
     base_ns: int
@@ -77,7 +77,7 @@ def checked_on_error(given: OnError | OnErrorName, where: str) -> OnError:
     """Return the policy, which may be given by its name.
 
     Raises:
-        GraphError: If there is none of that name, or it is something else.
+        GraphError: If the name is unknown, or it is neither a policy nor a name.
     """
     if isinstance(given, OnError):
         return given

@@ -21,7 +21,7 @@ class _LeftOut:
 
 
 LEFT_OUT: Final[Any] = _LeftOut()
-"""Default of a second argument, of a function whose first may be left out: `scan(initial, fn)` and `scan(fn)`."""
+"""Default of the second argument of functions whose first may be omitted: `scan(initial, fn)` and `scan(fn)`."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Made:
     Attributes:
         role: Kind of object that it makes.
         name: Of the function.
-        arguments: By parameter, streams left out; positional ones that are any number as a tuple.
-        keywords: Parameters that were given by name, and must be.
-        variable: The parameter that takes any number of positional arguments.
-        options: Parameters that the function has not declared and hands on.
+        arguments: Arguments by parameter, without streams; those of a `*` parameter as a tuple.
+        keywords: Keyword-only parameters that were given.
+        variable: The `*` parameter, for any number of positional arguments.
+        options: Undeclared keyword arguments, which the function passes on.
     """
 
     role: Role
@@ -55,9 +55,9 @@ def remember(namespace: dict[str, Any], names: Iterable[str], role: Role) -> Non
     """Wrap the functions of a package so that they record on their results how they were called.
 
     Args:
-        namespace: Of the package.
-        names: Of the functions; what is no plain function is left as it is.
-        role: What kind of thing they make.
+        namespace: Namespace of the package.
+        names: Names of the functions; other objects are left unchanged.
+        role: Kind of object that they make.
     """
     for name in names:
         fn = namespace[name]

@@ -36,11 +36,11 @@ class Boundary:
     """A gate that the user asked for on an edge.
 
     Attributes:
-        max_items: Most items that rest in the gate; None for the default.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
-        scheduler: Name of the thread on which what follows runs; None to stay.
-        max_bytes: Most bytes that rest in the gate; None for any number.
+        max_items: Maximum number of items in the gate; None for the default.
+        overflow: Policy for an item that finds it full.
+        delay_error: With Overflow.ERROR, True to deliver the items in it before the error.
+        scheduler: Name of the thread on which the following nodes run; None for no change.
+        max_bytes: Maximum number of bytes in the gate; None for no limit.
         size_of: Size of an item, bytes.
     """
 

@@ -44,7 +44,7 @@ def checked_path(path: Any, where: str) -> str:
     """Return a path as text.
 
     Raises:
-        GraphError: If it is none, or empty, or holds a null character, which no file has.
+        GraphError: If it is not a path, is empty, or contains a null character.
     """
     try:
         text = str(fsdecode(path))

@@ -15,16 +15,17 @@ from rxdag.errors import shown
 
 _MOST_CHARS: Final = 60
 _MOST_ITEMS: Final = 8
-"""Longer sequences are shown as their length."""
+"""Number of items above which a sequence is shown as its length."""
 _SENT: Final = (str, bytes, Mapping, Sequence)
 _LOGIN: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY: Final = re.compile(r"(://[^?#\s]*)[?#][^\s]*")
 
 
 def written(thing: object) -> str | None:
-    """Return the call that made a thing, as `window(tumbling("1s"), count())`; None if no public function made it.
+    """Return the call that made an object, as `window(tumbling("1s"), count())`; None if no public function made it.
 
-    What may be large or secret is left out: items, logins in addresses, and options that are handed on to another library.
+    Arguments that may be large or secret are left out: items, logins in addresses, and options passed to other
+    libraries.
     """
     made = made_by(thing)
     return None if made is None else f"{made.name}({', '.join(_arguments(thing, made))})"

@@ -15,7 +15,7 @@ def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
         where: Operator and argument, for the message: "csv: tz".
 
     Raises:
-        GraphError: If there is no such zone.
+        GraphError: If the zone is unknown.
     """
     if isinstance(tz, str):
         from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # most graphs need none
@@ -38,13 +38,12 @@ def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
 
 
 def aware(value: datetime, zone: tzinfo) -> datetime:
-    """Return a time without a zone as one of the zone.
+    """Return a naive time in the zone.
 
-    Of two instants with that local time, when clocks are set back, it is the first (`fold=0`), unless the value itself
-    says `fold=1`.
+    If the local time occurs twice, when clocks are set back, the first instant is used, unless the value has `fold=1`.
 
     Raises:
-        ValueError: If there is no such local time, since clocks are set forward then.
+        ValueError: If the local time does not exist, when clocks are set forward.
     """
     made = value.replace(tzinfo=zone)
     try:

@@ -18,7 +18,7 @@ By = Literal["backlog", "queued", "busy"]
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OVER: Final = "3m"
-"""Over how long the metric is smoothed: one burst makes no pod."""
+"""Period over which the metric is averaged, so that a single burst adds no pod."""
 _BUSY_SHARE: Final = 0.7
 _BACKLOG_ITEMS: Final = 1000
 

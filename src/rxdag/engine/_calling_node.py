@@ -45,7 +45,7 @@ class CallingNode(Guarded):
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self.tells_changed = inputs > 1 and kind.changed_wants is not Kernel.changed_wants
         self.heard: list[int] = []
-        """Inputs that have delivered since the kernel was last asked for its demand; only if it implements `changed_wants`."""
+        """Inputs that have delivered since the demand was last asked; only with `changed_wants`."""
         self.holds_back = kind.low is not Kernel.low
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer

@@ -20,8 +20,8 @@ from rxdag.engine._point import INPUT_COLUMNS, Entry
 class ColumnsNode(KernelNode):
     """Runs a kernel of columns.
 
-    The watermark before each item is a column of its own, so a run is not cut at watermarks. The watermark that the last
-    items raise follows the run.
+    The watermark before each item is a column of its own, so a run is not cut at watermarks. The watermark that the
+    last items raise follows the run.
 
     Args:
         name: Of the node.

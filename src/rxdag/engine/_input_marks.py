@@ -12,11 +12,11 @@ class InputMarks:
 
     The watermark is the minimum over the inputs that are active and aligned. An input that comes back from idle is
     aligned once it reaches the combined watermark; an input without a watermark so far counts as MIN. While all open
-    inputs are idle, the output is idle, and its watermark is the maximum over all inputs; an input that has ended counts
-    with its last watermark before the end. The watermark never goes back.
+    inputs are idle, the output is idle, and its watermark is the maximum over all inputs; an input that has ended
+    counts with its last watermark before the end. The watermark never goes back.
 
     Args:
-        n: How many inputs there are.
+        n: Number of inputs.
     """
 
     def __init__(self, n: int) -> None:
@@ -29,7 +29,7 @@ class InputMarks:
         self._aligned = [True] * n
         self._given: i64 = MIN
         self._all_count = True
-        """True if each input that has not ended is active and aligned: the watermark is then the minimum over all inputs."""
+        """True if each open input is active and aligned: the watermark is then the minimum over all inputs."""
         self._n_least: i64 = 0
         """Number of inputs at the minimum; 0 if they have to be counted."""
 

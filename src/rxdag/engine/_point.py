@@ -47,11 +47,11 @@ class Point(Node):
         self.only_timed: Exit | None = None
         """The only exit that carries watermarks; None if there are none or several."""
         self.free: i64 = 0
-        """While a resting input is replayed: the part of `blocked` that is this node's own, or -1 once further outputs must rest."""
+        """While a resting input is replayed: this node's own part of `blocked`, or -1 once further outputs must rest."""
         self.front: list[Entry] = []
         """Outputs of a replayed input that were blocked."""
         self.order: list[Node] = []
-        """Forks above that must wait while this node rests although it does not block them: another branch could overtake it."""
+        """Forks above that must wait while this node rests, though not blocked by it: another branch could overtake."""
 
     def add_exit(self, exit_: Exit) -> None:
         """Add an output port."""
@@ -115,8 +115,8 @@ class Point(Node):
     def lets_end_pass(self) -> bool:
         """Return True if the end may go out though something is in the way: it takes no room, and nothing rests behind.
 
-        With several readers, an end on one branch could overtake items that rest on another. A node that has ended blocks
-        nothing above it, so another branch of a node above could overtake items that rest behind it.
+        With several readers, an end on one branch could overtake items that rest on another. A node that has ended
+        blocks nothing above it, so another branch of a node above could overtake items that rest behind it.
         """
         return self.live <= 1 and not self.rests_behind()
 

@@ -60,8 +60,8 @@ class Record(Expr):
 
     Args:
         values: Expressions, or functions of the item, by field.
-        of: What makes it of its fields, by name; None for a dict.
-        keep: True to have the fields of the item beside them, which must be a mapping then.
+        of: Makes the record from its fields by name; None for a dict.
+        keep: True to add the fields of the item, which must then be a mapping.
     """
 
     __slots__ = ("keep", "of", "values")
@@ -123,7 +123,7 @@ class Element(Field):
 
 
 element: Final[Expr] = Element()
-"""The item itself, of a stream whose items are no records: `element * 2`."""
+"""The item itself, for streams whose items are not records: `element * 2`."""
 
 
 def lit(value: object, /) -> Expr:

@@ -10,11 +10,11 @@ import msgspec
 
 
 def is_foreign(item: Any, plain: Any) -> bool:
-    """Return whether an object has fields, but none of those of what was made of it.
+    """Return True if an object has fields, but none of those of the type decoded from it.
 
     Args:
-        item: What was made, with all that is in it.
-        plain: What it was made of: dicts and lists.
+        item: The decoded item.
+        plain: The plain data it was decoded from: dicts and lists.
     """
     if isinstance(plain, dict):
         if isinstance(item, dict):

@@ -11,16 +11,16 @@ from rxdag.expressions._expr import Binary, Call, Expr, Field, FillNull, Literal
 
 _NUMBERS: Final = frozenset((int, float, bool))
 _DEEPEST: Final = 190
-"""Python reads 200 parentheses within each other; each level has one."""
+"""Maximum depth: Python parses up to 200 nested parentheses, and each level has one."""
 _LARGEST: Final = 10_000
 _MOST_BITS: Final = 10_000
 
 
 def product(left: Any, right: Any) -> Any:
-    """Return the product of two numbers, or of what else is no text and no list.
+    """Return the product of two values that are neither texts nor lists.
 
     Raises:
-        TypeError: If one is a text or a list: a short one times a large number fills the memory.
+        TypeError: If one is a text or a list, since a short one times a large number fills the memory.
     """
     if left.__class__ not in _NUMBERS or right.__class__ not in _NUMBERS:
         for each in (left, right):
@@ -33,7 +33,7 @@ def remainder(left: Any, right: Any) -> Any:
     """Return the remainder of two numbers.
 
     Raises:
-        TypeError: If the left one is a text: it would be a format, which can ask for a text of any width.
+        TypeError: If the left one is a text: as a format it could produce a text of any width.
     """
     if isinstance(left, str | bytes | bytearray) or _may_hold_texts(left):
         raise TypeError(f"expression: % must be of numbers, got {shown(left, most=80)}")
@@ -45,7 +45,7 @@ def power(left: Any, right: Any) -> Any:
 
     Raises:
         TypeError: If one is an array of objects.
-        OverflowError: If the result is a whole number or a fraction of more than 10,000 bits.
+        OverflowError: If the result is an int or a Fraction of more than 10,000 bits.
     """
     for each in (left, right):
         if _may_hold_texts(each):

@@ -44,13 +44,13 @@ def parse(text: str) -> Expr:
     Names are fields. Allowed are numbers, texts, True, False and None, arithmetic, comparisons, `and or not`, `in` and
     `not in` a list, `is None`, the functions abs, min, max, between, fill_null, int, float, str and bool, and `col["odd name"]`.
 
-    It is safe to parse and to run the text of a stranger: `*` takes no text or list, `%` no text on its left, and `**` gives
-    no whole number of more than 10,000 bits, for they could fill the memory. A field of an item that holds one all the same
-    fails the node with a TypeError, an OverflowError for `**`.
+    Untrusted text is safe to parse and run. Since they could fill the memory, `*` refuses texts and lists, `%` a text
+    on its left, and `**` a result of more than 10,000 bits; if the field of an item leads to one, the node fails with a
+    TypeError, or an OverflowError for `**`.
 
     Raises:
-        SpecError: If there is anything else; says where. Also if a text is longer than 10,000 characters, nested deeper
-            than 190, or has more than 10,000 parts once it is written out.
+        SpecError: If the text contains anything else, with its position; or if it is longer than 10,000 characters,
+            nested deeper than 190 levels, or has more than 10,000 parts once expanded.
     """
     if len(text) > _LONGEST:
         raise SpecError(f"expression: must be at most {_LONGEST:,} characters, got {len(text):,}")

@@ -1,7 +1,7 @@
-"""Plain functions: functions of users that are one expression of their parameters, read as a tree.
+"""Plain functions: user functions that are one expression of their parameters, read as a tree.
 
-They are read from their bytecode, so that it does not matter where they were written, and what was read is compiled again:
-only a text that gives the same instructions is used. So it does what the function does, under any version of Python.
+They are read from bytecode, so it does not matter where they were written. The result is compiled again, and used only
+if it gives the same instructions; it is therefore equivalent to the function under any version of Python.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 _MOST: Final = 48
-"""Longest function that is read, in instructions."""
+"""Longest function that is read, in bytecode instructions."""
 _OTHER: Final = (
     inspect.CO_VARARGS
     | inspect.CO_VARKEYWORDS
@@ -68,15 +68,15 @@ class _NotPlain(Exception):  # a signal, not a failure
 
 
 def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any], str]) -> ast.expr | None:
-    """Read a function of one expression: the tree of it, of what stands in those locals; None if it is to be called.
+    """Return a function of one expression as a tree over the given locals; None if it must be called.
 
-    It may read its parameters, constants, globals and what it closes over, and attributes and items of them, compute, compare
-    and choose; not call. While a debugger or a coverage tool is on, all functions are called.
+    The function may read parameters, constants, globals and closure variables, with their attributes and items,
+    compute, compare and choose, but not call. While a debugger or coverage tool is active, all functions are called.
 
     Args:
-        fn: What a user has given.
-        arguments: Names of the locals that it is called with.
-        constant: Gives the name of the local that holds a value.
+        fn: The user's function.
+        arguments: Names of the locals that are its arguments.
+        constant: Returns the name of the local that holds a value.
     """
     if type(fn) is not FunctionType or fn.__defaults__ or fn.__kwdefaults__ or is_traced():
         return None

@@ -123,14 +123,14 @@ class FieldReader:
 
 
 class PlainReader(FieldReader):
-    """A function of a user's that stands for an expression.
+    """A user's function that is equivalent to an expression.
 
     Rows call the function; columns evaluate the expression.
 
     Args:
         fn: The function.
-        expr: What it stands for.
-        item_type: Of its items.
+        expr: The equivalent expression.
+        item_type: Type of its items.
     """
 
     __slots__ = ("fn",)

@@ -15,7 +15,7 @@ def unparse(expr: Expr) -> str:
     """Write an expression as text: `parse(unparse(expr))` is the same tree.
 
     Raises:
-        GraphError: If it holds a value that text cannot, as a date.
+        GraphError: If it holds a value that text cannot express, such as a date.
     """
     match expr:
         case Field():

@@ -222,10 +222,10 @@ def ancestors(ends: Iterable[Node]) -> list[Node]:
 
 
 def named(nodes: list[Node], dag: str) -> dict[Node, str]:
-    """Return the names of all nodes: the user's, else their label, numbered if it is taken.
+    """Return the names of all nodes: the user's, or else the label, numbered if it is taken.
 
     Raises:
-        GraphError: If the user gave one name to two nodes.
+        GraphError: If the user gave two nodes the same name.
     """
     given: dict[str, Node] = {}
     doubled: dict[str, None] = {}

@@ -14,7 +14,7 @@ def checked_stream(stream: Any, where: str) -> Stream[Any]:
     """Return a stream.
 
     Raises:
-        GraphError: If it is none.
+        GraphError: If it is not a stream.
     """
     if not isinstance(stream, Stream):
         raise GraphError(f"{where}: takes a stream, got {shown(stream)}")

@@ -54,14 +54,14 @@ class Node:
     """A source, an operator or a sink on the graph; compared by identity.
 
     Attributes:
-        thing: What it is: its frozen parameters.
-        inputs: What feeds it, in order.
-        name: As the user called it; None until a dag gives it one.
-        policy: The same as `on_error`, perhaps by its name.
-        origin: The node that this one replaces in a dag; itself if none.
-        sinks: Sinks that were put behind it.
-        is_spoken_for: True once the node was in a dag, or a warning was given that it was in none.
-        on_error: What becomes of an item on which user code fails.
+        thing: Its source, operator or sink, with frozen parameters.
+        inputs: Its inputs, in order.
+        name: Name given by the user; None if a dag is to choose one.
+        policy: The same as `on_error`, possibly by name.
+        origin: The node that this one replaces in a dag; itself if there is none.
+        sinks: Sinks attached to it.
+        is_spoken_for: True once the node is in a dag, or a warning has said that it is in none.
+        on_error: Error policy for items on which user code fails.
     """
 
     thing: Thing

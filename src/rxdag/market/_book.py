@@ -20,7 +20,7 @@ A = TypeVar("A")
 _IS_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 
 Level = tuple[float, float]
-"""Price and size; of size 0 the level is gone."""
+"""Price and size; size 0 removes the level."""
 
 
 class BookTop(NamedTuple):
@@ -70,7 +70,7 @@ class _Book:
         self.number: int | None = None
         self.bids, self.asks = _Side(), _Side()
         self.waiting: deque[list[Any]] = deque()
-        """[message, item, ts, sequence, key]"""
+        """Waiting changes: [message, item, ts, sequence, key]."""
 
     def top(self, number: int) -> BookTop:
         """Return the best price and size of both sides."""

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, read when they are asked for: nothing is counted for them while the graph runs.
+"""Metrics for Prometheus, computed when they are scraped: they cost nothing while the graph runs.
 
 Public.
 """

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES: Final = 16_384
 _HEAD_S: Final = 5.0
-"""Time that a client has to send its request, and to read the answer."""
+"""Time that a client has to send its request, and to read the response, s."""
 _MOST: Final = 64
-"""Connections at one time; others are turned away at once."""
+"""Maximum number of concurrent connections; further ones are refused at once."""
 _PATHS: Final = {
     "/metrics": "all metrics, for Prometheus",
     "/healthz": "whether the process is alive",

@@ -70,7 +70,7 @@ class RateCoordinator:
         self._clock = clock or MonotonicClock()
         self._providers: dict[str, _Provider] = {}
         self.on_scale: Callable[[str, float], object] | None = None
-        """Told of each provider whose scale has changed."""
+        """Called with each provider whose scale has changed, and its scale."""
 
     def register_provider(
         self,

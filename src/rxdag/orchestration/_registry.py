@@ -9,7 +9,7 @@ from rxdag.errors import GraphError, RxDagError, did_you_mean, shown
 from rxdag.orchestration._provider_quotes import SimulatedProvider
 
 GROUPS: Final = ("market_data.providers", "rxdag.sources")
-"""Entry point groups in which packages announce theirs."""
+"""Entry point groups in which packages announce sources."""
 
 
 class SourceRegistry:

@@ -97,7 +97,7 @@ class SourceRouter:
             name: CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock, name=name) for name in sources
         }
         self.active: str | None = None
-        """Name of the source that is read now."""
+        """Name of the source that is being read."""
 
     async def stream(self) -> AsyncIterator[Any]:
         """Yield the items of the source in use.

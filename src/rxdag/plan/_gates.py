@@ -85,10 +85,10 @@ def queue_of(topology: Topology, source: str) -> Boundary | None:
 
 
 def check_queues(topology: Topology) -> None:
-    """Check that what cannot wait is not asked to.
+    """Check that no source that cannot be paused has to wait.
 
     Raises:
-        CompileError: If the queue of a source that cannot be paused would block; all of them at once.
+        CompileError: If the queue of a source that cannot be paused would block; names all of them.
     """
     problems: list[str] = []
     for name, node in topology.nodes.items():

@@ -21,13 +21,13 @@ class Lanes:
     """The nodes that run on columns, and why others do not.
 
     Attributes:
-        columns: Nodes that take columns, or make them.
-        why_rows: Of each node that gets columns and works on rows, the reason.
+        columns: Nodes that take or make columns.
+        why_rows: Reason of each node that works on rows although it gets columns.
         kernels: Kernels that work on columns.
-        given: Edges along which columns come.
-        made: Edges along which rows come that are made columns.
-        met: Routes whose ways meet again on columns, and the node where they do.
-        parted: Nodes that work on columns and give rows, since their branches meet again.
+        given: Edges that carry columns.
+        made: Edges on which rows are converted to columns.
+        met: Routes whose branches meet again on columns, with the node where they meet.
+        parted: Nodes that work on columns but emit rows, since their branches meet again.
     """
 
     columns: frozenset[str] = frozenset()
@@ -46,8 +46,8 @@ class Lanes:
 def find_lanes(topology: Topology, gates: Mapping[Edge, GatePlan]) -> Lanes:
     """Choose the lane of each node.
 
-    Where branches meet again without a gate, the order between them is that of single items. A route whose ways meet
-    again on columns puts them in order there; any other node whose branches meet gives rows, or works on rows if the
+    Branches that meet again without a gate must be ordered item by item. If the branches of a route meet again on
+    columns, the meeting restores the order. Any other node whose branches meet emits rows, or works on rows if the
     branches begin at several of its ports. Either changes the lanes behind it.
     """
     meetings = Meetings(topology, gates)
@@ -69,7 +69,7 @@ class _Finder:
     """Finds the lanes, given the nodes whose branches meet again.
 
     Args:
-        parted: Those nodes, and whether the branches begin at several ports.
+        parted: Those nodes; True if the branches begin at several ports.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ class Meetings:
 
     Args:
         topology: The dag.
-        gates: Its gates; what is behind one has an order of its own.
+        gates: Its gates; order begins anew behind each.
     """
 
     def __init__(self, topology: Topology, gates: Mapping[Edge, GatePlan]) -> None:

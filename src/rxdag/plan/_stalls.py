@@ -14,12 +14,12 @@ from rxdag.plan._topology import Topology
 
 @dataclass(frozen=True)
 class Stall:
-    """A fork whose ways wait for each other.
+    """A fork whose branches wait for each other.
 
     Attributes:
-        fork: The node from which they go.
-        slow: Nodes that may take their time, or take nothing for a while.
-        others: Sinks behind other ways, which wait then.
+        fork: The node where they begin.
+        slow: Nodes that may be slow, or accept nothing for a while.
+        others: Sinks on the other branches, which wait meanwhile.
     """
 
     fork: str

@@ -12,7 +12,7 @@ Point: TypeAlias = tuple[float, float]
 Ends: TypeAlias = tuple[str, str]
 
 _CHAR: Final = 6.1
-"""Width of a letter, px."""
+"""Width of a character, px."""
 _LINE: Final = 12
 _OFF: Final = 6
 """Distance between a line and its text, px."""

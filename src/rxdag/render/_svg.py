@@ -15,13 +15,13 @@ from rxdag.render._beside import Point, Rect, curve, notes_beside, room_for
 from rxdag.runtime import RunResult, RunStats
 
 _CHAR: Final = 7.2
-"""Width of a letter, px."""
+"""Width of a character, px."""
 _SMALL_CHAR: Final = 6.1
 _HEIGHT: Final = 34
 _LINE: Final = 13
-"""Between lines of text in a box, px."""
+"""Distance between lines of text in a box, px."""
 _GAP: Final = 46
-"""Between layers, px."""
+"""Distance between layers, px."""
 _MARGIN: Final = 16
 # A ground of its own, for the scheme of a page need not be that of the system. Scoped, for a notebook has other pictures.
 _STYLE: Final = """\

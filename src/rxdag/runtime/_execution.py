@@ -27,20 +27,20 @@ from rxdag.runtime._tasks import ended_by
 from rxdag.runtime._wiring import wire
 
 _GRACE_NS: Final = 500_000_000
-"""Time that a reading thread has to notice a drain before its gates are closed for it."""
+"""Time that a reading thread has to notice a drain before its gates are closed from outside, ns."""
 JOIN_S: Final = 5.0
-"""Time that blocking user code has to return before its thread is left behind."""
+"""Time that blocking user code has to return before its thread is abandoned, s."""
 
 
 class Execution:
     """One run of a plan. Drivers call its schedulers; handles ask it to drain or cancel.
 
     Args:
-        plan: What to run.
-        clock: What time it is; the world's by default.
-        quantum: Most items that a pump moves in one turn.
-        seed: Of what varies at random in virtual time.
-        log: Where its events are logged; by default a log of its own.
+        plan: The plan to run.
+        clock: Clock of the run; by default the system's.
+        quantum: Maximum number of items that a pump moves in one turn.
+        seed: Seed of random choices in virtual time.
+        log: Log of its events; by default a log of its own.
     """
 
     called: frozenset[str] = frozenset()  # nodes whose kernels are called even if they have a class of their own
@@ -73,7 +73,7 @@ class Execution:
         self._open_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._cut: set[asyncio.Future[Any]] = set()
-        """Tasks that the run has cancelled."""
+        """Tasks cancelled by the run itself."""
         self.flush = False  # whether a drain closes open panes, unless it says so itself
         self._is_cancelled = self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []

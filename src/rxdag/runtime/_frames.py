@@ -28,7 +28,7 @@ COUNTS: Final = (
     "made",
     "retried",
 )
-"""Counts of a ledger, as columns."""
+"""Counts of a ledger that become columns."""
 
 
 class _Context:
@@ -47,7 +47,7 @@ class _Context:
 
 
 def frame_of(value: Any, shape: Shape, where: str) -> Any:
-    """Return what a sink has collected as a frame, with the columns of `sinks.arrow`.
+    """Return the items that a sink has collected as a frame, with the columns of `sinks.arrow`.
 
     Raises:
         GraphError: If it is neither a list nor a table.

@@ -12,7 +12,7 @@ from rxdag.errors import GraphWarning
 from rxdag.runtime._result import LOSS_PORTS, RunResult, losses_of
 
 _PAIRING: Final = ("zip", "combine_latest", "with_latest_from")
-"""Operators that are not meant to leave items out for want of a partner, as a join is."""
+"""Operators that, unlike joins, are not expected to drop items without a partner."""
 
 
 def warn_of_losses(result: RunResult) -> None:

@@ -28,13 +28,13 @@ from rxdag.plan import Plan
 
 @dataclass
 class Link:
-    """The way of an edge from its producer to its consumer.
+    """The nodes and exits along an edge, from its producer to its consumer.
 
     Attributes:
-        exits: Those that an item leaves by: of the producer, then of a fork and a lane if they stand between.
-        owners: The nodes that they belong to.
-        entry: Where the edge ends: the consumer, its inlet, or what makes columns for it.
-        behind: What stands between the gate and the consumer, and where items leave it.
+        exits: Exits that an item leaves by: that of the producer, then of a fork and a lane if there are any between.
+        owners: The nodes of these exits.
+        entry: End of the edge: the consumer, its inlet, or the node that builds columns for it.
+        behind: Nodes between the gate and the consumer, each with its exit.
         gate: The gate on the edge, if there is one.
     """
 
@@ -50,13 +50,13 @@ class Program:
     """The parts of one run.
 
     Attributes:
-        plan: What it was made from.
+        plan: The plan it was made from.
         schedulers: The serial domains, by name.
         nodes: The nodes of the dag, by name.
         helpers: Forks, lanes and cuts that the wiring has added.
-        links: The way of each edge.
-        gates: By edge.
-        pumps: What feeds the segments.
+        links: The link of each edge.
+        gates: The gates, by edge.
+        pumps: The pumps, which feed the segments.
     """
 
     plan: Plan

@@ -27,7 +27,7 @@ class RunPublisher:
         """Send a subscriber the items from now on, as it requests them. Thread-safe.
 
         Raises:
-            GraphError: If it is none.
+            GraphError: If it is not a subscriber.
         """
         subscribed = Subscribed(checked_subscriber(subscriber))
         subscriber.on_subscribe(subscribed)
@@ -70,7 +70,7 @@ def publisher_of(execution: Execution, name: str) -> RunPublisher:
     """Return the publisher of a run's sink.
 
     Raises:
-        GraphError: If there is no such sink; the message names those there are.
+        GraphError: If there is no such sink; the message lists the publishers of the run.
     """
     found = {host.name: host for host in execution.program.sinks if isinstance(host.sink, PublisherSink)}
     if name not in found:

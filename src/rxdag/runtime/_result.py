@@ -36,7 +36,7 @@ LOSS_PORTS: Final = {
     "dropped (unmatched)": "dropped",
     "dropped (overflow)": "dropped",
 }
-"""The port on which a kind of loss can be read."""
+"""Port that delivers the lost items of each kind."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class RunResult:
     @overload
     def __getitem__(self, sink: str, /) -> Any: ...
     def __getitem__(self, sink: SinkNode[Any, Any] | str, /) -> Any:
-        """Return what a sink gave at its end.
+        """Return the result of a sink.
 
         Raises:
             GraphError: If the sink was not in the run.

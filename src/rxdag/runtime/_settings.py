@@ -146,7 +146,7 @@ def checked_settings(settings: RuntimeSettings | Mapping[str, Any] | None) -> Ru
     """Return the settings from an argument of the runtime.
 
     Raises:
-        SpecError: If they are none.
+        SpecError: If the argument is neither settings nor a dict of them.
     """
     if settings is None:
         return RuntimeSettings.load()
@@ -161,7 +161,7 @@ def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: 
     """Return the restart policy and the backoff of one dag.
 
     Raises:
-        SpecError: If there is no such policy.
+        SpecError: If the policy is unknown.
     """
     if policy not in (None, "never", "on_failure", "always"):
         raise SpecError(f'restart must be "never", "on_failure" or "always", got {shown(policy)}')

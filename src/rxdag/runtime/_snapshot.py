@@ -21,10 +21,10 @@ def why_no_snapshot(execution: Execution) -> str | None:
 
 
 def snapshot_of(execution: Execution) -> dict[str, Any]:
-    """Return the state of a run as plain data; the nodes of another run of the same plan can take it up.
+    """Return the state of a run as plain data, which another run of the same plan can restore.
 
     Raises:
-        RxDagError: If this is not the moment, or a node has a state that cannot be saved.
+        RxDagError: If the run is in the middle of something, or the state of a node cannot be saved.
     """
     why = why_no_snapshot(execution)
     if why is not None:

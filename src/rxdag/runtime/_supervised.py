@@ -33,7 +33,7 @@ _CODES: Final[dict[JobState, str]] = {
     "failed": "job.failed",
     "stopped": "job.stopped",
 }
-"""Codes of the log, by the state that a job enters."""
+"""Log codes, by the state that a job enters."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ class Job(Protocol):
 
 
 class DagJob:
-    """A dag: on the event loop if a node needs one, else on threads of its own, so that it holds up no other.
+    """Runs a dag: on the event loop if a node needs one, else on its own threads, so that it does not hold up others.
 
     Args:
-        plan: What to run.
-        until: Drain each run after that long.
-        kind: "dag", or "pipeline" for one that was made of a linear pipeline.
-        flush: True to have drains close open panes.
+        plan: The plan to run.
+        until: Drain each run after this time.
+        kind: "dag", or "pipeline" for a dag made from a linear pipeline.
+        flush: True to close open panes on drains.
     """
 
     def __init__(self, plan: Plan, until: Any = None, kind: str = "dag", *, flush: bool = False) -> None:
@@ -141,10 +141,10 @@ def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 
 
 class TaskJob:
-    """An object with a coroutine `run()`, of whose inside nothing is known.
+    """Runs an opaque object with a coroutine `run()`.
 
     Args:
-        thing: Has `run()`; it is stopped by `stop()` or `close()`, or else cancelled.
+        thing: The object; stopped by its `stop()` or `close()` if it has one, else by cancelling `run()`.
     """
 
     kind = "pipeline"
@@ -215,17 +215,17 @@ class TaskRun:
 
 
 class Supervised:
-    """One dag or pipeline under supervision. On one event loop.
+    """One dag or pipeline under supervision; used on one event loop.
 
     Args:
-        name: Its name.
-        job: What is run.
+        name: Name of the dag or pipeline.
+        job: The job to run.
         restart: "never", "on_failure" or "always".
-        backoff: When it is started again.
-        slots: Gives a turn to run.
-        tell: Told what happens.
-        clock: What time it is.
-        log: Logs what happens to it.
+        backoff: Delays between restarts.
+        slots: Limits the number of concurrent runs.
+        tell: Called with each event.
+        clock: Clock of the runtime.
+        log: Log of its events.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _EVENTS: Final = 1024
-"""Events that one who listens too slowly can miss no more than."""
+"""Number of events buffered for a slow listener; older ones are dropped."""
 
 
 class Supervisor:

@@ -76,10 +76,10 @@ def _find_points_above(order: list[Node]) -> None:
 
 
 def _find_forks_above_lanes(program: Program, order: list[Node]) -> None:
-    """Set on points after lanes which nodes above those must wait while they rest.
+    """Set on points behind lanes the nodes above the lanes that must wait while the points rest.
 
-    A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
-    that goes by another way would overtake what rests.
+    A lane prevents the nodes above it from being blocked. If two outputs of such a node meet again, an item on the
+    other path could overtake one that rests.
     """
     lanes = [helper for helper in program.helpers if isinstance(helper, Lane)]
     behind = _reached(lanes, lambda node: node.readers())
@@ -104,7 +104,7 @@ def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
     """Make points behind lanes hold back a node that reaches what they lead to by several outputs."""
     after = order[fork.place + 1 :]
     ways: dict[int, int] = {}
-    """The outputs of the node that lead to each one, a bit for each output."""
+    """Outputs of the node that lead to each node, as a bit mask."""
     for i, child in enumerate(fork.readers()):
         ways[id(child)] = ways.get(id(child), 0) | 1 << i
     for node in after:

@@ -9,11 +9,11 @@ from rxdag.contract import EndsProcess
 
 
 def ended_by(task: asyncio.Future[Any], *, is_cut: bool) -> asyncio.Future[Any]:
-    """Return a task that has ended, with the error of the code it ran.
+    """Return a task that has ended, with the result or error of the given one.
 
     Args:
         task: The task.
-        is_cut: True if it was cancelled from outside.
+        is_cut: True if the run cancelled it.
     """
     if task.cancelled():
         return task if is_cut else failed_by_itself(task)

@@ -20,7 +20,7 @@ class Stop(Protocol):
 class Termination:
     """Handles SIGTERM for the runtimes whose `async with` block is open on the main thread's event loop.
 
-    A program that handles SIGTERM itself, as web servers do, is left alone.
+    If the program has its own SIGTERM handler, as web servers do, that one stays.
     """
 
     def __init__(self) -> None:
@@ -86,4 +86,4 @@ class Termination:
 
 
 TERMINATION: Final = Termination()
-"""The only one, since signals belong to the process: no block may end the program while another one drains."""
+"""The only instance, since signals belong to the process: one block must not end the program while another drains."""

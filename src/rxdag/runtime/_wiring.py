@@ -39,7 +39,7 @@ from rxdag.runtime._program import Link, Program
 from rxdag.runtime._survey import survey
 
 _DEEPEST: Final = 100
-"""After so many nodes that call each other the chain is cut: compiled code has no limit of recursion, but a stack has."""
+"""Number of nested calls after which a chain is cut: compiled code has no recursion limit, but a finite stack."""
 
 
 def wire(
@@ -50,14 +50,14 @@ def wire(
     *,
     all_exits: bool = False,
 ) -> Program:
-    """Make what a run consists of; nothing moves yet.
+    """Make the parts of a run; nothing runs yet.
 
     Args:
-        plan: What is run.
+        plan: The plan to run.
         run: The run.
         schedulers: The serial domains, by name.
-        called: Nodes whose kernels are called even if they have a class of node of their own.
-        all_exits: True to make the exits that nodes do without if nobody reads them, where they work item by item.
+        called: Nodes whose kernels are called item by item even if they have a node class of their own.
+        all_exits: True to make all exits of nodes that work item by item, also those that nobody reads.
     """
     return _Wiring(plan, run, schedulers, called, all_exits=all_exits).program
 

@@ -56,7 +56,7 @@ def made_target(factory: Callable[[], Any]) -> OpenTarget:
     """Return the target that a user's function makes for one run.
 
     Raises:
-        BadProgram: If it makes something else.
+        BadProgram: If the function returns something else.
     """
     made = factory()
     if not (_is_entered_async(made) or _is_entered(made) or hasattr(made, "write")):
@@ -68,9 +68,9 @@ def made_target(factory: Callable[[], Any]) -> OpenTarget:
 
 
 class OpenTarget:
-    """A target during one run, as an async context manager that gives an async function of a batch.
+    """A target during one run: an async context manager that yields an async function of a batch.
 
-    The thread of plain functions lasts as long as the target, so that a connection may belong to it.
+    The thread of plain functions lives as long as the target, since a connection may be bound to its thread.
     """
 
     def __init__(self, target: Any) -> None:

@@ -18,7 +18,7 @@ from rxdag.sinks._whole_file import WholeFile
 
 _CRLF: Final = "\r\n"
 _WRITTEN: Final = frozenset((str, int, float))
-"""Types whose values the module `csv` writes so that they read back equal."""
+"""Types whose values the module `csv` writes in a form that reads back equal."""
 
 
 class _FileWriter(Writer):

@@ -17,17 +17,17 @@ from rxdag.expressions import field_names
 
 _SCALARS: Final = frozenset((str, int, float, bool, bytes, type(None), datetime, date, Decimal))
 _BOUNDS: Final = ("start", "end", "revision", "closed_by")
-"""Columns that every pane has, by these names."""
+"""Columns of every pane."""
 
 
 def flatten(item: Any, key_names: tuple[str, ...]) -> dict[str, Any]:
     """Return the item as a flat record: the fields of a record, key and value of a pane, or one column "value".
 
-    The columns of a pane keep their names, except where two would meet: a part of the key then has the prefix "key_", a
-    field of the value "value_".
+    The columns of a pane keep their names unless two conflict: a part of the key then gets the prefix "key_", a field
+    of the value "value_".
 
     Args:
-        item: What came.
+        item: The item.
         key_names: Names of the parts of a pane's key.
     """
     if isinstance(item, Pane):
@@ -78,7 +78,7 @@ def _free(name: str, prefix: str, row: dict[str, Any], taken: tuple[str, ...]) -
 
 
 def fields_of(item: Any) -> dict[str, Any] | None:
-    """Return the fields of a record by name; None if it is none.
+    """Return the fields of a record by name; None if it is not a record.
 
     Raises:
         ValueError: If two keys of a mapping have the same text.
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
 def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
     """Return the function that writes an item as a line of JSON.
 
-    JSON has neither NaN nor infinity: an item that holds one is a ValueError, and in a dead letter it is a text.
+    JSON has neither NaN nor infinity: an item that holds one raises ValueError; in a dead letter it becomes text.
     """
     encode = msgspec.json.Encoder(enc_hook=_enc_hook).encode
 

@@ -21,20 +21,20 @@ if sys.platform != "win32":
     import fcntl
 
 _STREAMS: Final = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
-"""Folders whose entries are never replaced, even where one stands for a plain file, as /dev/stdout may."""
+"""Directories whose entries are never replaced, even if one stands for a plain file, as /dev/stdout may."""
 _IS_PART: Final = re.compile(r"\..+\.[0-9a-f]{8}\.rxdag\.part", re.DOTALL).fullmatch
 
 
 class WholeFile:
-    """A file that takes its name when it is complete.
+    """A file that gets its name only when it is complete.
 
-    It replaces the target of a link, not the link, and has the mode and owner of the file that it replaces. A device or
-    a FIFO cannot be replaced: it is written as the data comes.
+    It replaces the target of a link, not the link, and keeps the mode and owner of the file that it replaces. A device
+    or FIFO cannot be replaced, so it is written as data arrives.
 
     Args:
-        path: Name it will have.
+        path: Its final path.
         where: Name of the sink, for messages.
-        packs: True to pack what is written if the name ends with ".gz".
+        packs: True to compress if the name ends in ".gz".
     """
 
     def __init__(self, path: str, where: str, *, packs: bool = True) -> None:

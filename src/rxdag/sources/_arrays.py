@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class _ArraysReader(Reader):
-    """Reads columns, run by run.
+    """Reads columns one run at a time.
 
     Args:
-        parts: Yields the items in order, as columns or lists; rows that are malformed are left out.
-        n: How many rows there are.
+        parts: Yields the items in order, as columns or lists, without malformed rows.
+        n: Number of rows.
     """
 
     def __init__(self, parts: Iterator[Any], n: int) -> None:

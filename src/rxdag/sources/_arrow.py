@@ -49,7 +49,7 @@ class _BatchesReader(Reader):
         self._part: Any = ()
         self._at = 0
         self.taken = 0
-        """Rows of the batches so far."""
+        """Number of rows in the batches so far."""
 
     def read(self, max_items: int) -> Read:
         while self._at >= len(self._part):
@@ -88,10 +88,10 @@ class _BatchesReader(Reader):
 
 
 def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
-    """Return the columns, with naive times as instants of the zone.
+    """Return the columns, with naive times interpreted in the zone.
 
     Raises:
-        SourceError: If there are such times and no zone, or one of them is no local time.
+        SourceError: If there are naive times but no zone, or a time does not exist in the zone.
     """
     from rxdag.columns import has_naive_times, utc_of  # they load numpy
 
@@ -123,10 +123,10 @@ def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
 
 
 def _checked(pa: Any, array: Any, hint: Any) -> Any:
-    """Return a column of arrow's, if it is of the type of its field.
+    """Return an Arrow column if it has the type of its field.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it has another type.
     """
     types, kind = pa.types, array.type
     value_type = kind.value_type if types.is_dictionary(kind) else kind

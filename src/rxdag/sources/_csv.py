@@ -41,9 +41,9 @@ class _CsvReader(IteratorReader):
         self._file = LineFile(path, "csv")
         self._fresh = self._file.lines()
         self._taken: list[str] = []
-        """Lines of the row at hand."""
+        """Lines of the current row."""
         self._again: list[str] = []
-        """Lines to be read once more, the next one last."""
+        """Lines to read again, the next one last."""
         self._opened: Iterator[list[str]] | None = None
         self._width = 0
         self._columns: list[Column] = []
@@ -112,7 +112,7 @@ class _CsvReader(IteratorReader):
         """Convert columns of text to the types of their fields.
 
         Raises:
-            ValueError: If a text is not as it must be.
+            ValueError: If a text cannot be converted.
         """
         from rxdag.columns import Columns, column_of  # they load numpy
 
@@ -135,8 +135,8 @@ class _CsvReader(IteratorReader):
         """Return the next row, None at the end.
 
         Raises:
-            _BadRow: If it is no CSV. Its first line is the bad row, and the others are read again: a quote that is
-                never closed reaches as far as a field may be long, and takes nothing but its own line along.
+            _BadRow: If the row is not valid CSV. Only its first line is the bad row; the others are read again, so that
+                a quote that is never closed costs one line although the parser has read on.
         """
         self._taken.clear()
         try:

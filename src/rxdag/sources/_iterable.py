@@ -26,7 +26,7 @@ from rxdag.errors import GraphError, SourceError, shown
 T = TypeVar("T")
 
 _BURST: Final = 16
-"""Number of items made between two checks whether the run wants the thread."""
+"""Number of items between two checks whether the run wants the thread back."""
 
 
 class IteratorReader(Reader):

@@ -70,9 +70,9 @@ class Lifeline:
     """The policy for lost connections of a live source.
 
     Attributes:
-        reconnect: When it is tried again; None for never.
-        silent_ns: After so long without an item it counts as lost; None for never.
-        marker: Makes the item that goes before those of each connection but the first, from its number.
+        reconnect: Delays before a new connection; None for no reconnection.
+        silent_ns: Silence after which a connection is lost, ns; None for never.
+        marker: Makes the item that precedes the items of each connection but the first, from its number.
     """
 
     reconnect: Backoff | None = None
@@ -96,7 +96,7 @@ class LiveReader(Reader):
         self._is_done = False
         self._has_left = False
         self._failed_late = False
-        """True if it has failed while it was being closed."""
+        """True if closing the connection has failed."""
         self._is_up = lifeline.reconnect is None
         self._task = asyncio.ensure_future(self._live())
 
@@ -296,10 +296,10 @@ def live(
     silent_after: Duration | None,
     on_reconnect: Callable[[int], Any] | None,
 ) -> Lifeline:
-    """Check what becomes of a connection that is lost.
+    """Return the checked policy for lost connections.
 
     Raises:
-        GraphError: If an argument is wrong.
+        GraphError: If an argument is invalid.
     """
     if reconnect is not None and not isinstance(reconnect, Backoff):
         raise GraphError(f"{where}: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
@@ -319,7 +319,7 @@ def gate(where: str, max_items: int | None, overflow: Overflow | str) -> Boundar
     """Return the gate after a live source; None for the default.
 
     Raises:
-        GraphError: If an argument is wrong.
+        GraphError: If an argument is invalid.
     """
     if max_items is None and overflow in (Overflow.BLOCK, Overflow.BLOCK.value):
         return None

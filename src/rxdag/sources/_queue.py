@@ -27,13 +27,13 @@ from rxdag.errors import BufferOverflow, RxDagError, shown
 class ItemQueue:
     """A bounded queue of items, pushed into from any thread.
 
-    With Overflow.BLOCK, producers that find it full are let in one by one, in order of arrival.
+    With Overflow.BLOCK, producers that find it full are admitted one by one, in order of arrival.
 
     Args:
         label: Of the source, for messages.
-        max_items: Most items that wait to be taken; 0 takes an item only if the run waits for one.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what waits goes out before the error.
+        max_items: Maximum number of waiting items; with 0, an item is accepted only if the run waits for one.
+        overflow: Policy for an item that finds it full.
+        delay_error: With Overflow.ERROR, True to deliver the waiting items before the error.
     """
 
     def __init__(self, label: str, max_items: int, overflow: Overflow, *, delay_error: bool = True) -> None:
@@ -58,7 +58,7 @@ class ItemQueue:
         """Attach the queue to a run that reads it.
 
         Raises:
-            RxDagError: If one has read it already.
+            RxDagError: If a run has read it already.
         """
         with self.lock:
             if self.context is not None or self.is_closed:
@@ -83,12 +83,12 @@ class ItemQueue:
         """Return True if the item was added, False if the queue is full, or a future that is set once it is added.
 
         Args:
-            item: What to push.
-            wait: True to wait for room; with a policy that drops there is no waiting.
+            item: The item to push.
+            wait: True to wait for room; policies that drop never wait.
 
         Raises:
             BufferOverflow: If it was one too many, with Overflow.ERROR.
-            RxDagError: If nothing can be pushed any more, or it is pushed into in a forked child.
+            RxDagError: If the queue has ended, or the caller is a forked child process.
         """
         refuse_fork(self._pid, self.label)
         with self.lock:

@@ -17,7 +17,7 @@ def record_fields(of: Any, where: str) -> dict[str, Any]:
     """Return the type of each field of a record type, with the limits of `msgspec.Meta`.
 
     Raises:
-        GraphError: If it is no msgspec.Struct, dataclass, NamedTuple or TypedDict.
+        GraphError: If it is not a msgspec.Struct, dataclass, NamedTuple or TypedDict.
     """
     names = field_names(of)
     if names is None:
@@ -56,12 +56,12 @@ def refused(where: str, of: Any, error: Exception, given: object) -> SourceError
 
 
 def check_columns(of: Any, columns: Sequence[str], problem: Callable[[str], Exception]) -> None:
-    """Raise if there is no column for a field that items need, two for one field, or none for any of their fields.
+    """Raise if a required field has no column, a field has two columns, or no field has any.
 
     Args:
         of: Type of the items.
-        columns: Names of the columns that there are.
-        problem: Makes the error, of what must hold and what came.
+        columns: Names of the existing columns.
+        problem: Makes the error from the rule and the value found.
     """
     fields = field_names(of) or ()
     there = shown(", ".join(columns), most=300)[1:-1] or "none"

@@ -66,7 +66,7 @@ _START_MS: Final = 1_723_161_254_000
 _SKEW_MS: Final = -1_275.0  # the local clock is behind the exchanges'
 _STALL_MAX_MS: Final = 205.0
 DUPLICATES: Final = 0.02
-"""Share of the trades that come again, unless another is asked for."""
+"""Default share of the trades that are repeated."""
 _LEAST_LATENCY_MS: Final = min(feed.latency_ms for feed in _FEEDS)
 
 
@@ -160,13 +160,13 @@ class _Market:
 
 
 class TimedReader(Reader):
-    """Gives what is received, at its own pace or some times faster.
+    """Delivers items at their recorded pace, or a multiple of it.
 
     Args:
-        items: With `recv_ns`, in order of receipt.
-        n: How many there are.
-        speed: None for as fast as asked.
-        context: Of the run.
+        items: Items with `recv_ns`, in order of receipt.
+        n: Number of items.
+        speed: Multiple of the recorded pace; None for as fast as they are read.
+        context: Context of the source.
     """
 
     def __init__(self, items: Iterator[Any], n: int, speed: float | None, context: SourceContext) -> None:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SoundRows:
-    """Makes items of columns; a row that does not fit goes the way of the node's `on_error`.
+    """Makes items from columns; malformed rows are subject to the node's `on_error`.
 
     Args:
         of: Type of the items.
         fields: Type of each field.
-        where: What is read, for messages.
-        context: Of the run.
+        where: Name of the input, for messages.
+        context: Context of the source.
     """
 
     of: Any
@@ -32,12 +32,12 @@ class SoundRows:
     context: SourceContext
 
     def parts(self, columns: dict[str, Column], n: int, first: int) -> Iterator[Any]:
-        """Yield the items in order: as columns, or as lists if their type checks itself.
+        """Yield the items in order: as columns, or as lists if their type has checks of its own.
 
         Args:
             columns: The values, by field.
-            n: How many rows.
-            first: Number of rows before these.
+            n: Number of rows.
+            first: Number of rows read before these.
         """
         yield from self._between(columns, 0, n, first)
 

@@ -38,7 +38,7 @@ Message: TypeAlias = str | bytes | Mapping[str, Any]
 
 _FOR_EVER: Final = Backoff(base="500ms", cap="30s", jitter=0.2, reset_after="5s")
 _CLOSE_S: Final = 2.0
-"""Time that a peer has for the closing handshake."""
+"""Longest wait for the closing handshake of the peer, s."""
 
 
 @dataclass(frozen=True)

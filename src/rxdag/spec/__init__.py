@@ -74,10 +74,10 @@ def open_spec(
     outside: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Read a spec; what is wrong with its nodes is in `document.context.problems`, see `read_spec`.
+    """Read a spec; problems of its nodes are in `document.context.problems`, see `read_spec`.
 
     Raises:
-        SpecError: If it cannot be read at all.
+        SpecError: If the text cannot be read as a spec.
     """
     return read_document(
         text,

@@ -16,7 +16,7 @@ def build_dag(document: Document) -> Dag:
     """Connect the nodes.
 
     Raises:
-        SpecError: With all that is wrong with the document and the graph.
+        SpecError: Lists all problems of the document and the graph.
     """
     dag = connected(document)
     document.context.problems.check()

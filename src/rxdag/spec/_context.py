@@ -14,7 +14,7 @@ from rxdag.spec._problems import Mark, Problems
 from rxdag.spec._tree import Tree
 
 REFERENCE: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)")
-"""`package.module:attribute`."""
+"""A reference, `package.module:attribute`."""
 
 
 class Refused(Exception):
@@ -23,14 +23,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """The position and the permissions with which a value is read.
+    """Position and permissions of a value that is read.
 
     Attributes:
-        problems: Told what is wrong.
-        base: The folder that paths are relative to, and must be inside of.
-        allow: Modules that may be referred to, their submodules included.
-        outside: True if paths may lead out of `base`.
-        path: Keys that lead here: "nodes.bars.size".
+        problems: Collects problems.
+        base: Folder for relative paths, which must stay inside it.
+        allow: Modules whose attributes may be named, including submodules.
+        outside: True to allow paths outside `base`.
+        path: Keys that lead here, such as "nodes.bars.size".
     """
 
     problems: Problems

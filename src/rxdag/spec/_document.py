@@ -40,10 +40,10 @@ class Document:
     """A spec that has been read.
 
     Attributes:
-        name: Of the dag.
-        nodes: By id, in the order of the text; those with problems are left out.
+        name: Name of the dag.
+        nodes: Nodes by id, in the order of the text, without those that have problems.
         settings: "until", "drain_timeout", "restart", "flush".
-        context: What was allowed.
+        context: Permissions and problems.
         tree: The text as a tree.
     """
 
@@ -63,10 +63,10 @@ def read_document(
     outside: bool,
     overrides: Mapping[str, Any],
 ) -> Document:
-    """Read a document, and check its nodes one by one; what is wrong with them is in `context.problems`.
+    """Read a document and check each node; problems of nodes are in `context.problems`.
 
     Raises:
-        SpecError: If it cannot be read as a mapping.
+        SpecError: If the text is not a mapping.
     """
     folder = base or (path.parent if path is not None else Path.cwd())
     problems = Problems()

@@ -20,7 +20,7 @@ def dump_dag(dag: Dag) -> str:
     """Return a dag as the text of a spec.
 
     Raises:
-        SpecError: If something in it cannot be written; names each node and why.
+        SpecError: If something cannot be written; names each such node and the reason.
     """
     problems = Problems()
     nodes: dict[str, Any] = {}

@@ -30,11 +30,11 @@ class Feed:
 
     Attributes:
         producer: Id of the node.
-        port: Its port.
-        tree: Where it is said.
+        port: Port of the producer.
+        tree: Its position in the text.
         path: The same as keys.
-        buffered: The gate between, as arguments of `.buffered()`; None for none.
-        on: Name of the thread on which what follows runs.
+        buffered: Arguments of `.buffered()` for the gate between; None for none.
+        on: Thread of the following nodes; None for no change.
     """
 
     producer: str

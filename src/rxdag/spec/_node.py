@@ -34,13 +34,13 @@ class SpecNode:
     """A node of a document.
 
     Attributes:
-        name: Its id.
-        found: What it is.
-        tree: Where it is said.
+        name: Id of the node.
+        found: Type of the node.
+        tree: Its position in the text.
         args: Positional arguments of its function.
         named: Arguments by name.
-        feeds: What feeds it, by input; numbers as names where there may be any number.
-        on_error: Its policy; None for that of its kind.
+        feeds: Feeds by input; inputs are numbered where there may be any number.
+        on_error: Error policy; None for the default of the node type.
     """
 
     name: str

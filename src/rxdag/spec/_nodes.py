@@ -37,14 +37,14 @@ _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSIT
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter.
+    """A parameter of a node type.
 
     Attributes:
-        name: In the spec.
-        kind: How it is read.
+        name: Name in the spec.
+        kind: Reads its value.
         is_required: True if it has no default.
-        default: What it is without.
-        spread: "*" if its values are positional arguments, "**" if it stands for all keys that are no parameter.
+        default: Default value.
+        spread: "*" if its values are positional arguments, "**" if it collects all keys that are not parameters.
         is_positional: True if it is passed by position.
     """
 
@@ -58,15 +58,15 @@ class Param:
 
 @dataclass(frozen=True)
 class NodeType:
-    """A node that can be named.
+    """A node type that a spec can name.
 
     Attributes:
-        name: In the spec.
-        role: Source, operator or sink; of a part, window or aggregate.
-        fn: Makes it.
-        params: Its parameters, in order.
+        name: Name in the spec.
+        role: "source", "operator" or "sink"; for parts "window" or "aggregate".
+        fn: Function that makes it.
+        params: Parameters, in order.
         inputs: Names of its inputs; ("*",) for any number, empty for a source.
-        takes_streams: True if `fn` takes the streams and returns one, False if it returns what is piped.
+        takes_streams: True if `fn` takes streams and returns one; False if it returns an object to pipe.
         summary: First line of its documentation.
     """
 
@@ -161,7 +161,7 @@ def _special() -> dict[tuple[str, str], Kind]:
 
 
 _DROPPED: Final = (("batched", "on_error"), ("catch", "on"))
-"""Parameters that a spec says otherwise, or not at all."""
+"""Parameters that a spec expresses differently, or cannot set."""
 
 
 def kind_of(name: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Kind | None:
@@ -280,10 +280,10 @@ def _is_stream(parameter: inspect.Parameter) -> bool:
 
 @dataclass(frozen=True)
 class Registry:
-    """All nodes that a spec can name.
+    """All node types that a spec can name.
 
     Attributes:
-        nodes: By role and name.
+        nodes: Node types by role and name.
     """
 
     nodes: Mapping[Role, Mapping[str, NodeType]]

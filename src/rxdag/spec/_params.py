@@ -19,13 +19,13 @@ def read_params(
     """Return the arguments of a node's function from the keys of a mapping.
 
     Args:
-        found: The node.
-        tree: Where its parameters are; without keys it has none.
-        context: Of the mapping.
-        known: Keys that are no parameters.
+        found: Type of the node.
+        tree: The mapping with its parameters; a value without keys has none.
+        context: Context of the mapping.
+        known: Keys that are not parameters.
 
     Raises:
-        Refused: If something was wrong; all of it has been told.
+        Refused: If there are problems, all of which have been reported.
     """
     values: dict[str, Any] = {}
     rest: dict[str, Any] = {}
@@ -76,9 +76,9 @@ def schema_of(found: NodeType, properties: dict[str, Any], required: list[str]) 
     """Return the JSON Schema of a mapping with the node's parameters.
 
     Args:
-        found: The node.
-        properties: Of the other keys.
-        required: Of the other keys.
+        found: Type of the node.
+        properties: Schemas of the other keys.
+        required: Required ones among the other keys.
     """
     made = dict(properties)
     needed = list(required)

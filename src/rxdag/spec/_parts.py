@@ -19,11 +19,11 @@ from rxdag.spec._tree import Tree
 
 @dataclass(frozen=True)
 class PartKind(Kind):
-    """A part: its name alone, or a mapping of `type` and its parameters.
+    """A part, given as its name, or as a mapping of `type` and parameters.
 
     Args:
-        what: What it is, for messages.
-        types: Gives those there are, by name.
+        what: Kind of part, for messages.
+        types: Returns the part types by name.
     """
 
     what: str

@@ -14,7 +14,7 @@ from rxdag.spec._problems import Mark, Problem, spec_error
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 50_000
-"""Values of the whole, aliases spelt out."""
+"""Maximum number of values in a text, with aliases expanded."""
 
 _INT: Final = re.compile(r"[-+]?[0-9]+")
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
@@ -29,12 +29,12 @@ _VARIABLE: Final = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)(?::-([^}]*))?\})")
 
 @dataclass(frozen=True)
 class Tree:
-    """A value and its place.
+    """A value and its position.
 
     Attributes:
         value: A scalar, a list of trees, or a dict of trees by key.
-        mark: Where it begins.
-        keys: Where each key of a dict begins.
+        mark: Position of the value.
+        keys: Position of each key of a dict.
     """
 
     value: Any
@@ -89,7 +89,7 @@ class Tree:
 
 
 def tree_of(value: Any, mark: Mark) -> Tree:
-    """Plain data as a tree, all at one place.
+    """Return plain data as a tree, all at one position.
 
     Raises:
         TypeError: If it is not plain data.
@@ -120,10 +120,10 @@ def scalar(text: str) -> Any:
 
 
 def read_tree(text: str | bytes, file: str, environ: dict[str, str]) -> Tree:
-    """Read a text, with `${NAME}` and `${NAME:-default}` of the environment filled in; `$$` is a dollar.
+    """Read a text, with `${NAME}` and `${NAME:-default}` replaced from the environment; `$$` is a dollar.
 
     Raises:
-        SpecError: If it is no YAML of plain values in UTF-8, or past a limit.
+        SpecError: If it is not YAML of plain values in UTF-8, or exceeds a limit.
         MissingExtra: If ruamel.yaml is not installed.
     """
     start = Mark(file, 1, 1)

@@ -42,7 +42,7 @@ class _Seen:
     closed: list[Any] = field(default_factory=lambda: list[Any]())
     broken: list[str] = field(default_factory=lambda: list[str]())
     ends_itself: bool = False
-    """True if the run has drained and the reader came to an end by itself: it may give out what it had not finished."""
+    """True if the run has drained and the reader then ended by itself; it may emit unfinished items."""
 
 
 class _CheckedReader(ReaderAround):

@@ -29,7 +29,7 @@ from rxdag.testing._check_streams import ReadContext, StreamsNode
 Lane = Literal["rows", "columns"]
 
 _STEPS: Final = (0, 0, 0, 10**6, 10**6, 4 * 10**8, 4 * 10**8, 9 * 10**8, 9 * 10**8, 3 * 10**9)
-"""Largest move of the clock before a turn, ns."""
+"""Advances of the clock before a turn, ns; one is drawn."""
 _MOST_TURNS: Final = 100_000
 
 
@@ -130,19 +130,20 @@ class _Feed:
 
 @dataclass
 class Driven:
-    """A graph, driven turn by turn: in each the clock may move, and every source gives an item, or some.
+    """A graph driven turn by turn: in each turn the clock may advance, and every source delivers one or more items.
 
     Args:
-        dag: What to drive.
-        lane: "columns" to have all nodes work on columns that can.
-        seed: Of what is drawn: how far the clock moves, how many items a turn brings, and when there is room.
+        dag: The graph.
+        lane: "columns" to run nodes on columns where possible.
+        seed: Seed of random choices: clock steps, items per turn, and room downstream.
         operator: Changes an operator before its kernel is made.
-        skips: True to leave out items that fail, whatever the nodes' policies are.
+        skips: True to skip items that fail, whatever the nodes' policies.
 
     Attributes:
-        outputs: What came to each sink: items with time, sequence and key, the watermark before each, and when it came.
-        error: What it failed with.
-        turn: How many turns it has made.
+        outputs: Items received by each sink, with time, sequence, key, the watermark before each, and the time of
+            arrival.
+        error: Error of the graph; None without one.
+        turn: Number of turns so far.
     """
 
     dag: Dag
@@ -159,7 +160,7 @@ class Driven:
         self.error: Exception | None = None
         self.turn = 0
         self.columns: list[str] = []
-        """Nodes that work on columns."""
+        """Names of the nodes that work on columns."""
         self._restored: dict[str, int] = {}
         things = self.dag.nodes
         meets = any(isinstance(node.thing, AnyOperator) and len(node.inputs) > 1 for node in things.values())

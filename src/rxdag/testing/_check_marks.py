@@ -11,12 +11,12 @@ from rxdag.contract import FLUSHED, IDLE, MAX, MIN
 class Marks:
     """The watermark of a node: the minimum over its inputs that are active and aligned.
 
-    An input that returns from idle is aligned once it reaches the watermark so far. One that has not spoken counts as MIN. One that
-    has ended counts, with the last watermark before its end, only while all others are idle: the watermark is then the maximum over
-    all inputs, and the node is idle.
+    An input that returns from idle is aligned once it reaches the watermark so far; an input without a watermark counts
+    as MIN. While all open inputs are idle, the node is idle, and the watermark is the maximum over all inputs; an input
+    that has ended counts with its last watermark before the end.
 
     Args:
-        n: How many inputs there are.
+        n: Number of inputs.
     """
 
     def __init__(self, n: int) -> None:

@@ -62,9 +62,9 @@ class DrivenNode:
         name: Of the node.
         kernel: Its state machine.
         policy: Error policy for items on which user code fails.
-        n: How many inputs it has.
-        clock: Of the run.
-        by_clock: True to stamp items with the time of the clock.
+        n: Number of inputs.
+        clock: Clock of the run.
+        by_clock: True to stamp items with processing time.
     """
 
     def __init__(self, name: str, kernel: Kernel, policy: OnError, n: int, clock: Clock, *, by_clock: bool) -> None:
@@ -75,15 +75,15 @@ class DrivenNode:
         self.ways: dict[str, list[Way]] = {}
         self.watch: Watch | None = None
         self.split: random.Random | None = None
-        """Draws further watermarks below each that comes; None to give each alone."""
+        """Draws additional watermarks below each incoming one; None for no additional ones."""
         self.room: Callable[[], int] = lambda: 1
         """Returns the space downstream, for a kernel that releases held items."""
         self.fires_before = False
-        """True if the kernel does what is due before an item as the item comes."""
+        """True if an item makes the kernel first emit what is due before it."""
         self.marks = Marks(n)
         self.exits = Exits(self._send, self._mark_out, passes=kernel.passes)
         self.out: Any = self.exits
-        """Exits where no item is at hand."""
+        """Exits for calls without a current item."""
         self.is_ended = False
         self.n_in = 0
         self.clock = clock
@@ -353,7 +353,7 @@ class DrivenNode:
         """Return the law of the books that does not hold; None if they balance.
 
         Args:
-            restored: How many the kernel held when it was loaded.
+            restored: Number of items that the kernel held when its state was restored.
         """
         left = Counter({exit_: n for exit_, n in self.exits.counts.items() if exit_ != "made"})
         held = 0 if self.is_ended else self.kernel.held()

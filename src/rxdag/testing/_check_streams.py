@@ -15,8 +15,8 @@ class ReadContext:
     """The run as a reader sees it: a clock and wake-ups.
 
     Args:
-        clock: Of the run.
-        give_up: Called with an item that is malformed, and why.
+        clock: Clock of the run.
+        give_up: Called with a malformed item and the reason.
     """
 
     boundary: Boundary | None = None

@@ -68,7 +68,7 @@ class Simulation:
         """Return the items received by a sink.
 
         Raises:
-            GraphError: If there is none of that name.
+            GraphError: If there is no sink of that name.
         """
         if isinstance(sink, str):
             if sink not in self.outputs:

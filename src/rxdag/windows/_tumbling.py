@@ -84,7 +84,7 @@ def offset_ns(offset: Duration, most: int, must: str) -> int:
     """Return the offset of windows in ns, positive or negative.
 
     Raises:
-        GraphError: If it is as much as `most` or more; `must` says so.
+        GraphError: If it is not less than `most`; `must` words the rule.
     """
     ns = signed_ns(offset, must.partition(" must")[0])
     if abs(ns) >= most:

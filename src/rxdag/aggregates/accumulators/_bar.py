@@ -18,8 +18,8 @@ _INF: Final = float("inf")
 class Bar(Accumulator[Any, Ohlcv]):
     """A bar of trades; open and close go by (event time, sequence, arrival).
 
-    As long as all prices and quantities are floats, what each trade changes is kept as machine numbers. The first that
-    is of another type puts it into objects, so that whole numbers stay whole.
+    While all prices and quantities are floats, the state is kept in machine numbers. The first value of another type
+    moves it to Python objects, so that ints stay ints.
     """
 
     __slots__ = (

@@ -19,7 +19,7 @@ class Folded(Accumulator[Any, Any]):
         self._fn = fn
         self._merge = merge
         self._checked: tuple[Any, Any, Any] | None = None
-        """The value and the item that were checked, and the next value: so the function is called once for both."""
+        """Value and item that `check` has seen, with the next value, so that `add` need not call the function again."""
 
     def check(self, item: Any, /) -> None:
         checked = self._checked
@@ -56,9 +56,9 @@ class Reduced(Accumulator[Any, Any]):
     def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
         self._fn = fn
         self.values: list[Any] = []
-        """None, or one."""
+        """The value, or nothing before the first item."""
         self._checked: tuple[list[Any], Any, list[Any]] | None = None
-        """The values and the item that were checked, and the next values."""
+        """Values and item that `check` has seen, with the next values."""
 
     def check(self, item: Any, /) -> None:
         checked = self._checked

@@ -43,7 +43,7 @@ class Mean(Accumulator[Any, float]):
 class Spread(Accumulator[Any, "float | None"]):
     """Count, mean and sum of squared differences.
 
-    By Welford's recurrence (Technometrics 4, 1962), merged as by Chan, Golub and LeVeque (1979).
+    Uses Welford's recurrence (Technometrics 4, 1962); merges as Chan, Golub and LeVeque (1979).
     """
 
     __slots__ = ("_ddof", "_get", "_root", "mean", "n", "squares")

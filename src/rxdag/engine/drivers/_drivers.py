@@ -95,8 +95,8 @@ class ThreadDriver:
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread; False if it does not return.
 
-        A signal may have interrupted the start. A thread that has not begun within a second was either never started, or
-        will find nothing to do.
+        A signal may have interrupted the start. A thread that has not begun within a second was either never started,
+        or will find nothing to do.
         """
         if not self._is_asked or not self._has_begun.wait(BEGIN_S):
             return True

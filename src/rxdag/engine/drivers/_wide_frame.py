@@ -14,8 +14,8 @@ _SLOTS: Final = 12_000
 def on_wide_frame(fn: F) -> F:
     """Give a function a frame with space for about 200 frames of its callees.
 
-    CPython allocates frames in chunks of 16 kB. A call that does not fit allocates another chunk and frees it on return;
-    if that boundary lies between two nodes of a long chain, each item pays for it.
+    CPython allocates frames in chunks of 16 kB. A call that does not fit allocates another chunk and frees it on
+    return; if that boundary lies between two nodes of a long chain, each item pays for it.
     """
     code: Any = fn
     code.__code__ = code.__code__.replace(co_stacksize=_SLOTS)

@@ -31,8 +31,8 @@ class Lasting:
 class KeyedKernel(Kernel):
     """Keeps a value for each key; of a stream without keys, for the one key None.
 
-    A key ends after a silence of its ttl: once the watermark or the clock has passed that time, or when its next item is
-    later than that. The operator then emits what it would emit for the key at the end of the stream.
+    A key ends after a silence of its ttl: once the watermark or the clock has passed that time, or when its next item
+    is later than that. The operator then emits what it would emit for the key at the end of the stream.
     """
 
     state: ClassVar[tuple[str, ...]] = ("keys",)

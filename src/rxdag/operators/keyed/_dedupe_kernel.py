@@ -88,8 +88,9 @@ class _Deduped(Kernel):
 class SpansKernel(_Deduped):
     """Holds first times by key, in one dict for each span of time; whole dicts are forgotten.
 
-    The key of a repeat is in the dict of its own span, of a later one, or, if it passed less than `within` ago, of the one
-    before. Spans are `within` long, or twice or four times that and so on, so that few are open whatever the disorder.
+    The key of a repeat is in the dict of its own span, of a later one, or, if it passed less than `within` ago, of the
+    one before. Spans are `within` long, or twice or four times that and so on, so that few are open whatever the
+    disorder.
     """
 
     node = _DedupeNode

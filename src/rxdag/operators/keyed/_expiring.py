@@ -36,9 +36,9 @@ class Kept:
 class Expiring:
     """Values by key, each of which expires at a time of its own.
 
-    A heap finds expired keys. It has one entry per key; if the expiry of a key is put off, the entry stays and is corrected
-    when it reaches the top. An item therefore costs a dict lookup, and a key one heap operation for each ttl that it
-    lasts.
+    A heap finds expired keys. It has one entry per key; if the expiry of a key is put off, the entry stays and is
+    corrected when it reaches the top. An item therefore costs a dict lookup, and a key one heap operation for each ttl
+    that it lasts.
     """
 
     __slots__ = ("_due", "_number", "_removed", "_sweep_at", "values")

@@ -37,7 +37,7 @@ class _InstantKernel(Kernel):
         self.wake = MAX
         self._n = 0
         self._surplus: list[list[Any]] = []
-        """Rows [item, ts, sequence, key] of a restored state that newer items have replaced; dropped at the next watermark."""
+        """Rows [item, ts, sequence, key] of a restored state that are replaced; dropped at the next watermark."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:

@@ -197,7 +197,7 @@ class RevisedWindowKernel(Kernel):
         return outs
 
     def _undo(self, live: list[tuple[int, int]], key: Any) -> Callable[[], None] | None:
-        """Return a function that removes an item again, for use if user code fails after it was added; None if none runs then.
+        """Return a function that removes an item again if user code fails after it was added; None if none runs then.
 
         User code runs then if sessions merge, or if the item makes a pane come out.
         """
