@@ -33,6 +33,7 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
             return column
         if column.dtype.kind == "f":
             if not bool(np.isfinite(column).all()):
+                # argmin gives the first False.
                 index = int(np.argmin(np.isfinite(column)))
                 refuse(index, check, float(column[index]))
             return column
@@ -111,6 +112,7 @@ class ArraySum(ColumnsAggregate):
 
     def add(self, values: Any, groups: Groups) -> None:
         self._total.add(values, groups, self._count.empty)
+        # After the cells, which ask it for the places that are still empty.
         self._count.add(None, groups)
 
     def results(self, places: Places) -> list[Any]:
@@ -168,6 +170,7 @@ class ArrayExtreme(ColumnsAggregate):
 
     def add(self, values: Any, groups: Groups) -> None:
         self._value.add(values, groups, self._count.empty)
+        # As in ArraySum.
         self._count.add(None, groups)
 
     def results(self, places: Places) -> list[Any]:
@@ -192,6 +195,7 @@ def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], t
         for index, pair in enumerate(checked):
             prices[index], quantities[index] = pair
         return prices, quantities
+    # False for NaN too.
     good = (prices > -_INF) & (prices < _INF) & (quantities >= 0) & (quantities < _INF)
     if not bool(good.all()):
         index = int(np.argmin(good))

@@ -62,6 +62,7 @@ class Cells:
         if array is None:
             raise TypeError("cells: must hold something to be widened")
         if array.dtype.kind != "O":
+            # Empty places hold the start of the old dtype, such as the least int64, which is no start for objects.
             is_new = empty()
             array = array.astype(object)
             array[is_new[: len(array)]] = self.start["O"]
@@ -98,11 +99,13 @@ class Total(Cells):
         array, values = self.fit(values, empty)
         if array.dtype.kind == "i" and len(values):
             array, values = self._with_room(array, values, empty)
+        # One by one, in order of arrival, so that float sums equal those of the accumulator to the bit.
         np.add.at(array, groups.place_of, values)
 
     def _with_room(self, array: Array, values: Array, empty: Empty) -> tuple[Array, Array]:
         more = max(abs(int(values.min())), abs(int(values.max()))) * len(values)
         self._most += more
+        # The bound only grows, so the sums themselves are measured before int64 is given up.
         if self._most > _INT64.max:
             self._most = max(abs(int(array.min())), abs(int(array.max()))) + more
             if self._most > _INT64.max:

@@ -111,6 +111,7 @@ class _Structs(Record):
 
     def __init__(self, cls: Any, fields: tuple[str, ...]) -> None:
         super().__init__(cls, fields)
+        # Keyword-only fields are not among the match args.
         self._is_positional = cls.__match_args__ == fields
         self._has_hook = hasattr(cls, "__post_init__")
 
@@ -125,6 +126,7 @@ class _Structs(Record):
                 made = self.cls(**fields)
             except TypeError as error:
                 raise StateError(f"must fit {self.cls.__qualname__}: {error}; give new fields a default") from error
+            # __post_init__ may have changed them, and the Struct may be frozen.
             for name, value in fields.items() if self._has_hook else ():
                 msgspec.structs.force_setattr(made, name, value)
             out.append(made)
@@ -188,6 +190,7 @@ def record_of(kind: type) -> Record | None:
     bases = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE and base not in _EMPTY]
     if issubclass(kind, tuple):
         return _Tuples(cls, cls._fields) if bases == [tuple] and hasattr(cls, "_field_defaults") else None
+    # A builtin base, such as dict or Exception, holds state that is in no field.
     if bases:
         return None
     if issubclass(kind, msgspec.Struct):

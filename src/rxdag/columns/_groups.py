@@ -60,6 +60,7 @@ class Groups:
             n = len(self.ts)
             order = _packed(self.ts, self.sequence, _MOST_BITS - self._row_bits)
             if order is None:
+                # lexsort is stable, and sorts by its last key first.
                 by: Any = (self.ts,) if self.sequence is None else (self.sequence, self.ts)
                 order = np.empty(n, np.int64)
                 order[np.lexsort(by)] = np.arange(n)

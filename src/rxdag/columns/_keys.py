@@ -216,6 +216,7 @@ class KeyPacker:
     def _part(self, kind: str, value: Any) -> int | None:
         if kind == "s":
             return self._texts.setdefault(value, len(self._texts)) if isinstance(value, str) else None
+        # 2.0 and 2 are one key, as in a dict.
         return int(value) if isinstance(value, int | float) and value == value // 1 else None
 
     def _set_kinds(self, are_texts: Iterable[bool]) -> None:

@@ -136,6 +136,7 @@ class Gate(Node):
             self.push_sized(item, ts, sequence, key)
             return
         n = self.came - self.taken - self.lost - self.n_dropped
+        # `came` counts this item already, so n is what would rest with it.
         if not self.blocks and n > self.high and not self.make_room(item, 0):
             return
         self.queue.append((item, ts, sequence, key))
@@ -152,6 +153,8 @@ class Gate(Node):
             self.reopen()  # the reader may have taken some in between
         reader = self.reader
         if not reader.queued and not reader.blocked:
+            # No lock: the item is queued before `queued` is read here, and a pump clears `queued` before it reads the
+            # queue, so one of the two sees the other. A blocked reader looks again when it is unblocked.
             domain = self.domain
             # In a turn of the reader's own domain its driver is awake, and needs neither lock nor bell.
             if domain.turn_of is not None and reader.domain is domain:
@@ -280,6 +283,7 @@ class Gate(Node):
         if is_tail:
             queue.extend(reversed(marks))
         elif marks and overflow is Overflow.DROP_BUFFER:
+            # No item is left between the marks, so the last one says all that the others said.
             queue.append(marks[-1])
         else:
             queue.extendleft(reversed(marks))  # a mark that comes later than it might is safe
@@ -288,6 +292,7 @@ class Gate(Node):
     def fits(self, size: i64) -> bool:
         """Return True if the item that `came` counts already fits beside what rests here."""
         n = self.came - self.taken - self.lost - self.n_dropped
+        # Even an item larger than max_bytes fits into an empty gate, or it could never pass.
         if n <= 1:
             return True
         if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped + size > self.max_bytes:

@@ -158,6 +158,7 @@ class KernelNode(WatermarkNode):
 
     def shut_input(self, input: int, now: int) -> None:
         """Shut an input of which it takes nothing now, or open it; one that has ended stays open for its end."""
+        # The end itself is still to come, and a shut inlet could keep it in the gate.
         is_over = self.marks.of[input] >= FLUSHED
         self.inlets[input].set_shut(not is_over and self.kernel.want_from(input, now) == 0)
 
@@ -202,6 +203,7 @@ class KernelNode(WatermarkNode):
         return self.is_resting and not self.is_ended
 
     def fire(self) -> None:
+        # It has fired: arm() must not take it for an earlier timer that is still set.
         self.timer = None
         if self.is_ended:
             return
@@ -263,6 +265,7 @@ class KernelNode(WatermarkNode):
             self.inputs_ended(error)
             self.domain.retire(self)
         elif self.inlets and error is None and self.marks.of[input] < FLUSHED:
+            # An end without FLUSHED or ENDED before it comes from a drain.
             self.is_drained = True
             self.end_if_refused()
 
@@ -280,12 +283,14 @@ class KernelNode(WatermarkNode):
             if not self.is_caught:
                 self.run.fail(error)
             return error
+        # The input counts as ended from now on, so that it no longer holds back the watermark.
         self.take_mark(input, ENDED)
         self.look()
         return None
 
     def inputs_ended(self, error: Exception | None) -> None:
         """Handle the end of all inputs."""
+        # stop_lingering() comes back here once the kernel has given out the rest.
         if error is None and self.lingering != MIN:
             return
         if error is not None:
@@ -298,6 +303,7 @@ class KernelNode(WatermarkNode):
             return
         if self.timer is not None:
             self.timer.cancel()
+        # Before seal(), since an ended node throws entries away, and the end may have to rest.
         self.give_end(error)
         self.seal()
 
@@ -314,6 +320,7 @@ class KernelNode(WatermarkNode):
         """End before the inputs do."""
         if self.is_ended:
             return
+        # An end without this mark is that of a drain, at which the nodes behind keep their open state.
         self.give_mark(ENDED)
         self.forget_state()
         self.finish(None)
@@ -326,6 +333,7 @@ class KernelNode(WatermarkNode):
     def forget_state(self) -> None:
         """Count what the kernel holds as discarded."""
         if not self.is_forgotten:
+            # Once: several ways lead here, and the kernel goes on holding what was counted.
             self.is_forgotten = True
             self.discarded += self.held_inside()
         if self.timer is not None:

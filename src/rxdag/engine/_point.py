@@ -1,9 +1,9 @@
 """Points: nodes whose outputs rest in them until nothing downstream blocks.
 
-One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*. Before
-each such call it reads `blocked`, its number of obstacles: full gates, shut nodes and resting points behind it. If that
-is not 0, the output stays in the node as data (the node *rests*), which blocks the points above. The loop of the domain
-resumes resting nodes before it feeds anything new, so the order is that of nested calls with unlimited room.
+One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*.
+Before each such call it reads `blocked`, its number of obstacles: full gates, shut nodes and resting points behind it.
+If that is not 0, the output stays in the node as data (the node *rests*), which blocks the points above. The loop of
+the domain resumes resting nodes before it feeds anything new, so the order is that of nested calls with unlimited room.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Point(Node):
         if watermark > self.watermark:
             self.watermark = watermark
         if self.blocked > self.free:
+            # FLUSHED and ENDED go with the end, which may pass although something is in the way.
             if watermark < FLUSHED or not self.lets_end_pass():
                 self.hold((MARK, 0, None, watermark, 0, None))
                 return
@@ -140,6 +141,7 @@ class Point(Node):
         free: i64 = self.obstacles()
         while at < n:
             if self.blocked > free:
+                # Before each exit: a window that fires behind one exit can fill a gate behind the next.
                 self.hold_rest((MARK, at, None, watermark, 0, None))
                 return
             exit_ = exits[at]
@@ -171,6 +173,7 @@ class Point(Node):
             self.throw(entry)
             return
         if self.free:
+            # The outputs of a replayed input belong before the entries that came after it.
             self.front.append(entry)
             return
         pending = self.pending
@@ -219,6 +222,7 @@ class Point(Node):
     def rest_on(self) -> None:
         """Keep the further outputs of the current call here; call it right before the next output is given."""
         if self.free:
+            # Below any `blocked`, so that give() holds what follows, and not 0, so that hold() puts it into `front`.
             self.free = -1
         elif not self.is_resting:
             self.rest()
@@ -227,6 +231,7 @@ class Point(Node):
         """Rest no more."""
         self.is_resting = False
         self.blocked -= 1
+        # An ended node counts itself in `blocked` for good, see seal(), so that its count never falls to 0.
         if self.blocked == 0 or self.absorbs or self.is_ended:
             unblock_all(self.up)
         unblock_all(self.order)
@@ -252,6 +257,7 @@ class Point(Node):
         """Take up an entry that rested."""
         kind = entry[0]
         if kind == ITEM:
+            # Not by give(), which would count it a second time.
             exit_: Exit = entry[1]
             exit_.out.push(entry[2], entry[3], entry[4], entry[5])
         elif kind == MARK:
@@ -292,6 +298,8 @@ class Point(Node):
         if self.is_ended:
             return
         self.set_shut(False)
+        # A node that rests still has its end to give out behind what rests, so what is above stays blocked until it
+        # rises.
         if self.blocked and not self.is_resting and not self.absorbs:
             unblock_all(self.up)
         self.is_ended = True
@@ -337,6 +345,7 @@ class Point(Node):
     def resting_at(self, exit_: Exit) -> int:
         n = 0
         for entry in self.pending:
+            # Only outputs name their exit in entry[1]; inputs and watermarks have a number there.
             if entry[1] is exit_:
                 n += 1 if entry[0] == ITEM else len(entry[2])
         return n

@@ -106,6 +106,7 @@ class GatePump(Pump):
         out = self.out
         n: i64 = 0
         while n < quantum:
+            # Before each item, so that a cancel or a full gate takes effect within one call of user code.
             if self.blocked or domain.stop:
                 return
             # Not before the first item: with a deadline in the past the pump would never move one.
@@ -115,6 +116,7 @@ class GatePump(Pump):
                 entry = queue.popleft()
             except IndexError:
                 self.is_starved = True
+                # Only a gate of size 0 reads it: an item may then go in for the waiting reader.
                 gate.is_wanted = True
                 return
             if isinstance(entry, tuple):

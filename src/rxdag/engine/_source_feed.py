@@ -102,6 +102,7 @@ class SourceFeed(OpenedSource):
                 self.chunk = None
             return
         while True:
+            # Before the test for the end of the chunk: marks may stand behind its last item.
             if self.next_mark < len(marks) and marks[self.next_mark][0] <= i:
                 if self.blocked:
                     break
@@ -114,6 +115,7 @@ class SourceFeed(OpenedSource):
                 break
             if self.blocked or domain.stop:
                 break
+            # As in GatePump.feed: at least one item a turn.
             if is_timed and i > first and domain.ticks() >= domain.deadline:
                 break
             item = items[i]
@@ -122,6 +124,7 @@ class SourceFeed(OpenedSource):
             key: Any = None if keys is None else keys[i]
             i += 1
             self.at = i
+            # All before the call, so that the books and the place hold if it does not return.
             self.made += 1
             main.n += 1
             out.push(item, ts, sequence, key)

@@ -55,6 +55,7 @@ class WatermarkNode(CallingNode):
         if kernel.is_paused:
             self.guard(self.call_watermark, int(kernel.watermark))
         elif ts - 1 > kernel.watermark:
+            # Not ts: this item, and others of the same instant, are still to come.
             kernel.watermark = ts - 1
             if self.has_watermark and int(ts - 1) >= kernel.wake:
                 self.guard(self.call_watermark, ts - 1)
@@ -65,6 +66,7 @@ class WatermarkNode(CallingNode):
             or watermark >= FLUSHED
             or self.is_ended
             or (self.rests_inputs and self.is_resting)
+            # Last of all, since it takes the watermark in.
             or not self.marks.rises(watermark)
         ):
             self.take_mark(0, watermark)
@@ -150,6 +152,7 @@ class WatermarkNode(CallingNode):
             return
         if self.is_ended:
             return
+        # on_end may have failed, which ends the node.
         if watermark >= FLUSHED and kernel.lingers:
             self.lingering = watermark  # the end goes on behind what comes out yet
             return
@@ -171,6 +174,7 @@ class WatermarkNode(CallingNode):
         except BaseException as error:
             self.break_down(error)
             return
+        # The item at `low` is yet to go out, so the watermark may not reach its time.
         mark = self.held_mark if self.held_mark < low - 1 else low - 1
         if mark > self.watermark:
             self.said_idle = False
@@ -180,6 +184,7 @@ class WatermarkNode(CallingNode):
                 self.said_idle = False
                 self.give_mark(self.watermark)
         elif not self.said_idle and (low == MAX or not self.gives_alone()):
+            # Not while held items can come out by themselves: readers would go on without them.
             self.said_idle = True
             self.give_mark(IDLE)
 

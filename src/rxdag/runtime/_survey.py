@@ -116,6 +116,7 @@ def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
             met[id(node)] = ways[id(node)]
             for child in node.readers():
                 met[id(node)] |= met[id(child)]
+            # More than one bit: behind this point an item of another output of the fork can arrive too.
             if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
                 node.order.append(fork)
 
@@ -127,6 +128,7 @@ def _find_rooms(order: list[Node]) -> None:
     limits: dict[int, dict[Limiter, None]] = {}
     expands: dict[int, bool] = {}
     for node in reversed(order):
+        # Readers first, so that what they reach is known.
         mine: dict[Gate, None] = {}
         waiting: dict[Gate, None] = {}
         wants: dict[Limiter, None] = {}

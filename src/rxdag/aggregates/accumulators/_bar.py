@@ -74,6 +74,7 @@ class Bar(Accumulator[Any, Ohlcv]):
         else:
             price, qty = priced(price, qty, "ohlcv")
             self._add_objects(price, qty, ts, sequence)
+        # The first item closes here and opens in _widen(); a later one cannot do both.
         if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
             self.last_ts = ts
             self.last_seq = sequence

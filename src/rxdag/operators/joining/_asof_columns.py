@@ -129,6 +129,7 @@ class AsofColumnsKernel(Kernel):
             found, reach = self._matches(lefts)
             n = lefts.n
             if self._forward and watermark != MAX:
+                # _LAST stands for no limit, which only the end reaches.
                 open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
                 n = int(open_ones[0]) if len(open_ones) else n
             items = self.rights[0].rows() if self.rights else []
@@ -146,6 +147,7 @@ class AsofColumnsKernel(Kernel):
                     self._certain = certain
                     break
         finally:
+            # Also if `into` raises: what has gone out must not be held, and the item that failed still is.
             self._n_certain -= given
             self.settling = lefts[given:] if given < lefts.n else None
 

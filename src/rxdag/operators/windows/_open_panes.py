@@ -56,7 +56,7 @@ class OpenPane:
         self.fresh += other.fresh
         self.most_ts = max(self.most_ts, other.most_ts)
         self.early_at = min(self.early_at, other.early_at)
-        self.end = max(self.end, other.end)
+        self.end = max(self.end, other.end)  # not the start: this session is the earlier one
         other.is_gone = True
 
 

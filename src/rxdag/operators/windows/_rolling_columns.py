@@ -71,6 +71,7 @@ class _RollingColumns(Kernel):
             self._places = max(n, 2 * self._places)
             self._arrays.reserve(self._places)
         places = np.arange(n)
+        # Position of each row within its own pane.
         within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         spread = rows.take(np.repeat(low, sizes) + within)
         ts = np.zeros(spread.n, np.int64) if spread.ts is None else spread.ts
@@ -107,9 +108,11 @@ class RollingItemsColumnsKernel(_RollingColumns):
         asked = np.flatnonzero(by_key >= before)
         low = np.maximum(first[asked], asked - self._size + 1)
         values = self._results(whole.take(by_key), low, asked + 1)
+        # Back in order of arrival.
         order = np.argsort(by_key[asked])
         emit.rows([values[i] for i in order.tolist()], columns)
         ends = np.append(starts[1:], True)
+        # Number of rows of the same key behind each; later windows need the last size - 1 of a key.
         left = np.minimum.accumulate(np.where(ends, place, whole.n)[::-1])[::-1] - place
         kept = np.sort(by_key[left < self._size - 1])
         self.past = whole.take(kept).marked(None) if len(kept) else None
@@ -196,6 +199,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         try:
             values = self._rolled(whole, before)
         except BaseException:
+            # The rows are still held, as in the kernel of rows.
             self.runs.add(ready)
             raise
         self._left = [*zip(saved_rows(ready), values, strict=True)][::-1]
@@ -277,6 +281,7 @@ def _found(
     """Return where the times at `at`, moved by `later`, belong within their key, among rows by (key, ts)."""
     least = int(ts.min())
     span = int(ts.max()) - least + 2
+    # Key and time fit into one int: a single search finds all places.
     if (int(keys.max()) + 1) * span < 1 << _MOST_BITS:
         wanted = np.clip(ts[at] - least + max(later, -span), 0, span - 1)
         found: NDArray[np.intp] = np.searchsorted(keys * span + (ts - least), keys[at] * span + wanted, side)

@@ -43,6 +43,7 @@ class RollingRows:
 
     def give_back(self, row: Row, gone: Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
         """Undo the last step: remove the row that came in and restore the one that left."""
+        # By identity, since the step may have failed before either change.
         if self.rows and self.rows[-1] is row:
             self.rows.pop()
         if gone is not None and (not self.rows or self.rows[0] is not gone):
