@@ -111,6 +111,7 @@ def as_column(values: Any) -> Column:
 
 def column_of(values: list[Any]) -> Column:
     """Return Python objects as a column, in the narrowest form that returns them exactly."""
+    # Exact types: a bool, or an int of a subclass, must not come back as an int.
     kinds = set(map(type, values))
     if kinds == {int}:
         try:
@@ -202,6 +203,7 @@ def _concatenate_coded(columns: list[Coded]) -> Coded:
     known: dict[Any, int] = {}
     parts: list[Array] = []
     for column in columns:
+        # -1, the code of a null, takes the last entry of the table.
         table = np.array([known.setdefault(name, len(known)) for name in column.names] + [-1], np.int64)
         parts.append(table[column.codes])
     return Coded(np.concatenate(parts), list(known))

@@ -184,7 +184,7 @@ class BatchSinkNode(SinkNode):
                 self.fail(end_error("sink", self.name, error))
             # Else the driver cancels the run next: it would cut short a close that begins now.
             return False
-        if not self.is_split:
+        if not self.is_split:  # halves only narrow down the item that fails
             self.attempts += 1
             wait = self.policy.wait_ns(error, self.attempts, self.run.random)
             if wait is not None:
@@ -204,6 +204,7 @@ class BatchSinkNode(SinkNode):
         # A line that is down fails whatever is sent: no item is to blame.
         if len(part) > 1 and not isinstance(error, ConnectionError | TimeoutError):
             head, rest = part.split(len(part) // 2)
+            # extendleft turns them round: the head comes first.
             self.parts.extendleft((rest, head))
             self.is_split = True
             return True

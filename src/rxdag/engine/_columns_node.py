@@ -128,6 +128,7 @@ class ColumnsNode(KernelNode):
                 continue
             most = 1
             index = failed.index
+            # Nothing of the part was done, so the items before the failed one are worked on again.
             if index:
                 self.work_columns(input, columns[:index])
             if self.is_ended:

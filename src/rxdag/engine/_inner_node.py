@@ -203,6 +203,7 @@ class InnerNode(KernelNode):
             return
         self.matched = list(wanted)
         kept = set(wanted)
+        # Closed before others are opened, so that never more are open than the kernel has.
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close()
         for inner in wanted:
@@ -316,6 +317,7 @@ class InnerNode(KernelNode):
         kernel.on_inner_failed(inner, error, reading.attempts)
 
     def give_mark(self, watermark: i64) -> None:
+        # Watermarks take no room, and the kernel keeps them below what it holds.
         if self.is_resting:
             super().give_mark(watermark)
             return

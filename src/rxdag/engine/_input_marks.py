@@ -64,9 +64,11 @@ class InputMarks:
         if mark <= was:
             return ()
         self.of[input] = self._last[input] = mark
+        # It was above the minimum, which stays where it is.
         if was > self._given:
             return ()
         self._n_least -= 1
+        # Below 0 after _look(), where the number is not known: then all are counted.
         if self._n_least > 0:
             return ()
         least = min(self.of)

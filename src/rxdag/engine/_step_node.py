@@ -145,6 +145,7 @@ class StepNode(KernelNode):
         """Return how long to wait before the item is tried again, ns; -1 if it is not."""
         self.attempts += 1
         self.outputs = None
+        # Outputs that have gone out cannot be taken back, so such an item is not tried again.
         if not isinstance(error, Exception) or self.given or isinstance(self.blamed(item, error), BadItem):
             return -1
         wait = self.policy.wait_ns(error, int(self.attempts), self.run.random)

@@ -51,6 +51,7 @@ def drive_virtual(
         if scheduler.step() == 0:
             continue
         on_idle()
+        # on_idle may have given it work, such as a cancel.
         if not scheduler.is_idle():
             continue
         due = scheduler.next_due()
@@ -183,6 +184,7 @@ class LoopDriver:
             self._timer.cancel()
             self._timer = None
         with scheduler.lock:
+            # From here on a kick arms anew; calls and pumps that came before it show in is_idle() below.
             self._armed = False
         if scheduler.is_stopped or self._is_done():
             if not self.done.done():

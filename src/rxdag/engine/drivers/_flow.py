@@ -128,7 +128,7 @@ class FlowScheduler(ReactivexScheduler):
                 heapq.heappush(timers, entry)
                 if len(timers) > self._sweep_at:
                     self._sweep()
-            self.domain.is_looked_for = True
+            self.domain.is_looked_for = True  # take_turns() gives back, so that the timer is seen
             self.epoch += 1
             ring = None if self._looks_again() else self._kick()
         if ring is not None:
@@ -164,7 +164,7 @@ class FlowScheduler(ReactivexScheduler):
         if self._rounds is None:
             self.domain.ready.append(pump)
             return
-        number, last = self._turn
+        number, last = self._turn  # a pump behind the last one still has its turn in this round
         index = pump.index
         heapq.heappush(self._rounds, (number if index > last else number + 1, index, pump))
 
@@ -207,7 +207,7 @@ class FlowScheduler(ReactivexScheduler):
             fires: False, in virtual time, to fire no timer; returns -1 if one is due.
         """
         with self.lock:
-            self.running = True
+            self.running = True  # before the job leaves its queue; see the invariants
             job, wait = self._pop(fires=fires)
             if job is None:
                 self.running = False
@@ -312,8 +312,8 @@ class FlowScheduler(ReactivexScheduler):
         if self._is_virtual:
             return
         end = self.slice_end
-        if self._timers:
-            due = self.ticks() + self._timers[0][0] - self.clock.now()
+        if self._timers:  # patient ones cut no turn short
+            due = self.ticks() + self._timers[0][0] - self.clock.now()  # moved from one clock to the other
             end = due if end is None or due < end else end
         domain.is_timed = end is not None
         if end is not None:

@@ -70,6 +70,7 @@ class ForeignNode(Guarded):
             self.fail(node_error(self.name, error, item))
 
     def mark(self, watermark: i64) -> None:
+        # Other watermarks stop here, since the outputs have no event time.
         if watermark >= FLUSHED:
             self._mark = watermark
 

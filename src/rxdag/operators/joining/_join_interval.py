@@ -40,6 +40,7 @@ class _Waiting:
 
     def between(self, low: int, high: int) -> list[Row]:
         """Return those of a stretch of time, both ends included, in order of arrival."""
+        # A tuple of the time alone sorts before all rows of that time.
         begin = bisect_left(self._rows, (low,), lo=self._first)
         end = bisect_left(self._rows, (high + 1,), lo=begin)
         return [row for _, _, row in sorted(self._rows[begin:end], key=itemgetter(1))]
@@ -47,6 +48,7 @@ class _Waiting:
     def leave(self) -> None:
         """Remove the first item."""
         self._first += 1
+        # Removed in bulk, since a list moves all its items when the first is deleted.
         if 2 * self._first > len(self._rows):
             del self._rows[: self._first]
             self._first = 0
@@ -78,11 +80,13 @@ class _IntervalJoinKernel(Kernel):
         elif known is not None:
             met = known[0].between(ts - self._upper, ts - self._lower)
         made: list[Any] = []
+        # All calls of user code come before the state changes.
         for other in met:
             if made and emit.is_over():
                 break
             made.append(self._made(row, other))
         self._wait(key, row)
+        # There are fewer results than partners if the run was cancelled in between.
         for other, out in zip(met, made, strict=False):
             row.was_paired = other.was_paired = True
             emit(out, ts=max(row.ts, other.ts), sequence=sequence)

@@ -116,6 +116,7 @@ class _ArbitrateKernel(Kernel):
             heapq.heappush(self._due, (due, self._arrived, group, n))
             if len(feed.pending) > self._max_pending:
                 self._give_up(group, feed, emit)
+            # The item may be so late that its wait is over already.
             if not self._by_clock:
                 self._pass_over(self.watermark, emit)
         self._set_alarm()

@@ -65,6 +65,7 @@ class InstantColumnsKernel(Kernel):
         ts_in, group_in = ts[order], group[order]
         is_new = np.concatenate(([True], (ts_in[1:] != ts_in[:-1]) | (group_in[1:] != group_in[:-1])))
         starts = is_new.nonzero()[0]
+        # `order` holds positions, so the least of a group is its first arrival.
         came_first = np.minimum.reduceat(order, starts)
         if self._keep == "last":
             last: NDArray[np.intp] = order[np.append(starts[1:], columns.n) - 1]

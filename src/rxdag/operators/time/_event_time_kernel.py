@@ -52,9 +52,11 @@ class _EventTimeNode(KernelNode):
             None if kernel._sequence_of is None else called(kernel._sequence_of)
         )
         self.scale: i64 = kernel._scale
+        # Between these, a time in ns fits into an int64.
         self.least: int = (MIN + 1) // kernel._scale + 1
         self.largest: int = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
+        # 1 ns more, so that an item that is behind by exactly the lag is still on time.
         self.lag: i64 = kernel._lag + 1
         self.way: Exit = Exit("out", False)
 
@@ -87,9 +89,11 @@ class _EventTimeNode(KernelNode):
             self.hold((ITEM, self.way, item, at, sequence, key))
         else:
             out.push(item, at, sequence, key)
+        # After the item: a watermark follows the item that raises it.
         if at > self.stamp.max_ts:
             self.stamp.max_ts = at
             mark = at - self.lag
+            # `mark < at` is False if the difference has wrapped around as a machine int.
             if MIN < mark < at:
                 if self.blocked > self.free:
                     self.give_mark(mark)
@@ -169,6 +173,7 @@ class EventTimeKernel(Kernel):
         import numpy as np
 
         least = MIN + self._lag + 1
+        # Raised first, so that the difference stays in int64.
         return np.maximum(largest, least) - (self._lag + 1)
 
 
