@@ -207,7 +207,7 @@ class FlowScheduler(ReactivexScheduler):
             fires: False, in virtual time, to fire no timer; returns -1 if one is due.
         """
         with self.lock:
-            self.running = True  # before the job leaves its queue; see the invariants
+            self.running = True
             job, wait = self._pop(fires=fires)
             if job is None:
                 self.running = False
