@@ -128,6 +128,7 @@ class SourceNode(SourceFeed):
     def take_next(self) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""
         if self.blocked:
+            # Only an open reader can tell of its end.
             if self.reader is None and self.may_look_ahead():
                 self.reader = self.open_reader()
             reader = self.reader

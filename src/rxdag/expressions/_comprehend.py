@@ -87,6 +87,7 @@ def _tree(fn: Any, local: str, constants: dict[str, Any]) -> ast.expr | None:
     """Return the tree of a function of the item in a local; None if it has to be called."""
 
     def constant(name: str, value: Any) -> str:
+        # By identity, since equal values may differ, as 1 and True do.
         for known, other in constants.items():
             if other is value:
                 return known

@@ -97,6 +97,7 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
         return None
     names: dict[str, ast.expr] = {p: ast.Name(a, _LOAD) for p, a in zip(parameters, arguments, strict=True)}
     for name, cell in zip(outer, fn.__closure__ or (), strict=True):
+        # Read at each call: the variables and globals of a function may change.
         names[name] = ast.Attribute(ast.Name(constant("cell", cell), _LOAD), "cell_contents", _LOAD)
     for name in {i.argval for i in instructions if i.opname == "LOAD_GLOBAL"}:
         if name not in fn.__globals__:
@@ -154,6 +155,7 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
     joins: list[tuple[int, ast.boolop, ast.expr]] = []
     while at < len(code):
         i = code[at]
+        # Here an `and` or `or` ends: its right operand is on the stack.
         while joins and joins[-1][0] == i.offset:
             if not stack:
                 raise _NotPlain
@@ -171,6 +173,7 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
             return ast.IfExp(stack.pop(), _value(code, at + 1), _value(code, _ahead(code, at)))
         joining = next((names for names in _JOINING if _are(code, at, names)), None)
         if joining is not None and stack:
+            # The jump is the only instruction, or the middle one of three.
             target = code[at + len(joining) // 2].argval
             joins.append((target, _JOINING[joining](), stack.pop()))
             at += len(joining)

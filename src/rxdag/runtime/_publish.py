@@ -39,6 +39,7 @@ class RunPublisher:
             self._entering.append(subscribed)
         if not self._execution.done.is_set():
             self._host.call(partial(self._enter, subscribed))
+        # Asked again: if the run has ended in between, nobody calls _enter() any more.
         if self._execution.done.is_set():
             self._end_entering()
 

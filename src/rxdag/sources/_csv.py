@@ -83,6 +83,7 @@ class _CsvReader(IteratorReader):
             try:
                 row = self._next(self._opened)
             except _BadRow as error:
+                # A new one, since only a new _lines() begins with the lines to read again.
                 self._opened = csv_module.reader(self._lines(), strict=True)
                 self._context.bad(error.row, SourceError(str(error)))
                 continue
@@ -98,6 +99,7 @@ class _CsvReader(IteratorReader):
 
     def is_good(self, row: list[str], line: int) -> bool:
         """Return True if a row can be converted; report one that cannot."""
+        # Messages name the line of this row, not the last one read.
         at, self._file.line = self._file.line, line
         try:
             self._fields(row)

@@ -43,6 +43,7 @@ class IteratorReader(Reader):
             raise self._error
         items: list[Any] = []
         most = 1 if self._blocking else max_items
+        # Small bursts first, since it is not known how long an item takes.
         burst = 1
         try:
             while (n := len(items)) < most:

@@ -61,6 +61,7 @@ class _LookupKernel(InnerKernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         asked = self._key_of(item)
+        # Raises, if it does, before anything has changed.
         hash(asked)
         found = self.known.pop(asked, None)
         row = Inner(item, ts, sequence, key)
@@ -68,6 +69,7 @@ class _LookupKernel(InnerKernel):
         self._times.add(ts)
         self._now = now
         if found is not None and found[1] > now:
+            # In again at the end, since the order is that of use.
             self.known[asked] = found
             row.results.append(found[0])
         else:

@@ -60,6 +60,7 @@ class _BatchKernel(Kernel):
 
     def _first_failed(self, columns: Columns, error: Exception) -> RowFailed:
         """Return the first item on which the function fails if called with it alone."""
+        # A single item has been tried alone already.
         for index in range(len(columns) if len(columns) > 1 else 0):
             try:
                 self._applied(columns[index : index + 1])
