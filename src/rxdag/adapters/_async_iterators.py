@@ -25,6 +25,7 @@ class Leaving:
         """Take no more."""
         self.is_left = True
         if self._limit is not None:
+            # asyncio.timeout ends the wait, and tells that from a cancel of the task by others.
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     def __aiter__(self) -> Leaving:

@@ -65,6 +65,7 @@ class BatchSinkNode(SinkNode):
             made = end_error("sink", self.name, error)
             made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
             if self.is_ended:
+                # fail() of a node that has ended does nothing, so the run would not hear of it.
                 self.run.fail(made)
             self.fail(made)
             return

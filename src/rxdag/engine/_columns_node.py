@@ -94,6 +94,7 @@ class ColumnsNode(KernelNode):
             for each in sorted(inputs):
                 self.give_out(self.marks.wake(each))
         if self.n_inputs > 1 and columns.before is not None:
+            # `before` is the watermark of this input; the kernel gets that of all inputs together.
             columns = columns.bounded(*self.marks.bounds(inputs))
         self.is_passing = self.has_lanes and self.blocked == self.obstacles()
         self.work_columns(input, columns)

@@ -91,6 +91,7 @@ class InnerNode(KernelNode):
         error = task.exception()
         if error is not None:
             if self.is_ended:
+                # break_down() of a node that has ended does nothing, so the run would not hear of it.
                 self.run.fail(node_error(self.name, error))
             self.break_down(error)
             return

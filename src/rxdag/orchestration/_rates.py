@@ -125,6 +125,7 @@ class RateCoordinator:
             )
         found.waiting += 1
         try:
+            # The lock is fair, which keeps the order of arrival.
             async with found.turn:
                 if found.breaker.state != "closed":
                     found.breaker.enter(f'provider "{provider}"')

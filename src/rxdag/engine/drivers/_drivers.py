@@ -230,6 +230,7 @@ class _InstantSelector(selectors.SelectSelector):
             return ready
         if timeout is None:
             raise VirtualDeadlockError("no timer is left in virtual time, and the run has not ended")
+        # At least 1 ns: a shorter sleep would be rounded to none, again and again.
         self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
         return ready
 
@@ -245,6 +246,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock = clock
         self._instant = _InstantSelector(clock)
         super().__init__(self._instant)
+        # Timers within it count as due; that of the system's clock may be coarser.
         self._clock_resolution = 1e-9
 
     def when_quiet(self, fn: Callable[[], None]) -> None:
