@@ -25,7 +25,7 @@ class Leaving:
         """Take no more."""
         self.is_left = True
         if self._limit is not None:
-            # asyncio.timeout ends the wait, and tells that from a cancel of the task by others.
+            # asyncio.timeout interrupts the wait, and can tell that apart from an outside cancel of the task.
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     def __aiter__(self) -> Leaving:

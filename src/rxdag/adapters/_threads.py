@@ -39,7 +39,7 @@ class Threaded(Reader):
             if read is not None:
                 self._read.append(read)
             self._context.wake()
-        # On the thread that reads: not every reader can be closed in the middle of a read.
+        # On the reading thread, since not every reader can be closed during a read.
         self._reader.close()
 
     def read(self, max_items: int) -> Read:

@@ -112,7 +112,7 @@ class ArraySum(ColumnsAggregate):
 
     def add(self, values: Any, groups: Groups) -> None:
         self._total.add(values, groups, self._count.empty)
-        # After the cells, which ask it for the places that are still empty.
+        # After the cells, which use it to find the places that are still empty.
         self._count.add(None, groups)
 
     def results(self, places: Places) -> list[Any]:

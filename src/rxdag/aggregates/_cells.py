@@ -62,7 +62,7 @@ class Cells:
         if array is None:
             raise TypeError("cells: must hold something to be widened")
         if array.dtype.kind != "O":
-            # Empty places hold the start of the old dtype, such as the least int64, which is no start for objects.
+            # Empty places hold the initial value of the old dtype, such as the smallest int64: wrong for objects.
             is_new = empty()
             array = array.astype(object)
             array[is_new[: len(array)]] = self.start["O"]

@@ -56,7 +56,7 @@ class Codec:
         """
         try:
             try:
-                # Without checks first: they cost much, and such values are rare.
+                # First without checks, which are slow; values that need them are rare.
                 packed = Packer(self._names).encode(value)
             except (OverflowError, UnicodeEncodeError):  # an int or a text that msgpack has no form for
                 packed = Packer(self._names, careful=True).encode(value)

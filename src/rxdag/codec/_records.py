@@ -190,7 +190,7 @@ def record_of(kind: type) -> Record | None:
     bases = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE and base not in _EMPTY]
     if issubclass(kind, tuple):
         return _Tuples(cls, cls._fields) if bases == [tuple] and hasattr(cls, "_field_defaults") else None
-    # A builtin base, such as dict or Exception, holds state that is in no field.
+    # A builtin base, such as dict or Exception, has state outside the fields.
     if bases:
         return None
     if issubclass(kind, msgspec.Struct):

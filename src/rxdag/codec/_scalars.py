@@ -172,7 +172,7 @@ def array(saved: list[Any]) -> Any:
     dtype = np.dtype(described) if isinstance(described, str) else np.lib.format.descr_to_dtype(_tupled(described))
     if dtype.hasobject:
         raise StateError("an array must hold no Python objects")
-    # A copy can be written to, and does not keep all the bytes that were decoded.
+    # A copy is writable, and does not keep the decoded bytes alive.
     return np.frombuffer(data, dtype).reshape(shape).copy()
 
 

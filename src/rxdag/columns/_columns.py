@@ -168,7 +168,7 @@ class Columns:
 
     def _again(self) -> Columns:
         same = Columns(self._blocks, self.n, self.names, self.of).beside(self)
-        # Shared, since the items are the same: each uses what the other has gathered.
+        # Shared, since the items are the same: a column gathered by one is available to the other.
         same._gathered = self._gathered
         same._rows = self._rows
         return same
@@ -234,7 +234,7 @@ class Columns:
             try:
                 meets = rest.truths(condition)
             except RowFailed as failed:
-                # The index is one among the items that have met no condition so far.
+                # The index refers to the items that have met no condition so far.
                 raise RowFailed(int(places[failed.index]), failed.cause) from failed.cause
             parts.append(rest.where(meets))
             rest, places = rest.where(~meets), places[~meets]

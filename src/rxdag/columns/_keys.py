@@ -154,7 +154,7 @@ class KeyPacker:
         """
         found = [columns.values(part) for part in self._parts]
         if not self._kinds:
-            # From the first run on: keys of another kind are then numbered in `_whole`.
+            # Fixed by the first run; later keys of another kind are numbered in `_whole`.
             self._set_kinds(isinstance(column, Coded) for column in found)
         packed = self._packed(found)
         if packed is not None:

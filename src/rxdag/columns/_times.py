@@ -79,7 +79,7 @@ def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64
     days, at = np.unique(local.astype("datetime64[D]"), return_inverse=True)
     shift_of = np.zeros(len(days), "timedelta64[us]")
     has_change = np.zeros(len(days), np.bool_)
-    # A day on which clocks do not change has one offset; only the rows of other days are looked at one by one.
+    # Most days have a single offset; only rows on days with a clock change are converted one by one.
     for i, day in enumerate(days.tolist()):
         if day is None:  # NaT
             continue
@@ -93,7 +93,7 @@ def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64
     for row in has_change[at].nonzero()[0].tolist():
         shifts[row] = aware(local[row].astype("datetime64[us]").item(), zone).utcoffset() or timedelta(0)
     instants: NDArray[np.datetime64] = local - shifts.astype(local.dtype.str.replace("M8", "m8"))
-    # Without wrapping around, a positive shift gives an earlier instant and any other does not.
+    # A positive shift must give an earlier instant, and any other shift must not; otherwise the value has wrapped.
     wrapped = ((instants < local) != (shifts > np.timedelta64(0, "us"))).nonzero()[0]
     if len(wrapped):
         raise ValueError(f"a time must be within 1677 to 2262 in UTC too, got {local[wrapped[0]]}")

@@ -187,7 +187,7 @@ def _binary(expr: Binary) -> Step:
         return lambda c: power(raised, left(c), right(c))
     slow: Callable[[Value, Value], Value] = partial(divide if op in ("/", "//", "%") else arithmetic, op)
     by = int_of(expr.right)
-    # // and % only by a positive int: 0 raises in Python, and the bounds of a negative quotient are turned round.
+    # // and % need a positive divisor: 0 raises in Python, and a negative one reverses the bounds.
     fast = BY_INT.get(op) if by is not None and abs(by) < SMALL and (by > 0 or op in "+-*") else None
     if fast is None or by is None:
         return lambda c: slow(left(c), right(c))

@@ -71,7 +71,7 @@ class LineFile:
             if self.line == 1:
                 self._check_format(line)
             try:
-                # Only the beginning of a file may have a byte order mark.
+                # Only the start of a file may have a byte order mark.
                 yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 near = line[max(0, error.start - 10) : error.start + 10]

@@ -65,7 +65,7 @@ class BatchSinkNode(SinkNode):
             made = end_error("sink", self.name, error)
             made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
             if self.is_ended:
-                # fail() of a node that has ended does nothing, so the run would not hear of it.
+                # fail() does nothing if the node has ended, so the run must be told directly.
                 self.run.fail(made)
             self.fail(made)
             return
@@ -185,7 +185,7 @@ class BatchSinkNode(SinkNode):
                 self.fail(end_error("sink", self.name, error))
             # Else the driver cancels the run next: it would cut short a close that begins now.
             return False
-        if not self.is_split:  # halves only narrow down the item that fails
+        if not self.is_split:  # a half is not retried; splitting only finds the failing item
             self.attempts += 1
             wait = self.policy.wait_ns(error, self.attempts, self.run.random)
             if wait is not None:
@@ -205,7 +205,7 @@ class BatchSinkNode(SinkNode):
         # A line that is down fails whatever is sent: no item is to blame.
         if len(part) > 1 and not isinstance(error, ConnectionError | TimeoutError):
             head, rest = part.split(len(part) // 2)
-            # extendleft turns them round: the head comes first.
+            # extendleft reverses the order, so the head comes first.
             self.parts.extendleft((rest, head))
             self.is_split = True
             return True

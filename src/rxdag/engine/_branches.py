@@ -58,14 +58,14 @@ class Fork(Point):
         free = self.obstacles()
         while True:
             rest: Any = None
-            # What rests with its next branch was cut to what fits into all of them before.
+            # Resting columns with at > 0 were already cut to the room of all branches.
             room = self.space_behind() if at == 0 else len(columns)
             if room < len(columns):
                 rest = columns[room:]
                 columns = columns[:room]
             while at < n:
                 if self.blocked > free:
-                    # What is held last comes first.
+                    # Held in reverse, since each call puts its entry first.
                     if rest is not None:
                         self.hold_first((INPUT_COLUMNS, 0, rest, 0, 0, None))
                     self.hold_first((INPUT_COLUMNS, at, columns, 0, 0, None))

@@ -59,7 +59,7 @@ class CallingNode(Guarded):
         parameters = self.parameters()
         self.on_item: Any = getattr(kernel, "on_item", None)
         self.has_now = "now" in parameters or self.in_clock_time
-        # In processing time, the time of an item is that of the clock.
+        # In processing time, the time of an item is the time of the clock.
         names = tuple("now" if name == "ts" else name for name in parameters) if self.in_clock_time else parameters
         self.names = names
         # The common forms, which are called without collecting arguments by name.

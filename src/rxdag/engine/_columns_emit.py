@@ -64,7 +64,7 @@ class ColumnsExits:
         times, sequences, keys = columns.beside_rows()
         before = columns.marks_before() if main.timed else None
         for i, value in enumerate(values):
-            # The readers are on rows, where a watermark comes as a mark before the item.
+            # Row nodes behind get the watermark as a mark before the item.
             if before is not None and before[i] > node.watermark:
                 node.give_mark(before[i])
             if node.passes:
@@ -91,7 +91,7 @@ class ColumnsExits:
         exit_ = node.ports.get("late")
         if exit_ is None or not n:
             return
-        # Nobody reads or watches them, so rows need not be made.
+        # Without a reader or a watcher, no rows need to be made.
         if not exit_.is_read and not isinstance(exit_.out, Watch):
             exit_.n += n
             return

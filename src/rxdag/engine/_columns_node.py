@@ -94,7 +94,7 @@ class ColumnsNode(KernelNode):
             for each in sorted(inputs):
                 self.give_out(self.marks.wake(each))
         if self.n_inputs > 1 and columns.before is not None:
-            # `before` is the watermark of this input; the kernel gets that of all inputs together.
+            # `before` is the watermark of this input; the kernel needs the combined one of all inputs.
             columns = columns.bounded(*self.marks.bounds(inputs))
         self.is_passing = self.has_lanes and self.blocked == self.obstacles()
         self.work_columns(input, columns)
@@ -129,7 +129,7 @@ class ColumnsNode(KernelNode):
                 continue
             most = 1
             index = failed.index
-            # Nothing of the part was done, so the items before the failed one are worked on again.
+            # The kernel has processed nothing of the part, so the items before the failed one are passed again.
             if index:
                 self.work_columns(input, columns[:index])
             if self.is_ended:

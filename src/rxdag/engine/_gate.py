@@ -136,7 +136,7 @@ class Gate(Node):
             self.push_sized(item, ts, sequence, key)
             return
         n = self.came - self.taken - self.lost - self.n_dropped
-        # `came` counts this item already, so n is what would rest with it.
+        # `came` already counts this item, so n includes it.
         if not self.blocks and n > self.high and not self.make_room(item, 0):
             return
         self.queue.append((item, ts, sequence, key))
@@ -283,7 +283,7 @@ class Gate(Node):
         if is_tail:
             queue.extend(reversed(marks))
         elif marks and overflow is Overflow.DROP_BUFFER:
-            # No item is left between the marks, so the last one says all that the others said.
+            # No item is left between the marks, so the last one replaces the others.
             queue.append(marks[-1])
         else:
             queue.extendleft(reversed(marks))  # a mark that comes later than it might is safe
@@ -292,7 +292,7 @@ class Gate(Node):
     def fits(self, size: i64) -> bool:
         """Return True if the item that `came` counts already fits beside what rests here."""
         n = self.came - self.taken - self.lost - self.n_dropped
-        # Even an item larger than max_bytes fits into an empty gate, or it could never pass.
+        # An empty gate accepts any item, even one larger than max_bytes, which could otherwise never pass.
         if n <= 1:
             return True
         if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped + size > self.max_bytes:

@@ -104,7 +104,7 @@ class GatherNode(Point):
             self.give_mark(watermark)
 
     def mark(self, watermark: i64) -> None:
-        # IDLE and the end cannot wait for more items, and without gathered ones there is nothing to wait for.
+        # IDLE and end marks must not wait for more items; without gathered items no mark needs to wait.
         if watermark == IDLE or watermark >= FLUSHED or not self.items:
             self.hand_on()
             self.give_mark(watermark)

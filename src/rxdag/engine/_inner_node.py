@@ -91,7 +91,7 @@ class InnerNode(KernelNode):
         error = task.exception()
         if error is not None:
             if self.is_ended:
-                # break_down() of a node that has ended does nothing, so the run would not hear of it.
+                # break_down() does not fail the run if the node has ended, so the run must be told directly.
                 self.run.fail(node_error(self.name, error))
             self.break_down(error)
             return
@@ -204,7 +204,7 @@ class InnerNode(KernelNode):
             return
         self.matched = list(wanted)
         kept = set(wanted)
-        # Closed before others are opened, so that never more are open than the kernel has.
+        # Close before opening others, so that no more are open at once than the kernel allows.
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close()
         for inner in wanted:
@@ -318,7 +318,7 @@ class InnerNode(KernelNode):
         kernel.on_inner_failed(inner, error, reading.attempts)
 
     def give_mark(self, watermark: i64) -> None:
-        # Watermarks take no room, and the kernel keeps them below what it holds.
+        # Watermarks take no room, and the kernel keeps them below the items it holds.
         if self.is_resting:
             super().give_mark(watermark)
             return

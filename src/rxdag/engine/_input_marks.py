@@ -64,11 +64,11 @@ class InputMarks:
         if mark <= was:
             return ()
         self.of[input] = self._last[input] = mark
-        # It was above the minimum, which stays where it is.
+        # This input was above the minimum, so the minimum has not changed.
         if was > self._given:
             return ()
         self._n_least -= 1
-        # Below 0 after _look(), where the number is not known: then all are counted.
+        # After _look() the number is unknown (0), so it becomes negative and all inputs are counted.
         if self._n_least > 0:
             return ()
         least = min(self.of)

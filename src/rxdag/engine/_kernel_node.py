@@ -158,7 +158,7 @@ class KernelNode(WatermarkNode):
 
     def shut_input(self, input: int, now: int) -> None:
         """Shut an input of which it takes nothing now, or open it; one that has ended stays open for its end."""
-        # The end itself is still to come, and a shut inlet could keep it in the gate.
+        # Its end is still to come, and a shut inlet could keep the end in the gate.
         is_over = self.marks.of[input] >= FLUSHED
         self.inlets[input].set_shut(not is_over and self.kernel.want_from(input, now) == 0)
 
@@ -203,7 +203,7 @@ class KernelNode(WatermarkNode):
         return self.is_resting and not self.is_ended
 
     def fire(self) -> None:
-        # It has fired: arm() must not take it for an earlier timer that is still set.
+        # The timer has fired; arm() must not mistake it for an earlier timer that is still set.
         self.timer = None
         if self.is_ended:
             return
@@ -265,7 +265,7 @@ class KernelNode(WatermarkNode):
             self.inputs_ended(error)
             self.domain.retire(self)
         elif self.inlets and error is None and self.marks.of[input] < FLUSHED:
-            # An end without FLUSHED or ENDED before it comes from a drain.
+            # An end that no FLUSHED or ENDED precedes comes from a drain.
             self.is_drained = True
             self.end_if_refused()
 
@@ -290,7 +290,7 @@ class KernelNode(WatermarkNode):
 
     def inputs_ended(self, error: Exception | None) -> None:
         """Handle the end of all inputs."""
-        # stop_lingering() comes back here once the kernel has given out the rest.
+        # stop_lingering() calls this again once the kernel has emitted the rest.
         if error is None and self.lingering != MIN:
             return
         if error is not None:
@@ -303,7 +303,7 @@ class KernelNode(WatermarkNode):
             return
         if self.timer is not None:
             self.timer.cancel()
-        # Before seal(), since an ended node throws entries away, and the end may have to rest.
+        # Before seal(), since the end may have to rest, and an ended node discards entries.
         self.give_end(error)
         self.seal()
 
@@ -320,7 +320,7 @@ class KernelNode(WatermarkNode):
         """End before the inputs do."""
         if self.is_ended:
             return
-        # An end without this mark is that of a drain, at which the nodes behind keep their open state.
+        # Without this mark, nodes downstream would take the end for a drain and keep their state open.
         self.give_mark(ENDED)
         self.forget_state()
         self.finish(None)
@@ -333,7 +333,7 @@ class KernelNode(WatermarkNode):
     def forget_state(self) -> None:
         """Count what the kernel holds as discarded."""
         if not self.is_forgotten:
-            # Once: several ways lead here, and the kernel goes on holding what was counted.
+            # Only once: this is called on several paths, and the kernel still holds the counted items.
             self.is_forgotten = True
             self.discarded += self.held_inside()
         if self.timer is not None:

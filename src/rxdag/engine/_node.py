@@ -148,7 +148,7 @@ class Node:
                 exit_.is_read = False
                 self.live -= 1
         if self.live == 0 and not self.is_ended:
-            # Only this node is sealed now; what is above it is released by retire(), when no node is on the stack.
+            # This seals only this node; retire() releases the nodes above later, when no node is on the stack.
             self.unused()
 
     def unused(self) -> None:
@@ -228,7 +228,7 @@ def block_all(nodes: list[Node]) -> None:
     while todo:
         node = todo.pop()
         node.blocked += 1
-        # Only the first obstacle spreads: the points above count this node once, however many obstacles it has.
+        # Only the first obstacle spreads upstream: the points above count this node once.
         if node.blocked == 1 and not node.absorbs and not node.is_ended:
             todo += node.up
 

@@ -133,7 +133,7 @@ class OpenedSource(Pump):
         except BaseException as error:
             self.run.fail(node_error(self.name, error))
         try:
-            # A try of its own: a reader that cannot say what it holds is closed all the same.
+            # In a separate try: the reader is closed even if its counts have raised.
             if reader is None:
                 pass
             elif self.source.where == "async":

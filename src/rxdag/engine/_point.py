@@ -86,7 +86,7 @@ class Point(Node):
         if watermark > self.watermark:
             self.watermark = watermark
         if self.blocked > self.free:
-            # FLUSHED and ENDED go with the end, which may pass although something is in the way.
+            # FLUSHED and ENDED belong to the end, which may pass although something is in the way.
             if watermark < FLUSHED or not self.lets_end_pass():
                 self.hold((MARK, 0, None, watermark, 0, None))
                 return
@@ -222,7 +222,7 @@ class Point(Node):
     def rest_on(self) -> None:
         """Keep the further outputs of the current call here; call it right before the next output is given."""
         if self.free:
-            # Below any `blocked`, so that give() holds what follows, and not 0, so that hold() puts it into `front`.
+            # Below any `blocked`, so that give() holds further outputs; not 0, so that hold() uses `front`.
             self.free = -1
         elif not self.is_resting:
             self.rest()
@@ -231,7 +231,7 @@ class Point(Node):
         """Rest no more."""
         self.is_resting = False
         self.blocked -= 1
-        # An ended node counts itself in `blocked` for good, see seal(), so that its count never falls to 0.
+        # The count of an ended node never falls to 0, since seal() adds the node itself for good.
         if self.blocked == 0 or self.absorbs or self.is_ended:
             unblock_all(self.up)
         unblock_all(self.order)
@@ -257,7 +257,7 @@ class Point(Node):
         """Take up an entry that rested."""
         kind = entry[0]
         if kind == ITEM:
-            # Not by give(), which would count it a second time.
+            # Not with give(), which would count it twice.
             exit_: Exit = entry[1]
             exit_.out.push(entry[2], entry[3], entry[4], entry[5])
         elif kind == MARK:
@@ -298,8 +298,7 @@ class Point(Node):
         if self.is_ended:
             return
         self.set_shut(False)
-        # A node that rests still has its end to give out behind what rests, so what is above stays blocked until it
-        # rises.
+        # A resting node still has to emit its end, so the points above stay blocked until it rises.
         if self.blocked and not self.is_resting and not self.absorbs:
             unblock_all(self.up)
         self.is_ended = True
@@ -345,7 +344,7 @@ class Point(Node):
     def resting_at(self, exit_: Exit) -> int:
         n = 0
         for entry in self.pending:
-            # Only outputs name their exit in entry[1]; inputs and watermarks have a number there.
+            # Only entries of outputs have an exit in entry[1]; others have a number there.
             if entry[1] is exit_:
                 n += 1 if entry[0] == ITEM else len(entry[2])
         return n

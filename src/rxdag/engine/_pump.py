@@ -116,7 +116,7 @@ class GatePump(Pump):
                 entry = queue.popleft()
             except IndexError:
                 self.is_starved = True
-                # Only a gate of size 0 reads it: an item may then go in for the waiting reader.
+                # Read only by gates of size 0, which then accept one item for the waiting reader.
                 gate.is_wanted = True
                 return
             if isinstance(entry, tuple):

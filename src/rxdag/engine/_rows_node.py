@@ -77,7 +77,7 @@ class RowsNode(Point):
         i = rows.at
         turn = i + _TURN
         while i < n:
-            # A watermark takes no room, so it goes out even if the item behind it has to rest.
+            # A watermark takes no room, so it is sent even if the next item has to rest.
             if before is not None and before[i] > self.told:
                 self.told = before[i]
                 out.mark(before[i])

@@ -46,7 +46,7 @@ class Shortcut:
                     left.append((filters, len(values) - len(made)))
                 values = made
         except Exception:
-            # Expressions have no effects: the items are worked on again one by one, which charges the one that fails.
+            # Expressions have no side effects, so the items can be processed again singly, which finds the failing one.
             return None
         n = len(items)
         for i, node in enumerate(self.nodes):

@@ -280,7 +280,7 @@ class SinkNode(OpenedSink):
             return
         self.in_flight = 0
         if task.cancelled():
-            # In flight again, so that discard() counts them.
+            # Keep them in flight, so that discard() counts them.
             self.in_flight = len(chunk)
             return
         error = task.exception()

@@ -101,7 +101,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
     if isinstance(node, Point):
         node.pending.extend(_with_exit(node, entry) for entry in saved["pending"])
         if node.is_ended:
-            # As seal() has counted it.
+            # As in seal().
             node.blocked += 1
     if isinstance(node, KernelNode):
         node.kernel.restore(saved["kernel"])

@@ -115,7 +115,7 @@ class SourceFeed(OpenedSource):
                 break
             if self.blocked or domain.stop:
                 break
-            # As in GatePump.feed: at least one item a turn.
+            # At least one item per turn, as in GatePump.feed().
             if is_timed and i > first and domain.ticks() >= domain.deadline:
                 break
             item = items[i]
@@ -124,7 +124,7 @@ class SourceFeed(OpenedSource):
             key: Any = None if keys is None else keys[i]
             i += 1
             self.at = i
-            # All before the call, so that the books and the place hold if it does not return.
+            # All updates precede the call, so that books and position hold if it does not return.
             self.made += 1
             main.n += 1
             out.push(item, ts, sequence, key)

@@ -63,7 +63,7 @@ class SourceNode(SourceFeed):
             self.how = how
             self.stop_error = error
         self.domain.stop = True
-        # A pump in the middle of its turn reads this between two items, so the stop takes effect at the next one.
+        # The pump checks this between items, so the stop takes effect before the next one.
         self.domain.driver.call(self.stop_before_others)
         self.wake()
 
@@ -77,7 +77,7 @@ class SourceNode(SourceFeed):
         reader = self.reader
         if self.end_mark is not None or reader is None or type(reader).drain is Reader.drain:
             return self.end_mark is not None
-        # A tuple, since None is a mark too: that of a drain, which sends none.
+        # A tuple, since None is a valid value: a drain sends no mark.
         self.end_mark = (FLUSHED if how == "flush" else None,)
         self.domain.driver.call(partial(self.ask, reader, how))
         return True
@@ -112,7 +112,7 @@ class SourceNode(SourceFeed):
         if self.how == "fail" and self.stop_error is not None:
             self.finish(self.stop_error)
             return
-        # A stored source still has these items; those of a live one exist nowhere else, so they go on.
+        # A stored source still has these items. Items of a live source would be lost, so they are still delivered.
         if self.how is not None and self.chunk is not None and self.source.is_stored:
             self.put_back()
         if self.chunk is None and not self.take_next():
@@ -128,7 +128,7 @@ class SourceNode(SourceFeed):
     def take_next(self) -> bool:
         """Read a chunk; False if there is nothing to hand on now."""
         if self.blocked:
-            # Only an open reader can tell of its end.
+            # Only an open reader can report its end.
             if self.reader is None and self.may_look_ahead():
                 self.reader = self.open_reader()
             reader = self.reader
@@ -196,7 +196,7 @@ class SourceNode(SourceFeed):
     def conclude(self, watermark: int | None) -> None:
         """End well, behind a last watermark. Neither takes room, so both go though gates behind are full."""
         own: i64 = self.free
-        # What rests here comes before the end, so then even the end has to wait.
+        # If items rest here, even the end has to wait behind them.
         if not self.is_resting:
             self.free = self.blocked
         if watermark is not None:

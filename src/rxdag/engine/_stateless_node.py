@@ -45,7 +45,7 @@ class StatelessNode(KernelNode):
                 self.is_quiet = True
                 self.pass_mark(watermark)
         elif watermark > self.watermark or self.is_quiet:
-            # The same watermark once more ends the idleness.
+            # Repeating the same watermark ends the idleness.
             self.is_quiet = False
             if watermark > self.watermark:
                 self.watermark = watermark

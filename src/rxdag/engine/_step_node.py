@@ -145,7 +145,7 @@ class StepNode(KernelNode):
         """Return how long to wait before the item is tried again, ns; -1 if it is not."""
         self.attempts += 1
         self.outputs = None
-        # Outputs that have gone out cannot be taken back, so such an item is not tried again.
+        # Emitted outputs cannot be taken back, so an item with outputs is not retried.
         if not isinstance(error, Exception) or self.given or isinstance(self.blamed(item, error), BadItem):
             return -1
         wait = self.policy.wait_ns(error, int(self.attempts), self.run.random)
@@ -228,7 +228,7 @@ class ReleaseNode(KernelNode):
         return True
 
     def give_mark(self, watermark: i64) -> None:
-        # Watermarks take no room, and the kernel keeps them below what it holds.
+        # Watermarks take no room, and the kernel keeps them below the items it holds.
         if self.is_resting:
             super().give_mark(watermark)
             return

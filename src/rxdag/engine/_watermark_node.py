@@ -66,7 +66,7 @@ class WatermarkNode(CallingNode):
             or watermark >= FLUSHED
             or self.is_ended
             or (self.rests_inputs and self.is_resting)
-            # Last of all, since it takes the watermark in.
+            # Last, since rises() has a side effect: it accepts the watermark.
             or not self.marks.rises(watermark)
         ):
             self.take_mark(0, watermark)
@@ -174,7 +174,7 @@ class WatermarkNode(CallingNode):
         except BaseException as error:
             self.break_down(error)
             return
-        # The item at `low` is yet to go out, so the watermark may not reach its time.
+        # The item at `low` is still to be emitted, so the watermark must stay below its time.
         mark = self.held_mark if self.held_mark < low - 1 else low - 1
         if mark > self.watermark:
             self.said_idle = False
@@ -184,7 +184,7 @@ class WatermarkNode(CallingNode):
                 self.said_idle = False
                 self.give_mark(self.watermark)
         elif not self.said_idle and (low == MAX or not self.gives_alone()):
-            # Not while held items can come out by themselves: readers would go on without them.
+            # Not while held items may still be emitted: readers would no longer wait for them.
             self.said_idle = True
             self.give_mark(IDLE)
 

@@ -97,7 +97,7 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
         return None
     names: dict[str, ast.expr] = {p: ast.Name(a, _LOAD) for p, a in zip(parameters, arguments, strict=True)}
     for name, cell in zip(outer, fn.__closure__ or (), strict=True):
-        # Read at each call: the variables and globals of a function may change.
+        # Read at each call, since closure variables and globals may change.
         names[name] = ast.Attribute(ast.Name(constant("cell", cell), _LOAD), "cell_contents", _LOAD)
     for name in {i.argval for i in instructions if i.opname == "LOAD_GLOBAL"}:
         if name not in fn.__globals__:

@@ -100,7 +100,7 @@ class EventLog:
         if not is_held:
             _write(code, fields)
         elif recent is not None and recent.n == 1 and self._later is not None:
-            # The first held event sets the timer, and the others are written with it.
+            # Only the first held event sets a timer; later ones are written with it.
             self._later(recent.until, partial(self._release, key))
 
     def close(self) -> None:

@@ -148,7 +148,7 @@ class _BookKernel(Kernel):
                 emit(self._changed(book, change), ts=ts, sequence=sequence, key=key)
             else:
                 if number is not None:
-                    # Messages are missing again: this change and those behind it wait for another snapshot.
+                    # Messages are missing again; this change and all later ones wait for another snapshot.
                     book.number, book.bids, book.asks = None, _Side(), _Side()
                     emit.made(Gap(key, number + 1, change.previous), ts=ts, sequence=sequence, key=key, port="gaps")
                 book.waiting.append([change, held, ts, sequence, key])

@@ -48,7 +48,7 @@ def assign_domains(topology: Topology) -> dict[str, str]:
 
 def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> str:
     thing = topology.nodes[producer].thing
-    # A thread of its own only reads or writes: what follows is back on the main domain.
+    # A blocking source or sink shares its thread with no other node; later nodes are on the main domain.
     own_thread = isinstance(thing, Source | Sink) and thing.where == "blocking"
     return MAIN if own_thread else domains[producer]
 

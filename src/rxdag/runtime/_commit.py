@@ -35,7 +35,7 @@ class Commit:
     def ready(self, name: str) -> None:
         """Note that a sink has taken everything, or is closed. Thread-safe."""
         with self._lock:
-            # A sink that is closed early comes here too, and to prepared(): the others must not wait for it.
+            # Also called when a sink closes early, as is prepared(), so that the others do not wait for it.
             if name not in self._writing:
                 return
             self._writing.discard(name)

@@ -136,7 +136,7 @@ class Execution:
     def fail(self, error: Exception) -> None:
         with self._lock:
             if error is self.error:
-                # Each source that is stopped with it reports it again.
+                # Each source that is stopped with this error reports it again.
                 return
             if self.error is not None:
                 self.error.add_note(f"then: {text_of(error)}")
@@ -222,7 +222,7 @@ class Execution:
         """Stop the run if nothing in the graph can ever proceed; idle drivers call this."""
         if self.error is None:
             for pump in self._pumps:
-                # The usual idleness, told from a stall without a scan: no pump waits for room.
+                # The usual idle state: without a parked pump there is no stall, and no scan is needed.
                 if pump.is_parked:
                     break
             else:
@@ -326,7 +326,7 @@ class Execution:
     def finish(self) -> RunResult:
         """Join the threads, settle the books. Called once, when the main driver has left."""
         stuck = self._join()
-        # Nodes of a domain that hangs are still in use by its thread.
+        # Nodes of a stuck domain are still in use by its thread.
         for node in self.program.nodes.values():
             if all(node.domain is not scheduler.domain for scheduler in stuck):
                 node.cancel()

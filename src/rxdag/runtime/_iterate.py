@@ -57,7 +57,7 @@ class _Queue(Sink[Any, None], Writer):
 
     async def write(self, chunk: Chunk) -> None:
         await self.queue.put(chunk.items)
-        # Until the loop has used the chunk up, so that no other one is on its way meanwhile.
+        # Until the loop has consumed the chunk, so that at most one is in flight.
         await self.queue.join()
 
     def close(self, *, ok: bool) -> None: ...

@@ -39,7 +39,7 @@ class RunPublisher:
             self._entering.append(subscribed)
         if not self._execution.done.is_set():
             self._host.call(partial(self._enter, subscribed))
-        # Asked again: if the run has ended in between, nobody calls _enter() any more.
+        # Checked again, since _enter() is not called if the run has ended meanwhile.
         if self._execution.done.is_set():
             self._end_entering()
 

@@ -193,7 +193,7 @@ class Supervisor:
             stops.append(loop.create_task(self._stop_by(name, drain=not stops, flush=flush)))
 
         def react(caught: Caught) -> None:
-            # A signal's handler interrupts the loop anywhere: only this call is safe there, and it wakes the loop.
+            # A signal handler interrupts the loop at any point; only this call is safe there and wakes the loop.
             loop.call_soon_threadsafe(stop, caught.name)
 
         with handled((signal.SIGINT, signal.SIGTERM), react) as caught:
@@ -235,7 +235,7 @@ class Supervisor:
             open_jobs = [job for job in self._jobs.values() if not job.is_over]
             if not open_jobs:
                 return
-            # All of them have to end, so it does not matter which one is waited for.
+            # All jobs must end, so any of the open ones can be awaited first.
             await open_jobs[0].changed.wait()
 
     def _results(self) -> dict[str, RunResult]:
@@ -324,7 +324,7 @@ class Supervisor:
     def _tell(self, event: RuntimeEvent) -> None:
         for queue in self._listeners:
             queue.append(event)
-        # A new one for each event: a reader waits on the one that it has seen last.
+        # A new one per event, since a reader waits on the one it has seen last.
         heard, self._heard = self._heard, asyncio.Event()
         heard.set()
 

@@ -116,7 +116,7 @@ def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
             met[id(node)] = ways[id(node)]
             for child in node.readers():
                 met[id(node)] |= met[id(child)]
-            # More than one bit: behind this point an item of another output of the fork can arrive too.
+            # More than one bit: items of another output of the fork also arrive downstream of this point.
             if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
                 node.order.append(fork)
 
@@ -128,7 +128,7 @@ def _find_rooms(order: list[Node]) -> None:
     limits: dict[int, dict[Limiter, None]] = {}
     expands: dict[int, bool] = {}
     for node in reversed(order):
-        # Readers first, so that what they reach is known.
+        # In reverse, so that the gates behind each reader are known.
         mine: dict[Gate, None] = {}
         waiting: dict[Gate, None] = {}
         wants: dict[Limiter, None] = {}

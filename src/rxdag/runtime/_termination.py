@@ -64,7 +64,7 @@ class Termination:
         self._leaving.discard(stop)
         if task in self._cancelled:
             self._cancelled.discard(task)
-            # Taken back, or a timeout or TaskGroup around the block would take it for a cancel of its own.
+            # Otherwise a timeout or TaskGroup around the block would mistake the cancel for its own.
             task.uncancel()
         if not self._bodies:
             self._handler.close()

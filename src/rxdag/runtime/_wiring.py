@@ -188,7 +188,7 @@ class _Wiring:
                 self._attach(exits[-1], owners[-1], fork)
                 for edge, branch in zip(edges, fork.exits, strict=True):
                     self._link(edge, [*exits, branch], [*owners, fork], depth, is_lane=has_lanes, in_rows=in_rows)
-            # Nodes of columns drop the keys in their own exits.
+            # Columns nodes drop the keys in their own exits.
             if in_rows and not isinstance(made, ColumnsNode) and self._ends_keys(name, exit_.port):
                 exit_.out = KeyEnd(name, exit_.out)
 
@@ -220,7 +220,7 @@ class _Wiring:
         gate_plan = self.plan.gates.get(edge)
         if is_lane:
             exits, owners = self._extend(Lane(edge.consumer), exits, owners)
-        # A gate ends the recursion already.
+        # A gate already ends the recursion.
         if gate_plan is None and depth >= _DEEPEST:
             exits, owners = self._extend(Cut(edge.consumer), exits, owners)
             depth = 0
@@ -269,7 +269,7 @@ class _Wiring:
             consumer.gates.append(gate)
         pump = GatePump(str(edge), edge.consumer, gate)
         pump.out = entry
-        # A sink ignores watermarks, so they set nothing free that would need room.
+        # A sink ignores watermarks, so they cause no outputs that would need room.
         pump.marks_without_room = isinstance(consumer, SinkNode)
         pump.ends_without_room = not (isinstance(entry, Inlet) and entry.owner.kernel.may_park)
         pump.is_caught = edge.consumer in self.plan.caught

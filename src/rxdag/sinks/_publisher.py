@@ -33,7 +33,7 @@ class Subscribed:
             self._error = GraphError(f"request: n must be 1 or more, got {shown(n)}")
         else:
             with self._lock:
-                # By rule 3.17 of Reactive Streams, a demand of 2**63 - 1 is one without bound.
+                # By rule 3.17 of Reactive Streams, a demand of 2**63 - 1 is unbounded.
                 self.demand = min(self.demand + n, _MOST)
         if self._hub is not None:
             self._hub.asked(self)
@@ -102,7 +102,7 @@ class Hub(Writer):
 
     def asked(self, subscribed: Subscribed) -> None:
         """Note that a subscriber has requested items or left. Thread-safe."""
-        # Not for a request during a write: the node asks for `want` behind it anyway.
+        # Not for a request during a write: the node reads `want` after it anyway.
         if not self._is_writing or subscribed.is_over:
             self._context.call(self._look)
 

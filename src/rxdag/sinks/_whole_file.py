@@ -52,7 +52,7 @@ class WholeFile:
                 self._open_part(old)
         self._out: Any = self._file
         if packs and self.path.suffix == ".gz":
-            # Without a name and a time, so that equal data gives equal bytes.
+            # No name and no time, so that equal data gives equal bytes.
             self._out = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
 
     def _open_part(self, old: os.stat_result | None) -> None:

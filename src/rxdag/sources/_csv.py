@@ -83,7 +83,7 @@ class _CsvReader(IteratorReader):
             try:
                 row = self._next(self._opened)
             except _BadRow as error:
-                # A new one, since only a new _lines() begins with the lines to read again.
+                # A new reader, since only a new _lines() starts with the lines to read again.
                 self._opened = csv_module.reader(self._lines(), strict=True)
                 self._context.bad(error.row, SourceError(str(error)))
                 continue

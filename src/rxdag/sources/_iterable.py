@@ -43,7 +43,7 @@ class IteratorReader(Reader):
             raise self._error
         items: list[Any] = []
         most = 1 if self._blocking else max_items
-        # Small bursts first, since it is not known how long an item takes.
+        # Bursts start small, since the time per item is not known yet.
         burst = 1
         try:
             while (n := len(items)) < most:

@@ -74,7 +74,7 @@ class ItemQueue:
         self.max_items = self.max_items if boundary.max_items is None else boundary.max_items
         self.overflow, self.delay_error = boundary.overflow, boundary.delay_error
         if self.overflow is not Overflow.BLOCK:
-            # Items that were pushed before the run are judged by the new policy.
+            # The new policy applies to items pushed before the run too.
             queued, self.items = self.items, deque()
             for item in queued:
                 if not self.is_complete:
@@ -122,7 +122,7 @@ class ItemQueue:
     def _let_in(self, item: Any) -> bool:
         """Add an item if it fits, else apply the policy; return False if it was not added."""
         items = self.items
-        # With max_items 0 there is room only for an item that the run waits for.
+        # With max_items 0 there is room only while the run waits for an item.
         if len(items) < (self.max_items or int(self._is_wanted)):
             items.append(item)
             self._is_wanted = False
@@ -179,7 +179,7 @@ class ItemQueue:
         with self.lock:
             while self.waiting and len(self.items) < self.max_items:
                 item, ticket = self.waiting.popleft()
-                # False if the producer has given up: its item must not go in then.
+                # False if the producer has cancelled; its item must not be added then.
                 if ticket.set_running_or_notify_cancel():
                     self.items.append(item)
                     admitted.append(ticket)
@@ -205,7 +205,7 @@ class ItemQueue:
             error = BadProgram(f"{self.label}: a feed must fail with an exception, got {shown(error)}")
         with self.lock:
             self.is_complete = True
-            self.error = self.error or error  # an overflow came first
+            self.error = self.error or error  # an overflow takes precedence
             context = self.context
         if context is not None:
             context.wake()

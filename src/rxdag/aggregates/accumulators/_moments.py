@@ -26,7 +26,7 @@ class Mean(Accumulator[Any, float]):
         self.n += 1
 
     def remove(self, item: Any, /) -> bool:
-        # Only sums of whole numbers are the same without the item as if it had never been added.
+        # Only integer sums are exact after a removal.
         if type(self.total) is not int:
             return False
         self.total -= own_number(self._get(item))

@@ -29,7 +29,7 @@ class Min(Accumulator[Any, float]):
             self.least = value
 
     def remove(self, item: Any, /) -> bool:
-        # If the least leaves, the next one has to be found among the others.
+        # If the minimum itself leaves, the next one must be searched for among the others.
         return bool(self._get(item) > self.least)
 
     def result(self) -> Any:

@@ -51,7 +51,7 @@ def drive_virtual(
         if scheduler.step() == 0:
             continue
         on_idle()
-        # on_idle may have given it work, such as a cancel.
+        # on_idle may have scheduled work, such as a cancel.
         if not scheduler.is_idle():
             continue
         due = scheduler.next_due()
@@ -184,7 +184,7 @@ class LoopDriver:
             self._timer.cancel()
             self._timer = None
         with scheduler.lock:
-            # From here on a kick arms anew; calls and pumps that came before it show in is_idle() below.
+            # From here on, a kick schedules a slice again; calls and pumps from before are found by is_idle() below.
             self._armed = False
         if scheduler.is_stopped or self._is_done():
             if not self.done.done():
@@ -230,7 +230,7 @@ class _InstantSelector(selectors.SelectSelector):
             return ready
         if timeout is None:
             raise VirtualDeadlockError("no timer is left in virtual time, and the run has not ended")
-        # At least 1 ns: a shorter sleep would be rounded to none, again and again.
+        # At least 1 ns: a shorter sleep would round to 0, and the loop would spin for ever.
         self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
         return ready
 
@@ -246,7 +246,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock = clock
         self._instant = _InstantSelector(clock)
         super().__init__(self._instant)
-        # Timers within it count as due; that of the system's clock may be coarser.
+        # asyncio fires timers that are due within it; the resolution of the system clock may be coarser.
         self._clock_resolution = 1e-9
 
     def when_quiet(self, fn: Callable[[], None]) -> None:

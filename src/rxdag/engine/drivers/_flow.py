@@ -128,7 +128,7 @@ class FlowScheduler(ReactivexScheduler):
                 heapq.heappush(timers, entry)
                 if len(timers) > self._sweep_at:
                     self._sweep()
-            self.domain.is_looked_for = True  # take_turns() gives back, so that the timer is seen
+            self.domain.is_looked_for = True  # makes take_turns() return, so that the timer is seen
             self.epoch += 1
             ring = None if self._looks_again() else self._kick()
         if ring is not None:
@@ -312,8 +312,8 @@ class FlowScheduler(ReactivexScheduler):
         if self._is_virtual:
             return
         end = self.slice_end
-        if self._timers:  # patient ones cut no turn short
-            due = self.ticks() + self._timers[0][0] - self.clock.now()  # moved from one clock to the other
+        if self._timers:  # patient timers do not cut turns short
+            due = self.ticks() + self._timers[0][0] - self.clock.now()  # converted from one clock to the other
             end = due if end is None or due < end else end
         domain.is_timed = end is not None
         if end is not None:

@@ -83,7 +83,7 @@ class _FlatKernel(InnerKernel):
         self.inner = []
         for *row, given in saved["inner"]:
             inner = Inner(*row)
-            # The stream is opened anew, and begins with items that have gone out before the restart.
+            # The reopened stream begins with the items that were emitted before the restart.
             inner.given = inner.skip = given
             self.inner.append(inner)
         self.lingers = saved["lingers"]

@@ -69,7 +69,7 @@ class _LookupKernel(InnerKernel):
         self._times.add(ts)
         self._now = now
         if found is not None and found[1] > now:
-            # In again at the end, since the order is that of use.
+            # Reinserted at the end, to keep keys in order of last use.
             self.known[asked] = found
             row.results.append(found[0])
         else:

@@ -60,7 +60,7 @@ class _BatchKernel(Kernel):
 
     def _first_failed(self, columns: Columns, error: Exception) -> RowFailed:
         """Return the first item on which the function fails if called with it alone."""
-        # A single item has been tried alone already.
+        # A single item has already been tried on its own.
         for index in range(len(columns) if len(columns) > 1 else 0):
             try:
                 self._applied(columns[index : index + 1])

@@ -129,7 +129,7 @@ class AsofColumnsKernel(Kernel):
             found, reach = self._matches(lefts)
             n = lefts.n
             if self._forward and watermark != MAX:
-                # _LAST stands for no limit, which only the end reaches.
+                # _LAST means no limit: only the end makes such a match final.
                 open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
                 n = int(open_ones[0]) if len(open_ones) else n
             items = self.rights[0].rows() if self.rights else []
@@ -147,7 +147,7 @@ class AsofColumnsKernel(Kernel):
                     self._certain = certain
                     break
         finally:
-            # Also if `into` raises: what has gone out must not be held, and the item that failed still is.
+            # Also if `into` raises: emitted items are no longer held, but the failing item still is.
             self._n_certain -= given
             self.settling = lefts[given:] if given < lefts.n else None
 

@@ -67,7 +67,7 @@ class _ZipKernel(Kernel):
             self._times.remove(row[1])
             if not queue:
                 self._empty += 1
-                # No tuple can follow once an input that has ended has nothing left.
+                # No tuple can follow once an ended input has no items left.
                 self._finished = self._finished or self.ended[input]
         last = max(rows, key=lambda row: (row[1], row[2]))
         emit.absorbed(len(rows))

@@ -48,7 +48,7 @@ class _Waiting:
     def leave(self) -> None:
         """Remove the first item."""
         self._first += 1
-        # Removed in bulk, since a list moves all its items when the first is deleted.
+        # Removed in bulk, since deleting the first element of a list moves all others.
         if 2 * self._first > len(self._rows):
             del self._rows[: self._first]
             self._first = 0
@@ -86,7 +86,7 @@ class _IntervalJoinKernel(Kernel):
                 break
             made.append(self._made(row, other))
         self._wait(key, row)
-        # There are fewer results than partners if the run was cancelled in between.
+        # There are fewer results than partners if the run was cancelled meanwhile.
         for other, out in zip(met, made, strict=False):
             row.was_paired = other.was_paired = True
             emit(out, ts=max(row.ts, other.ts), sequence=sequence)

@@ -142,7 +142,7 @@ class _WindowJoinKernel(Kernel):
         """Emit the results of a pane; return False if it pauses with more to emit."""
         lefts, rights = pane.sides
         if self._pairs is None:
-            # `given` is above 0 here only after a restart: those pairs have gone out before it.
+            # `given` is above 0 here only after a restart; those pairs were emitted before it.
             self._pairs = itertools.islice(itertools.product(lefts, rights), self.given, None)
         n = len(lefts) * len(rights)
         for left, right in self._pairs:

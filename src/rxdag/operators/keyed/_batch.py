@@ -105,7 +105,7 @@ class _BatchKernel(KeyedKernel):
         else:
             self.keys.drop(key)
             self._waits.drop(key)
-        # An empty list has no time of its own, and must not come out behind the watermark.
+        # An empty list has no time of its own, and must not be late when it is emitted.
         if not items and self.watermark < MAX:
             filled.not_before(self.watermark + 1)
         self._send(key, filled, items, emit)

@@ -141,7 +141,7 @@ class SpansKernel(_Deduped):
         return DedupeColumnsKernel(self._key_of, self._within)
 
     def _came_later(self, key: Hashable) -> bool:
-        # `since` may be MIN itself, so the default of get() does not tell that the key is missing.
+        # `since` can be MIN itself, so the default of get() alone does not reveal a missing key.
         return any(span.get(key, MIN) >= self._since and key in span for span in self._later)
 
     def _turn(self, ts: int) -> None:

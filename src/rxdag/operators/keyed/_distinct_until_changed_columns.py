@@ -31,7 +31,7 @@ class ChangedColumnsKernel(Kernel):
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         column = columns.values(self._value_of)
         codes = np.zeros(columns.n, np.int64) if columns.key is None else columns.key.codes
-        # Stable, so that each row of a key stands behind the one that came before it.
+        # Stable, so that rows of the same key stay in order of arrival.
         order = np.argsort(codes, kind="stable")
         same_key = codes[order[1:]] == codes[order[:-1]]
         keep = np.ones(columns.n, np.bool_)

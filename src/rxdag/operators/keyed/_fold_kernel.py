@@ -54,7 +54,7 @@ class _FoldNode(KernelNode):
         total = fold.value
         n = 0
         try:
-            # Plain additions: a number of numpy's among the items makes the total one, and then push() adds them anew.
+            # A numpy number among the items makes the total one too; push() then adds the items again, one by one.
             for item in items if _is_own(items[:1]) else ():
                 total = total + item
                 n += 1

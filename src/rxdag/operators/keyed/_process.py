@@ -161,7 +161,7 @@ class _ProcessKernel(Kernel):
             if when is None:
                 self._timers.get(key, {}).pop(name, None)
             elif self._timers.get(key, {}).get(name, (None, 0))[0] != when:
-                # Set to its own time again, a timer keeps its number, and so its turn among those of that time.
+                # A timer that is set to the same time again keeps its place among the timers of that time.
                 self._n_set += 1
                 self._timers.setdefault(key, {})[name] = when, self._n_set
                 heapq.heappush(self._due, (when, self._n_set, key, name))

@@ -58,7 +58,7 @@ class _TopKernel(KeyedKernel):
         """Return the rows with one more, ranked again, cut to the number that may ever be emitted."""
         rank = ranked(self._by(item), "top_n: by")
         if self._unique is None:
-            # Also with reverse=True, sorted() keeps the order of equal ranks.
+            # sorted() is stable even with reverse=True, so equal ranks stay in order of arrival.
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]
         of = self._unique(item)
         others = [row for row in older if row[1] != of]

@@ -48,7 +48,7 @@ class _InstantKernel(Kernel):
         if self._keep != "last" or not rows:
             rows.append([item, sequence, key])
             self._n += 1
-        elif sequence >= rows[0][1]:  # of equal ones the later arrival wins
+        elif sequence >= rows[0][1]:  # the later arrival wins a tie
             older, rows[0] = rows[0], [item, sequence, key]
             return emit.dropped(older[0], "conflated")
         else:
@@ -111,7 +111,7 @@ class _InstantKernel(Kernel):
     def restore(self, saved: dict[str, Any]) -> None:
         self.instants, self._times, self._surplus = {}, [], []
         self._n = len(saved["rows"])
-        # The kernel of columns also saves rows that newer ones have replaced: they are still to be counted as dropped.
+        # The columns kernel also saves rows that newer ones replace, which are still to be counted as dropped.
         for item, ts, sequence, key in saved["rows"]:
             group = key if self._key_of is None else self._key_of(item)
             rows = self._rows_of(ts, group)

@@ -145,7 +145,7 @@ class _KeyedShapeKernel(Kernel):
         leaves = opens if opens > now else now
         full_at = self._bucket.after(full_at, leaves)
         self._full_at.keep(group, full_at, full_at)
-        # Items that are due and have not left yet go first.
+        # Waiting items that are due come first.
         if leaves == now and (not self.queue or self.queue[0][0] > now):
             emit(item)
             return

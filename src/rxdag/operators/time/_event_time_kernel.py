@@ -52,7 +52,7 @@ class _EventTimeNode(KernelNode):
             None if kernel._sequence_of is None else called(kernel._sequence_of)
         )
         self.scale: i64 = kernel._scale
-        # Between these, a time in ns fits into an int64.
+        # Within these bounds, the time in ns fits into an int64.
         self.least: int = (MIN + 1) // kernel._scale + 1
         self.largest: int = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
@@ -89,7 +89,7 @@ class _EventTimeNode(KernelNode):
             self.hold((ITEM, self.way, item, at, sequence, key))
         else:
             out.push(item, at, sequence, key)
-        # After the item: a watermark follows the item that raises it.
+        # After the item, since a watermark follows the item that raises it.
         if at > self.stamp.max_ts:
             self.stamp.max_ts = at
             mark = at - self.lag

@@ -161,7 +161,7 @@ class FeedTimeKernel(Kernel):
             due.append(min(self.seen.values()) + self._idle_after)
         place = self._least_place() if self._by_clock else None
         if place is not None:
-            # One below a multiple of the tick: there a window fires that ends at this multiple.
+            # One below a multiple of the tick, which fires windows that end at the multiple.
             following = ((self.given + 1) // _TICK_NS + 1) * _TICK_NS - 1
             if following < MAX:
                 due.append(following + self._lag + 1 - place)

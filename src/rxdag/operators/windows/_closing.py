@@ -34,13 +34,13 @@ class ClosingKernel(Kernel):
         self._close(watermark, "watermark", emit)
 
     def on_end(self, emit: Emit[Any]) -> None:
-        # Behind the ends of all windows, which may lie past MAX.
+        # Greater than the end of any window; ends may exceed MAX.
         self._close(2 * MAX, "end", emit)
 
     def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
         ends = self.ends
         while ends and ends[0][0] - 1 <= watermark:
-            # It leaves the heap only when complete: after a pause it is fired again.
+            # Popped only once it is complete: after a pause, fire() is called for it again.
             if not self.fire(ends[0], closed_by, emit):
                 self.is_paused = True
                 break

@@ -34,7 +34,7 @@ class CountedRows:
     def take_in(self, row: Row, size: int) -> Row | None:
         """Take in an item; returns the oldest if that leaves, for there are `size` of them."""
         gone = self.rows[0] if len(self.rows) == size else None
-        # None while it changes: if user code stops it halfway, the aggregate is computed again.
+        # None during the update: if user code raises halfway, the aggregate is computed again.
         accumulator, self.accumulator = self.accumulator, None
         if accumulator is not None and _moves_on(accumulator, row, gone):
             self.accumulator = accumulator
@@ -50,7 +50,7 @@ class CountedRows:
 
     def _bound(self, ts: int) -> None:
         """Take in an event time."""
-        # Equal times stay, one entry each, so that take_in() can remove that of the item that leaves.
+        # Equal times have one entry each, so that take_in() can remove the entry of the leaving item.
         while self.rising and self.rising[-1] > ts:
             self.rising.pop()
         self.rising.append(ts)

@@ -199,7 +199,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         try:
             values = self._rolled(whole, before)
         except BaseException:
-            # The rows are still held, as in the kernel of rows.
+            # The rows stay held, as in the row kernel.
             self.runs.add(ready)
             raise
         self._left = [*zip(saved_rows(ready), values, strict=True)][::-1]
@@ -281,7 +281,7 @@ def _found(
     """Return where the times at `at`, moved by `later`, belong within their key, among rows by (key, ts)."""
     least = int(ts.min())
     span = int(ts.max()) - least + 2
-    # Key and time fit into one int: a single search finds all places.
+    # If key and time fit into one int, a single search finds all positions.
     if (int(keys.max()) + 1) * span < 1 << _MOST_BITS:
         wanted = np.clip(ts[at] - least + max(later, -span), 0, span - 1)
         found: NDArray[np.intp] = np.searchsorted(keys * span + (ts - least), keys[at] * span + wanted, side)

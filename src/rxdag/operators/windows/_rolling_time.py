@@ -99,13 +99,13 @@ class RollingTimeKernel(Kernel):
             _, key, item = rows[at]
             made.append(result_of(self._into, item, windows[key], start, ts))
         self._at_hand = None
-        # Otherwise _begin() has added them: items of one instant are in each other's windows.
+        # Otherwise _begin() has already added them, since items of an instant are in each other's windows.
         for sequence, key, item in rows if not self._has_end else ():
             windows[key].add((ts, sequence, item))
         del self.waiting[ts]
         heapq.heappop(self._times)
         self._n -= len(rows)
-        # Last, when all calls of user code for the instant have succeeded and the state is complete.
+        # Emitted last, once all user calls for the instant have succeeded and the state is complete.
         for out, (sequence, key, _) in zip(made, rows, strict=True):
             emit(out, ts=ts, sequence=sequence, key=key)
         return True

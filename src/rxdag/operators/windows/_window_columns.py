@@ -67,7 +67,7 @@ class WindowColumnsKernel(ClosingKernel):
         if ts is None:
             raise TypeError("window: must have event times to work on columns")
         gap = self._behind(columns, ts)
-        # Live if the watermark is before end - 1; both are counted from ts, since end may not fit into an int64.
+        # Live if the watermark is below end - 1; both are measured from ts, since end may not fit into an int64.
         is_live = None if gap is None else gap < self._size - 1 - (ts - self._offset) % self._size
         if is_live is None or is_live.all():
             self._add(columns, ts, self._arrays.read(columns))
@@ -97,7 +97,7 @@ class WindowColumnsKernel(ClosingKernel):
         first = int(window.min())
         span = int(window.max()) - first + 1
         windows: Sequence[int] = range(first, first + span)
-        # Codes must stay few, see distinct(): far apart, windows are numbered by those that occur.
+        # distinct() is fast only for few codes, so sparse windows are numbered consecutively.
         if span <= columns.n:
             window -= first
         else:
@@ -165,7 +165,7 @@ class WindowColumnsKernel(ClosingKernel):
         end, start = window
         opened = self.open[window]
         left = self.left if self.left_of == window else in_order(opened)[::-1]
-        # In the order of `left`, since both are popped from the end.
+        # In the same order as `left`, since both are popped from the end.
         values = self._values or list(self._arrays.results(np.array([opened[key] for key in left], np.intp)))
         while left:
             key = left.pop()

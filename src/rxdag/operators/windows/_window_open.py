@@ -122,7 +122,7 @@ class OpenWindowKernel(ClosingKernel):
         self.slices: dict[tuple[int, int], _Slice] = {}
         self.open: dict[tuple[int, int], list[_Slice]] = {}
         self.taken: i64 = 0
-        # From 1 up to 0, an empty range: no slice is at hand.
+        # An empty range, so that no time matches until a slice is at hand.
         self.at_start: i64 = 1
         self.at_end: i64 = 0
         self.at: _Slice | None = None
@@ -277,14 +277,14 @@ class OpenWindowKernel(ClosingKernel):
         return int(self.taken)
 
     def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        # The slice at hand may be freed below, and must take no more items then.
+        # The slice at hand may be freed below; no item may be added to it after that.
         self._put_away()
         slices = self.open[window]
         end, start = window
         keys = self._panes
         if keys is None:
             keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
-        # The window may end behind all time, but an event time stays below MAX.
+        # The end may exceed MAX, but an event time must stay below it.
         ts = min(end - 1, MAX - 1)
         # Reversed, so that the next key is popped from the end; a fixed order makes results repeatable.
         left = self.left if self.left_of == window else in_order(keys)[::-1]
@@ -319,7 +319,7 @@ class OpenWindowKernel(ClosingKernel):
                 if whole is None:
                     kept[key] = part
                     continue
-                # Merged into a new one: the slice itself may be part of later windows.
+                # Merged into a new accumulator, since the slice may be part of later windows.
                 if key not in merged:
                     first = whole
                     whole = kept[key] = merged[key] = self._new()

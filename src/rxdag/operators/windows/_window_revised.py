@@ -129,13 +129,13 @@ class RevisedWindowKernel(Kernel):
         i = -1
         if parts:
             i += len(parts)
-            # In order of time the last session is the one; only an item out of order needs a search.
+            # Usually the item belongs to the last session; only an item out of order needs a search.
             if parts[i].start > end:
                 i = bisect_right(parts, end, key=start_of) - 1
             if i >= 0 and parts[i].end >= start:
                 part = parts[i]
                 if part.end - 1 <= self.watermark or not part.is_due:
-                    return False  # the pane comes out again, with the item or later
+                    return False  # the pane has to be emitted again
                 if i and parts[i - 1].end >= start:
                     return self._joins(parts, i, windows[0], item, ts, sequence)
                 part.accumulator.add_at(item, ts, sequence)
@@ -181,7 +181,7 @@ class RevisedWindowKernel(Kernel):
             for part in self._open(live, key):
                 part.accumulator.check(item)
         touched = [self._take_in(window, item, ts, sequence, key) for window in live]
-        touched[-1].n += 1  # windows come in the order of their ends, and the last one holds the item
+        touched[-1].n += 1  # windows are in order of their ends; the last one holds the item
         outs: list[tuple[Any, int]] = []
         for part in touched:
             part.is_due = True
@@ -208,7 +208,7 @@ class RevisedWindowKernel(Kernel):
         else:
             met = self._open(live, key)
             fresh = {0, *(part.fresh for part in met)}
-        # Without early_items the left side is -1, which no pane counts.
+        # Without early_items the left side is -1, which never matches.
         comes_out = self._early_items - 1 in fresh or any(min(end - 1, MAX) <= self.watermark for _, end in live)
         return self._taken_back(met, key) if comes_out or (self._assigner.merges and len(met) > 1) else None
 
