@@ -123,7 +123,7 @@ def shown(item: object, *, most: int = _ITEM_CHARS) -> str:
         text = repr(item)
     except _GOES_ON:
         raise
-    except BaseException as broken:  # some libraries raise what is no Exception
+    except BaseException as broken:  # some libraries raise exceptions outside of Exception
         return f"a {type(item).__name__} whose repr raises {type(broken).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
 
@@ -158,7 +158,7 @@ def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:
         text = str(error)
     except _GOES_ON:
         raise
-    except BaseException as broken:  # some libraries raise what is no Exception
+    except BaseException as broken:  # some libraries raise exceptions outside of Exception
         return f"an error whose text raises {type(broken).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
 
@@ -232,7 +232,7 @@ def _unpacked_error(parcel: _Parcel) -> BaseException:
         kind, args, attributes = cast("tuple[type[BaseException], tuple[_Parcel, ...], dict[str, _Parcel]]", made)
         given = tuple(map(_unpacked, args))
         error = kind.__new__(kind, *given)
-        # The constructor may want more than the arguments; that of the nearest builtin sets what lies in C.
+        # The constructor may require other arguments; the nearest builtin's sets the state held in C.
         builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
         builtin.__init__(error, *given)
         vars(error).update({name: _unpacked(value) for name, value in attributes.items()})

@@ -107,7 +107,7 @@ class _ServiceReader(QueueReader):
         pipeline.sink = _Tee(pipeline.sink, key, self._give)
 
     async def _give(self, key: str, batch: Any) -> None:
-        with contextlib.suppress(RxDagError):  # nobody listens any more: the pipeline goes on as before
+        with contextlib.suppress(RxDagError):  # without a listener, the pipeline continues as before
             ticket = self._queue.offer((key, batch), wait=True)
             if not isinstance(ticket, bool):
                 await asyncio.wrap_future(ticket)

@@ -34,7 +34,7 @@ class Threaded(Reader):
                 continue
             try:
                 read: Read | BaseException = self._reader.read(1)
-            except BaseException as error:  # the run gets it from read
+            except BaseException as error:  # read() raises it in the run
                 read = error
             if read is not None:
                 self._read.append(read)

@@ -134,7 +134,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
         return source
     if gives_arrow(thing) and is_frame(thing):
         return arrow(thing, _any(how.of))
-    if isinstance(thing, type):  # a class makes one for each run
+    if isinstance(thing, type):  # a class makes an object per run
         return _of_function(thing, how)
     if is_linear(thing):
         return pipeline(thing, gives=how.gives)

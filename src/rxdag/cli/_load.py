@@ -75,7 +75,7 @@ def _opened(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> t
             raise SpecError(f"--set: must be node.param=value, got {shown(each)}")
         overrides[key] = value
     text = sys.stdin.buffer.read() if spec == "-" else None
-    sys.path.insert(0, str(Path.cwd()))  # modules of the user's own stand beside the spec
+    sys.path.insert(0, str(Path.cwd()))  # the user's modules are next to the spec
     document = open_spec(None if spec == "-" else spec, text=text, allow=allow, outside=outside, overrides=overrides)
     return document, Path(spec).read_bytes() if text is None else text
 
@@ -104,7 +104,7 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
             else:
                 document.context.at("nodes").at(name).tell(document.nodes[name].tree, message)
     document.context.problems.check()
-    return cast("Dag", made)  # without one there is a problem
+    return cast("Dag", made)  # without one, a problem has been reported
 
 
 def _imported(module: str, name: str) -> Dag:

@@ -58,7 +58,7 @@ class Codec:
             try:
                 # First without checks, which are slow; values that need them are rare.
                 packed = Packer(self._names).encode(value)
-            except (OverflowError, UnicodeEncodeError):  # an int or a text that msgpack has no form for
+            except (OverflowError, UnicodeEncodeError):  # an int or a text that msgpack cannot represent
                 packed = Packer(self._names, careful=True).encode(value)
         except StateError as error:
             raise StateError(complaint(value, where, self._names) or f"{where}: {error}") from None

@@ -81,7 +81,7 @@ class Names:
         for part in path.split("."):
             if not isinstance(found, ModuleType | type):
                 return None
-            found = vars(found).get(part)  # as it stands there: a lookup by attribute could run code
+            found = vars(found).get(part)  # not getattr, which could run code
         return found if isinstance(found, type) else None
 
 

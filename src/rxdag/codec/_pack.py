@@ -94,7 +94,7 @@ class Packer:
 
     def pack(self, value: object) -> Any:
         """Return the value, or its tagged form."""
-        # The exact type: an instance of a subclass would come back as one of the builtin.
+        # The exact type: an instance of a subclass would be restored as the builtin.
         kind = type(value)
         if kind in PLAIN and not self._careful:
             return value

@@ -102,7 +102,7 @@ class _Tuples(Record):
             if name not in defaults:
                 raise self._lacks(name)
             columns[name] = repeat(defaults[name], n)
-        # That of the class might change what it is given.
+        # The `__new__` of the class could change the values.
         return [tuple[Any].__new__(self.cls, row) for row in rows_of((columns[name] for name in self.fields), n)]
 
 
@@ -142,7 +142,7 @@ class _Dataclasses(Record):
         self._has_slots = bool(slots)
         self.in_dict = sum(name not in slots for name in fields)
         self._known = {field.name: field for field in dataclasses.fields(cls)}
-        # The class's own might want arguments; of a compiled class no other makes an object.
+        # The `__new__` of the class might require arguments, but only that of a compiled class can create its objects.
         self._new: Callable[[Any], Any] = cls.__new__ if hasattr(cls, _COMPILED) else object.__new__
 
     def _made(self, saved: Mapping[str, Iterable[Any]], missing: list[str], n: int) -> list[Any]:
@@ -162,7 +162,7 @@ class _Dataclasses(Record):
     def _set_default(self, made: Any, name: str) -> None:
         field = self._known.get(name)
         if field is None or not field.init:
-            return  # it may have had no value
+            return  # it may never have had a value
         if field.default is not dataclasses.MISSING:
             object.__setattr__(made, name, field.default)
         elif field.default_factory is not dataclasses.MISSING:
@@ -178,7 +178,7 @@ def _slots(cls: type) -> tuple[str, ...]:
         given: Any = vars(each).get(_COMPILED) or vars(each).get("__slots__", ())
         for name in (given,) if isinstance(given, str) else given:
             if name.startswith("__") and not name.endswith("__"):
-                name = f"_{each.__name__.lstrip('_')}{name}"  # as Python has it for private names
+                name = f"_{each.__name__.lstrip('_')}{name}"  # Python's name mangling
             if name not in ("__dict__", "__weakref__"):
                 found.append(name)
     return tuple(found)

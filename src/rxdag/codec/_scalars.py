@@ -166,7 +166,7 @@ def _listed(value: Any) -> Any:
 
 def array(saved: list[Any]) -> Any:
     """Return the array that was saved."""
-    import numpy as np  # it may be the first that this process has of it
+    import numpy as np  # this process may not have imported it yet
 
     described, shape, data = saved
     dtype = np.dtype(described) if isinstance(described, str) else np.lib.format.descr_to_dtype(_tupled(described))
@@ -193,7 +193,7 @@ def scalar_of(value: Any) -> list[Any]:
     """Return the saved form of a numpy scalar."""
     np = numpy()
     if type(value) is np.str_:
-        return ["U", TEXT.plain("".join(value))]  # str() takes NULs off its end
+        return ["U", TEXT.plain("".join(value))]  # str() strips trailing NULs
     if type(value) is np.bytes_:
         return ["S", bytes(value)]
     if value.dtype.hasobject:

@@ -57,6 +57,6 @@ def shown(value: Any) -> str:
     """Return a value as messages show it."""
     try:
         text = repr(value)
-    except Exception as error:  # what is to be shown may be broken itself
+    except Exception as error:  # the value itself may be broken
         text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

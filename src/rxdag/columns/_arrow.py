@@ -35,7 +35,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
     """Convert an Arrow column."""
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):  # of no chunks
+        if isinstance(array, pa.ChunkedArray):  # it had no chunks
             return column_of([])
     types, kind = pa.types, array.type
     if has_naive_times(types, kind):
@@ -59,7 +59,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
         return times if array.null_count == 0 else Nullable(times, array.is_valid().to_numpy(zero_copy_only=False))
     try:
         return column_of(array.to_pylist())
-    except ValueError as error:  # below the microsecond pyarrow asks for pandas
+    except ValueError as error:  # pyarrow needs pandas for times below the microsecond
         raise ValueError(f"times inside of {kind} must be whole microseconds; cast the column") from error
 
 
@@ -108,7 +108,7 @@ def _times_of(values: list[Any]) -> Array:
     """Return numpy times, or None, as an array of the finest unit among them."""
     times = np.array(values, "M8")
     for value, time in zip(values, times, strict=True):
-        # The cast to a finer unit wraps around without a word.
+        # A cast to a finer unit wraps around silently.
         if value is not None and time.astype(value.dtype) != value and not np.isnat(value):
             raise ValueError(f"times in a column of nanoseconds must be within 1677 to 2262, got {value}")
     return times

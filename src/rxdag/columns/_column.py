@@ -164,7 +164,7 @@ def is_array(column: object, kinds: str) -> TypeGuard[Array]:
 def taken(column: Column, at: At) -> Column:
     """Return the values at those places."""
     if isinstance(column, np.ndarray) and not isinstance(at, slice):
-        return column.take(at)  # half the time of indexing
+        return column.take(at)  # twice as fast as indexing
     return column[at]
 
 

@@ -115,7 +115,7 @@ def _converted(column: Column, hint: Any, first: int) -> Column:
     values = values_of(column)
     try:
         made = msgspec.convert(values, list[hint], builtin_types=_EXACT)
-    except TypeError:  # a type that msgspec does not know, as `str | date`
+    except TypeError:  # a type that msgspec does not support, such as `str | date`
         made = values
         wrong = next((i for i, value in enumerate(values) if not _is_one_of(value, hint)), None)
     except msgspec.ValidationError:

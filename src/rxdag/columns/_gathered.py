@@ -35,7 +35,7 @@ def gathered(
     """
     try:
         columns = columns_of_rows(items, of)
-    except Exception:  # what is asked of them is asked one by one
+    except Exception:  # expressions are then evaluated item by item
         columns = Columns.of_objects(items)
     if times is not None:
         columns = columns.timed(ints_of(times), None if sequences is None else ints_of(sequences))

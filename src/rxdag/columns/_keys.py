@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 _DENSE: Final = 1 << 16
 _BITS: Final = 62
-_TEXT_BITS: Final = 20  # of a text beside a number: a million of them
+_TEXT_BITS: Final = 20  # bits of a text next to a number: a million texts
 
 
 def parts_of(fn: FieldReader) -> list[FieldReader]:
@@ -86,7 +86,7 @@ def _combined(parts: list[Coded]) -> Coded:
     for part in parts[1:]:
         code = code * (len(part.names) + 1) + _from_zero(part)
         size *= len(part.names) + 1
-        # Numbered anew before the product can leave int64.
+        # Renumbered before the product can exceed int64.
         if size > 1 << 40:
             _, code = np.unique(code, return_inverse=True)
             size = len(first)
@@ -122,7 +122,7 @@ def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
 def first_rows(group: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Return a row of each group: its first."""
     rows = np.empty(count, np.intp)
-    # Backwards, since of several assignments to one place the last one stays.
+    # Backwards, since the last of several assignments to one place wins.
     rows[group[::-1]] = np.arange(len(group))[::-1]
     return rows
 

@@ -58,7 +58,7 @@ def exact_ns(times: NDArray[np.datetime64] | np.datetime64) -> Any:
         times: One time, or an array of them, in any unit.
     """
     ns = times.astype(_NS)
-    # The cast wraps around without a word; only on the way back it is seen.
+    # The cast wraps around silently; only the cast back reveals it.
     same = ns.astype(times.dtype) == times
     if not same.all() and np.datetime_data(times.dtype)[0] not in _FINER and not (same | np.isnat(times)).all():
         return None

@@ -21,7 +21,7 @@ EXACT: Final = 1 << 53
 INT64_CHAR: Final = np.dtype(np.int64).char
 
 
-class Uncertain(Exception):  # says that rows must decide
+class Uncertain(Exception):  # a signal that rows must decide
     """numpy may give something else than Python here: the items are to be looked at one by one."""
 
 

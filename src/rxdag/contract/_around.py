@@ -60,7 +60,7 @@ class ReaderAround(Reader):
 
 
 # pyright: reportIncompatibleVariableOverride=false
-# What a source says of itself are plain attributes; here they are those of another.
+# Attributes of a source are plain; here they are read from the inner source.
 class SourceAround(Source[T_co]):
     """A source of which everything that is said is what the one inside says: subclasses have that as `source`."""
 

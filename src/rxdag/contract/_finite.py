@@ -21,7 +21,7 @@ def finite(value: Any, what: str) -> Any:
         try:
             if -_INF < value < _INF and not getattr(value, "ndim", 0):
                 return own_number(value)
-        except (TypeError, ValueError, ArithmeticError):  # no number, an array, a NaN among decimals
+        except (TypeError, ValueError, ArithmeticError):  # not a number, an array, or a Decimal NaN
             pass
     raise BadItem(f"{what} must be a finite number, got {shown(value)}")
 

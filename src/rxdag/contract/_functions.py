@@ -161,7 +161,7 @@ def _signature(fn: Any) -> inspect.Signature | None:
     if any("__signature__" in getattr(each, "__dict__", ()) for each in kinds):
         return None
     try:
-        # Not that of what a decorator wraps: the decorator may add arguments of its own.
+        # Not the signature of the wrapped function: a decorator may add arguments.
         return inspect.signature(fn, follow_wrapped=False)
     except (ValueError, TypeError):
         return None

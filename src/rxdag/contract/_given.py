@@ -14,7 +14,7 @@ def gives_arrow(thing: object) -> bool:
 
 def is_frame(thing: object) -> bool:
     """Return whether a thing is a frame or table: rows by columns, of pandas, polars, pyarrow or another package."""
-    kind = type(thing)  # on the type, since some compute a property when it is read
+    kind = type(thing)  # on the type, since reading a property may compute it
     if gives_arrow(thing):
         return hasattr(kind, "columns") or hasattr(kind, "schema")  # a single column has neither
     return hasattr(kind, "columns") and hasattr(kind, "dtypes")
@@ -26,7 +26,7 @@ def check_iterable(items: object, where: str) -> None:
     Raises:
         GraphError: If it is such an iterable; the message says what to pass instead.
     """
-    given = items  # `isinstance` knows less of it
+    given = items  # `isinstance` narrows it less
     if isinstance(items, str):
         raise GraphError(
             f"{where} must not be a str, whose items are its characters, got {shown(items)}; sources.csv(path, Type), "

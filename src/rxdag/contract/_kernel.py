@@ -35,7 +35,7 @@ class BadProgram(TypeError):  # it is the program that is wrong, not the item
 
 
 @mypyc_attr(native_class=False)
-class RowFailed(Exception):  # says what happened, to the node only
+class RowFailed(Exception):  # a signal to the node
     """Raised by `on_columns`, before any state changes: an item failed.
 
     Args:

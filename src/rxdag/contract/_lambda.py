@@ -40,7 +40,7 @@ def lambda_text(code: CodeType) -> str | None:
     begin, end = min(begin for begin, _ in spans), max(end for _, end in spans)
     before, body = line[:begin].decode(errors="replace"), line[begin:end].decode(errors="replace")
     head = before[max(before.rfind("lambda"), 0) :].rstrip(" (")
-    # A file that was edited since it was loaded has other text there.
+    # The file may have been edited since it was loaded.
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     if _HEAD.fullmatch(head) is None or not set(arguments) <= set(re.findall(r"\w+", head)[1:]):
         return None

@@ -116,5 +116,5 @@ class LineFile:
     def close(self) -> None:
         if self.path != "-":
             self._raw.close()
-        for file in self._opened:  # gzip does not close what it was given
+        for file in self._opened:  # gzip does not close the underlying file
             file.close()

@@ -83,7 +83,7 @@ def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]
         for each in (
             thing,
             getattr(thing, "fan_in", None),
-        ):  # what stands on the graph, where it is not the thing itself
+        ):  # the fan-in is on the graph, not the thing itself
             _note(each, made)
         return result
 

@@ -11,7 +11,7 @@ R_co = TypeVar("R_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
 
 
-# A Struct is made some ten times as fast as a frozen dataclass, and windows make one for each result.
+# Creating a Struct is about ten times as fast as a frozen dataclass, and windows create one per result.
 class Pane(msgspec.Struct, Generic[K_co, R_co], frozen=True):
     """The result of a window for one key.
 

@@ -225,7 +225,7 @@ class Writer(ABC):
         """
 
 
-class WriteFailed(Exception):  # says what happened, to the node only
+class WriteFailed(Exception):  # a signal to the node
     """Raised by `Writer.write`: the item at `index` failed for `cause`.
 
     The items before it are written, the others are not.
@@ -241,7 +241,7 @@ class WriteFailed(Exception):  # says what happened, to the node only
         self.cause = cause
 
 
-class Enough(Exception):  # no error: it says something, to the node only
+class Enough(Exception):  # a signal to the node, not an error
     """Raised by `Writer.write`: the sink accepts no more items.
 
     The items before `index` are written.
@@ -329,5 +329,5 @@ class Sink(ABC, Generic[A_contra, R_co]):
     def open(self, context: SinkContext) -> Writer:
         """Create the writer of one run."""
 
-    def check(self, shape: Shape, where: str) -> None:  # most sinks take anything
+    def check(self, shape: Shape, where: str) -> None:  # most sinks accept any item
         """Raise GraphError if the sink cannot accept a stream of this shape."""

@@ -42,7 +42,7 @@ def _arguments(thing: Any, made: Made) -> list[str]:
     for name, value in made.arguments:
         is_named = name in made.keywords or name in made.options
         for each in value if name == made.variable else (value,):
-            # What an end hands on to a server may be a key or a password.
+            # Options passed on to a server may contain a key or a password.
             is_sent = made.role in ("source", "sink")
             is_open = kept.get(name, not is_sent or not isinstance(each, _SENT))
             shows = placed(each) if is_sent and is_lambda(each) else argument(each)

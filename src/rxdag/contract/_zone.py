@@ -32,7 +32,7 @@ def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
             f'{where} must be the IANA name of a time zone, such as "UTC", a tzinfo or None, got {shown(tz)}'
         )
     if hasattr(tz, "localize"):
-        # The offset of pytz's zones is wrong unless each time goes through their own method.
+        # Offsets of pytz zones are wrong unless each time is passed to their `localize`.
         raise GraphError(f"{where} must not be a pytz zone, got {shown(tz)}; use its name, or zoneinfo.ZoneInfo")
     return tz
 
@@ -48,7 +48,7 @@ def aware(value: datetime, zone: tzinfo) -> datetime:
     made = value.replace(tzinfo=zone)
     try:
         back = made.astimezone(UTC).astimezone(zone)
-    except OverflowError:  # within a day of the year 1 or 10000, where no clock is set
+    except OverflowError:  # within a day of the year 1 or 10000, where no clocks change
         return made
     if back.replace(tzinfo=None) != value:
         raise ValueError(f"there is no {value.isoformat()} in {zone}: clocks skip that time")

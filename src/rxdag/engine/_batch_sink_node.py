@@ -142,7 +142,7 @@ class BatchSinkNode(SinkNode):
     def write_part(self) -> None:
         """Write the next part of the batch."""
         writer = self.writer
-        if writer is not None and self.parts and not self.is_ended:  # it may have ended while it waited to try again
+        if writer is not None and self.parts and not self.is_ended:  # the node may have ended during the wait
             part = self.parts[0]
             self.began = self.domain.ticks()
             try:
@@ -183,7 +183,7 @@ class BatchSinkNode(SinkNode):
             self.in_flight -= 1
             if self.domain.raised is None:
                 self.fail(end_error("sink", self.name, error))
-            # Else the driver cancels the run next: it would cut short a close that begins now.
+            # Otherwise the driver cancels the run next, which would interrupt a close started now.
             return False
         if not self.is_split:  # a half is not retried; splitting only finds the failing item
             self.attempts += 1
@@ -202,7 +202,7 @@ class BatchSinkNode(SinkNode):
             if rest.items:
                 self.parts.appendleft(rest)
             return self.bury(failed.items[0], error.cause, max(1, self.attempts))
-        # A line that is down fails whatever is sent: no item is to blame.
+        # If the connection is down, no single item is at fault.
         if len(part) > 1 and not isinstance(error, ConnectionError | TimeoutError):
             head, rest = part.split(len(part) // 2)
             # extendleft reverses the order, so the head comes first.

@@ -42,7 +42,7 @@ class Fork(Point):
             exit_.n += 1
             if exit_.is_read:
                 exit_.out.push(item, ts, sequence, key)
-            else:  # its reader takes nothing more
+            else:  # its reader accepts no more items
                 exit_.lost += 1
 
     def push_columns(self, columns: Any) -> None:
@@ -104,7 +104,7 @@ class Fork(Point):
             self.spread(entry[1], entry[2], entry[3], entry[4], entry[5])
 
     def throw(self, entry: Entry) -> None:
-        if entry[0] == INPUT or entry[0] == INPUT_COLUMNS:  # the branches that have not had it
+        if entry[0] == INPUT or entry[0] == INPUT_COLUMNS:  # the branches that have not received it
             at: int = entry[1]
             count = 1 if entry[0] == INPUT else len(entry[2])
             for exit_ in self.exits[at:]:
@@ -210,7 +210,7 @@ class KeyEnd(Node):
 
     def push_columns(self, columns: Any) -> None:
         if columns.key is not None:
-            columns = columns[:]  # a copy, for others may hold these
+            columns = columns[:]  # a copy, since others may hold these columns
             columns.key = None
         self.out.push_columns(columns)
 

@@ -123,7 +123,7 @@ class ColumnsNode(KernelNode):
                 columns = columns[len(part) :]
                 most *= 2
                 if self.is_ended:
-                    if self.failed == failures:  # else all that came is counted already
+                    if self.failed == failures:  # otherwise all items are counted already
                         self.unread += len(columns)
                     return
                 continue
@@ -170,7 +170,7 @@ class ColumnsNode(KernelNode):
                 self.kernel.on_columns(columns, exits)
         except RowFailed as failed:
             return failed
-        except BaseException as error:  # the kernel itself is wrong
+        except BaseException as error:  # a fault of the kernel itself
             exits.is_open = False
             self.failed += 1
             self.domain.interrupt_for(error)

@@ -137,7 +137,7 @@ class Domain:
     def retire(self, node: Node) -> None:
         """Schedule the release of the resources of a node that has ended."""
         self.retired.append(node)
-        # Ends the loop that runs, so that the driver settles before anything more is fed.
+        # Ends the running loop, so that the driver settles before it feeds anything more.
         self.stop = True
 
     def retire_all(self) -> None:
@@ -148,7 +148,7 @@ class Domain:
     def open_up(self, node: KernelNode) -> None:
         """Schedule a turn of a node before anything new is fed."""
         self.opened.append(node)
-        # As in retire(): what runs gives back, and settle() comes before the next pump.
+        # As in retire(): the running loop returns, and settle() runs before the next pump.
         self.stop = True
 
     def interrupt_for(self, error: BaseException) -> None:
@@ -169,7 +169,7 @@ class Domain:
         It returns early if the driver has other work first; `settle_some` is then called before any pump.
         """
         while self.raised is None:
-            self.stop = self.is_called  # what rests goes on item by item then: a call may cancel
+            self.stop = self.is_called  # resting nodes then continue item by item, since a call may cancel
             if self.is_called or (self.is_timed and self.ticks() >= self.deadline):
                 self.is_unsettled = self.waits()
                 return
@@ -187,7 +187,7 @@ class Domain:
         """Return True if there is something to settle."""
         if self.retired or self.opened or self.unwritten or self.next_to_resume() is not None:
             return True
-        # A timer of a node that still rests is no work yet: its node has to resume first.
+        # The timer of a resting node is not work yet: the node must resume first.
         return any(not node.must_wait() for node in self.deferred)
 
     def settle_one(self) -> bool:

@@ -58,7 +58,7 @@ class KernelEmit:
         main = node.main
         if main is None:
             raise BadProgram(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
-        time = self.ts if ts is _KEEP else self._time(ts)  # it may raise, and then nothing has gone out
+        time = self.ts if ts is _KEEP else self._time(ts)  # may raise, so it comes before any output
         if node.passes:
             node.passed += 1
         else:
@@ -134,7 +134,7 @@ class KernelEmit:
         exit_ = self._exit(port)
         time = self._time(ts)
         self._node.made += 1
-        if exit_ is not self._node.main:  # it may report something, such as a gap
+        if exit_ is not self._node.main:  # its outputs may report a loss, such as a gap
             self._node.note_loss()
         self._give(exit_, item, time, sequence, key)
 

@@ -62,7 +62,7 @@ class Gate(Node):
     ) -> None:
         super().__init__(name)
         self.high: i64 = high
-        # Half empty, not one below full: else a slow reader would wake its producer for each item it takes.
+        # Half empty, not one below full: otherwise a slow reader would wake its producer for each item.
         self.low: i64 = high // 2 if high >= _HYSTERESIS_FROM else high - 1
         self.overflow = overflow
         self.blocks = overflow is Overflow.BLOCK
@@ -117,7 +117,7 @@ class Gate(Node):
             return 1 << 30
         free = self.limit() - (self.came - self.taken - self.lost - self.n_dropped)
         if self.max_bytes and free > 1:
-            # The size of the next item is not known before it comes, so only one may be on its way.
+            # The size of the next item is unknown until it arrives, so only one may be in flight.
             return 1
         return max(0, int(free))
 
@@ -126,7 +126,7 @@ class Gate(Node):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        # Counted before anything else, so that the books hold however this call ends.
+        # Counted first, so that the books hold however this call ends.
         if self.is_ended:
             self.lost += 1
             if self.saw is not None:
@@ -186,7 +186,7 @@ class Gate(Node):
     def may_open(self) -> bool:
         """Return True if a full gate has room enough again."""
         n = self.came - self.taken - self.lost - self.n_dropped
-        # What producers still send is counted as lost, so a gate that has ended must not block them.
+        # An ended gate counts further items as lost, so it must not block its producers.
         if self.is_ended:
             return True
         if self.demand is not None:
@@ -210,8 +210,8 @@ class Gate(Node):
         try:
             # IDLE holds no time, so it does not replace the watermark before it.
             while isinstance(queue[-1], int) and (watermark != IDLE or queue[-1] == IDLE):
-                queue.pop()  # the later one says all that it said
-        except IndexError:  # empty, perhaps since this moment
+                queue.pop()  # the later watermark supersedes it
+        except IndexError:  # empty, perhaps only just now
             pass
         queue.append(watermark)
         reader = self.reader
@@ -257,7 +257,7 @@ class Gate(Node):
         if self.high == 0 and self.is_wanted and not self.queue:
             self.is_wanted = False
             return True
-        # With no space at all, the item itself is both the oldest and the newest.
+        # In a gate of size 0, the item itself is both the oldest and the newest.
         if overflow is Overflow.DROP_NEWEST or (self.high == 0 and overflow is not Overflow.ERROR):
             self.count_dropped(item)
             return False
@@ -286,7 +286,7 @@ class Gate(Node):
             # No item is left between the marks, so the last one replaces the others.
             queue.append(marks[-1])
         else:
-            queue.extendleft(reversed(marks))  # a mark that comes later than it might is safe
+            queue.extendleft(reversed(marks))  # delivering a mark later than necessary is safe
         return True
 
     def fits(self, size: i64) -> bool:
@@ -317,7 +317,7 @@ class Gate(Node):
             return
         if not self.blocks and not self.fits(size) and not self.make_room(item, size):
             return
-        # Counted in before it is queued: the reader may count it out at once.
+        # Counted before it is queued, since the reader may take it at once.
         self.bytes_in += size
         n_bytes = self.bytes_in - self.bytes_out - self.bytes_dropped
         if n_bytes > self.high_water_bytes:

@@ -64,7 +64,7 @@ class Guarded(Point):
         if self.is_ended:
             return
         if not self.is_caught:
-            self.run.fail(error)  # first, so that nothing that fails on the way of the end hides it
+            self.run.fail(error)  # first, so that a failure while the end is passed on does not hide it
         self.discard()
         self.give_end(error)
         self.seal()

@@ -110,7 +110,7 @@ class InnerNode(KernelNode):
             error: BaseException | None = self.own_error or self.run.error
             if error is None and not self.run.may_succeed:
                 error = self.run.cancelled("the run was cancelled")
-            # On its own, as a task: leaving a resource may await, and this call must not.
+            # As a separate task, since leaving a resource may await, and this call cannot.
             self.run.spawn(self.name, left(resource, error))
 
     def fail(self, error: Exception) -> None:
@@ -148,7 +148,7 @@ class InnerNode(KernelNode):
             raise error
 
     def bind(self) -> None:
-        self.absorbs = True  # from the first: what is behind may be shut before this node is open
+        self.absorbs = True  # set early, since nodes behind may be shut before this one is open
         super().bind()
         self.watches = True
 
@@ -223,7 +223,7 @@ class InnerNode(KernelNode):
         reading = next((each for each in self.readings.values() if each.is_ready), None)
         if reading is None:
             return
-        self.readings[reading.inner] = self.readings.pop(reading.inner)  # it goes to the end of the line
+        self.readings[reading.inner] = self.readings.pop(reading.inner)  # moves it to the end of the queue
         self.read(reading, int(self.room.measure(self.domain.quantum)))
         self.look()
 
@@ -303,7 +303,7 @@ class InnerNode(KernelNode):
                 self.bury(held.item, error, reading.attempts)
             return
         is_bad = isinstance(self.blamed(inner.item, error), BadItem)
-        # A stream that has delivered items is not read again: they would come twice.
+        # A stream that has delivered items is not reopened: they would be delivered twice.
         again = not inner.given and not is_bad
         wait = self.policy.wait_ns(error, reading.attempts, self.run.random) if again else None
         if wait is not None:

@@ -75,7 +75,7 @@ class KernelNode(WatermarkNode):
                 self.unread += 1
                 return
             if self.kernel.is_paused:
-                # The kernel is in the middle of a firing, which must be complete before it sees the item.
+                # The kernel has paused while firing, which must complete before it sees the item.
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         self.work(input, item, ts, sequence, key)
@@ -96,7 +96,7 @@ class KernelNode(WatermarkNode):
         emit.key = key
         if self.has_now:
             emit.now = self.run.clock.now()
-        # Opens emit for this call only; -1 closes it, so that a kernel that keeps it gets an error.
+        # Opens emit for this call only; -1 closes it, so that a later call by the kernel raises.
         emit.given = 0
         try:
             self.call(item, ts, sequence, key)
@@ -184,7 +184,7 @@ class KernelNode(WatermarkNode):
         due = self.kernel.timer
         timer = self.timer
         if timer is not None:
-            # An earlier timer stays and sets the later one when it fires: one that is put off with each item is one timer.
+            # An earlier timer stays and sets the later one when it fires: one timer suffices if each item postpones.
             if due is not None and timer.when <= due:
                 return
             timer.cancel()
@@ -210,11 +210,11 @@ class KernelNode(WatermarkNode):
         due = self.kernel.timer
         now = self.run.clock.now()
         if due is None or due > now:
-            # The kernel has moved its timer to later since this one was set; see arm().
+            # The kernel has postponed its timer since this one was set; see arm().
             self.arm()
             return
         self.guard(self.call_timer, now)
-        self.said_idle = False  # what came out has said that more may come
+        self.said_idle = False  # the outputs have ended the idleness
         self.look()
         self.stop_lingering()
 
@@ -244,7 +244,7 @@ class KernelNode(WatermarkNode):
             self.give_out((entry[3],))
             self.look()
         elif entry[0] == INPUT:
-            self.came -= 1  # it was counted when it came
+            self.came -= 1  # it was counted on arrival
             self.take(entry[1], entry[2], entry[3], entry[4], entry[5])
         else:
             self.end_input(entry[1], None)
@@ -261,7 +261,7 @@ class KernelNode(WatermarkNode):
         if self.open_inputs == 0:
             self.inputs_ended(self.input_error)
         elif error is not None and (self.is_caught or self.has_want):
-            # The run may go on without this node, and what an input is refused would keep its end.
+            # The run may continue without this node, and a refused input would keep its end in the gate.
             self.inputs_ended(error)
             self.domain.retire(self)
         elif self.inlets and error is None and self.marks.of[input] < FLUSHED:

@@ -46,10 +46,10 @@ class Meeting:
             self.node.take_met(min(self.inputs), whole, self.inputs)
         if rest is not None:
             self.node.discarded += len(rest)
-        # Branches ran one after the other, so failures are not in the order of items: the first item decides.
+        # Branches ran one after the other, so failures are not in item order; the first item decides.
         failed.sort(key=_place)
         for i, (_, node, error) in enumerate(failed):
-            if i:  # it would not have got so far
+            if i:  # this node would not have received the item
                 node.failed -= 1
                 node.discarded += 1
                 node.is_failing = False

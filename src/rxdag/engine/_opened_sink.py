@@ -93,7 +93,7 @@ class OpenedSink(Guarded):
         if not self.is_ended:
             self.own_error = error
             if not self.is_caught:
-                self.run.fail(error)  # before the sink closes, so that no other one ends well after it
+                self.run.fail(error)  # before the sink closes, so that no other sink is completed after it
             super().fail(error)
             self.close(ok=False)
 

@@ -179,7 +179,7 @@ class Point(Node):
         pending = self.pending
         if entry[0] == MARK:
             while pending and pending[-1][0] == MARK and (entry[3] != IDLE or pending[-1][3] == IDLE):
-                pending.pop()  # the later mark says all that the one before it said
+                pending.pop()  # the later mark supersedes the earlier one
         pending.append(entry)
         if not self.is_resting:
             self.rest()
@@ -213,7 +213,7 @@ class Point(Node):
         """Begin to rest: points above are blocked until nothing is pending."""
         self.is_resting = True
         self.blocked += 1
-        # A node that was blocked from below has blocked the points above already, unless it absorbs or has ended.
+        # A node blocked from downstream has already blocked the points above, unless it absorbs or has ended.
         if self.blocked == 1 or self.absorbs or self.is_ended:
             block_all(self.up)
         block_all(self.order)
@@ -246,7 +246,7 @@ class Point(Node):
         """Emit the resting items as far as gates have space."""
         pending = self.pending
         n = 0
-        # Bounded, since compiled code sees no signal before it returns; `n and`: each call makes some progress.
+        # Bounded, since compiled code handles no signal before it returns; `n and` lets each call make progress.
         while pending and self.can_resume() and n < 1024 and not (n and self.domain.must_give_back()):
             n += 1
             self.replay(pending.popleft())
@@ -286,7 +286,7 @@ class Point(Node):
             if room >= n:
                 exit_.out.push_columns(columns)
                 return
-            # The node is not blocked, so one row may go, as one item would.
+            # The node is not blocked, so one row may pass, as a single item would.
             room = max(room, 1)
             exit_.out.push_columns(columns[:room])
             columns = columns[room:]
@@ -302,7 +302,7 @@ class Point(Node):
         if self.blocked and not self.is_resting and not self.absorbs:
             unblock_all(self.up)
         self.is_ended = True
-        # It blocks itself for good, which obstacles() allows for, and holds back nobody above.
+        # The node blocks itself for good, which obstacles() takes into account, but none of the points above.
         self.blocked += 1
 
     def clear(self) -> None:

@@ -87,7 +87,7 @@ class GatePump(Pump):
         if not self.blocked:
             began: i64 = domain.ticks()
             self.feed(domain.quantum)
-            # take_turns() compares this with its limit, which saves a reading of the clock for each turn.
+            # take_turns() compares this with its limit, which saves one clock reading per turn.
             domain.measured_at = domain.ticks()
             self.busy_ns += domain.measured_at - began
             if self.is_finished or self.is_starved:
@@ -109,7 +109,7 @@ class GatePump(Pump):
             # Before each item, so that a cancel or a full gate takes effect within one call of user code.
             if self.blocked or domain.stop:
                 return
-            # Not before the first item: with a deadline in the past the pump would never move one.
+            # Not before the first item: with a deadline in the past, the pump would never move one.
             if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
             try:
@@ -134,7 +134,7 @@ class GatePump(Pump):
                 self.finish(entry.error)
                 return
             else:
-                if quantum < QUANTUM and len(entry) > quantum - n:  # inputs have their turns, item by item
+                if quantum < QUANTUM and len(entry) > quantum - n:  # inputs take turns, item by item
                     queue.appendleft(entry[quantum - n :])
                     entry = entry[: quantum - n]
                 n += len(entry)
@@ -148,7 +148,7 @@ class GatePump(Pump):
         gate = self.gate
         if gate.domain is self.domain:
             gate.reopen()
-        # A guess from this side, which spares most calls; reopen() decides in the domain of the counts.
+        # A guess from this side, which avoids most calls; reopen() decides in the domain that owns the counts.
         elif gate.may_open():
             gate.domain.driver.call(gate.reopen)
 
@@ -182,7 +182,7 @@ class GatePump(Pump):
             return
         self.is_finished = True
         gate = self.gate
-        # Later, never now: the node that fills the gate may be on the stack.
+        # Not at once, since the node that fills the gate may be on the stack.
         if gate.domain is self.domain:
             gate.domain.retire(self)
         else:

@@ -40,7 +40,7 @@ class Room:
             want = limiter.wants()
             if want is not None:
                 if self.expands:
-                    # One item may become any number before it reaches the limit.
+                    # One item may become any number of items before the limit.
                     return 1
                 if want < room:
                     room = want
@@ -48,5 +48,5 @@ class Room:
             free = gate.room()
             if free < room:
                 room = free
-        # At least 1: whether anything may be read at all is decided by blocking, not here.
+        # At least 1, since blocking, not this method, decides whether anything may be read.
         return room if room > 0 else 1

@@ -59,7 +59,7 @@ class RowsNode(Point):
         try:
             times, sequences, keys = columns.beside_rows()
             rows = Rows(columns.rows(), times, sequences, keys, columns.marks_before())
-        except BaseException as error:  # the type of the items cannot be made of their fields
+        except BaseException as error:  # the items cannot be built from their fields
             self.could_not(columns, error)
             return
         if self.blocked:

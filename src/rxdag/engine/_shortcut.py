@@ -87,7 +87,7 @@ def shortcut_behind(main: Exit, item_type: Any) -> Shortcut | None:
     nodes: list[StatelessNode] = []
     steps: list[Any] = []
     exit_ = main
-    while exit_.out is exit_.reader:  # nobody watches there
+    while exit_.out is exit_.reader:  # no watcher between
         node = exit_.reader
         step = node.step() if isinstance(node, StatelessNode) else None
         if step is None or not isinstance(node, StatelessNode):

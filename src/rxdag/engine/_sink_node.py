@@ -167,7 +167,7 @@ class SinkNode(OpenedSink):
         if not self.sink.takes_columns:
             try:
                 chunk = chunk.rows()
-            except BaseException as error:  # the type of the items cannot be made of their fields
+            except BaseException as error:  # the items cannot be built from their fields
                 self.domain.interrupt_for(error)
                 self.failed += 1
                 self.discarded += len(columns) - 1
@@ -226,7 +226,7 @@ class SinkNode(OpenedSink):
             break
         else:
             self.discarded += len(chunk)
-        if self.paces:  # it may have asked for more
+        if self.paces:  # its demand may have changed
             self.admit()
 
     def had_enough(self, chunk: Chunk, enough: Enough) -> None:
@@ -323,7 +323,7 @@ class SinkNode(OpenedSink):
         self.own_error = error
         if error is not None:
             if self.gathered and not self.in_flight:
-                self.write_out()  # what came before the failure is delivered
+                self.write_out()  # items from before the failure are delivered
             if self.is_ended:
                 return
             self.discard()

@@ -92,7 +92,7 @@ class SourceFeed(OpenedSource):
                 self.chunk = None
                 shortcut.give(values)
                 return
-        if times is None and keys is None and not marks and not is_timed:  # by far the most
+        if times is None and keys is None and not marks and not is_timed:  # the common case
             while i < n and not self.blocked and not domain.stop:
                 item = items[i]
                 i += 1

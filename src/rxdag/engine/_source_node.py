@@ -51,7 +51,7 @@ class SourceNode(SourceFeed):
         elif self.source.queues or self.was_open:
             try:
                 self.reader = self.open_reader()
-            except BaseException as error:  # the first turn gives it to the run
+            except BaseException as error:  # raised in the first turn
                 self.open_error = error
         self.wake()
 

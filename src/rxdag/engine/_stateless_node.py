@@ -72,7 +72,7 @@ class StatelessNode(KernelNode):
 
     def seal(self) -> None:
         super().seal()
-        self.is_quiet = True  # so that what comes yet is looked at
+        self.is_quiet = True  # so that later items are checked
 
     def pass_on(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Pass an item on, or keep it if this node rests."""

@@ -69,7 +69,7 @@ class StepNode(KernelNode):
             if self.is_ended:
                 self.unread += 1
                 return
-            if self.blocked > free or self.kernel.is_paused:  # behind what rests for want of room now
+            if self.blocked > free or self.kernel.is_paused:  # behind outputs that now rest for lack of room
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         n = 0
@@ -124,7 +124,7 @@ class StepNode(KernelNode):
         if self.outputs is None:
             made = self.expand(item)
             self.outputs = iter(() if made is None else made)
-            for _ in range(int(self.given)):  # after a restart: it has given these before
+            for _ in range(int(self.given)):  # after a restart: skips outputs emitted before it
                 next(self.outputs, None)
         try:
             output = next(self.outputs)
@@ -181,7 +181,7 @@ class StepNode(KernelNode):
             try:
                 close()
             except BaseException as error:
-                if not getattr(outputs, "gi_running", False):  # on the stack it ends with its frame
+                if not getattr(outputs, "gi_running", False):  # a running generator ends with its frame
                     self.domain.interrupt_for(error)
                     self.run.fail(node_error(self.name, error))
 
@@ -193,7 +193,7 @@ class ReleaseNode(KernelNode):
     """
 
     def bind(self) -> None:
-        self.absorbs = True  # from the first: what is behind may be shut before this node is open
+        self.absorbs = True  # set early, since nodes behind may be shut before this one is open
         super().bind()
 
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:

@@ -105,7 +105,7 @@ class WatermarkNode(CallingNode):
         for mark in marks:
             if self.is_ended:
                 return
-            if self.kernel.is_paused:  # behind what is due yet
+            if self.kernel.is_paused:  # behind outputs that are still due
                 self.hold((MARKS, 0, None, mark, 0, None))
             else:
                 self.combined(mark)
@@ -128,7 +128,7 @@ class WatermarkNode(CallingNode):
 
     def go_on_firing(self, watermark: i64) -> None:
         """Call the kernel for what is due at a watermark; if it pauses, keep the watermark here and go on later."""
-        if not self.is_end_called:  # else it has paused at the end
+        if not self.is_end_called:  # otherwise it has paused in on_end
             self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
             if self.is_ended or self.has_paused(watermark):
                 return
@@ -154,7 +154,7 @@ class WatermarkNode(CallingNode):
             return
         # on_end may have failed, which ends the node.
         if watermark >= FLUSHED and kernel.lingers:
-            self.lingering = watermark  # the end goes on behind what comes out yet
+            self.lingering = watermark  # the end is passed on after the remaining outputs
             return
         self.is_quiet = watermark == IDLE
         if self.holds_back and watermark < FLUSHED:
@@ -167,10 +167,10 @@ class WatermarkNode(CallingNode):
 
     def mark_below(self) -> None:
         """Emit the watermark and idleness as far as the items held by the kernel allow."""
-        if self.kernel.is_paused:  # they come behind what is due yet
+        if self.kernel.is_paused:  # they follow the outputs that are still due
             return
         try:
-            low: i64 = max(MIN, min(self.kernel.low(), MAX))  # of whatever kernel
+            low: i64 = max(MIN, min(self.kernel.low(), MAX))  # the kernel may return any value
         except BaseException as error:
             self.break_down(error)
             return

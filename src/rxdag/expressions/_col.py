@@ -81,7 +81,7 @@ class Record(Expr):
             name: value.text(read, bind) if isinstance(value, Expr) else f"{bind(value)}({item})"
             for name, value in self.values.items()
         }
-        if tuple(texts) == plain_fields(self.of):  # without the call of Python that its constructor is
+        if tuple(texts) == plain_fields(self.of):  # avoids the Python call of its constructor
             return f"{bind(_new_tuple)}({bind(self.of)}, ({', '.join(texts.values())},))"
         if self.of is not None and tuple(texts) == positional(self.of):
             return f"{bind(self.of)}({', '.join(texts.values())})"

@@ -58,7 +58,7 @@ def _stage(steps: Sequence[Step], first: int) -> tuple[int, Stage | None]:
         kind, fn = steps[index]
         if kind == "filter" and filters is not None:
             break
-        if not isinstance(value, ast.Name):  # Python makes a plain assignment of a loop over one value
+        if not isinstance(value, ast.Name):  # Python compiles a loop over one value to an assignment
             name = f"x{len(generators)}"
             generators.append(ast.comprehension(_local(name, store=True), ast.List([value], ast.Load()), [], 0))
             value = _local(name)

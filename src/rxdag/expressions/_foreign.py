@@ -39,11 +39,11 @@ def is_foreign(item: Any, plain: Any) -> bool:
 def _is_foreign_dict(item: dict[Any, Any], plain: dict[Any, Any]) -> bool:
     if plain and not item:
         return True
-    if len(item) == len(plain):  # keys that are no texts in it are texts in what it was made of
+    if len(item) == len(plain):  # non-text keys are texts in the plain data
         return any(map(is_foreign, item.values(), plain.values()))
     return any(
         is_foreign(item[k], v) for k, v in plain.items() if k in item
-    )  # a TypedDict has the fields that it knows only
+    )  # a TypedDict keeps only the fields it declares
 
 
 @lru_cache(maxsize=256)

@@ -98,9 +98,9 @@ def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
         return may
     if isinstance(expr, Literal):
         return isinstance(expr.value, str)
-    if isinstance(expr, Binary) and expr.op == "+":  # a text is added to a text only
+    if isinstance(expr, Binary) and expr.op == "+":  # only a text can be added to a text
         return (all if may else any)([_is_text(expr.left, some), _is_text(expr.right, some)])
-    if isinstance(expr, Binary) and expr.op in "&|":  # they give one of the two
+    if isinstance(expr, Binary) and expr.op in "&|":  # they return one of the two
         return some([_is_text(expr.left, some), _is_text(expr.right, some)])
     if isinstance(expr, FillNull):
         return some([_is_text(expr.of, some), _is_text(expr.instead, some)])

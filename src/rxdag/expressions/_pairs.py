@@ -34,7 +34,7 @@ def _in_dict(item: Any, plain: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
         for (key, value), (plain_key, plain_value) in zip(item.items(), plain.items(), strict=True):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # of whatever
             yield from pairs(key, plain_key)
             yield from pairs(value, plain_value)
-    else:  # a TypedDict has the fields that it knows only
+    else:  # a TypedDict keeps only its known fields
         for key, value in item.items():  # pyright: ignore[reportUnknownVariableType]  # of whatever
             if key in plain:
                 yield from pairs(value, plain[key])

@@ -129,7 +129,7 @@ def _compare(node: ast.Compare, text: str) -> Expr:
                 raise _refuse(right, text, "must be None after is")
             parts.append(left.is_null() if isinstance(op, ast.Is) else ~left.is_null())
         if type(op) in _COMPARE or i < len(node.ops):
-            # Built once: in a chain it is compared with both of its neighbours.
+            # Built once, since a chain compares it with both neighbours.
             value = as_expr(_build(right, text))
             if type(op) in _COMPARE:
                 parts.append(_COMPARE[type(op)](left, value))

@@ -91,7 +91,7 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
             return None
         tree = _value(instructions, 0)
         again = _code(f"lambda {', '.join(outer)}: lambda {', '.join(parameters)}: {ast.unparse(tree)}")
-    except (_NotPlain, SyntaxError, ValueError):  # the last of ints that are too long to be shown
+    except (_NotPlain, SyntaxError, ValueError):  # ValueError for ints with too many digits to print
         return None
     if _told(again) != _told(code):
         return None
@@ -232,7 +232,7 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
     elif name in ("IS_OP", "CONTAINS_OP"):
         left, right = pop(2)
         if name == "IS_OP" and (_is_literal(left) or _is_literal(right)):
-            raise _NotPlain  # Python warns of it when it is compiled again
+            raise _NotPlain  # compiling it again would warn
         yes, no = (ast.Is, ast.IsNot) if name == "IS_OP" else (ast.In, ast.NotIn)
         stack.append(ast.Compare(left, [no() if i.arg else yes()], [right]))
     elif name == "BUILD_TUPLE":

@@ -108,8 +108,8 @@ class FieldReader:
         """Return the function that it is, with nothing around it."""
         try:
             return self._fn
-        except AttributeError:  # made when it is first called: columns have the expression in another form
-            # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
+        except AttributeError:  # compiled on the first call, since columns do not need it
+            # The text is made from the tree, whose names are quoted or checked to be fields, so no user text is executed.
             self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
             return self._fn
 

@@ -203,7 +203,7 @@ class _Reader:
 
     def __call__(self, item: Any) -> _Message:
         said = self.is_snapshot(item)
-        if isinstance(said, str):  # any text would be true
+        if isinstance(said, str):  # every non-empty text is true
             raise BadItem(
                 f"book_top: is_snapshot must be true or false, got {shown(said)}; compare the text with the one for "
                 "a snapshot"

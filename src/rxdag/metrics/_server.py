@@ -41,7 +41,7 @@ _REASONS: Final = {
 }  # fmt: skip
 
 
-class _Answer(Exception):  # no error: what is answered
+class _Answer(Exception):  # a response, not an error
     def __init__(self, code: int, body: bytes | str, kind: str = "text/plain; charset=utf-8") -> None:
         super().__init__(code, body, kind)
         self.code = code
@@ -125,7 +125,7 @@ class Server:
                 writer.write(head.encode() + (b"" if is_head else answer.body))
                 await writer.drain()
         except (TimeoutError, ConnectionError, OSError):
-            pass  # it has left, or does not say what it wants
+            pass  # the client has left, or sends no request
         finally:
             self._open -= 1
             writer.close()
@@ -150,7 +150,7 @@ class Server:
         accept = next((line[7:].strip() for line in lines[1:] if line.lower().startswith("accept:")), "")
         try:
             answer = self._of_path(path, accept)
-        except Exception as error:  # one answer that fails must not end the server
+        except Exception as error:  # a failing response must not end the server
             self._log.tell("metrics.failed", path=path, error=error)
             answer = _Answer(500, f"{named_text(error)}\n")
         return answer, method == "HEAD"

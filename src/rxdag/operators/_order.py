@@ -27,7 +27,7 @@ def ranked(value: Any, where: str) -> Any:
     """
     try:
         is_nan = value != value
-    except ArithmeticError:  # a NaN among decimals that signals
+    except ArithmeticError:  # a signaling Decimal NaN
         is_nan = True
     if value is None or is_nan:
         raise BadItem(f"{where} must have an order, got {shown(value)}")

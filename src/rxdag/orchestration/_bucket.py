@@ -51,7 +51,7 @@ class TokenBucket:
         self._gain(now)
         if self.scale <= 0:
             return None
-        # Times are whole ns: a sum of gains may miss the last fraction of a token.
+        # Times are whole ns, so the sum of gains may lack the last fraction of a token.
         if self._tokens + 1e-9 * n >= n:
             self._tokens = max(0.0, self._tokens - n)
             return 0

@@ -127,7 +127,7 @@ class Feedback:
         if target <= self.scale:
             self.scale = target
         else:
-            # The level may have been left as late as `hold` after the pressure had ended.
+            # The level may have ended up to `hold` after the pressure.
             self.scale = min(target, self.scale + passed / (self.policy.ramp_ns - self.policy.hold_ns))
         self._at = now
         return FeedbackDecision(now, pressure, self.level, self.scale)

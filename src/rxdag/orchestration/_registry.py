@@ -69,7 +69,7 @@ class SourceRegistry:
             for entry in entry_points(group=group):
                 try:
                     maker = entry.load()
-                except Exception as error:  # others' code; whoever asks for it gets the error
+                except Exception as error:  # foreign code; the error is raised when the name is loaded
                     self.failures[entry.name] = error
                     continue
                 if entry.name not in self._makers:

@@ -124,7 +124,7 @@ class SourceRouter:
                     yield item
             except BadProgram:
                 raise
-            except Exception as error:  # whatever a source fails with, the next one is tried
+            except Exception as error:  # whatever the error, the next source is tried
                 breaker.failed()
                 failures[name] = error
                 row += 1

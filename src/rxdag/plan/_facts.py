@@ -208,7 +208,7 @@ def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[AgeFacts]:
     for name in plan.topology.nodes:
         kernel = plan.topology.kernels.get(name)
         if kernel is not None and kernel.releases:
-            before[name] = 0  # newer items replace those that wait before it
+            before[name] = 0  # newer items replace the ones waiting before it
             continue
         ways = [before[e.producer] + _resting(plan, e) for e in plan.topology.into[name]]
         if not ways:

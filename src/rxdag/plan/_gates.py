@@ -59,7 +59,7 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
             reasons.append("its consumer can refuse for a while")
         wish = edge.boundary or Boundary()
         if queue_of(topology, edge.producer) is wish:
-            # It is the bound of the queue of the source already: a gate would hold as much again.
+            # The boundary already configures the source's queue; a gate would hold as many items again.
             wish = Boundary(scheduler=wish.scheduler)
         if wish.max_items is not None:
             reasons.append("buffered")

@@ -23,7 +23,7 @@ _LINE: Final = 13
 _GAP: Final = 46
 """Distance between layers, px."""
 _MARGIN: Final = 16
-# A ground of its own, for the scheme of a page need not be that of the system. Scoped, for a notebook has other pictures.
+# Own background: page and system may differ in colour scheme. Scoped: a notebook has other pictures.
 _STYLE: Final = """\
 .rxdag text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2933}
 .rxdag .ground{fill:#fff}

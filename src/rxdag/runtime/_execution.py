@@ -44,7 +44,7 @@ class Execution:
     """
 
     called: frozenset[str] = frozenset()  # nodes whose kernels are called even if they have a class of their own
-    makes_all_exits = False  # those of ports that nobody reads too; both are for tests
+    makes_all_exits = False  # also exits of unread ports; both are for tests
 
     def __init__(
         self,
@@ -74,13 +74,13 @@ class Execution:
         self._tasks: set[asyncio.Future[Any]] = set()
         self._cut: set[asyncio.Future[Any]] = set()
         """Tasks cancelled by the run itself."""
-        self.flush = False  # whether a drain closes open panes, unless it says so itself
+        self.flush = False  # default of whether a drain closes open panes
         self._is_cancelled = self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
         many = is_merged and len(plan.dag.sources) + len(plan.gates) > 1
-        # In virtual time several inputs give one item a turn each, so that their order is defined.
+        # In virtual time, each of several inputs delivers one item per turn, so that their order is defined.
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
         self.events = RunEvents(self, log)
@@ -124,11 +124,11 @@ class Execution:
             ended = ended_by(task, is_cut=task in self._cut)
             if then is not None:
                 then(ended)
-                self.main.domain.is_unsettled = True  # it may have opened up a node, and no step is under way
+                self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
             elif not ended.cancelled() and (error := ended.exception()) is not None:
                 self.fail(error if isinstance(error, NodeError) else node_error(node, error))
             self._cut.discard(task)
-            self._tasks.discard(task)  # only now: a scan for a stall must see the task or what it has woken
+            self._tasks.discard(task)  # only now: a stall check must see the task or the work it scheduled
             self._kick()
 
         task.add_done_callback(done)
@@ -183,7 +183,7 @@ class Execution:
             scheduler.thread = scheduler.thread or threading.get_ident()
         for sink in program.sinks:
             sink.open()
-        for node in reversed(program.nodes.values()):  # what gives something out at the start finds the rest open
+        for node in reversed(program.nodes.values()):  # a node that emits at the start then finds its readers open
             if isinstance(node, KernelNode | ForeignNode):
                 node.open()
         for source in program.sources:
@@ -215,7 +215,7 @@ class Execution:
         """Return True if all open sources were told to stop and hang in a read on their own thread."""
         if self.state == "running":
             return False
-        open_sources = tuple(self._open_sources)  # other threads take from it
+        open_sources = tuple(self._open_sources)  # other threads remove from it
         return all(self.plan.domains[name] != MAIN for name in open_sources)
 
     def check_stall(self) -> None:
@@ -234,12 +234,12 @@ class Execution:
             return
         if not parked and self.error is None:
             return
-        # Nothing may have happened since the first look, tasks that came and went included.
+        # Nothing may have happened since the first look, including tasks that have started and ended.
         if all_quiet(schedulers) and not self._tasks and epochs == [scheduler.epoch for scheduler in schedulers]:
             if self.error is None:
                 self.events.of_run("run.stalled", gates=", ".join(full_gates(parked)))
                 self.fail(stalled(parked))
-            self.cancel()  # what is under way can go nowhere
+            self.cancel()  # items under way cannot go anywhere
 
     def _may_be_woken(self) -> bool:
         """Return True if a source, or a reactivex operator on its own thread, may still emit."""
@@ -283,7 +283,7 @@ class Execution:
             if self.state in ("completed", "failed", "cancelled") and not self._open_sinks:
                 return
             if self.error is None and (self.commit.is_decided or not self._open_sinks):
-                self.state = "draining"  # all is written, and being closed: only sources are left
+                self.state = "draining"  # everything is written and being closed; only sources are left
             else:
                 self._is_cancelled = True
                 if self.error is None:
@@ -299,7 +299,7 @@ class Execution:
     def _cancel_domain(self, scheduler: FlowScheduler) -> None:
         if scheduler is self.main and not self._has_cancelled_tasks:
             self._has_cancelled_tasks = True
-            self._cancel_tasks()  # before the nodes spawn what closes things: that must not be cancelled
+            self._cancel_tasks()  # before the nodes spawn closing tasks, which must not be cancelled
         for node in self.program.nodes.values():
             if node.domain is scheduler.domain and not (self.commit.is_decided and isinstance(node, SinkNode)):
                 node.cancel()

@@ -78,7 +78,7 @@ class _Handle:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        # A handle that is dropped takes its run along, so that no thread stays.
+        # Dropping the handle cancels the run, so that no thread is left.
         self._finalizer = weakref.finalize(self, execution.cancel)
         self._finalizer.atexit = False
 
@@ -251,7 +251,7 @@ def _run_quietly(execution: Execution) -> None:
     """Run on this thread; the handle tells of failures."""
     try:
         run_here(execution)
-    except BaseException as reason:  # nobody is above this frame; wait() raises it
+    except BaseException as reason:  # no caller could catch it; wait() raises it
         if not execution.done.is_set():
             execution.abort(reason)
             execution.finish()

@@ -222,7 +222,7 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
         if scheduler is None and in_loop():
             threading.Thread(target=act, daemon=True, name="rxdag-observable").start()
         else:
-            # The trampoline starts the run once the subscription is there to be disposed.
+            # The trampoline starts the run after the subscription has been returned, so that it can be disposed.
             (scheduler or CurrentThreadScheduler.singleton()).schedule(act)
         return Disposable(execution.cancel)
 

@@ -56,7 +56,7 @@ def _run_for(execution: Execution, subscribed: Subscribed) -> None:
     """Run; the subscriber hears of failures."""
     try:
         result = run_here(execution)
-    except BaseException as reason:  # nobody is above this frame
+    except BaseException as reason:  # no caller could catch it
         error = execution.error or RxDagError(f"run: ended by {shown(reason)}")
         subscribed.end(error)
     else:

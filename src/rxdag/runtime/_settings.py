@@ -188,7 +188,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise SpecError(f"settings: {path} must end in .toml, .json, .yaml or .yml")
     except SpecError:
         raise
-    except Exception as error:  # each reader has errors of its own
+    except Exception as error:  # each parser has its own errors
         raise SpecError(f"settings: {path}: {error}") from error
     if not isinstance(made, dict):
         raise SpecError(f"settings: {path} must hold a mapping, got {type(made).__name__}")

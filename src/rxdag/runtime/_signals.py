@@ -48,7 +48,7 @@ class Caught:
             return result
         if self.name == "SIGTERM":
             raise Terminated(result)
-        # Of exactly this class: Python ends by SIGINT for no other, and a shell stops its loops only then.
+        # Exactly this class: only then does Python end by SIGINT, which makes a shell stop its loops.
         interrupt = KeyboardInterrupt()
         vars(interrupt)["result"] = result
         raise interrupt

@@ -45,7 +45,7 @@ class _Reader:
         self._call(self._more.set)
 
     def _call(self, fn: Callable[[], object]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing reads
             self._loop.call_soon_threadsafe(fn)
 
     async def items(self) -> AsyncIterator[Any]:

@@ -136,7 +136,7 @@ class DagRun:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+    with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits
         loop.call_soon_threadsafe(event.set)
 
 
@@ -207,7 +207,7 @@ class TaskRun:
 
     async def ended(self) -> BaseException | None:
         await asyncio.wait([self._task])
-        if self._stopping is not None:  # it may end the run before it has done its work
+        if self._stopping is not None:  # `stop` may end the run before it has finished itself
             await asyncio.wait([self._stopping])
         if self._task.cancelled() and self._is_cut:
             return self._stop_error
@@ -268,7 +268,7 @@ class Supervised:
             error = self.error if state == "failed" else None
             self._log.tell(code, job=self.name, restarts=self.restarts, error=error)
         self.changed.set()
-        # A new event for each state: those who wait hold the old one, which stays set.
+        # A new event per state: waiters hold the old one, which stays set.
         self.changed = asyncio.Event()
 
     @property
@@ -304,7 +304,7 @@ class Supervised:
             self.error = error
             self.tell("finished" if error is None else "failed", error)
             lasted = self._clock.now() - self.began
-            # A run that lasted is healthy: its failure is a first one, and the waits begin anew.
+            # A run that lasted was healthy, so its failure counts as the first, and delays start again.
             failures = 0 if error is None else 1 if 0 < reset_ns <= lasted else failures + 1
             given_up = self.backoff.attempts is not None and failures >= self.backoff.attempts
             if self.restart == "never" or given_up or (self.restart == "on_failure" and error is None):

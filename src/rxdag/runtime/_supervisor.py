@@ -87,7 +87,7 @@ class Supervisor:
                 fn()
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # of the user's own measure: the next one may do better
+            except BaseException as error:  # an error of the user's function; the next measurement may succeed
                 self._log.tell("measure.failed", every_s=seconds, error=error)
 
     def _later(self, when: int, fn: Callable[[], None]) -> None:
@@ -294,7 +294,7 @@ class Supervisor:
     def status(self) -> RuntimeStatus:
         """Return the status of everything, with the books of what is running."""
         now = self._clock.now()
-        # Copies: another thread may ask, as that of the metrics.
+        # Copies, since another thread may ask, such as that of the metrics.
         jobs = {name: JobStatus.of(job, now) for name, job in tuple(self._jobs.items())}
         jobs |= {
             n: JobStatus(n, job.kind, "created", dag=dag_of(job)) for n, (job, _, _) in tuple(self._waiting.items())

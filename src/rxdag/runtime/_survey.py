@@ -59,7 +59,7 @@ def _ranked(program: Program) -> list[Node]:
     names = {name: i for i, name in enumerate(program.plan.topology.nodes)}
     for place, node in enumerate(order):
         node.place = place
-        # Timers that are due at one instant go by the order of the graph.
+        # Timers due at the same instant fire in the order of the graph.
         node.rank = names.get(node.name, place)
     return order
 
@@ -151,7 +151,7 @@ def _find_rooms(order: list[Node]) -> None:
             node.room = room
         if not isinstance(node, ReleaseNode | InnerNode):
             waits[id(node)] = waiting
-        if isinstance(node, ReleaseNode | InnerNode | Lane):  # they take items whether there is room behind or not
+        if isinstance(node, ReleaseNode | InnerNode | Lane):  # they accept items even without room behind them
             continue
         gates[id(node)], limits[id(node)] = mine, wants
         expands[id(node)] = is_many or (isinstance(node, StepNode) and node.expands and bool(mine or wants))

@@ -35,5 +35,5 @@ def failed_by_itself(task: asyncio.Future[Any]) -> asyncio.Future[Any]:
         if not error.args:
             error.args = ("a task was cancelled, and not by the run",)
         failed.set_exception(error)
-        failed.exception()  # it is looked at, or nobody cares: asyncio need not warn
+        failed.exception()  # marks it as retrieved, so that asyncio does not warn
     return failed

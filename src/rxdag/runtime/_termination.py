@@ -38,12 +38,12 @@ class Termination:
         if task is None or threading.current_thread() is not threading.main_thread():
             return
         if not self._bodies:
-            # The program has a handler of its own, which decides when to stop.
+            # The program's own handler decides when to stop.
             if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
                 return
             loop = asyncio.get_running_loop()
             catching = handled((signal.SIGTERM,), lambda _: loop.call_soon_threadsafe(self._stop_all))
-            self._has_begun = asyncio.Event()  # one that has been waited for belongs to its loop
+            self._has_begun = asyncio.Event()  # an event that was awaited is bound to its loop
             self._caught = self._handler.enter_context(catching)
         self._bodies[stop] = task
 

@@ -42,7 +42,7 @@ def check_target(target: object, where: str) -> None:
     for name, takes in methods:
         method = getattr(target, name, None)
         if not callable(method) and name != "write":
-            continue  # some have a flag of that name
+            continue  # some targets have a flag of that name
         if not callable(method):
             raise GraphError(
                 f"{where} must be an object with write(batch), or a function that makes one, got {shown(target)}"
@@ -148,7 +148,7 @@ def _outcome(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | N
     """Return what a call gives, and the error with which it failed."""
     try:
         return fn(*args), None
-    except BaseException as error:  # a future would take StopIteration and CancelledError for its own, and never end
+    except BaseException as error:  # a future would misinterpret StopIteration and CancelledError, and never finish
         return None, error
 
 

@@ -146,7 +146,7 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
         simple = item.__class__ in (Pane, DeadLetter) or hasattr(item, "_fields")
         record = flatten(item, key_names) if simple else item
         made = encode(record)
-        if b"null" in made:  # None, or what JSON has not
+        if b"null" in made:  # None, or a type that JSON lacks
             plain = msgspec.to_builtins(record, enc_hook=_enc_hook)
             if item.__class__ is DeadLetter:
                 made = encode(_finite(plain))

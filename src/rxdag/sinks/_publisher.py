@@ -57,7 +57,7 @@ class Subscribed:
         try:
             self.subscriber.on_next(item)
         except BaseException:
-            self.is_over = True  # by rule 2.13 it is as if it had cancelled
+            self.is_over = True  # by rule 2.13 this counts as a cancel
             raise
 
     def refuse(self) -> bool:
@@ -140,7 +140,7 @@ class Hub(Writer):
         for each in self._all:
             try:
                 each.end(error)
-            except BaseException as raised:  # the others must hear of the end too
+            except BaseException as raised:  # the others must also be notified
                 failed.append(raised)
         self._all = ()
         if failed:

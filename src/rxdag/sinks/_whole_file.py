@@ -109,7 +109,7 @@ class WholeFile:
             for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
                 try:
                     os.chown(self._part, owner, group)
-                except OSError as error:  # root may give a file away, where there are owners; others keep it
+                except OSError as error:  # only root may change the owner, where owners exist
                     if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
                         raise
         self._part.chmod(stat.S_IMODE(old.st_mode))
@@ -125,7 +125,7 @@ class WholeFile:
                 if sys.platform == "win32":  # an open file cannot be renamed there
                     self._file.close()
                 self._part.replace(self._target)
-                self._file.close()  # and not before: its lock keeps other runs from removing it
+                self._file.close()  # not before, since its lock keeps other runs from removing it
                 for folder in self._folders:
                     _sync_folder(folder)
         except SourceError:
@@ -150,7 +150,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _open_stream(path: Path) -> IO[bytes]:
-    # Without waiting, so that a FIFO that nobody reads is an error and not a run that hangs.
+    # Non-blocking, so that a FIFO without a reader is an error instead of a hang.
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(fd, True)
     return os.fdopen(fd, "wb")
@@ -162,11 +162,11 @@ def _new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.rxdag.part")
         file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115  # its owner closes it
         if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # a file system may have no locks; nothing is removed there either
+            with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there either
                 fcntl.flock(file, fcntl.LOCK_EX)
         if part.exists():
             return part, file
-        file.close()  # another run took it for abandoned before it was locked
+        file.close()  # another run considered it abandoned before it was locked
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -178,7 +178,7 @@ def _remove_abandoned(folder: Path) -> None:
                 if sys.platform == "win32":  # a file that is open cannot be removed there
                     part.unlink()
                     continue
-                # Nothing is made, followed or waited for: whoever may write to the folder chooses what has this name.
+                # Does not create, follow or wait: anyone with write access may have put something under this name.
                 fd = os.open(part, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
                 try:
                     if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -194,12 +194,12 @@ def _sync_folder(folder: Path) -> None:
         return
     try:
         fd = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it may be written and not read
+    except PermissionError:  # the folder may be writable but not readable
         return
     try:
         os.fsync(fd)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # the file system has no such thing
+        if error.errno != errno.EINVAL:  # not supported by the file system
             raise
     finally:
         os.close(fd)

@@ -72,7 +72,7 @@ class _Registered(QueueReader):
         super().close()
 
     def _unregister(self) -> None:
-        # Taken out first: rest() and close() both come here, and it must be called once.
+        # Cleared first: rest() and close() both come here, and it must be called once.
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -103,7 +103,7 @@ class _Callback(_Pushed[T]):
         queue = self._queue(context)
         leave: object = self.register(Push(queue))
         if leave is not None and not callable(leave):
-            # register() may have begun to push already.
+            # register() may already have started to push.
             queue.close()
             raise BadProgram(_wrong_register(leave))
         return _Registered(queue, leave)
@@ -201,7 +201,7 @@ class _Subscribed:
             self._disposable = self._observable.subscribe(self._push, self._queue.end, lambda: self._queue.end(None))
         except _Left:
             pass
-        except BaseException as error:  # the run fails with it, whatever it is: nobody else sees this thread
+        except BaseException as error:  # any error must fail the run, since nothing else observes this thread
             self._queue.end(error)
         if self._is_disposed:
             self.dispose()
@@ -213,7 +213,7 @@ class _Subscribed:
                 ticket.result()
         except RxDagError:
             if self._is_disposed:
-                raise _Left from None  # nothing else stops an observable that loops
+                raise _Left from None  # only an exception stops a looping observable
             raise
 
     def dispose(self) -> None:

@@ -222,7 +222,7 @@ class _CsvColumnsReader(Reader):
         except Exception as error:
             if not rows:
                 raise
-            self._error = error  # what came before it goes out first
+            self._error = error  # items before the error are delivered first
         return rows, lines
 
     def _one_by_one(self, rows: list[list[str]], lines: list[int]) -> Any:

@@ -54,7 +54,7 @@ class IteratorReader(Reader):
         except Exception as error:
             if not items:
                 raise
-            self._error = error  # what came before it goes out first
+            self._error = error  # items before the error are delivered first
         return Chunk(items) if items else END
 
     def close(self) -> None:

@@ -103,10 +103,10 @@ class LiveReader(Reader):
     async def _live(self) -> None:
         try:
             await (self._pull() if self._lifeline.reconnect is None else self._reconnect(self._lifeline.reconnect))
-        except BaseException as error:  # read gives it to the run
+        except BaseException as error:  # read() raises it in the run
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # it is this task that is cancelled, and not something that the iterator awaits
+                raise  # this task was cancelled, not something that the iterator awaits
             self._error = error
             self._failed_late = self._has_left
         self._is_done = True
@@ -116,7 +116,7 @@ class LiveReader(Reader):
         waits, tries, useless = backoff.waits(), 0, 0
         while True:
             error = await self._lost_for(backoff.reset_after_ns())
-            if self._has_left:  # the iterator has made an end, or an error, of the cancel
+            if self._has_left:  # the iterator has turned the cancel into an end or an error
                 if error is not None:
                     raise error
                 return
@@ -145,10 +145,10 @@ class LiveReader(Reader):
             await self._pull()
         except BadProgram:
             raise
-        except Exception as error:  # whatever ends a connection, the next one is tried
+        except Exception as error:  # whatever the error, the next connection is tried
             return error
         finally:
-            # A connection that fails soon after its first item does not count as a success: waits go on growing.
+            # A connection that fails soon after its first item is not a success, so delays keep growing.
             self._was_of_use &= self._context.clock.now() - began >= reset_after_ns
         return None
 
@@ -268,7 +268,7 @@ class LiveReader(Reader):
         self._leave()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await asyncio.sleep(0)  # a line that was cut in the middle is let go of in the loop's next turn
+        await asyncio.sleep(0)  # an aborted connection is released in the next turn of the loop
         if self._failed_late and self._error is not None:
             raise self._error
 

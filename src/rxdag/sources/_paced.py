@@ -66,7 +66,7 @@ class _PacedReader(ReaderAround):
         return None
 
     def drain(self, *, flush: bool) -> bool:
-        return False  # to wait for the pace of what is left is not what a drain is for
+        return False  # a drain must not wait for the pace of the remaining items
 
     def position(self) -> None:
         """Return None: what has been read of the source inside may not have come yet."""

@@ -96,7 +96,7 @@ class ItemQueue:
             if self.is_complete or self.is_closed:
                 self._saw("ignored", item)
                 raise self._refusal()
-            # Behind those that wait, even if there is space by now: else it would overtake them.
+            # Behind waiting items, even if there is room by now: otherwise it would overtake them.
             if self.overflow is Overflow.BLOCK and (len(self.items) >= self.max_items or self.waiting):
                 if not wait:
                     return False
@@ -184,7 +184,7 @@ class ItemQueue:
                     self.items.append(item)
                     admitted.append(ticket)
                     self._saw("resumed", item)
-        # Outside of the lock: a future calls its callbacks at once, and one may push again.
+        # Outside of the lock: a future calls its callbacks immediately, and one may push again.
         for ticket in admitted:
             ticket.set_result(None)
 
@@ -219,7 +219,7 @@ class ItemQueue:
                 self._saw("upstream_cancel")
             self.is_closed = True
             self.context = None
-            # Taken out under the lock, answered after it: no push can be added and miss its answer.
+            # Removed under the lock and answered after it, so that no push is added without an answer.
             waiting, self.waiting = self.waiting, deque()
         for _, ticket in waiting:
             if ticket.set_running_or_notify_cancel():

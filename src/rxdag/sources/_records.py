@@ -72,7 +72,7 @@ def check_columns(of: Any, columns: Sequence[str], problem: Callable[[str], Exce
     if twice:
         raise problem(f"must have one column for each field, has several called {', '.join(twice)}; it has {there}")
     if not any(name in columns for name in fields):
-        # Every item would be one of defaults.
+        # Otherwise every item would consist of defaults.
         raise problem(
             f"must have a column of {of.__name__}, whose fields are {', '.join(fields) or 'none'}; it has {there}"
         )

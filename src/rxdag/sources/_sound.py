@@ -46,7 +46,7 @@ class SoundRows:
 
         made = self._fitted(columns, start, stop, first)
         if isinstance(made, SourceError):
-            if stop - start > 1:  # halves find the few rows that are at fault
+            if stop - start > 1:  # bisection finds the few failing rows
                 middle = (start + stop) // 2
                 yield from self._between(columns, start, middle, first)
                 yield from self._between(columns, middle, stop, first)

@@ -86,7 +86,7 @@ class _FrameReader(LiveReader):
             except Exception as error:
                 try:
                     self._of_run.bad(frame, error)
-                except Exception as failure:  # what was decoded goes out first
+                except Exception as failure:  # decoded items are delivered first
                     self._failure = failure
                     self._undecoded = len(frames) - at - 1
                     if not items:
@@ -132,10 +132,10 @@ class _Websocket(Source[T]):
             try:
                 await connection.close()
             finally:
-                connection.transport.abort()  # saying good-bye may be broken off
+                connection.transport.abort()  # the closing handshake may be interrupted
 
     def open(self, context: SourceContext) -> Reader:
-        import_extra("websockets.asyncio.client", "ws", "sources.websocket")  # here, where no reconnecting hides it
+        import_extra("websockets.asyncio.client", "ws", "sources.websocket")  # here, where reconnecting cannot hide it
         return _FrameReader(self, context)
 
 

@@ -38,7 +38,7 @@ def zoned(value: datetime, zone: tzinfo | None) -> datetime:
 _BELOW_MICROSECOND: Final = re.compile(r"(?<=\d:\d\d\.\d{6})\d+|(?<=\.\d{6})\d+(?=[Ss]\b)", re.ASCII)
 _NO_KEY: Final = re.compile(rf"(?:{_BELOW_MICROSECOND.pattern})" + r"""(?![^"\\]*"\s*:)""", re.ASCII)
 """The same, except in keys of JSON objects."""
-# To begin with a plain character makes it several times faster.
+# Starting with a literal character makes it several times faster.
 _TIME: Final = re.compile(r":\d\d\.\d{7}", re.ASCII)
 _DURATION: Final = re.compile(r"\.\d{7}\d*[Ss]", re.ASCII)
 
@@ -107,7 +107,7 @@ def _gathered(items: Any, exact: Any, zone: Callable[[datetime], datetime]) -> A
         pairs = zip(items.items(), exact.items(), strict=True)
         return {timed_item(k, ek, zone): timed_item(v, ev, zone) for (k, v), (ek, ev) in pairs}
     if issubclass(items.__class__, set | frozenset):
-        # A set has no order, so which is which is known of times only, which need nothing of the item.
+        # Members of a set cannot be matched, except times, which need nothing of the item.
         items = exact = exact if any(isinstance(value, datetime | time | timedelta) for value in items) else items
     made = [timed_item(value, each, zone) for value, each in zip(items, exact, strict=True)]
     return items.__class__(*made) if hasattr(items, "_fields") else items.__class__(made)

@@ -20,7 +20,7 @@ def build_dag(document: Document) -> Dag:
     """
     dag = connected(document)
     document.context.problems.check()
-    return cast("Dag", dag)  # without one there is a problem
+    return cast("Dag", dag)  # without one, a problem has been reported
 
 
 def connected(document: Document) -> Dag | None:
@@ -29,7 +29,7 @@ def connected(document: Document) -> Dag | None:
     for name in document.nodes:
         builder.make(name)
     problems = document.context.problems
-    if not problems.found:  # else a node that is wrong may be the reader
+    if not problems.found:  # otherwise the reader may be a node with problems
         builder.check_ends()
     sinks: list[SinkNode[Any, Any]] = [made for made in builder.made.values() if isinstance(made, SinkNode)]
     if not sinks and not problems.found:
@@ -58,7 +58,7 @@ class _Build:
                 stack.pop()
                 continue
             node = self._document.nodes.get(at)
-            if node is None:  # it is wrong, and that has been told
+            if node is None:  # it has problems, which have been reported
                 self.made[at] = None
                 stack.pop()
                 continue
@@ -77,7 +77,7 @@ class _Build:
             if stream is not None:
                 streams[name] = stream
         if len(streams) < len(node.feeds):
-            return None  # what feeds it is wrong, and has been told
+            return None  # its feed has problems, which have been reported
         try:
             return self._connected(node, streams)
         except RxDagError as error:

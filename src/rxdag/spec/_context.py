@@ -67,7 +67,7 @@ class Context:
             )
         try:
             found: Any = importlib.import_module(module)
-        except Exception as error:  # of whatever the module does when it is imported
+        except Exception as error:  # importing the module may raise anything
             raise self.refuse(tree, f'module "{module}" must be importable: {named_text(error)}') from None
         for name in names.split("."):
             if not hasattr(found, name):

@@ -140,7 +140,7 @@ def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:
     if not tree.is_mapping:
         raise spec_error([Problem(mark, "", f'"{parts[0]}" must be a key of a mapping, got a key of {tree.kind}')])
     head, *rest = parts
-    # An id may have dots: the longest key that fits is meant.
+    # An id may contain dots, so the longest matching key is used.
     for n in range(len(parts), 0, -1):
         if ".".join(parts[:n]) in tree.mapping():
             head, rest = ".".join(parts[:n]), parts[n:]

@@ -93,7 +93,7 @@ def _stream_keys(found: NodeType) -> tuple[str, ...]:
 
 
 def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
-    if tree.value is None:  # `sink: null` is meant as it reads
+    if tree.value is None:  # `sink: null` means the sink named null
         tree = replace(tree, value="null")
     if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
         try:

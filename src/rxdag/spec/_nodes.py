@@ -330,7 +330,7 @@ def _add_plugins(made: Registry, nodes: dict[Role, dict[str, NodeType]]) -> None
             continue
         try:
             fn = entry.load()
-        except Exception as error:  # others' code; who names it gets the error
+        except Exception as error:  # foreign code; the error is reported when the name is used
             made.failures[name] = error
             continue
         if name not in nodes[role]:

@@ -52,7 +52,7 @@ class _Process(KeyedProcess[Any, Any, Any, Any]):
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any], on_item: Callable[..., Any]) -> None:
         self._process = process
         self._on_item = on_item
-        vars(self)["ports"] = process.ports  # as if they were those of the class
+        vars(self)["ports"] = process.ports  # as if they belonged to the class
 
     def initial(self) -> Any:
         return self._process.initial()

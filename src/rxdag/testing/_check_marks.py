@@ -93,7 +93,7 @@ class Marks:
 
 def steps_between(low: int, high: int, wake: int, split: Random | None) -> list[int]:
     """Draw watermarks between two, some of them near `wake` and near the later one; none if there is nothing to draw by."""
-    if split is None or high == MAX:  # the end of the data is no time that is passed on the way
+    if split is None or high == MAX:  # the end of the data is not a time that is passed
         return []
     near = high - 10**9
     some = {wake - 1, wake, wake + 1, near, high - 1, split.randint(max(low, near), high)}

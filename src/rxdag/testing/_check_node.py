@@ -175,7 +175,7 @@ class DrivenNode:
             if self.is_ended:
                 self.exits.counts["unread"] += 1
                 return None
-            self._look_before()  # what was due before the item stays done if the item fails
+            self._look_before()  # outputs due before the item remain even if the item fails
         exits.input, exits.item, exits.ts, exits.sequence, exits.key = input, item, ts, sequence, key
         for attempt in range(1, self.policy.attempts + 1):
             try:

@@ -124,7 +124,7 @@ class Drives:
         for port, expected in self.whole.outputs.items():
             if "columns" in lanes and port.removeprefix("port.") in _LEAVINGS:
                 continue
-            # On columns a watermark goes by behind a run of items; and tasks are no part of the state.
+            # On columns, a watermark passes after a run of items; and tasks are not part of the state.
             most = 4 if "columns" in lanes or self.whole.has_streams else 6
             found = [row[:most] for row in comparable(got[port])]
             wanted = [row[:most] for row in comparable(expected)]

@@ -135,7 +135,7 @@ class StreamsNode(DrivenNode):
             self.guard(partial(kernel.on_inner_end, inner, self.exits))
             return True
         for item in read.rows().items:
-            if inner.skip:  # it comes again, and was no item of this turn then
+            if inner.skip:  # it will be repeated, and was not an item of this turn
                 inner.skip -= 1
                 return self._read(inner, reader)
             inner.given += 1

@@ -32,7 +32,7 @@ class _Player(Reader):
         now = context.clock.now()
         began = 0 if hot else now
         self._left = [(kind, began + at, value) for kind, at, value in moments]
-        if hot:  # what happened before it was opened is missed, but for the end
+        if hot:  # events before it was opened are missed, except the end
             self._left = [m for m in self._left if m[1] > now or m[0] != "n" or now == 0]
         self._context = context
 

@@ -150,7 +150,7 @@ class VirtualRun:
         self._loop = VirtualLoop(clock)
         self._driver: LoopDriver | None = None
         execution.loop = self._loop
-        weakref.finalize(self, self._loop.close).atexit = False  # a run that is dropped leaves nothing open
+        weakref.finalize(self, self._loop.close).atexit = False  # a dropped run leaves nothing open
         for name, node in execution.plan.dag.nodes.items():
             if isinstance(node.thing, Sink):
                 seen = Seen()
@@ -248,7 +248,7 @@ class VirtualRun:
             if not self.execution.is_done():
                 self.execution.drain()
                 self._loop.run_up_to(None)
-            if not self.execution.is_done():  # nobody asks for what is left
+            if not self.execution.is_done():  # no one requests the remaining items
                 self.execution.cancel()
                 self._loop.run_up_to(None)
             self._result = self.execution.finish()

@@ -29,7 +29,7 @@ class _Tumbling(Assigner):
         return self.size_ns, self.size_ns, self.offset_ns
 
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
-        # Floor division, so times before the epoch fall into the right window too.
+        # Floor division, so that times before the epoch fall into the right window too.
         start = ts - (ts - self.offset_ns) % self.size_ns
         return ((start, start + self.size_ns),)
 

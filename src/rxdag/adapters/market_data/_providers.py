@@ -55,7 +55,7 @@ class _Provided(Source[Any]):
                     yield aware(item)
             finally:
                 await items.aclose()
-                # What ends a provider's generator from outside does not end its subscriptions.
+                # Closing a provider's generator does not end its subscriptions.
                 await called(provider, "_cleanup_quote_subscriptions")
         finally:
             if self.is_entered:

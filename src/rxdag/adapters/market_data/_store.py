@@ -323,7 +323,7 @@ async def _client(client: Any, row: Callable[[Any], Mapping[str, Any]]) -> Async
     async def write(items: list[Any]) -> None:
         try:
             await entered.write_bars([SimpleNamespace(**row(item)) for item in items])
-        except BaseException:  # a write that is broken off leaves its transaction open too
+        except BaseException:  # an interrupted write also leaves its transaction open
             rollback = getattr(getattr(entered, "_conn", None), "rollback", None)
             if rollback is not None and inspect.iscoroutinefunction(rollback):
                 await rollback()

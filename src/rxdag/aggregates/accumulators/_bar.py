@@ -64,7 +64,7 @@ class Bar(Accumulator[Any, Ohlcv]):
             q = qty
             if not 0.0 <= q < _INF:
                 raise _bad_quantity(qty)
-            # Inside the range of the prices so far, which are finite, a price is finite: no test of its own.
+            # A price within the range of the prices so far, which are finite, needs no test of its own.
             if not self._lowest <= p <= self._highest:
                 self._widen(price, ts, sequence)
                 self._highest = self.high

@@ -34,7 +34,7 @@ class Folded(Accumulator[Any, Any]):
 
     def result(self) -> Any:
         try:
-            return copy.deepcopy(self.value)  # a window may go on and fire again
+            return copy.deepcopy(self.value)  # the window may continue and fire again
         except Exception as error:
             raise BadProgram(
                 f"fold: fn must return a value that copy.deepcopy can copy, got {shown(self.value)}: {text_of(error)}"

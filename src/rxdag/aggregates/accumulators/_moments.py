@@ -64,7 +64,7 @@ class Spread(Accumulator[Any, "float | None"]):
     def add(self, item: Any, /) -> None:
         value = finite(self._get(item), "value")
         if self.n == 0:
-            mean = value / 1  # of a type of its own it stays, as Decimal
+            mean = value / 1  # keeps types such as Decimal
             squares = mean - mean
         else:
             apart = plus(value, -self.mean, "value")

@@ -46,7 +46,7 @@ class Sum(Accumulator[Any, float]):
         self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
 
     def remove(self, item: Any, /) -> bool:
-        if type(self.total) is not int:  # floats that are added and taken away leave rounding behind
+        if type(self.total) is not int:  # adding and removing floats leaves rounding errors
             return False
         self.total -= own_number(self._get(item))
         return True

@@ -63,7 +63,7 @@ class EventBell:
             try:
                 os.eventfd_read(self._fd)
                 return True
-            except InterruptedError:  # a signal: its handler has run, and rings if there is something to do
+            except InterruptedError:  # a signal: its handler has run, and has rung if there is work
                 continue
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ def new_bell() -> Bell:
     """Return the fastest bell of this platform."""
     try:
         fd = os.eventfd(0, os.EFD_CLOEXEC)
-    except (AttributeError, OSError):  # not on this system, or no more files may be opened
+    except (AttributeError, OSError):  # not supported, or too many open files
         return LockBell()
     if fd <= _MOST_FD:
         return EventBell(fd)

@@ -82,7 +82,7 @@ class ThreadDriver:
             self._has_begun.set()
             try:
                 drive(scheduler, is_done, on_idle)
-            except BaseException as error:  # what no guard holds must not end a thread unseen
+            except BaseException as error:  # an exception that no guard catches must not end the thread silently
                 on_crash(error)
 
         self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)
@@ -153,7 +153,7 @@ class LoopDriver:
             return
         try:
             self._loop.call_soon_threadsafe(self._slice)
-        except RuntimeError:  # the loop is closed: nobody waits for this run any more
+        except RuntimeError:  # the loop is closed, so nothing waits for this run
             self._armed = False
 
     def start(self) -> None:

@@ -122,7 +122,7 @@ class FlowScheduler(ReactivexScheduler):
         with self.lock:
             timers = self._patient if is_patient else self._timers
             entry = (when, rank, next(self._order), timer)
-            if self._is_sweeping:  # a signal's handler, in the middle of a sweep
+            if self._is_sweeping:  # called by a signal handler during a sweep
                 self._set_meanwhile.append((timers, entry))
             else:
                 heapq.heappush(timers, entry)
@@ -234,7 +234,7 @@ class FlowScheduler(ReactivexScheduler):
                 return job, 0
             job, wait = self._due_job(fires=fires)
             return job, -1 if job is None and wait is not None and wait <= 0 else wait
-        if self._has_fired:  # timers that are always due must not keep the rest from its turn
+        if self._has_fired:  # timers that are always due must not starve the other work
             self._has_fired = False
             job = self._ready_job()
             if job is not None:
@@ -286,7 +286,7 @@ class FlowScheduler(ReactivexScheduler):
         """Return the call of a timer that is due, and how long the first one that is set has to wait, ns."""
         while timers and timers[0][3].fn is None:
             first = heapq.heappop(timers)
-            if first[3].fn is not None:  # set by a signal's handler in this moment
+            if first[3].fn is not None:  # set just now by a signal handler
                 heapq.heappush(timers, first)
         if not timers:
             return None, None
@@ -343,7 +343,7 @@ class FlowScheduler(ReactivexScheduler):
         try:
             with self.lock:
                 bell = self._bell = self._bell or new_bell()
-                self._is_asleep = True  # before the look: a signal's handler may come between them
+                self._is_asleep = True  # before the check, since a signal handler may run between them
                 if not self.is_idle() or self.is_stopped or self.kicks != kicks:
                     return
             if bell.wait(timeout_s):
@@ -356,7 +356,7 @@ class FlowScheduler(ReactivexScheduler):
         """Wake up after the time is over or a signal has come."""
         with self.lock:
             self._is_asleep = False
-        if self._is_rung and self._bell is not None:  # in the last moment
+        if self._is_rung and self._bell is not None:  # rung just after the timeout
             self._bell.wait(None)
             self._is_rung = False
 
@@ -364,7 +364,7 @@ class FlowScheduler(ReactivexScheduler):
         """Close; the driver does not sleep any more."""
         with self.lock:
             bell, self._bell = self._bell, None
-            if bell is not None and not self._is_rung:  # else it goes with the last who has it
+            if bell is not None and not self._is_rung:  # otherwise it closes with its last reference
                 bell.close()
 
     def is_idle(self) -> bool:

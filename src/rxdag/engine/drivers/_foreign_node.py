@@ -83,7 +83,7 @@ class ForeignNode(Guarded):
             try:
                 self._subject.on_completed()
             except BaseException as failure:
-                if self.is_ended:  # it has said that it is complete, and then failed
+                if self.is_ended:  # it has completed, and then raised
                     self._fail_run(failure)
                 else:
                     self.break_down(failure)

@@ -48,7 +48,7 @@ class _FlatKernel(InnerKernel):
         self.concurrency = concurrency
 
     def want(self, now: int) -> int | None:
-        # One at a time: a stream that is there already is read before the next item, however they were put into chunks.
+        # One at a time: an open stream is read before the next item, whatever the chunk sizes.
         return 1 if self.concurrency is None or len(self.inner) < self.concurrency else 0
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:

@@ -61,7 +61,7 @@ class _LookupKernel(InnerKernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         asked = self._key_of(item)
-        # Raises, if it does, before anything has changed.
+        # Any error is raised before the state changes.
         hash(asked)
         found = self.known.pop(asked, None)
         row = Inner(item, ts, sequence, key)

@@ -118,7 +118,7 @@ class _Records(Operator[Any, Any]):
         hints = field_types(shape.item_type)
         types = {name: hints.get(name, Any) for name in names}
         types |= {name: hints.get(field_name(value) or "", Any) for name, value in self.fields}
-        make: Any = typing.TypedDict  # made at run time, to know names by
+        make: Any = typing.TypedDict  # created at run time, to provide the names
         return make("Record", types)
 
     def kernel(self) -> _RecordKernel:

@@ -41,7 +41,7 @@ class _Sorted:
         key = lefts.key
         if key is None:
             return [(np.arange(lefts.n), 0, len(self.order))]
-        # A null has the code -1 on both sides, and stands last here; a name that the right side lacks has -2.
+        # A null has the code -1 on both sides, and is last here; names missing on the right get -2.
         known = np.array([*(self._codes.get(name, -2) for name in key.names), -1])
         codes = known[key.codes]
         order = np.argsort(codes, kind="stable")
@@ -173,7 +173,7 @@ class AsofColumnsKernel(Kernel):
             if self._forward:
                 at = np.searchsorted(of_key, ts[rows], "left" if self._exact else "right")
                 after[rows] = np.where(at < high - low, at + low, -1)
-        # What lies between two times may not fit into an int64, but it does into a uint64.
+        # The distance of two times may not fit into an int64, but always fits into a uint64.
         back = np.where(before >= 0, (ts - places[before]).view(np.uint64), _NEVER)
         ahead = np.where(after >= 0, (places[after] - ts).view(np.uint64), _NEVER)
         if tolerance is not None:
@@ -211,7 +211,7 @@ class AsofColumnsKernel(Kernel):
             old = old[in_time(rights.take(old))] if len(old) else old
             by_key = old[np.argsort(keys[old], kind="stable")]
             is_last = np.append(keys[by_key][1:] != keys[by_key][:-1], True) if len(by_key) else np.zeros(0, np.bool_)
-            keep[by_key[is_last]] = True  # the last one before is kept for those that are still to come
+            keep[by_key[is_last]] = True  # the last earlier one is kept for later left items
             if self._tolerance is not None:
                 keep &= ts >= max(needed - self._tolerance, -(1 << 63))
         kept = rights.where(keep)

@@ -60,7 +60,7 @@ class _DriftKernel(Kernel):
 
     def want_from(self, input: int, now: int) -> int | None:
         own = max(self.newest[input], self.inputs.of[input])
-        # An input that was idle was taken out of the heap; it is back.
+        # An idle input was removed from the heap, and is now added again.
         if not self._placed[input] and self._counts(input):
             heapq.heappush(self._places, (own, input))
             self._placed[input] = self._rejoined = True
@@ -100,7 +100,7 @@ class _DriftKernel(Kernel):
             current = max(self.newest[input], marks[input])
             if current == place:
                 return place
-            # Places never go back, so an old one is too low, and comes up before it matters.
+            # Places never go back, so an outdated one is too low, and reaches the top before it matters.
             heapq.heapreplace(places, (current, input))
         return default
 
@@ -141,7 +141,7 @@ class _SortedKernel(Kernel):
     def want_from(self, input: int, now: int) -> int | None:
         mark = self.inputs.of[input]
         if mark <= self.watermark:
-            return None  # the others wait for it, or may come to
+            return None  # the other inputs wait for it, or may do so later
         room = max(0, self._max_items - self.counts[input])
         if not room and not self._waits[input]:
             self._waits[input] = True
@@ -176,7 +176,7 @@ class _SortedKernel(Kernel):
     def _give_first(self, emit: Emit[Any]) -> int:
         """Emit the first item; return its event time."""
         ts, sequence, input, _, item = heapq.heappop(self.rows)
-        # Full until this item left: the node must ask this input again what it wants.
+        # The input was full until this item left, so its demand must be asked again.
         if self.counts[input] == self._max_items:
             self._gave.append(input)
         self.counts[input] -= 1
@@ -189,7 +189,7 @@ class _SortedKernel(Kernel):
         self.wake = MAX
 
     def low(self) -> int:
-        # The item that raised the watermark rests here, and no mark may come before the item that raises it.
+        # The item that raised the watermark rests here, and no mark may precede that item.
         if self.rows and self.rows[0][0] == self.watermark + 1 and not self._is_idle():
             return self.last
         return self.watermark

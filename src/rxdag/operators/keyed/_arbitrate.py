@@ -150,7 +150,7 @@ class _ArbitrateKernel(Kernel):
         while self._due and self._due[0][0] <= until:
             due, _, group, n = heapq.heappop(self._due)
             feed = self.feeds[group]
-            # Each turn gives up one gap below the item, until it leaves itself; it may have left before.
+            # Each turn gives up one gap below the item, until the item itself leaves; it may have left before.
             while n in feed.pending and feed.pending[n][0] == due:
                 self._give_up(group, feed, emit)
 

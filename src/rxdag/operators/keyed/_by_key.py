@@ -86,7 +86,7 @@ class KeyedKernel(Kernel):
         """Set the timer for the next key that expires."""
         due = self.keys.due
         if not self.by_clock:
-            # The watermark W says that no item at or before W will come: at due - 1 the key can get no item in time.
+            # Watermark W means that no item at or before W will come, so at due - 1 no item can still prolong the key.
             self.wake = due - 1 if due < MAX else MAX
         elif self.gives_at_end:
             self.timer = due if due < MAX else None

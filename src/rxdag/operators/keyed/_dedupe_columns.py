@@ -140,7 +140,7 @@ class DedupeColumnsKernel(Kernel):
         keep[rows[is_near]] = False
         if is_near.all():
             return
-        # The first time of these keys changes on the way, so their items are looked at one after the other.
+        # The first time of these keys changes within the run, so their items are processed one by one.
         moving = set(places[~is_near].tolist())
         when = ts[rows].tolist()
         least = np.broadcast_to(_of(since, rows), rows.shape).tolist()

@@ -102,7 +102,7 @@ class SpansKernel(_Deduped):
         self._within = within
         self.length = within
         self.spans: dict[int, dict[Hashable, int]] = {}
-        self.wake = MIN  # so that it looks at the first watermark
+        self.wake = MIN  # so that the first watermark is processed
         self._low: i64 = 1
         self._high: i64 = 0
         self._now: dict[Hashable, int] = {}
@@ -124,7 +124,7 @@ class SpansKernel(_Deduped):
         first: Any = self._now.get(key)
         if first is None:
             first = self._before.get(key)
-        # `since` is checked too: what is forgotten must not depend on when the dict is freed.
+        # `since` is checked too, so that the result does not depend on when the dict is freed.
         if first is not None and ts - first < self._within and first >= self._since:
             return True
         if self._later and self._came_later(key):
@@ -153,7 +153,7 @@ class SpansKernel(_Deduped):
         spans, span = self.spans, ts // self.length
         self._low, self._high = max(span * self.length, MIN), min((span + 1) * self.length, MAX)
         self._keeps = span * self.length >= self._since
-        if span not in spans:  # it is too late to be remembered, as the next one of this span need not be
+        if span not in spans:  # this item is too late to be remembered, but the next one of its span may not be
             self._low, self._high = 1, 0
         self._now, self._before = spans.get(span, {}), spans.get(span - 1, {})
         self._later = tuple(firsts for other, firsts in spans.items() if other > span)
@@ -162,7 +162,7 @@ class SpansKernel(_Deduped):
         """Make one of two spans."""
         self.length *= 2
         merged: dict[int, dict[Hashable, int]] = {}
-        for span, firsts in sorted(self.spans.items()):  # of two first times the later one counts
+        for span, firsts in sorted(self.spans.items()):  # the later of two first times counts
             merged.setdefault(span // 2, {}).update(firsts)
         self.spans = merged
 
@@ -175,7 +175,7 @@ class SpansKernel(_Deduped):
 
     def snapshot(self) -> dict[str, Any]:
         first: dict[Hashable, int] = {}
-        for _, firsts in sorted(self.spans.items()):  # of two first times the later one counts
+        for _, firsts in sorted(self.spans.items()):  # the later of two first times counts
             first.update(firsts)
         return {"first": [[key, ts] for key, ts in first.items() if ts >= self._since], "since": self._since}
 
@@ -206,7 +206,7 @@ class CappedKernel(_Deduped):
         if first is not None:
             if self._within is None or (ts - first < self._within and first >= self._since):
                 return emit.dropped(item, "repeated")
-            del self.first[key]  # it comes in again behind all others: their order is that of their passing
+            del self.first[key]  # reinserted at the end, to keep keys in order of passing
         if ts >= self._since:
             self.first[key] = ts
         if len(self.first) > self._max_keys:

@@ -43,7 +43,7 @@ class ChangedColumnsKernel(Kernel):
         for row, key, first in zip(begins.tolist(), keys, firsts, strict=True):
             if key in self.values and _same(self.values[key], first, row):
                 keep[row] = False
-        # The keys that are new come into the table in order of arrival, as they do item by item.
+        # New keys enter the table in order of arrival, as in the row kernel.
         for _, key, last in sorted(zip(begins.tolist(), keys, lasts, strict=True), key=lambda each: each[0]):
             self.values[key] = last
         passed = columns.where(keep)

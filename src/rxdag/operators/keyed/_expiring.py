@@ -113,11 +113,11 @@ class Expiring:
         while due and due[0][0] <= time:
             until, number, key = due[0]
             kept = values.get(key)
-            # An entry outlives its key: the number shows whether the key was dropped and has come again.
+            # An entry may outlive its key: the number shows whether the key was dropped and added again.
             if kept is None or kept.number != number or kept.until == MAX:
                 heapq.heappop(due)
             elif kept.until > until:
-                # The key was used since: one entry moves, however often it was used.
+                # The key was used meanwhile: its one entry moves, however often that was.
                 heapq.heapreplace(due, (kept.until, number, key))
             else:
                 heapq.heappop(due)

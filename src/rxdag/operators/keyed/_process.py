@@ -212,7 +212,7 @@ class _ProcessKernel(Kernel):
 
     def _set_alarm(self) -> None:
         while self._due and not self._is_set(self._due[0]):
-            heapq.heappop(self._due)  # else it would wake the kernel, which then forgets what no other run forgets
+            heapq.heappop(self._due)  # otherwise it would wake the kernel, which then forgets too much
         due = self._due[0][0] if self._due else None
         if self._by_clock:
             self.timer = due

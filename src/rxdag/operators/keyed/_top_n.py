@@ -63,7 +63,7 @@ class _TopKernel(KeyedKernel):
         of = self._unique(item)
         others = [row for row in older if row[1] != of]
         if any(row[1] == of and _are_equal(row[2], item) for row in older):
-            return older  # an item that is equal to the one whose place it takes changes nothing
+            return older  # replacing an item by an equal one changes nothing
         return sorted([*others, (rank, of, item)], key=_rank, reverse=True)
 
     def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:

@@ -60,7 +60,7 @@ class _InstantKernel(Kernel):
         groups = self.instants.get(ts)
         if groups is None:
             groups = dict[Any, list[list[Any]]]()
-            rows = groups.setdefault(group, [])  # raises, if the key has no hash, before anything has changed
+            rows = groups.setdefault(group, [])  # an unhashable key raises before the state changes
             self.instants[ts] = groups
             heapq.heappush(self._times, ts)
             return rows

@@ -41,7 +41,7 @@ class InstantColumnsKernel(Kernel):
         if columns.ts is None:
             raise TypeError("conflate: must have event times to work on columns")
         if self._key_of is not None:
-            columns.coded(self._key_of)  # raises, if it does, before anything has changed
+            columns.coded(self._key_of)  # any error is raised before the state changes
         live, at = split_late(columns, self.watermark)
         emit_late(columns, at, emit)
         self.runs.add(live)

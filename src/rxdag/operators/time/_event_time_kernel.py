@@ -163,7 +163,7 @@ class EventTimeKernel(Kernel):
 
         before = int(self.max_ts)
         largest = np.empty_like(ts)
-        # Shifted by one: an item is judged by the watermark before it, not by its own.
+        # Shifted by one: the watermark before an item counts, not the one it raises.
         largest[0] = before
         np.maximum.accumulate(ts[:-1], out=largest[1:])
         return np.maximum(largest, before, out=largest)

@@ -115,7 +115,7 @@ class FeedTimeKernel(Kernel):
             place, order, feed = least[0]
             if feed in self.idle or feed in self.unaligned:
                 heapq.heappop(least)
-            # Places of the heap are corrected here only: an item costs no heap step while its feed is not the slowest.
+            # Places in the heap are corrected only here, so an item costs no heap step unless its feed is the slowest.
             elif place < self.places[feed]:
                 heapq.heapreplace(least, (self.places[feed], order, feed))
             else:
@@ -150,7 +150,7 @@ class FeedTimeKernel(Kernel):
             self.unaligned.discard(feed)
         if not self.seen and not self.is_idle:
             if self.places:
-                # All are idle: nobody holds the watermark back, so it goes to the largest.
+                # All feeds are idle, so none holds back the watermark, which rises to the largest.
                 self._raise(self._mark_of(max(self.places.values()), now), emit)
             self.is_idle = True
             emit.watermark(IDLE)

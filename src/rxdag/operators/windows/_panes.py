@@ -32,6 +32,6 @@ def blamed(aggregate: Aggregate[Any, Any], item: Any, error: Exception) -> Excep
         aggregate.accumulator().check(item)
     except BadItem as bad:
         return bad
-    except Exception:  # then the first error says it all
+    except Exception:  # the first error is then sufficient
         return error
     return error

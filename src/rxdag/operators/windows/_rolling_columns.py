@@ -97,7 +97,7 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self._size = size
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        self._arrays.read(columns)  # raises, if it does, before anything has changed
+        self._arrays.read(columns)  # any error is raised before the state changes
         whole, before = self._with_past(columns)
         codes = _codes(whole)
         by_key = np.argsort(codes, kind="stable")
@@ -171,7 +171,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)
         try:
-            self._arrays.read(live)  # raises, if it does, before anything has changed
+            self._arrays.read(live)  # any error is raised before the state changes
         except RowFailed as failed:
             raise RowFailed(failed.index if at is None else int(at[failed.index]), failed.cause) from failed.cause
         emit_late(columns, at, emit)

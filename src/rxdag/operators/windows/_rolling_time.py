@@ -46,7 +46,7 @@ class RollingTimeKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
             return emit.late(item)
-        self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        self._new().add_at(item, ts, sequence)  # any error is raised before the state changes
         rows = self.waiting.get(ts)
         if rows is None:
             rows = self.waiting[ts] = []
@@ -94,7 +94,7 @@ class RollingTimeKernel(Kernel):
         start = self._start_of(ts)
         first = len(made)
         for at in range(first, len(rows)):
-            if at > first and emit.must_give_back():  # not before the first: each call must get on
+            if at > first and emit.must_give_back():  # not before the first, so that each call makes progress
                 return False
             _, key, item = rows[at]
             made.append(result_of(self._into, item, windows[key], start, ts))

@@ -137,7 +137,7 @@ class WindowColumnsKernel(ClosingKernel):
             self._arrays.clear(np.array([place for *_, place in fresh], np.intp))
             came = first_rows(group, len(found)).tolist()
             for _, opened, key, place in sorted(fresh, key=lambda each: came[each[0]]):
-                opened[key] = place  # in order of arrival, which is that of panes whose keys have none
+                opened[key] = place  # in order of arrival, which is the order of keys that cannot be sorted
         return np.array(places, np.intp)
 
     def _window(self, index: int) -> tuple[tuple[int, int], _Open]:

@@ -46,7 +46,7 @@ class CountedWindowKernel(Kernel):
         if kept is None:
             kept = CountedRows(self._new())
         if kept.since + 1 < self._slide:
-            self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+            self._new().add_at(item, ts, sequence)  # any error is raised before the state changes
             gone = kept.take_in(row, self._size)
             kept.since += 1
             self.keys[key] = kept

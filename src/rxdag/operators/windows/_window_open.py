@@ -38,7 +38,7 @@ class _OpenWindowNode(KernelNode):
             self.give_out(self.marks.wake(0))
         windows = self.windows
         try:
-            if windows.at_start <= ts < windows.at_end:  # by far the most
+            if windows.at_start <= ts < windows.at_end:  # the common case
                 window = windows.at
                 if window is not None:
                     windows.add_to(window, item, ts, sequence, key)
@@ -140,7 +140,7 @@ class OpenWindowKernel(ClosingKernel):
 
     def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
         """Add an item to its windows; tells if it is late or unassigned."""
-        # The slice of the last item: most items are in it, and need no look-up.
+        # The slice of the last item, which most items belong to; they need no lookup.
         if self.at_start <= ts < self.at_end:
             if self.at is not None:
                 self.add_to(self.at, item, ts, sequence, key)
@@ -153,7 +153,7 @@ class OpenWindowKernel(ClosingKernel):
             self.add_to(other, item, ts, sequence, key)
             return TAKEN
         assigned = self._assigner.assign(ts)
-        # A window fires at the watermark end - 1, so one that has fired takes nothing more.
+        # A window fires at the watermark end - 1, and accepts no items after that.
         live = [(end, start) for start, end in assigned if end - 1 > self.watermark]
         if not live:
             return LATE if assigned else UNASSIGNED
@@ -177,7 +177,7 @@ class OpenWindowKernel(ClosingKernel):
         if self._evenly is None or not self._overlaps:
             return None
         slide, first_end, last_start = self._evenly[1], assigned[0][1], assigned[-1][0]
-        # Before first_end - slide the window before the first has not ended.
+        # Before first_end - slide, the window before the first has not ended.
         return min(last_start + slide, first_end), max(last_start, first_end - slide)
 
     def _slice(self, which: tuple[int, int], last_end: int) -> _Slice:
@@ -205,7 +205,7 @@ class OpenWindowKernel(ClosingKernel):
         keys = slice_.keys
         accumulator = keys.get(key)
         if accumulator is None:
-            # Kept only once it has taken the item: a failed item must leave no empty pane behind.
+            # Kept only after it has accepted the item, so that a failed item leaves no empty pane.
             accumulator = self._new()
             accumulator.add_at(item, ts, sequence)
             keys[key] = accumulator
@@ -216,7 +216,7 @@ class OpenWindowKernel(ClosingKernel):
 
     def add_to_all(self, slices: list[_Slice], item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
-        if len(slices) > 1:  # what the item raises in one of them it must raise before anything has changed
+        if len(slices) > 1:  # an error in any of them must be raised before the state changes
             self._new().add_at(item, ts, sequence)
             for slice_ in slices:
                 accumulator = slice_.keys.get(key)

@@ -139,7 +139,7 @@ class RevisedWindowKernel(Kernel):
                 if i and parts[i - 1].end >= start:
                     return self._joins(parts, i, windows[0], item, ts, sequence)
                 part.accumulator.add_at(item, ts, sequence)
-                part.take_in(start, end, ts)  # its entry in the heap is put right when it comes up
+                part.take_in(start, end, ts)  # its heap entry is corrected when it reaches the top
                 return True
         if end - 1 <= self.watermark:
             return False
@@ -162,7 +162,7 @@ class RevisedWindowKernel(Kernel):
             return False
         if before.end - 1 <= self.watermark or not before.is_due or not self._aggregate.commutes:
             return False
-        whole = self._new()  # so that what fails leaves both as they are
+        whole = self._new()  # so that a failure leaves both unchanged
         whole.merge(before.accumulator)
         whole.merge(part.accumulator)
         whole.add_at(item, ts, sequence)
@@ -176,7 +176,7 @@ class RevisedWindowKernel(Kernel):
         self, live: list[tuple[int, int]], item: Any, ts: int, sequence: int, key: Any
     ) -> list[tuple[Any, int]]:
         """Take an item into its windows; returns what comes out for it at once, with its times."""
-        if len(live) > 1:  # it raises, if it does, before anything has changed
+        if len(live) > 1:  # any error is raised before the state changes
             self._new().add_at(item, ts, sequence)
             for part in self._open(live, key):
                 part.accumulator.check(item)
@@ -191,7 +191,7 @@ class RevisedWindowKernel(Kernel):
                 outs.append(self._made(part, "watermark", part.closes_at))
             elif part.fresh == self._early_items:
                 outs.append(self._made(part, "early", part.most_ts))
-            elif self._early_ns:  # the next multiple behind the item, as Flink's trigger has it
+            elif self._early_ns:  # the next multiple after the item, as in Flink's trigger
                 early_at = (ts // self._early_ns + 1) * self._early_ns - 1
                 part.early_at = min(part.early_at, max(early_at, self.watermark + 1))
             self._schedule(part)
@@ -311,7 +311,7 @@ class RevisedWindowKernel(Kernel):
             if part.is_gone or part.when != when:
                 continue
             part.when = None
-            if part.is_due and part.closes_at > when and part.early_at > when:  # a session that has become longer
+            if part.is_due and part.closes_at > when and part.early_at > when:  # a session that was extended
                 self._schedule(part)
             else:
                 due.append(part)
@@ -346,7 +346,7 @@ class RevisedWindowKernel(Kernel):
     def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
         emit(made, ts=at, sequence=0, key=part.key)
-        n, part.n = part.n, 0  # what has come out is not held any more, though it may come out again
+        n, part.n = part.n, 0  # emitted items are no longer held, even if the pane is emitted again
         emit.absorbed(n)
 
     def _made(self, part: OpenPane, closed_by: Any, when: int) -> tuple[Any, int]:
@@ -357,7 +357,7 @@ class RevisedWindowKernel(Kernel):
         part.last += 1
         part.fresh, part.early_at = 0, MAX
         part.is_due = closed_by == "early"
-        # A window without an end has the time of what is in it.
+        # A window without an end has the time of its items.
         return made, part.end - 1 if part.end < MAX else part.most_ts if when >= MAX - 1 else when
 
     def _purge(self, part: OpenPane, emit: Emit[Any]) -> None:
