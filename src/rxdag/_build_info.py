@@ -109,7 +109,7 @@ def _record(home: Path) -> dict[str, Any]:
 
 
 def _changed(home: Path, record: dict[str, Any], compiled: dict[str, Path]) -> set[str]:
-    """Return sources that differ from what was compiled, and compiled modules or records without their counterpart."""
+    """Return sources that differ from the compiled ones, and compiled modules or records without their counterpart."""
     recorded = set(record.get("modules", ()))
     unpaired = recorded ^ set(compiled)
     return _differing(home, record) | {_file_of(name) for name in unpaired}

@@ -183,7 +183,7 @@ _Parcel: TypeAlias = tuple[bytes | None, str]
 
 
 def _pickled(error: BaseException) -> tuple[Any, ...]:
-    """Return what `__reduce__` gives: the error and its causes, each by itself."""
+    """Return the result of `__reduce__`: the error and its causes, each on its own."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
         chain.append(cause)

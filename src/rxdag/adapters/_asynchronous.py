@@ -13,7 +13,7 @@ from rxdag.errors import GraphError, shown
 
 
 def asynchronous(thing: Any) -> Callable[[], AsyncIterable[Any]] | None:
-    """Return a function that makes the async iterable behind a thing; None if it has none."""
+    """Return a function that makes the async iterable of an object; None if it has none."""
     given: Any = thing
     if isinstance(thing, AsyncIterable):
         return partial(_of_iterable, given, _Once())

@@ -60,7 +60,7 @@ def operators_of(made: Any) -> list[Any]:
 
 
 class _Walk:
-    """Drives source, operator and batcher of one pipeline, and tells what went wrong instead of swallowing it."""
+    """Drives source, operator and batcher of one pipeline, and reports errors instead of swallowing them."""
 
     def __init__(self, made: Any, gives: Gives) -> None:
         self._made = made
@@ -72,7 +72,7 @@ class _Walk:
         self.failed: list[tuple[Any, Exception]] = []
 
     def leave(self, *, flush: bool) -> None:
-        """Take no more of the source; close open windows only if it is said so."""
+        """Stop reading the source; close open windows only on request."""
         self._is_left = True
         self._flushes = flush
         if self._ticks is not None:

@@ -30,7 +30,7 @@ class PipelineEvent:
 
 
 class _Tee:
-    """Stands before a pipeline's sink: writes as ever, then hands over what was written."""
+    """Precedes a pipeline's sink: writes unchanged, then passes the written items on."""
 
     def __init__(self, sink: Any, key: str, give: Callable[[str, Any], Any]) -> None:
         self._sink = sink
@@ -47,7 +47,7 @@ class _Tee:
 
 
 class _ServiceReader(QueueReader):
-    """Listens to a service from when it is opened until it is closed, and leaves it as it was."""
+    """Listens to a service from opening to closing, and leaves it unchanged."""
 
     def __init__(self, service: Any, queue: ItemQueue, context: SourceContext) -> None:
         super().__init__(queue)

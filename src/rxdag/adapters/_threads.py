@@ -69,7 +69,7 @@ class Threaded(Reader):
 
 @dataclass(frozen=True)
 class ThreadQueue(Source[Any]):
-    """A queue of threads; what is left in it stays there."""
+    """A queue between threads; remaining items stay in it."""
 
     items: Any = field(repr=False)
     shape: Shape = field(default=Shape(), repr=False)

@@ -44,7 +44,7 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
 
 
 def refuse(index: int, check: Callable[[Any], Any], value: Any) -> Any:
-    """Return what a check makes of a value; raise what it has against it as the failure of a row."""
+    """Return the result of a check of a value; raise its error as the failure of a row."""
     try:
         return check(value)
     except BadItem as error:

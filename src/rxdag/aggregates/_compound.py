@@ -57,7 +57,7 @@ class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
         return all(aggregate.commutes for _, aggregate in self.aggregates)
 
     def factories(self) -> dict[str, Callable[[], Accumulator[ItemT, Any]]]:
-        """Return what makes each part."""
+        """Return the accumulator factory of each part."""
         return {name: aggregate.factory() for name, aggregate in self.aggregates}
 
     def factory(self) -> Callable[[], Named]:
@@ -77,7 +77,7 @@ class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
 
 @dataclass(frozen=True)
 class _Into(ByFactory[T, R]):
-    """A dict of results made into something else."""
+    """A dict of results, converted."""
 
     into: Callable[..., R]
     parts: _NamedOf[T]

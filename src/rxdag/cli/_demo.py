@@ -57,7 +57,7 @@ def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Ba
 
 
 def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: float | None, skip_bad: bool) -> int:
-    """Run it, print the table, and return the exit code; raises what the run fails with."""
+    """Run it, print the table, and return the exit code; raises the error of the run."""
     source: rxdag.Source[Trade]
     if data is None:
         source = sources.simulated_trades(seed, trades=trades, speed=speed)

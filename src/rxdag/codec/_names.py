@@ -35,7 +35,7 @@ class Names:
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
     def record(self, cls: type) -> Record | None:
-        """Return how records of a class are taken apart; None if it is none."""
+        """Return how to take records of a class apart; None for other classes."""
         if cls not in self._records:
             self._records[cls] = record_of(cls)
         return self._records[cls]

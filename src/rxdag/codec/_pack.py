@@ -219,7 +219,7 @@ def _itself(value: Any) -> Any:
 
 
 def member_of(member: enum.Enum) -> str | list[Any]:
-    """Return what stands for a member of an enum: its name, or the value of flags that have none together."""
+    """Return the packed form of an enum member: its name, or the value of a combination of flags without one."""
     name: str | None = member._name_  # None of flags that have no name together
     if type(member)._member_map_.get(name or "") is member:
         return str(name)

@@ -57,7 +57,7 @@ class Record(ABC):
         return fields, {name: each for name, each in attributes_of(value).items() if name not in fields}
 
     def make(self, names: Sequence[str], columns: Sequence[Sequence[Any]], n: int) -> list[Any]:
-        """Put together `n` records of what was saved of each field."""
+        """Put together `n` records from the saved values of each field."""
         saved = dict(zip(names, columns, strict=True))
         missing = [name for name in self.fields if name not in saved]
         return self._made({name: saved[name] for name in self.fields if name in saved}, missing, n)
@@ -134,7 +134,7 @@ class _Structs(Record):
 
 
 class _Dataclasses(Record):
-    """Dataclasses, and what else they have in slots."""
+    """Dataclasses, and their further slots."""
 
     def __init__(self, cls: Any, fields: tuple[str, ...]) -> None:
         slots = _slots(cls)
@@ -185,7 +185,7 @@ def _slots(cls: type) -> tuple[str, ...]:
 
 
 def record_of(kind: type) -> Record | None:
-    """Return how records of a class are taken apart; None if it is none, or is built on a class that has more to save."""
+    """Return how to take records of a class apart; None for other classes, or if a base class has more to save."""
     cls: Any = kind
     bases = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE and base not in _EMPTY]
     if issubclass(kind, tuple):

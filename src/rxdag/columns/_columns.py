@@ -57,7 +57,7 @@ class Columns:
 
     @classmethod
     def from_items(cls, items: list[Any], of: Any = None) -> Columns:
-        """Return the columns of one item or more; `of` is their type, None for that of the first."""
+        """Return the columns of one or more items; `of` is their type, None for that of the first."""
         return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
 
     @classmethod
@@ -102,7 +102,7 @@ class Columns:
         return known
 
     def bounds_known(self) -> dict[str, Bounds]:
-        """Return the bounds of the arrays below, shared with all that is taken from them."""
+        """Return the bounds of the underlying arrays, shared with everything taken from them."""
         return self._blocks[0].bounds
 
     def take(self, at: At) -> Columns:
@@ -180,7 +180,7 @@ class Columns:
         return joined([self, other])
 
     def slice_of(self) -> tuple[Mapping[str, Column], slice] | None:
-        """Return the arrays and the slice of them that these items are; None if they are no slice."""
+        """Return the arrays of which these items are a slice, and the slice; None if they are not one."""
         if len(self._blocks) != 1 or not isinstance(self._blocks[0].at, slice):
             return None
         return self._blocks[0].columns, self._blocks[0].at

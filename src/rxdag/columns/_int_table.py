@@ -43,7 +43,7 @@ class IntTable:
         return ((keys.view(np.uint64) * _MULTIPLIER) >> np.uint64(64 - self._bits)).view(np.int64)
 
     def find(self, keys: Ints) -> Ints:
-        """Place of each key; -1 for those that are not there."""
+        """Place of each key; -1 for missing ones."""
         last = (1 << self._bits) - 1
         at = self._place(keys)
         there = self._keys[at]
@@ -104,7 +104,7 @@ class IntTable:
         return self._keys[live], self._values[live]
 
     def replace(self, keys: Ints, values: Ints) -> None:
-        """Hold those keys, all different, and no others."""
+        """Hold exactly these keys, which are all different."""
         bits = max(_FIRST_BITS, (2 * _MOST_FULL * max(len(keys), 1) - 1).bit_length())
         self._clear(bits)
         self.n = 0

@@ -87,7 +87,7 @@ def rejoined(parts: Sequence[Columns]) -> Columns:
 
 
 def parted(columns: Columns, place: int) -> tuple[Columns, Columns]:
-    """Return the items of a run that was split that stood before a place of it, and the others."""
+    """Return the items of a split run that precede a place in it, and the others."""
     index: Any = columns.index
     return columns.where(index < place), columns.where(index >= place)
 

@@ -1,4 +1,4 @@
-"""Keys: columns that say which items belong together, as small ints."""
+"""Keys: columns of small ints, equal for items that belong together."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ INT64_CHAR: Final = np.dtype(np.int64).char
 
 
 class Uncertain(Exception):  # a signal that rows must decide
-    """numpy may give something else than Python here: the items are to be looked at one by one."""
+    """numpy's result may differ from Python's here: the items must be processed one by one."""
 
 
 def measured(array: Array) -> Value:
@@ -69,7 +69,7 @@ def uncertain(columns: Columns) -> Value:
 
 
 def literal(value: Any) -> Step:
-    """Return a step that gives a constant."""
+    """Return a step whose result is a constant."""
     if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
         return uncertain
     known: Value = (value, value, value) if isinstance(value, int) else (value, 0, 0)

@@ -42,7 +42,7 @@ def whole_or_none(n: Any, where: str, *, least: int = 1) -> int | None:
 
 
 def _number(n: Any) -> int | None:
-    """Return a whole number of whatever type, as those of numpy."""
+    """Return a whole number of any type, such as those of numpy."""
     return int(n) if isinstance(n, Integral) and not isinstance(n, bool) else None
 
 

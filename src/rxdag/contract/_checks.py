@@ -35,7 +35,7 @@ def _members(on: Any) -> tuple[Any, ...]:
 
 
 def checked_end(thing: Any, made: Any, kind: Any) -> Any:
-    """Return what a source or a sink has opened.
+    """Return the reader or writer that a source or a sink has opened.
 
     Raises:
         BadProgram: If it is not of the required class.

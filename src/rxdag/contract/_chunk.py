@@ -104,7 +104,7 @@ class Chunk:
 
 
 def settled(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Keep the last of several marks at one position: what it says holds the others; IDLE says nothing of them."""
+    """Keep the last of several marks at one position, which implies the earlier ones; IDLE does not."""
     out: list[tuple[int, int]] = []
     for mark in marks:
         if out and out[-1][0] == mark[0] and mark[1] != IDLE:

@@ -85,7 +85,7 @@ def _part_ns(number: str, unit: str, value: object, where: str) -> int:
 
 
 def _meant(value: object) -> str:
-    """Return '; did you mean "5s"?' for what is a duration but for its spelling."""
+    """Return '; did you mean "5s"?' for a misspelt duration."""
     units = {word: unit for unit, words in _WORDS.items() for word in words} | {unit: unit for unit in UNITS}
     is_written = isinstance(value, str | int | float) and not isinstance(value, bool)
     written = value if isinstance(value, str) else shown(value)

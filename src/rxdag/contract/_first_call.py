@@ -12,7 +12,7 @@ from rxdag.errors import shown
 
 
 def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC, may_yield: bool = False) -> Any:
-    """Return what a function has returned.
+    """Return a function's result, which must be a plain value.
 
     Args:
         made: The result. A future is allowed, since it runs without being awaited.
@@ -34,7 +34,7 @@ def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC, may_yield: 
 
 
 def _is_future(made: Any) -> bool:
-    """Return what `asyncio.isfuture` does; to define a graph loads no asyncio."""
+    """Return the result of `asyncio.isfuture` without loading asyncio, which defining a graph does not need."""
     return hasattr(made.__class__, "_asyncio_future_blocking")
 
 
@@ -69,7 +69,7 @@ class FirstCall:
 
 
 def first_call(fn: Any, where: str, holder: Any, attribute: str, *, may_yield: bool = False) -> Any:
-    """Return what looks at a function's first result and then puts the function into that attribute; None for None."""
+    """Return a wrapper that checks the first result, then sets the attribute to the function; None for None."""
     if fn is None:
         return None
     return FirstCall(fn, where, lambda given: setattr(holder, attribute, given), may_yield=may_yield)

@@ -1,4 +1,4 @@
-"""Checks of what is given as a source of items: iterables whose items are hardly ever what is meant."""
+"""Checks of iterables given as a source whose items are hardly ever the intended ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rxdag.errors import GraphError, shown
 
 
 def gives_arrow(thing: object) -> bool:
-    """Return whether a thing gives its rows or values by Arrow's C interface."""
+    """Return whether an object exports its rows or values by Arrow's C interface."""
     return hasattr(type(thing), "__arrow_c_stream__") or hasattr(type(thing), "__arrow_c_array__")
 
 
 def is_frame(thing: object) -> bool:
-    """Return whether a thing is a frame or table: rows by columns, of pandas, polars, pyarrow or another package."""
+    """Return whether an object is a frame or table of pandas, polars, pyarrow or another package."""
     kind = type(thing)  # on the type, since reading a property may compute it
     if gives_arrow(thing):
         return hasattr(kind, "columns") or hasattr(kind, "schema")  # a single column has neither

@@ -38,12 +38,12 @@ class Inner:
 
     @property
     def is_settled(self) -> bool:
-        """True if its stream has given what it gives, or has failed."""
+        """True if its stream has ended or failed."""
         return bool(self.results) or self.error is not None
 
 
 class InnerKernel(Kernel, ABC):
-    """A kernel whose items become streams: the node opens those in `inner`, reads them, and closes those that have left it."""
+    """A kernel whose items become streams: the node opens and reads those in `inner`, and closes those that left it."""
 
     may_park = True
     passes = False

@@ -1,4 +1,4 @@
-"""Lambdas as text: cut out of the line that they stand in, or named by file and line."""
+"""Lambdas as text: cut out of their line, or named by file and line."""
 
 from __future__ import annotations
 

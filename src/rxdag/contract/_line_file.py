@@ -78,7 +78,7 @@ class LineFile:
                 raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {near!r}") from None
 
     def _begin(self) -> bytes:
-        """Return the first bytes of the file as it is stored; none if it cannot be read again."""
+        """Return the first stored bytes of the file; none if it cannot be read again."""
         try:
             return os.pread(self._opened[0].fileno(), 6, 0)
         except (IndexError, OSError):
@@ -110,7 +110,7 @@ class LineFile:
 
     @property
     def place(self) -> str:
-        """File and line at hand."""
+        """Current file and line."""
         return f"{self.name}: line {max(self.line, 1)}"
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class Made:
 
 
 def made_by(thing: object) -> Made | None:
-    """Return the public call that made a thing; None if there is none."""
+    """Return the public call that made an object; None if unknown."""
     made: Made | None = getattr(thing, _ATTRIBUTE, None)
     return made
 

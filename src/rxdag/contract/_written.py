@@ -32,7 +32,7 @@ def written(thing: object) -> str | None:
 
 
 def without_logins(text: str) -> str:
-    """Return a text without what may be secret in its addresses: logins, queries and fragments."""
+    """Return a text without the possibly secret parts of its addresses: logins, queries and fragments."""
     return _QUERY.sub(r"\1?...", _LOGIN.sub("...@", text))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BatchSinkNode(SinkNode):
-    """Gathers a batch while the one before it is written; a batch that fails is tried again whole, then in halves."""
+    """Gathers a batch while the previous one is written; a failed batch is retried whole, then in halves."""
 
     def __init__(self, name: str, run: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape) -> None:
         super().__init__(name, run, policy, sink, shape)
@@ -47,7 +47,7 @@ class BatchSinkNode(SinkNode):
             super().take_over()
 
     async def enter(self) -> None:
-        """Enter the context manager that gives what batches are written with."""
+        """Enter the context manager of the object that writes the batches."""
         resource = checked_resource(self.batching.resource(), f"{label_of(self.sink)}: factory")
         writer: Any = self.writer
         given = await resource.__aenter__()
@@ -73,7 +73,7 @@ class BatchSinkNode(SinkNode):
         self.go_on()
 
     async def leave_resource(self, result: Any) -> Any:
-        """Leave the context manager, with what the run has failed with."""
+        """Leave the context manager, with the error of the run."""
         await self.has_entered.wait()
         resource, self.resource = self.resource, None
         if resource is not None:
@@ -123,7 +123,7 @@ class BatchSinkNode(SinkNode):
         self.is_gathering = False
 
     def go_on(self) -> None:
-        """Write the batch that is gathered if it is full, has waited or is the last one, and nothing is being written."""
+        """Write the gathered batch if it is full, has waited or is the last one, and no other is being written."""
         if self.is_ended or not self.is_open or self.in_flight:
             return
         n = len(self.gathered)

@@ -14,7 +14,7 @@ from rxdag.engine._point import COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, 
 
 
 class Fork(Point):
-    """Sends what comes to each branch in turn.
+    """Sends its input to each branch in order.
 
     A resting item keeps the index of its next branch, so branches that meet again see the order of nested calls.
     """
@@ -52,7 +52,7 @@ class Fork(Point):
             self.spread_columns(0, columns)
 
     def spread_columns(self, at: int, columns: Any) -> None:
-        """Send columns to the branches from index `at` on, as many items as there is room for in each of them."""
+        """Send columns to the branches from index `at` on, as many items as all of them have room for."""
         exits = self.exits
         n = len(exits)
         free = self.obstacles()
@@ -132,7 +132,7 @@ class Fork(Point):
 
 
 class Lane(Point):
-    """A way of a route whose ways meet nowhere: it rests where its own way is full, so that the others go on."""
+    """A way of a route whose ways never meet: it rests if its own way is full, so that the others continue."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -165,7 +165,7 @@ class Lane(Point):
 
 
 class Cut(Point):
-    """Ends the recursion of a long chain: everything rests here for a moment."""
+    """Ends the recursion of a long chain: its input rests here briefly."""
 
     has_failed: bool = False
     """True if an error rests here; errors do not wait for room."""
@@ -199,7 +199,7 @@ class Cut(Point):
 
 
 class KeyEnd(Node):
-    """Stands behind an output that has no keys though what came in had some: items go on without one."""
+    """Follows an unkeyed output of a keyed input: items go on without a key."""
 
     def __init__(self, name: str, out: Node) -> None:
         super().__init__(name)
@@ -222,7 +222,7 @@ class KeyEnd(Node):
 
 
 class Watcher(Protocol):
-    """Sees what passes a place in the graph."""
+    """Observes the items that pass a place in the graph."""
 
     def on_next(self, chunk: Chunk, /) -> None:
         """Receive items and watermarks."""
@@ -234,7 +234,7 @@ class Watcher(Protocol):
 
 
 class Watch(Node):
-    """Shows a watcher what passes, and hands it on."""
+    """Shows its input to a watcher, and passes it on."""
 
     def __init__(self, name: str, out: Node, watcher: Watcher, run: RunContext) -> None:
         super().__init__(name)

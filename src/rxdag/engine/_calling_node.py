@@ -1,4 +1,4 @@
-"""Nodes that call a kernel: with an item in the form that its `on_item` takes, and guarded where no item is at hand."""
+"""Nodes that call a kernel: with an item in the form that its `on_item` takes, and guarded outside of items."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class CallingNode(Guarded):
         )
 
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of what `on_item` takes."""
+        """Return the parameter names of `on_item`."""
         return on_item_parameters(type(self.kernel))
 
     def call(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Call `on_item` with what it takes."""
+        """Call `on_item` with the arguments that it takes."""
         form = self.form
         emit = self.emit
         if form == 0:
@@ -91,7 +91,7 @@ class CallingNode(Guarded):
             self.on_item(*[emit if name == "emit" else getattr(emit, name) for name in self.names])
 
     def blamed(self, item: Any, error: BaseException) -> BaseException:
-        """Return what the kernel says of an error of its own."""
+        """Return the error that the kernel makes of one of its own."""
         if not isinstance(error, Exception):
             return error
         try:

@@ -33,11 +33,11 @@ class ColumnsExits:
         return exit_
 
     def __call__(self, columns: Any, /) -> None:
-        """Send items out, with the times and keys that stand beside them."""
+        """Emit items with their times and keys."""
         self.to("out", columns)
 
     def made(self, columns: Any, /) -> None:
-        """Send out items that are none of those that came in."""
+        """Emit items other than those that came in."""
         self.to("out", columns)
 
     def to(self, port: str, columns: Any, /) -> None:

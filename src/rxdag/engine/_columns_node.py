@@ -1,4 +1,4 @@
-"""Nodes that hold a kernel of columns: it is called with runs of items, and gives such runs out."""
+"""Nodes with a columns kernel: it receives and emits runs of items."""
 
 from __future__ import annotations
 
@@ -149,12 +149,12 @@ class ColumnsNode(KernelNode):
         return False
 
     def note_place(self, columns: Any, index: int) -> None:
-        """Note which item of a run that was split is at hand."""
+        """Note the current item of a split run."""
         if columns.index is not None:
             self.place = int(columns.index[index])
 
     def raise_to(self, input: int, columns: Any, index: int) -> None:
-        """Take the watermark that holds before an item; not on a way of a route, where it would overtake other ways."""
+        """Take the watermark before an item; not on a way of a route, where it would overtake other ways."""
         before = columns.before
         if before is not None and not self.makes_time and self.meeting is None:
             self.take_mark(input, int(before[index]))
@@ -218,7 +218,7 @@ class ColumnsNode(KernelNode):
 
 
 class SplitNode(ColumnsNode):
-    """Runs a route whose ways meet again: it rests with a run that came, never in the middle of one."""
+    """Runs a route whose ways meet again: it rests only between runs that came in, never within one."""
 
     met_at: Meeting
 

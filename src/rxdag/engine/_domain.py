@@ -37,7 +37,7 @@ class Timer(Protocol):
 
 
 class Driver(Protocol):
-    """A scheduler that gives a domain its turns: on a thread, on an event loop or in virtual time."""
+    """A scheduler that runs a domain: on a thread, on an event loop or in virtual time."""
 
     def wake(self, pump: Any, /) -> None:
         """Schedule a turn of a pump. Thread-safe."""
@@ -131,7 +131,7 @@ class Domain:
             self.turn_of = None
 
     def must_give_back(self) -> bool:
-        """Return True if what runs is to give the thread back."""
+        """Return True if the running node should yield the thread."""
         return self.stop or (self.is_timed and self.ticks() >= self.deadline)
 
     def retire(self, node: Node) -> None:
@@ -159,7 +159,7 @@ class Domain:
             self.stop = True
 
     def forget(self, node: Point) -> None:
-        """Note that a node rests no more."""
+        """Note that a node no longer rests."""
         if node in self.resting:
             self.resting.remove(node)
 
@@ -221,7 +221,7 @@ class Domain:
         return best
 
     def fire_deferred(self) -> bool:
-        """Fire a timer whose node rests no more; False if there is none."""
+        """Fire a timer whose node no longer rests; False if there is none."""
         for i, node in enumerate(self.deferred):
             if not node.must_wait():
                 del self.deferred[i]

@@ -72,7 +72,7 @@ class KernelEmit:
         )
 
     def make(self, item: Any, ts: i64, key: Any) -> None:
-        """Send out an item that is none of those that came in; the short way, for kernels that know they have this class."""
+        """Emit an item other than those that came in; the fast path of kernels that know this class."""
         if self.given < 0:
             self._check()
         node = self._node
@@ -82,7 +82,7 @@ class KernelEmit:
             node.give(main, item, ts, 0, key)
 
     def must_pause(self) -> bool:
-        """Return True if the rest is to wait: there is no room, or the run wants the thread back."""
+        """Return True if the rest should wait: there is no room, or the run needs the thread."""
         node = self._node
         return node.blocked > node.free or node.domain.must_give_back()
 
@@ -91,7 +91,7 @@ class KernelEmit:
         return self._node.domain.must_give_back()
 
     def is_over(self) -> bool:
-        """Return True if nobody takes what goes out here any more."""
+        """Return True if no node takes the outputs of this exit any more."""
         node = self._node
         return node.is_ended or (node.domain.stop and not node.run.may_succeed)
 
@@ -112,7 +112,7 @@ class KernelEmit:
             self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
 
     def to(self, port: str, item: Any, /) -> None:
-        """Send the item at hand to another port."""
+        """Send the current item to another port."""
         self._check()
         node = self._node
         exit_ = self._exit(port)
@@ -129,7 +129,7 @@ class KernelEmit:
         return exit_
 
     def made(self, item: Any, /, *, ts: int, sequence: int, key: Any, port: str = "out") -> None:
-        """Send out an item that is none of those that came in."""
+        """Emit an item other than those that came in."""
         self._check()
         exit_ = self._exit(port)
         time = self._time(ts)
@@ -149,7 +149,7 @@ class KernelEmit:
         self._node.absorbed += n
 
     def filtered(self, item: object, /) -> None:
-        """Count the item at hand as left out."""
+        """Count the current item as left out."""
         self._check()
         self._node.filtered += 1
 
@@ -160,21 +160,21 @@ class KernelEmit:
         self._leave("dropped", item)
 
     def late(self, item: object, /) -> None:
-        """Count the item at hand as late; it goes to port "late"."""
+        """Count the current item as late; it goes to port "late"."""
         self._check()
         self._node.late += 1
         self._node.note_loss()
         self._leave("late", item)
 
     def unassigned(self, item: object, /) -> None:
-        """Count the item at hand as belonging to no window."""
+        """Count the current item as belonging to no window."""
         self._check()
         self._node.unassigned += 1
         self._node.note_loss()
         self._leave("unassigned", item)
 
     def unrouted(self, item: object, /) -> None:
-        """Count the item at hand as belonging to no route."""
+        """Count the current item as belonging to no route."""
         self._check()
         self._node.unrouted += 1
         self._node.note_loss()
@@ -190,5 +190,5 @@ class KernelEmit:
         return self.ts, self.sequence, self.key
 
     def restore(self, saved: tuple[int, Any, Any]) -> None:
-        """Take up what `snapshot` gave."""
+        """Restore the result of `snapshot`."""
         self.ts, self.sequence, self.key = saved

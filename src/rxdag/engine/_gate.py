@@ -112,7 +112,7 @@ class Gate(Node):
         return self.high if asked is None or asked > self.high else asked
 
     def room(self) -> int:
-        """Return how many more items fit; a large number if it drops what does not fit, or nobody reads it."""
+        """Return how many more items fit; a large number if it drops the excess, or has no reader."""
         if self.is_ended or not self.blocks:
             return 1 << 30
         free = self.limit() - (self.came - self.taken - self.lost - self.n_dropped)
@@ -171,7 +171,7 @@ class Gate(Node):
         self.entered()
 
     def is_at_limit(self) -> bool:
-        """Return True if no more fits."""
+        """Return True if it is full."""
         if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped >= self.max_bytes:
             return True
         return self.came - self.taken - self.lost - self.n_dropped >= self.limit()
@@ -227,7 +227,7 @@ class Gate(Node):
         self.reader.wake()
 
     def close_from_outside(self, error: Exception | None, watermark: int | None) -> None:
-        """End although the domain that fills it hangs in user code; what that still brings is discarded."""
+        """End although the producing domain hangs in user code, whose further items are discarded."""
         if self.is_ended:
             return
         if watermark is not None:
@@ -238,7 +238,7 @@ class Gate(Node):
         self.reader.wake()
 
     def abandon(self) -> None:
-        """Discard what rests here and what comes; in the domain that fills it, when the reader takes nothing more."""
+        """Discard present and future items; called in the producing domain, once the reader takes nothing more."""
         if self.is_abandoned:
             return
         self.is_abandoned = True
@@ -252,7 +252,7 @@ class Gate(Node):
         pass
 
     def make_room(self, item: Any, size: i64) -> bool:
-        """Drop what the policy gives up; False if that is the item itself, which `came` counts already."""
+        """Drop an item by the policy; False if that is the new item, which `came` already counts."""
         overflow = self.overflow
         if self.high == 0 and self.is_wanted and not self.queue:
             self.is_wanted = False
@@ -290,7 +290,7 @@ class Gate(Node):
         return True
 
     def fits(self, size: i64) -> bool:
-        """Return True if the item that `came` counts already fits beside what rests here."""
+        """Return True if the new item, which `came` already counts, fits beside the waiting ones."""
         n = self.came - self.taken - self.lost - self.n_dropped
         # An empty gate accepts any item, even one larger than max_bytes, which could otherwise never pass.
         if n <= 1:
@@ -348,7 +348,7 @@ class Gate(Node):
         )
 
     def fail(self, error: Exception, cause: BaseException | None) -> None:
-        """End with an error of the gate's own, behind what rests here."""
+        """End with an error of the gate itself, behind the waiting items."""
         error.__cause__ = cause
         self.failure = error
         self.end(error)
@@ -366,7 +366,7 @@ class Gate(Node):
                 self.saw("blocked")
 
     def note_resumed(self) -> None:
-        """Note that nobody waits any more."""
+        """Note that no producer waits any more."""
         if self.blocked_since:
             self.waited_ns += self.domain.ticks() - self.blocked_since
             self.blocked_since = 0

@@ -55,12 +55,12 @@ class Guarded(Point):
         return False
 
     def break_down(self, error: BaseException) -> None:
-        """Fail because user code did, where no item is at hand."""
+        """Fail because of user code that was called without an item."""
         self.domain.interrupt_for(error)
         self.fail(node_error(self.name, error))
 
     def fail(self, error: Exception) -> None:
-        """End the node, and the run unless a node behind goes on without it; what it has given out goes on."""
+        """End the node, and the run unless a later node continues without it; its outputs still pass."""
         if self.is_ended:
             return
         if not self.is_caught:

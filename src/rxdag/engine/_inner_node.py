@@ -1,4 +1,4 @@
-"""Nodes whose items become streams: they open them, read them while gates have space, and close them."""
+"""Nodes whose items become streams, which they open, read while gates have space, and close."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ class InnerNode(KernelNode):
 
     @property
     def waits(self) -> bool:
-        """True if a stream may give something that nothing in the run has a timer for."""
+        """True if a stream may deliver an item for which the run has no timer."""
         return not self.is_ended and bool(self.readings)
 
     async def enter(self, make: Any) -> Any:
-        """Enter what the streams work with."""
+        """Enter the resource of the streams."""
         self.entering = resource = checked_resource(make(), "resource")
         return await resource.__aenter__()
 
@@ -104,7 +104,7 @@ class InnerNode(KernelNode):
         self.look()
 
     def leave_resource(self) -> None:
-        """Leave what the streams work with, with what the node or the run has failed with."""
+        """Leave the resource of the streams, with the error of the node or the run."""
         resource, self.resource = self.resource, None
         if resource is not None:
             error: BaseException | None = self.own_error or self.run.error
@@ -119,7 +119,7 @@ class InnerNode(KernelNode):
         super().fail(error)
 
     def source_of(self, inner: Inner) -> Source[Any]:
-        """Return the stream of an item; raises if it is none that can be read here."""
+        """Return the stream of an item; raises if it cannot be read here."""
         source = self.inner_kernel.source_of(inner)
         if source.where == "blocking":
             raise BadProgram(
@@ -252,7 +252,7 @@ class InnerNode(KernelNode):
         emit.key = inner.key
 
     def take_in(self, reading: Reading, items: list[Any], *, is_last: bool = False) -> None:
-        """Take what a stream has given; what is left when the thread is wanted elsewhere comes with its next turn."""
+        """Take the chunk of a stream; the rest waits for its next turn if the thread is needed elsewhere."""
         inner = reading.inner
         emit = self.emit
         for i, item in enumerate(items):
@@ -337,14 +337,14 @@ class InnerNode(KernelNode):
         super().combined(watermark)
 
     def drain(self) -> None:
-        """Stop the streams, and those of items that come yet: a stream may be endless, and keep from its turn what brings the end."""
+        """Stop the streams, also of later items: an endless one could keep the end of the input from its turn."""
         if not self.inner_kernel.ends_alone and not self.is_ended:
             self.is_draining = True
             self.stop_all()
             self.look()
 
     def stop_all(self) -> None:
-        """Read no more; what the streams have taken in goes out."""
+        """Stop reading; items that the streams have taken in go out."""
         for reading in list(self.readings.values()):
             self.have_at_hand(reading.inner)
             left, reading.left = reading.left, []

@@ -42,7 +42,7 @@ class InputMarks:
         return True
 
     def advance(self, input: int, mark: int) -> tuple[int, ...]:
-        """Take a mark of an input; returns the marks to give out: each above the last, then IDLE, as far as they apply."""
+        """Take a mark of an input; returns the marks to emit: watermarks, each above the last, then IDLE, or none."""
         if self._all_count and IDLE < mark < FLUSHED:
             return self._advance_all(input, mark)
         if mark == IDLE:
@@ -59,7 +59,7 @@ class InputMarks:
         return out
 
     def _advance_all(self, input: int, mark: int) -> tuple[int, ...]:
-        """Take a watermark while all inputs count: they are looked through once each of the least has risen."""
+        """Take a watermark while all inputs count: they are scanned once each of the least has risen."""
         was: i64 = self.of[input]
         if mark <= was:
             return ()
@@ -147,6 +147,6 @@ class InputMarks:
         return list(self.of), list(self._last), list(self._idle), list(self._aligned), self._given
 
     def restore(self, saved: tuple[list[int], list[int], list[bool], list[bool], int]) -> None:
-        """Take up what `snapshot` gave."""
+        """Restore the result of `snapshot`."""
         self.of[:], self._last, self._idle, self._aligned, self._given = saved
         self._look()

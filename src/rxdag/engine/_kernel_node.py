@@ -193,7 +193,7 @@ class KernelNode(WatermarkNode):
             self.timer = self.domain.driver.at(due, self.on_due, rank=int(self.rank))
 
     def on_due(self) -> None:
-        """Fire the timer, or put it off while the node rests."""
+        """Fire the timer, or defer it while the node rests."""
         if self.must_wait():
             self.domain.deferred.append(self)
         else:
@@ -228,7 +228,7 @@ class KernelNode(WatermarkNode):
             super().take_mark(input, watermark)
 
     def input_ended(self, input: int, error: Exception | None) -> None:
-        """Handle the end of an input, after its items that rest here."""
+        """Handle the end of an input, after its waiting items."""
         if self.rests_inputs and self.pending and error is None:
             self.hold((INPUT_END, input, None, 0, 0, None))
         else:
@@ -298,7 +298,7 @@ class KernelNode(WatermarkNode):
         self.finish(error)
 
     def finish(self, error: Exception | None) -> None:
-        """Send the end out, behind what rests here."""
+        """Send the end out, behind the resting outputs."""
         if self.is_ended:
             return
         if self.timer is not None:
@@ -308,7 +308,7 @@ class KernelNode(WatermarkNode):
         self.seal()
 
     def stop_lingering(self) -> None:
-        """End if the end waited for what has come out now."""
+        """End if the end only waited for the outputs that have now been sent."""
         if self.lingering == MIN or self.kernel.lingers or self.is_ended:
             return
         watermark, self.lingering = self.lingering, MIN
@@ -331,7 +331,7 @@ class KernelNode(WatermarkNode):
         self.leave()
 
     def forget_state(self) -> None:
-        """Count what the kernel holds as discarded."""
+        """Count the items that the kernel holds as discarded."""
         if not self.is_forgotten:
             # Only once: this is called on several paths, and the kernel still holds the counted items.
             self.is_forgotten = True
@@ -347,7 +347,7 @@ class KernelNode(WatermarkNode):
         return (0 if self.is_forgotten else self.held_inside()) + super().held()
 
     def held_inside(self) -> int:
-        """Return how many items rest in the kernel."""
+        """Return the number of items that rest in the kernel."""
         try:
             return self.kernel.held()
         except BaseException as error:

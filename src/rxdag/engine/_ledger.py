@@ -87,7 +87,7 @@ class Ledger:
         return {name: n for name, n in named.items() if n}
 
     def problems(self, name: str, ports: dict[str, str]) -> list[str]:
-        """Return the laws of the books that do not hold.
+        """Return the violated laws of the books.
 
         Args:
             name: Name of the node, for the message.
@@ -127,6 +127,6 @@ class EdgeBook:
     held: int
 
     def problems(self) -> list[str]:
-        """Return the laws of the books that do not hold."""
+        """Return the violated laws of the books."""
         spent = self.received + self.dropped + self.discarded + self.held
         return [] if self.sent == spent else [f"{self.name}: sent {self.sent} != {spent} ({self})"]

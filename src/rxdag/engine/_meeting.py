@@ -27,7 +27,7 @@ class Meeting:
         """Failures on the branches: index in the run, node and error."""
 
     def begin(self) -> None:
-        """Take what comes as parts of one run."""
+        """Take the next inputs as parts of one run."""
         self.is_open = True
 
     def finish(self) -> None:

@@ -131,13 +131,13 @@ class Node:
             unblock_all(self.up)
 
     def seal(self) -> None:
-        """Mark the node as ended: it lifts what it has blocked above, and its outputs stay blocked for good."""
+        """Mark the node as ended: it unblocks the points above, and its outputs stay blocked."""
         if not self.is_ended:
             self.set_shut(False)
             self.is_ended = True
 
     def leave(self) -> None:
-        """Take nothing more: nodes above that feed nobody else may stop."""
+        """Take nothing more: nodes above without other readers may stop."""
         for node in self.feeders:
             node.release(self)
 
@@ -152,17 +152,17 @@ class Node:
             self.unused()
 
     def unused(self) -> None:
-        """Stop: nobody reads any output."""
+        """Stop, since no output is read."""
         self.seal()
         self.domain.retire(self)
 
     def retire(self) -> None:
-        """Discard what is held and leave the nodes above; called by the domain, outside of any call of a node."""
+        """Discard held items and leave the nodes above; called by the domain, outside of any call of a node."""
         self.discard()
         self.leave()
 
     def discard(self) -> None:
-        """Count what is held as discarded, and forget it."""
+        """Count held items as discarded, and forget them."""
 
     def cancel(self) -> None:
         """Stop at once."""
@@ -175,11 +175,11 @@ class Node:
         return None
 
     def held(self) -> int:
-        """Return how many items that came in rest here."""
+        """Return the number of inputs that rest here."""
         return 0
 
     def resting_at(self, exit_: Exit) -> int:
-        """Return how many items that left by an exit rest here."""
+        """Return the number of outputs of an exit that rest here."""
         return 0
 
     def received(self) -> int:
@@ -200,7 +200,7 @@ class Node:
         """Bring counts up to date that follow from others."""
 
     def ledger(self) -> Ledger:
-        """Return the books of the node as they stand."""
+        """Return the current books of the node."""
         self.sync()
         return Ledger(
             arrived=int(self.came),
@@ -234,7 +234,7 @@ def block_all(nodes: list[Node]) -> None:
 
 
 def unblock_all(nodes: list[Node]) -> None:
-    """Unblock nodes, and the points above those that nothing blocks any more."""
+    """Unblock nodes, and the points above those that are then unblocked."""
     todo = list(nodes)
     while todo:
         node = todo.pop()
@@ -246,7 +246,7 @@ def unblock_all(nodes: list[Node]) -> None:
 
 
 class Nowhere(Node):
-    """Takes what nobody reads."""
+    """Takes the outputs of ports without readers."""
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         pass

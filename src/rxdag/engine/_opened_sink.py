@@ -50,7 +50,7 @@ class OpenedSink(Guarded):
         self.domain.driver.call(partial(self.call_here, fn))
 
     def call_here(self, fn: Callable[[], None]) -> None:
-        """Call a function of the sink's, then look what it wants."""
+        """Call a function of the sink, then apply its requests."""
         fn()
         self.admit()
 
@@ -102,7 +102,7 @@ class OpenedSink(Guarded):
         self.close(ok=False)
 
     def prepare(self) -> None:
-        """Make what was written durable, short of being complete."""
+        """Make the written items durable, without completing the output."""
         writer = self.writer
         if writer is not None and self.run.may_succeed:
             self.is_prepared = type(writer).prepare is not Writer.prepare
@@ -132,7 +132,7 @@ class OpenedSink(Guarded):
             self.run.sink_ended(self.name, result)
 
     def closed_with(self, result: Any) -> Any:
-        """Return what closing the sink gives, or an awaitable of it."""
+        """Return the result of closing the sink, or an awaitable of it."""
         return result
 
     def closed(self, task: Future[Any]) -> None:

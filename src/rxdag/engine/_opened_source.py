@@ -109,7 +109,7 @@ class OpenedSource(Pump):
         return reader
 
     def as_error(self, error: BaseException) -> Exception:
-        """Return what the run fails with when a source has raised."""
+        """Return the error of the run for an error of the source."""
         if isinstance(error, NodeError | BufferOverflow):
             return error
         self.domain.interrupt_for(error)
@@ -161,7 +161,7 @@ class OpenedSource(Pump):
         return None if reader is None else reader.progress()
 
     def count_dropped(self, reader: Reader | None) -> None:
-        """Count what the reader's own queue has dropped since."""
+        """Count items that the reader's own queue has dropped since the last call."""
         fresh = 0 if reader is None else reader.dropped() - int(self.n_dropped)
         if fresh:
             self.n_dropped += fresh

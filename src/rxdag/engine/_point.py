@@ -35,7 +35,7 @@ Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 
 
 class Point(Node):
-    """A node that may call downstream more than once in one call: its outputs rest in it while something is in the way."""
+    """A node that may call downstream more than once in one call: its outputs rest in it while it is blocked."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -63,7 +63,7 @@ class Point(Node):
         self.only_timed = self.marked[0] if len(self.marked) == 1 else None
 
     def give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Send an item out by an exit, or keep it until there is room."""
+        """Send an item to an exit, or keep it until there is room."""
         # Counted before the call, so that the books hold if it does not return.
         exit_.n += 1
         if self.blocked > self.free:
@@ -72,7 +72,7 @@ class Point(Node):
             exit_.out.push(item, ts, sequence, key)
 
     def give_columns(self, exit_: Exit, columns: Any) -> None:
-        """Send a run of columns out by an exit, and keep that part of it for which there is no room."""
+        """Send a run of columns to an exit, and keep the part for which there is no room."""
         n = len(columns)
         if n:
             exit_.n += n
@@ -100,7 +100,7 @@ class Point(Node):
             self.spread_mark(watermark, 0)
 
     def give_end(self, error: Exception | None) -> None:
-        """Send the end out by all exits. An error goes at once: what rests before it is discarded."""
+        """Send the end to all exits. An error goes at once, and outputs that rest before it are discarded."""
         if error is not None:
             self.clear()
             for exit_ in self.exits:
@@ -114,7 +114,7 @@ class Point(Node):
             self.hold((END, 0, None, 0, 0, None))
 
     def lets_end_pass(self) -> bool:
-        """Return True if the end may go out though something is in the way: it takes no room, and nothing rests behind.
+        """Return True if the end may pass though the node is blocked: it takes no room, and nothing rests downstream.
 
         With several readers, an end on one branch could overtake items that rest on another. A node that has ended
         blocks nothing above it, so another branch of a node above could overtake items that rest behind it.
@@ -168,7 +168,7 @@ class Point(Node):
         return own if own > self.free else self.free
 
     def hold(self, entry: Entry) -> None:
-        """Keep an entry behind what rests here already."""
+        """Append an entry to those that rest here."""
         if self.is_ended:
             self.throw(entry)
             return
@@ -185,7 +185,7 @@ class Point(Node):
             self.rest()
 
     def hold_first(self, entry: Entry) -> None:
-        """Keep an entry before what rests here already: it is the rest of one that was taken up."""
+        """Put an entry before those that rest here: it is the rest of one that was taken up."""
         self.pending.appendleft(entry)
         if not self.is_resting:
             self.rest()
@@ -206,11 +206,11 @@ class Point(Node):
                 self.rest()
 
     def rests_with_inputs(self) -> bool:
-        """Return True if something rests here that is yet to be worked on, outputs and their ends apart."""
+        """Return True if unprocessed inputs rest here, not only outputs and their ends."""
         return any(entry[0] not in _GIVEN for entry in (*self.front, *self.pending))
 
     def rest(self) -> None:
-        """Begin to rest: points above are blocked until nothing is pending."""
+        """Start to rest: points above are blocked until nothing is pending."""
         self.is_resting = True
         self.blocked += 1
         # A node blocked from downstream has already blocked the points above, unless it absorbs or has ended.
@@ -228,7 +228,7 @@ class Point(Node):
             self.rest()
 
     def rise(self) -> None:
-        """Rest no more."""
+        """Stop resting."""
         self.is_resting = False
         self.blocked -= 1
         # The count of an ended node never falls to 0, since seal() adds the node itself for good.
@@ -278,7 +278,7 @@ class Point(Node):
         raise NotImplementedError
 
     def send_columns(self, exit_: Exit, columns: Any) -> None:
-        """Send a run of columns out, as many items at once as there is room for; the rest rests."""
+        """Send as many items of a run of columns as there is room for; the others rest."""
         free = self.obstacles()
         while True:
             n = len(columns)
@@ -306,7 +306,7 @@ class Point(Node):
         self.blocked += 1
 
     def clear(self) -> None:
-        """Discard what rests here."""
+        """Discard the entries that rest here."""
         for entry in [*self.front, *self.pending]:
             self.throw(entry)
         self.front = []
@@ -316,7 +316,7 @@ class Point(Node):
             self.domain.forget(self)
 
     def throw(self, entry: Entry) -> None:
-        """Count an entry that nobody takes any more."""
+        """Count an entry that can no longer be delivered."""
         kind = entry[0]
         if kind == ITEM:
             exit_: Exit = entry[1]

@@ -12,7 +12,7 @@ from rxdag.engine._point import Point
 
 
 class Pump(Point):
-    """Feeds a segment. It never waits: while something is in the way it is parked, and is woken when that is gone.
+    """Feeds a segment. It never waits: it is parked while blocked, and woken when unblocked.
 
     Attributes:
         queued: True if it is due for a turn; the driver sets it.
@@ -43,7 +43,7 @@ class Pump(Point):
         self.wake()
 
     def step(self) -> None:
-        """Move items until something is in the way, there are no more, or the turn is over."""
+        """Move items until it is blocked, there are no more, or the turn is over."""
         raise NotImplementedError
 
     def park(self) -> None:
@@ -99,7 +99,7 @@ class GatePump(Pump):
             self.park()
 
     def feed(self, quantum: i64) -> None:
-        """Move up to `quantum` items; what stands in the way and what the domain wants is looked at before each."""
+        """Move up to `quantum` items; blocks and requests of the domain are checked before each."""
         gate = self.gate
         queue = gate.queue
         domain = self.domain

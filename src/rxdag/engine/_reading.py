@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """One inner stream: what its source sees of the run."""
+    """One inner stream, and the context that its source sees."""
 
     def __init__(self, node: InnerNode, inner: Inner) -> None:
         self.node = node
@@ -75,7 +75,7 @@ class Reading:
         return self.reader.read(room)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close everything that is open."""
         reader, self.reader = self.reader, None
         if reader is None or self.source is None:
             return

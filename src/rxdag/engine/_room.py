@@ -10,7 +10,7 @@ from rxdag.engine._gate import Gate
 
 
 class Limiter(Protocol):
-    """A node that says how many items it takes now."""
+    """A node that limits how many items it takes now."""
 
     def wants(self) -> int | None:
         """Return the most items it takes; None for any number."""

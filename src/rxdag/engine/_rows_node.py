@@ -39,14 +39,14 @@ class Rows:
         return len(self.items) - self.at
 
     def left(self) -> tuple[Any, ...]:
-        """Return the items that have not gone on, and what is beside them."""
+        """Return the items that have not been passed on, with their times, sequences, keys and watermarks."""
         at, before = self.at, self.before
         rest = (each[at:] for each in (self.items, self.times, self.sequences, self.keys))
         return (*rest, None if before is None else before[at:])
 
 
 class RowsNode(Point):
-    """Hands the items of columns on one by one, each behind the watermark that holds before it."""
+    """Passes the items of columns on one by one, each after the watermark before it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

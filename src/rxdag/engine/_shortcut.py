@@ -63,7 +63,7 @@ class Shortcut:
         return self.nodes[-1].way
 
     def give(self, values: list[Any]) -> None:
-        """Pass outputs on until a node blocks; the rest stays in the last node."""
+        """Pass outputs on until a node blocks; the others stay in the last node."""
         last = self.nodes[-1]
         out = last.way.out
         if out.takes_rows and not last.blocked:

@@ -69,7 +69,7 @@ class SinkNode(OpenedSink):
         self.admit()
 
     def renew(self) -> None:
-        """Begin to gather anew."""
+        """Start a new, empty batch."""
         self.gathered = []
         self.full_at = self.came + self.most
         if self.shape.timed:
@@ -88,7 +88,7 @@ class SinkNode(OpenedSink):
             self.keys.append(key)
 
     def take_gathered(self) -> Chunk:
-        """Return what is gathered, and begin anew."""
+        """Return the gathered items, and start a new batch."""
         chunk = Chunk(self.gathered, self.times, self.sequences, self.keys)
         self.renew()
         return chunk
@@ -189,12 +189,12 @@ class SinkNode(OpenedSink):
         self.clear()
 
     def write_out(self) -> None:
-        """Write what is gathered."""
+        """Write the gathered items."""
         if self.gathered and not self.is_ended and not self.in_flight:
             self.write(self.take_gathered())
 
     def write(self, chunk: Chunk) -> None:
-        """Write a chunk; what it fails on is dealt with, and the rest is written."""
+        """Write a chunk; items that fail are handled, and the others written."""
         writer = self.writer
         if writer is None:
             self.discarded += len(chunk)
@@ -236,7 +236,7 @@ class SinkNode(OpenedSink):
         self.enough()
 
     def failed_on(self, chunk: Chunk, error: BaseException) -> Chunk:
-        """Handle the failed item, after those before it were written; return what is still to be written."""
+        """Handle the failed item, after those before it were written; return the remaining ones."""
         self.writes.failed += 1
         index = error.index if isinstance(error, WriteFailed) else 0
         cause: BaseException = error.cause if isinstance(error, WriteFailed) else error
@@ -298,7 +298,7 @@ class SinkNode(OpenedSink):
         self.settle()
 
     def settle(self) -> None:
-        """End if the end has come; have the next items brought."""
+        """End if the end has come; ask for the next items."""
         if not self.in_flight:
             if self.gathered:
                 self.write_out()

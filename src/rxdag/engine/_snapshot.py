@@ -59,7 +59,7 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
 
 
 def snapshot(node: Node) -> dict[str, Any]:
-    """Return the state of a node as plain data; call it between two items, and only if `why_no_snapshot` gives None.
+    """Return the state of a node as plain data; call it between two items, and only if `why_no_snapshot` returns None.
 
     Raises:
         RxDagError: If the reader of a source has no position.
@@ -90,7 +90,7 @@ def snapshot(node: Node) -> dict[str, Any]:
 
 
 def restore(node: Node, saved: dict[str, Any]) -> None:
-    """Take up what `snapshot` gave, in a node that is linked and not yet open; all nodes first, then `block` for each."""
+    """Restore the result of `snapshot` in a linked, unopened node; all nodes first, then `block` for each."""
     for kind, names in _FIELDS:
         if isinstance(node, kind):
             for name in names:
@@ -122,7 +122,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
 
 
 def _rested(entry: Any) -> Any:
-    """Return what rested in a gate; the end is saved as a tuple of its error alone."""
+    """Return the entries that rested in a gate; the end is saved as a tuple of only its error."""
     return Ended(entry[0]) if entry.__class__ is tuple and len(entry) == 1 else entry
 
 
@@ -154,7 +154,7 @@ def _with_exit(node: Point, entry: Any) -> Any:
 
 
 def _position(node: SourceNode) -> dict[str, Any]:
-    """Return how far a source is, and what it has read and not handed on."""
+    """Return the position of a source, and the items that it has read but not passed on."""
     reader = node.reader
     position = None if reader is None else reader.position()
     if position is None and reader is not None and not node.is_closed:

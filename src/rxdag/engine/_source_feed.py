@@ -182,7 +182,7 @@ class SourceFeed(OpenedSource):
         self.chunk = None
 
     def discard_chunk(self) -> None:
-        """Count what was read and not handed on as discarded."""
+        """Count items read but not passed on as discarded."""
         left = self.left_over()
         self.came += left
         self.discarded += left

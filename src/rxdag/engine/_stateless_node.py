@@ -1,4 +1,4 @@
-"""Nodes that look at one item at a time, and hold nothing."""
+"""Nodes that process one item at a time, and hold nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StatelessNode(KernelNode):
             self.way = self.main
 
     def step(self) -> Any:
-        """Return ("map" or "filter", the function) if that is all it does; else None."""
+        """Return ("map" or "filter", the function) if the node does nothing else; else None."""
         return None
 
     def mark(self, watermark: i64) -> None:

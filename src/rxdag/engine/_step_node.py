@@ -16,7 +16,7 @@ _TURN: Final = 1024
 
 
 class StepNode(KernelNode):
-    """Finishes one item before the next; items that come meanwhile rest in order.
+    """Finishes one item before the next; items that arrive meanwhile rest in order.
 
     Outputs of an item go out while there is room, at most 1,024 in one turn, so that other nodes have theirs.
     """
@@ -55,7 +55,7 @@ class StepNode(KernelNode):
         return not self.is_waiting and super().can_resume()
 
     def take_item(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Work on an item until it is done, or rests because there is no room or it is to be tried later."""
+        """Process an item until it is done, or rests for lack of room or for a later attempt."""
         if self.is_ended:
             self.unread += 1
             return
@@ -117,7 +117,7 @@ class StepNode(KernelNode):
             self.look()
 
     def advance(self, item: Any, ts: i64, sequence: Any, key: Any) -> bool:
-        """Call the kernel, or give the next output of the item; True if the item is done."""
+        """Call the kernel, or send the next output of the item; True if the item is done."""
         if not self.expands:
             self.call(item, ts, sequence, key)
             return True
@@ -142,7 +142,7 @@ class StepNode(KernelNode):
             self.discarded += 1
 
     def wait_ns(self, item: Any, error: BaseException) -> int:
-        """Return how long to wait before the item is tried again, ns; -1 if it is not."""
+        """Return the time until the next attempt at the item, ns; -1 if there is none."""
         self.attempts += 1
         self.outputs = None
         # Emitted outputs cannot be taken back, so an item with outputs is not retried.

@@ -1,4 +1,4 @@
-"""Nodes that bring a kernel the watermarks of their inputs, and give out their own."""
+"""Nodes that bring a kernel the watermarks of their inputs, and emit their own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class WatermarkNode(CallingNode):
         raise NotImplementedError
 
     def fire_before(self, ts: i64) -> None:
-        """Make the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
+        """Make the kernel emit what is due before an item at a time; no watermark goes downstream for it."""
         if self.in_clock_time:
             ts = self.run.clock.now()
         kernel = self.kernel
@@ -127,7 +127,7 @@ class WatermarkNode(CallingNode):
         self.fired(watermark)
 
     def go_on_firing(self, watermark: i64) -> None:
-        """Call the kernel for what is due at a watermark; if it pauses, keep the watermark here and go on later."""
+        """Call the kernel at a watermark; if it pauses, keep the watermark here and continue later."""
         if not self.is_end_called:  # otherwise it has paused in on_end
             self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
             if self.is_ended or self.has_paused(watermark):
@@ -189,7 +189,7 @@ class WatermarkNode(CallingNode):
             self.give_mark(IDLE)
 
     def gives_alone(self) -> bool:
-        """Return True if what rests in the kernel comes out though nothing comes in."""
+        """Return True if the kernel's items come out without further input."""
         return self.kernel.timer is not None
 
     def end_kernel(self) -> None:

@@ -92,7 +92,7 @@ def _of_numbers(op: str, left: Expr, right: Expr, checked: tuple[Expr, ...], fn:
 
 
 def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
-    """Return whether an expression may give a text or a list, with `some=any`; with `some=all`, whether it surely does."""
+    """Return whether an expression may (`some=any`) or must (`some=all`) result in a text or a list."""
     may = some is any
     if isinstance(expr, Field):
         return may
@@ -110,11 +110,11 @@ def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
 
 
 def check_size(expr: Expr) -> None:
-    """Raise ValueError if an expression is nested too deep, or too large once it is written out."""
+    """Raise ValueError if an expression is nested too deep, or too large once expanded."""
     known: dict[int, tuple[int, int]] = {}
 
     def measured(part: Expr) -> tuple[int, int]:
-        """Return depth and size; a part that stands in several places counts in each."""
+        """Return depth and size; a part that occurs several times counts each time."""
         if id(part) not in known:
             parts = [each for each in part.parts() if isinstance(each, Expr)]
             if isinstance(part, FillNull):

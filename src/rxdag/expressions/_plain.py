@@ -251,7 +251,7 @@ def _is_literal(tree: ast.expr) -> bool:
 
 
 def _may_warn(of: ast.expr, at: ast.expr) -> bool:
-    """Return True if Python may warn of a subscript when it is compiled: to catch warnings is a setting of the whole process."""
+    """Return True if compiling a subscript may warn: warnings can be caught only for the whole process."""
     if isinstance(of, ast.Constant) and not isinstance(of.value, str | bytes | tuple):
         return True
     return isinstance(of, ast.Set) or (_is_literal(of) and (isinstance(at, ast.Constant) or _is_literal(at)))

@@ -1,4 +1,4 @@
-"""Nodes and edges by name, for YAML and for those who think so."""
+"""Nodes and edges by name, for YAML and for users who prefer this form."""
 
 from __future__ import annotations
 

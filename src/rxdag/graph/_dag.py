@@ -163,7 +163,7 @@ class Dag:
         return self._with(parts)
 
     def _with(self, things: Mapping[str, Thing]) -> Dag:
-        """Return the same dag with other things in some nodes."""
+        """Return the same dag with other contents of some nodes."""
         new: dict[Node, Node] = {}
         for name, node in self.nodes.items():
             inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
@@ -222,7 +222,7 @@ def ancestors(ends: Iterable[Node]) -> list[Node]:
 
 
 def named(nodes: list[Node], dag: str) -> dict[Node, str]:
-    """Return the names of all nodes: the user's, or else the label, numbered if it is taken.
+    """Return the names of all nodes: the user's, or else the label, numbered to be unique.
 
     Raises:
         GraphError: If the user gave two nodes the same name.

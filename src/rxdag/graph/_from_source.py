@@ -26,7 +26,7 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
 
 
 def _with_advice(thing: object) -> str:
-    """Show what is no source, and say how to make one of it."""
+    """Return an object that is not a source as text, with advice on how to make one of it."""
     if is_frame(thing):
         return f"a {type(thing).__name__}; sources.arrow(...) makes one of a frame or table"
     if isinstance(thing, str):

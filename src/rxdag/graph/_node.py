@@ -28,7 +28,7 @@ _NAME: Final = re.compile(r"\w[\w.\-]*")
 
 
 def checked_name(name: str, where: str) -> str:
-    """Return the name if nodes can be called so, else raise GraphError."""
+    """Return the name if it is valid for a node, else raise GraphError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise GraphError(
             f"{where}: a name must be letters, digits, _, - or ., and not start with - or ., got {shown(name)}"

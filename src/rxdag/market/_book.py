@@ -62,7 +62,7 @@ class _Side:
 
 
 class _Book:
-    """The book of one key; without a snapshot it has no number, and what has changed waits for one."""
+    """The book of one key; without a snapshot it has no number, and changes wait for one."""
 
     __slots__ = ("asks", "bids", "number", "waiting")
 
@@ -135,7 +135,7 @@ class _BookKernel(Kernel):
         return book.top(message.number)
 
     def _begin(self, book: _Book, message: _Message, emit: Emit[Any]) -> None:
-        """Begin anew with a snapshot, and catch up with what has changed since."""
+        """Restart from a snapshot, and apply the changes since."""
         book.bids, book.asks = _Side(), _Side()
         emit(self._changed(book, message))
         waiting, book.waiting = book.waiting, deque()
@@ -222,7 +222,7 @@ def _whole(number: Any, name: str) -> int:
 
 
 def _is(value: Any, kinds: Any) -> bool:
-    """Ask for a kind; what is of it stays Any."""
+    """Return whether an item is of a kind; unlike `isinstance`, it leaves the type Any."""
     return isinstance(value, kinds)
 
 

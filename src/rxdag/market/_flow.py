@@ -1,4 +1,4 @@
-"""Aggregates of trades: prices by the time that they stood, volume by who began the trade."""
+"""Aggregates of trades: prices weighted by their duration, volume by aggressor."""
 
 from __future__ import annotations
 

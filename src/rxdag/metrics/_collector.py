@@ -116,7 +116,7 @@ class RunCollector(Collector):
 
 @dataclass(frozen=True, eq=False)
 class _Watched:
-    """A run or a runtime, held weakly, and what reads the books of a run that nobody holds any more."""
+    """A run or a runtime, held weakly, and the reader of the books of a run that is no longer referenced."""
 
     ref: weakref.ref[Any]
     books: Callable[[], Subject] | None

@@ -20,7 +20,7 @@ def compact(values: dict[Any, Any], removed: int) -> None:
 
 
 def pop_first(values: dict[Any, Any]) -> tuple[Any, Any]:
-    """Take out what came in first, of an OrderedDict.
+    """Remove and return the first entry of an OrderedDict.
 
     A plain dict finds its first item by scanning the slots of all items removed before it.
     """

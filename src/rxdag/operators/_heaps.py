@@ -13,7 +13,7 @@ LEAST: Final = 1024
 
 
 def swept(heap: list[T], is_live: Callable[[T], bool]) -> int:
-    """Take out the entries that are out of date; returns how many there may be before it is worth doing again."""
+    """Remove outdated entries; returns the size at which the next sweep is worthwhile."""
     heap[:] = [entry for entry in heap if is_live(entry)]
     heapq.heapify(heap)
     return max(LEAST, 2 * len(heap))

@@ -46,5 +46,5 @@ class LeastTime:
 
     @property
     def least(self) -> int:
-        """The least time; MAX if there is none."""
+        """The least time; MAX if empty."""
         return self._heap[0] if self._heap else MAX

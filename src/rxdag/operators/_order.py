@@ -10,7 +10,7 @@ from rxdag.errors import shown
 
 
 def in_order(keys: Iterable[Any]) -> list[Any]:
-    """Return keys in their order; in that of arrival where they have none."""
+    """Return keys in their order; in order of arrival if they have none."""
     try:
         return sorted(keys)
     except TypeError:

@@ -101,7 +101,7 @@ class CircuitBreaker:
             self._log.tell("breaker.opened", breaker=self._name, timeout_s=self._timeout_ns / 1e9)
 
     def reset(self) -> None:
-        """Close it, whatever its state."""
+        """Close it, from any state."""
         was_closed = self._open_until is None
         self._open_until = None
         self._failures = self._under_trial = self._passed = 0

@@ -1,4 +1,4 @@
-"""A token bucket: how long to wait for so many tokens, as arithmetic on times that are given."""
+"""A token bucket: the wait for a number of tokens, computed from given times."""
 
 from __future__ import annotations
 

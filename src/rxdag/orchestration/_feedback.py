@@ -1,4 +1,4 @@
-"""Feedback: from how full things are downstream to how fast a provider may go, without flapping."""
+"""Feedback: from the fill level downstream to the rate of a provider, without flapping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates: one budget for each provider, shared by all that ask it for something."""
+"""Rates: one budget for each provider, shared by all its callers."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class GateFacts(TypedDict):
 
 
 class EdgeFacts(TypedDict):
-    """A link from an output port to an input, with its gate; None if nothing rests there."""
+    """A link from an output port to an input, with its gate; None if no item can rest there."""
 
     edge: str
     producer: str

@@ -39,7 +39,7 @@ class GatePlan:
 
 
 def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
-    """Put a gate wherever data can rest: hops between domains, before nodes that can say "not now", by wish."""
+    """Put a gate wherever data can rest: between domains, before nodes that can refuse items, and on request."""
     gates: dict[Edge, GatePlan] = {}
     for edge in topology.edges:
         reasons: list[str] = []

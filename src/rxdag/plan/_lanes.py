@@ -86,7 +86,7 @@ class _Finder:
         self.given: set[Edge] = set()
 
     def offers(self, edge: Edge) -> bool:
-        """Return True if columns can come along the edge: its producer gives some, and a gate on it keeps them whole."""
+        """Return True if the edge can carry columns: its producer emits some, and a gate on it keeps them whole."""
         producer = edge.producer
         if producer not in self.columns or producer in self.parted or edge.port in (*SIDE_PORTS, *LEAVINGS):
             return False
@@ -174,7 +174,7 @@ class _Finder:
         return ends.pop()
 
     def end_of_way(self, edge: Edge) -> str | None:
-        """Return the node with several inputs to which a way leads, over nothing but nodes that give at once what they give."""
+        """Return the node with several inputs to which a way leads over nodes that emit at once only."""
         while edge in self.given and edge not in self.gates:
             name = edge.consumer
             kernel = self.kernels.get(name)
@@ -189,7 +189,7 @@ class _Finder:
         return None
 
     def found(self) -> Lanes:
-        """Return what was found; a source that nobody takes columns of reads rows."""
+        """Return the lanes found; a source whose columns no node takes reads rows."""
         taken = {edge.producer for edge in self.given if edge.consumer in self.columns}
         given = {
             edge
@@ -209,7 +209,7 @@ class _Finder:
 
 
 def _is_immediate(kernel: Kernel) -> bool:
-    """Return True if nothing comes out but what an item gives."""
+    """Return True if the kernel emits nothing, watermarks included, outside of `on_item`."""
     kind = type(kernel)
     methods = ("on_start", "on_watermark", "on_timer", "on_input_end", "on_end")
     return not kernel.makes_time and all(getattr(kind, name) is getattr(Kernel, name) for name in methods)

@@ -23,7 +23,7 @@ def _value(bar: Any, name: str) -> Any:
 
 
 def _utc(given: Any) -> tuple[Any, bool]:
-    """Return a time as the chart takes it, and whether it is known to be in UTC; the chart itself ignores zones."""
+    """Return a time for the chart, which ignores zones, and whether it is known to be in UTC."""
     if isinstance(given, int | float):
         return given, True  # since the epoch
     try:

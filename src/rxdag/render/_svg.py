@@ -122,7 +122,7 @@ def _links(dag: Dag, result: RunResult | None) -> dict[tuple[str, str], list[str
 
 
 def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, str]]:
-    """Return the lines in a box, each with its class: name, label, and what became of the items."""
+    """Return the lines in a box, each with its class: name, label, and counts of the items."""
     lines = [("", name)] + ([("label", node.label)] if node.label != name else [])
     if result is None:
         return lines

@@ -249,7 +249,7 @@ class Execution:
         return waits or any(isinstance(node, ForeignNode) and not node.is_ended for node in program.nodes.values())
 
     def drain(self, *, flush: bool | None = None) -> None:
-        """Read no more; let what is under way go through. From any thread."""
+        """Stop reading; let items under way pass through. From any thread."""
         flush = self.flush if flush is None else flush
         with self._lock:
             if self.state not in ("created", "running"):
@@ -267,7 +267,7 @@ class Execution:
         self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
 
     def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
-        """End the gates behind sources that hang in a read; what their threads still bring is discarded."""
+        """End the gates behind sources that hang in a read; further items of their threads are discarded."""
         for source in self.program.sources:
             if source.is_closed or self.plan.domains[source.name] == MAIN:
                 continue
@@ -276,7 +276,7 @@ class Execution:
                     gate.close_from_outside(error, FLUSHED if flush else None)
 
     def cancel(self) -> None:
-        """Stop now: sources and sinks are closed, what is under way is discarded. From any thread."""
+        """Stop now: sources and sinks are closed, items under way are discarded. From any thread."""
         if is_forked(self.pid):
             return  # a copy of the run, without its threads
         with self._lock:

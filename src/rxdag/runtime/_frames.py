@@ -1,4 +1,4 @@
-"""Frames of polars: what a sink has collected, and the books."""
+"""Polars frames of the items that a sink has collected, and of the books."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def stop_after(execution: Execution, until: Duration | None, *, is_background: b
 
 
 def report_progress(execution: Execution, tell: Callable[[RunStats], object], every_ns: int) -> None:
-    """Call `tell` with the books every so often, between two items."""
+    """Call `tell` with the books at intervals, between two items."""
 
     def tick() -> None:
         tell(execution.stats())

@@ -60,7 +60,7 @@ async def run_on_loop(execution: Execution, *, is_loops_owner: bool = False) -> 
 
 
 def _raise_what_waits(execution: Execution) -> None:
-    """Raise what is to end the process, if the last act of the run has raised it, as when a sink was closed."""
+    """Raise an exception that ends the process if the last act of the run, such as closing a sink, raised one."""
     raised = execution.main.domain.raised
     if raised is not None:
         raise raised
@@ -248,7 +248,7 @@ class AsyncRun(_Handle):
 
 
 def _run_quietly(execution: Execution) -> None:
-    """Run on this thread; the handle tells of failures."""
+    """Run on this thread; the handle reports failures."""
     try:
         run_here(execution)
     except BaseException as reason:  # no caller could catch it; wait() raises it

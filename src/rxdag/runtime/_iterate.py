@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Buffer(Sink[Any, None], Writer):
-    """A sink that keeps what has come until somebody takes it."""
+    """A sink that keeps items until they are taken."""
 
     items: list[Any] = field(default_factory=lambda: list[Any](), repr=False)
     label = "iterate"
@@ -69,13 +69,13 @@ def _plan_into(stream: Stream[Any], sink: Sink[Any, Any]) -> Plan:
 
 
 def _first(stream: Stream[Any], max_items: int) -> Stream[Any]:
-    """Return the first items of a stream, whatever their keys."""
+    """Return the first items of a stream, regardless of key."""
     is_keyed = stream.node.port_shape(stream.port).keyed
     return (stream.pipe(ops.unkey()) if is_keyed else stream).pipe(ops.take(max_items))
 
 
 class StreamRunner:
-    """Gives streams their `head`, `collect` and loops."""
+    """Implements `head`, `collect` and iteration of streams."""
 
     def head(self, stream: Stream[Any], max_items: Any) -> list[Any]:
         return self.collect(_first(stream, whole(max_items, "head: max_items")), None)
@@ -141,7 +141,7 @@ class StreamRunner:
 
 
 def _steps_here(execution: Execution) -> Any:
-    """Run on this thread, and give way after each step."""
+    """Run on this thread, and yield after each step."""
     try:
         execution.open()
         main = execution.main
@@ -162,7 +162,7 @@ def _steps_here(execution: Execution) -> Any:
 
 
 def _steps_on_loop(execution: Execution) -> Any:
-    """Run on an event loop of our own, and give way after each turn of it."""
+    """Run on a private event loop, and yield after each iteration of it."""
     if in_loop():
         raise RxDagError("for: this graph needs an event loop, and one runs here already; use `async for`")
     runner = asyncio.Runner()
@@ -235,7 +235,7 @@ def _observe(execution: Execution, name: str, observer: abc.ObserverBase[Any]) -
 
 
 class _ItemsTo:
-    """An inlet that gives an observer the items one by one."""
+    """An inlet that passes the items to an observer one by one."""
 
     def __init__(self, observer: abc.ObserverBase[Any]) -> None:
         self._observer = observer

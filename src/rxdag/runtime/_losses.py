@@ -16,7 +16,7 @@ _PAIRING: Final = ("zip", "combine_latest", "with_latest_from")
 
 
 def warn_of_losses(result: RunResult) -> None:
-    """Warn of items that left by another way, of which nobody hears who has only the items that came out."""
+    """Warn of items that left by another way, since the caller sees only the outputs."""
     lost = [
         line
         for name, what, line in losses_of(result)
@@ -32,7 +32,7 @@ def warn_of_losses(result: RunResult) -> None:
 
 
 def _outside() -> int:
-    """Return how many frames up the code stands that called rxdag."""
+    """Return the number of frames up to the code that called rxdag."""
     n = 1
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):

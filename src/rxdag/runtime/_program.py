@@ -78,11 +78,11 @@ class Program:
         return [node for node in self.nodes.values() if isinstance(node, SinkNode)]
 
     def ledgers(self) -> dict[str, Ledger]:
-        """Return the books of each node as they stand."""
+        """Return the current books of each node."""
         return {name: node.ledger() for name, node in self.nodes.items()}
 
     def problems(self) -> list[str]:
-        """Return the laws of the books that do not hold."""
+        """Return the violated laws of the books."""
         out: list[str] = []
         for name, node in self.nodes.items():
             ledger = node.ledger()
@@ -92,7 +92,7 @@ class Program:
         return out + [problem for edge in self.edges() for problem in edge.problems()]
 
     def edges(self) -> list[EdgeBook]:
-        """Return the book of each edge as it stands."""
+        """Return the current book of each edge."""
         for node in self.nodes.values():
             node.sync()
         books: list[EdgeBook] = []
@@ -145,7 +145,7 @@ class Program:
             made.note_readers()
 
     def give_up_unread(self) -> None:
-        """Count what nobody reads any more as discarded: the run may have ended before its nodes could."""
+        """Count items without a reader as discarded: the run may have ended before its nodes could."""
         domains = {node.domain: None for node in self.nodes.values()}
         for gate in self.gates.values():
             if gate.reader.is_finished:
@@ -155,7 +155,7 @@ class Program:
                 domain.retire_all()
 
     def discard_waiting(self) -> None:
-        """Count what rests in nodes and gates as discarded: nobody will take it."""
+        """Count items that rest in nodes and gates as discarded, since they will not be taken."""
         for node in [*self.nodes.values(), *self.helpers]:
             if isinstance(node, Point):
                 node.clear()

@@ -183,7 +183,7 @@ class RunResult:
         return name
 
     def to_frame(self, sink: SinkNode[Any, Any] | str, /) -> Any:
-        """Return what a sink has collected as a polars DataFrame. Needs the extra "polars".
+        """Return the items of a collecting sink as a polars DataFrame. Needs the extra "polars".
 
         The columns are those of `sinks.arrow`: the fields of a record; the key, start, end, value, revision and
         closed_by of a pane, each part of the key and each field of the value in its own column; else one column
@@ -223,7 +223,7 @@ class RunResult:
 
 
 def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
-    """Return what was lost and read by nobody: node, how, and a line with the number and the likely fix."""
+    """Return the losses on unread ports: node, how, and a line with the number and the likely fix."""
     read = {(edge.producer, edge.port) for edge in result.dag.edges}
     return [
         (name, what, f"{n:,} {what} at {name}: {_FIXES[what]}")
@@ -234,7 +234,7 @@ def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
 
 
 def doubt_of(dag: Dag, stats: RunStats) -> str:
-    """Ask for the unit of event times, if items came in, none went out and the watermark has moved; else say nothing."""
+    """Return a question about the unit of times if items came in, none left and the watermark moved; else ""."""
     came = sum(stats.nodes[name].made for name in dag.sources)
     went = sum(stats.nodes[name].arrived for name in dag.sinks)
     if went or not came or not any(MIN < w < MAX for w in stats.watermarks.values()):
@@ -243,7 +243,7 @@ def doubt_of(dag: Dag, stats: RunStats) -> str:
 
 
 def render(result: RunResult) -> str:
-    """Return the books as text: a line a node, what was lost and the likely fix, and the speed."""
+    """Return the books as text: a line per node, the losses with the likely fix, and the speed."""
     stats = result.stats
     speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
     drained = ", drained" if result.was_drained else ""

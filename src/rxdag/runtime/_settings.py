@@ -230,7 +230,7 @@ def _is_section(value: Any) -> bool:
 
 
 def _make_lists(kind: Any, layer: dict[str, Any]) -> None:
-    """Make lists of texts that stand for a list of one."""
+    """Replace single texts by lists of one where a list is expected."""
     types = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in layer.items():
         inner = types.get(key)

@@ -1,4 +1,4 @@
-"""Supervised: one dag or pipeline, run again and again as its policy says."""
+"""Supervised: one dag or pipeline, run repeatedly by its policy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Started(Protocol):
     def cancel(self) -> None: ...
     def stats(self) -> RunStats | None: ...
     async def ended(self) -> BaseException | None:
-        """Wait for its end; what it failed with."""
+        """Wait for its end; returns its error."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class Job(Protocol):
 
 
 class DagJob:
-    """Runs a dag: on the event loop if a node needs one, else on its own threads, so that it does not hold up others.
+    """Runs a dag: on the event loop if a node needs one, else on its own threads, so that it does not delay others.
 
     Args:
         plan: The plan to run.
@@ -192,7 +192,7 @@ class TaskRun:
                 self._stop_failed(error)
 
     def _stop_failed(self, error: BaseException) -> None:
-        """Cancel what could not be stopped otherwise."""
+        """Cancel a job that could not be stopped otherwise."""
         self._stop_error = error
         self.cancel()
 
@@ -273,7 +273,7 @@ class Supervised:
 
     @property
     def is_over(self) -> bool:
-        """True if it has ended and will not start again by itself."""
+        """True if it has ended and will not restart by itself."""
         return self.state in ENDED
 
     @property
@@ -282,7 +282,7 @@ class Supervised:
         return None if self.run is None else self.run.result
 
     def start(self) -> None:
-        """Begin, or begin again once it is over."""
+        """Start, or restart once it is over."""
         if self._task is None or self._task.done():
             self._is_stopping = False
             self._become("waiting")
@@ -322,7 +322,7 @@ class Supervised:
         self.tell("failed" if state == "failed" else "stopped", error)
 
     async def _once(self) -> BaseException | None:
-        """Run it once; returns what it failed with."""
+        """Run it once; returns its error."""
         self.began = self._clock.now()
         try:
             self.run = run = self.job.start(self._log)
@@ -339,7 +339,7 @@ class Supervised:
             raise
 
     async def stop(self, *, drain: bool, flush: bool | None, timeout_s: float | None) -> None:
-        """End it: let what is under way go through, within the time, or cancel."""
+        """End it: drain it within the time, or cancel."""
         task = self._task
         if task is None or task.done():
             if not self.is_over:

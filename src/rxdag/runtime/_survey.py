@@ -32,12 +32,12 @@ def survey(program: Program) -> None:
 
 
 def _parents(node: Node) -> list[Node]:
-    """Return what calls a node, or gives to its inputs."""
+    """Return the nodes that call a node, and the inlets of its inputs."""
     return [*node.feeders, *node.inlets] if isinstance(node, KernelNode) else node.feeders
 
 
 def _ranked(program: Program) -> list[Node]:
-    """Put all nodes of the run in order, those before others first, and give each its rank and place."""
+    """Sort all nodes of the run, producers first, and set the rank and place of each."""
     order: list[Node] = []
     todo: list[Node] = list(program.pumps)
     waiting: dict[int, int] = {}
@@ -101,7 +101,7 @@ def _reached(nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[
 
 
 def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
-    """Make points behind lanes hold back a node that reaches what they lead to by several outputs."""
+    """Make points behind lanes hold back a node that reaches the same nodes by several outputs."""
     after = order[fork.place + 1 :]
     ways: dict[int, int] = {}
     """Outputs of the node that lead to each node, as a bit mask."""

@@ -1,4 +1,4 @@
-"""Tasks of user code: those that end the process, and those that are cancelled though nobody has cancelled them."""
+"""Tasks of user code: those that end the process, and those that are cancelled, but not by the run."""
 
 from __future__ import annotations
 

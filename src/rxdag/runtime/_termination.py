@@ -12,7 +12,7 @@ from rxdag.runtime._signals import Caught, handled
 
 
 class Stop(Protocol):
-    """Stops all that a runtime runs; stands for the runtime here."""
+    """Stops everything in a runtime, which it represents here."""
 
     async def __call__(self, name: str, /, *, drain: bool) -> None: ...
 
@@ -59,7 +59,7 @@ class Termination:
             await asyncio.wait(self._stops)
 
     def forget(self, stop: Stop) -> bool:
-        """Handle SIGTERM for a block no longer; return whether it has come."""
+        """Stop handling SIGTERM for a block; return whether it has come."""
         task = self._bodies.pop(stop, None)
         self._leaving.discard(stop)
         if task in self._cancelled:

@@ -165,7 +165,7 @@ class _Wiring:
         self.program.pumps.append(pump)
 
     def _connect(self, name: str) -> None:
-        """Link the outputs of a node to what reads them."""
+        """Link the outputs of a node to their readers."""
         made = self.program.nodes[name]
         assert isinstance(made, Point)
         depth = self.depth.get(name, 0) + 1
@@ -215,7 +215,7 @@ class _Wiring:
     def _link(
         self, edge: Edge, exits: list[Exit], owners: list[Point], depth: int, *, is_lane: bool, in_rows: bool
     ) -> None:
-        """Link an edge; a lane, a gate or a cut may stand on it, and what makes rows of columns or columns of rows."""
+        """Link an edge with its lane, gate or cut, and its conversion between rows and columns."""
         entry = self.entries[edge.consumer, edge.input]
         gate_plan = self.plan.gates.get(edge)
         if is_lane:
@@ -283,7 +283,7 @@ class _Wiring:
         return gate
 
     def _has_lanes(self, name: str) -> bool:
-        """Return True for a route whose ways meet nowhere in the segment: a full one then holds up no other."""
+        """Return True for a route whose ways never meet in the segment: a full one then holds up no other."""
         if not self.topology.is_choice(name):
             return False
         reached: set[str] = set()

@@ -145,7 +145,7 @@ class OpenTarget:
 
 
 def _outcome(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
-    """Return what a call gives, and the error with which it failed."""
+    """Return the result of a call, and its error."""
     try:
         return fn(*args), None
     except BaseException as error:  # a future would misinterpret StopIteration and CancelledError, and never finish

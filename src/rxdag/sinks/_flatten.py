@@ -105,7 +105,7 @@ def is_numpy_time(value: object) -> bool:
 
 
 def time_text(value: Any) -> str:
-    """Return a datetime64 as ISO text, with the zone that such times have: UTC. Days stay days."""
+    """Return a datetime64 as ISO text in UTC. Days stay days."""
     text = str(value)
     if text == "NaT":
         return text

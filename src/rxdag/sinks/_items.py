@@ -178,7 +178,7 @@ def _text(value: Any) -> str:
 
 
 def _doubt_of(columns: list[list[Any]]) -> str:
-    """Return a question about `unit=` if all times lie where times of a wrong unit lie; else nothing."""
+    """Return a question about `unit=` if all times are in the range of a wrong unit, else an empty text."""
     instants = [value for column in columns for value in column if isinstance(value, _Instant)]
     if instants and any(low <= min(instants) and max(instants) <= high for low, high in _SUSPECT_NS):
         return f"times are at {iso_utc(min(instants))}: is unit= of event_time right?"

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class _Counted(Writer):
-    """A writer whose result is how many items it took."""
+    """A writer whose result is the number of items it took."""
 
     def __init__(self) -> None:
         self.n = 0

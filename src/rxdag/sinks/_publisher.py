@@ -61,7 +61,7 @@ class Subscribed:
             raise
 
     def refuse(self) -> bool:
-        """End it if it has asked for what cannot be; True if it has ended."""
+        """End it if its request was invalid; True if it has ended."""
         if not self.is_over and self._error is not None:
             self.end(self._error)
         return self.is_over
@@ -111,7 +111,7 @@ class Hub(Writer):
             self._context.enough()
 
     def _sweep(self) -> bool:
-        """Forget those who have left; True if there were any."""
+        """Remove subscribers that have left; True if there were any."""
         before = len(self._all)
         self._all = tuple(each for each in self._all if not each.refuse())
         return len(self._all) < before

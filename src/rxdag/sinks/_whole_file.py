@@ -80,7 +80,7 @@ class WholeFile:
 
     @property
     def raw(self) -> IO[bytes]:
-        """File object for a library that writes files by itself."""
+        """File object for a library that writes to files itself."""
         return self._file
 
     def sync(self) -> None:
@@ -142,7 +142,7 @@ class WholeFile:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of what a path leads to; None if there is nothing."""
+    """Return the file status of a path; None if it does not exist."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -157,7 +157,7 @@ def _open_stream(path: Path) -> IO[bytes]:
 
 
 def _new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
-    """Make a file beside the target that is locked as long as it is open, with a mode that the umask applies to."""
+    """Make a file beside the target, locked while it is open; the umask applies to its mode."""
     while True:
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.rxdag.part")
         file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115  # its owner closes it
@@ -170,7 +170,7 @@ def _new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what runs that were killed have left in a folder: files that nobody has locked, whatever their target."""
+    """Remove the files that killed runs have left in a folder: unlocked ones, of any target."""
     with contextlib.suppress(OSError):
         for name in filter(_IS_PART, os.listdir(folder)):
             part = folder / name

@@ -57,7 +57,7 @@ class Push(Generic[T]):
 
 
 class _Registered(QueueReader):
-    """A queue that something pushes into from when it is opened until it is closed."""
+    """A queue that a callback pushes into from opening to closing."""
 
     def __init__(self, queue: ItemQueue, leave: Callable[[], object] | None) -> None:
         super().__init__(queue)
@@ -110,7 +110,7 @@ class _Callback(_Pushed[T]):
 
 
 def _wrong_register(given: object) -> str:
-    """Return what to say of something that a `register` has returned."""
+    """Return the message for the result of a `register`."""
     text = f"callback: register must return a function that stops the calls, or None, got {shown(given)}"
     if inspect.iscoroutine(given):
         given.close()
@@ -187,7 +187,7 @@ class _Observed(_Pushed[T]):
 
 
 class _Subscribed:
-    """A cold observable, subscribed to on a thread of its own, which waits where there is no room."""
+    """A cold observable, subscribed to on its own thread, which waits if there is no room."""
 
     def __init__(self, observable: Any, queue: ItemQueue) -> None:
         self._observable = observable
@@ -223,7 +223,7 @@ class _Subscribed:
 
 
 class _Left(Exception):  # no error
-    """Raised into a callback when nobody takes the items any more."""
+    """Raised into a callback when items are no longer taken."""
 
 
 def observable(

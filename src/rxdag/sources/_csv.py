@@ -94,7 +94,7 @@ class _CsvReader(IteratorReader):
 
     @property
     def line(self) -> int:
-        """Number of the line at hand."""
+        """Number of the current line."""
         return self._file.line
 
     def is_good(self, row: list[str], line: int) -> bool:

@@ -40,7 +40,7 @@ Connect: TypeAlias = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[A
 
 
 class _Connected:
-    """A marker that an iterator yields first if it is connected before it has an item."""
+    """A marker that an iterator yields first if it connects before it has an item."""
 
 
 CONNECTED: Final = _Connected()
@@ -138,7 +138,7 @@ class LiveReader(Reader):
             await asyncio.sleep(wait / 1e9)
 
     async def _lost_for(self, reset_after_ns: int) -> Exception | None:
-        """Read one connection to its end; returns what it was lost for."""
+        """Read one connection to its end; returns the error that ended it."""
         began = self._context.clock.now()
         self._was_of_use = False
         try:
@@ -214,7 +214,7 @@ class LiveReader(Reader):
             self._context.wake()
 
     def _marked(self, marker: Callable[[int], Any]) -> Any:
-        """Make the item that goes before those of a connection; what fails there is no lost connection."""
+        """Make the item that precedes those of a connection; an error here is not a lost connection."""
         try:
             return plain_result(marker(self._connection), "on_reconnect", instead="")
         except BadProgram:
@@ -248,7 +248,7 @@ class LiveReader(Reader):
         return None
 
     def _leave(self) -> None:
-        """End the task; once, for a second cancel would break off what it does to close the connection."""
+        """End the task; once, since a second cancel would interrupt the closing of the connection."""
         if not self._has_left:
             self._has_left = True
             self._task.cancel()

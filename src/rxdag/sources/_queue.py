@@ -159,7 +159,7 @@ class ItemQueue:
         self._saw("upstream_cancel")
 
     def take(self, max_items: int) -> Read:
-        """Take out up to `max_items`; None for nothing now, END for no more. Raises what the feed failed with."""
+        """Take out up to `max_items`; None for nothing now, END for no more. Raises the error of the feed."""
         self._admit()
         with self.lock:
             n = min(max_items, len(self.items))

@@ -49,7 +49,7 @@ def build(of: Any) -> Callable[[dict[str, Any]], Any]:
 
 
 def refused(where: str, of: Any, error: Exception, given: object) -> SourceError:
-    """Return what to say of an item that its own type has refused."""
+    """Return the message for an item that its own type has refused."""
     problem = SourceError(f"{where}: must be {of.__name__}: {named_text(error)}, got {shown(given, most=80)}")
     problem.__cause__ = error
     return problem

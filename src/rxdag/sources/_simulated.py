@@ -85,7 +85,7 @@ def generate_trades(seed: int, trades: int, duplicates: float) -> Iterator[Trade
 
 
 class _Market:
-    """Bursts of trades at market times, and what is under way to the receiver."""
+    """Bursts of trades at market times, and those under way to the receiver."""
 
     def __init__(self, rng: random.Random, duplicates: float) -> None:
         self._rng = rng

@@ -59,7 +59,7 @@ def check_texts(fields: dict[str, Any], needed: set[str], of: Any) -> None:
 
 
 def no_text(hint: Any) -> str:
-    """Return what to say of a type that no text is of."""
+    """Return the message for a type that texts cannot be converted to."""
     name = hint.__name__ if isinstance(hint, type) else str(hint)
     return (
         f"must be of a type that can be parsed from one text, got {name}; declare it as str, and convert it in ops.map"

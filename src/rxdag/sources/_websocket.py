@@ -59,7 +59,7 @@ class _Marker:
 
 
 class _FrameReader(LiveReader):
-    """Decodes the frames as they are read; what cannot be decoded goes the way of the source's policy."""
+    """Decodes frames as they are read; malformed ones are handled by the policy of the source."""
 
     def __init__(self, source: _Websocket[Any], context: SourceContext) -> None:
         super().__init__(source.frames, context, source.lifeline)

@@ -59,7 +59,7 @@ def cut_times(text: str, *, durations: bool, keys: bool = False) -> str:
 
 
 def types_in(of: Any) -> Iterator[inspect.Type]:
-    """Yield a type of items and the types of what is in it, in fields of fields too."""
+    """Yield a type of items and the types inside it, in nested fields too."""
     waiting: list[Any] = [inspect.type_info(of)]
     seen: set[int] = set()
     while waiting:

@@ -24,7 +24,7 @@ def build_dag(document: Document) -> Dag:
 
 
 def connected(document: Document) -> Dag | None:
-    """Return the dag of the nodes that can be connected, and tell what is wrong; None if no sink is among them."""
+    """Return the dag of the nodes that can be connected, and report problems; None if no sink is among them."""
     builder = _Build(document)
     for name in document.nodes:
         builder.make(name)
@@ -42,7 +42,7 @@ def connected(document: Document) -> Dag | None:
 
 
 class _Build:
-    """The nodes that have been made: a stream, routes or a sink each; None for those that could not be."""
+    """The nodes made so far: a stream, routes or a sink each; None for invalid ones."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -50,7 +50,7 @@ class _Build:
         self._is_read: set[str] = set()
 
     def make(self, name: str) -> None:
-        """Make a node, and first what feeds it; without recursion, for a chain may be long."""
+        """Make a node after its producers; without recursion, since a chain may be long."""
         stack = [name]
         while stack:
             at = stack[-1]

@@ -18,7 +18,7 @@ REFERENCE: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z]\w*(?
 
 
 class Refused(Exception):
-    """A value is wrong, and the problem has been told."""
+    """A value is wrong, and the problem has been reported."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Context:
 
 
 def is_within(module: str, allow: tuple[str, ...]) -> bool:
-    """Return True if it is one of the modules, or inside one."""
+    """Return True if a name is one of the modules, or inside one."""
     return any(module == each or module.startswith(f"{each}.") for each in allow)
 
 

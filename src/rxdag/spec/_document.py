@@ -189,7 +189,7 @@ def _settings(tree: Tree | None, context: Context) -> dict[str, Any]:
 def _node_trees(
     tree: Tree, context: Context, path: Path | None, seen: tuple[Path, ...]
 ) -> dict[str, tuple[Tree, Context]]:
-    """Return the nodes of a file, and of those that it includes."""
+    """Return the nodes of a file, and of the files that it includes."""
     out: dict[str, tuple[Tree, Context]] = {}
     include = tree.mapping().get("include")
     listed = [] if include is None else list(include.trees()) if isinstance(include.value, list) else [include]

@@ -80,7 +80,7 @@ class NodeType:
 
     @property
     def rest(self) -> Param | None:
-        """The parameter that takes all keys which are no other's."""
+        """The parameter that takes all other keys."""
         return next((param for param in self.params.values() if param.spread == "**"), None)
 
 
@@ -112,7 +112,7 @@ def _is_calendar(value: Any) -> bool:
 
 
 def _special() -> dict[tuple[str, str], Kind]:
-    """Return the kinds of parameters whose annotation is not enough."""
+    """Return the kinds of parameters whose annotation is insufficient."""
     from rxdag.spec._parts import aggregate_kind, window_kind
 
     count_or_duration = Either(_is_count, Plain(int), DurationKind())
@@ -208,7 +208,7 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
 
 
 def _words_of(hint: Any) -> tuple[str, ...] | None:
-    """Return the words of a Literal, without None; None if the type is no Literal of words."""
+    """Return the words of a Literal, without None; None if the type is not a Literal of words."""
     kinds = [each for each in typing.get_args(hint) if each is not type(None)]
     given = hint if typing.get_origin(hint) is Literal else kinds[0] if len(kinds) == 1 else None
     words = typing.get_args(given) if typing.get_origin(given) is Literal else ()
@@ -319,7 +319,7 @@ def registry() -> Registry:
 
 
 def _add_plugins(made: Registry, nodes: dict[Role, dict[str, NodeType]]) -> None:
-    """Add what installed packages announce, as "source:NAME", "op:NAME" or "sink:NAME"."""
+    """Add the entry points of installed packages, as "source:NAME", "op:NAME" or "sink:NAME"."""
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):

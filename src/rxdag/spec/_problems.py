@@ -44,7 +44,7 @@ class Problem:
 
 
 class Problems:
-    """Gathers what is wrong."""
+    """Collects problems."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []

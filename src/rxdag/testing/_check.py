@@ -1,4 +1,4 @@
-"""check_operator: the laws that every operator must hold, ours and yours."""
+"""check_operator: the laws for every operator, rxdag's or a user's."""
 
 from __future__ import annotations
 

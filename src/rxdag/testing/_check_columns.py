@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ColumnsNode(DrivenNode):
-    """Calls a columns kernel with the runs of items that wait in front of it.
+    """Calls a columns kernel with the runs of items that wait for it.
 
     Args:
         name: Of the node.

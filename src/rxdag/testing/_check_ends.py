@@ -1,4 +1,4 @@
-"""check_source and check_sink: the laws that every source and every sink must hold, ours and yours."""
+"""check_source and check_sink: the laws for every source and sink, rxdag's or a user's."""
 
 from __future__ import annotations
 

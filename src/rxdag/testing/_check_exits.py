@@ -37,7 +37,7 @@ class Exits:
         self.key: Any = None
 
     def put(self, port: str, item: Any, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
-        """Send an item to a port; what is not given is that of the item at hand."""
+        """Send an item to a port; omitted parts are those of the current item."""
         self.n_sent += 1
         self._send(
             port,

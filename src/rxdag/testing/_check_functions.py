@@ -165,7 +165,7 @@ def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Cal
 
 
 def _calls(make: Callable[..., Driven], name: str, path: Path) -> list[str]:
-    """Return the arguments that a function receives; none if it is called while kernels are made."""
+    """Return the arguments of a function; none if it is called while kernels are made."""
     made: list[_Failing] = []
     driven = make(operator=_changed(name, path, None, made))
     if made[0].calls:

@@ -1,4 +1,4 @@
-"""A graph driven by calls, without an engine: each kernel is called by hand, and all that is going on can be saved."""
+"""A graph driven by calls, without an engine: kernels are called directly, and the whole state can be saved."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Way:
 
 @dataclass
 class _End:
-    """An edge into a sink: what came is kept, with time, sequence and key, the watermark before it and when it came."""
+    """An edge into a sink: keeps items with time, sequence, key, the watermark before them and their arrival."""
 
     timed: bool
     keyed: bool
@@ -67,7 +67,7 @@ class _End:
 
 
 class _Feed:
-    """A source, read one item at a time, and where it stands."""
+    """A source, read one item at a time, and its position."""
 
     def __init__(self, source: Source[Any], clock: VirtualClock) -> None:
         self._source = source
@@ -236,7 +236,7 @@ class Driven:
         self._settle()
 
     def run(self, turns: int | None = None) -> None:
-        """Make so many turns; by default all until nothing is left to happen."""
+        """Make a number of turns; by default until nothing is left to do."""
         while self.error is None and (turns is None or self.turn < turns) and self._go():
             self.turn += 1
             if self.turn > _MOST_TURNS:
@@ -262,7 +262,7 @@ class Driven:
         return any(read)
 
     def _advance_to_next(self) -> bool:
-        """Move the clock to what is due next; False if nothing is."""
+        """Move the clock to the next due time; False if there is none."""
         due = self._next_due()
         if due is None:
             return False
@@ -274,7 +274,7 @@ class Driven:
         return min((holder.due for holder in holders if holder.due is not None), default=None)
 
     def _advance_to(self, when: int) -> None:
-        """Move the clock, and do what is due on the way."""
+        """Move the clock, and fire everything due on the way."""
         while True:
             nodes = [node for node in self.nodes.values() if node.due is not None and node.due <= when]
             if not nodes:
@@ -286,7 +286,7 @@ class Driven:
         self.clock.advance_to(when)
 
     def _settle(self) -> None:
-        """Let every node take in what it can, the last ones first."""
+        """Let every node take in its waiting inputs, the last nodes first."""
         nodes = list(reversed(self.nodes.values()))
         while self.error is None and any(node.step() for node in nodes):
             pass
@@ -297,23 +297,23 @@ class Driven:
 
     @property
     def has_streams(self) -> bool:
-        """True if when an item comes depends on tasks too, which begin anew with a run."""
+        """True if arrival times also depend on tasks, which start over with a run."""
         return any(isinstance(node, StreamsNode) for node in self.nodes.values())
 
     def problems(self) -> list[str]:
-        """Return the laws of the books that do not hold."""
+        """Return the violated laws of the books."""
         found = [node.problem(self._restored.get(name, 0)) for name, node in self.nodes.items()]
         return [problem for problem in found if problem is not None]
 
     def save(self) -> dict[str, Any]:
-        """Return all that is going on, as plain data, by what it is the state of."""
+        """Return the whole state as plain data, by owner."""
         feeds = {name: [feed.position, feed.is_over] for name, feed in self.feeds.items()}
         ends = {name: end.watermark for name, end in self._ends.items()}
         run = {"now": self.clock.now(), "turn": self.turn, "feeds": feeds, "ends": ends}
         return {"run": run, **{_where(name): node.save() for name, node in self.nodes.items()}}
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Take up what `save` gave, in place of `open`."""
+        """Restore the result of `save`, in place of `open`."""
         run = saved["run"]
         self.clock.advance_to(run["now"])
         self.turn = run["turn"]
@@ -326,7 +326,7 @@ class Driven:
             self._restored[name] = 0 if node.is_ended else node.kernel.held()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close everything that is open."""
         for node in self.nodes.values():
             if isinstance(node, StreamsNode):
                 node.close()

@@ -87,12 +87,12 @@ class Marks:
         return [self.of, self._last, self._idle, self._aligned, self.given]
 
     def load(self, saved: list[Any]) -> None:
-        """Take up what `save` gave."""
+        """Restore the result of `save`."""
         self.of, self._last, self._idle, self._aligned, self.given = saved
 
 
 def steps_between(low: int, high: int, wake: int, split: Random | None) -> list[int]:
-    """Draw watermarks between two, some of them near `wake` and near the later one; none if there is nothing to draw by."""
+    """Draw watermarks between two, some near `wake` and the later one; none without a seed."""
     if split is None or high == MAX:  # the end of the data is not a time that is passed
         return []
     near = high - 10**9

@@ -44,7 +44,7 @@ class Way(Protocol):
 
 
 class Watch(Protocol):
-    """Looks at a kernel before and after it is called."""
+    """Inspects a kernel before and after each call."""
 
     def before(self, node: DrivenNode) -> None:
         """Observe the kernel before it takes in an entry."""
@@ -99,7 +99,7 @@ class DrivenNode:
             self._takes_emit = "emit" in names
 
     def step(self) -> bool:
-        """Take in the first of what waits that can be taken; False if none can."""
+        """Take in the first waiting input that can be taken; False if none can."""
         at = self.next_entry()
         if at is None:
             return False
@@ -301,7 +301,7 @@ class DrivenNode:
         self._look_after(None)
 
     def guard(self, fn: Callable[[], None]) -> None:
-        """Call into the kernel where no single item is at hand, while the node goes on."""
+        """Call the kernel outside of single items, unless the node has ended; an error fails the node."""
         if self.is_ended:
             return
         try:
@@ -310,7 +310,7 @@ class DrivenNode:
             self.fail(error)
 
     def _call_out(self, fn: Callable[[], None]) -> None:
-        """Call a method that may pause until all that is due is out."""
+        """Call a method that may pause, until everything due is out."""
         self.kernel.is_paused = True
         while self.kernel.is_paused and not self.is_ended:
             self.kernel.is_paused = False
@@ -350,7 +350,7 @@ class DrivenNode:
                     way.take("mark", mark)
 
     def problem(self, restored: int) -> str | None:
-        """Return the law of the books that does not hold; None if they balance.
+        """Return the violated law of the books; None if they balance.
 
         Args:
             restored: Number of items that the kernel held when its state was restored.
@@ -375,7 +375,7 @@ class DrivenNode:
         }
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Take up what `save` gave."""
+        """Restore the result of `save`."""
         self.kernel.restore(saved["kernel"])
         if self.kernel.held() != saved["held"]:
             raise ValueError(f"held() must be {saved['held']} after restore(), as before, got {self.kernel.held()}")

@@ -1,4 +1,4 @@
-"""The laws about state: all of it is declared, it outlives the process, and it does not depend on how time is cut."""
+"""The laws about state: it is all declared, survives the process, and does not depend on watermark steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAVINGS = ("dropped", "unassigned", "unrouted")
 
 
 class Broken(Exception):  # says what is wrong, for the law
-    """Raised by what watches a run: a law does not hold."""
+    """Raised by an observer of a run: a law is violated."""
 
 
 class Drives:
@@ -118,7 +118,7 @@ class Drives:
             self.compare(driven.outputs, driven.error, how, lanes={lane})
 
     def compare(self, got: Outputs, error: Exception | None, how: str, *, lanes: set[Lane]) -> None:
-        """Raise Broken if a run did not give what the whole one gave."""
+        """Raise Broken if the outputs of a run differ from those of the whole one."""
         if repr(error.__cause__ if error else None) != repr(self.whole.error.__cause__ if self.whole.error else None):
             raise Broken(f"{how} must end alike, got {shown(error)}, not {shown(self.whole.error)}")
         for port, expected in self.whole.outputs.items():

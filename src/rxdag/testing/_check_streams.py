@@ -39,10 +39,10 @@ class ReadContext:
         return False
 
     def emit(self, port: str, item: object) -> None:
-        """Ignore the item: nobody reads side ports."""
+        """Ignore the item: side ports have no reader."""
 
     def log(self, code: str, **fields: object) -> None:
-        """Ignore the event: nobody reads logs."""
+        """Ignore the event: logs have no reader."""
 
     def bad(self, item: object, error: Exception) -> None:
         self._give_up(item, error)
@@ -52,7 +52,7 @@ class ReadContext:
 
 
 class StreamsNode(DrivenNode):
-    """Calls a kernel whose items become streams; of those that are open each gives one item a turn, in their order."""
+    """Calls a kernel whose items become streams; each open one delivers one item per turn, in order."""
 
     def __init__(self, name: str, kernel: InnerKernel, policy: OnError, n: int, clock: VirtualClock) -> None:
         super().__init__(name, kernel, policy, n, clock, by_clock=False)

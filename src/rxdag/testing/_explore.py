@@ -1,4 +1,4 @@
-"""Exploring: many seeds of one dag, and the laws that must hold in all of them."""
+"""Exploring: many seeds of one dag, and the laws that must hold for all of them."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
 
 
 def _unread(execution: SeededExecution) -> dict[str, list[Any]]:
-    """Note what leaves by ports that nobody reads, by node and port."""
+    """Record the outputs of ports without readers, by node and port."""
     read = {(edge.producer, edge.port) for edge in execution.plan.dag.edges}
     noted: dict[str, list[Any]] = {}
     for name, made in execution.program.nodes.items():

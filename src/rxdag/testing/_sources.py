@@ -112,7 +112,7 @@ class _ChunkedReader(Reader):
 
 
 def columns_of(items: list[Any], of: Any) -> Columns:
-    """Return items as columns; those that are of several types as one column of objects."""
+    """Return items as columns; items of several types as one column of objects."""
     from rxdag.columns import Columns  # it loads numpy
 
     try:

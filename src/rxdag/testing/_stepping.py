@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class _Hand(Reader):
-    """Gives what was pushed, one push a read."""
+    """Delivers pushed items, one push per read."""
 
     def __init__(self, entry: Input, context: SourceContext) -> None:
         self._entry = entry
@@ -239,7 +239,7 @@ class VirtualRun:
         return self.execution.stats()
 
     def finish(self) -> RunResult:
-        """Run until nothing is left to do, and return the result, whatever the outcome.
+        """Run until nothing is left to do, and return the result of any outcome.
 
         A run that then waits for its inputs is drained.
         """
@@ -322,5 +322,5 @@ def check_inputs(dag: Dag, inputs: Iterable[str], where: str) -> None:
 
 
 def _plain(shape: Shape) -> Shape:
-    """Return the shape of a source that gives rows."""
+    """Return the shape of a source that emits rows."""
     return replace(shape, keyed=False)

@@ -46,7 +46,7 @@ def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -
 
 
 def settle_virtual(execution: Execution) -> RunResult:
-    """Run to the end, and return the result, whatever the outcome."""
+    """Run to the end, and return the result of any outcome."""
     clock = execution.clock
     if not isinstance(clock, VirtualClock):
         raise TypeError("settle_virtual: the run must be on a virtual clock")

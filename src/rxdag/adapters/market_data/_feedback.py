@@ -1,4 +1,4 @@
-"""Backpressure as market-data-core speaks of it: levels and rate adjustments."""
+"""Backpressure in the terms of market-data-core: levels and rate adjustments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items of market-data-core, and those of rxdag as such."""
+"""Items of market-data-core, converted to and from those of rxdag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Providers of market-data-core as sources, and that of market-data-ibkr with its settings."""
+"""Providers of market-data-core as sources, and the one of market-data-ibkr with its settings."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ class _Watch:
             submitted.cancel()
 
     async def drained(self) -> None:
-        """Wait until all that was submitted has been taken up."""
+        """Wait until everything submitted has been accepted."""
         await self._until(lambda: self._coordinator.health().queue_size == 0)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:

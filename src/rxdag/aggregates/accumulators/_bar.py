@@ -156,7 +156,7 @@ class Bar(Accumulator[Any, Ohlcv]):
 
 
 def bars(price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> Callable[[], Bar]:
-    """Return what makes bars of trades that are read so."""
+    """Return the factory of accumulators that make bars of trades with these readers."""
 
     def new() -> Bar:
         return Bar(price, qty)

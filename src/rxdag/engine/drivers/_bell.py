@@ -18,11 +18,11 @@ class Bell(Protocol):
     def ring(self) -> None: ...
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Sleep until it is rung; return False if the timeout came first."""
+        """Sleep until it is rung; return False on a timeout."""
         ...
 
     def close(self) -> None:
-        """Close the bell; nobody rings or waits after this."""
+        """Close the bell, which must not be rung or waited for after this."""
         ...
 
 

@@ -62,7 +62,7 @@ def drive_virtual(
 
 
 class ThreadDriver:
-    """Runs a scheduler on a thread of its own; a daemon, so that user code that hangs does not hold the process.
+    """Runs a scheduler on its own daemon thread, so that hanging user code does not keep the process alive.
 
     Args:
         scheduler: What to run.
@@ -250,7 +250,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-9
 
     def when_quiet(self, fn: Callable[[], None]) -> None:
-        """Call a function once nothing else is left to do at this instant; it takes the place of one that waits for that."""
+        """Call a function once nothing else is left to do at this instant; it replaces a waiting one."""
         self._instant.on_quiet = partial(self.call_soon, fn)
 
     def run_up_to(self, when: int | None) -> None:

@@ -136,7 +136,7 @@ class FlowScheduler(ReactivexScheduler):
         return timer
 
     def add_pump(self, pump: Pump) -> None:
-        """Take on a pump; the order in which they are taken on is that of their turns in virtual time."""
+        """Add a pump; in virtual time, pumps run in the order in which they were added."""
         pump.index = len(self.pumps)
         self.pumps.append(pump)
 
@@ -201,7 +201,7 @@ class FlowScheduler(ReactivexScheduler):
         return None if self.on_kick is None else self.on_kick()
 
     def step(self, *, fires: bool = True) -> int | None:
-        """Do one piece of work; return 0 if there was one, else ns to the next timer, or None.
+        """Do one piece of work and return 0; without one, return ns to the next timer, or None.
 
         Args:
             fires: False, in virtual time, to fire no timer; returns -1 if one is due.
@@ -257,7 +257,7 @@ class FlowScheduler(ReactivexScheduler):
         return None, wait
 
     def _ready_job(self) -> Callable[[], None] | None:
-        """Return what is to be done now, timers apart."""
+        """Return the next job other than a timer."""
         if self._calls:
             fn = self._calls.popleft()
             self.domain.is_called = bool(self._calls)

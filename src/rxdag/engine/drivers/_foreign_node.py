@@ -45,7 +45,7 @@ class ForeignNode(Guarded):
         self._mark: int | None = None
 
     def open(self) -> None:
-        """Subscribe to what the operator makes of the input."""
+        """Subscribe to the operator's output for the input."""
         try:
             observable = self._build(self._subject)
             self._subscription.disposable = observable.subscribe(
@@ -118,7 +118,7 @@ class ForeignNode(Guarded):
         self._here(lambda: self.fail(node_error(self.name, error, self._item)))
 
     def _here(self, fn: Callable[[], None]) -> None:
-        """Run an action on the domain's thread: at once if this is it, else soon."""
+        """Run an action on the domain's thread: at once if that is the current one, else soon."""
         if self._scheduler.thread != threading.get_ident():
             self._scheduler.call(fn)
         else:
@@ -129,7 +129,7 @@ class ForeignNode(Guarded):
         self.run.fail(node_error(self.name, error))
 
     def _dispose(self) -> None:
-        """Leave what the operator has made; what fails there fails the run."""
+        """Dispose of the operator's subscription; an error there fails the run."""
         try:
             self._subscription.dispose()
         except BaseException as error:

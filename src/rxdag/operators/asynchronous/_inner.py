@@ -37,7 +37,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
 
 
 class _FlatKernel(InnerKernel):
-    """Passes on what the streams give; `latest` closes the one before."""
+    """Passes on the items of the streams; `latest` closes the previous one."""
 
     state = ("inner", "lingers")
 

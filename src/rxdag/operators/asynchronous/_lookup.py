@@ -26,7 +26,7 @@ V = TypeVar("V")
 
 
 class _LookupKernel(InnerKernel):
-    """Items wait in order for the value of their key; one call for each key, and a memory of what they gave."""
+    """Items wait in order for the value of their key; one call per key, and a cache of the results."""
 
     state = ("waiting", "known", "now", "lingers")
     derived = ("inner", "_asking", "_times")
@@ -76,7 +76,7 @@ class _LookupKernel(InnerKernel):
             self._ask(asked, row)
 
     def _ask(self, asked: Any, row: Inner) -> None:
-        """Keep an item until the call for its key has returned; make the call if none is under way."""
+        """Keep an item until the call for its key has returned; make the call if none is running."""
         rows = self._asking.get(asked)
         if rows is not None:
             rows.append(row)

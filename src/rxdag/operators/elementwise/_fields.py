@@ -61,7 +61,7 @@ class _RecordKernel(MapKernel):
 
 
 def _runs_code(of: Any) -> bool:
-    """Return whether code of the user's makes the records, which may fail or change what it is given."""
+    """Return whether user code makes the records, which may fail or change its arguments."""
     if of is None or issubclass(typing.get_origin(of) or (of if isinstance(of, type) else object), Mapping):
         return False
     return field_names(of) is None or checks_itself(of)

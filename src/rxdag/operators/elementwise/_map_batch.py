@@ -103,7 +103,7 @@ class _BatchKernel(Kernel):
 
 
 def _check_made(made: Any, has: str, what: str) -> None:
-    """Raise BadProgram if a function has returned something else than such a batch."""
+    """Raise BadProgram if a function's result is not such a batch."""
     if not hasattr(made, has) or isinstance(made, str):
         raise BadProgram(f"map_batch: fn must return {what}, got {shown(made)}")
 

@@ -52,7 +52,7 @@ class _Sorted:
 
 
 class AsofColumnsKernel(Kernel):
-    """Holds left items by event time, and right items in order of arrival, sorted when they are needed.
+    """Holds left items by event time, and right items in order of arrival, sorted on demand.
 
     Args:
         backward: True to match the last right item before a left one.

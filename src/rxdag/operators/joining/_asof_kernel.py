@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
 
 Strategy = Literal["backward", "forward", "nearest"]
-"""Which right item matches."""
+"""Side of a left item on which its right item is searched."""
 
 _SWEEP_FROM: Final = 1024
 _NOT_YET: Final = object()

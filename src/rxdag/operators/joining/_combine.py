@@ -204,7 +204,7 @@ class _WithLatestKernel(Kernel):
 
 @dataclass(frozen=True)
 class _Combine(FanIn):
-    """Streams into one; `kind` says how, and labels the node."""
+    """Combines streams into one; `kind` defines how, and labels the node."""
 
     kind: str
     make: Callable[[], Kernel]

@@ -55,7 +55,7 @@ class _Waiting:
 
 
 class _IntervalJoinKernel(Kernel):
-    """Items of both inputs by key, in order of time; those that are past leave by a heap of (watermark, order, key)."""
+    """Items of both inputs by key, in order of time; expired ones leave by a heap of (watermark, order, key)."""
 
     state = ("rows", "wake")
     derived = ("_leave", "_order")

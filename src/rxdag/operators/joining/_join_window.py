@@ -37,7 +37,7 @@ _start_of = attrgetter("start")
 
 
 class _WindowJoinKernel(Kernel):
-    """Open windows by key, in order of their starts; a heap says which one ends next."""
+    """Open windows by key, in order of their starts; a heap finds the one that ends next."""
 
     state = ("panes", "rows", "wake", "given")
     derived = ("_n", "_ends", "_order", "_left", "_pairs", "is_paused")
@@ -84,7 +84,7 @@ class _WindowJoinKernel(Kernel):
         return panes[first:behind]
 
     def _pane(self, key: Any, start: int, end: int) -> _Pane:
-        """Return the pane of a window; one that is new takes in the sessions that lie in it."""
+        """Return the pane of a window; a new one takes in the sessions inside it."""
         panes = self.panes.setdefault(key, [])
         at = bisect_left(panes, start, key=_start_of)
         if not self._assigner.merges:

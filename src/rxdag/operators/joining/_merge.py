@@ -78,7 +78,7 @@ class _DriftKernel(Kernel):
         return self._caught_up() if self._ahead else []
 
     def _caught_up(self) -> list[int]:
-        """Return the inputs that are held back no more, or were further ahead than is known."""
+        """Return the inputs that are no longer held back, or were further ahead than their marks show."""
         ahead = self._ahead
         changed: list[int] = []
         limit = self._slowest(MAX - self._max_drift) + self._max_drift

@@ -1,4 +1,4 @@
-"""Arbitrate: one stream in sequence of several copies of it, each of which may have holes."""
+"""Arbitrate: one stream in sequence from several copies of it, each of which may have gaps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Gap:
 
 
 class _Feed:
-    """One sequence: the number that comes next, what waits for it, and what was given up."""
+    """One sequence: its next number, the items that wait for it, and the numbers given up."""
 
     __slots__ = ("began", "gaps", "next", "numbers", "pending")
 
@@ -65,7 +65,7 @@ class _Feed:
 
 
 class _ArbitrateKernel(Kernel):
-    """Feeds by key; what waits is in a heap by when it is waited for no longer, in order of arrival."""
+    """Feeds by key; a heap has waiting items by the end of their wait, in order of arrival."""
 
     state = ("feeds", "due", "wake", "timer")
     derived = ("_arrived", "_n", "_sweep_at", "_times")
@@ -136,7 +136,7 @@ class _ArbitrateKernel(Kernel):
             emit(item, ts=ts, sequence=sequence, key=key)
 
     def _give_up(self, group: Any, feed: _Feed, emit: Emit[Any]) -> None:
-        """Wait no longer for what is missing before the first that waits."""
+        """Stop waiting for the numbers missing before the first waiting item."""
         behind = feed.numbers[0]
         _, _, ts, sequence, key = feed.pending[behind]
         gap = [feed.next, behind - 1]

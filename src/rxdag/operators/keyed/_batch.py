@@ -190,7 +190,7 @@ class _Steps:
 
 
 class _SteppingKernel(KeyedKernel):
-    """Lists of each key that begin so many items apart."""
+    """Lists of each key that begin a fixed number of items apart."""
 
     derived = (*KeyedKernel.derived, "_firsts", "n")
     passes = False

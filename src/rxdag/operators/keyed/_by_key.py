@@ -48,7 +48,7 @@ class KeyedKernel(Kernel):
         self.by_clock = lasting.by_clock
 
     def found(self, key: Any, at: int) -> Kept | None:
-        """Return what is known of a key at a time; None for a key that is new, or has ended."""
+        """Return the value of a key at a time; None for a key that is new, or has ended."""
         return self.keys.find(key, at, MIN if self.by_clock else self.watermark)
 
     def until(self, at: int) -> int:
@@ -67,7 +67,7 @@ class KeyedKernel(Kernel):
             self.set_alarm()
 
     def begin(self, key: Any, value: Any, at: int, emit: Emit[Any]) -> None:
-        """Set the first value of a key; if the key was known before and has ended, what it leaves comes out."""
+        """Set the first value of a key; if an earlier life of the key has ended, its last output is emitted."""
         ended = self.keys.drop(key)
         self.keep(key, value, at)
         if ended is not None:

@@ -19,7 +19,7 @@ _IDLE_NAMES: Final = 4096
 
 
 class DedupeColumnsKernel(Kernel):
-    """Holds first times by key; those of one span of time are forgotten together, as in the row kernel.
+    """Holds first times by key; those of one time span are forgotten together, as in the row kernel.
 
     Args:
         key_of: Reader of the key.
@@ -56,7 +56,7 @@ class DedupeColumnsKernel(Kernel):
         emit(passed)
 
     def _stretches(self, before: NDArray[np.int64] | None, n: int) -> list[tuple[int, int, Any]]:
-        """Return from where to where a run is worked on at once, and what is not forgotten there.
+        """Return the bounds of the parts that are processed at once, with the first instant not forgotten there.
 
         If keys would be forgotten too often within the run, each item is compared with the watermark before it instead.
         """
@@ -132,7 +132,7 @@ class DedupeColumnsKernel(Kernel):
         since: Any,
         keep: NDArray[np.bool_],
     ) -> None:
-        """Decide on what depends on an earlier item of the same run, or comes after its key's span."""
+        """Decide on items that depend on an earlier one of the same run, or follow their key's span."""
         first, within = self._first, self._within
         places = first.find(keys[rows])
         came = first.at(places)
@@ -184,5 +184,5 @@ class DedupeColumnsKernel(Kernel):
 
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
-    """Return what is not forgotten before some rows: of each, or for all of them."""
+    """Return the first instant not forgotten before some rows: of each, or for all of them."""
     return since if isinstance(since, int) else since[rows]

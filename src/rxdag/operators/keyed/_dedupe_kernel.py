@@ -86,7 +86,7 @@ class _Deduped(Kernel):
 
 
 class SpansKernel(_Deduped):
-    """Holds first times by key, in one dict for each span of time; whole dicts are forgotten.
+    """Holds first times by key, in one dict per time span; whole dicts are forgotten.
 
     The key of a repeat is in the dict of its own span, of a later one, or, if it passed less than `within` ago, of the
     one before. Spans are `within` long, or twice or four times that and so on, so that few are open whatever the
@@ -118,7 +118,7 @@ class SpansKernel(_Deduped):
         return None
 
     def is_repeat(self, key: Any, ts: i64) -> bool:
-        """Return True if a key has passed; else remember that it passes now."""
+        """Return True if a key has passed before; else remember that it passes now."""
         if not self._low <= ts < self._high:
             self._turn(ts)
         first: Any = self._now.get(key)
@@ -188,7 +188,7 @@ class SpansKernel(_Deduped):
 
 
 class CappedKernel(_Deduped):
-    """First times by key, no more of them than `max_keys`: the oldest goes first."""
+    """Up to `max_keys` first times by key: the oldest is forgotten first."""
 
     state = ("first", "since")
     derived = ("wake",)

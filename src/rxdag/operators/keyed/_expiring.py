@@ -55,7 +55,7 @@ class Expiring:
         return len(self.values)
 
     def find(self, key: Any, at: int, watermark: int) -> Kept | None:
-        """Return what is known of a key at a time; None if nothing is, or its time is over.
+        """Return the value of a key at a time; None if unknown or expired.
 
         Args:
             key: The key.
@@ -69,7 +69,7 @@ class Expiring:
         return kept
 
     def keep(self, key: Any, value: Any, until: int) -> None:
-        """Set the value of a key; the time until which it is known moves forward only."""
+        """Set the value of a key; its expiry only moves forward."""
         kept = self.values.get(key)
         if kept is None:
             self._number += 1
@@ -91,7 +91,7 @@ class Expiring:
         return kept is not None and kept.number == entry[1]
 
     def drop(self, key: Any) -> Kept | None:
-        """Forget a key; returns what was known of it, whether its time is over or not."""
+        """Forget a key; returns its value, expired or not."""
         kept = self.values.pop(key, None)
         if kept is not None:
             self._gave_back(1)
@@ -103,7 +103,7 @@ class Expiring:
         return self._due[0][0] if self._due else MAX
 
     def take_out(self, time: int) -> list[tuple[Any, Kept]]:
-        """Forget the keys whose time is over; returns them by that time, then in order of arrival.
+        """Forget expired keys; returns them by expiry, then in order of arrival.
 
         Args:
             time: Values that expire at or before it are removed: the time of the clock, or watermark + 1.
@@ -133,7 +133,7 @@ class Expiring:
         return out
 
     def _gave_back(self, n: int) -> None:
-        """Make the table smaller once most of it is empty."""
+        """Shrink the table once most of it is empty."""
         self._removed += n
         if self._removed > _MOST_REMOVED and self._removed > 3 * len(self.values):
             compact(self.values, self._removed)
@@ -144,7 +144,7 @@ class Expiring:
         return [[key, kept.value, kept.until] for key, kept in self.values.items()]
 
     def load(self, rows: list[list[Any]]) -> None:
-        """Take up what `rows` gave."""
+        """Restore the result of `rows`."""
         self.values, self._due, self._number, self._removed, self._sweep_at = {}, [], 0, 0, LEAST
         for key, value, until in rows:
             self.keep(key, value, until)

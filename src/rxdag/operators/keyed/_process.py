@@ -183,7 +183,7 @@ class _ProcessKernel(Kernel):
             emit.made(item, ts=own if ts is None else ts, sequence=sequence, key=None, port=port)
 
     def _fire(self, until: int, emit: Emit[Any]) -> None:
-        """Call the process for each timer that is due, in their order, as long as there is room for what comes of it."""
+        """Call the process for each due timer, in order, as long as there is room for the outputs."""
         n = 0
         while self._is_due(until) and not (n and emit.must_pause()):
             n += 1

@@ -86,7 +86,7 @@ class _TopKernel(KeyedKernel):
 
 
 def _are_equal(a: Any, b: Any) -> bool:
-    """Return True if two items say that they are equal; those that cannot say so, as with arrays inside, are not."""
+    """Return True if two items compare equal; items that cannot be compared, as with arrays inside, are not equal."""
     try:
         return bool(a == b)
     except Exception:

@@ -80,7 +80,7 @@ class TotalColumnsKernel(FoldKernel):
         return self._ranked(column, np.argmax)
 
     def _ranked(self, column: Array, place_of: Callable[[Array], Any]) -> tuple[Any] | None:
-        """Return the first of the least or greatest; None if there is a NaN, which is for the item's own step to refuse."""
+        """Return the first of the least or greatest; None if there is a NaN, which the row step has to refuse."""
         best = column[int(place_of(column))].item()
         return None if best != best else (self.fn(self.value, best),)
 

@@ -126,7 +126,7 @@ class _InstantKernel(Kernel):
 
 
 class _BurstKernel(_InstantKernel):
-    """Gives out the items of an instant as one list."""
+    """Emits the items of an instant as one list."""
 
     passes = False
 
@@ -136,7 +136,7 @@ class _BurstKernel(_InstantKernel):
 
 
 class _NewestKernel(Kernel):
-    """The newest item of each key, until there is room behind: the key that waits longest goes first."""
+    """The newest item of each key, until there is room downstream: the key that waits longest goes first."""
 
     state = ("newest",)
     derived = ("_times",)

@@ -1,4 +1,4 @@
-"""Throttle: so many items in a time and no more, of each key."""
+"""Throttle: at most a number of items of each key per interval."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class WaitingKernel(KeyedKernel):
         self.hand_out(key, kept, emit)
 
     def hand_out(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
-        """Emit the item of a key that waits, if there is one."""
+        """Emit the waiting item of a key, if any."""
         if kept.value:
             item, ts, sequence = kept.value
             kept.value = []

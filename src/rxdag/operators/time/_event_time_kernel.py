@@ -41,7 +41,7 @@ _NAT: Final = -(1 << 63)
 
 
 class _EventTimeNode(KernelNode):
-    """Gives an item its time and hands it on; the watermark that it raises follows it."""
+    """Sets the time of an item and passes it on; the watermark that it raises follows it."""
 
     def bind(self) -> None:
         super().bind()
@@ -169,7 +169,7 @@ class EventTimeKernel(Kernel):
         return np.maximum(largest, before, out=largest)
 
     def _watermarks(self, largest: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the watermark that holds before each item; MIN while there is none."""
+        """Return the watermark before each item; MIN while there is none."""
         import numpy as np
 
         least = MIN + self._lag + 1
@@ -178,7 +178,7 @@ class EventTimeKernel(Kernel):
 
 
 class StampKernel(Kernel):
-    """Gives items their times; watermarks are those of the stream."""
+    """Sets the times of items; watermarks are those of the stream."""
 
     def __init__(self, time_of: Callable[[Any], Any], sequence_of: Callable[[Any], Any] | None) -> None:
         self._time_of = time_of

@@ -142,7 +142,7 @@ class FeedTimeKernel(Kernel):
         self._set_timer(now)
 
     def _fall_idle(self, now: int, after: int, emit: Emit[Any]) -> None:
-        """Leave out the feeds that have brought nothing; with none left, go to the largest and say so."""
+        """Exclude feeds without recent items; if none is left, advance to the largest time and become idle."""
         quiet = [feed for feed, when in self.seen.items() if when + after <= now]
         for feed in quiet:
             del self.seen[feed]

@@ -66,7 +66,7 @@ class CountedRows:
         self.load(self.rows)
 
     def load(self, rows: deque[Row]) -> None:
-        """Hold these items."""
+        """Replace the held items by these."""
         self.rows = rows
         self.accumulator = None
         self.rising.clear()
@@ -92,7 +92,7 @@ class CountedRows:
 
 
 def _moves_on(accumulator: Accumulator[Any, Any], row: Row, gone: Row | None) -> bool:
-    """Add an item and take out the oldest; False if the items have to be added anew, which fails where this does."""
+    """Add an item and remove the oldest; False if all items must be added again, which fails where this does."""
     item, ts, sequence = row
     try:
         if gone is not None and not accumulator.remove(gone[0]):

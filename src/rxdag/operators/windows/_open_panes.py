@@ -9,7 +9,7 @@ from rxdag.contract import MAX, MIN, Accumulator
 
 
 class OpenPane:
-    """An open pane: its span, its accumulator, and how often it has come out."""
+    """An open pane: its span, its accumulator, and the number of its outputs."""
 
     fields: Final = (
         "key", "start", "end", "accumulator", "n", "last", "is_due", "is_gone", "when", "fresh", "early_at", "most_ts",
@@ -38,7 +38,7 @@ class OpenPane:
 
     @property
     def closes_at(self) -> int:
-        """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
+        """The watermark at which it is emitted; the last one if its end is not representable."""
         return min(self.end - 1, MAX)
 
     def take_in(self, start: int, end: int, ts: int) -> None:
@@ -50,7 +50,7 @@ class OpenPane:
         self.end = max(self.end, end)
 
     def take_over(self, other: OpenPane) -> None:
-        """Count what another session holds, which becomes a part of this one."""
+        """Count the items of another session, which becomes a part of this one."""
         self.n += other.n
         self.last = max(self.last, other.last)
         self.fresh += other.fresh
@@ -65,7 +65,7 @@ def start_of(part: OpenPane) -> int:
 
 
 def found_in(parts: list[OpenPane], start: int, end: int) -> list[OpenPane]:
-    """Return the pane of a window among those of its key, by where they start; none if it is not open."""
+    """Return the open pane of a window in a list, searched among those of its key; empty if there is none."""
     for i in range(bisect_left(parts, start, key=start_of), len(parts)):
         part = parts[i]
         if part.start != start:
@@ -76,5 +76,5 @@ def found_in(parts: list[OpenPane], start: int, end: int) -> list[OpenPane]:
 
 
 def in_time(ts: int) -> int:
-    """Return a time, or the last that there is."""
+    """Return a time, at most the last representable one."""
     return min(ts, MAX)

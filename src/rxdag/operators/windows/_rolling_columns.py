@@ -189,7 +189,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
             self.past = self._needed(watermark)
 
     def _take_up(self, watermark: int) -> bool:
-        """Compute the results of what the watermark has passed; False if that is nothing."""
+        """Compute the results of items that the watermark has passed; False if there are none."""
         ready = self.runs.take_up_to(watermark)
         if ready is None:
             self.wake = self.runs.wake
@@ -226,7 +226,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
             made.clear()
 
     def _needed(self, watermark: int) -> Columns | None:
-        """Return what later windows still need of what came out up to a time."""
+        """Return the items, emitted up to a time, that later windows still need."""
         whole = self._whole
         least = max(watermark + 1 - self._period, -(1 << 63))
         if whole is None or least >= MAX - self._period:

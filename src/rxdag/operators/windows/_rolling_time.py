@@ -12,7 +12,7 @@ from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
 
 Closed = Literal["right", "left", "both", "none"]
-"""Which ends of a window it includes."""
+"""Ends of a window that belong to it."""
 
 _Instant: TypeAlias = tuple[list[tuple[int, Any, Any]], dict[Any, RollingRows], list[Any]]
 """Items of one event time in their order (sequence, key, item), the windows of their keys, and results for the first of them."""
@@ -147,7 +147,7 @@ class RollingTimeKernel(Kernel):
         return self._n
 
     def snapshot(self) -> dict[str, Any]:
-        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, past ones of each key in that of time."""
+        """Return rows [item, ts, sequence, key]: waiting ones by arrival, past ones of each key by time."""
         waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows]
         at_hand = MAX if self._at_hand is None else self._times[0]  # its items are in `waiting`
         return {

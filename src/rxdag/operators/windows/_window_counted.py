@@ -1,4 +1,4 @@
-"""Windows of so many items."""
+"""Windows of a number of items."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class _OpenWindowNode(KernelNode):
 
 
 class _Slice:
-    """A stretch of event time whose items are added once: of one window, or of all windows that lie over it."""
+    """A span of event time whose items are added once: for one window, or for all windows that cover it."""
 
     def __init__(self, start: int, end: int, last_end: int) -> None:
         self.start: int = start
@@ -139,7 +139,7 @@ class OpenWindowKernel(ClosingKernel):
             emit.unassigned(item)
 
     def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
-        """Add an item to its windows; tells if it is late or unassigned."""
+        """Add an item to its windows; returns TAKEN, LATE or UNASSIGNED."""
         # The slice of the last item, which most items belong to; they need no lookup.
         if self.at_start <= ts < self.at_end:
             if self.at is not None:
@@ -215,7 +215,7 @@ class OpenWindowKernel(ClosingKernel):
         self.taken += 1
 
     def add_to_all(self, slices: list[_Slice], item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
+        """Add an item to several windows; it counts as held once, until the window that ends last is purged."""
         if len(slices) > 1:  # an error in any of them must be raised before the state changes
             self._new().add_at(item, ts, sequence)
             for slice_ in slices:
@@ -237,21 +237,21 @@ class OpenWindowKernel(ClosingKernel):
         self.taken += 1
 
     def _at_hand(self, slice_: _Slice) -> None:
-        """Keep a slice at hand, and the one before it beside: out of order, items fall into now this one, now that."""
+        """Cache a slice and the previous one: items out of order alternate between two slices."""
         self._other = self.at
         self.at = slice_
         self.at_start = slice_.first
         self.at_end = slice_.behind
 
     def _all_at_hand(self, slices: list[_Slice], stretch: tuple[int, int]) -> None:
-        """Keep several at hand, for the times about this one that are in the same windows."""
+        """Cache several slices, for the times around this one that are in the same windows."""
         self._other = self.at = None
         self.at_all = slices
         self.at_start = max(stretch[1], MIN)
         self.at_end = min(stretch[0], MAX)
 
     def _put_away(self) -> None:
-        """Forget what is at hand."""
+        """Clear the cached slices."""
         self.at_start = 1
         self.at_end = 0
         self.at = None
@@ -310,7 +310,7 @@ class OpenWindowKernel(ClosingKernel):
         return True
 
     def _merged(self, slices: list[_Slice]) -> _Open:
-        """Return what is in several slices, in order of time; the slices stay as they are."""
+        """Return the contents of several slices, in order of time; the slices are unchanged."""
         kept: _Open = {}
         merged: _Open = {}
         for slice_ in sorted(slices, key=_start_of):

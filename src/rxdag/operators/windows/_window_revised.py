@@ -19,7 +19,7 @@ from rxdag.operators.windows._panes import blamed
 
 
 class _RevisedWindowNode(KernelNode):
-    """Adds an item that meets one session, or none, without what the others take."""
+    """Adds an item that meets one session, or none, on a fast path."""
 
     def bind(self) -> None:
         super().bind()
@@ -118,7 +118,7 @@ class RevisedWindowKernel(Kernel):
         return None
 
     def add_to_one(self, item: Any, ts: int, sequence: Any, key: Any) -> bool:
-        """Add an item to the session of its key that it meets, or begin one; False if it is not that simple."""
+        """Add an item to the session of its key that it meets, or begin one; False if the general path is needed."""
         if not self._is_plain:
             return False
         windows = self._assigner.assign(ts)
@@ -155,7 +155,7 @@ class RevisedWindowKernel(Kernel):
         return True
 
     def _joins(self, parts: list[OpenPane], i: int, window: tuple[int, int], item: Any, ts: int, sequence: Any) -> bool:
-        """Make one of a session and of the one before it by an item that meets both; False if it is not that simple."""
+        """Join a session and the one before it by an item that meets both; False if the general path is needed."""
         part, before = parts[i], parts[i - 1]
         start, end = window
         if i > 1 and parts[i - 2].end >= start:
@@ -175,7 +175,7 @@ class RevisedWindowKernel(Kernel):
     def _take_in_all(
         self, live: list[tuple[int, int]], item: Any, ts: int, sequence: int, key: Any
     ) -> list[tuple[Any, int]]:
-        """Take an item into its windows; returns what comes out for it at once, with its times."""
+        """Add an item to its windows; returns the outputs that it causes at once, with their times."""
         if len(live) > 1:  # any error is raised before the state changes
             self._new().add_at(item, ts, sequence)
             for part in self._open(live, key):
@@ -213,7 +213,7 @@ class RevisedWindowKernel(Kernel):
         return self._taken_back(met, key) if comes_out or (self._assigner.merges and len(met) > 1) else None
 
     def _taken_back(self, met: list[OpenPane], key: Any) -> Callable[[], None]:
-        """Return what gives a key back the panes that it has now."""
+        """Return a function that restores the present panes of a key."""
         parts = list(self.parts.get(key, ()))
         saved = [(part, {name: getattr(part, name) for name in OpenPane.fields}) for part in met]
         states = [part.accumulator.snapshot() for part in met]
@@ -303,7 +303,7 @@ class RevisedWindowKernel(Kernel):
         self.wake = self._due[0][0] if self._due else MAX
 
     def _next_due(self) -> list[tuple[int, OpenPane]]:
-        """Return what is due at the earliest time at which anything is, the first pane last."""
+        """Return the panes due at the earliest due time, the first pane last."""
         time = self._due[0][0]
         due: list[OpenPane] = []
         while self._due and self._due[0][0] == time:
@@ -318,7 +318,7 @@ class RevisedWindowKernel(Kernel):
         return self._in_turn([(time, part) for part in due])
 
     def _in_turn(self, due: list[tuple[int, OpenPane]]) -> list[tuple[int, OpenPane]]:
-        """Return what is due by its time, the window and the key, the first one last."""
+        """Return the due panes by time, window and key, the first one last."""
         panes: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
         for when, part in due:
             panes.setdefault((when, part.end, part.start), {})[part.key] = part
@@ -350,7 +350,7 @@ class RevisedWindowKernel(Kernel):
         emit.absorbed(n)
 
     def _made(self, part: OpenPane, closed_by: Any, when: int) -> tuple[Any, int]:
-        """Return what comes out of a pane now, and its event time."""
+        """Return the present output of a pane, and its event time."""
         start, end = part.start, part.end
         pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
         made = pane if self._into is None else self._into(pane)
