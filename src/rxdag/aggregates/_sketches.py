@@ -51,6 +51,7 @@ class _Quantile(Accumulator[Any, float]):
         self._sketch.merge(other._sketch)
 
     def snapshot(self) -> list[Any]:
+        # The sketch has no public count of its zeros.
         zeros = self._sketch.count - sum(store.count for store in self._stores)
         return [
             zeros,

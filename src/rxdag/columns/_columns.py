@@ -63,6 +63,7 @@ class Columns:
     @classmethod
     def of_objects(cls, items: list[Any]) -> Columns:
         """Create from items as one column of objects; expressions are evaluated item by item."""
+        # np.array() would add a dimension for items that are sequences.
         objects = np.empty(len(items), object)
         objects[:] = items
         return cls((Block({ITEM: objects}),), len(items), SCALAR, None)

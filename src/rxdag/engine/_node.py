@@ -45,7 +45,7 @@ class Node:
     """One node of a run.
 
     Attributes:
-        name: Of the node in the dag.
+        name: Name of the node in the dag.
         rank: Position of its node in the topological order of the graph.
         place: Position in the topological order of all nodes of the run.
         blocked: Number of obstacles to its outputs; 0 if it may emit.
@@ -133,6 +133,7 @@ class Node:
     def seal(self) -> None:
         """Mark the node as ended: it unblocks the points above, and its outputs stay blocked."""
         if not self.is_ended:
+            # Otherwise the points above would stay blocked for ever.
             self.set_shut(False)
             self.is_ended = True
 

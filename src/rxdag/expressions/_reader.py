@@ -95,6 +95,7 @@ class FieldReader:
 
     def _bind(self, value: Any) -> str:
         for name, known in self._constants.items():
+            # By identity, since equal constants may differ in type: 1, 1.0 and True.
             if known is value:
                 return name
         name = f"__v{len(self._constants)}__"

@@ -53,6 +53,7 @@ class _Side:
     def set(self, price: float, size: float) -> None:
         """Put a level, or take it away."""
         if not size:
+            # Exchanges also remove levels that the book never had.
             if self.sizes.pop(price, None) is not None:
                 del self.prices[bisect_left(self.prices, price)]
             return
@@ -115,6 +116,7 @@ class _BookKernel(Kernel):
                 return emit.dropped(item, "repeated")
             if message.previous <= book.number:
                 return emit(self._changed(book, message))
+            # Without the missing changes the book would be wrong, so it waits for a snapshot.
             gap = Gap(key, book.number + 1, message.previous)
             book.number, book.bids, book.asks = None, _Side(), _Side()
             emit.made(gap, ts=ts, sequence=sequence, key=key, port="gaps")

@@ -122,6 +122,7 @@ class SourceRouter:
                         row = 0
                         breaker.succeeded()
                     yield item
+            # Another attempt would not repair a wrong program.
             except BadProgram:
                 raise
             except Exception as error:  # whatever the error, the next source is tried
@@ -134,6 +135,7 @@ class SourceRouter:
                     told = "; ".join(f"{each}: {text_of(failure)}" for each, failure in failures.items())
                     raise SourceError(f"all sources failed, {row} times in a row: {told}") from error
             else:
+                # A source that ends without an item has not failed.
                 if not is_settled:
                     breaker.succeeded()
                 return
@@ -176,6 +178,7 @@ class _Opened:
             async with limit:
                 return await anext(self._items)
         except TimeoutError as error:
+            # A TimeoutError of the source itself is not silence.
             if self._silent_s is None or not limit.expired():
                 raise
             raise SourceError(f"was silent for {format_ns(round(self._silent_s * 1e9))}") from error

@@ -56,6 +56,7 @@ async def run_on_loop(execution: Execution, *, is_loops_owner: bool = False) -> 
         execution.finish()
         raise
     await _settle(execution)
+    # finish() joins threads, which would block the event loop.
     return await asyncio.to_thread(execution.finish) if execution.threads else execution.finish()
 
 
@@ -239,6 +240,7 @@ class AsyncRun(_Handle):
         limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)
         try:
+            # Shielded, since wait_for() cancels what it awaits on a timeout, and that would abort the run.
             await asyncio.wait_for(asyncio.shield(self._task), limit_s)
         except TimeoutError:
             self._execution.events.overdue(limit_s)
@@ -281,6 +283,7 @@ def execute(plan: Plan, on_start: Callable[[Execution], Any] | None = None) -> R
         try:
             thread.join()
         except BaseException:
+            # Ctrl-C interrupts only this thread.
             execution.cancel()
             thread.join(_CANCEL_S)
             raise

@@ -176,6 +176,7 @@ def _steps_on_loop(execution: Execution) -> Any:
         return driver
 
     async def turn(driver: LoopDriver) -> None:
+        # Short, since the caller gets its items only between turns.
         await asyncio.wait((driver.done,), timeout=0.002)
 
     try:

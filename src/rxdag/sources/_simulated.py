@@ -125,6 +125,7 @@ class _Market:
                 step = max(1, round(rng.expovariate(0.3))) * feed.tick
                 self._prices[i] = round(self._prices[i] + (step if rng.random() < 0.5 else -step), 2)
             latency = feed.latency_ms + rng.expovariate(1 / feed.jitter_ms)
+            # In order within a feed, as over TCP.
             arrival = max(at_ms + latency, self._stalled_until[i], self._received[i] + 0.001)
             self._received[i] = arrival
             self._ids[i] += 1

@@ -164,6 +164,7 @@ class Driven:
         self._restored: dict[str, int] = {}
         things = self.dag.nodes
         meets = any(isinstance(node.thing, AnyOperator) and len(node.inputs) > 1 for node in things.values())
+        # Where inputs meet, several items per turn would arrive in another order than on rows.
         self._most = 1 if self.lane == "rows" or meets else 6
         for name, node in things.items():
             if isinstance(node.thing, Source):

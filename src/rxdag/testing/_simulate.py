@@ -136,6 +136,7 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
     dag = plan.dag
     execution = SeededExecution(plan, seed=seed, faults=_of_operators(faults, dag), max_steps=max_steps)
     stop_after(execution, until, is_background=False)
+    # The extremes: the event loop gets a turn after each step, or only when no step is left.
     virtual = VirtualRun(execution, {}, slice_s=Random(seed).choice((0.0, float("inf"))))
     trace = Trace(virtual)
     unread = _unread(execution)

@@ -204,6 +204,7 @@ def store_sink(
 async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]) -> AsyncGenerator[Any]:
     await _connected(getattr(coordinator, "_sink", None))
     _keep_awake(getattr(coordinator, "_q", None))
+    # A coordinator that already runs is left to its owner, who also stops it.
     is_ours = coordinator.health().workers_alive == 0
     if is_ours:
         await coordinator.start()
@@ -265,6 +266,7 @@ class _Watch:
         if health.queue_size < health.capacity:
             await self._coordinator.submit(row)
             return
+        # submit() waits for ever if the workers die meanwhile, so they are watched alongside.
         submitted = asyncio.ensure_future(self._coordinator.submit(row))
         try:
             await self._until(submitted.done)
@@ -280,6 +282,7 @@ class _Watch:
         while not is_so():
             if self._coordinator.health().workers_alive < self._workers:
                 self._lost()
+            # One turn of the loop often suffices, without the delay of polling.
             await asyncio.sleep(0)
             if not is_so():
                 await asyncio.sleep(_WATCH_S)

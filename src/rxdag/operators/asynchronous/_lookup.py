@@ -142,6 +142,7 @@ class _LookupKernel(InnerKernel):
             row.results = list(results)
             self.waiting.append((asked, row))
             self._times.add(ts)
+            # A call that had not returned is made again.
             if not results:
                 self._ask(asked, row)
         self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])

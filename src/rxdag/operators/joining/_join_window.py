@@ -163,6 +163,7 @@ class _WindowJoinKernel(Kernel):
         return True
 
     def on_end(self, emit: Emit[Any]) -> None:
+        # Above the end of every window: windows around the last times end above MAX.
         self.on_watermark(2 * MAX, emit)
 
     def held(self) -> int:

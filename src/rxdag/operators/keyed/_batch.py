@@ -70,6 +70,7 @@ class _BatchKernel(KeyedKernel):
         self.n = 0
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
+        # Without keys, empty lists are due from the start; a key is known only from its first item.
         if self._starts_empty:
             self.keys.keep(None, _List(), MAX)
             self._begin_wait(None, now)

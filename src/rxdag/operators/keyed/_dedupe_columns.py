@@ -83,14 +83,17 @@ class DedupeColumnsKernel(Kernel):
         is_known = (ts[known] - came < within) & (came >= _of(since, known))
         keep = np.ones(len(keys), np.bool_)
         keep[known[is_known]] = False
+        # An item before `since` passes, but would be forgotten at once, so it is not remembered.
         is_old = ts[fresh] < _of(since, fresh)
         if is_old.any():
             old, fresh = fresh[is_old], fresh[~is_old]
         else:
             old = fresh[:0]
+        # Repeats within the run: insert() keeps the first time of each key, and returns the other rows.
         again = fresh[first.insert(keys[fresh], ts[fresh])]
         open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
         if len(open_):
+            # Sorted, since _settle() processes the items of some keys in order of arrival.
             self._settle(np.sort(open_), keys, ts, since, keep)
         if len(fresh):
             self._note_oldest(min(self._oldest, int(ts[fresh].min())))
@@ -108,6 +111,7 @@ class DedupeColumnsKernel(Kernel):
         """Return the same for several watermarks."""
         within = self._within
         least = 2 * within - (1 << 63)
+        # Raised to `least`, below which int64 would overflow; those items are computed with Python ints.
         since = (np.maximum(before, least) + 1) // within * within - within
         odd = before < least
         if odd.any():

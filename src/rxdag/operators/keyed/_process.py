@@ -185,6 +185,7 @@ class _ProcessKernel(Kernel):
     def _fire(self, until: int, emit: Emit[Any]) -> None:
         """Call the process for each due timer, in order, as long as there is room for the outputs."""
         n = 0
+        # One timer at least, so that each call makes progress.
         while self._is_due(until) and not (n and emit.must_pause()):
             n += 1
             row = heapq.heappop(self._due)
@@ -230,6 +231,7 @@ class _ProcessKernel(Kernel):
         self._forget(now)
 
     def on_end(self, emit: Emit[Any]) -> None:
+        # Processing-time timers are discarded at the end.
         self.timer = None
         if self._by_clock:
             self._forget(self._now)
