@@ -22,7 +22,7 @@ class Leaving:
         self.is_left = False
 
     def leave(self) -> None:
-        """Take no more."""
+        """Stop taking items."""
         self.is_left = True
         if self._limit is not None:
             # asyncio.timeout interrupts the wait, and can tell that apart from an outside cancel of the task.
@@ -51,7 +51,7 @@ class Leaving:
             raise StopAsyncIteration from None
 
     async def aclose(self) -> None:
-        """Close what is iterated."""
+        """Close the underlying iterator."""
         aclose = getattr(self._items, "aclose", None)
         if aclose is not None:
             await aclose()
@@ -72,4 +72,4 @@ async def called(thing: Any, *names: str) -> None:
 
 
 class Never(Exception):
-    """Raised by nothing: stands for an exception that this Python does not have yet."""
+    """Never raised: a placeholder for an exception that this Python does not have yet."""

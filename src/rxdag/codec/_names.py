@@ -12,7 +12,7 @@ from rxdag.codec._records import Record, record_of
 from rxdag.errors import StateError, shown
 
 Named: TypeAlias = "Record | type[enum.Enum]"
-"""The object that a name stands for: a record class or an enum."""
+"""The object that a name refers to: a record class or an enum."""
 
 
 class Names:

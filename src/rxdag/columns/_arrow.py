@@ -64,7 +64,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
 
 
 def has_naive_times(types: Any, kind: Any) -> bool:
-    """Return whether a type of arrow's holds times without a zone, in lists and structs too."""
+    """Return whether an Arrow type holds times without a zone, in lists and structs too."""
     if types.is_timestamp(kind):
         return kind.tz is None
     if types.is_dictionary(kind):

@@ -64,7 +64,7 @@ Column: TypeAlias = "Array | Coded | Nullable"
 
 
 def is_ndarray(data: object) -> TypeGuard[Array]:
-    """Return True for an array of numpy's own."""
+    """Return True for a numpy array."""
     return isinstance(data, np.ndarray)
 
 

@@ -102,7 +102,7 @@ def check_awaited(fn: Any, where: str, *takes: str, instead: str) -> None:
 
 
 def check_arguments(fn: Any, where: str, *takes: str) -> None:
-    """Raise GraphError for a function that cannot be called with so many arguments."""
+    """Raise GraphError for a function that cannot be called with this number of arguments."""
     signature = _signature(fn)
     if signature is None:
         return

@@ -75,7 +75,7 @@ def checked_overflow(
     delay_error: bool = True,
     size_of: Callable[[Any], int] | None = None,
 ) -> Overflow:
-    """Return the policy, else raise GraphError: for a bound that is none, a name that is not known, what does not go together."""
+    """Return the policy, else raise GraphError: for an invalid bound, an unknown name, or conflicting arguments."""
     if size_of is not None:
         check_function(size_of, f"{where}: size_of", "the item", instead="")
     if overflow not in (*Overflow, *_POLICIES):

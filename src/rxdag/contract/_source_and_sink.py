@@ -109,7 +109,7 @@ class Reader(ABC):
     def drain(self, *, flush: bool) -> bool:
         """Return True if the source ends by itself after a drain.
 
-        It is then read until END. Called once, when the run drains. By default the source is read no more, and `rest`
+        It is then read until END. Called once, when the run drains. By default the source is not read again, and `rest`
         returns the items already taken in.
 
         Args:

@@ -110,7 +110,7 @@ class ColumnsNode(KernelNode):
             super().give_columns(exit_, columns)
 
     def work_columns(self, input: int, columns: Any) -> None:
-        """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it.
+        """Call the kernel; an item that fails is handled, and the run continues after it.
 
         After a failed item it works on one item, then on two, four and so on, since the next one may fail too.
         """
@@ -182,7 +182,7 @@ class ColumnsNode(KernelNode):
         return None
 
     def settle_books(self) -> None:
-        """Count as discarded what came in and has left by no exit."""
+        """Count inputs that have left by no exit as discarded."""
         ledger = self.ledger()
         self.discarded += ledger.arrived - ledger.passed - ledger.spent_otherwise
 

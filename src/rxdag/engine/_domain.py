@@ -213,7 +213,7 @@ class Domain:
         return bool(self.deferred) and self.fire_deferred()
 
     def next_to_resume(self) -> Point | None:
-        """Return the resting node that can go on; of several the last one in the order of the graph."""
+        """Return the resting node that can continue; of several the last one in the order of the graph."""
         best: Point | None = None
         for node in self.resting:
             if node.can_resume() and (best is None or node.place > best.place):

@@ -270,7 +270,7 @@ class KernelNode(WatermarkNode):
             self.end_if_refused()
 
     def uncaught(self, input: int, error: Exception) -> Exception | None:
-        """Return the error of an input, or that of a kernel that fails to catch it; None if the kernel goes on."""
+        """Return the error of an input, or that of a kernel that fails to catch it; None if the kernel continues."""
         if self.is_ended or input >= self.kernel.may_catch:
             return error
         is_caught = False

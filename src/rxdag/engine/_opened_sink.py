@@ -24,7 +24,7 @@ class OpenedSink(Guarded):
         name: Of the node.
         run: The run.
         policy: Error policy for items that the sink fails on.
-        sink: What it writes to.
+        sink: Sink that it writes to.
         shape: Of the stream.
     """
 

@@ -24,7 +24,7 @@ class OpenedSource(Pump):
         name: Of the node.
         run: The run.
         policy: Error policy for malformed input.
-        source: What it reads.
+        source: Source that it reads.
         wants_columns: True if the node behind works on columns.
         boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """

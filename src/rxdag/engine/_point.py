@@ -191,7 +191,7 @@ class Point(Node):
             self.rest()
 
     def hold_rest(self, entry: Entry) -> None:
-        """Keep the rest of an output: what is given after it comes behind it, also while an input is taken up."""
+        """Keep the rest of an output: later outputs follow it, also while an input is taken up."""
         if self.free:
             self.front.append(entry)
         else:

@@ -26,7 +26,7 @@ class SinkNode(OpenedSink):
         name: Of the node.
         run: The run.
         policy: Error policy for items that the sink fails on.
-        sink: What it writes to.
+        sink: Sink that it writes to.
         shape: Of the stream.
     """
 

@@ -1,4 +1,4 @@
-"""Feeds of sources: they pass on what was read, item by item or as columns, with watermarks between."""
+"""Feeds of sources: they pass on items read, one by one or as columns, with watermarks between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SourceFeed(OpenedSource):
         name: Of the node.
         run: The run.
         policy: Error policy for malformed input.
-        source: What it reads.
+        source: Source that it reads.
         wants_columns: True if the node behind works on columns.
         boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """

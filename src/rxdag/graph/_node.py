@@ -38,7 +38,7 @@ def checked_name(name: str, where: str) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a node: what feeds it, and the gate that the user wants there."""
+    """One input of a node: its producer, and the gate requested there."""
 
     producer: Node
     port: str

@@ -16,7 +16,7 @@ def function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> Any:
     """Return a plain function; expressions are refused.
 
     Args:
-        fn: What was given.
+        fn: The argument.
         where: Operator and argument, for the message.
         takes: Description of each argument of a call, in order.
         instead: Advice for the message if it is a coroutine function.
@@ -75,7 +75,7 @@ def field_of(value: Any, where: str, *, generators: bool = False) -> Any:
     """Return a function of the item, a field's name, or an expression.
 
     Args:
-        value: What was given.
+        value: The argument.
         where: Operator and argument, for the message.
         generators: True to allow generator functions, where an iterable is expected.
 

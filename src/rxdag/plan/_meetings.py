@@ -14,7 +14,7 @@ class Meetings:
 
     Args:
         topology: The dag.
-        gates: Its gates; order begins anew behind each.
+        gates: Its gates; the order restarts behind each.
     """
 
     def __init__(self, topology: Topology, gates: Mapping[Edge, GatePlan]) -> None:

@@ -57,7 +57,7 @@ def wire(
         run: The run.
         schedulers: The serial domains, by name.
         called: Nodes whose kernels are called item by item even if they have a node class of their own.
-        all_exits: True to make all exits of nodes that work item by item, also those that nobody reads.
+        all_exits: True to make all exits of nodes that work item by item, also those without readers.
     """
     return _Wiring(plan, run, schedulers, called, all_exits=all_exits).program
 

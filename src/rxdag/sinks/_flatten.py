@@ -94,7 +94,7 @@ def fields_of(item: Any) -> dict[str, Any] | None:
 
 
 def is_numpy(value: object, name: str) -> bool:
-    """Return whether a value is of a type of numpy's of that name, without loading numpy."""
+    """Return whether a value is of the numpy type of that name, without loading numpy."""
     kind = type(value)
     return kind.__module__ == "numpy" and kind.__name__.rstrip("_") == name
 
@@ -176,7 +176,7 @@ def _check_keys(value: Any) -> None:
 
 
 def _refuse_endless(value: Any, where: str) -> None:
-    """Raise ValueError if a number inside is none that JSON has."""
+    """Raise ValueError if a number inside cannot be written as JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         place = f"field {where}" if where else "the item"
         raise ValueError(

@@ -34,7 +34,7 @@ class Simulation:
         seed: Seed of the run.
         faults: Faults that were injected.
         result: Result of the run, with the books.
-        outputs: Items received by each sink, by name; and items that left by a port that nobody reads, by node and
+        outputs: Items received by each sink, by name; and items that left by a port without readers, by node and
             port: "bars.late", "parse.dead". Ports dropped, unassigned and unrouted of nodes on columns are left out.
         high_water: Highest number of items in each gate, by edge.
         dropped: Items dropped by gates, by edge.

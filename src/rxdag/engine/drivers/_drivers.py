@@ -65,7 +65,7 @@ class ThreadDriver:
     """Runs a scheduler on its own daemon thread, so that hanging user code does not keep the process alive.
 
     Args:
-        scheduler: What to run.
+        scheduler: Scheduler to run.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
         on_crash: Called on the thread with the exception that ended it early, such as SystemExit.
@@ -109,7 +109,7 @@ class LoopDriver:
     """Runs a scheduler on an asyncio loop, in slices of 2 ms.
 
     Args:
-        scheduler: What to run.
+        scheduler: Scheduler to run.
         loop: The loop; the driver must be created on its thread.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.

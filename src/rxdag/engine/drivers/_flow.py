@@ -113,7 +113,7 @@ class FlowScheduler(ReactivexScheduler):
 
         Args:
             when: The time.
-            fn: What to call.
+            fn: Function to call.
             is_background: True if the timer does not keep the run alive.
             is_patient: True if the timer waits for the end of a pump's turn; others cut the turn short.
             rank: Rank of the node that sets it.

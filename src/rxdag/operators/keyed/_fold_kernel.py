@@ -13,12 +13,12 @@ from rxdag.operators.keyed._expiring import ABSENT
 
 
 def added(total: Any, value: Any) -> Any:
-    """Return the sum of two values; integers of numpy's do not overflow."""
+    """Return the sum of two values; numpy integers do not overflow."""
     return total + own_number(value)
 
 
 def _is_own(values: list[Any]) -> bool:
-    """Return True if none of the values is a number of numpy's."""
+    """Return True if none of the values is a numpy number."""
     return all(own_number(value) is value for value in values)
 
 
