@@ -119,6 +119,7 @@ def joined(chunks: list[Chunk]) -> Chunk:
         return chunks[0]
     items: list[Any] = []
     marks: list[tuple[int, int]] = []
+    # Chunks of marks only have no times or keys, on any stream.
     timed = any(chunk.ts is not None for chunk in chunks if chunk.items)
     keyed = any(chunk.key is not None for chunk in chunks if chunk.items)
     ts, sequence, key = list[int](), list[int](), list[Any]()

@@ -81,6 +81,7 @@ class RowsNode(Point):
             if before is not None and before[i] > self.told:
                 self.told = before[i]
                 out.mark(before[i])
+            # At least one item per call, so that it makes progress even if the thread is always needed.
             if self.blocked > free or i >= turn or (i > rows.at and self.domain.must_give_back()):
                 rows.at = i
                 self.hold_first((COLUMNS, exit_, rows, 0, 0, None))

@@ -83,6 +83,7 @@ class StatelessNode(KernelNode):
             self.way.out.push(item, ts, sequence, key)
 
     def sync(self) -> None:
+        # Computed on request, since counting would slow down each item.
         gone = self.filtered + self.dead + self.failed + self.unread + self.discarded
         self.passed = self.came - gone - sum(self.dropped.values())
         self.way.n = self.passed

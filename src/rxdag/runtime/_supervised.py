@@ -335,6 +335,7 @@ class Supervised:
         try:
             return await run.ended()
         except asyncio.CancelledError:
+            # Otherwise the run would continue without supervision.
             run.cancel()
             raise
 
@@ -349,6 +350,7 @@ class Supervised:
         if self.state == "running" and self.run is not None:
             if drain:
                 self.run.begin_drain(flush=flush)
+                # Unlike wait_for(), wait() does not cancel the task on a timeout.
                 await asyncio.wait([task], timeout=timeout_s)
                 if not task.done():
                     self._log.tell("drain.overdue", job=self.name, timeout_s=timeout_s)

@@ -150,6 +150,7 @@ class _NewestKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         group = key if self._key_of is None else self._key_of(item)
         older = self.newest.get(group)
+        # A key that waits keeps its place in the order.
         self.newest[group] = [item, ts, sequence, key]
         self._times.add(ts)
         if older is not None:
