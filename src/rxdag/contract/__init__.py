@@ -41,6 +41,7 @@ from rxdag.contract._functions import (
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
+from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
 from rxdag.contract._operator import (
@@ -55,7 +56,7 @@ from rxdag.contract._operator import (
     WindowOp,
     label_of,
 )
-from rxdag.contract._origin import LEFT_OUT, Made, Role, made_by, optional_first, remember
+from rxdag.contract._origin import Made, Role, made_by, remember
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path, format_of, nearest_file
