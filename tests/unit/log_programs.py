@@ -13,8 +13,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import metrics, on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
+from rxdag.engine.drivers import VirtualClock, VirtualLoop
 from rxdag.orchestration import CircuitBreaker, SourceRouter
-from rxdag.schedulers import VirtualClock, VirtualLoop
 
 PROGRAMS = {}
 """By code: a program, and the fields that its first line has, apart from times."""

@@ -20,8 +20,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
+from rxdag.engine.drivers import VirtualClock
 from rxdag.logs import CODES, FIELDS, EventLog, JsonFormatter
-from rxdag.schedulers import VirtualClock
 
 COMMANDS = {"command.failed"}
 """Codes of the command line, which test_cli.py provokes."""

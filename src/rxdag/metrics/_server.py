@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import RxDagError, named_text
 from rxdag.logs import EventLog
 from rxdag.metrics._collector import RunCollector, collector_of
 from rxdag.metrics._status import as_data
-from rxdag.schedulers import MonotonicClock
 
 if TYPE_CHECKING:
     from typing import Self

@@ -19,10 +19,10 @@ from rxdag.contract import (
     positive_ns,
     whole_or_none,
 )
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.logs import EventLog
 from rxdag.orchestration._breaker import CircuitBreaker
-from rxdag.schedulers import MonotonicClock
 
 
 @dataclass(frozen=True)

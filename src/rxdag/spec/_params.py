@@ -32,7 +32,7 @@ class Call:
 
     @property
     def needs_streams(self) -> bool:
-        """Whether the function takes the streams that the node reads."""
+        """True if the function takes the streams that the node reads."""
         return self.found.takes_streams or "other" in self.found.inputs
 
     def make(self, *streams: Any) -> tuple[Any, list[str]]:

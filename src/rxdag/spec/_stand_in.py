@@ -32,5 +32,5 @@ def apart(stream: Stream[Any]) -> Stream[Any]:
 
 
 def is_stand_in(made: Any) -> bool:
-    """Return whether it is one: its streams are those of any port."""
+    """Return whether a thing is a stand-in, which has any port."""
     return isinstance(made, Stream) and isinstance(made.node.thing, _StandIn)

@@ -162,7 +162,7 @@ class _Composer:
         self._environ = environ
         self._yaml = yaml
         self.problems = Problems()
-        """Of values and keys; those of the YAML itself are raised."""
+        """Problems of values and keys; a problem of the YAML itself is raised."""
         self._anchors: dict[str, tuple[Tree, int]] = {}
         self._open: set[str] = set()
         self._unset: set[str] = set()

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from rxdag.contract import Clock
 from rxdag.engine import KernelNode, StepNode
+from rxdag.engine.drivers import FlowScheduler, VirtualClock
 from rxdag.errors import GraphError
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime import Execution
-from rxdag.schedulers import FlowScheduler, VirtualClock
 from rxdag.testing.faults import Fault, InjectedFault
 
 QUANTA: Final = (1, 2, 3, 7, 64, 1024)

@@ -23,11 +23,11 @@ from rxdag.contract import (
     duration_ns,
     format_ns,
 )
+from rxdag.engine.drivers import LoopDriver, VirtualClock, VirtualLoop
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
-from rxdag.schedulers import LoopDriver, VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 from rxdag.contract import Duration, flag
+from rxdag.engine.drivers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 from rxdag.errors import Stalled
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan
 from rxdag.runtime import Execution, RunResult, planned, run_on_loop, stop_after
-from rxdag.schedulers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 
 
 def run_virtual(
