@@ -9,6 +9,7 @@ import pytest
 import rxdag
 from rxdag import aggregates, market, operators, windows
 from rxdag.operators import joining
+from tests.public import exported, public_packages
 from tests.reference.pages import FOLDER, PICTURE, pages
 from tests.reference.picture import picture
 from tests.reference.specs import DIAGRAMS, FAMILIES
@@ -74,3 +75,22 @@ def test_every_aggregate_and_assigner_is_on_its_page(made):
         for name in module.__all__:
             if inspect.isfunction(getattr(module, name)):
                 assert f"## {prefix}.{name}\n" in text
+
+
+WITHOUT = ("rxdag.adapters.market_data", "rxdag.cli")
+"""Their functions need a service, another package or a terminal."""
+
+
+@pytest.mark.skipif(rxdag.build_info().form == "compiled", reason="compiled classes have no docstrings")
+def test_every_public_function_has_an_example():
+    bare = {
+        f"{package}.{name}"
+        for package in public_packages()
+        if package not in WITHOUT
+        for name, thing in exported(package).items()
+        if inspect.isfunction(thing) and "Example:" not in (thing.__doc__ or "")
+    }
+    assert bare == {
+        "rxdag.adapters.service",  # needs a service of market-data-pipeline
+        "rxdag.testing.strategies.dags",  # whose user is `testing.explore`
+    }

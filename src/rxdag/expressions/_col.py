@@ -127,5 +127,11 @@ element: Final[Expr] = Element()
 
 
 def lit(value: object, /) -> Expr:
-    """Return a constant as an expression: `lit(1) / col.price`."""
+    """Return a constant as an expression: `lit(1) / col.price`.
+
+    Example:
+        >>> trade = Trade(0, 0, 0, "X", "BTC", 1, 50_000.0, 0.2, False)
+        >>> rxdag.wrap([trade]).pipe(ops.map(rxdag.lit(1) / col.price)).collect()
+        [2e-05]
+    """
     return as_expr(value)

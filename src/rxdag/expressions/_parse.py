@@ -51,6 +51,12 @@ def parse(text: str) -> Expr:
     Raises:
         SpecError: If there is anything else; says where. Also if a text is longer than 10,000 characters, nested deeper
             than 190, or has more than 10,000 parts once it is written out.
+
+    Example:
+        >>> large = rxdag.expressions.parse("qty > 0.1 and symbol in ['BTC', 'ETH']")
+        >>> trades = [Trade(0, 0, 0, "X", "BTC", i, 50_000.0, qty, False) for i, qty in ((1, 0.2), (2, 0.01))]
+        >>> [trade.trade_id for trade in rxdag.wrap(trades).pipe(ops.filter(large)).collect()]
+        [1]
     """
     if len(text) > _LONGEST:
         raise SpecError(f"expression: must be at most {_LONGEST:,} characters, got {len(text):,}")

@@ -16,6 +16,10 @@ def unparse(expr: Expr) -> str:
 
     Raises:
         GraphError: If it holds a value that text cannot, as a date.
+
+    Example:
+        >>> rxdag.expressions.unparse((col.price * col.qty > 1_000) & col.symbol.is_in(["BTC"]))
+        "((price * qty) > 1000) and (symbol in ['BTC'])"
     """
     match expr:
         case FieldExpr():

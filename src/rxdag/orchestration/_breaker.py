@@ -31,6 +31,14 @@ class CircuitBreaker:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> breaker = rxdag.orchestration.CircuitBreaker(threshold=2, timeout="60s", name="quotes")
+        >>> for _ in range(2):
+        ...     breaker.enter()
+        ...     breaker.failed()
+        >>> breaker.state
+        'open'
     """
 
     def __init__(

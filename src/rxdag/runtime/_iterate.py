@@ -255,6 +255,12 @@ def to_observable(stream: Stream[T], /) -> Observable[T]:
 
     Raises:
         GraphError: If `stream` is not a stream.
+
+    Example:
+        >>> import reactivex.operators as rx
+        >>> numbers = rxdag.from_source(sources.range(1, 4))
+        >>> rxdag.to_observable(numbers).pipe(rx.sum()).run()
+        6
     """
     checked_stream(stream, "to_observable")
 

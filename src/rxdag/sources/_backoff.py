@@ -22,6 +22,10 @@ class Backoff:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> backoff = sources.Backoff(base="1s", cap="1m", attempts=10, reset_after="30s")
+        >>> feed = sources.websocket("wss://stream.example.com/trades", reconnect=backoff)
     """
 
     base: Duration = "100ms"
