@@ -43,6 +43,7 @@ from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
+from rxdag.contract._logins import without_logins
 from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
 from rxdag.contract._operator import (
     AnyOperator,
@@ -81,7 +82,7 @@ from rxdag.contract._source_and_sink import (
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._unknown_name import unknown_name
-from rxdag.contract._written import argument, without_logins, written
+from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
 __all__ = [
