@@ -47,8 +47,6 @@ def wire(
     run: RunContext,
     schedulers: dict[str, FlowScheduler],
     called: frozenset[str] = frozenset(),
-    *,
-    all_exits: bool = False,
 ) -> Program:
     """Make what a run consists of; nothing moves yet.
 
@@ -57,9 +55,8 @@ def wire(
         run: The run.
         schedulers: The serial domains, by name.
         called: Nodes whose kernels are called even if they have a class of node of their own.
-        all_exits: True to make the exits that nodes do without if nobody reads them, where they work item by item.
     """
-    return _Wiring(plan, run, schedulers, called, all_exits=all_exits).program
+    return _Wiring(plan, run, schedulers, called).program
 
 
 class _Wiring:
@@ -71,11 +68,8 @@ class _Wiring:
         run: RunContext,
         schedulers: dict[str, FlowScheduler],
         called: frozenset[str],
-        *,
-        all_exits: bool,
     ) -> None:
         self.plan = plan
-        self.all_exits = all_exits
         self.called = called
         self.run = run
         self.schedulers = schedulers
@@ -104,14 +98,10 @@ class _Wiring:
         if isinstance(made, Guarded | SourceNode):
             made.is_caught = name in plan.caught
         read = {edge.port for edge in self.topology.out_of[name]}
-        makes_all = self.all_exits and not isinstance(made, ColumnsNode)
         for port in node.ports:
-            if port in LEAVINGS and port not in read and not makes_all:
+            if port in LEAVINGS and port not in read:
                 continue
-            shape = node.port_shape(port)
-            exit_ = Exit(port, shape.timed, shape.keyed)
-            assert isinstance(made, Point)
-            made.add_exit(exit_)
+            exit_ = self.program.add_exit(name, port)
             if isinstance(made, SourceNode):
                 if port == "out":
                     made.main = exit_

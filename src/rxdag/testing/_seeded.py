@@ -83,8 +83,6 @@ class SeededExecution(Execution):
         max_steps: A run that takes more steps of its scheduler does not end.
     """
 
-    makes_all_exits = True
-
     def __init__(self, plan: Plan, *, seed: int, faults: tuple[Fault, ...], max_steps: int) -> None:
         self._draws = Random(seed)
         self.called = frozenset(fault.node for fault in faults if fault.kind in ("raises", "slows"))
