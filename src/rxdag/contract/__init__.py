@@ -44,7 +44,7 @@ from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Split
 from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
 from rxdag.contract._logins import without_logins
-from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, Delays, OnError, OnErrorName, checked_on_error
 from rxdag.contract._operator import (
     AnyOperator,
     Beside,
@@ -156,7 +156,7 @@ __all__ = [
     "Subscription",
     "Timeout",
     "Unkeyed",
-    "Waits",
+    "Delays",
     "Where",
     "WindowOp",
     "WriteFailed",

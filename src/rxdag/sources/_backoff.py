@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rxdag.contract import Duration, Waits, checked_backoff, duration_ns, whole_or_none
+from rxdag.contract import Delays, Duration, checked_backoff, duration_ns, whole_or_none
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Backoff:
         self.reset_after_ns()
         whole_or_none(self.attempts, "Backoff: attempts")
 
-    def waits(self) -> Waits:
+    def waits(self) -> Delays:
         """Return the delays alone."""
         return checked_backoff("Backoff", self.base, self.factor, self.cap, self.jitter)
 

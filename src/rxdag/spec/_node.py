@@ -13,7 +13,7 @@ from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, read_feeds
 from rxdag.spec._kinds import DurationKind, Kind, OneOf, Plain
 from rxdag.spec._nodes import NodeType, Role, registry, user_type
-from rxdag.spec._params import Call, by_kinds, read_call
+from rxdag.spec._params import NodeCall, by_kinds, read_call
 from rxdag.spec._tree import Tree
 
 ROLES: Final[tuple[Role, ...]] = ("source", "op", "sink")
@@ -47,7 +47,7 @@ class SpecNode:
     name: str
     found: NodeType
     tree: Tree
-    call: Call
+    call: NodeCall
     thing: Any
     feeds: dict[str, Feed | None]
     on_error: OnError | None

@@ -15,7 +15,7 @@ from rxdag.spec._tree import Tree
 
 
 @dataclass(frozen=True)
-class Call:
+class NodeCall:
     """A call of a node's function, with the arguments that could be read.
 
     Attributes:
@@ -60,7 +60,7 @@ class Call:
             is_whole = False
 
 
-def read_call(found: NodeType, tree: Tree, context: Context, known: tuple[str, ...]) -> Call:
+def read_call(found: NodeType, tree: Tree, context: Context, known: tuple[str, ...]) -> NodeCall:
     """Return the call of a node's function with the keys of a mapping; tell what is wrong.
 
     Args:
@@ -96,7 +96,7 @@ def read_call(found: NodeType, tree: Tree, context: Context, known: tuple[str, .
     for name in missing:
         is_whole = False
         context.at(name).tell(tree, f'must be given: "{found.name}" needs it')
-    return Call(found, values, rest, is_whole)
+    return NodeCall(found, values, rest, is_whole)
 
 
 def _arguments(
