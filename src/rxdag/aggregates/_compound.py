@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.aggregates.accumulators import Collected, Made, Named
+from rxdag.aggregates.accumulators import Collected, Named, NamedInto
 from rxdag.contract import (
     Accumulator,
     Aggregate,
@@ -93,7 +93,7 @@ class _Into(ByFactory[T, R]):
         return self.parts.commutes
 
     def factory(self) -> Callable[[], Accumulator[T, R]]:
-        made: Any = partial(Made, self.parts.factories(), self.into)
+        made: Any = partial(NamedInto, self.parts.factories(), self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Final, TextIO
 
 import typer
 
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.logs import EventLog, JsonFormatter
-from rxdag.schedulers import MonotonicClock
 
 
 class LogForm(StrEnum):

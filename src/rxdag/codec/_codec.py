@@ -38,6 +38,12 @@ class Codec:
     Args:
         types: Enums and records that are known, beside those of imported modules; a local class must be among them.
         imported: False to know no others.
+
+    Example:
+        >>> from decimal import Decimal
+        >>> codec = rxdag.codec.Codec()
+        >>> codec.decode(codec.encode({"BTC": (Decimal("0.10"), {1, 2})}))
+        {'BTC': (Decimal('0.10'), {1, 2})}
     """
 
     def __init__(self, types: Iterable[type] = (), *, imported: bool = True) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 from rxdag.contract._arguments import factor_of, share
 from rxdag.contract._duration import Duration, duration_ns
 from rxdag.contract._kernel import BadProgram
-from rxdag.contract._on_error import Waits
+from rxdag.contract._on_error import Delays
 from rxdag.contract._operator import label_of
 from rxdag.errors import GraphError, shown
 
 
-def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
-    """Return the waits between tries; raise GraphError if an argument is invalid."""
-    return Waits(
+def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Delays:
+    """Return the delays between tries; raise GraphError if an argument is invalid."""
+    return Delays(
         duration_ns(base, f"{where}: base"),
         factor_of(factor, f"{where}: factor"),
         duration_ns(cap, f"{where}: cap"),

@@ -22,6 +22,11 @@ class Chunk:
         key: Key of each item; None on a stream without keys.
         marks: Pairs (position, watermark): the watermark holds before the item at that position. Positions do not
             decrease; watermarks increase, with IDLE in between. A position equal to the length is after the last item.
+
+    Example:
+        >>> chunk = rxdag.Chunk(["a", "b"], ts=[1_000, 2_000], marks=((2, 1_500),))
+        >>> len(chunk)
+        2
     """
 
     items: Any

@@ -110,7 +110,7 @@ def check_arguments(fn: Any, where: str, *takes: str) -> None:
         signature.bind(*takes)
     except TypeError:
         words = f"{_NUMBERS[len(takes)]}{', ' if takes else ''}{_listed(takes)}"
-        got = f"{_name(fn)}{_shown_signature(signature)}"
+        got = f"{_name(fn)}{shown_signature(signature)}"
         raise GraphError(f"{where} must take {words}; got {got}; {_cure(signature, takes)}") from None
 
 
@@ -124,7 +124,7 @@ def check_named_arguments(fn: Any, where: str, names: Iterable[str]) -> None:
         signature.bind(**given)
     except TypeError:
         raise GraphError(
-            f"{where} must take arguments named {', '.join(given)}; got {_name(fn)}{_shown_signature(signature)}"
+            f"{where} must take arguments named {', '.join(given)}; got {_name(fn)}{shown_signature(signature)}"
         ) from None
 
 
@@ -183,7 +183,8 @@ def _listed(takes: tuple[str, ...]) -> str:
     return " and ".join(takes) if len(takes) < 3 else f"{', '.join(takes[:-1])} and {takes[-1]}"
 
 
-def _shown_signature(signature: inspect.Signature) -> str:
+def shown_signature(signature: inspect.Signature) -> str:
+    """Return a signature without annotations, each default as "..."."""
     plain = [
         each.replace(annotation=inspect.Parameter.empty, default=each.default if each.default is each.empty else ...)
         for each in signature.parameters.values()

@@ -1,4 +1,4 @@
-"""Error policies: the fate of an item on which user code failed, and the waits between tries."""
+"""Error policies: the fate of an item on which user code failed, and the delays between tries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OnErrorName: TypeAlias = Literal["raise", "skip", "dead"]
 
 
 @dataclass(frozen=True)
-class Waits:
+class Delays:
     """Delays between attempts.
 
     Attributes:
@@ -49,7 +49,7 @@ class OnError:
 
     kind: Literal["raise", "skip", "dead", "retry"]
     attempts: int = 1
-    backoff: Waits | None = None
+    backoff: Delays | None = None
     on: tuple[type[Exception], ...] = (Exception,)
     then: OnError | None = None
 

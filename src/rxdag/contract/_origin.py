@@ -7,21 +7,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
+
+from rxdag.contract._left_out import optional_first
+from rxdag.contract._wrong_call import bound
 
 Role: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
 
 _ATTRIBUTE: Final = "_rxdag_made"
-
-
-class _LeftOut:
-    def __repr__(self) -> str:
-        return "LEFT_OUT"
-
-
-LEFT_OUT: Final[Any] = _LeftOut()
-"""Default of the second argument of functions whose first may be omitted: `scan(initial, fn)` and `scan(fn)`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ def made_by(thing: object) -> Made | None:
 
 
 def remember(namespace: dict[str, Any], names: Iterable[str], role: Role) -> None:
-    """Wrap the functions of a package so that they record on their results how they were called.
+    """Wrap the functions of a package so that they refuse wrong calls and record on their results how they were called.
 
     Args:
         namespace: Namespace of the package.
@@ -73,9 +66,9 @@ def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]
 
     @functools.wraps(fn)
     def noting(*args: Any, **named: Any) -> Any:
+        given = bound(fn, signature, args, named)
         result = fn(*args, **named)
         thing = getattr(getattr(result, "node", None), "thing", result)
-        given = signature.bind(*args, **named).arguments
         options = frozenset(named) - frozenset(signature.parameters)
         if optional is not None and len(args) == 1:
             given[optional[1]] = given.pop(optional[0])
@@ -88,14 +81,6 @@ def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]
         return result
 
     return noting
-
-
-def optional_first(signature: inspect.Signature) -> tuple[str, str] | None:
-    """Return the names of a first argument that may be left out, and of the second; None if it may not."""
-    for first, second in pairwise(signature.parameters.values()):
-        if second.default is LEFT_OUT:
-            return first.name, second.name
-    return None
 
 
 def _without_streams(signature: inspect.Signature, given: dict[str, Any]) -> Iterable[tuple[str, Any]]:

@@ -15,7 +15,14 @@ from rxdag.errors import GraphError, did_you_mean, shown
 
 
 class Overflow(enum.Enum):
-    """Policy of a full gate for an arriving item."""
+    """Policy of a full gate for an arriving item.
+
+    Example:
+        >>> quotes = rxdag.from_source(sources.range(1_000), name="quotes")
+        >>> newest = quotes.buffered(max_items=1, overflow=rxdag.Overflow.DROP_OLDEST)
+        >>> newest.to(sinks.null()).node.inputs[0].boundary.overflow
+        <Overflow.DROP_OLDEST: 'drop_oldest'>
+    """
 
     BLOCK = "block"
     """The producer waits."""

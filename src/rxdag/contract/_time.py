@@ -23,7 +23,12 @@ class Clock(Protocol):
 
 
 def iso_utc(ns: int) -> str:
-    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second."""
+    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second.
+
+    Example:
+        >>> market.iso_utc(1_700_000_000_250_000_000)
+        '2023-11-14T22:13:20.250Z'
+    """
     seconds, rest = divmod(ns, 1_000_000_000)
     text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     digits = f"{rest:09d}"

@@ -55,6 +55,12 @@ def scaling(
 
     Raises:
         GraphError: If `by` or `threshold` is invalid, or the graph has no such metric.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(9), name="numbers")
+        >>> scaling = deploy.scaling(rxdag.Dag(numbers.to(sinks.null(), name="out"), name="nine"), by="busy")
+        >>> scaling.threshold
+        0.7
     """
     knows = [name for name, node in dag.nodes.items() if isinstance(node.thing, Source) and node.thing.knows_backlog]
     gates = compile(dag).gates

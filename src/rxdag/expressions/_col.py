@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from rxdag.expressions._expr import Bind, Expr, Field, Write, as_expr, union
+from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write, as_expr, union
 from rxdag.expressions._names import is_written_plainly
 
 
@@ -31,7 +31,7 @@ class Several(Expr):
 
 def as_tuple(fields: tuple[Any, ...]) -> Expr:
     """Return fields and expressions as one tuple expression."""
-    return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
+    return Several(tuple(FieldExpr(field) if isinstance(field, str) else as_expr(field) for field in fields))
 
 
 def positional(of: Any) -> tuple[str, ...] | None:
@@ -101,16 +101,16 @@ class Col:
     def __getattr__(self, name: str, /) -> Expr:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Field(name)
+        return FieldExpr(name)
 
     def __getitem__(self, name: str, /) -> Expr:
-        return Field(name)
+        return FieldExpr(name)
 
 
 col: Final = Col()
 
 
-class Element(Field):
+class Element(FieldExpr):
     """The item itself."""
 
     __slots__ = ()
@@ -127,5 +127,11 @@ element: Final[Expr] = Element()
 
 
 def lit(value: object, /) -> Expr:
-    """Return a constant as an expression: `lit(1) / col.price`."""
+    """Return a constant as an expression: `lit(1) / col.price`.
+
+    Example:
+        >>> trade = Trade(0, 0, 0, "X", "BTC", 1, 50_000.0, 0.2, False)
+        >>> rxdag.wrap([trade]).pipe(ops.map(rxdag.lit(1) / col.price)).collect()
+        [2e-05]
+    """
     return as_expr(value)

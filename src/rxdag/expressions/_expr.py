@@ -182,7 +182,7 @@ def union(*exprs: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for expr in exprs for name in expr.fields))
 
 
-class Field(Expr):
+class FieldExpr(Expr):
     """A field of the item."""
 
     __slots__ = ("name",)

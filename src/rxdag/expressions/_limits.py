@@ -7,7 +7,7 @@ from numbers import Rational
 from typing import Any, Final
 
 from rxdag.errors import shown
-from rxdag.expressions._expr import Binary, Call, Expr, Field, FillNull, Literal
+from rxdag.expressions._expr import Binary, Call, Expr, FieldExpr, FillNull, Literal
 
 _NUMBERS: Final = frozenset((int, float, bool))
 _DEEPEST: Final = 190
@@ -94,7 +94,7 @@ def _of_numbers(op: str, left: Expr, right: Expr, checked: tuple[Expr, ...], fn:
 def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
     """Return whether an expression may (`some=any`) or must (`some=all`) result in a text or a list."""
     may = some is any
-    if isinstance(expr, Field):
+    if isinstance(expr, FieldExpr):
         return may
     if isinstance(expr, Literal):
         return isinstance(expr.value, str)

@@ -7,8 +7,7 @@ import inspect
 from typing import Any, Final
 
 from rxdag.expressions._col import as_tuple
-from rxdag.expressions._expr import Binary, Expr, IsIn, IsNull, Literal, Unary
-from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._expr import Binary, Expr, FieldExpr, IsIn, IsNull, Literal, Unary
 from rxdag.expressions._names import attribute_names
 from rxdag.expressions._plain import plain
 

@@ -10,8 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag.contract import check_function
 from rxdag.errors import GraphError, did_you_mean, shown
-from rxdag.expressions._expr import Bind, Expr, Write
-from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write
 from rxdag.expressions._names import field_names, is_written_plainly
 from rxdag.expressions._plain_expr import expression_of
 from rxdag.expressions._types import check_types, kind_of

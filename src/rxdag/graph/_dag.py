@@ -53,6 +53,13 @@ class Dag:
 
     Raises:
         GraphError: If there are no sinks, or two nodes have the same name. All problems are reported at once.
+
+    Example:
+        >>> trades = rxdag.from_source(sources.simulated_trades(trades=100), name="trades")
+        >>> large = trades.pipe(ops.filter(col.qty > 1), name="large").to(sinks.collect(), name="out")
+        >>> dag = rxdag.Dag(large, trades.to(sinks.null(), name="all"), name="sizes")
+        >>> list(dag.nodes), dag.sinks
+        (['trades', 'large', 'out', 'all'], ('out', 'all'))
     """
 
     def __init__(self, *sinks: SinkNode[Any, Any], name: str = "dag") -> None:

@@ -246,5 +246,12 @@ def watch(thing: Run | AsyncRun | PipelineRuntime, /, *, registry: CollectorRegi
 
 
 def unwatch(thing: object, /, *, registry: CollectorRegistry | None = None) -> None:
-    """Leave it out of the metrics from now on."""
+    """Leave it out of the metrics from now on.
+
+    Example:
+        >>> run = rxdag.start(rxdag.wrap([1, 2]).to(sinks.null()))
+        >>> _ = rxdag.metrics.watch(run)
+        >>> _ = run.wait()
+        >>> rxdag.metrics.unwatch(run)
+    """
     collector_of(registry).unwatch(thing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import RxDagError, named_text
-from rxdag.logs import EventLog
+from rxdag.logs import EventLog, json_text
 from rxdag.metrics._collector import RunCollector, collector_of
 from rxdag.metrics._status import as_data
-from rxdag.schedulers import MonotonicClock
 
 if TYPE_CHECKING:
     from typing import Self
@@ -161,7 +160,7 @@ class Server:
             "/metrics": lambda: self._metrics(accept),
             "/healthz": lambda: _Answer(200, "alive\n"),
             "/readyz": self._ready,
-            "/status": lambda: _Answer(200, json.dumps(self.status(), default=str), "application/json"),
+            "/status": lambda: _Answer(200, json_text(self.status()), "application/json"),
             "/graph": self._graph,
         }
         page = pages.get(path)

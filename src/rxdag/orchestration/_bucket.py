@@ -15,6 +15,11 @@ class TokenBucket:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> bucket = rxdag.orchestration.TokenBucket(capacity=2, rate=1, now=0)
+        >>> [bucket.take(1, now=0) for _ in range(3)]
+        [0, 0, 1000000000]
     """
 
     def __init__(self, capacity: float, rate: float, now: int) -> None:

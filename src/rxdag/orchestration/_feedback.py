@@ -29,6 +29,11 @@ class FeedbackPolicy:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> policy = rxdag.orchestration.FeedbackPolicy(soft=0.6, hard=0.9, soft_scale=0.25)
+        >>> policy.scale_of("soft"), policy.scale_of("hard")
+        (0.25, 0.0)
     """
 
     soft: float = 0.5

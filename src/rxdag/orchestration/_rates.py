@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rxdag.contract import Clock, Duration, duration_ns, share
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker
 from rxdag.orchestration._bucket import TokenBucket
-from rxdag.schedulers import MonotonicClock
 
 T = TypeVar("T")
 

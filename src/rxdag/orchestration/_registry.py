@@ -17,6 +17,16 @@ class SourceRegistry:
 
     A factory returns an async iterable, or an object with `stream()`. A new registry contains "synthetic", simulated
     quotes.
+
+    Example:
+        >>> async def ticks():
+        ...     yield 50_000.0
+        >>> registry = rxdag.orchestration.SourceRegistry()
+        >>> registry.register("mine", ticks)
+        >>> registry.names
+        ('synthetic', 'mine')
+        >>> rxdag.from_source(sources.async_iterable(registry.load("mine"))).collect()
+        [50000.0]
     """
 
     def __init__(self) -> None:

@@ -19,10 +19,10 @@ from rxdag.contract import (
     positive_ns,
     whole_or_none,
 )
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.logs import EventLog
 from rxdag.orchestration._breaker import CircuitBreaker
-from rxdag.schedulers import MonotonicClock
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,16 @@ class SourceRouter:
 
     Raises:
         GraphError: If there are no sources, or an argument is invalid.
+
+    Example:
+        >>> async def primary():
+        ...     raise ConnectionError("down")
+        ...     yield
+        >>> async def backup():
+        ...     yield 50_000.0
+        >>> router = rxdag.orchestration.SourceRouter({"primary": primary, "backup": backup})
+        >>> rxdag.from_source(sources.async_iterable(router.stream)).collect()
+        [50000.0]
     """
 
     def __init__(

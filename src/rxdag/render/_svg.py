@@ -79,6 +79,11 @@ def svg(what: Dag | RunResult, /) -> str:
 
     Raises:
         MissingExtra: If igraph is not installed: extra `graph`.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> with open("run.svg", "w") as file:
+        ...     _ = file.write(render.svg(rxdag.run(out)))
     """
     dag, result = (what.dag, what) if isinstance(what, RunResult) else (what, None)
     texts = {name: _texts(name, node, result) for name, node in dag.nodes.items()}

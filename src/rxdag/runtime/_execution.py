@@ -43,8 +43,7 @@ class Execution:
         log: Log of its events; by default a log of its own.
     """
 
-    called: frozenset[str] = frozenset()  # nodes whose kernels are called even if they have a class of their own
-    makes_all_exits = False  # also exits of unread ports; both are for tests
+    called: frozenset[str] = frozenset()  # for tests: nodes whose kernels are called although they have a node class
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ class Execution:
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
         self.events = RunEvents(self, log)
-        self.program = wire(plan, self, self.schedulers, self.called, all_exits=self.makes_all_exits)
+        self.program = wire(plan, self, self.schedulers, self.called)
         self.commit = Commit(self.program.sinks, lambda: self.may_succeed)
         self._pumps = tuple(self.program.pumps)
         self.threads: list[ThreadDriver] = []

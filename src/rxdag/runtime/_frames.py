@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rxdag.contract import MAX, MIN, Chunk, Clock, Saw, Shape, import_extra
 from rxdag.engine import Ledger
+from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.schedulers import VirtualClock
 from rxdag.sinks import arrow
 
 COUNTS: Final = (

@@ -57,10 +57,8 @@ def run(
     """Run a graph to its end, on this thread.
 
     In the main thread, Ctrl-C and SIGTERM drain the run for at most 10 s, and a second signal cancels it. Then the
-    program
-    ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute `result`. A
-        run that
-    fails while it drains raises its error. In other threads, signals are not handled.
+    program ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute
+    `result`. A run that fails while it drains raises its error. In other threads, signals are not handled.
 
     Inside a running event loop, as in Jupyter, the graph runs on its own thread while this call blocks.
 
@@ -77,6 +75,13 @@ def run(
         NodeError: If a node failed; its cause is the original exception.
         Terminated: After SIGTERM; a SystemExit with code 143.
         KeyboardInterrupt: After Ctrl-C.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(1, 6), name="numbers")
+        >>> total = numbers.pipe(ops.reduce(0, lambda total, x: total + x)).to(sinks.collect(), name="total")
+        >>> result = rxdag.run(total)
+        >>> result[total]
+        [15]
     """
     plan = planned(what, "run")
     flush = flag(flush, "run: flush")
@@ -110,6 +115,13 @@ async def run_async(
     Raises:
         GraphError: If there is nothing to run.
         NodeError: If a node failed.
+
+    Example:
+        >>> async def main():
+        ...     result = await rxdag.run_async(rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out"))
+        ...     return result["out"]
+        >>> asyncio.run(main())
+        [1, 2, 3]
     """
     execution = Execution(planned(what, "run_async"))
     execution.flush = flag(flush, "run_async: flush")
@@ -128,6 +140,11 @@ def start(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> Run:
     Args:
         what: Sinks, or one Dag, or one Plan.
         flush: Whether drains close open panes by default; see `Run.drain`.
+
+    Example:
+        >>> run = rxdag.start(rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out"))
+        >>> run.wait()["out"]
+        [1, 2, 3]
     """
     execution = Execution(planned(what, "start"))
     execution.flush = flag(flush, "start: flush")
@@ -142,6 +159,13 @@ def start_async(*what: Dag | Plan | SinkNode[Any, Any], flush: bool = False) -> 
     Args:
         what: Sinks, or one Dag, or one Plan.
         flush: Whether drains close open panes by default; see `Run.drain`.
+
+    Example:
+        >>> async def main():
+        ...     run = rxdag.start_async(rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out"))
+        ...     return (await run.wait())["out"]
+        >>> asyncio.run(main())
+        [1, 2, 3]
     """
     execution = Execution(planned(what, "start_async"))
     execution.flush = flag(flush, "start_async: flush")

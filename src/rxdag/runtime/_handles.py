@@ -11,13 +11,13 @@ from math import inf
 from typing import Any, Final
 
 from rxdag.contract import Publisher, Timeout, refuse_fork, timeout_s
+from rxdag.engine.drivers import LoopDriver, drive
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag
 from rxdag.plan import Plan
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State
-from rxdag.schedulers import LoopDriver, drive
 
 _CANCEL_S: Final = 2.0
 

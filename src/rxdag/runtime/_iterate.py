@@ -16,6 +16,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, whole
+from rxdag.engine.drivers import LoopDriver
 from rxdag.errors import BufferOverflow, GraphWarning, RxDagError
 from rxdag.graph import Dag, Node, SinkNode, Stream, checked_stream
 from rxdag.plan import Plan, compile
@@ -23,7 +24,6 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
 from rxdag.runtime._handles import in_loop, run_here, run_on_loop
 from rxdag.runtime._losses import warn_of_losses
-from rxdag.schedulers import LoopDriver
 
 T = TypeVar("T")
 
@@ -257,6 +257,12 @@ def to_observable(stream: Stream[T], /) -> Observable[T]:
 
     Raises:
         GraphError: If `stream` is not a stream.
+
+    Example:
+        >>> import reactivex.operators as rx
+        >>> numbers = rxdag.from_source(sources.range(1, 4))
+        >>> rxdag.to_observable(numbers).pipe(rx.sum()).run()
+        6
     """
     checked_stream(stream, "to_observable")
 

@@ -138,11 +138,20 @@ class Program:
             return
         port = port or node.ports[0]
         made = self.nodes[name]
-        for exit_ in made.exits:
-            if exit_.port == port:
-                exit_.out = Watch(name, exit_.out, watcher, run)
+        # A port for items that leave otherwise has an exit only if somebody takes them.
+        exit_ = next((each for each in made.exits if each.port == port), None) or self.add_exit(name, port)
+        exit_.out = Watch(name, exit_.out, watcher, run)
         if isinstance(made, Point):
             made.note_readers()
+
+    def add_exit(self, name: str, port: str) -> Exit:
+        """Give a node the exit of a port."""
+        shape = self.plan.topology.nodes[name].port_shape(port)
+        exit_ = Exit(port, shape.timed, shape.keyed)
+        made = self.nodes[name]
+        assert isinstance(made, Point)
+        made.add_exit(exit_)
+        return exit_
 
     def give_up_unread(self) -> None:
         """Count items without a reader as discarded: the run may have ended before its nodes could."""

@@ -95,6 +95,12 @@ class RunStats:
             and work started later by a timer or by new room in a gate.
         sources: State of each source.
         writes: Write times of each sink, as a histogram from 100 us to 5 s.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(1_000), name="numbers")
+        >>> stats = rxdag.run(numbers.buffered(max_items=8).to(sinks.null(), name="out")).stats
+        >>> stats.state, stats.nodes["out"].arrived, list(stats.gates)
+        ('completed', 1000, ['numbers -> out'])
     """
 
     state: State
@@ -142,6 +148,12 @@ class RunResult:
         was_drained: True if the run was stopped before its sources ended.
         problems: Laws of the books that do not hold; empty unless rxdag has a bug.
         signal: Name of the signal that stopped the run, such as "SIGINT"; None without one.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> result = rxdag.run(out)
+        >>> result.state, result[out], result["out"]
+        ('completed', [0, 1, 2], [0, 1, 2])
     """
 
     dag: Dag

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import Duration, Timeout, flag, positive_ns, timeout_s
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_of
 from rxdag.graph import Dag
 from rxdag.logs import EventLog
@@ -21,7 +22,6 @@ from rxdag.runtime._signals import Caught, handled
 from rxdag.runtime._streamed import streamed
 from rxdag.runtime._supervised import DagJob, DagRun, Job, RuntimeEvent, Supervised
 from rxdag.runtime._termination import TERMINATION
-from rxdag.schedulers import MonotonicClock
 from rxdag.sources import Backoff
 
 if TYPE_CHECKING:

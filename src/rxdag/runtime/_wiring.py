@@ -47,8 +47,6 @@ def wire(
     run: RunContext,
     schedulers: dict[str, FlowScheduler],
     called: frozenset[str] = frozenset(),
-    *,
-    all_exits: bool = False,
 ) -> Program:
     """Make the parts of a run; nothing runs yet.
 
@@ -57,9 +55,8 @@ def wire(
         run: The run.
         schedulers: The serial domains, by name.
         called: Nodes whose kernels are called item by item even if they have a node class of their own.
-        all_exits: True to make all exits of nodes that work item by item, also those without readers.
     """
-    return _Wiring(plan, run, schedulers, called, all_exits=all_exits).program
+    return _Wiring(plan, run, schedulers, called).program
 
 
 class _Wiring:
@@ -71,11 +68,8 @@ class _Wiring:
         run: RunContext,
         schedulers: dict[str, FlowScheduler],
         called: frozenset[str],
-        *,
-        all_exits: bool,
     ) -> None:
         self.plan = plan
-        self.all_exits = all_exits
         self.called = called
         self.run = run
         self.schedulers = schedulers
@@ -104,14 +98,10 @@ class _Wiring:
         if isinstance(made, Guarded | SourceNode):
             made.is_caught = name in plan.caught
         read = {edge.port for edge in self.topology.out_of[name]}
-        makes_all = self.all_exits and not isinstance(made, ColumnsNode)
         for port in node.ports:
-            if port in LEAVINGS and port not in read and not makes_all:
+            if port in LEAVINGS and port not in read:
                 continue
-            shape = node.port_shape(port)
-            exit_ = Exit(port, shape.timed, shape.keyed)
-            assert isinstance(made, Point)
-            made.add_exit(exit_)
+            exit_ = self.program.add_exit(name, port)
             if isinstance(made, SourceNode):
                 if port == "out":
                     made.main = exit_

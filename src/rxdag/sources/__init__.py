@@ -15,9 +15,13 @@ from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
-from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable, live
+from rxdag.sources._live import ConnectionEvent, async_iterable
+from rxdag.sources._live import Lifeline as Lifeline
+from rxdag.sources._live import LiveReader as LiveReader
+from rxdag.sources._live import live as live
 from rxdag.sources._paced import paced
-from rxdag.sources._queue import ItemQueue, QueueReader
+from rxdag.sources._queue import ItemQueue as ItemQueue
+from rxdag.sources._queue import QueueReader as QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
 from rxdag.sources._simulated_quotes import Quote, simulated_quotes
@@ -29,15 +33,11 @@ __all__ = [
     "ConnectionEvent",
     "END",
     "Ingress",
-    "ItemQueue",
-    "Lifeline",
-    "LiveReader",
     "OverflowName",
     "Push",
-    "QueueReader",
+    "Quote",
     "Reader",
     "Source",
-    "Quote",
     "Trade",
     "arrays",
     "arrow",
@@ -49,7 +49,6 @@ __all__ = [
     "interval",
     "iterable",
     "jsonl",
-    "live",
     "observable",
     "paced",
     "parquet",

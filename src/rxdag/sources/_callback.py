@@ -38,6 +38,14 @@ class Push(Generic[T]):
 
     It never waits. Items that arrive after the end of the run are ignored. `complete` and `fail` end the stream, after
     the items that have already arrived.
+
+    Example:
+        >>> def register(push):
+        ...     for price in (50_000.0, 50_001.5):
+        ...         push(price)
+        ...     push.complete()
+        >>> rxdag.from_source(sources.callback(register, overflow="drop_oldest")).collect()
+        [50000.0, 50001.5]
     """
 
     def __init__(self, queue: ItemQueue) -> None:
@@ -279,6 +287,12 @@ def from_observable(
     of: type[T] | None = None,
     name: str | None = None,
 ) -> Stream[T]:
-    """Create a stream from a reactivex observable; see `sources.observable`."""
+    """Create a stream from a reactivex observable; see `sources.observable`.
+
+    Example:
+        >>> import reactivex
+        >>> rxdag.from_observable(reactivex.of(50_000.0, 50_001.5), hot=False).collect()
+        [50000.0, 50001.5]
+    """
     source = observable(obs, max_items=max_items, overflow=overflow, delay_error=delay_error, hot=hot, of=of)
     return from_source(source, name=name)

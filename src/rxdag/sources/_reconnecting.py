@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from rxdag.contract import (
     BadProgram,
     Chunk,
+    Delays,
     Duration,
     Read,
     Reader,
     Source,
     SourceAround,
     SourceContext,
-    Waits,
     checked_backoff,
     checked_end,
     checked_errors,
@@ -105,7 +105,7 @@ class _ReconnectingReader(Reader):
 class _Reconnecting(SourceAround[T]):
     source: Source[T]
     attempts: int | None
-    backoff: Waits
+    backoff: Delays
     on: tuple[type[Exception], ...]
 
     def open(self, context: SourceContext) -> Reader:

@@ -11,38 +11,28 @@ from typing import Any
 
 from rxdag.contract import Sink, Source
 from rxdag.graph import Dag
-from rxdag.spec._build import build_dag, connected
-from rxdag.spec._document import SETTINGS, Document, read_document
+from rxdag.spec._build import build_dag as build_dag
+from rxdag.spec._build import connected as connected
+from rxdag.spec._document import SETTINGS as SETTINGS
+from rxdag.spec._document import Document as Document
+from rxdag.spec._document import read_document
 from rxdag.spec._dump import dump_dag
-from rxdag.spec._feeds import GATE
-from rxdag.spec._kinds import Kind
-from rxdag.spec._node import POLICIES, RETRY
-from rxdag.spec._nodes import NodeType, Param, Registry, registry
-from rxdag.spec._parts import parts
+from rxdag.spec._feeds import GATE as GATE
+from rxdag.spec._kinds import Kind as Kind
+from rxdag.spec._node import POLICIES as POLICIES
+from rxdag.spec._node import RETRY as RETRY
+from rxdag.spec._nodes import NodeType as NodeType
+from rxdag.spec._nodes import registry as registry
+from rxdag.spec._parts import parts as parts
 from rxdag.spec._problems import Mark, Problem
 from rxdag.spec._schema import json_schema
 
 __all__ = [
-    "GATE",
-    "POLICIES",
-    "RETRY",
-    "SETTINGS",
-    "Document",
-    "Kind",
     "Mark",
-    "NodeType",
-    "Param",
     "Problem",
-    "Registry",
-    "build_dag",
-    "connected",
     "dump_spec",
     "json_schema",
     "load_spec",
-    "open_spec",
-    "parts",
-    "read_spec",
-    "registry",
 ]
 
 

@@ -20,8 +20,8 @@ from rxdag.contract import (
     Sink,
     Source,
 )
+from rxdag.engine.drivers import VirtualClock
 from rxdag.graph import Dag, Edge, Node
-from rxdag.schedulers import VirtualClock
 from rxdag.testing._check_columns import ColumnsNode
 from rxdag.testing._check_node import DrivenNode
 from rxdag.testing._check_streams import ReadContext, StreamsNode

@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 
 from rxdag.contract import END, Boundary, Clock, Inner, InnerKernel, OnError, Reader, Saw
-from rxdag.schedulers import VirtualClock, VirtualLoop
+from rxdag.engine.drivers import VirtualClock, VirtualLoop
 from rxdag.testing._check_node import DrivenNode
 
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from rxdag.contract import Clock
 from rxdag.engine import KernelNode, StepNode
+from rxdag.engine.drivers import FlowScheduler, VirtualClock
 from rxdag.errors import GraphError
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime import Execution
-from rxdag.schedulers import FlowScheduler, VirtualClock
 from rxdag.testing.faults import Fault, InjectedFault
 
 QUANTA: Final = (1, 2, 3, 7, 64, 1024)
@@ -82,8 +82,6 @@ class SeededExecution(Execution):
         faults: Faults in operators, or of the run.
         max_steps: Number of scheduler steps after which the run counts as endless.
     """
-
-    makes_all_exits = True
 
     def __init__(self, plan: Plan, *, seed: int, faults: tuple[Fault, ...], max_steps: int) -> None:
         self._draws = Random(seed)

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Final, TypeVar, overload
 
 from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
+from rxdag.engine import LEAVINGS, ColumnsNode
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
@@ -164,7 +165,10 @@ def _unread(execution: SeededExecution) -> dict[str, list[Any]]:
     read = {(edge.producer, edge.port) for edge in execution.plan.dag.edges}
     noted: dict[str, list[Any]] = {}
     for name, made in execution.program.nodes.items():
-        for port in [exit_.port for exit_ in made.exits if (name, exit_.port) not in read]:
+        counted = LEAVINGS if isinstance(made, ColumnsNode) else ()
+        for port in execution.plan.topology.nodes[name].ports:
+            if (name, port) in read or port in counted:
+                continue
             seen = Seen()
             noted[f"{name}.{port}"] = seen.items
             execution.program.observe(name, seen, execution, port)

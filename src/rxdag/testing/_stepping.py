@@ -23,11 +23,11 @@ from rxdag.contract import (
     duration_ns,
     format_ns,
 )
+from rxdag.engine.drivers import LoopDriver, VirtualClock, VirtualLoop
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
-from rxdag.schedulers import LoopDriver, VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 
@@ -87,6 +87,14 @@ def manual(of: type[T] | None = None, *, timed: bool = False) -> Source[T]:
     Args:
         of: Type of the items, if later nodes name fields.
         timed: True to push event times and watermarks too.
+
+    Example:
+        >>> prices = rxdag.from_source(testing.manual(), name="prices")
+        >>> run = testing.start(prices.pipe(ops.pairwise()).to(sinks.collect(), name="out"))
+        >>> run.inputs["prices"].push(10.0, 11.0, 12.0)
+        >>> run.settle()
+        >>> run.seen("out")
+        [(10.0, 11.0), (11.0, 12.0)]
     """
     return Manual(Shape(of, timed=timed))
 
@@ -288,6 +296,13 @@ def start(
 
     Raises:
         GraphError: If a name is unknown, or a plan is given together with arguments that change it.
+
+    Example:
+        >>> beats = rxdag.from_source(sources.interval("1s"), name="beats").to(sinks.collect(), name="out")
+        >>> run = testing.start(beats)
+        >>> run.advance("2s")
+        >>> run.seen("out")
+        [0, 1]
     """
     plan = planned(what, "start")
     dag = plan.dag

@@ -83,7 +83,7 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
             part.restore(state)
 
 
-class Made(Named):
+class NamedInto(Named):
     __slots__ = ("_into",)
 
     def __init__(self, factories: dict[str, Callable[[], Accumulator[Any, Any]]], into: Callable[..., Any]) -> None:

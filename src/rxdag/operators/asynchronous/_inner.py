@@ -124,7 +124,8 @@ def flat_map(fn: Callable[[A], InnerOf[B]], /, *, concurrency: int = CONCURRENCY
 
     Args:
         fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
-            allowed.
+            allowed. As in `sources.iterable`, a text, bytes or a dict is refused: a path that was meant to be read would
+            become a stream of characters. So is None. `explode` takes all four as a `for` loop does.
         concurrency: Maximum number of open streams, 1 or more.
 
     Raises:
@@ -152,7 +153,7 @@ def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
 
     Args:
         fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
-            allowed.
+            allowed. A text, bytes, a dict and None are refused; see `flat_map`.
 
     Raises:
         GraphError: If `fn` is not callable.
@@ -178,7 +179,7 @@ def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
 
     Args:
         fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
-            allowed.
+            allowed. A text, bytes, a dict and None are refused; see `flat_map`.
 
     Raises:
         GraphError: If `fn` is not callable.
